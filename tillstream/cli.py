@@ -1,0 +1,46 @@
+"""The one command. Each area brings its own commands; they are imported only when called for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+# command -> (module, attribute, one line for --help)
+COMMANDS = {
+    "up": ("tillstream.local.commands", "up", "Start the local stack."),
+    "status": ("tillstream.local.commands", "status", "What runs, where, how well."),
+    "doctor": ("tillstream.local.commands", "doctor", "What is wrong on this machine, and the fix."),
+    "logs": ("tillstream.local.commands", "logs", "Show a process's log."),
+    "down": ("tillstream.local.commands", "down", "Stop the local stack."),
+    "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),
+    "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
+    "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
+    "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
+    "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
+}
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, spec[2]) for name, spec in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main(**_: Any) -> None:
+    """Tillstream: till transactions to loyalty balances, archives and live views, on Apache Flink."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Settings: conf/base.yaml, then conf/<env>.yaml, then what the running platform says.
+
+The platform's word is the local stack's stack.json (endpoints on free ports) or, on Amazon Managed
+Service for Apache Flink, the property group ``tillstream`` of the application.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+AMSF_PROPERTIES = Path("/etc/flink/application_properties.json")
+
+
+class ConfError(ValueError):
+    """A setting is missing or wrong; the message names the setting."""
+
+
+class _Base(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    pass
+
+
+class KinesisSource(_Base):
+    stream: str
+    account: str
+    endpoint: str | None
+    start: Literal["TRIM_HORIZON", "LATEST"]
+    fan_out: bool
+    poll_interval_ms: int
+    records_per_poll: int
+    discover_shards_ms: int
+
+
+class KafkaSource(_Base):
+    bootstrap: str | None
+    topic: str
+    start: Literal["earliest", "latest"]
+    properties: dict[str, str]
+
+
+class Source(_Base):
+    kind: Literal["kinesis", "kafka"]
+    kinesis: KinesisSource
+    kafka: KafkaSource
+
+
+class Kafka(_Base):
+    bootstrap: str | None
+    properties: dict[str, str]
+    delivery: Literal["at-least-once", "exactly-once"]
+    topics: dict[str, str]
+
+
+class DynamoDb(_Base):
+    endpoint: str | None
+    tables: dict[str, str]
+    in_flight: int
+    buffered_items: int
+    attempts: int
+    request_timeout_ms: int
+
+
+class S3(_Base):
+    endpoint: str | None
+    bucket: str
+    scheme: str
+    prefixes: dict[str, str]
+
+
+class Aws(_Base):
+    credentials: Literal["default", "basic"]
+
+
+class Loyalty(_Base):
+    cents_per_point: int
+    point_value_cents: int
+    horizon_days: int
+    max_postings: int
+
+
+class Archive(_Base):
+    dedupe_hours: int
+
+
+class Job(_Base):
+    parallelism: int
+    max_parallelism: int
+
+
+class Conf(_Base):
+    """All settings of one deployment. Money is in cents, durations carry their unit in the name."""
+
+    region: str
+    source: Source
+    kafka: Kafka
+    dynamodb: DynamoDb
+    s3: S3
+    aws: Aws
+    loyalty: Loyalty
+    archive: Archive
+    job: Job
+
+
+def home() -> Path:
+    """Where jars are built and the local stack keeps its state: $TILLSTREAM_HOME or <repo>/.tillstream."""
+    return Path(os.environ.get("TILLSTREAM_HOME") or ROOT / ".tillstream")
+
+
+def stack_file() -> Path:
+    """The one record of the local stack's endpoints and processes."""
+    return home() / "stack" / "stack.json"
+
+
+def load(env: str | None = None, overrides: dict[str, Any] | None = None) -> Conf:
+    """Settings for ``env`` ($TILLSTREAM_ENV, else local).
+
+    ``overrides`` is a nested dict, or the JSON of one in $TILLSTREAM_CONF.
+
+    Raises ConfError with the path of the wrong setting.
+    """
+    env = env or os.environ.get("TILLSTREAM_ENV") or "local"
+    merged = _read(_conf_dir() / "base.yaml")
+    merged = _merge(merged, _read(_conf_dir() / f"{env}.yaml"))
+    if env == "local" and stack_file().exists():
+        merged = _merge(merged, _endpoints(json.loads(stack_file().read_text())))
+    if AMSF_PROPERTIES.exists():
+        merged = _merge(merged, _amsf(json.loads(AMSF_PROPERTIES.read_text())))
+    if os.environ.get("TILLSTREAM_CONF"):
+        merged = _merge(merged, json.loads(os.environ["TILLSTREAM_CONF"]))
+    merged = _merge(merged, overrides or {})
+    try:
+        return msgspec.convert(merged, Conf, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfError(f"conf/{env}.yaml with base.yaml: {error}") from None
+
+
+def _conf_dir() -> Path:
+    return Path(os.environ.get("TILLSTREAM_CONF_DIR") or ROOT / "conf")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise ConfError(f"no {path.name} in conf/; known environments: {', '.join(known)}")
+    return yaml.safe_load(path.read_text()) or {}
+
+
+def _endpoints(stack: dict[str, Any]) -> dict[str, Any]:
+    bootstrap = stack["kafka"]["bootstrap"]
+    return {
+        "source": {
+            "kinesis": {"endpoint": stack["kinesis"]["endpoint"]},
+            "kafka": {"bootstrap": bootstrap},
+        },
+        "kafka": {"bootstrap": bootstrap},
+        "dynamodb": {"endpoint": stack["dynamodb"]["endpoint"]},
+        "s3": {"endpoint": stack["s3"]["endpoint"]},
+    }
+
+
+def _amsf(groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Property group ``tillstream``: dotted names, e.g. ``source.kinesis.stream``."""
+    out: dict[str, Any] = {}
+    for group in groups:
+        if group.get("PropertyGroupId") == "tillstream":
+            for dotted, value in group["PropertyMap"].items():
+                node = out
+                *parents, leaf = dotted.split(".")
+                for name in parents:
+                    node = node.setdefault(name, {})
+                node[leaf] = value
+    return out
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for name, value in over.items():
+        if isinstance(value, dict) and isinstance(out.get(name), dict):
+            out[name] = _merge(out[name], value)
+        else:
+            out[name] = value
+    return out
