@@ -91,6 +91,7 @@ class Archive(_Base):
 class Job(_Base):
     parallelism: int
     max_parallelism: int
+    require_thread_mode: bool
 
 
 class Conf(_Base):

@@ -1,0 +1,62 @@
+"""Archive: every valid till transaction once to S3 Parquet, by date and region."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+
+from state_schemas import archived_transaction, dead_letter
+from tillstream.conf import Conf, load
+from tillstream.connectors import kafka, s3, sources
+from udfs.archive import ArchiveOnce
+from udfs.engine import BYTES, DEAD_LETTERS, environment
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    archived: DataStream
+    dead_letters: DataStream
+
+
+def build(transactions: KeyedStream, conf: Conf) -> Streams:
+    """The job without its ends: ``transactions`` are enveloped records keyed by transaction id."""
+    function = ArchiveOnce(conf.archive.dedupe_hours, thread_mode=conf.job.require_thread_mode)
+    archived = transactions.process(function, BYTES).uid("archive-once").name("archive once")
+    return Streams(archived, archived.get_side_output(DEAD_LETTERS))
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """History and dead letters."""
+    s3.parquet_sink(
+        streams.archived,
+        conf,
+        prefix=conf.s3.prefixes["archive"],
+        row_type=archived_transaction.ROW_TYPE,
+        date_field="event_time_ms",
+        region_field="region",
+        uid="archive-history",
+    )
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    s3.parquet_sink(
+        streams.dead_letters,
+        conf,
+        prefix=conf.s3.prefixes["dead_letters"],
+        row_type=dead_letter.ROW_TYPE,
+        date_field="failed_at_ms",
+        region_field=None,
+        uid="dead-letter-history",
+    )
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    transactions = sources.transactions(env, conf, key_field="transaction_id")
+    attach_sinks(build(transactions, conf), conf)
+    env.execute("archive")
+
+
+if __name__ == "__main__":
+    main()

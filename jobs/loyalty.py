@@ -1,0 +1,79 @@
+"""Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events to Kafka.
+
+Every rule is in tillstream/domain/loyalty.py; every operator has a uid, for a changed uid loses state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+
+from state_schemas import dead_letter, loyalty_entry
+from tillstream.conf import Conf, load
+from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
+from udfs.engine import BYTES, DEAD_LETTERS, environment
+from udfs.loyalty import LoyaltyLedger
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    ledger: DataStream
+    dead_letters: DataStream
+
+
+def build(transactions: KeyedStream, conf: Conf) -> Streams:
+    """The job without its ends: ``transactions`` are enveloped records keyed by customer."""
+    rules = LoyaltyRules(
+        cents_per_point=conf.loyalty.cents_per_point,
+        point_value_cents=conf.loyalty.point_value_cents,
+        horizon_ms=conf.loyalty.horizon_days * DAY_MS,
+        max_postings=conf.loyalty.max_postings,
+    )
+    function = LoyaltyLedger(rules, thread_mode=conf.job.require_thread_mode)
+    ledger = (
+        transactions.process(function, BYTES).uid("loyalty-ledger").name("points ledger by customer")
+    )
+    return Streams(ledger, ledger.get_side_output(DEAD_LETTERS))
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """Hot balances, history, events, dead letters."""
+    dynamodb.balance_sink(streams.ledger, conf, uid="balances")
+    s3.parquet_sink(
+        streams.ledger,
+        conf,
+        prefix=conf.s3.prefixes["ledger"],
+        row_type=loyalty_entry.ROW_TYPE,
+        date_field="event_time_ms",
+        region_field="region",
+        uid="ledger-history",
+    )
+    topics = conf.kafka.topics
+    kafka.json_sink(
+        streams.ledger, conf, topics["loyalty_events"], key_field="customer_id", uid="loyalty-events"
+    )
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    s3.parquet_sink(
+        streams.dead_letters,
+        conf,
+        prefix=conf.s3.prefixes["dead_letters"],
+        row_type=dead_letter.ROW_TYPE,
+        date_field="failed_at_ms",
+        region_field=None,
+        uid="dead-letter-history",
+    )
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    transactions = sources.transactions(env, conf, key_field="customer_id")
+    attach_sinks(build(transactions, conf), conf)
+    env.execute("loyalty")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""Columns of the points ledger on S3, version 1: the fields of ``domain.loyalty.LedgerEntry``."""
+
+ROW_TYPE = """ROW<
+    entry_id STRING NOT NULL, customer_id STRING NOT NULL, version BIGINT NOT NULL,
+    transaction_id STRING NOT NULL, refers_to STRING, kind STRING NOT NULL,
+    outcome STRING NOT NULL, reason STRING,
+    total_cents BIGINT NOT NULL, paid_cents BIGINT NOT NULL,
+    earned BIGINT NOT NULL, redeemed BIGINT NOT NULL, delta BIGINT NOT NULL,
+    balance BIGINT NOT NULL, event_time_ms BIGINT NOT NULL,
+    store INT NOT NULL, region STRING NOT NULL>"""

@@ -1,0 +1,42 @@
+"""A record that could not be used: why, where it came from, and its bytes, so it can be redriven."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.transaction import mask_card_numbers
+
+
+class DeadLetter(msgspec.Struct, gc=False):
+    """One dead letter. Its id is its origin: the same record refused twice is one dead letter.
+
+    raw_b64: the record's bytes in base64, anything like a card number masked.
+    failed_at_ms: ms since epoch, UTC.
+    """
+
+    dead_letter_id: str
+    job: str
+    stage: str
+    reason: str
+    message: str
+    raw_b64: str
+    origin: str
+    schema_version: int
+    failed_at_ms: int
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def dead_letter(
+    envelope: Envelope, job: str, stage: str, reason: str, message: str, version: int, now_ms: int
+) -> bytes:
+    """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
+    raw = base64.b64encode(mask_card_numbers(envelope.raw)).decode("ascii")
+    origin = envelope.origin
+    return _encoder.encode(
+        DeadLetter(origin, job, stage, reason, message, raw, origin, version, now_ms)
+    )
