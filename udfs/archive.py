@@ -1,4 +1,4 @@
-"""The archive job's function: unseal, parse, drop what was archived already, emit the transaction."""
+"""The archive function: unseal, parse, drop what was archived already, emit the transaction."""
 
 from __future__ import annotations
 

@@ -47,6 +47,4 @@ def refuse(
 ) -> tuple[OutputTag, bytes]:
     """A dead letter for the side output."""
     now_ms = time.time_ns() // 1_000_000
-    return DEAD_LETTERS, dead_letter(
-        envelope, job, stage, reason, message, SCHEMA_VERSION, now_ms
-    )
+    return DEAD_LETTERS, dead_letter(envelope, job, stage, reason, message, SCHEMA_VERSION, now_ms)

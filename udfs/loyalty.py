@@ -16,7 +16,7 @@ from tillstream.domain.loyalty import LoyaltyRules, Refused, apply
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.engine import refuse, require_thread_mode
 
-# The payload is bytes of our own codec; PyFlink's pickle adds a frame around them and no class names.
+# The payload is bytes of our own codec; PyFlink's pickle adds a frame and no class names.
 ACCOUNT = ValueStateDescriptor("loyalty-account", Types.PICKLED_BYTE_ARRAY())
 
 

@@ -6,8 +6,8 @@ import base64
 
 import msgspec
 
+from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.envelope import Envelope
-from tillstream.domain.transaction import mask_card_numbers
 
 
 class DeadLetter(msgspec.Struct, gc=False):

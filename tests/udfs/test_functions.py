@@ -1,0 +1,116 @@
+"""The jobs' functions in the harness: what comes out, what is kept, what goes to the dead letters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+
+import pytest
+from harness import KeyedHarness
+
+from state_schemas import loyalty_account
+from tillstream.domain.envelope import seal
+from tillstream.domain.loyalty import LoyaltyRules
+from udfs.archive import ArchiveOnce
+from udfs.engine import NotThreadMode
+from udfs.loyalty import LoyaltyLedger
+
+T0 = 1_764_000_000_000
+CUSTOMER = "C0000000001"
+
+
+def record(name: str = "0045-03-20251124-000001", **changes) -> bytes:
+    sale = {
+        "schema": 1,
+        "transaction_id": name,
+        "store": 45,
+        "region": "western-cape",
+        "till": 3,
+        "customer_id": CUSTOMER,
+        "payment_method": "cash",
+        "event_time_ms": T0,
+        "currency": "ZAR",
+        "lines": [
+            {
+                "product": "6001234567890",
+                "quantity": 2,
+                "unit_price_cents": 5_000,
+                "category": "bakery",
+            }
+        ],
+        "total_cents": 10_000,
+        "kind": "sale",
+    }
+    sale.update(changes)
+    return json.dumps({k: v for k, v in sale.items() if v is not None}).encode()
+
+
+def sealed(raw: bytes, offset: int = 7, arrived_ms: int = T0) -> bytes:
+    return seal(f"kafka:till-transactions/0/{offset}", arrived_ms, raw)
+
+
+@pytest.fixture
+def loyalty() -> KeyedHarness:
+    return KeyedHarness(LoyaltyLedger(LoyaltyRules(), thread_mode=False))
+
+
+@pytest.fixture
+def archive() -> KeyedHarness:
+    return KeyedHarness(ArchiveOnce(26, thread_mode=False))
+
+
+def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
+    (entry,) = map(json.loads, loyalty.process(CUSTOMER, sealed(record())))
+    assert (entry["customer_id"], entry["delta"], entry["balance"]) == (CUSTOMER, 10, 10)
+    (stored,) = loyalty.state[CUSTOMER].values()
+    
+
+    assert loyalty_account.decode(pickle.loads(stored)).balance == 10
+
+
+def test_an_anonymous_sale_leaves_no_entry_and_no_state(loyalty):
+    assert loyalty.process("~17", sealed(record(customer_id=None))) == []
+    assert loyalty.keys_with_state() == set()
+
+
+def test_a_duplicate_leaves_no_trace(loyalty):
+    loyalty.process(CUSTOMER, sealed(record()))
+    before = dict(loyalty.state[CUSTOMER])
+    assert loyalty.process(CUSTOMER, sealed(record(), offset=8)) == []
+    assert loyalty.state[CUSTOMER] == before
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [(b"", "not_json"), (b"\xff\xfe", "not_utf8"), (record(total_cents=1), "total_mismatch")],
+)
+@pytest.mark.parametrize("job", ["loyalty", "archive"])
+def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw, reason, request):
+    harness = request.getfixturevalue(job)
+    assert harness.process("~1", sealed(raw)) == []
+    (letter,) = map(json.loads, harness.side["dead-letters"])
+    assert letter["reason"] == reason
+    assert letter["dead_letter_id"] == letter["origin"] == "kafka:till-transactions/0/7"
+    assert base64.b64decode(letter["raw_b64"]) == raw
+    assert letter["job"] == job
+    assert harness.keys_with_state() == set()
+
+
+def test_a_till_from_the_future_is_a_dead_letter_of_the_rule(loyalty):
+    loyalty.process(CUSTOMER, sealed(record(), arrived_ms=T0 - 3 * 86_400_000))
+    (letter,) = map(json.loads, loyalty.side["dead-letters"])
+    assert (letter["stage"], letter["reason"]) == ("apply", "clock_ahead")
+
+
+def test_the_archive_keeps_a_transaction_once_with_where_it_came_from(archive):
+    (row,) = map(json.loads, archive.process("0045-03-20251124-000001", sealed(record())))
+    assert row["origin"] == "kafka:till-transactions/0/7"
+    assert row["arrived_ms"] == T0
+    assert row["lines"] == json.loads(record())["lines"]
+    assert archive.process("0045-03-20251124-000001", sealed(record(), offset=8)) == []
+
+
+def test_process_mode_is_refused_by_name():
+    with pytest.raises(NotThreadMode, match="require_thread_mode"):
+        KeyedHarness(LoyaltyLedger(LoyaltyRules()))
