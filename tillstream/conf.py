@@ -129,7 +129,7 @@ def load(env: str | None = None, overrides: dict[str, Any] | None = None) -> Con
     merged = _read(_conf_dir() / "base.yaml")
     merged = _merge(merged, _read(_conf_dir() / f"{env}.yaml"))
     if env == "local" and stack_file().exists():
-        merged = _merge(merged, _endpoints(json.loads(stack_file().read_text())))
+        merged = _merge(merged, endpoints(json.loads(stack_file().read_text())))
     if AMSF_PROPERTIES.exists():
         merged = _merge(merged, _amsf(json.loads(AMSF_PROPERTIES.read_text())))
     if os.environ.get("TILLSTREAM_CONF"):
@@ -152,7 +152,7 @@ def _read(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text()) or {}
 
 
-def _endpoints(stack: dict[str, Any]) -> dict[str, Any]:
+def endpoints(stack: dict[str, Any]) -> dict[str, Any]:
     bootstrap = stack["kafka"]["bootstrap"]
     return {
         "source": {

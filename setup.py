@@ -1,0 +1,44 @@
+"""Package metadata. Exact versions of everything below these are in constraints.txt."""
+
+from setuptools import find_namespace_packages, setup
+
+PACKAGES = ["tillstream", "jobs", "udfs", "state_schemas"]
+
+setup(
+    name="tillstream",
+    version="0.1.0",
+    description="Till transactions to loyalty balances, archives and live views, on Apache Flink.",
+    python_requires=">=3.11,<3.12",
+    packages=find_namespace_packages(include=[n for p in PACKAGES for n in (p, f"{p}.*")]),
+    package_data={"": ["*.json", "*.jsonl", "*.yaml", "*.properties", "*.bin"]},
+    install_requires=[
+        "apache-flink==1.20.5",
+        "boto3>=1.34",
+        "click>=8.1",
+        "confluent-kafka>=2.5",
+        "msgspec>=0.18",
+        "orjson>=3.10",
+        "psutil>=5.9",
+        "pyarrow>=11",
+        "pyyaml>=6",
+        "requests>=2.31",
+        "rich>=13",
+    ],
+    extras_require={
+        "local": ["moto[server]==5.2.5"],
+        "dev": [
+            "moto[server]==5.2.5",
+            "duckdb>=1",
+            "hypothesis>=6.100",
+            "jsonschema>=4.20",
+            "mypy>=1.10",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff>=0.5",
+            "types-PyYAML>=6",
+            "types-requests>=2.31",
+            "types-psutil>=5.9",
+        ],
+    },
+    entry_points={"console_scripts": ["tillstream=tillstream.cli:main"]},
+)
