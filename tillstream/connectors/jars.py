@@ -79,8 +79,11 @@ class JarSet:
 
 
 def jar_set() -> JarSet:
-    """Where the jars belong, whether or not they are built."""
-    return JarSet(conf.home() / "jars")
+    """Where the jars belong, built or not: $TILLSTREAM_JARS, or <repo>/.tillstream/jars.
+
+    Not under $TILLSTREAM_HOME: many stacks share one set of jars.
+    """
+    return JarSet(Path(os.environ.get("TILLSTREAM_JARS") or conf.ROOT / ".tillstream" / "jars"))
 
 
 def stale() -> list[str]:

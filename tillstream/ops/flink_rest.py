@@ -149,9 +149,9 @@ def root_cause(trace: str, python_lines: int = 6) -> str:
     lines = [line.rstrip() for line in trace.replace("\r", "").split("\n")]
     innermost = ""
     for line in lines:
-        if match := _CAUSE.match(line.strip()):
-            if line.startswith("Caused by: ") or not innermost:
-                innermost = match[1]
+        match = _CAUSE.match(line.strip())
+        if match and (line.startswith("Caused by: ") or not innermost):
+            innermost = match[1]
     python = [i for i, line in enumerate(lines) if "Traceback (most recent call last)" in line]
     tail: list[str] = []
     if python:
