@@ -1,0 +1,50 @@
+package io.tillstream.flink;
+
+import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.types.Row;
+
+/**
+ * Wraps a raw record as {@code Row(key, value)}, whatever stream it came from.
+ *
+ * <p>{@code key} is the record's key field, or {@code ~<n>} with n in 0..4095 from a hash of the
+ * payload when there is none, so that keyless records spread and the same bytes meet again.
+ * {@code value} is {@code <origin>|<broker timestamp, ms>\n<payload>}, the head in Latin-1.
+ */
+final class Envelope implements Serializable {
+    private static final long serialVersionUID = 1L;
+    private static final int KEYLESS_SPREAD = 4095;
+    private static final byte[] EMPTY = new byte[0];
+
+    private final TopLevelField keyField;
+
+    Envelope(String keyField) {
+        this.keyField = new TopLevelField(keyField);
+    }
+
+    static TypeInformation<Row> type() {
+        return Types.ROW_NAMED(
+                new String[] {"key", "value"},
+                Types.STRING,
+                PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO);
+    }
+
+    /** A null payload (a Kafka tombstone) counts as an empty one. Never throws. */
+    Row wrap(byte[] payloadOrNull, String origin, long timestampMs) {
+        byte[] payload = payloadOrNull == null ? EMPTY : payloadOrNull;
+        byte[] head = (origin + '|' + timestampMs + '\n').getBytes(StandardCharsets.ISO_8859_1);
+        byte[] value = Arrays.copyOf(head, head.length + payload.length);
+        System.arraycopy(payload, 0, value, head.length, payload.length);
+        String key = keyField.read(payload);
+        return Row.of(key == null ? keyless(payload) : key, value);
+    }
+
+    private static String keyless(byte[] payload) {
+        int hash = Arrays.hashCode(payload);
+        return "~" + ((hash ^ hash >>> 16) & KEYLESS_SPREAD);
+    }
+}

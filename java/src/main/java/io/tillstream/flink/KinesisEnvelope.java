@@ -1,0 +1,59 @@
+package io.tillstream.flink;
+
+import java.io.IOException;
+import java.io.ObjectInputStream;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
+import org.apache.flink.types.Row;
+
+/**
+ * Kinesis records as envelopes; origin is {@code kinesis:<stream>/<shard>/<sequence number>}.
+ *
+ * <p>Records that a producer library aggregated into one share its sequence number.
+ */
+public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> {
+    private static final long serialVersionUID = 1L;
+
+    private static final String CBOR_OFF =
+            "org.apache.flink.kinesis.shaded.com.amazonaws.sdk.disableCbor";
+
+    private final Envelope envelope;
+    private final boolean emulator;
+
+    /**
+     * @param keyField the JSON field that becomes the key
+     * @param emulator whether the endpoint is a stand-in for Kinesis, which speaks no CBOR
+     */
+    public KinesisEnvelope(String keyField, boolean emulator) {
+        this.envelope = new Envelope(keyField);
+        this.emulator = emulator;
+    }
+
+    /**
+     * Turns CBOR off on the TaskManager, where this object arrives before the consumer makes its
+     * client. With it on, an emulator's records are not read and nothing says so.
+     */
+    private void readObject(ObjectInputStream in) throws IOException, ClassNotFoundException {
+        in.defaultReadObject();
+        if (emulator) {
+            System.setProperty(CBOR_OFF, "true");
+        }
+    }
+
+    @Override
+    public Row deserialize(
+            byte[] payload,
+            String partitionKey,
+            String sequenceNumber,
+            long arrivalMs,
+            String stream,
+            String shard) {
+        String origin = "kinesis:" + stream + '/' + shard + '/' + sequenceNumber;
+        return envelope.wrap(payload, origin, arrivalMs);
+    }
+
+    @Override
+    public TypeInformation<Row> getProducedType() {
+        return Envelope.type();
+    }
+}
