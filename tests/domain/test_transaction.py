@@ -1,0 +1,258 @@
+"""The contract of a till transaction: its examples, and the code against the JSON Schema."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
+
+from tillstream.domain.card_numbers import contains_card_number, passes_luhn
+from tillstream.domain.transaction import REASONS, InvalidTransaction, mask_card_numbers, parse
+
+CONTRACT = Path(__file__).parents[2] / "state_schemas" / "pos_transaction"
+VALID = sorted((CONTRACT / "examples" / "valid").iterdir())
+INVALID = sorted((CONTRACT / "examples" / "invalid").iterdir())
+
+
+def card_number(length: int = 16) -> str:
+    """A number that passes the Luhn check, made here so that none stands in the repository."""
+    head = "4" + "27" * 9
+    head = head[: length - 1]
+    return next(head + str(d) for d in range(10) if passes_luhn(head + str(d)))
+
+
+def schema_validator() -> Any:
+    """jsonschema with the contract's own reading of `integer` and of `$` as the end of the text."""
+    text = (CONTRACT / "v1.json").read_text()
+    schema = json.loads(text, object_hook=_python_patterns)
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: type(v) is int)
+    return extend(Draft202012Validator, type_checker=checker)(schema)
+
+
+def _python_patterns(node: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(node.get("pattern"), str):  # Python's $ also matches before a last newline
+        node["pattern"] = re.sub(r"\$$", r"\\Z", node["pattern"])
+    return node
+
+
+SCHEMA = schema_validator()
+
+
+def accepted_by_schema(document: Any) -> bool:
+    if not SCHEMA.is_valid(document):
+        return False
+    total = sum(line["quantity"] * line["unit_price_cents"] for line in document["lines"])
+    ids = [document.get(f, "") for f in ("transaction_id", "card_token", "refers_to")]
+    return (
+        total == document["total_cents"]
+        and document.get("refers_to") != document["transaction_id"]
+        and not any(contains_card_number(i) for i in ids)
+    )
+
+
+def accepted_by_parse(raw: bytes) -> bool:
+    try:
+        parse(raw)
+    except InvalidTransaction as refused:
+        return refused.reason not in REASONS  # an unknown reason counts as a wrong answer
+    return True
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda p: p.stem)
+def test_valid_example_is_accepted_by_code_and_schema(path: Path) -> None:
+    document = json.loads(path.read_bytes())
+    transaction = parse(path.read_bytes())
+    SCHEMA.validate(document)
+    for name, value in document.items():
+        if name != "lines":
+            assert getattr(transaction, name) == value
+    assert [line.product for line in transaction.lines] == [d["product"] for d in document["lines"]]
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda p: p.stem)
+def test_invalid_example_is_refused_with_its_reason(path: Path) -> None:
+    with pytest.raises(InvalidTransaction) as refused:
+        parse(path.read_bytes())
+    assert refused.value.reason == path.stem.split("--")[0]
+    try:
+        document = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        return
+    assert not accepted_by_schema(document)
+
+
+def test_every_reason_has_an_example() -> None:
+    # a card number must not stand in the repository: it has a test of its own
+    assert {p.stem.split("--")[0] for p in INVALID} == set(REASONS) - {"card_number"}
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json.loads((CONTRACT / "v1.json").read_text()))
+
+
+@pytest.mark.parametrize("field", ["transaction_id", "refers_to"])
+@pytest.mark.parametrize("length", range(13, 20))
+def test_card_number_in_an_id_is_refused(field: str, length: int) -> None:
+    document = json.loads((CONTRACT / "examples/valid/refund_of_part_of_a_sale.json").read_bytes())
+    document[field] = card_number(length)
+    with pytest.raises(InvalidTransaction) as refused:
+        parse(orjson.dumps(document))
+    assert refused.value.reason == "card_number"
+    assert document[field] not in str(refused.value)
+
+
+def test_card_number_in_a_token_or_in_groups_is_refused() -> None:
+    path = CONTRACT / "examples/valid/paid_by_card_with_its_token.json"
+    pan = card_number()
+    groups = "-".join(pan[i : i + 4] for i in range(0, 16, 4))
+    for field, value in (("card_token", f"tok_{pan}"), ("transaction_id", groups)):
+        document = json.loads(path.read_bytes()) | {field: value}
+        with pytest.raises(InvalidTransaction) as refused:
+            parse(orjson.dumps(document))
+        assert refused.value.reason == "card_number"
+
+
+def test_message_names_the_path_and_never_the_value() -> None:
+    document = json.loads(
+        (CONTRACT / "examples/valid/sale_of_100_rand_earns_10_points.json").read_bytes()
+    )
+    secret = "Nomsa-0821234567"
+    for path in (["lines", 1, "quantity"], ["till"], ["currency"], ["payment_method"], ["schema"]):
+        changed = copy.deepcopy(document)
+        node: Any = changed
+        for step in path[:-1]:
+            node = node[step]
+        node[path[-1]] = secret
+        with pytest.raises(InvalidTransaction) as refused:
+            parse(orjson.dumps(changed))
+        shown = "$" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
+        assert shown in refused.value.message
+        assert secret not in str(refused.value)
+    with pytest.raises(InvalidTransaction) as refused:
+        parse(orjson.dumps(document | {secret: 1}))
+    assert secret not in str(refused.value)
+
+
+ODD_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.integers(min_value=-(2**63), max_value=2**64 - 1),
+    st.sampled_from([99, 100, 2900, 2901, 9999, 10_000, 10**8, 10**8 + 1, 2**53 - 1, 2**53]),
+    st.sampled_from([1420070399999, 1420070400000, 4133980799999, 4133980800000]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([1.0, "", "sale", "refund", "void", "card", "cash", "ZAR\n", "C0000012345\n"]),
+    st.sampled_from(
+        ["tok_" + "a" * 16, "tok_" + "a" * 33, "bakery", "é" * 8, "0123-04-20261124-9"]
+    ),
+    st.text(max_size=12),
+    st.lists(st.none(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.none(), max_size=1),
+)
+
+
+@st.composite
+def mutated_transactions(draw: st.DrawFn) -> Any:
+    """A valid example with up to three changes, often repaired in its total."""
+    document = json.loads(draw(st.sampled_from(VALID)).read_bytes())
+    fields = [*document, "customer_id", "card_token", "refers_to", "points_to_redeem", "extra"]
+    for _ in range(draw(st.integers(0, 3))):
+        target = document
+        names = fields
+        lines = document.get("lines")
+        if draw(st.booleans()) and isinstance(lines, list) and lines and isinstance(lines[0], dict):
+            target = lines[draw(st.integers(0, len(lines) - 1))]
+            if not isinstance(target, dict):
+                continue
+            names = ["product", "quantity", "unit_price_cents", "category", "extra"]
+        name = draw(st.sampled_from(names))
+        if draw(st.integers(0, 3)) == 0:
+            target.pop(name, None)
+        else:
+            target[name] = draw(ODD_VALUES)
+    if draw(st.booleans()):
+        with contextlib.suppress(TypeError, KeyError):
+            document["total_cents"] = sum(
+                line["quantity"] * line["unit_price_cents"] for line in document["lines"]
+            )
+    return document
+
+
+@settings(max_examples=1500, deadline=None)
+@given(mutated_transactions())
+def test_code_and_schema_accept_the_same(document: Any) -> None:
+    try:
+        raw = orjson.dumps(document)
+    except (TypeError, orjson.JSONEncodeError):  # an integer beyond 64 bits
+        return
+    assert accepted_by_parse(raw) == accepted_by_schema(orjson.loads(raw))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=200))
+@example(b"")
+@example(b"[" * 100_000)
+@example(b'{"schema":' * 5000)
+@example(b'"\\ud800"')
+@example(b"\xef\xbb\xbf{}")
+def test_arbitrary_bytes_raise_nothing_but_invalid_transaction(raw: bytes) -> None:
+    accepted_by_parse(raw)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(VALID), st.data())
+def test_damaged_bytes_raise_nothing_but_invalid_transaction(path: Path, data: Any) -> None:
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    accepted_by_parse(bytes(raw))
+
+
+@pytest.mark.parametrize("length", range(13, 20))
+def test_card_number_is_masked_but_for_its_last_four_digits(length: int) -> None:
+    pan = card_number(length)
+    raw = f'{{"note":"paid with {pan}.","card":{pan}}}'.encode()
+    masked = mask_card_numbers(raw)
+    assert pan.encode() not in masked
+    assert masked.count(b"*" * (length - 4) + pan[-4:].encode()) == 2
+    assert len(masked) == len(raw)
+
+
+def test_card_number_in_groups_is_masked() -> None:
+    pan = card_number()
+    for sign in " -":
+        groups = sign.join(pan[i : i + 4] for i in range(0, 16, 4))
+        assert mask_card_numbers(groups.encode()).decode() == sign.join(["****"] * 3 + [pan[-4:]])
+
+
+def test_product_and_event_time_of_13_digits_are_kept() -> None:
+    gtin = card_number(13)
+    time = next(t for t in range(1795500000000, 1795500000100) if passes_luhn(str(t)))
+    raw = f'{{"product": "{gtin}","event_time_ms":{time},"x":"{gtin}"}}'.encode()
+    masked = mask_card_numbers(raw)
+    assert masked.startswith(f'{{"product": "{gtin}","event_time_ms":{time},'.encode())
+    assert masked.endswith(b'"x":"*********' + gtin[-4:].encode() + b'"}')
+
+
+def test_other_digits_are_kept() -> None:
+    raw = card_number(16)[:-1].encode() + b"0" if card_number(16)[-1] != "0" else b"1" * 16
+    for kept in (raw, b"1" * 25, b"123456789012", b"2026-11-24 0045-03-20261124-000123"):
+        assert mask_card_numbers(kept) == kept
+    for path in VALID:
+        assert mask_card_numbers(path.read_bytes()) == path.read_bytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=100))
+def test_masking_keeps_the_length_of_any_bytes(raw: bytes) -> None:
+    assert len(mask_card_numbers(raw)) == len(raw)
