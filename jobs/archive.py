@@ -10,7 +10,7 @@ from state_schemas import archived_transaction, dead_letter
 from tillstream.conf import Conf, load
 from tillstream.connectors import kafka, s3, sources
 from udfs.archive import ArchiveOnce
-from udfs.engine import BYTES, DEAD_LETTERS, environment
+from udfs.engine import BYTES, dead_letters, environment
 
 
 class Streams(NamedTuple):
@@ -24,7 +24,7 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends: ``transactions`` are enveloped records keyed by transaction id."""
     function = ArchiveOnce(conf.archive.dedupe_hours, thread_mode=conf.job.require_thread_mode)
     archived = transactions.process(function, BYTES).uid("archive-once").name("archive once")
-    return Streams(archived, archived.get_side_output(DEAD_LETTERS))
+    return Streams(archived, dead_letters(archived))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

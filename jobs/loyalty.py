@@ -13,7 +13,7 @@ from state_schemas import dead_letter, loyalty_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import dynamodb, kafka, s3, sources
 from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
-from udfs.engine import BYTES, DEAD_LETTERS, environment
+from udfs.engine import BYTES, dead_letters, environment
 from udfs.loyalty import LoyaltyLedger
 
 
@@ -34,9 +34,11 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
     )
     function = LoyaltyLedger(rules, thread_mode=conf.job.require_thread_mode)
     ledger = (
-        transactions.process(function, BYTES).uid("loyalty-ledger").name("points ledger by customer")
+        transactions.process(function, BYTES)
+        .uid("loyalty-ledger")
+        .name("points ledger by customer")
     )
-    return Streams(ledger, ledger.get_side_output(DEAD_LETTERS))
+    return Streams(ledger, dead_letters(ledger))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
@@ -53,7 +55,11 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
     )
     topics = conf.kafka.topics
     kafka.json_sink(
-        streams.ledger, conf, topics["loyalty_events"], key_field="customer_id", uid="loyalty-events"
+        streams.ledger,
+        conf,
+        topics["loyalty_events"],
+        key_field="customer_id",
+        uid="loyalty-events",
     )
     kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
     s3.parquet_sink(

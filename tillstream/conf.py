@@ -32,6 +32,7 @@ class KinesisSource(_Base):
     endpoint: str | None
     start: Literal["TRIM_HORIZON", "LATEST"]
     fan_out: bool
+    consumer_name: str
     poll_interval_ms: int
     records_per_poll: int
     discover_shards_ms: int

@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 
 from pyflink.common import Types
-from pyflink.datastream import OutputTag, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import (
+    DataStream,
+    OutputTag,
+    RuntimeContext,
+    StreamExecutionEnvironment,
+)
 
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter
@@ -40,6 +45,14 @@ def require_thread_mode(context: RuntimeContext) -> None:
             "Set it in the cluster's configuration, or job.require_thread_mode: false to accept "
             "about a tenth of the speed"
         )
+
+
+def dead_letters(stream: DataStream) -> DataStream:
+    """The dead letters a function put aside.
+
+    PyFlink's get_side_output adds an idle Python operator without a uid; this does not.
+    """
+    return DataStream(stream._j_data_stream.getSideOutput(DEAD_LETTERS.get_java_output_tag()))
 
 
 def refuse(

@@ -64,7 +64,6 @@ def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
     (entry,) = map(json.loads, loyalty.process(CUSTOMER, sealed(record())))
     assert (entry["customer_id"], entry["delta"], entry["balance"]) == (CUSTOMER, 10, 10)
     (stored,) = loyalty.state[CUSTOMER].values()
-    
 
     assert loyalty_account.decode(pickle.loads(stored)).balance == 10
 

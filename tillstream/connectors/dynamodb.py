@@ -1,0 +1,50 @@
+"""Hot items in DynamoDB: one per key, the newest version wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyflink.datastream import DataStream
+
+from tillstream.conf import Conf
+from tillstream.connectors.gateway import add_sink, ours
+
+# JSON field, attribute, type
+BALANCE = (
+    ("customer_id", "customer_id", "S"),
+    ("balance", "balance", "N"),
+    ("version", "version", "N"),
+    ("transaction_id", "last_transaction_id", "S"),
+    ("event_time_ms", "event_time_ms", "N"),
+)
+
+
+def balance_sink(stream: DataStream, conf: Conf, uid: str) -> None:
+    """Ledger entries (JSON bytes) as balances, one item a customer."""
+    hot_item_sink(stream, conf, conf.dynamodb.tables["balances"], BALANCE, "customer_id", uid)
+
+
+def hot_item_sink(
+    stream: DataStream,
+    conf: Conf,
+    table: str,
+    attributes: Sequence[tuple[str, str, str]],
+    key: str,
+    uid: str,
+    version: str = "version",
+) -> None:
+    """JSON bytes to ``table``. ``attributes``: (JSON field, attribute, S or N); ``key`` and
+    ``version`` name attributes. An item is replaced only by a version that is not older."""
+    settings = conf.dynamodb
+    sink = ours().HotItemSink(table, conf.region).endpoint(settings.endpoint)
+    if conf.aws.credentials == "basic":
+        sink.basicCredentials()
+    for field, attribute, kind in attributes:
+        sink.attribute(field, attribute, kind)
+    sink.key(key).version(version).limits(
+        settings.in_flight,
+        settings.buffered_items,
+        settings.attempts,
+        settings.request_timeout_ms,
+    )
+    add_sink(stream, sink, uid, f"{table} to DynamoDB")

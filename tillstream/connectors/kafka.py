@@ -1,0 +1,52 @@
+"""Kafka sinks for JSON bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyflink.datastream import DataStream
+
+from tillstream.conf import Conf, ConfError
+from tillstream.connectors.gateway import add_sink, java, ours, properties
+
+# Bounded, ordered, compressed; how long a record may be retried before the job fails and restarts.
+PRODUCER = {
+    "acks": "all",
+    "enable.idempotence": "true",
+    "compression.type": "lz4",
+    "linger.ms": "20",
+    "batch.size": "131072",
+    "delivery.timeout.ms": "60000",
+    "request.timeout.ms": "20000",
+    "transaction.timeout.ms": "900000",
+}
+
+
+def json_sink(stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str) -> None:
+    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``."""
+    _attach(stream, conf, ours().KeyedJson(topic, key_field), uid, f"{topic} to Kafka")
+
+
+def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
+    """Dead letters (JSON bytes of ``domain.dead_letter``) to their topic, with headers."""
+    topic = conf.kafka.topics["dead_letters"]
+    _attach(stream, conf, ours().DeadLetterRecords(topic), uid, f"{topic} to Kafka")
+
+
+def _attach(stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str) -> None:
+    if not conf.kafka.bootstrap:
+        raise ConfError("kafka.bootstrap is not set: name the brokers, host:port,...")
+    guarantee = java().org.apache.flink.connector.base.DeliveryGuarantee
+    builder = (
+        java()
+        .org.apache.flink.connector.kafka.sink.KafkaSink.builder()
+        .setBootstrapServers(conf.kafka.bootstrap)
+        .setKafkaProducerConfig(properties({**PRODUCER, **conf.kafka.properties}))
+        .setRecordSerializer(serializer)
+    )
+    if conf.kafka.delivery == "exactly-once":
+        builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE)
+        builder.setTransactionalIdPrefix(f"tillstream-{uid}")
+    else:
+        builder.setDeliveryGuarantee(guarantee.AT_LEAST_ONCE)
+    add_sink(stream, builder.build(), uid, name)
