@@ -1,0 +1,204 @@
+"""What is wrong on this machine, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tillstream import conf
+from tillstream.connectors import jars
+from tillstream.local import ports, processes
+from tillstream.local.layout import StackError, java
+from tillstream.local.stack import Stack
+
+MEMORY_NEEDED_MIB = 5 * 1024  # two TaskManagers and the stand-ins, as measured, with headroom
+DISK_NEEDED_MIB = 3 * 1024  # jars, their downloads, and some data
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; ``fix`` is the command that mends it."""
+
+    ok: bool
+    what: str
+    fix: str = ""
+
+
+def examine(stack: Stack) -> list[Finding]:
+    """Looks at everything the stack depends on. Changes nothing."""
+    free_mib = shutil.disk_usage(_existing(stack.layout.home)).free // 2**20
+    available_mib = psutil.virtual_memory().available // 2**20
+    running = bool(processes.all_of(stack.layout.root)) if stack.layout.root.exists() else False
+    findings = [
+        python(sys.version_info[:2]),
+        virtual_environment(),
+        java_home(os.environ.get("JAVA_HOME")),
+        java_version(_java_says),
+        maven(shutil.which("mvn"), shutil.which("javac")),
+        *dependencies(),
+        thread_mode(),
+        memory(available_mib, running),
+        disk(free_mib, stack.layout.home),
+        jars_built(),
+        *stack_record(stack),
+    ]
+    if not running:
+        findings += taken_ports(ports.is_free)
+    return findings
+
+
+def python(version: tuple[int, ...]) -> Finding:
+    text = ".".join(map(str, version))
+    return Finding(
+        version == (3, 11),
+        f"Python {text} (3.11 is needed)",
+        "install Python 3.11 (Debian: apt-get install python3.11-venv), then bin/setup",
+    )
+
+
+def virtual_environment() -> Finding:
+    return Finding(
+        sys.prefix != sys.base_prefix,
+        f"virtual environment: {sys.prefix if sys.prefix != sys.base_prefix else 'none'}",
+        "bin/setup, then . .venv/bin/activate",
+    )
+
+
+def java_home(value: str | None) -> Finding:
+    ok = value is None or (Path(value) / "bin" / "java").exists()
+    return Finding(
+        ok, f"JAVA_HOME {value or 'not set, java of the PATH is used'}", "unset JAVA_HOME"
+    )
+
+
+def _java_says() -> str:
+    done = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=20)
+    return done.stderr + done.stdout
+
+
+def java_version(says: Callable[[], str]) -> Finding:
+    fix = "install Java 17 (Debian: apt-get install openjdk-17-jdk)"
+    try:
+        text = says()
+    except (StackError, OSError, subprocess.SubprocessError) as error:
+        return Finding(False, str(error).splitlines()[0], fix)
+    match = re.search(r'version "(?:1\.)?(\d+)', text)
+    number = match[1] if match else "unknown"
+    return Finding(number in ("11", "17"), f"Java {number} (11 or 17 is needed)", fix)
+
+
+def maven(mvn: str | None, javac: str | None) -> Finding:
+    missing = [name for name, path in (("mvn", mvn), ("javac", javac)) if path is None]
+    return Finding(
+        not missing,
+        f"Maven and a JDK{': missing ' + ' and '.join(missing) if missing else ''}",
+        "install them (Debian: apt-get install maven openjdk-17-jdk)",
+    )
+
+
+def dependencies() -> list[Finding]:
+    """Installed versions against constraints.txt."""
+    wrong = []
+    for line in (conf.ROOT / "constraints.txt").read_text().splitlines():
+        name, _, wanted = line.partition("==")
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "missing"
+        if wanted and found != wanted:
+            wrong.append(f"{name} {found} instead of {wanted}")
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    text = f": {', '.join(wrong[:3])}{more}" if wrong else ""
+    return [Finding(not wrong, f"Python packages as in constraints.txt{text}", "bin/setup")]
+
+
+def thread_mode() -> Finding:
+    """Loads the library that runs Python inside a JVM, in a process of its own."""
+    code = "import pemja, pyflink.fn_execution.embedded.operations"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = done.stderr.strip().splitlines()
+    return Finding(
+        done.returncode == 0,
+        f"thread mode can load{': ' + said[-1] if done.returncode and said else ''}",
+        "bin/setup (pemja needs a Python built with a shared library, and its headers)",
+    )
+
+
+def memory(available_mib: int, running: bool) -> Finding:
+    return Finding(
+        running or available_mib >= MEMORY_NEEDED_MIB,
+        f"memory available: {available_mib} MiB ({MEMORY_NEEDED_MIB} needed"
+        f"{', stack runs already' if running else ''})",
+        "stop other programs, or tillstream up --taskmanagers 1",
+    )
+
+
+def disk(free_mib: int, home: Path) -> Finding:
+    return Finding(
+        free_mib >= DISK_NEEDED_MIB,
+        f"disk free for {home}: {free_mib} MiB ({DISK_NEEDED_MIB} needed)",
+        "free space, or set TILLSTREAM_HOME to a larger disk; tillstream down --purge frees ours",
+    )
+
+
+def jars_built() -> Finding:
+    stale = jars.stale()
+    return Finding(
+        not stale,
+        f"jars built{': missing or old: ' + ', '.join(stale) if stale else ''}",
+        "tillstream up (builds them), or python -m tillstream.connectors.jars",
+    )
+
+
+def taken_ports(free: Callable[[int], bool]) -> list[Finding]:
+    """Taken ports are no failure: the stack takes others."""
+    taken = [f"{name} {port}" for name, port in ports.DEFAULTS.items() if not free(port)]
+    if not taken:
+        return [Finding(True, "usual ports are free")]
+    return [Finding(True, f"ports taken by others: {', '.join(taken)}; up will use free ones")]
+
+
+def stack_record(stack: Stack) -> list[Finding]:
+    """Processes that should run and do not, and ones that run without a record."""
+    layout = stack.layout
+    if not layout.root.exists():
+        return [Finding(True, "no stack yet: tillstream up starts one")]
+    record = layout.read()
+    if not record and layout.file.exists():
+        return [Finding(False, f"{layout.file} is damaged", "tillstream down --purge")]
+    listed = record.get("processes", {})
+    dead = [name for name in listed if not stack.pid(name)]
+    live = [name for name in listed if name not in dead]
+    lost = set(processes.all_of(layout.root).values()) - set(listed)
+    findings = []
+    if dead and live:
+        findings.append(Finding(False, f"processes dead: {', '.join(dead)}", "tillstream up"))
+    elif dead:
+        findings.append(
+            Finding(False, "stack.json is stale: none of its processes lives", "tillstream up")
+        )
+    if lost:
+        text = f"processes without a record: {', '.join(sorted(lost))}"
+        findings.append(Finding(False, text, "tillstream down"))
+    if not findings:
+        findings.append(
+            Finding(True, f"stack: {len(live)} processes run" if live else "stack: down")
+        )
+    return findings
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,176 @@
+"""A cluster's home around the Flink inside the PyFlink wheel: links, plugins, configuration."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tillstream import conf
+from tillstream.connectors.jars import JarSet
+from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError, java
+
+STATE_BACKENDS = ("hashmap", "rocksdb")
+
+
+def wheel() -> Path:
+    """Folder of the installed pyflink, which holds bin/, lib/, opt/ and conf/."""
+    import pyflink
+
+    return Path(pyflink.__file__).resolve().parent
+
+
+def java_options() -> list[str]:
+    """--add-opens and --add-exports that Flink needs on Java 17, from the wheel's own config."""
+    settings = yaml.safe_load((wheel() / "conf" / "config.yaml").read_text())
+    return settings["env"]["java"]["opts"]["all"].split()
+
+
+def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[str, Any]:
+    """conf/flink/config.yaml, the overlay of the state backend, and this stack's own addresses."""
+    folder = conf.ROOT / "conf" / "flink"
+    settings: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
+    overlay = folder / f"{state_backend}.yaml"
+    if overlay.exists():
+        settings |= yaml.safe_load(overlay.read_text())
+    python = str(Path(sys.prefix) / "bin" / "python")
+    settings |= {
+        "env.java.opts.all": " ".join(java_options()),
+        "jobmanager.rpc.address": "127.0.0.1",
+        "jobmanager.bind-host": "127.0.0.1",
+        "jobmanager.rpc.port": ports["flink-rpc"],
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": ports["flink-rest"],
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.bind-host": "127.0.0.1",
+        "io.tmp.dirs": str(layout.data / "tmp"),
+        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
+        "execution.checkpointing.savepoint-dir": layout.savepoints.as_uri(),
+        "python.executable": python,
+        "python.client.executable": python,
+        "s3.endpoint": f"http://127.0.0.1:{ports['s3']}",
+        "s3.endpoint.region": REGION,
+        "s3.path.style.access": "true",
+        "s3.access-key": CREDENTIAL,
+        "s3.secret-key": CREDENTIAL,
+    }
+    return settings
+
+
+def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
+    """Makes stack/flink anew; nothing in it is state."""
+    shutil.rmtree(layout.flink, ignore_errors=True)
+    lib = layout.flink / "lib"
+    for folder in (lib, layout.flink / "conf", layout.flink / "plugins"):
+        folder.mkdir(parents=True)
+    (layout.flink / "bin").symlink_to(wheel() / "bin")
+    (layout.flink / "opt").symlink_to(wheel() / "opt")
+    # flink-python in lib/: its native library is loaded once, by the cluster's class loader.
+    python_jars = list((wheel() / "opt").glob("flink-python-*.jar"))
+    if not python_jars:
+        raise StackError("apache-flink is not installed whole: run bin/setup")
+    for jar in [*(wheel() / "lib").glob("*.jar"), *python_jars]:
+        (lib / jar.name).symlink_to(jar)
+    for plugin in jars.plugins.iterdir():
+        (layout.flink / "plugins" / plugin.name).symlink_to(plugin)
+    (layout.flink / "conf" / "config.yaml").write_text(yaml.safe_dump(settings, width=10_000))
+    for name in ("log4j-console.properties", "log4j-cli.properties", "log4j.properties"):
+        shutil.copy(HERE / "log4j2.properties", layout.flink / "conf" / name)
+
+
+def client_environment(layout: Layout) -> dict[str, str]:
+    """Tells Flink's classes and PyFlink where this cluster's home is."""
+    home = layout.flink
+    return {
+        "FLINK_HOME": str(home),
+        "FLINK_CONF_DIR": str(home / "conf"),
+        "FLINK_LIB_DIR": str(home / "lib"),
+        "FLINK_OPT_DIR": str(home / "opt"),
+        "FLINK_PLUGINS_DIR": str(home / "plugins"),
+        "FLINK_LOG_DIR": str(layout.logs),
+        "_FLINK_HOME_DETERMINED": "true",
+    }
+
+
+def settings_of(layout: Layout) -> dict[str, Any]:
+    """The configuration the cluster was built with."""
+    return yaml.safe_load((layout.flink / "conf" / "config.yaml").read_text())
+
+
+def java_command(layout: Layout, log_name: str, options: list[str], main: str) -> list[str]:
+    """A Flink process as its start scripts would run it, without their three extra JVMs."""
+    found = sorted((layout.flink / "lib").glob("*.jar"))
+    # Last, as the scripts put it: the other jars may override its classes.
+    found.sort(key=lambda jar: jar.name.startswith("flink-dist"))
+    classpath = ":".join(map(str, found))
+    log4j = layout.flink / "conf" / "log4j-console.properties"
+    return [
+        java(),
+        *options,
+        *java_options(),
+        f"-Dlog.file={layout.log(log_name)}",
+        f"-Dlog4j.configurationFile={log4j.as_uri()}",
+        "-classpath",
+        classpath,
+        main,
+    ]
+
+
+def jobmanager(layout: Layout) -> list[str]:
+    """Command of the JobManager."""
+    settings = settings_of(layout)
+    heap, direct, meta = (
+        settings[f"jobmanager.memory.{part}.size"] for part in ("heap", "off-heap", "jvm-metaspace")
+    )
+    memory = [f"-Xmx{heap}", f"-Xms{heap}", f"-XX:MaxMetaspaceSize={meta}"]
+    main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+    command = java_command(
+        layout, "jobmanager", [*memory, f"-XX:MaxDirectMemorySize={direct}", "-XX:+UseG1GC"], main
+    )
+    return [*command, "--configDir", str(layout.flink / "conf"), "--executionMode", "cluster"]
+
+
+def taskmanager(layout: Layout, name: str) -> list[str]:
+    """Command of one TaskManager; ``name`` is also its id in the cluster."""
+    settings = settings_of(layout)
+
+    def mib(part: str) -> int:
+        return megabytes(settings[f"taskmanager.memory.{part}"])
+
+    heap = mib("framework.heap.size") + mib("task.heap.size")
+    direct = mib("framework.off-heap.size") + mib("task.off-heap.size") + mib("network.max")
+    memory = [
+        f"-Xmx{heap}m",
+        f"-Xms{heap}m",
+        f"-XX:MaxDirectMemorySize={direct}m",
+        f"-XX:MaxMetaspaceSize={mib('jvm-metaspace.size')}m",
+    ]
+    main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+    command = java_command(layout, name, [*memory, "-XX:+UseG1GC"], main)
+    return [
+        *command,
+        "--configDir",
+        str(layout.flink / "conf"),
+        f"-Dtaskmanager.resource-id={name}",
+        f"-Dtaskmanager.log.path={layout.log(name)}",
+    ]
+
+
+def client(layout: Layout, *arguments: str) -> list[str]:
+    """Command of Flink's own client, as bin/flink would run it."""
+    options = ["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    main = "org.apache.flink.client.cli.CliFrontend"
+    return [*java_command(layout, "client", options, main), *arguments]
+
+
+def megabytes(size: str) -> int:
+    """MiB of a Flink memory size such as 512m or 1g."""
+    match = re.fullmatch(r"(\d+)\s*(m|mb|g|gb)", str(size).strip().lower())
+    if match is None:
+        raise StackError(f"conf/flink: memory size {size!r} is not like 512m or 1g")
+    return int(match[1]) * (1024 if match[2].startswith("g") else 1)

@@ -1,0 +1,66 @@
+"""Which ports the stack listens on: the usual ones, or free ones where those are taken."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+
+DEFAULTS: dict[str, int] = {
+    "kafka": 9092,
+    "kafka-controller": 9093,
+    "kinesis": 4567,
+    "dynamodb": 8000,
+    "s3": 9000,
+    "flink-rpc": 6123,
+    "flink-rest": 8081,
+}
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections only linger counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    # A server on all interfaces does not hinder the bind everywhere, but it would get our calls.
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def any_free(avoid: set[int]) -> int:
+    """A port the system has to give, not in ``avoid``."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in avoid:
+            return port
+
+
+def choose(
+    keep: Mapping[str, int],
+    previous: Mapping[str, int],
+    defaults: Mapping[str, int] = DEFAULTS,
+    free: Callable[[int], bool] = is_free,
+) -> dict[str, int]:
+    """A port for every name of ``defaults``.
+
+    ``keep`` are ports of processes that run already; else the one of the ``previous`` run, else the
+    default, else any free one.
+    """
+    chosen: dict[str, int] = {}
+    for name, default in defaults.items():
+        used = set(chosen.values()) | {port for other, port in keep.items() if other != name}
+        if name in keep:
+            chosen[name] = keep[name]
+            continue
+        wanted = [port for port in (previous.get(name), default) if port]
+        usable = (port for port in wanted if port not in used and free(port))
+        port = next(usable, None)
+        chosen[name] = port if port is not None else any_free(used | set(defaults.values()))
+    return chosen

@@ -1,0 +1,104 @@
+"""Streams, topics, tables and buckets that the jobs expect, made where they are missing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from tillstream.conf import Conf
+from tillstream.local.layout import StackError
+from tillstream.local.services import aws
+
+SHARDS = 4
+PARTITIONS = 4
+
+
+def topics(conf: Conf) -> list[str]:
+    """Every Kafka topic the settings name, without repeats."""
+    return list(dict.fromkeys([conf.source.kafka.topic, *conf.kafka.topics.values()]))
+
+
+def create_resources(conf: Conf, timeout_s: float = 20.0) -> list[str]:
+    """Creates what is missing; returns what was created. What exists is left as it is."""
+    created = _topics(conf, timeout_s)
+    created += _stream(conf, timeout_s)
+    created += _tables(conf)
+    created += _bucket(conf)
+    return created
+
+
+def _topics(conf: Conf, timeout_s: float) -> list[str]:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    if conf.kafka.bootstrap is None:
+        return []
+    client = AdminClient({"bootstrap.servers": conf.kafka.bootstrap, **conf.kafka.properties})
+    there = client.list_topics(timeout=timeout_s).topics
+    missing = [name for name in topics(conf) if name not in there]
+    if not missing:
+        return []
+    futures = client.create_topics([NewTopic(name, PARTITIONS, 1) for name in missing])
+    for name, future in futures.items():
+        try:
+            future.result(timeout_s)
+        except KafkaException as error:
+            if "TOPIC_ALREADY_EXISTS" not in str(error):
+                raise StackError(f"Kafka refuses topic {name}: {error}") from None
+    return [f"topic {name}" for name in missing]
+
+
+def _stream(conf: Conf, timeout_s: float) -> list[str]:
+    source = conf.source.kinesis
+    if source.endpoint is None:
+        return []
+    client = aws("kinesis", source.endpoint)
+    if source.stream in client.list_streams(Limit=1000)["StreamNames"]:
+        return []
+    client.create_stream(StreamName=source.stream, ShardCount=SHARDS)
+
+    def active() -> bool:
+        summary = client.describe_stream_summary(StreamName=source.stream)
+        return summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE"
+
+    _wait(active, timeout_s, f"Kinesis stream {source.stream}")
+    return [f"stream {source.stream}"]
+
+
+def _tables(conf: Conf) -> list[str]:
+    if conf.dynamodb.endpoint is None:
+        return []
+    client = aws("dynamodb", conf.dynamodb.endpoint)
+    there = client.list_tables()["TableNames"]
+    missing = [name for name in conf.dynamodb.tables.values() if name not in there]
+    for name in missing:
+        client.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "customer_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "customer_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    return [f"table {name}" for name in missing]
+
+
+def _bucket(conf: Conf) -> list[str]:
+    if conf.s3.endpoint is None:
+        return []
+    client = aws("s3", conf.s3.endpoint)
+    if conf.s3.bucket in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        return []
+    # Without a location constraint, which the S3 stand-in does not know: boto3 adds none itself.
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket=conf.s3.bucket)
+    return [f"bucket {conf.s3.bucket}"]
+
+
+def _wait(done: Callable[[], bool], timeout_s: float, what: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{what} is not ready after {timeout_s:.0f} s: see `tillstream status`"
+            )
+        time.sleep(0.1)

@@ -1,0 +1,260 @@
+"""What the stack consists of: command, and health on the real protocol, of each process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tillstream.connectors.jars import JarSet
+from tillstream.local import flink_home
+from tillstream.local.layout import (
+    CREDENTIAL,
+    HERE,
+    REGION,
+    Layout,
+    StackError,
+    environment,
+    java,
+)
+from tillstream.ops.flink_rest import FlinkRest
+
+SMALL_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Xss512k"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One stack about to run."""
+
+    layout: Layout
+    jars: JarSet
+    ports: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process. ``healthy`` raises, or returns False, while it does not serve yet."""
+
+    name: str
+    port: str  # which of the stack's ports it serves; "" for none of its own
+    command: Callable[[Context], list[str]]
+    healthy: Callable[[Context], bool]
+
+
+def aws(service: str, endpoint: str, timeout_s: float = 3.0) -> Any:
+    """A boto3 client of a local stand-in; a request is tried once."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIAL,
+        aws_secret_access_key=CREDENTIAL,
+        config=Config(
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def url(context: Context, port: str) -> str:
+    return f"http://127.0.0.1:{context.ports[port]}"
+
+
+# -- Kafka -----------------------------------------------------------------------------------------
+
+
+def _kafka_jvm(context: Context, heap: list[str]) -> list[str]:
+    # Kafka logs through slf4j: Flink's log4j does the writing.
+    log4j = sorted((flink_home.wheel() / "lib").glob("log4j-*.jar"))
+    classpath = ":".join([f"{context.jars.kafka}/*", *map(str, log4j)])
+    return [
+        java(),
+        *heap,
+        f"-Dlog.file={context.layout.log('kafka')}",
+        f"-Dlog4j.configurationFile={(HERE / 'log4j2.properties').as_uri()}",
+        "-cp",
+        classpath,
+    ]
+
+
+def _kafka(context: Context) -> list[str]:
+    data = context.layout.data / "kafka"
+    data.mkdir(parents=True, exist_ok=True)
+    controller = f"127.0.0.1:{context.ports['kafka-controller']}"
+    broker = f"127.0.0.1:{context.ports['kafka']}"
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{broker}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data / "logs",
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "group.initial.rebalance.delay.ms": 0,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.segment.bytes": 134217728,
+        # By size alone: records of past event times must not vanish for being old.
+        "log.retention.ms": -1,
+        "log.retention.bytes": 4294967296,
+        "log.cleaner.dedupe.buffer.size": 16777216,
+    }
+    file = data / "server.properties"
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    if not (data / "logs" / "meta.properties").exists():
+        _format(context, file)
+    return [
+        *_kafka_jvm(context, ["-Xmx512m", "-Xms256m", "-XX:+UseG1GC"]),
+        "kafka.Kafka",
+        str(file),
+    ]
+
+
+def _format(context: Context, file: Path) -> None:
+    command = [
+        *_kafka_jvm(context, ["-Xmx128m", "-XX:TieredStopAtLevel=1"]),
+        *("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(file)),
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(context.layout),
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise StackError(
+            f"Kafka cannot prepare {file.parent}: {said[-1] if said else 'no reason given'}; "
+            "`tillstream up --fresh` begins with an empty folder"
+        )
+
+
+def _kafka_healthy(context: Context) -> bool:
+    from confluent_kafka.admin import AdminClient
+
+    bootstrap = f"127.0.0.1:{context.ports['kafka']}"
+    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "logger": _silent()})
+    return bool(client.list_topics(timeout=2).brokers)
+
+
+def _silent() -> Any:
+    import logging
+
+    logger = logging.Logger("kafka-health")
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+# -- AWS stand-ins ---------------------------------------------------------------------------------
+
+
+def _kinesis(context: Context) -> list[str]:
+    port = str(context.ports["kinesis"])
+    return [sys.executable, "-m", "tillstream.local.kinesis_server", "-p", port]
+
+
+def _kinesis_healthy(context: Context) -> bool:
+    return "StreamNames" in aws("kinesis", url(context, "kinesis")).list_streams()
+
+
+def _dynamodb(context: Context) -> list[str]:
+    data = context.layout.data / "dynamodb"
+    data.mkdir(parents=True, exist_ok=True)
+    return [
+        *(java(), "-Xmx768m", *SMALL_JVM),
+        f"-Djava.library.path={context.jars.dynamodb_native}",
+        f"-Dlog.file={context.layout.log('dynamodb')}",
+        f"-Dlog4j.configurationFile={(HERE / 'log4j2.properties').as_uri()}",
+        *("-cp", f"{context.jars.dynamodb}/*"),
+        "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
+        *("-port", str(context.ports["dynamodb"])),
+        *("-sharedDb", "-dbPath", str(data), "-disableTelemetry"),
+    ]
+
+
+def _dynamodb_healthy(context: Context) -> bool:
+    return "TableNames" in aws("dynamodb", url(context, "dynamodb")).list_tables()
+
+
+def _s3(context: Context) -> list[str]:
+    data = context.layout.data / "s3"
+    data.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "s3proxy.endpoint": url(context, "s3"),
+        "s3proxy.authorization": "aws-v2-or-v4",
+        "s3proxy.identity": CREDENTIAL,
+        "s3proxy.credential": CREDENTIAL,
+        "s3proxy.ignore-unknown-headers": "true",
+        "s3proxy.v4-max-non-chunked-request-size": 134217728,
+        "jclouds.provider": "filesystem-nio2",
+        "jclouds.identity": "remote-identity",
+        "jclouds.credential": "remote-credential",
+        "jclouds.filesystem.basedir": data,
+    }
+    file = context.layout.data / "s3proxy.conf"
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return [
+        *(java(), "-Xmx384m", *SMALL_JVM),
+        f"-Dlog.file={context.layout.log('s3')}",
+        f"-Dlogback.configurationFile={HERE / 'logback-s3proxy.xml'}",
+        *("-cp", f"{context.jars.s3proxy}/*"),
+        *("org.gaul.s3proxy.Main", "--properties", str(file)),
+    ]
+
+
+def _s3_healthy(context: Context) -> bool:
+    return "Buckets" in aws("s3", url(context, "s3")).list_buckets()
+
+
+# -- Flink -----------------------------------------------------------------------------------------
+
+
+def _jobmanager_healthy(context: Context) -> bool:
+    return "taskmanagers" in FlinkRest(url(context, "flink-rest"), timeout_s=2).overview()
+
+
+def taskmanager(number: int) -> Service:
+    """The TaskManager of that number, counted from 1."""
+    name = f"taskmanager-{number}"
+
+    def healthy(context: Context) -> bool:
+        known = FlinkRest(url(context, "flink-rest"), timeout_s=2).taskmanagers()
+        # One killed a moment ago may still be listed; a fresh heartbeat is the proof of life.
+        return any(tm["id"] == name and tm["slotsNumber"] > 0 for tm in known)
+
+    return Service(name, "", lambda context: flink_home.taskmanager(context.layout, name), healthy)
+
+
+STAND_INS = (
+    Service("kafka", "kafka", _kafka, _kafka_healthy),
+    Service(
+        "jobmanager", "flink-rest", lambda c: flink_home.jobmanager(c.layout), _jobmanager_healthy
+    ),
+    Service("kinesis", "kinesis", _kinesis, _kinesis_healthy),
+    Service("dynamodb", "dynamodb", _dynamodb, _dynamodb_healthy),
+    Service("s3", "s3", _s3, _s3_healthy),
+)
+
+
+def services(taskmanagers: int) -> list[Service]:
+    """All processes of a stack with so many TaskManagers."""
+    numbers = range(1, taskmanagers + 1)
+    return [*STAND_INS[:2], *(taskmanager(n) for n in numbers), *STAND_INS[2:]]

@@ -1,0 +1,315 @@
+"""The local stack: brings its processes up, watches them, takes them down."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tillstream import conf as settings
+from tillstream.connectors.jars import ensure_jars, jar_set
+from tillstream.local import flink_home, ports, processes, resources
+from tillstream.local.layout import REGION, Layout, StackError, environment
+from tillstream.local.services import Context, Service, services, url
+
+START_TIMEOUT_S = 90.0
+CHECK_TIMEOUT_S = 6.0
+DEFAULT_TASKMANAGERS = 2
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process as it is now; ``pid`` 0 when it does not run."""
+
+    name: str
+    pid: int
+    address: str
+    memory_mib: int
+    healthy: bool
+    problem: str
+
+
+class Stack:
+    """One stack, at ``home`` ($TILLSTREAM_HOME or <repo>/.tillstream)."""
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        self.layout = Layout(Path(home or settings.home()).resolve())
+
+    # -- up and down -------------------------------------------------------------------------------
+
+    def up(
+        self,
+        taskmanagers: int | None = None,
+        fresh: bool = False,
+        state_backend: str | None = None,
+        progress: Progress = lambda line: None,
+    ) -> dict[str, Any]:
+        """Starts what does not run, waits until all serve, makes what jobs expect.
+
+        None keeps the number of TaskManagers (first 2) and the state backend (first hashmap).
+        Returns the content of stack.json. Whatever this call started is ended if it fails.
+        """
+        jars = ensure_jars(progress)
+        with self._lock():
+            if fresh:
+                self._down()
+                shutil.rmtree(self.layout.root / "data", ignore_errors=True)
+                shutil.rmtree(self.layout.logs, ignore_errors=True)
+                (self.layout.root / "jobs.jsonl").unlink(missing_ok=True)
+            stack = self._plan(taskmanagers, state_backend)
+            context = Context(self.layout, jars, stack["ports"])
+            wanted = services(stack["taskmanagers"])
+            missing = [service for service in wanted if not self.pid(service.name)]
+            if not any(self.pid(s.name) for s in wanted if _is_flink(s.name)):
+                rendered = flink_home.render(self.layout, stack["ports"], stack["state_backend"])
+                flink_home.build(self.layout, jars, rendered)
+            started: list[int] = []
+            try:
+                self._start(context, stack, missing, started)
+                self._wait(context, wanted, progress)
+                for made in resources.create_resources(self.conf()):
+                    progress(f"created {made}")
+            except BaseException:
+                processes.end(started, self.layout.root, grace_s=3)
+                self._end_strays()
+                raise
+            return stack
+
+    def down(self, purge: bool = False) -> int:
+        """Ends every process of the stack, also ones stack.json has lost; returns how many.
+
+        ``purge`` also deletes its data, logs and stack.json.
+        """
+        if not self.layout.root.exists():
+            return 0
+        with self._lock():
+            ended = self._down()
+        if purge:
+            shutil.rmtree(self.layout.root, ignore_errors=True)
+        return ended
+
+    def _down(self) -> int:
+        # TaskManagers before the JobManager, and all before the services they write to.
+        ours = processes.all_of(self.layout.root)
+        flink = [pid for pid, name in ours.items() if _is_flink(name)]
+        processes.end(flink, self.layout.root, grace_s=5)
+        processes.end(processes.all_of(self.layout.root), self.layout.root)
+        stack = self.layout.read()
+        if stack:
+            stack["processes"] = {}
+            self.layout.write(stack)
+        return len(ours)
+
+    # -- one process -------------------------------------------------------------------------------
+
+    def pid(self, name: str) -> int:
+        """Pid of a live process of this stack, else 0."""
+        record = self.layout.read().get("processes", {}).get(name)
+        return record["pid"] if record and self._runs(record["pid"], name) else 0
+
+    def kill(self, name: str) -> int:
+        """SIGKILL, as a crash would; returns the pid that was killed."""
+        pid = self.pid(name)
+        if not pid:
+            raise StackError(f"no process {name} runs; `tillstream status` lists them")
+        processes.kill(pid, self.layout.root)
+        return pid
+
+    def start_process(self, name: str, timeout_s: float = START_TIMEOUT_S) -> int:
+        """Starts one process that is down and waits until it serves; returns its pid."""
+        with self._lock():
+            stack = self.layout.read()
+            wanted = {service.name: service for service in services(stack.get("taskmanagers", 0))}
+            if name not in wanted:
+                raise StackError(f"no process {name} in the stack; there are {', '.join(wanted)}")
+            if pid := self.pid(name):
+                return pid
+            context = Context(self.layout, jar_set(), stack["ports"])
+            self._start(context, stack, [wanted[name]], [])
+            self._wait(context, [wanted[name]], lambda line: None, timeout_s)
+            return self.pid(name)
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def conf(self) -> settings.Conf:
+        """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says."""
+        stack = self.layout.read()
+        if not stack:
+            raise StackError("there is no stack: run `tillstream up`")
+        return settings.load("local", overrides=settings.endpoints(stack))
+
+    def status(self) -> list[ProcessStatus]:
+        """Every process with its health on its own protocol, all asked at once."""
+        stack = self.layout.read()
+        if not stack:
+            return []
+        context = Context(self.layout, jar_set(), stack["ports"])
+        with ThreadPoolExecutor(12) as pool:
+            every = services(stack["taskmanagers"])
+            return list(pool.map(lambda service: self._status(context, service), every))
+
+    def _status(self, context: Context, service: Service) -> ProcessStatus:
+        pid = self.pid(service.name)
+        address = ""
+        if service.port:
+            port = context.ports[service.port]
+            kafka = service.port == "kafka"
+            address = f"127.0.0.1:{port}" if kafka else url(context, service.port)
+        problem = "" if pid else "not running: `tillstream up` starts it"
+        if pid:
+            try:
+                problem = "" if service.healthy(context) else "runs, but does not serve"
+            except Exception as error:  # whatever a client of theirs raises means: not healthy
+                problem = f"runs, but does not serve: {_first_line(error)}"
+        memory = processes.memory_mib(pid) if pid else 0
+        return ProcessStatus(service.name, pid, address, memory, not problem, problem)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _plan(self, taskmanagers: int | None, state_backend: str | None) -> dict[str, Any]:
+        """What is to run, from what was asked, what runs already and the last run."""
+        old = self.layout.read()
+        count = taskmanagers or old.get("taskmanagers") or DEFAULT_TASKMANAGERS
+        running = {
+            name: record
+            for name, record in old.get("processes", {}).items()
+            if self._runs(record["pid"], name)
+        }
+        backend = state_backend or old.get("state_backend") or "hashmap"
+        if backend not in flink_home.STATE_BACKENDS:
+            raise StackError(f"no state backend {backend}: it is hashmap or rocksdb")
+        if backend != old.get("state_backend", backend) and any(map(_is_flink, running)):
+            raise StackError(
+                f"the cluster runs with {old['state_backend']}: run `tillstream down`, then "
+                f"`tillstream up --state-backend {backend}`"
+            )
+        surplus = [
+            record["pid"]
+            for name, record in running.items()
+            if name.startswith("taskmanager-") and int(name.rpartition("-")[2]) > count
+        ]
+        processes.end(surplus, self.layout.root)
+        chosen = ports.choose(_ports_in_use(running, old.get("ports", {})), old.get("ports", {}))
+        stack = {
+            "kafka": {"bootstrap": f"127.0.0.1:{chosen['kafka']}"},
+            **{
+                name: {"endpoint": f"http://127.0.0.1:{chosen[name]}"}
+                for name in ("kinesis", "dynamodb", "s3")
+            },
+            "flink": {"rest": f"http://127.0.0.1:{chosen['flink-rest']}"},
+            "region": REGION,
+            "ports": chosen,
+            "taskmanagers": count,
+            "state_backend": backend,
+            "processes": {n: r for n, r in running.items() if r["pid"] not in surplus},
+        }
+        self.layout.write(stack)
+        return stack
+
+    def _runs(self, pid: int, name: str) -> bool:
+        return processes.is_ours(pid, self.layout.root, name)
+
+    def _start(
+        self, context: Context, stack: dict[str, Any], wanted: list[Service], started: list[int]
+    ) -> None:
+        for folder in (self.layout.checkpoints, self.layout.savepoints, self.layout.data / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        env = environment(self.layout)
+        # Kafka's first start formats its folder: let the rest begin before it is through.
+        for service in sorted(wanted, key=lambda service: service.name == "kafka"):
+            output = self.layout.output(service.name)
+            pid = processes.start(
+                self.layout.root,
+                service.name,
+                service.command(context),
+                env,
+                output,
+                self.layout.data / "work",
+            )
+            started.append(pid)
+            stack["processes"][service.name] = {
+                "pid": pid,
+                "port": context.ports.get(service.port, 0),
+                "log": str(self.layout.log(service.name)),
+            }
+            self.layout.write(stack)
+
+    def _wait(
+        self,
+        context: Context,
+        wanted: list[Service],
+        progress: Progress,
+        timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        began = time.monotonic()
+        waiting = list(wanted)
+        while waiting:
+            for service in list(waiting):
+                if not self.pid(service.name):
+                    raise StackError(self._failure(service, context, "ended right after its start"))
+                with contextlib.suppress(Exception):  # not serving yet, in their client's words
+                    if service.healthy(context):
+                        waiting.remove(service)
+                        progress(f"{service.name} serves ({time.monotonic() - began:.1f} s)")
+            if waiting and time.monotonic() - began > timeout_s:
+                reason = f"does not serve after {timeout_s:.0f} s"
+                raise StackError(self._failure(waiting[0], context, reason))
+            time.sleep(0.1)
+
+    def _failure(self, service: Service, context: Context, reason: str) -> str:
+        logs = [self.layout.log(service.name), self.layout.output(service.name)]
+        said = [line for log in logs for line in processes.trouble(log)]
+        text = "\n".join(said)
+        port = context.ports.get(service.port, 0)
+        if "No space left" in text:
+            fix = f"the disk is full: free space under {self.layout.root}"
+        elif "already in use" in text or "BindException" in text:
+            fix = f"port {port} was taken meanwhile: run `tillstream up` again, it picks another"
+        elif "Cannot allocate memory" in text or "insufficient memory" in text:
+            fix = "memory is short: stop other programs, or `tillstream up --taskmanagers 1`"
+        else:
+            fix = f"see `tillstream logs {service.name}`; `tillstream up --fresh` begins anew"
+        return "\n".join([*(f"  {line[:300]}" for line in said), f"{service.name} {reason}; {fix}"])
+
+    def _end_strays(self) -> None:
+        """Children of processes just ended."""
+        recorded = {record["pid"] for record in self.layout.read().get("processes", {}).values()}
+        strays = [pid for pid in processes.all_of(self.layout.root) if pid not in recorded]
+        processes.end(strays, self.layout.root, grace_s=3)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One up or down at a time; the second waits."""
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        with (self.layout.root.parent / "stack.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.set_inheritable(lock.fileno(), False)
+            yield
+
+
+def _is_flink(name: str) -> bool:
+    return name == "jobmanager" or name.startswith("taskmanager-")
+
+
+def _ports_in_use(running: dict[str, Any], old: dict[str, int]) -> dict[str, int]:
+    """Ports that must stay, for a process that runs listens on them or was told of them."""
+    own = ["kinesis", "dynamodb", "s3", "kafka"]
+    keep = {name: old[name] for name in own if name in running}
+    if "kafka" in running:
+        keep["kafka-controller"] = old["kafka-controller"]
+    if any(map(_is_flink, running)):
+        keep |= {name: old[name] for name in ("flink-rpc", "flink-rest", "s3")}
+    return keep
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
