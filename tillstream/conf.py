@@ -26,7 +26,7 @@ class _Base(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     pass
 
 
-class KinesisSource(_Base):
+class KinesisSource(_Base, frozen=True):
     stream: str
     account: str
     endpoint: str | None
@@ -38,27 +38,27 @@ class KinesisSource(_Base):
     discover_shards_ms: int
 
 
-class KafkaSource(_Base):
+class KafkaSource(_Base, frozen=True):
     bootstrap: str | None
     topic: str
     start: Literal["earliest", "latest"]
     properties: dict[str, str]
 
 
-class Source(_Base):
+class Source(_Base, frozen=True):
     kind: Literal["kinesis", "kafka"]
     kinesis: KinesisSource
     kafka: KafkaSource
 
 
-class Kafka(_Base):
+class Kafka(_Base, frozen=True):
     bootstrap: str | None
     properties: dict[str, str]
     delivery: Literal["at-least-once", "exactly-once"]
     topics: dict[str, str]
 
 
-class DynamoDb(_Base):
+class DynamoDb(_Base, frozen=True):
     endpoint: str | None
     tables: dict[str, str]
     in_flight: int
@@ -67,35 +67,35 @@ class DynamoDb(_Base):
     request_timeout_ms: int
 
 
-class S3(_Base):
+class S3(_Base, frozen=True):
     endpoint: str | None
     bucket: str
     scheme: str
     prefixes: dict[str, str]
 
 
-class Aws(_Base):
+class Aws(_Base, frozen=True):
     credentials: Literal["default", "basic"]
 
 
-class Loyalty(_Base):
+class Loyalty(_Base, frozen=True):
     cents_per_point: int
     point_value_cents: int
     horizon_days: int
     max_postings: int
 
 
-class Archive(_Base):
+class Archive(_Base, frozen=True):
     dedupe_hours: int
 
 
-class Job(_Base):
+class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
     require_thread_mode: bool
 
 
-class Conf(_Base):
+class Conf(_Base, frozen=True):
     """All settings of one deployment. Money is in cents, durations carry their unit in the name."""
 
     region: str
@@ -128,14 +128,14 @@ def load(env: str | None = None, overrides: dict[str, Any] | None = None) -> Con
     """
     env = env or os.environ.get("TILLSTREAM_ENV") or "local"
     merged = _read(_conf_dir() / "base.yaml")
-    merged = _merge(merged, _read(_conf_dir() / f"{env}.yaml"))
+    merged = merge(merged, _read(_conf_dir() / f"{env}.yaml"))
     if env == "local" and stack_file().exists():
-        merged = _merge(merged, endpoints(json.loads(stack_file().read_text())))
+        merged = merge(merged, endpoints(json.loads(stack_file().read_text())))
     if AMSF_PROPERTIES.exists():
-        merged = _merge(merged, _amsf(json.loads(AMSF_PROPERTIES.read_text())))
+        merged = merge(merged, _amsf(json.loads(AMSF_PROPERTIES.read_text())))
     if os.environ.get("TILLSTREAM_CONF"):
-        merged = _merge(merged, json.loads(os.environ["TILLSTREAM_CONF"]))
-    merged = _merge(merged, overrides or {})
+        merged = merge(merged, json.loads(os.environ["TILLSTREAM_CONF"]))
+    merged = merge(merged, overrides or {})
     try:
         return msgspec.convert(merged, Conf, strict=False)
     except msgspec.ValidationError as error:
@@ -154,6 +154,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def endpoints(stack: dict[str, Any]) -> dict[str, Any]:
+    """stack.json as a layer of settings."""
     bootstrap = stack["kafka"]["bootstrap"]
     return {
         "source": {
@@ -180,11 +181,12 @@ def _amsf(groups: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``over`` laid over it, dict by dict; neither is changed."""
     out = dict(base)
     for name, value in over.items():
         if isinstance(value, dict) and isinstance(out.get(name), dict):
-            out[name] = _merge(out[name], value)
+            out[name] = merge(out[name], value)
         else:
             out[name] = value
     return out

@@ -122,8 +122,13 @@ def dependencies() -> list[Finding]:
 
 
 def thread_mode() -> Finding:
-    """Loads the library that runs Python inside a JVM, in a process of its own."""
-    code = "import pemja, pyflink.fn_execution.embedded.operations"
+    """Whether the library that runs Python inside a JVM is there, built for this Python."""
+    # Not loaded outright: it wants the JVM's symbols, which only a TaskManager has.
+    code = (
+        "import pathlib, pemja, sysconfig; suffix = sysconfig.get_config_var('EXT_SUFFIX'); "
+        "found = pathlib.Path(pemja.__file__).parent / ('pemja_core' + suffix); "
+        "assert found.exists(), f'{found.name} is missing'"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )

@@ -66,16 +66,19 @@ def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
     """Makes stack/flink anew; nothing in it is state."""
     shutil.rmtree(layout.flink, ignore_errors=True)
     lib = layout.flink / "lib"
-    for folder in (lib, layout.flink / "conf", layout.flink / "plugins"):
+    opt = layout.flink / "opt"
+    for folder in (lib, opt, layout.flink / "conf", layout.flink / "plugins"):
         folder.mkdir(parents=True)
     (layout.flink / "bin").symlink_to(wheel() / "bin")
-    (layout.flink / "opt").symlink_to(wheel() / "opt")
     # flink-python in lib/: its native library is loaded once, by the cluster's class loader.
     python_jars = list((wheel() / "opt").glob("flink-python-*.jar"))
     if not python_jars:
         raise StackError("apache-flink is not installed whole: run bin/setup")
     for jar in [*(wheel() / "lib").glob("*.jar"), *python_jars]:
         (lib / jar.name).symlink_to(jar)
+    # ... and in opt/, where the client looks for it; it does not follow a linked folder.
+    for jar in python_jars:
+        (opt / jar.name).symlink_to(jar)
     for plugin in jars.plugins.iterdir():
         (layout.flink / "plugins" / plugin.name).symlink_to(plugin)
     (layout.flink / "conf" / "config.yaml").write_text(yaml.safe_dump(settings, width=10_000))
@@ -90,7 +93,8 @@ def client_environment(layout: Layout) -> dict[str, str]:
         "FLINK_HOME": str(home),
         "FLINK_CONF_DIR": str(home / "conf"),
         "FLINK_LIB_DIR": str(home / "lib"),
-        "FLINK_OPT_DIR": str(home / "opt"),
+        # The wheel's own: the client looks there for flink-python, and not through links.
+        "FLINK_OPT_DIR": str(wheel() / "opt"),
         "FLINK_PLUGINS_DIR": str(home / "plugins"),
         "FLINK_LOG_DIR": str(layout.logs),
         "_FLINK_HOME_DETERMINED": "true",

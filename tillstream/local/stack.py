@@ -223,7 +223,7 @@ class Stack:
     ) -> None:
         for folder in (self.layout.checkpoints, self.layout.savepoints, self.layout.data / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
-        env = environment(self.layout)
+        env = environment(self.layout) | flink_home.client_environment(self.layout)
         # Kafka's first start formats its folder: let the rest begin before it is through.
         for service in sorted(wanted, key=lambda service: service.name == "kafka"):
             output = self.layout.output(service.name)
