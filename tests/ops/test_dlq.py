@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import Producer
 
 from tillstream.ops import dlq_commands, dlq_read
 from tillstream.ops.dlq import (
@@ -33,7 +34,7 @@ from tillstream.ops.dlq import (
 )
 from tillstream.ops.dlq_commands import hexdump
 from tillstream.ops.dlq_read import of_message
-from tillstream.ops.dlq_send import KinesisSource, Sent, redrive
+from tillstream.ops.dlq_send import KafkaSource, KinesisSource, Sent, redrive
 
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
 
@@ -404,3 +405,10 @@ def test_show_prints_json_or_a_hexdump_with_advice(monkeypatch):
     assert "refused again" in text
     exported = run(monkeypatch, [sighting(raw=orjson.dumps(sale()))], "show", ID, "--json").output
     assert orjson.loads(exported)["record"] == sale()
+
+
+def test_a_record_larger_than_the_kafka_client_takes_is_reported_not_raised():
+    producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    large = Sendable("a", "id", "C1", b"x" * 2_000_000, False)
+    (sent,) = KafkaSource(producer, "till").send([large])
+    assert "too large" in sent.error

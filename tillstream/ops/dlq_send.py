@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from tillstream.conf import Conf
 from tillstream.ops.dlq import DlqError, Sendable
@@ -133,7 +133,10 @@ def _produce(
         return on_delivery
 
     for n, (key, value, headers) in enumerate(records):
-        producer.produce(topic, value, key, headers=headers, on_delivery=delivered(n))
+        try:
+            producer.produce(topic, value, key, headers=headers, on_delivery=delivered(n))
+        except KafkaException as error:  # larger than the client takes
+            outcome[n] = (None, error.args[0].str())
         producer.poll(0)
     producer.flush(DELIVERY_MS / 1000 + 2)
     return outcome
