@@ -1,0 +1,170 @@
+"""``tillstream sim``: send simulated till transactions to Kinesis, Kafka or a file."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tillstream import conf as settings
+from tillstream.sim.runner import run
+from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
+from tillstream.sim.simulator import Faults, Sent, Simulator
+from tillstream.sim.truth import TruthWriter
+from tillstream.sim.world import UnknownProfile, profile_names
+
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option(
+    "--to", type=click.Choice(["kinesis", "kafka", "file"]), default="kinesis", show_default=True
+)
+@click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
+@click.option(
+    "--rate", type=click.FloatRange(min=0.01), help="Transactions a second; default: the profile's."
+)
+@click.option(
+    "--flat-out", is_flag=True, help="As fast as can be; --rate then paces event time alone."
+)
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after so many seconds.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many records.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--start", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="First event time, UTC."
+)
+@click.option("--customers", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True)
+@click.option("--duplicates", type=SHARE, default=0.0, help="Share of records sent a second time.")
+@click.option(
+    "--malformed", type=SHARE, default=0.0, help="Share of records broken in one of many ways."
+)
+@click.option("--late", type=SHARE, default=0.0, help="Share 5 minutes to 20 hours late.")
+@click.option("--out-of-order", type=SHARE, default=0.0, help="Share sent after later ones.")
+@click.option("--refunds", type=SHARE, help="Share of transactions; default: the profile's.")
+@click.option("--voids", type=SHARE, help="Share of transactions; default: the profile's.")
+@click.option(
+    "--redemptions", type=SHARE, help="Share of customers' sales; default: the profile's."
+)
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="Write what was sent to this directory."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The file for --to file.")
+@click.option(
+    "--from-spool", type=click.Path(exists=True, path_type=Path), help="Send a spool file instead."
+)
+def sim(
+    to: str,
+    profile: str,
+    rate: float | None,
+    flat_out: bool,
+    seconds: float | None,
+    count: int | None,
+    seed: int,
+    start: datetime | None,
+    customers: int,
+    duplicates: float,
+    malformed: float,
+    late: float,
+    out_of_order: float,
+    refunds: float | None,
+    voids: float | None,
+    redemptions: float | None,
+    truth: Path | None,
+    out: Path | None,
+    from_spool: Path | None,
+) -> None:
+    """Send simulated till transactions; the same seed, arguments and --start send the same bytes."""
+    try:
+        records: Any
+        if from_spool:
+            records = (Sent("ok", key, raw, None) for key, raw in read_spool(from_spool))
+        else:
+            start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else None
+            records = Simulator(
+                profile,
+                seed,
+                count=count,
+                customers=customers,
+                rate=rate,
+                start_ms=start_ms,
+                faults=Faults(duplicates, malformed, late, out_of_order),
+                refunds=refunds,
+                voids=voids,
+                redemptions=redemptions,
+            )
+        if to == "file" and not (out or truth):
+            raise click.UsageError("--to file needs --out FILE or --truth DIR")
+        directory = truth or settings.home() / "sim"
+        spool = directory / "spool.jsonl"
+        if from_spool and from_spool.resolve() == spool.resolve():
+            raise click.UsageError(
+                "move the spool file away first: what fails again is written there"
+            )
+        sender = _sender(to, out or directory / "records.jsonl", spool)
+        note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": customers}
+        if not from_spool:
+            note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
+        pace = None if flat_out or to == "file" or from_spool else records.rate
+        writer = TruthWriter(truth, **note) if truth and not from_spool else None
+        _send(records, sender, writer, pace, seconds, count, spool)
+    except (SendError, UnknownProfile, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _sender(to: str, out: Path, spool: Path) -> Sender:
+    if to == "file":
+        return FileSender(out)
+    conf = settings.load()
+    if to == "kafka":
+        return KafkaSender(conf, spool)
+    from tillstream.sim.kinesis_sender import KinesisSender  # boto3 is slow to import
+
+    return KinesisSender(conf, spool)
+
+
+def _send(
+    records: Iterator[Sent],
+    sender: Sender,
+    truth: TruthWriter | None,
+    rate: float | None,
+    seconds: float | None,
+    count: int | None,
+    spool: Path,
+) -> None:
+    console = Console(stderr=True)
+    stop = threading.Event()
+    # A signal sets a flag, for an exception in mid-record would leave the truth one off.
+    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(
+                "", total=count or (seconds and rate and int(seconds * rate)) or None
+            )
+            outcome = run(
+                records,
+                sender,
+                truth,
+                rate=rate,
+                seconds=seconds,
+                stop=stop,
+                progress=lambda n: bar.update(task, completed=n),
+            )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    speed = outcome.sent / outcome.seconds if outcome.seconds else 0
+    ended = ", stopped early" if outcome.stopped else ""
+    console.print(f"{outcome.sent:,} records in {outcome.seconds:.1f} s ({speed:,.0f}/s){ended}")
+    if outcome.spooled:
+        raise SendError(
+            f"{outcome.spooled:,} records could not be sent and are kept in {spool}:"
+            f" move the file and send it with `tillstream sim --from-spool FILE`"
+        )

@@ -1,0 +1,130 @@
+"""Where simulated records go: Kafka or a file. Kinesis has a module of its own.
+
+A sender takes ``send(key, raw)`` in order, and ``close()`` returns once all is delivered, or kept in
+its spool file where it could not be: nothing is lost in silence.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaException, Producer
+
+from tillstream.conf import Conf
+
+CONNECT_SECONDS = 6.0
+DELIVERY_SECONDS = 60
+
+
+class SendError(RuntimeError):
+    """Records cannot be sent; the message is one line that names the fix."""
+
+
+class Sender(Protocol):
+    def send(self, key: str, raw: bytes) -> None: ...
+
+    def close(self) -> int:
+        """Delivers what is under way; the number of records that are in the spool file instead."""
+        ...
+
+
+class Spool:
+    """Records that could not be sent, one JSON line each, kept for ``--from-spool``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        self._lock = threading.Lock()
+
+    def keep(self, key: str, raw: bytes) -> None:
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(spool_line(key, raw))
+            self.count += 1
+
+
+def spool_line(key: str, raw: bytes) -> bytes:
+    return json.dumps({"key": key, "data": base64.b64encode(raw).decode()}).encode() + b"\n"
+
+
+def read_spool(path: Path) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        for line in file:
+            kept = json.loads(line)
+            yield kept["key"], base64.b64decode(kept["data"])
+
+
+class FileSender:
+    """Writes records as a spool file, to be sent later."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb", buffering=1 << 20)
+
+    def send(self, key: str, raw: bytes) -> None:
+        self._file.write(spool_line(key, raw))
+
+    def close(self) -> int:
+        self._file.close()
+        return 0
+
+
+class KafkaSender:
+    """Idempotent producer; the key's partition is the one Java clients choose."""
+
+    def __init__(self, conf: Conf, spool: Path, topic: str | None = None) -> None:
+        source = conf.source.kafka
+        self.topic = topic or source.topic
+        self._spool = Spool(spool)
+        bootstrap = source.bootstrap or conf.kafka.bootstrap
+        if not bootstrap:
+            raise SendError(
+                "no Kafka broker is set: run `tillstream up`, or set source.kafka.bootstrap"
+            )
+        settings: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 20,
+            "batch.size": 262_144,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 100_000,
+            "delivery.timeout.ms": DELIVERY_SECONDS * 1000,
+            "delivery.report.only.error": True,
+            "log_level": 0,
+            **source.properties,
+        }
+        self._producer = Producer(settings)
+        self._check(bootstrap)
+
+    def _check(self, bootstrap: str) -> None:
+        try:
+            topics = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
+        except KafkaException:
+            raise SendError(
+                f"no Kafka broker answers at {bootstrap}: run `tillstream status`, then `tillstream up`"
+            ) from None
+        if self.topic not in topics:
+            raise SendError(f"Kafka has no topic {self.topic}: `tillstream up` makes it")
+
+    def send(self, key: str, raw: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(self.topic, raw, key.encode(), on_delivery=self._failed)
+                break
+            except BufferError:  # the broker is slower than we are: wait for room
+                self._producer.poll(0.05)
+        self._producer.poll(0)
+
+    def _failed(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._spool.keep(message.key().decode(), message.value())
+
+    def close(self) -> int:
+        self._producer.flush(DELIVERY_SECONDS + 5)
+        return self._spool.count
