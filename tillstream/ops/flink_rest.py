@@ -52,12 +52,13 @@ class FlinkRest:
         """How many checkpoints the job has completed since it was submitted."""
         return int(self.checkpoints(job_id)["counts"]["completed"])
 
-    def exceptions(self, job_id: str) -> list[str]:
-        """Stack traces of the job's failures, newest first."""
+    def exceptions(self, job_id: str, since_ms: int = 0) -> list[str]:
+        """Stack traces of the job's failures since then (ms UTC), newest first."""
         answer = self._get(f"/jobs/{job_id}/exceptions?maxExceptions=10")
         entries = answer.get("exceptionHistory", {}).get("entries", [])
-        traces = [entry["stacktrace"] for entry in entries]
-        return traces or ([answer["root-exception"]] if answer.get("root-exception") else [])
+        traces = [e["stacktrace"] for e in entries if e["timestamp"] >= since_ms]
+        root = answer.get("root-exception")
+        return traces or ([root] if root and (answer.get("timestamp") or 0) >= since_ms else [])
 
     def taskmanagers(self) -> list[dict[str, Any]]:
         """Registered TaskManagers: id, slotsNumber, freeSlots, timeSinceLastHeartbeat (ms)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -85,6 +86,7 @@ class Jobs:
         stack_conf = settings.endpoints(self.layout.read())
         conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
         jar = jar_set().job
+        self._await_slots(flink, conf.job.parallelism)
         if found := preflight.problems(conf, flink, file, jar, conf.job.parallelism):
             raise NotReady(found)
         location = self.locate(name, start_from) if start_from else None
@@ -100,17 +102,38 @@ class Jobs:
         self.wait_running(job_id, timeout_s)
         return job_id
 
+    def _await_slots(self, flink: FlinkRest, needed: int, timeout_s: float = 30.0) -> None:
+        """Waits for slots that no job holds any more, e.g. of a JobManager that was killed."""
+        deadline = time.monotonic() + timeout_s
+        with contextlib.suppress(FlinkRestError):  # the checks that follow say it in full
+            while time.monotonic() < deadline:
+                overview = flink.overview()
+                expected = self.layout.read().get("taskmanagers", 0)
+                held = any(found["state"] not in TERMINAL for found in flink.jobs())
+                if overview["slots-available"] >= needed or held or expected < needed:
+                    return
+                time.sleep(0.25)
+
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
-        """Returns once every task of the job runs; JobError when it fails or keeps restarting."""
+        """Returns once every task of the job runs; JobError when it fails or keeps restarting.
+
+        Waiting for a slot, as after a TaskManager's death, is not held against the job.
+        """
         flink = self.flink
+        began_ms = time.time_ns() // 1_000_000
         deadline = time.monotonic() + timeout_s
         while True:
             job = flink.job(job_id)
             tasks = [vertex["status"] for vertex in job["vertices"]]
             if job["state"] == "RUNNING" and all(s in ("RUNNING", "FINISHED") for s in tasks):
                 return
-            failures = flink.exceptions(job_id)
+            failures = [
+                trace
+                for trace in flink.exceptions(job_id, began_ms)
+                if "NoResourceAvailableException" not in trace
+            ]
             if job["state"] in TERMINAL - {"FINISHED"}:
+                failures = failures or flink.exceptions(job_id)
                 cause = root_cause(failures[0]) if failures else "no cause given"
                 raise JobError(f"job {job['name']} {job['state'].lower()}: {cause}")
             if job["state"] == "FINISHED":
