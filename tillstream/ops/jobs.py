@@ -24,6 +24,7 @@ from tillstream.ops.flink_rest import TERMINAL, FlinkRest, FlinkRestError, root_
 
 CLIENT_TIMEOUT_S = 180.0
 FAILURES_TOLERATED = 2
+SETTLED_S = 1.5  # a job that fails on its first records runs for a moment too
 _SUBMITTED = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
 
 Progress = Callable[[str], None]
@@ -121,17 +122,25 @@ class Jobs:
         """
         flink = self.flink
         began_ms = time.time_ns() // 1_000_000
+        running_since: float | None = None
+        failed = 0
         deadline = time.monotonic() + timeout_s
         while True:
             job = flink.job(job_id)
             tasks = [vertex["status"] for vertex in job["vertices"]]
-            if job["state"] == "RUNNING" and all(s in ("RUNNING", "FINISHED") for s in tasks):
-                return
             failures = [
                 trace
                 for trace in flink.exceptions(job_id, began_ms)
                 if "NoResourceAvailableException" not in trace
             ]
+            if job["state"] == "RUNNING" and all(s in ("RUNNING", "FINISHED") for s in tasks):
+                if running_since is None or len(failures) > failed:
+                    running_since = time.monotonic()
+                elif time.monotonic() - running_since > SETTLED_S:
+                    return
+            else:
+                running_since = None
+            failed = len(failures)
             if job["state"] in TERMINAL - {"FINISHED"}:
                 failures = failures or flink.exceptions(job_id)
                 cause = root_cause(failures[0]) if failures else "no cause given"

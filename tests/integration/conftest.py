@@ -1,0 +1,72 @@
+"""A stack of the tests' own, beside a user's: another home, free ports, the same jars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tillstream.local import ports, processes
+from tillstream.local.stack import Stack
+from tillstream.ops.flink_rest import TERMINAL
+from tillstream.ops.jobs import Jobs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+def with_free_ports(home: Path) -> Stack:
+    """A stack that leaves the usual ports to the user's."""
+    stack = Stack(home)
+    chosen: dict[str, int] = {}
+    for name in ports.DEFAULTS:
+        chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
+    stack.layout.write({"ports": chosen})
+    return stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack with two TaskManagers; $TILLSTREAM_HOME points to it."""
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("TILLSTREAM_HOME")
+    os.environ["TILLSTREAM_HOME"] = str(home)
+    made = with_free_ports(home)
+    try:
+        made.up(taskmanagers=2)
+        yield made
+    finally:
+        made.down()
+        if before is None:
+            del os.environ["TILLSTREAM_HOME"]
+        else:
+            os.environ["TILLSTREAM_HOME"] = before
+
+
+@pytest.fixture
+def jobs(stack: Stack) -> Iterator[Jobs]:
+    """The stack's jobs, the stack whole before, no job left after."""
+    stack.up(taskmanagers=2)
+    found = Jobs(stack)
+    yield found
+    for job in found.flink.jobs():
+        if job["state"] not in TERMINAL:
+            found.flink.cancel(job["jid"])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """On failure, what the stack's processes said."""
+    outcome = yield
+    report = outcome.get_result()
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        for log in sorted(stack.layout.logs.glob("*.*")):
+            if lines := processes.trouble(log, 15):
+                report.sections.append((f"log {log.name}", "\n".join(lines)))

@@ -1,0 +1,172 @@
+"""The stack as a user meets it: up, up again, crashes, a taken port, Ctrl-C, down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import with_free_ports
+from tillstream.local import ports, processes
+from tillstream.local.services import aws
+from tillstream.local.stack import Stack
+from tillstream.ops.jobs import JobError, Jobs, NotReady
+
+COUNTS = Path(__file__).parent / "jobs" / "counts.py"
+
+
+def submit(jobs: Jobs, **options) -> str:
+    return jobs.submit("counts", job_file=COUNTS, **options)
+
+
+def wait_for_checkpoints(jobs: Jobs, job_id: str, more: int = 1, timeout_s: float = 60) -> None:
+    wanted = jobs.flink.completed_checkpoints(job_id) + more
+    deadline = time.monotonic() + timeout_s
+    while jobs.flink.completed_checkpoints(job_id) < wanted:
+        assert time.monotonic() < deadline, jobs.flink.exceptions(job_id)[:1]
+        time.sleep(0.2)
+
+
+def test_a_second_up_leaves_everything_running(stack):
+    before = stack.layout.read()["processes"]
+    began = time.monotonic()
+    stack.up()
+    assert stack.layout.read()["processes"] == before
+    assert time.monotonic() - began < 10
+
+
+def test_every_process_is_healthy_and_its_memory_bounded(stack):
+    found = stack.status()
+    assert [p.problem for p in found if not p.healthy] == []
+    assert max(p.memory_mib for p in found) < 1700
+
+
+def test_objects_written_with_signatures_come_back(stack):
+    client = aws("s3", stack.layout.read()["s3"]["endpoint"])
+    client.put_object(Bucket="tillstream", Key="probe/date=2026-11-24/a b.bin", Body=b"x" * 100_000)
+    got = client.get_object(Bucket="tillstream", Key="probe/date=2026-11-24/a b.bin")
+    assert got["Body"].read() == b"x" * 100_000
+    listed = client.list_objects_v2(Bucket="tillstream", Prefix="probe/")["Contents"]
+    assert [item["Key"] for item in listed] == ["probe/date=2026-11-24/a b.bin"]
+
+
+def test_thread_mode_works_for_the_second_job_and_after_a_taskmanager_is_killed(stack, jobs):
+    first = submit(jobs, parallelism=2)
+    wait_for_checkpoints(jobs, first)
+    jobs.cancel(first)
+    second = submit(jobs, parallelism=2)
+    wait_for_checkpoints(jobs, second)
+    killed = stack.kill("taskmanager-1")
+    stack.up()
+    assert stack.pid("taskmanager-1") not in (0, killed)
+    jobs.wait_running(second)
+    wait_for_checkpoints(jobs, second)
+    assert not any("thread mode" in trace for trace in jobs.flink.exceptions(second))
+
+
+def test_a_job_goes_on_from_its_last_checkpoint_after_the_jobmanager_is_killed(stack, jobs):
+    first = submit(jobs, parallelism=2)
+    wait_for_checkpoints(jobs, first, 2)
+    stack.kill("jobmanager")
+    stack.start_process("jobmanager")
+    second = submit(jobs, parallelism=2, start_from="latest-checkpoint")
+    wait_for_checkpoints(jobs, second)
+    assert f"/{first}/chk-" in jobs.history()[-1]["from"]
+
+
+def test_a_job_stopped_with_a_savepoint_goes_on_with_another_parallelism(stack, jobs):
+    first = submit(jobs, parallelism=2)
+    location = jobs.stop(first)
+    second = submit(jobs, parallelism=1, start_from="latest-savepoint")
+    wait_for_checkpoints(jobs, second)
+    assert jobs.history()[-1]["from"].rstrip("/").endswith(location.rpartition("/")[2])
+
+
+def test_a_failing_job_says_why_with_the_line_of_python(stack, jobs, tmp_path):
+    broken = tmp_path / "broken_counts.py"
+    broken.write_text(COUNTS.read_text().replace('"fail" in sys.argv', "True"))
+    with pytest.raises(JobError, match="seventh record of a key") as caught:
+        jobs.submit("counts", job_file=broken, parallelism=1)
+    assert "broken_counts.py:" in str(caught.value)
+
+
+def test_what_is_missing_is_told_before_submitting(stack, jobs):
+    overrides = {
+        "s3": {"bucket": "no-bucket"},
+        "source": {"kind": "kinesis", "kinesis": {"stream": "no-stream"}},
+        "dynamodb": {"tables": {"balances": "no-table"}},
+        "kafka": {"topics": {"loyalty_events": "no-topic"}},
+        "job": {"parallelism": 40},
+    }
+    with pytest.raises(NotReady) as caught:
+        jobs.submit("no-job", overrides=overrides)
+    text = str(caught.value)
+    for name in ("no-bucket", "no-stream", "no-table", "no-topic", "no-job", "40 slots"):
+        assert name in text
+    assert "tillstream up" in text
+
+
+def test_an_unreachable_broker_is_one_line(stack, jobs):
+    overrides = {"kafka": {"bootstrap": "127.0.0.1:1"}}
+    with pytest.raises(NotReady) as caught:
+        submit(jobs, overrides=overrides)
+    assert caught.value.problems == [
+        "Kafka at 127.0.0.1:1 does not answer: `tillstream up` starts it"
+    ]
+
+
+def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
+    taken = stack.layout.read()["ports"]["kinesis"]
+    stack.kill("kinesis")
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", taken))
+        stranger.listen()
+        stack.up()
+    moved = stack.layout.read()
+    assert moved["ports"]["kinesis"] != taken
+    streams = aws("kinesis", moved["kinesis"]["endpoint"]).list_streams()["StreamNames"]
+    assert streams == ["till-transactions"]
+
+
+def test_data_outlives_down_and_fresh_deletes_it(tmp_path):
+    stack = with_free_ports(tmp_path)
+    try:
+        endpoints = stack.up(taskmanagers=1)
+        item = {"customer_id": {"S": "C0000000001"}, "balance": {"N": "7"}}
+        aws("dynamodb", endpoints["dynamodb"]["endpoint"]).put_item(
+            TableName="loyalty-balances", Item=item
+        )
+        used = endpoints["ports"]
+        assert stack.down() == 6
+        assert processes.all_of(stack.layout.root) == {}
+        assert all(ports.is_free(port) for port in used.values())
+
+        endpoints = stack.up()
+        client = aws("dynamodb", endpoints["dynamodb"]["endpoint"])
+        assert client.scan(TableName="loyalty-balances")["Count"] == 1
+        endpoints = stack.up(fresh=True)
+        client = aws("dynamodb", endpoints["dynamodb"]["endpoint"])
+        assert client.scan(TableName="loyalty-balances")["Count"] == 0
+    finally:
+        stack.down(purge=True)
+    assert not stack.layout.root.exists()
+
+
+def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
+    stack = Stack(tmp_path)
+    command = [sys.executable, "-m", "tillstream.cli", "up"]
+    env = {**os.environ, "TILLSTREAM_HOME": str(tmp_path)}
+    up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 30
+    while len(processes.all_of(stack.layout.root)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    up.send_signal(signal.SIGINT)
+    assert up.wait(timeout=30) == 130
+    assert processes.all_of(stack.layout.root) == {}

@@ -1,0 +1,59 @@
+import pytest
+
+from tillstream.local import flink_home
+from tillstream.local.layout import Layout, StackError
+from tillstream.local.ports import DEFAULTS
+
+
+def settings(tmp_path, backend="hashmap"):
+    return flink_home.render(Layout(tmp_path), DEFAULTS, backend)
+
+
+def total_mib(rendered):
+    parts = (
+        "framework.heap.size",
+        "task.heap.size",
+        "framework.off-heap.size",
+        "task.off-heap.size",
+        "network.max",
+        "managed.size",
+        "jvm-metaspace.size",
+        "jvm-overhead.max",
+    )
+    return sum(flink_home.megabytes(rendered[f"taskmanager.memory.{part}"]) for part in parts)
+
+
+@pytest.mark.parametrize("backend", flink_home.STATE_BACKENDS)
+def test_a_taskmanager_takes_a_gigabyte_and_a_half(tmp_path, backend):
+    rendered = settings(tmp_path, backend)
+    assert total_mib(rendered) == 1536
+    assert rendered["state.backend.type"] == backend
+
+
+def test_what_thread_mode_needs_is_set(tmp_path):
+    rendered = settings(tmp_path)
+    assert rendered["python.execution-mode"] == "thread"
+    assert rendered["taskmanager.numberOfTaskSlots"] == 1
+    assert rendered["classloader.parent-first-patterns.additional"] == "pemja."
+    assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in rendered["env.java.opts.all"]
+
+
+def test_checkpoints_outlive_the_job_and_lie_in_the_stacks_folder(tmp_path):
+    rendered = settings(tmp_path)
+    kept = rendered["execution.checkpointing.externalized-checkpoint-retention"]
+    assert kept == "RETAIN_ON_CANCELLATION"
+    assert rendered["execution.checkpointing.dir"] == f"file://{tmp_path}/stack/data/checkpoints"
+
+
+def test_ports_are_the_stacks_own(tmp_path):
+    rendered = flink_home.render(
+        Layout(tmp_path), {**DEFAULTS, "s3": 1, "flink-rest": 2}, "hashmap"
+    )
+    assert rendered["s3.endpoint"] == "http://127.0.0.1:1"
+    assert rendered["rest.port"] == 2
+
+
+def test_a_wrong_memory_size_is_named():
+    assert flink_home.megabytes("2g") == 2048
+    with pytest.raises(StackError, match="lots"):
+        flink_home.megabytes("lots")
