@@ -62,6 +62,7 @@ class KinesisSender:
 
     def _work(self, queue: Queue[Item | None]) -> None:
         waiting: list[Item] = []
+        batch: list[Item] = []
         spooled: set[str] = set()  # later records of such a key follow it, to stay in order
         open_ = True
         try:
@@ -77,7 +78,7 @@ class KinesisSender:
                     self._spool.keep(key, raw)
         except BaseException as error:
             self._error = error
-            self._drain(queue, waiting)
+            self._drain(queue, batch + waiting)
 
     def _drain(self, queue: Queue[Item | None], waiting: list[Item]) -> None:
         """After a fault of this thread: what it still holds goes to the spool, so none is lost."""

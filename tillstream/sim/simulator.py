@@ -96,7 +96,8 @@ class Simulator:
         self._lines: list[list[Record]] = table
         payment = self.profile.payment
         self._payments = draw_table(list(payment), list(payment.values()))
-        self._tag = "".join(chr(97 + Random(f"tag {seed}").randrange(26)) for _ in range(2))
+        letters = Random(f"tag {seed}")
+        self._tag = chr(97 + letters.randrange(26)) + chr(97 + letters.randrange(26))
         self._sequence = 0
         self._day, self._date = -1, ""
         self._sales: list[Record] = []

@@ -1,0 +1,299 @@
+"""The independent check: its own rules on cases worked by hand, and that it catches errors."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tillstream import conf as settings
+from tillstream.check import compare
+from tillstream.check.compare import LEDGER, check
+from tillstream.check.rules import Sent, replay
+from tillstream.check.sent import NoTruth, read_truth
+
+ROOT = Path(__file__).resolve().parents[2]
+ALICE = "C0000000001"
+
+
+def sale(identity: str, rand: int, points: int = 0) -> Sent:
+    return Sent(identity, "sale", rand * 100, points, None)
+
+
+def refund(identity: str, rand: int, of: str) -> Sent:
+    return Sent(identity, "refund", rand * 100, 0, of)
+
+
+def void(identity: str, rand: int, of: str) -> Sent:
+    return Sent(identity, "void", rand * 100, 0, of)
+
+
+def seen(*transactions: Sent) -> list[tuple[str, int, int]]:
+    return [(s.outcome, s.delta, s.balance) for s in replay(transactions)]
+
+
+def test_100_rand_earn_10_and_200_rand_earn_20_points() -> None:
+    assert seen(sale("a", 100), sale("b", 200)) == [("posted", 10, 10), ("posted", 20, 30)]
+
+
+def test_redeeming_25_of_30_leaves_5_and_what_is_paid_earns() -> None:
+    # R2.50 is 25 points' worth: nothing is paid, nothing earned
+    tiny = Sent("c", "sale", 250, 25, None)
+    assert seen(sale("a", 100), sale("b", 200), tiny)[-1] == ("posted", -25, 5)
+
+
+def test_redeeming_25_of_24_is_refused_wholly_and_the_full_total_earns() -> None:
+    assert seen(sale("a", 240), sale("b", 100, 25)) == [
+        ("posted", 24, 24),
+        ("redemption_refused", 10, 34),
+    ]
+
+
+def test_redeeming_more_than_the_total_is_refused() -> None:
+    assert seen(sale("a", 1000), sale("b", 1, 11))[-1] == ("redemption_refused", 0, 100)
+
+
+def test_what_is_paid_after_redemption_earns() -> None:
+    # R100 less 30 points (R3) is R97: 9 points
+    assert seen(sale("a", 300), sale("b", 100, 30))[-1] == ("posted", 9 - 30, 9)
+
+
+def test_void_takes_back_what_was_earned_and_returns_what_was_redeemed() -> None:
+    steps = seen(sale("a", 300), sale("b", 100, 30), void("v", 100, "b"))
+    assert steps[-1] == ("posted", 21, 30)
+
+
+def test_refunds_in_parts_take_back_as_much_as_one_refund() -> None:
+    parts = [refund("r", 33, "b"), refund("s", 33, "b"), refund("t", 34, "b")]
+    history = [sale("a", 300), sale("b", 100, 30)]
+    assert seen(*history, *parts)[-1][2] == 30
+    assert seen(*history, *reversed(parts))[-1][2] == 30
+    assert seen(*history, refund("r", 100, "b"))[-1][2] == 30
+
+
+def test_refund_of_more_than_the_sale_gives_back_the_sale_alone() -> None:
+    steps = seen(sale("a", 100), refund("r", 150, "a"), refund("s", 10, "a"))
+    assert steps[1:] == [("posted", -10, 0), ("nothing_to_reverse", 0, 0)]
+
+
+def test_refund_before_its_sale_waits_and_is_settled_after_it() -> None:
+    steps = replay([refund("r", 100, "a"), sale("a", 100)])
+    assert [(s.entry_id, s.outcome, s.delta, s.balance) for s in steps] == [
+        ("r", "pending_original", 0, 0),
+        ("a", "posted", 10, 10),
+        ("r:settled", "settled", -10, 0),
+    ]
+
+
+def test_refund_of_points_already_spent_makes_the_balance_negative() -> None:
+    steps = seen(sale("a", 100), Sent("b", "sale", 100, 10, None), void("v", 100, "a"))
+    assert steps[-1] == ("posted", -10, -10)
+
+
+def test_same_transaction_twice_has_the_effect_of_once() -> None:
+    assert seen(sale("a", 100), sale("a", 100)) == [("posted", 10, 10)]
+    assert len(seen(sale("a", 100), refund("r", 10, "a"), refund("r", 10, "a"))) == 2
+
+
+def test_refund_of_a_refund_reverses_nothing() -> None:
+    steps = seen(sale("a", 100), refund("r", 10, "a"), refund("s", 10, "r"))
+    assert steps[-1] == ("nothing_to_reverse", 0, 9)
+
+
+class Held:
+    """A platform that holds exactly what it is given."""
+
+    def __init__(self, sent: dict[str, list[Sent]], malformed: list[bytes] | None = None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.hot: dict[str, tuple[int, int]] = {}
+        for customer, transactions in sent.items():
+            for version, step in enumerate(replay(transactions), start=1):
+                self.rows.append({"customer_id": customer, "version": version, **step._asdict()})
+                self.hot[customer] = (step.balance, version)
+        self.ids = list({tx.id for transactions in sent.values() for tx in transactions})
+        self.letters = {str(n): ("not_json", raw) for n, raw in enumerate(malformed or [])}
+
+    def balances(self) -> dict[str, tuple[int, int]]:
+        return self.hot
+
+    def ledger(self, columns: list[str]) -> pa.Table:
+        return pa.table({c: [row[c] for row in self.rows] for c in LEDGER})
+
+    def archive(self, columns: list[str]) -> pa.Table:
+        return pa.table({"transaction_id": self.ids})
+
+    def dead_letters(self) -> dict[str, tuple[str, bytes]]:
+        return self.letters
+
+
+HISTORY = [sale("a0", 300), sale("b0", 100, 30), refund("r0", 50, "b0"), sale("b0", 100, 30)]
+BROKEN = [b"", b'{"card":4242', b'{"card":4343']
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    lines = [{"class": "ok", "record": _record(tx, ALICE)} for tx in HISTORY]
+    lines += [{"class": "ok", "record": _record(sale("anon", 50), None)}]
+    lines += [{"class": "malformed", "raw": base64.b64encode(raw).decode()} for raw in BROKEN]
+    text = "".join(json.dumps({"n": n, "key": "k", **x}) + "\n" for n, x in enumerate(lines))
+    (tmp_path / "sent.jsonl").write_text(text)
+    return tmp_path
+
+
+def _record(tx: Sent, customer: str | None) -> dict[str, Any]:
+    fields = {
+        "transaction_id": tx.id,
+        "customer_id": customer,
+        "kind": tx.kind,
+        "total_cents": tx.total,
+        "points_to_redeem": tx.points or None,
+        "refers_to": tx.refers_to,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def held() -> Held:
+    # card numbers in dead letters are masked
+    platform = Held({ALICE: HISTORY}, [b"", b'{"card":****', b'{"card":4343'])
+    platform.ids.append("anon")
+    return platform
+
+
+def run(truth: Path, platform: Held, order: Any = "sent") -> compare.Report:
+    return check(truth, settings.load(), order, holdings=platform)
+
+
+@pytest.mark.parametrize("order", ["sent", "ledger"])
+def test_a_right_platform_passes(truth: Path, order: Any) -> None:
+    report = run(truth, held(), order)
+    assert report.ok, report.differences
+    assert report.totals["sum of balances (ledger)"] == (replay(HISTORY)[-1].balance,) * 2
+    assert report.totals["dead letters"] == (3, 3)
+    assert report.totals["archived transactions"] == (4, 4)
+
+
+def _wrong_delta(platform: Held) -> None:
+    platform.rows[1]["delta"] += 1
+
+
+def _stale_item(platform: Held) -> None:
+    platform.hot[ALICE] = (30, 1)
+
+
+def _no_item(platform: Held) -> None:
+    del platform.hot[ALICE]
+
+
+def _duplicate_counted(platform: Held) -> None:
+    platform.rows.append({**platform.rows[-1], "version": 4})
+
+
+def _row_twice(platform: Held) -> None:
+    platform.rows.append(dict(platform.rows[-1]))
+
+
+def _row_lost(platform: Held) -> None:
+    del platform.rows[1]
+
+
+def _never_sent(platform: Held) -> None:
+    platform.rows[-1]["entry_id"] = "zz"
+
+
+def _letter_lost(platform: Held) -> None:
+    del platform.letters["1"]
+
+
+def _valid_refused(platform: Held) -> None:
+    platform.letters["x"] = ("beyond_horizon", b'{"transaction_id":"a0"}')
+
+
+def _archived_twice(platform: Held) -> None:
+    platform.ids.append("a0")
+
+
+def _not_archived(platform: Held) -> None:
+    platform.ids.remove("anon")
+
+
+@pytest.mark.parametrize("order", ["sent", "ledger"])
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        (_wrong_delta, "delta is"),
+        (_stale_item, "stale"),
+        (_no_item, "no item"),
+        (_duplicate_counted, "too many"),
+        (_row_twice, "too many"),
+        (_row_lost, "is missing"),
+        (_never_sent, "was never sent"),
+        (_letter_lost, "has no dead letter"),
+        (_valid_refused, "beyond_horizon"),
+        (_archived_twice, "2 times"),
+        (_not_archived, "not archived"),
+    ],
+)
+def test_a_seeded_error_is_caught(truth: Path, damage: Any, cause: str, order: Any) -> None:
+    platform = held()
+    damage(platform)
+    report = run(truth, platform, order)
+    assert not report.ok
+    assert any(cause in difference.cause for difference in report.differences), report.differences
+
+
+def test_another_order_passes_only_by_the_ledgers_own(truth: Path) -> None:
+    platform = Held({ALICE: [HISTORY[2], HISTORY[1], HISTORY[0]]}, BROKEN)
+    platform.ids.append("anon")
+    assert not run(truth, platform, "sent").ok
+    assert run(truth, platform, "ledger").ok
+
+
+def test_an_unsent_entry_in_the_ledgers_own_order_is_caught(truth: Path) -> None:
+    platform = held()
+    platform.rows[0]["entry_id"] = "zz"
+    assert not run(truth, platform, "ledger").ok
+
+
+def test_what_other_runs_left_is_not_compared(truth: Path) -> None:
+    platform = held()
+    platform.rows.append({**platform.rows[0], "customer_id": "C9999999999"})
+    platform.hot["C9999999999"] = (1, 1)
+    platform.letters["other"] = ("not_json", b"x")
+    report = run(truth, platform)
+    assert report.ok
+    assert report.others["ledger entries"] == report.others["customers"] == 1
+
+
+def test_it_waits_until_the_sinks_have_caught_up(truth: Path, monkeypatch: Any) -> None:
+    platform = held()
+    late = platform.rows.pop()
+    monkeypatch.setattr(compare, "POLL_SECONDS", 0.01)
+
+    def arrives(_: compare.Report) -> None:
+        platform.rows.append(late)
+
+    report = check(truth, settings.load(), wait_seconds=30, holdings=platform, progress=arrives)
+    assert report.ok
+
+
+def test_without_truth_it_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NoTruth, match="sim --truth"):
+        read_truth(tmp_path)
+
+
+def test_it_shares_no_code_with_the_job() -> None:
+    for path in (ROOT / "tillstream" / "check").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level
+                names = [f"{node.module}.{a.name}" for a in node.names]
+            for name in names:
+                top = name.split(".")[0]
+                assert top not in ("jobs", "udfs", "state_schemas", "pyflink"), name
+                assert not name.startswith(("tillstream.domain", "tillstream.sim")), name

@@ -1,0 +1,124 @@
+"""Senders lose nothing and keep each key's order, whatever the stream refuses."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from tillstream import conf as settings
+from tillstream.sim import kinesis_sender
+from tillstream.sim.kinesis_sender import KinesisSender
+from tillstream.sim.senders import FileSender, KafkaSender, SendError, read_spool
+
+
+class Stream:
+    """PutRecords that refuses records at random, reorders a batch, and knows what is in flight."""
+
+    def __init__(self, refuse: float, down: bool = False) -> None:
+        self.refuse, self.down = refuse, down
+        self.random = Random(1)
+        self.lock = threading.Lock()
+        self.arrived: dict[str, list[bytes]] = defaultdict(list)
+        self.in_flight: set[str] = set()
+        self.batches = 0
+
+    def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.down:
+            raise EndpointConnectionError(endpoint_url="http://nowhere")
+        keys = [r["PartitionKey"] for r in Records]
+        assert len(Records) <= 500
+        assert len(set(keys)) == len(keys)
+        with self.lock:
+            assert not self.in_flight & set(keys)
+            self.in_flight |= set(keys)
+            self.batches += 1
+        time.sleep(0.001)
+        results = []
+        with self.lock:
+            for record in Records:
+                if self.random.random() < self.refuse:
+                    code = "ProvisionedThroughputExceededException"
+                    results.append({"ErrorCode": code})
+                else:
+                    self.arrived[record["PartitionKey"]].append(record["Data"])
+                    results.append({"SequenceNumber": "1"})
+            self.in_flight -= set(keys)
+        return {"FailedRecordCount": sum("ErrorCode" in r for r in results), "Records": results}
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinesis_sender, "POLITE_RETRY_SECONDS", (0.001, 0.002, 0.004))
+
+
+def put_all(stream: Stream, spool: Path, count: int = 5000) -> tuple[int, dict[str, list[bytes]]]:
+    sender = KinesisSender(settings.load(), spool, client=stream)
+    want: dict[str, list[bytes]] = defaultdict(list)
+    random = Random(2)
+    for n in range(count):
+        key, raw = f"C{random.randrange(300)}", str(n).encode()
+        want[key].append(raw)
+        sender.send(key, raw)
+    return sender.close(), want
+
+
+def test_refused_records_are_put_again_in_their_keys_order(tmp_path: Path) -> None:
+    stream = Stream(refuse=0.02)
+    spooled, want = put_all(stream, tmp_path / "spool.jsonl")
+    assert spooled == 0
+    assert stream.arrived == want
+
+
+def test_what_is_refused_to_the_last_is_kept_with_all_that_follows_of_its_key(
+    tmp_path: Path,
+) -> None:
+    stream, spool = Stream(refuse=0.5), tmp_path / "spool.jsonl"
+    spooled, want = put_all(stream, spool)
+    kept: dict[str, list[bytes]] = defaultdict(list)
+    for key, raw in read_spool(spool):
+        kept[key].append(raw)
+    assert spooled == sum(map(len, kept.values())) > 0
+    for key, records in want.items():
+        assert stream.arrived[key] + kept[key] == records
+
+
+def test_a_stream_that_goes_away_loses_nothing(tmp_path: Path) -> None:
+    spooled, want = put_all(Stream(0, down=True), tmp_path / "spool.jsonl", 1000)
+    assert spooled == 1000 == sum(map(len, want.values()))
+
+
+def test_a_file_of_records_reads_back(tmp_path: Path) -> None:
+    sender = FileSender(tmp_path / "records.jsonl")
+    sender.send("C1", b"\xff{}")
+    sender.close()
+    assert list(read_spool(tmp_path / "records.jsonl")) == [("C1", b"\xff{}")]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["kafka", "kinesis"])
+def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
+    kind: str, tmp_path: Path
+) -> None:
+    port = _free_port()
+    ends = {
+        "kafka": {"bootstrap": f"127.0.0.1:{port}"},
+        "kinesis": {"endpoint": f"http://127.0.0.1:{port}"},
+    }
+    conf = settings.load(overrides={"source": ends})
+    begun = time.monotonic()
+    with pytest.raises(SendError, match=r"127\.0\.0\.1.*tillstream up"):
+        (KafkaSender if kind == "kafka" else KinesisSender)(conf, tmp_path / "spool.jsonl")
+    assert time.monotonic() - begun < 10

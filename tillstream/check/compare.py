@@ -1,0 +1,293 @@
+"""Recomputes every balance from what was sent and compares it with what the platform holds."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tillstream.check.platform import Platform
+from tillstream.check.rules import Sent, Step, replay
+from tillstream.check.sent import Truth, read_truth, shape
+from tillstream.conf import Conf
+
+Order = Literal["sent", "ledger"]
+POLL_SECONDS = 2.0
+SHOWN = 10  # differences that are kept; all are counted
+LEDGER = [
+    "customer_id",
+    "version",
+    "entry_id",
+    "kind",
+    "outcome",
+    "earned",
+    "redeemed",
+    "delta",
+    "balance",
+]
+
+
+class Row(NamedTuple):
+    """One line of the ledger on S3."""
+
+    customer_id: str
+    version: int
+    entry_id: str
+    kind: str
+    outcome: str
+    earned: int
+    redeemed: int
+    delta: int
+    balance: int
+
+
+class Holdings(Protocol):
+    """What is compared with; Platform in earnest."""
+
+    def balances(self) -> dict[str, tuple[int, int]]: ...
+    def ledger(self, columns: list[str]) -> pa.Table: ...
+    def archive(self, columns: list[str]) -> pa.Table: ...
+    def dead_letters(self) -> dict[str, tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    where: str
+    subject: str
+    cause: str
+
+
+@dataclass
+class Report:
+    """``totals``: name -> (recomputed, found). ``others``: what belongs to other runs, for the eye."""
+
+    totals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    count: int = 0
+    sent: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.count == 0 and all(a == b for a, b in self.totals.values())
+
+    def differ(self, where: str, subject: str, cause: str) -> None:
+        self.count += 1
+        if len(self.differences) < SHOWN:
+            self.differences.append(Difference(where, subject, cause))
+
+
+def check(
+    truth_dir: Path,
+    conf: Conf,
+    order: Order = "sent",
+    *,
+    wait_seconds: float = 0.0,
+    loyalty: bool = True,
+    dead_letters: bool = True,
+    archive: bool = True,
+    holdings: Holdings | None = None,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Compares until equal, for ``wait_seconds`` at most: sinks come after the stream.
+
+    ``order``: "sent" where the stream keeps each customer's order; "ledger" where it may not (a shard
+    was split), which takes the ledger's own order and checks every step of it. The three flags choose
+    what is compared. Raises NoTruth or Unreachable, each with the fix.
+    """
+    begun = time.monotonic()
+    truth = read_truth(truth_dir)
+    held = holdings or Platform(conf)
+    while True:
+        report = Report(sent=truth.sent)
+        if loyalty:
+            _loyalty(truth, held, conf, order, report)
+        if dead_letters:
+            _dead_letters(truth, held, report)
+        if archive:
+            _archive(truth, held, report)
+        report.seconds = time.monotonic() - begun
+        if report.ok or report.seconds + POLL_SECONDS > wait_seconds:
+            return report
+        if progress:
+            progress(report)
+        time.sleep(POLL_SECONDS)
+
+
+def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Report) -> None:
+    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+    ledger = held.ledger(LEDGER)
+    ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
+    report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
+    ledger = ledger.filter(ours)
+    hot = held.balances()
+    report.others["customers"] = sum(1 for customer in hot if customer not in truth.customers)
+
+    want: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    left = set(truth.customers)
+    for customer, rows in _by_customer(ledger):
+        left.discard(customer)
+        _customer(customer, truth.customers[customer], rows, order, terms, report, want, found, hot)
+    for customer in sorted(left):
+        _customer(customer, truth.customers[customer], [], order, terms, report, want, found, hot)
+    for name in ("customers", "sum of balances (hot)", "sum of balances (ledger)", "entries"):
+        report.totals[name] = want[name], found[name]
+    for name in ("points earned", "points redeemed", "points reversed"):
+        report.totals[name] = want[name], found[name]
+
+
+def _by_customer(ledger: pa.Table) -> Iterator[tuple[str, list[Row]]]:
+    """Each customer's rows by version. Sorted in Arrow: a million rows are no strain."""
+    keys = [("customer_id", "ascending"), ("version", "ascending")]
+    ledger = ledger.take(pc.sort_indices(ledger, sort_keys=keys))
+    rows: list[Row] = []
+    for batch in ledger.to_batches(max_chunksize=50_000):
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            row = Row(*values)
+            if rows and rows[0].customer_id != row.customer_id:
+                yield rows[0].customer_id, rows
+                rows = []
+            rows.append(row)
+    if rows:
+        yield rows[0].customer_id, rows
+
+
+def _customer(
+    customer: str,
+    sent: list[Sent],
+    rows: list[Row],
+    order: Order,
+    terms: tuple[int, int],
+    report: Report,
+    want: Counter[str],
+    found: Counter[str],
+    hot: dict[str, tuple[int, int]],
+) -> None:
+    if order == "ledger":
+        sent = _in_ledger_order(sent, rows)
+    steps = replay(sent, *terms)
+    _steps(customer, steps, rows, report)
+    for entries, sums in ((steps, want), (rows, found)):
+        _add_up(entries, sums)
+    balance = steps[-1].balance
+    want["customers"] += 1
+    want["sum of balances (hot)"] += balance
+    if customer not in hot:
+        report.differ("hot table", customer, f"no item; balance must be {balance}")
+        return
+    found["customers"] += 1
+    found["sum of balances (hot)"] += hot[customer][0]
+    if hot[customer] != (balance, len(steps)):
+        at, version = hot[customer]
+        stale = " (stale: an older version)" if version < len(steps) else ""
+        report.differ(
+            "hot table",
+            customer,
+            f"balance {at} at version {version}, must be {balance} at {len(steps)}{stale}",
+        )
+
+
+def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
+    """What the ledger has, as it has it; then what it lacks, which shows as missing entries."""
+    by_id = {tx.id: tx for tx in reversed(sent)}
+    ordered = [by_id.pop(row.entry_id) for row in rows if row.entry_id in by_id]
+    return ordered + [tx for tx in sent if tx.id in by_id]
+
+
+def _add_up(entries: Any, sums: Counter[str]) -> None:
+    sums["entries"] += len(entries)
+    sums["sum of balances (ledger)"] += entries[-1].balance if entries else 0
+    for entry in entries:
+        if entry.kind == "sale":
+            sums["points earned"] += entry.earned
+            sums["points redeemed"] += entry.redeemed
+        else:
+            sums["points reversed"] -= entry.delta
+
+
+def _steps(customer: str, steps: list[Step], rows: list[Row], report: Report) -> None:
+    """The first step that differs, with its cause: all later ones of a customer follow from it."""
+    ids = {step.entry_id for step in steps}
+    for place, (step, row) in enumerate(zip(steps, rows, strict=False), start=1):
+        cause = _cause(place, step, row, ids)
+        if cause:
+            report.differ("ledger", customer, cause)
+            return
+    if len(rows) < len(steps):
+        step = steps[len(rows)]
+        report.differ(
+            "ledger",
+            customer,
+            f"{len(steps) - len(rows)} entries missing, first {step.entry_id} ({step.outcome})",
+        )
+    elif len(rows) > len(steps):
+        row = rows[len(steps)]
+        report.differ(
+            "ledger", customer, f"{len(rows) - len(steps)} too many, first {row.entry_id}"
+        )
+
+
+def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
+    at = f"version {place}, {row.entry_id}: "
+    if row.version != place:
+        again = (
+            "appears twice" if row.version < place else f"is missing, {row.version} comes instead"
+        )
+        return f"{at}version {min(place, row.version)} {again}"
+    if row.entry_id != step.entry_id:
+        why = f"{step.entry_id} belongs here" if row.entry_id in ids else "was never sent"
+        return at + why
+    for name in ("kind", "outcome", "earned", "redeemed", "delta", "balance"):
+        is_, must = getattr(row, name), getattr(step, name)
+        if is_ != must:
+            return f"{at}{name} is {is_}, must be {must}"
+    return None
+
+
+def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
+    letters = held.dead_letters()
+    waiting = truth.malformed.copy()
+    matched = others = 0
+    for identity, (reason, raw) in letters.items():
+        blotted = shape(raw)
+        if waiting[blotted] > 0:
+            waiting[blotted] -= 1
+            matched += 1
+        elif _transaction_id(raw) in truth.valid_ids:
+            report.differ("dead letters", identity, f"a valid transaction was refused: {reason}")
+        else:
+            others += 1
+    report.others["dead letters"] = others
+    report.totals["dead letters"] = truth.malformed.total(), matched
+    lacking = [raw for raw, count in waiting.items() if count > 0]
+    for raw in lacking:
+        report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
+
+
+def _transaction_id(raw: bytes) -> str | None:
+    try:
+        return orjson.loads(raw)["transaction_id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _archive(truth: Truth, held: Holdings, report: Report) -> None:
+    rows = held.archive(["transaction_id"])["transaction_id"].to_pylist()
+    ours = Counter(identity for identity in rows if identity in truth.valid_ids)
+    report.others["archive rows"] = len(rows) - ours.total()
+    report.totals["archived transactions"] = len(truth.valid_ids), ours.total()
+    for identity, count in ours.items():
+        if count > 1:
+            report.differ("archive", identity, f"archived {count} times")
+    for identity in truth.valid_ids:
+        if identity not in ours:
+            report.differ("archive", identity, "sent and valid, not archived")

@@ -1,0 +1,169 @@
+"""What the platform holds: hot balances, ledger and archive files, dead letters."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from tillstream.conf import Conf
+from tillstream.connectors import clients
+
+READERS = 8
+KAFKA_SECONDS = 8.0
+UP = "run `tillstream status`, then `tillstream up`"
+
+
+class Unreachable(RuntimeError):
+    """A store does not answer or is not there; the message is one line that names the fix."""
+
+
+class Platform:
+    """Reads everything over the network. Parquet files are fetched once and kept, as they never change."""
+
+    def __init__(self, conf: Conf) -> None:
+        self.conf = conf
+        self._tables: dict[tuple[str, str], pa.Table] = {}
+
+    def balances(self) -> dict[str, tuple[int, int]]:
+        """(balance, version) by customer, by a consistent scan of the hot table."""
+        table = self.conf.dynamodb.tables["balances"]
+        _reach("DynamoDB", self.conf.dynamodb.endpoint)
+        pages = clients.dynamodb(self.conf).get_paginator("scan")
+        names = {"#c": "customer_id", "#b": "balance", "#v": "version"}
+        out: dict[str, tuple[int, int]] = {}
+        try:
+            for page in pages.paginate(
+                TableName=table,
+                ConsistentRead=True,
+                ProjectionExpression="#c, #b, #v",
+                ExpressionAttributeNames=names,
+            ):
+                for item in page["Items"]:
+                    out[item["customer_id"]["S"]] = (
+                        int(item["balance"]["N"]),
+                        int(item["version"]["N"]),
+                    )
+        except (ClientError, BotoCoreError) as error:
+            raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
+        return out
+
+    def ledger(self, columns: list[str]) -> pa.Table:
+        return self._parquet(self.conf.s3.prefixes["ledger"], columns)
+
+    def archive(self, columns: list[str]) -> pa.Table:
+        return self._parquet(self.conf.s3.prefixes["archive"], columns)
+
+    def _parquet(self, prefix: str, columns: list[str]) -> pa.Table:
+        """Every finished file under ``prefix``; one that goes while we read is looked for anew."""
+        _reach("S3", self.conf.s3.endpoint)
+        client = clients.s3(self.conf, pool=READERS)
+        bucket = self.conf.s3.bucket
+        try:
+            for _ in range(5):
+                listed = list(_finished(client, bucket, prefix))
+                missing = [file for file in listed if file not in self._tables]
+                with ThreadPoolExecutor(READERS) as pool:
+                    read = pool.map(lambda f: _read(client, bucket, f[0], columns), missing)
+                    found = list(zip(missing, read, strict=True))
+                self._tables.update({file: table for file, table in found if table is not None})
+                if all(table is not None for _, table in found):
+                    tables = [self._tables[file] for file in listed]
+                    return pa.concat_tables(tables) if tables else _empty(columns)
+        except (ClientError, BotoCoreError) as error:
+            raise Unreachable(f"S3 bucket {bucket} cannot be read ({error}): {UP}") from None
+        raise Unreachable(f"files under s3://{bucket}/{prefix} keep changing: try again")
+
+    def dead_letters(self) -> dict[str, tuple[str, bytes]]:
+        """(reason, raw bytes) by dead letter id: several jobs may have refused the same record."""
+        topic = self.conf.kafka.topics["dead_letters"]
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.conf.kafka.bootstrap or "",
+                "group.id": "tillstream-check",  # never committed to
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "log_level": 0,
+                **self.conf.kafka.properties,
+            }
+        )
+        try:
+            return _drain(consumer, topic)
+        except KafkaException as error:
+            where = self.conf.kafka.bootstrap or "no address"
+            raise Unreachable(f"Kafka at {where} cannot be read ({error.args[0]}): {UP}") from None
+        finally:
+            consumer.close()
+
+
+def _drain(consumer: Consumer, topic: str) -> dict[str, tuple[str, bytes]]:
+    partitions = consumer.list_topics(topic, timeout=KAFKA_SECONDS).topics[topic].partitions
+    if not partitions:
+        raise Unreachable(f"Kafka has no topic {topic}: `tillstream up` makes it")
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+    open_ = set(partitions)
+    out: dict[str, tuple[str, bytes]] = {}
+    while open_:
+        messages = consumer.consume(1000, timeout=KAFKA_SECONDS)
+        if not messages:
+            raise Unreachable(f"Kafka stopped answering while {topic} was read: {UP}")
+        for message in messages:
+            error: Any = message.error()
+            if error is not None:
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
+                open_.discard(message.partition())
+                continue
+            headers = dict(message.headers() or [])
+            reason = _text(headers.get("tillstream.reason"))
+            out[_text(message.key())] = (reason, message.value() or b"")
+    return out
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
+
+
+def _finished(client: Any, bucket: str, prefix: str) -> Iterable[tuple[str, str]]:
+    """(key, etag) of the files that are whole: names with a leading dot or underscore are not."""
+    for page in client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix + "/"
+    ):
+        for item in page.get("Contents", ()):
+            parts = item["Key"].removeprefix(prefix).split("/")
+            if item["Size"] and not any(part.startswith((".", "_")) for part in parts):
+                yield item["Key"], item["ETag"]
+
+
+def _read(client: Any, bucket: str, key: str, columns: list[str]) -> pa.Table | None:
+    try:
+        body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except client.exceptions.NoSuchKey:
+        return None
+    table = pq.read_table(io.BytesIO(body), columns=columns)
+    kinds = [pa.string() if pa.types.is_string(f.type) else pa.int64() for f in table.schema]
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))).select(columns)
+
+
+def _empty(columns: list[str]) -> pa.Table:
+    return pa.table({name: pa.array([], pa.string()) for name in columns})
+
+
+def _reach(what: str, endpoint: str | None) -> None:
+    """Fails within seconds where boto3's own retries would take a minute."""
+    if endpoint is None:
+        return
+    address = urlparse(endpoint)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=5).close()
+    except OSError:
+        raise Unreachable(f"no {what} answers at {endpoint}: {UP}") from None

@@ -1,0 +1,98 @@
+"""The loyalty programme by hand, for the check alone: written from its terms, not from the job.
+
+R10 paid earns a point, a point pays 10 cents (both from conf). This must never import the job's own
+rules: two people who made the same mistake would agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Sent(NamedTuple):
+    """What the check needs of a transaction that was sent. Money in cents."""
+
+    id: str
+    kind: str
+    total: int
+    points: int
+    refers_to: str | None
+
+
+class Step(NamedTuple):
+    """One entry that the ledger must have; its version is its place, from 1."""
+
+    entry_id: str
+    kind: str
+    outcome: str
+    earned: int
+    redeemed: int
+    delta: int
+    balance: int
+
+
+@dataclass
+class _Sale:
+    total: int
+    paid: int
+    redeemed: int
+    back: int = 0  # value given back so far, in cents
+
+
+def replay(
+    transactions: Iterable[Sent], cents_per_point: int = 1000, point_cents: int = 10
+) -> list[Step]:
+    """One customer's ledger entries for ``transactions`` in the order in which they count."""
+    steps: list[Step] = []
+    balance = 0
+    seen: set[str] = set()
+    sales: dict[str, _Sale] = {}
+    too_early: dict[str, list[Sent]] = {}
+
+    def note(entry_id: str, kind: str, outcome: str, earned: int, redeemed: int) -> None:
+        nonlocal balance
+        delta = earned - redeemed
+        balance += delta
+        steps.append(Step(entry_id, kind, outcome, earned, redeemed, delta, balance))
+
+    def worth(sale: _Sale) -> tuple[int, int]:
+        """Points earned and redeemed that still stand."""
+        points_back = sale.redeemed * sale.back // sale.total if sale.total else 0
+        money_back = sale.back - points_back * point_cents
+        # rounding may hand back some cents more than were paid: that takes no further point
+        return max(0, sale.paid - money_back) // cents_per_point, sale.redeemed - points_back
+
+    def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
+        sale = sales.get(tx.refers_to or "")
+        if sale is None or sale.back >= sale.total:
+            note(entry_id, tx.kind, "nothing_to_reverse", 0, 0)
+            return
+        earned, redeemed = worth(sale)
+        sale.back = sale.total if tx.kind == "void" else min(sale.total, sale.back + tx.total)
+        earned_now, redeemed_now = worth(sale)
+        note(entry_id, tx.kind, outcome, earned_now - earned, redeemed_now - redeemed)
+
+    for tx in transactions:
+        if tx.id in seen:
+            continue
+        if tx.kind == "sale":
+            used, outcome = 0, "posted"
+            if tx.points > 0:
+                if tx.points <= balance and tx.points * point_cents <= tx.total:
+                    used = tx.points
+                else:
+                    outcome = "redemption_refused"
+            paid = tx.total - used * point_cents
+            sales[tx.id] = _Sale(tx.total, paid, used)
+            note(tx.id, "sale", outcome, paid // cents_per_point, used)
+            for early in too_early.pop(tx.id, ()):
+                reverse(early, f"{early.id}:settled", "settled")
+        elif tx.refers_to in seen:
+            reverse(tx, tx.id, "posted")
+        else:
+            too_early.setdefault(tx.refers_to or "", []).append(tx)
+            note(tx.id, tx.kind, "pending_original", 0, 0)
+        seen.add(tx.id)
+    return steps
