@@ -1,8 +1,9 @@
 """The Kinesis source. The one module that may use what Flink 2.x no longer has.
 
 FlinkKinesisConsumer is the mature consumer: polling and enhanced fan-out, resharding, exact
-positions in savepoints. Flink 2.x replaces it by KinesisStreamsSource, which no release for 1.20
-that carries it reads child shards after their parents either.
+positions in savepoints. It reads the children of a split shard as soon as it finds them, without
+waiting for the parent's end: around a split, records of one key may arrive out of order. In Flink
+2.x KinesisStreamsSource takes its place, which waits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str) -> Any:
     consumer = java().org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(
         settings.stream, envelope, properties(consumer_settings(conf))
     )
+    # By place in the hash key range: shards of one size spread evenly over the subtasks.
+    assigner = java().org.apache.flink.streaming.connectors.kinesis.util.UniformShardAssigner()
+    consumer.setShardAssigner(assigner)
     return env._j_stream_execution_environment.addSource(consumer)
 
 
