@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
-def with_free_ports(home: Path) -> Stack:
+def _with_free_ports(home: Path) -> Stack:
     """A stack that leaves the usual ports to the user's."""
     stack = Stack(home)
     chosen: dict[str, int] = {}
@@ -31,13 +31,19 @@ def with_free_ports(home: Path) -> Stack:
     return stack
 
 
+@pytest.fixture
+def with_free_ports() -> Callable[[Path], Stack]:
+    """Makes another stack, which the test takes down itself."""
+    return _with_free_ports
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack with two TaskManagers; $TILLSTREAM_HOME points to it."""
     home = tmp_path_factory.mktemp("home")
     before = os.environ.get("TILLSTREAM_HOME")
     os.environ["TILLSTREAM_HOME"] = str(home)
-    made = with_free_ports(home)
+    made = _with_free_ports(home)
     try:
         made.up(taskmanagers=2)
         yield made

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import with_free_ports
 from tillstream.local import ports, processes
 from tillstream.local.services import aws
 from tillstream.local.stack import Stack
@@ -135,7 +134,7 @@ def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
     assert streams == ["till-transactions"]
 
 
-def test_data_outlives_down_and_fresh_deletes_it(tmp_path):
+def test_data_outlives_down_and_fresh_deletes_it(tmp_path, with_free_ports):
     stack = with_free_ports(tmp_path)
     try:
         endpoints = stack.up(taskmanagers=1)
