@@ -1,0 +1,120 @@
+"""A hot item never shows an older version after a newer one, and a sick table stops the job."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from py4j.protocol import Py4JJavaError
+from pyflink.common import Configuration, Types
+from pyflink.datastream import StreamExecutionEnvironment
+
+from tillstream.conf import Conf, load
+from tillstream.connectors import clients, dynamodb, jars
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+WRITERS = 4
+
+
+def conf_of(stack: Any, table: str, **dynamodb_settings: Any) -> Conf:
+    endpoint = stack.conf().dynamodb.endpoint
+    settings = {"endpoint": endpoint, "tables": {"balances": table}} | dynamodb_settings
+    return load("local", {"dynamodb": settings})
+
+
+@pytest.fixture
+def table(stack: Any) -> str:
+    name = f"balances-{uuid.uuid4().hex[:8]}"
+    clients.dynamodb(stack.conf()).create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "customer_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "customer_id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+def entry(customer: int, version: int) -> str:
+    """A ledger entry; the balance tells the version, so a torn item would show."""
+    return orjson.dumps(
+        {
+            "customer_id": f"C{customer:010d}",
+            "version": version,
+            "balance": version * 7,
+            "transaction_id": f"tx-{customer}-{version}",
+            "event_time_ms": 1_700_000_000_000 + version,
+            "outcome": "posted",
+        }
+    ).decode()
+
+
+def write(entries: list[str], conf: Conf) -> None:
+    """All entries, dealt out to writers side by side, so that one key's versions overtake."""
+    settings = Configuration()
+    settings.set_string("python.execution-mode", "thread")
+    settings.set_string("execution.checkpointing.interval", "500 ms")
+    settings.set_string("restart-strategy.type", "none")
+    settings.set_string("pipeline.jars", Path(jars.ensure_jars(print).job).as_uri())
+    env = StreamExecutionEnvironment.get_execution_environment(settings)
+    env.set_parallelism(WRITERS)
+    source = env.from_collection(entries, Types.STRING()).rebalance()
+    stream = source.map(lambda text: text.encode(), BYTES)
+    dynamodb.balance_sink(stream, conf, uid="balances")
+    env.execute("hot items")
+
+
+def items(conf: Conf, table: str) -> dict[str, dict[str, Any]]:
+    pages = clients.dynamodb(conf).get_paginator("scan").paginate(TableName=table)
+    return {item["customer_id"]["S"]: item for page in pages for item in page["Items"]}
+
+
+def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, table):
+    conf = conf_of(stack, table, in_flight=32)
+    chance = random.Random(7)
+    newest: dict[int, int] = {}
+    entries = []
+    for _ in range(8000):
+        customer = chance.randrange(400)
+        newest[customer] = newest.get(customer, 0) + 1
+        entries.append(entry(customer, newest[customer]))
+    write(entries, conf)
+    expected = {f"C{c:010d}": (str(v), str(v * 7), f"tx-{c}-{v}") for c, v in newest.items()}
+    found = {
+        key: (item["version"]["N"], item["balance"]["N"], item["last_transaction_id"]["S"])
+        for key, item in items(conf, table).items()
+    }
+    assert found == expected
+
+
+def test_a_replay_of_older_versions_changes_nothing_and_of_the_same_one_replaces(stack, table):
+    conf = conf_of(stack, table)
+    write([entry(1, 5)], conf)
+    write([entry(1, 3)], conf)
+    assert items(conf, table)["C0000000001"]["version"]["N"] == "5"
+    write([entry(1, 5).replace("tx-1-5", "tx-again")], conf)
+    assert items(conf, table)["C0000000001"]["last_transaction_id"]["S"] == "tx-again"
+
+
+def test_a_small_buffer_slows_the_job_and_loses_nothing(stack, table):
+    conf = conf_of(stack, table, in_flight=2, buffered_items=2)
+    write([entry(customer, 1) for customer in range(300)], conf)
+    assert len(items(conf, table)) == 300
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"tables": {"balances": "no-such-table"}}, "DynamoDB table 'no-such-table' at http"),
+        ({"endpoint": "http://127.0.0.1:9", "attempts": 3}, "gave up after 3 attempts"),
+    ],
+    ids=["no such table", "unreachable"],
+)
+def test_what_cannot_be_written_fails_the_job_and_says_where(stack, table, overrides, message):
+    conf = conf_of(stack, table, **overrides)
+    with pytest.raises(Py4JJavaError) as failed:
+        write([entry(1, 1)], conf)
+    assert message in str(failed.value)
