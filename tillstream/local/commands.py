@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tillstream.connectors.jars import JarsError
 from tillstream.local import doctor as diagnosis
@@ -81,7 +81,9 @@ def _jobs(console: Console, flink: FlinkRest) -> None:
     except FlinkRestError as error:
         console.print(f"[red]{error}")
         return
-    table = Table("job", "id", "state", "tasks running", "checkpoints", "last one")
+    table = Table(
+        "job", Column("id", no_wrap=True), "state", "tasks running", "checkpoints", "last one"
+    )
     for job in sorted(jobs, key=lambda job: -job["start-time"]):
         checkpoints = flink.checkpoints(job["jid"])
         latest = (checkpoints.get("latest") or {}).get("completed") or {}

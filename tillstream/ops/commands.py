@@ -11,7 +11,7 @@ from typing import Any
 import click
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tillstream import conf as settings
 from tillstream.local.layout import StackError
@@ -117,7 +117,7 @@ def list_jobs() -> None:
     with _told():
         jobs = Jobs()
         console = Console()
-        table = Table("name", "id", "state", "since", "restarts")
+        table = Table("name", Column("id", no_wrap=True), "state", "since", "restarts")
         flink = jobs.flink
         for found in sorted(flink.jobs(), key=lambda found: -found["start-time"]):
             since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(found["start-time"] / 1000))
