@@ -11,7 +11,11 @@ import click
 COMMANDS = {
     "up": ("tillstream.local.commands", "up", "Start the local stack."),
     "status": ("tillstream.local.commands", "status", "What runs, where, how well."),
-    "doctor": ("tillstream.local.commands", "doctor", "What is wrong on this machine, and the fix."),
+    "doctor": (
+        "tillstream.local.commands",
+        "doctor",
+        "What is wrong on this machine, and the fix.",
+    ),
     "logs": ("tillstream.local.commands", "logs", "Show a process's log."),
     "down": ("tillstream.local.commands", "down", "Stop the local stack."),
     "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),

@@ -34,7 +34,9 @@ def txn(
         payment_method="cash",
         event_time_ms=at,
         currency="ZAR",
-        lines=(Line(product="6001234567890", quantity=1, unit_price_cents=cents, category="bakery"),),
+        lines=(
+            Line(product="6001234567890", quantity=1, unit_price_cents=cents, category="bakery"),
+        ),
         total_cents=cents,
         kind=kind,
         refers_to=refers_to,
@@ -58,7 +60,9 @@ def test_a_hundred_rand_earns_ten_points():
     assert (entries[0].earned, entries[0].redeemed, entries[0].delta) == (10, 0, 10)
 
 
-@pytest.mark.parametrize(("cents", "points"), [(999, 0), (1000, 1), (1999, 1), (0, 0), (99_999, 99)])
+@pytest.mark.parametrize(
+    ("cents", "points"), [(999, 0), (1000, 1), (1999, 1), (0, 0), (99_999, 99)]
+)
 def test_only_whole_ten_rands_count(cents, points):
     assert run(txn("sale-001", cents))[0].balance == points
 
@@ -74,7 +78,10 @@ def test_ten_and_twenty_make_thirty_and_redeeming_twenty_five_leaves_five():
 
 def test_twenty_five_of_twenty_four_is_refused_with_the_reason_and_the_sale_still_earns():
     account, entries = run(txn("sale-001", 24_000), txn("sale-002", 10_000, redeem=25))
-    assert (entries[-1].outcome, entries[-1].reason) == ("redemption_refused", "insufficient_balance")
+    assert (entries[-1].outcome, entries[-1].reason) == (
+        "redemption_refused",
+        "insufficient_balance",
+    )
     assert entries[-1].redeemed == 0
     assert account.balance == 34
 
@@ -122,9 +129,7 @@ def test_a_second_void_finds_nothing_to_reverse():
 
 
 def test_a_refund_before_its_sale_waits_and_is_settled_by_it():
-    account, entries = run(
-        txn("refund-01", 4_000, "refund", "sale-001"), txn("sale-001", 10_000)
-    )
+    account, entries = run(txn("refund-01", 4_000, "refund", "sale-001"), txn("sale-001", 10_000))
     assert [e.outcome for e in entries] == ["pending_original", "posted", "settled"]
     assert [e.entry_id for e in entries] == ["refund-01", "sale-001", "refund-01:settled"]
     assert account.balance == 6
@@ -170,9 +175,7 @@ def test_memory_is_bounded_and_what_is_forgotten_cannot_earn_again():
 def test_a_sale_is_reversed_on_the_terms_it_was_made_on():
     account, _ = run(txn("sale-001", 10_000))
     dearer = LoyaltyRules(cents_per_point=2_000)
-    account, _ = run(
-        txn("void-001", 10_000, "void", "sale-001"), rules=dearer, account=account
-    )
+    account, _ = run(txn("void-001", 10_000, "void", "sale-001"), rules=dearer, account=account)
     assert account.balance == 0
 
 

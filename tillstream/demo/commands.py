@@ -1,0 +1,173 @@
+"""``tillstream demo``: the main job live on the local stack, and then its proof."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from tillstream import conf as settings
+from tillstream.check.commands import show
+from tillstream.check.compare import Report
+from tillstream.check.compare import check as run_check
+from tillstream.connectors.jars import JarsError
+from tillstream.demo.view import View
+from tillstream.demo.watch import Watch
+from tillstream.local.layout import StackError
+from tillstream.local.stack import Stack
+from tillstream.ops.jobs import JobError, Jobs
+from tillstream.sim.kinesis_sender import KinesisSender
+from tillstream.sim.runner import run
+from tillstream.sim.senders import SendError
+from tillstream.sim.simulator import Faults, Simulator
+from tillstream.sim.truth import TruthWriter
+from tillstream.sim.world import profile_names
+
+JOBS = ("loyalty", "archive")
+FAULTS = Faults(duplicates=0.01, malformed=0.01, late=0.05, out_of_order=0.02)
+CATCH_UP_S = 120.0
+
+
+@click.command()
+@click.option("--seconds", type=click.IntRange(5), default=45, show_default=True)
+@click.option("--rate", type=click.IntRange(1, 5_000), default=300, show_default=True, help="tx/s")
+@click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--stay", is_flag=True, help="Leave stack and jobs running after the proof.")
+@click.option("--fresh", is_flag=True, help="Wipe a stack of yours that holds data of other runs.")
+def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bool) -> None:
+    """The main job, live: tills to Kinesis to balances, archive and events; then its proof.
+
+    Starts the local stack with empty data, runs the loyalty and archive jobs, sends transactions with
+    duplicates, malformed, late and out-of-order ones among them, stops, recomputes every balance
+    from what was sent, and compares. Exit code 0 only if all is equal.
+    """
+    console = Console()
+    stack = Stack()
+    _refuse_to_wipe(stack, fresh)
+    report: Report | None = None
+    kept = False
+    try:
+        with console.status("the local stack starts") as status:
+            stack.up(taskmanagers=2, fresh=True, progress=status.update)
+            _marker(stack).touch()
+            jobs = Jobs(stack)
+            running = {name: jobs.submit(name, 1, progress=status.update) for name in JOBS}
+        web = stack.layout.read()["flink"]["rest"]
+        report = _feed_and_prove(console, jobs, running, web, (seconds, rate, profile, seed))
+        if stay:
+            kept = True
+            console.print(
+                f"It goes on running. Flink: {web}\n"
+                "`tillstream sim` sends more, `tillstream status` looks, `tillstream down` ends it."
+            )
+        else:
+            for name in JOBS:
+                console.print(f"{name} stopped with savepoint {jobs.stop(name)}")
+    except (StackError, JarsError, JobError, SendError, settings.ConfError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        console.print("interrupted: taking the stack down")
+        raise SystemExit(130) from None
+    finally:
+        if not kept:
+            stack.down()
+    raise SystemExit(0 if report and report.ok else 1)
+
+
+def _feed_and_prove(
+    console: Console,
+    jobs: Jobs,
+    running: dict[str, str],
+    web: str,
+    traffic: tuple[int, int, str, int],
+) -> Report:
+    seconds, rate, _, _ = traffic
+    conf = settings.load("local")
+    truth = settings.home() / "demo"
+    shutil.rmtree(truth, ignore_errors=True)
+    sent = _Sent()
+    stop = threading.Event()
+    feeder = threading.Thread(
+        target=_feed, args=(conf, truth, traffic, stop, sent), daemon=True, name="tills"
+    )
+    with Watch(conf, jobs.flink, running) as watch:
+        view = View(watch.figures, seconds * rate, web)
+        feeder.start()
+        try:
+            with Live(view.draw(0), console=console, refresh_per_second=4) as live:
+                deadline = float("inf")
+                while time.monotonic() < deadline:
+                    live.update(view.draw(sent.count))
+                    time.sleep(0.25)
+                    if not feeder.is_alive():
+                        deadline = min(deadline, time.monotonic() + CATCH_UP_S)
+                        if all(j.read >= sent.count for j in watch.figures.jobs.values()):
+                            break
+                live.update(view.draw(sent.count))
+        finally:
+            stop.set()
+            feeder.join(60)
+    if sent.failure:
+        raise sent.failure
+    with console.status("proving: recomputing every balance from what was sent"):
+        report = run_check(truth, conf, "sent", wait_seconds=90)
+    show(report, console)
+    return report
+
+
+class _Sent:
+    """What the feeding thread has done so far."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.failure: Exception | None = None
+
+    def progress(self, count: int) -> None:
+        self.count = count
+
+
+def _feed(
+    conf: settings.Conf,
+    truth: Path,
+    traffic: tuple[int, int, str, int],
+    stop: threading.Event,
+    sent: _Sent,
+) -> None:
+    seconds, rate, profile, seed = traffic
+    records = Simulator(
+        profile, seed, count=seconds * rate, customers=3_000, rate=rate, faults=FAULTS
+    )
+    try:
+        sender = KinesisSender(conf, truth / "spool.jsonl")
+        writer = TruthWriter(truth, profile=profile, seed=seed, rate=rate)
+        run(records, sender, writer, rate=rate, stop=stop, progress=sent.progress)
+    except Exception as failure:
+        sent.failure = failure
+
+
+def _marker(stack: Stack) -> Path:
+    return stack.layout.data / "demo"
+
+
+def _refuse_to_wipe(stack: Stack, fresh: bool) -> None:
+    """The demo needs empty data; what is not its own is wiped only when told so."""
+    data = stack.layout.data
+    mine = _marker(stack).exists()
+    if data.exists() and any(data.iterdir()) and not mine and not fresh:
+        raise click.ClickException(
+            f"{data} holds data of a stack of yours, and the demo begins with empty data: "
+            "run `tillstream demo --fresh` to wipe it, or set TILLSTREAM_HOME to another folder"
+        )
+    if stack.layout.read() and not fresh:
+        running = [p.name for p in stack.status() if p.pid]
+        if running:
+            raise click.ClickException(
+                f"a stack runs here already ({', '.join(running)}): `tillstream down` first, "
+                "or `tillstream demo --fresh`"
+            )
