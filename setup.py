@@ -10,7 +10,7 @@ setup(
     description="Till transactions to loyalty balances, archives and live views, on Apache Flink.",
     python_requires=">=3.11,<3.12",
     packages=find_namespace_packages(include=[n for p in PACKAGES for n in (p, f"{p}.*")]),
-    package_data={"": ["*.json", "*.jsonl", "*.yaml", "*.properties", "*.bin"]},
+    package_data={"": ["*.json", "*.jsonl", "*.yaml", "*.properties", "*.bin", "*.csv", "*.xml"]},
     install_requires=[
         "apache-flink==1.20.5",
         "boto3>=1.34",

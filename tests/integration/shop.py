@@ -129,7 +129,7 @@ class Shop:
         """The independent check must find everything equal; returns its totals."""
         said = self.run(
             "check", "--truth", str(self.truth), "--order", order, "--wait", str(wait_s),
-            "--json", *options, timeout_s=wait_s + 120,
+            "--json", *(options or ("--no-archive",)), timeout_s=wait_s + 120,
         )  # fmt: skip
         return json.loads(said[said.index("{") :])
 
