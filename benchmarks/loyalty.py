@@ -76,9 +76,9 @@ class Bench:
         """``count`` simulated transactions into ``topic``."""
         conf = self.conf(topic)
         began = time.perf_counter()
-        sender = KafkaSender(conf)
-        for sent in Simulator("normal", seed=1, count=count, customers=customers):
-            sender.send(sent)
+        sender = KafkaSender(conf, self.stack.layout.data / f"{topic}.spool")
+        for sent in Simulator("normal", seed=1, count=count, customers=customers, rate=1_000):
+            sender.send(sent.key, sent.raw)
         sender.close()
         rate = count / (time.perf_counter() - began)
         say(f"{topic}: {count:,} transactions put at {rate:,.0f} a second")
@@ -178,15 +178,15 @@ class Bench:
         conf = self.conf(topic)
         job_id = self.jobs.submit("loyalty", 1, overrides(topic))
         probe = _Probe(conf)
-        sender = KafkaSender(conf)
+        sender = KafkaSender(conf, self.stack.layout.data / f"{topic}.spool")
         began = time.perf_counter()
         for n, sent in enumerate(
-            Simulator("normal", seed=2, count=rate * seconds, customers=rate * seconds)
+            Simulator("normal", seed=2, count=rate * seconds, customers=rate * seconds, rate=rate)
         ):
             ahead = began + n / rate - time.perf_counter()
             if ahead > 0.001:
                 time.sleep(ahead)
-            sender.send(sent)
+            sender.send(sent.key, sent.raw)
             warm = n > rate * 10
             if warm and n % (rate // 12) == 0 and sent.record and "customer_id" in sent.record:
                 probe.watch(sent.record["customer_id"], sent.record["transaction_id"])
