@@ -123,6 +123,9 @@ def test_an_unreachable_broker_is_one_line(stack, jobs):
 def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
     taken = stack.layout.read()["ports"]["kinesis"]
     stack.kill("kinesis")
+    deadline = time.monotonic() + 20
+    while not ports.is_free(taken) and time.monotonic() < deadline:
+        time.sleep(0.1)  # the kernel gives the port back a moment after the process
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", taken))
