@@ -53,7 +53,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
 def main() -> None:
     conf = load()
     env: StreamExecutionEnvironment = environment(conf)
-    transactions = sources.transactions(env, conf, key_field="transaction_id")
+    transactions = sources.transactions(env, conf, key_field="transaction_id", job="archive")
     attach_sinks(build(transactions, conf), conf)
     env.execute("archive")
 

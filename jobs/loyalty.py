@@ -76,7 +76,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
 def main() -> None:
     conf = load()
     env: StreamExecutionEnvironment = environment(conf)
-    transactions = sources.transactions(env, conf, key_field="customer_id")
+    transactions = sources.transactions(env, conf, key_field="customer_id", job="loyalty")
     attach_sinks(build(transactions, conf), conf)
     env.execute("loyalty")
 

@@ -26,7 +26,7 @@ def main() -> None:
     env = StreamExecutionEnvironment.get_execution_environment(engine)
     env.set_parallelism(conf.job.parallelism)
     env.set_max_parallelism(conf.job.max_parallelism)
-    streams = build(sources.transactions(env, conf, key_field="customer_id"), conf)
+    streams = build(sources.transactions(env, conf, key_field="customer_id", job="loyalty"), conf)
     if chosen["sinks"] == "all":
         attach_sinks(streams, conf)
     else:

@@ -181,9 +181,10 @@ def mutated_transactions(draw: st.DrawFn) -> Any:
         else:
             target[name] = draw(ODD_VALUES)
     if draw(st.booleans()):
-        with contextlib.suppress(TypeError, KeyError):
+        with contextlib.suppress(TypeError, KeyError, ValueError):
+            # int(...) refuses a list: a list times a huge number is a MemoryError, not a total.
             document["total_cents"] = sum(
-                line["quantity"] * line["unit_price_cents"] for line in document["lines"]
+                int(line["quantity"]) * int(line["unit_price_cents"]) for line in document["lines"]
             )
     return document
 

@@ -28,9 +28,8 @@ def operators(job: str, kind: str) -> list[list[str | None]]:
     env = StreamExecutionEnvironment.get_execution_environment()
     env.add_jars(jars.ensure_jars(print).job.as_uri())
     module = importlib.import_module(f"jobs.{job}")
-    module.attach_sinks(
-        module.build(sources.transactions(env, conf, key_field=JOBS[job]), conf), conf
-    )
+    transactions = sources.transactions(env, conf, key_field=JOBS[job], job=job)
+    module.attach_sinks(module.build(transactions, conf), conf)
     graph = env._j_stream_execution_environment.getStreamGraph(False)
     seen = {}
     for node in graph.getStreamNodes().toArray():

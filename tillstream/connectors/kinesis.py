@@ -16,12 +16,12 @@ from tillstream.conf import Conf
 from tillstream.connectors.gateway import java, ours, properties
 
 
-def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str) -> Any:
-    """The Java stream of enveloped records."""
+def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str) -> Any:
+    """The Java stream of enveloped records; ``job`` becomes part of an enhanced consumer's name."""
     settings = conf.source.kinesis
     envelope = ours().KinesisEnvelope(key_field, settings.endpoint is not None)
     consumer = java().org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(
-        settings.stream, envelope, properties(consumer_settings(conf))
+        settings.stream, envelope, properties(consumer_settings(conf, job))
     )
     # By place in the hash key range: shards of one size spread evenly over the subtasks.
     assigner = java().org.apache.flink.streaming.connectors.kinesis.util.UniformShardAssigner()
@@ -29,7 +29,7 @@ def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str) -> Any:
     return env._j_stream_execution_environment.addSource(consumer)
 
 
-def consumer_settings(conf: Conf) -> dict[str, str]:
+def consumer_settings(conf: Conf, job: str) -> dict[str, str]:
     """The consumer's properties: every call has bounded retries with backoff and jitter."""
     settings = conf.source.kinesis
     out = {
@@ -61,7 +61,7 @@ def consumer_settings(conf: Conf) -> dict[str, str]:
     if settings.fan_out:
         out |= {
             "flink.stream.recordpublisher": "EFO",
-            "flink.stream.efo.consumername": settings.consumer_name,
+            "flink.stream.efo.consumername": f"{settings.consumer_name}-{job}",
             "flink.stream.efo.registration": "LAZY",
         }
     return {name: str(value) for name, value in out.items()}

@@ -1,4 +1,4 @@
-"""Till transactions from Kinesis or Kafka, by ``conf.source.kind`` alone."""
+"""Till transactions from Kinesis or Kafka, by ``conf.source.kind`` alone; other topics from Kafka."""
 
 from __future__ import annotations
 
@@ -15,16 +15,32 @@ UID = "till-transactions"
 NAME = "till transactions"
 
 
-def transactions(env: StreamExecutionEnvironment, conf: Conf, key_field: str) -> KeyedStream:
+def transactions(
+    env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str
+) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
-    A record without that field is keyed by ``~<n>``, n from a hash of its bytes.
+    A record without that field is keyed by ``~<n>``, n from a hash of its bytes. ``job`` names the
+    consumer towards the broker.
     """
     if conf.source.kind == "kinesis":
-        source = kinesis.source(env, conf, key_field)
+        source = kinesis.source(env, conf, key_field, job)
     else:
-        source = _kafka(env, conf, key_field)
+        settings = conf.source.kafka
+        source = _kafka(
+            env, settings.bootstrap, settings.topic, settings.start, key_field,
+            NAME, {"group.id": f"tillstream-{job}", **settings.properties},
+        )  # fmt: skip
     return keyed(DataStream(source.uid(UID).name(NAME)))
+
+
+def topic(
+    env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
+) -> KeyedStream:
+    """Enveloped records of the Kafka topic ``name``, from its beginning, keyed as above."""
+    consumer = {"group.id": f"tillstream-{job}", **conf.kafka.properties}
+    source = _kafka(env, conf.kafka.bootstrap, name, "earliest", key_field, name, consumer)
+    return keyed(DataStream(source.uid(uid).name(name)))
 
 
 def keyed(rows: DataStream) -> KeyedStream:
@@ -38,36 +54,41 @@ def keyed(rows: DataStream) -> KeyedStream:
     return KeyedStream(j_keyed, Types.PRIMITIVE_ARRAY(Types.BYTE()), rows)
 
 
-def _kafka(env: StreamExecutionEnvironment, conf: Conf, key_field: str) -> Any:
-    settings = conf.source.kafka
-    if not settings.bootstrap:
+def _kafka(
+    env: StreamExecutionEnvironment,
+    bootstrap: str | None,
+    topic: str,
+    start: str,
+    key_field: str,
+    name: str,
+    consumer: dict[str, str],
+) -> Any:
+    if not bootstrap:
         raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
     jvm = java()
     offsets = jvm.org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer
     # A restored job goes on where it was; one without state begins where ``start`` says.
-    start = offsets.earliest() if settings.start == "earliest" else offsets.latest()
     source = (
         jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
-        .setBootstrapServers(settings.bootstrap)
-        .setTopics(_strings(settings.topic))
-        .setStartingOffsets(start)
+        .setBootstrapServers(bootstrap)
+        .setTopics(_strings(topic))
+        .setStartingOffsets(offsets.earliest() if start == "earliest" else offsets.latest())
         .setDeserializer(ours().KafkaEnvelope(key_field))
         .setProperties(
             properties(
                 {
                     "partition.discovery.interval.ms": "30000",
                     "commit.offsets.on.checkpoint": "true",
-                    "group.id": "tillstream",
                     "request.timeout.ms": "30000",
                     "default.api.timeout.ms": "30000",
-                    **settings.properties,
+                    **consumer,
                 }
             )
         )
         .build()
     )
     watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
-    return env._j_stream_execution_environment.fromSource(source, watermarks, NAME)
+    return env._j_stream_execution_environment.fromSource(source, watermarks, name)
 
 
 def _strings(*values: str) -> Any:

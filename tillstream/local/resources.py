@@ -13,6 +13,11 @@ from tillstream.local.services import aws
 SHARDS = 4
 PARTITIONS = 4
 
+# Table as settings name it -> attributes and types of its key: the partition's, then the order's.
+TABLE_KEYS = {
+    "balances": [("customer_id", "S")],
+}
+
 
 def topics(conf: Conf) -> list[str]:
     """Every Kafka topic the settings name, without repeats."""
@@ -71,15 +76,22 @@ def _tables(conf: Conf) -> list[str]:
         return []
     client = aws("dynamodb", conf.dynamodb.endpoint)
     there = client.list_tables()["TableNames"]
-    missing = [name for name in conf.dynamodb.tables.values() if name not in there]
-    for name in missing:
+    missing = {key: name for key, name in conf.dynamodb.tables.items() if name not in there}
+    for key, name in missing.items():
+        attributes = TABLE_KEYS[key]
         client.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": "customer_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "customer_id", "AttributeType": "S"}],
+            KeySchema=[
+                {"AttributeName": attribute, "KeyType": role}
+                for (attribute, _), role in zip(attributes, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": attribute, "AttributeType": kind}
+                for attribute, kind in attributes
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
-    return [f"table {name}" for name in missing]
+    return [f"table {name}" for name in missing.values()]
 
 
 def _bucket(conf: Conf) -> list[str]:
