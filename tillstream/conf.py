@@ -89,6 +89,19 @@ class Archive(_Base, frozen=True):
     dedupe_hours: int
 
 
+class Fraud(_Base, frozen=True):
+    rules: str | None
+    audit: Literal["suspicious", "all"]
+    explain: Literal["suspicious", "all"]
+    keep_days: int
+    label_delay_days: int
+    clock_ahead_hours: int
+    profile_ttl_days: int
+    card_ttl_days: int
+    till_ttl_days: int
+    linger_ms: int
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -106,6 +119,7 @@ class Conf(_Base, frozen=True):
     aws: Aws
     loyalty: Loyalty
     archive: Archive
+    fraud: Fraud
     job: Job
 
 

@@ -16,6 +16,8 @@ PARTITIONS = 4
 # Table as settings name it -> attributes and types of its key: the partition's, then the order's.
 TABLE_KEYS = {
     "balances": [("customer_id", "S")],
+    "fraud_cases": [("transaction_id", "S")],
+    "fraud_explanations": [("transaction_id", "S")],
 }
 
 
