@@ -22,6 +22,11 @@ COMMANDS = {
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
+    "notify": (
+        "tillstream.notify.commands",
+        "notify",
+        "Send notices once; decide what is uncertain.",
+    ),
     "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
 }
 

@@ -83,10 +83,24 @@ class Loyalty(_Base, frozen=True):
     point_value_cents: int
     horizon_days: int
     max_postings: int
+    notify: bool
 
 
 class Archive(_Base, frozen=True):
     dedupe_hours: int
+
+
+class Notify(_Base, frozen=True):
+    sender: Literal["sns", "file"]
+    sns_endpoint: str | None
+    sns_topics: dict[str, str]
+    file: str | None
+    per_second: dict[str, float]
+    workers: int
+    attempts: int
+    lease_s: int
+    max_age_hours: int
+    remember_days: int
 
 
 class Job(_Base, frozen=True):
@@ -106,6 +120,7 @@ class Conf(_Base, frozen=True):
     aws: Aws
     loyalty: Loyalty
     archive: Archive
+    notify: Notify
     job: Job
 
 
@@ -164,6 +179,7 @@ def endpoints(stack: dict[str, Any]) -> dict[str, Any]:
         "kafka": {"bootstrap": bootstrap},
         "dynamodb": {"endpoint": stack["dynamodb"]["endpoint"]},
         "s3": {"endpoint": stack["s3"]["endpoint"]},
+        "notify": {"sns_endpoint": stack["kinesis"]["endpoint"]},
     }
 
 
