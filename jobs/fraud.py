@@ -51,7 +51,7 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     settings, thread = conf.fraud, conf.job.require_thread_mode
-    waits = {"linger_ms": settings.linger_ms, "buffer_timeout_ms": settings.linger_ms}
+    linger = settings.linger_ms
     at_till = batched.process(
         inputs.records,
         inputs.orders,
@@ -60,14 +60,14 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
             settings.clock_ahead_hours * 3_600_000, thread,
         ),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_days=settings.till_ttl_days, **waits,
+        sides=["dead-letters"], ttl_days=settings.till_ttl_days, linger_ms=linger,
     )  # fmt: skip
     by_card = batched.process(
         batched.rekeyed(at_till, "fraud-by-card", "by card"),
         inputs.orders,
         CountByCard(settings.label_delay_days, thread),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_days=settings.card_ttl_days, **waits,
+        ttl_days=settings.card_ttl_days, linger_ms=linger,
     )  # fmt: skip
     judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject"),
@@ -77,10 +77,10 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
             settings.keep_days, thread,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_days=settings.profile_ttl_days, **waits,
+        sides=SIDES, ttl_days=settings.profile_ttl_days, linger_ms=linger,
     )  # fmt: skip
     sides = [batched.side(judged, name) for name in SIDES]
-    return Streams(judged, *sides, dead_letters=batched.side(at_till, "dead-letters"))
+    return Streams(judged, *sides, batched.side(at_till, "dead-letters"))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

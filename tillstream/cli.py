@@ -29,6 +29,11 @@ COMMANDS = {
     ),
     "fraud": ("tillstream.fraud.commands", "fraud", "Cases to review, and verdicts."),
     "explain": ("tillstream.fraud.commands", "explain", "Why a transaction was judged so."),
+    "notify": (
+        "tillstream.notify.commands",
+        "notify",
+        "Send notices once; decide what is uncertain.",
+    ),
     "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
 }
 

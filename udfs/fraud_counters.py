@@ -41,10 +41,12 @@ class CountAtTill(BatchedFunction):
         try:
             sale = parse(envelope.raw)
         except InvalidTransaction as error:
-            return _refused(envelope, "validate", error.reason, error.message, out)
+            _refused(envelope, "validate", error.reason, error.message, out)
+            return None
         if sale.event_time_ms > envelope.arrived_ms + self.clock_ahead_ms:
             message = "event_time_ms is ahead of the broker's clock"
-            return _refused(envelope, "apply", "clock_ahead", message, out)
+            _refused(envelope, "apply", "clock_ahead", message, out)
+            return None
         after, facts = None, None
         if sale.kind == "sale":
             after, facts = observe(
@@ -59,10 +61,12 @@ class CountAtTill(BatchedFunction):
         try:
             verdict = _label_of(envelope.raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _refused(envelope, "label", "not_a_label", _without_value(error), out)
+            _refused(envelope, "label", "not_a_label", _without_value(error), out)
+            return None
         if contains_card_number(f"{verdict.transaction_id} {verdict.card_token}"):
             message = "an id looks like a card number"
-            return _refused(envelope, "label", "card_number", message, out)
+            _refused(envelope, "label", "card_number", message, out)
+            return None
         out.emit(to_next(verdict.card_token or judge_key(verdict), verdict))
         return label(state, id_hash(verdict.transaction_id), verdict.event_time_ms, verdict.fraud)
 

@@ -34,9 +34,16 @@ class Shop:
                 "kafka": {"topic": f"till-{name}"},
             },
             "kafka": {
-                "topics": {"loyalty_events": f"events-{name}", "dead_letters": f"dead-{name}"}
+                "topics": {
+                    "loyalty_events": f"events-{name}",
+                    "dead_letters": f"dead-{name}",
+                    "notices": f"notices-{name}",
+                }
             },
-            "dynamodb": {"tables": {"balances": f"balances-{name}"}},
+            "dynamodb": {
+                "tables": {"balances": f"balances-{name}", "sent_notices": f"sent-{name}"}
+            },
+            "notify": {"file": str(folder / "notices.jsonl")},
             "s3": {
                 "prefixes": {
                     "ledger": f"{name}/ledger",

@@ -43,7 +43,7 @@ def process(
         get_j_env_configuration(j_records.getExecutionEnvironment()),
         _create_j_data_stream_python_function_info(
             function,
-            UserDefinedDataStreamFunction.KEYED_CO_PROCESS,  # type: ignore[attr-defined]
+            UserDefinedDataStreamFunction.KEYED_CO_PROCESS,
         ),
         j_records.getType(),
         control._j_data_stream.getType(),

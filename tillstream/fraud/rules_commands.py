@@ -132,10 +132,16 @@ def named(name: str) -> RulesFile:
 @rules.command("dry-run")
 @click.argument("new")
 @click.option("--against", default="live", show_default=True, help="As in diff.")
-@click.option("--data", type=click.Path(exists=True, path_type=Path),
-              help="Archived transactions as Parquet, file or folder; else the archive on S3.")
-@click.option("--labels", type=click.Path(exists=True, path_type=Path),
-              help="Labels as JSON lines; else those on the topic.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    help="Archived transactions as Parquet, file or folder; else the archive on S3.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, path_type=Path),
+    help="Labels as JSON lines; else those on the topic.",
+)
 @click.option("--from", "first", metavar="DATE", help="First day (UTC) of the archive.")
 @click.option("--to", "last", metavar="DATE", help="Last day.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many transactions.")

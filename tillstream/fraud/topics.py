@@ -104,9 +104,8 @@ class Reader:
             if message.error() is None:
                 origin = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
                 value = message.value() or b""
-                found.append(
-                    (message.partition(), Message(origin, message.timestamp()[1], value))
-                )
+                partition = message.partition() or 0
+                found.append((partition, Message(origin, message.timestamp()[1], value)))
         return found
 
     def close(self) -> None:
