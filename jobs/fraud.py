@@ -79,8 +79,8 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
         sides=SIDES, ttl_days=settings.profile_ttl_days, linger_ms=linger,
     )  # fmt: skip
-    sides = [batched.side(judged, name) for name in SIDES]
-    return Streams(judged, *sides, batched.side(at_till, "dead-letters"))
+    sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
+    return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
