@@ -160,7 +160,7 @@ def test_a_shadow_set_only_records_what_it_would_have_done(chain):
     chain.send(sale(800, T0 + 21 * DAY_MS))
     (record,) = chain.out["audit"]
     assert (record["mode"], record["outcome"]) == ("shadow", "hold")
-    assert not (chain.out["holds"] or chain.out["notices"] or chain.out["cases"])
+    assert not any(chain.out[name] for name in ("holds", "notices", "cases"))
     chain.order("shadow-off", None)
     chain.send(sale(801, T0 + 22 * DAY_MS))
     assert len(chain.out["audit"]) == 1
