@@ -15,10 +15,7 @@ MAX_LENGTH = 500
 
 Condition = Callable[[list[float]], object]
 
-_OPERATORS = (
-    *(ast.And, ast.Or, ast.Not, ast.USub, ast.Add, ast.Sub, ast.Mult),
-    *(ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq),
-)
+_COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
 class InvalidCondition(ValueError):
@@ -52,9 +49,9 @@ def _rewritten(node: ast.expr, index: Mapping[str, int]) -> ast.expr:
             return ast.UnaryOp(op, _truth(value, index))
         case ast.UnaryOp(ast.USub() as op, value):
             return ast.UnaryOp(op, _rewritten(value, index))
-        case ast.BinOp(left, op, right) if isinstance(op, _OPERATORS):
+        case ast.BinOp(left, (ast.Add() | ast.Sub() | ast.Mult()) as op, right):
             return ast.BinOp(_rewritten(left, index), op, _rewritten(right, index))
-        case ast.Compare(left, ops, comparators) if all(isinstance(o, _OPERATORS) for o in ops):
+        case ast.Compare(left, ops, comparators) if all(isinstance(o, _COMPARISONS) for o in ops):
             if any(isinstance(o, ast.NotEq) for o in ops):
                 raise InvalidCondition("use < and > instead of !=, which a missing signal passes")
             return ast.Compare(

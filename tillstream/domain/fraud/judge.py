@@ -30,14 +30,16 @@ LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 class Judged(NamedTuple):
     """profile: to be stored, None where there is nothing to store. decision: None for what is not
-    judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided."""
+    judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
+    what was measured, in the order of NAMES, empty when not judged."""
 
     profile: Profile | None
     decision: Decision | None
     shadow: Decision | None
+    signals: list[float]
 
 
-NOT_JUDGED = Judged(None, None, None)
+NOT_JUDGED = Judged(None, None, None, [])
 
 
 def judge(
@@ -82,7 +84,7 @@ def judge_both(
     second = weigh(profile, txn, signals, shadow, at_ms, now_ms) if shadow is not None else None
     if profile is not None:
         _take_in(profile, sale, decision, rules, txn.currency)
-    return Judged(profile, decision, second)
+    return Judged(profile, decision, second, signals)
 
 
 def weigh(
