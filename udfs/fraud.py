@@ -67,16 +67,15 @@ class JudgeSales(BatchedFunction):
             return self._verdict(state, record, out)
         live, shadow = self.now
         facts = Facts(record.card, record.till)
-        profile, decision, second = judge_both(
-            state, record.transaction, facts, live, shadow, record.arrived_ms
-        )
+        judged = judge_both(state, record.transaction, facts, live, shadow, record.arrived_ms)
+        decision, second = judged.decision, judged.shadow
         if decision is not None:
             if decision.outcome != "pass":
                 self._act(decision, out)
             told = second is not None and second.outcome != "pass"
             if decision.outcome != "pass" or told or self.audit_passes or self.explain_passes:
                 self._keep(record, decision, second, out)
-        return profile
+        return judged.profile
 
     def _act(self, decision: actions.Decision, out: Outputs) -> None:
         hours = self.now.live.data.watch.hours

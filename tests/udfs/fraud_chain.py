@@ -70,9 +70,7 @@ class Chain:
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
         self.till = BatchedHarness(CountAtTill(LABELS, 7, DAY_MS))
         self.card = BatchedHarness(CountByCard(7))
-        self.judge = BatchedHarness(
-            JudgeSales(rules or packaged_rules().raw, **options), kept=kept
-        )
+        self.judge = BatchedHarness(JudgeSales(rules or packaged_rules().raw, **options), kept=kept)
         self.offset = 0
 
     def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:

@@ -106,7 +106,9 @@ def test_a_confirmed_fraud_declines_the_hold_and_marks_card_and_till(chain):
 
 def test_a_label_for_an_unknown_transaction_changes_nothing_that_is_kept(chain):
     kept = dict(chain.judge.state), dict(chain.till.state), dict(chain.card.state)
-    stranger = sale(900, customer_id="C0000000001", store=99, card_token=None, payment_method="cash")
+    stranger = sale(
+        900, customer_id="C0000000001", store=99, card_token=None, payment_method="cash"
+    )
     chain.label(label_of(stranger, False, source="chargeback"))
     assert (chain.judge.state, chain.till.state, chain.card.state) == kept
     assert not any(chain.out.values())
@@ -154,7 +156,11 @@ def test_a_bad_rule_set_is_refused_with_its_reason_and_the_old_stays(chain):
 
 
 def test_a_shadow_set_only_records_what_it_would_have_done(chain):
-    strict = json.loads(packaged_rules().raw) | {"version": "shadow-1", "review_at": 0, "hold_at": 0}
+    strict = json.loads(packaged_rules().raw) | {
+        "version": "shadow-1",
+        "review_at": 0,
+        "hold_at": 0,
+    }
     strict["watch"] = {"hours": 1, "review_at": 0, "hold_at": 0}
     chain.order("shadow", json.dumps(strict).encode())
     chain.send(sale(800, T0 + 21 * DAY_MS))
