@@ -22,7 +22,7 @@ from tillstream.domain.fraud import (
 )
 from tillstream.domain.fraud_control import Answer, InForce, Refused, obey
 from udfs.batched import BatchedFunction, Outputs
-from udfs.fraud_passing import Passing, from_last
+from udfs.fraud_passing import Passing, is_label, label_from, sale_from
 
 # The main output is the audit; side outputs count from 1.
 SIDES = ("explanations", "cases", "holds", "notices", "rule-answers")
@@ -62,9 +62,9 @@ class JudgeSales(BatchedFunction):
     # -- transactions and labels -------------------------------------------------------------------
 
     def record(self, state: Profile | None, key: str, value: bytes, out: Outputs) -> Profile | None:
-        record = from_last(value)
-        if isinstance(record, Label):
-            return self._verdict(state, record, out)
+        if is_label(value):
+            return self._verdict(state, label_from(value), out)
+        record = sale_from(value)
         live, shadow = self.now
         facts = Facts(record.card, record.till)
         judged = judge_both(state, record.transaction, facts, live, shadow, record.arrived_ms)
@@ -92,7 +92,7 @@ class JudgeSales(BatchedFunction):
         second: actions.Decision | None,
         out: Outputs,
     ) -> None:
-        came_in = _json(record.transaction)
+        came_in = record.raw
         arrived_ms, days = record.arrived_ms, self.keep_days
         kept = _json(actions.recorded(decision, "live", came_in, second, arrived_ms, days))
         suspicious = decision.outcome != "pass"

@@ -7,11 +7,18 @@ import msgspec
 from state_schemas import fraud_counters
 from tillstream.domain.card_numbers import contains_card_number
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud import Counters, Label, id_hash, label, observe, subject
+from tillstream.domain.fraud import Counters, Label, id_hash, label, observe
 from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
 from udfs.batched import BatchedFunction, Outputs
 from udfs.engine import refuse
-from udfs.fraud_passing import Passing, from_last, to_next
+from udfs.fraud_passing import (
+    card_sale,
+    is_label,
+    label_from,
+    label_to_next,
+    sale_to_card,
+    sale_to_judge,
+)
 
 DEAD_LETTERS = 1  # the first side output
 _label_of = msgspec.json.Decoder(Label).decode
@@ -53,8 +60,9 @@ class CountAtTill(BatchedFunction):
                 state, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
                 self.delay_days,
             )  # fmt: skip
-        passing = Passing(sale, envelope.arrived_ms, facts)
-        out.emit(to_next(sale.card_token or judge_key(sale), passing))
+        judge = judge_key(sale)
+        key = sale.card_token or judge
+        out.emit(sale_to_card(key, judge, sale, envelope.arrived_ms, facts, envelope.raw))
         return after
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
@@ -67,7 +75,7 @@ class CountAtTill(BatchedFunction):
             message = "an id looks like a card number"
             _refused(envelope, "label", "card_number", message, out)
             return None
-        out.emit(to_next(verdict.card_token or judge_key(verdict), verdict))
+        out.emit(label_to_next(verdict.card_token or judge_key(verdict), verdict))
         return label(state, id_hash(verdict.transaction_id), verdict.event_time_ms, verdict.fraud)
 
 
@@ -84,30 +92,27 @@ class CountByCard(BatchedFunction):
     def record(
         self, state: Counters | None, key: str, value: bytes, out: Outputs
     ) -> Counters | None:
-        record = from_last(value)
-        after = None
-        if isinstance(record, Label):
-            if record.card_token is not None:
-                after = label(
-                    state, id_hash(record.transaction_id), record.event_time_ms, record.fraud
-                )
-            out.emit(to_next(judge_key(record), record))
-            return after
-        sale = record.transaction
-        if sale.card_token is not None and sale.kind == "sale":
-            after, record.card = observe(
-                state, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
-                self.delay_days,
-            )  # fmt: skip
-        out.emit(to_next(judge_key(sale), record))
+        if is_label(value):
+            verdict = label_from(value)
+            out.emit(label_to_next(judge_key(verdict), verdict))
+            if verdict.card_token is None:
+                return None
+            number = id_hash(verdict.transaction_id)
+            return label(state, number, verdict.event_time_ms, verdict.fraud)
+        sale = card_sale(value)
+        if not sale.counted:
+            out.emit(sale_to_judge(value, None))
+            return None
+        after, facts = observe(
+            state, sale.transaction, sale.event_time_ms, sale.cents, self.delay_days
+        )
+        out.emit(sale_to_judge(value, facts))
         return after
 
 
 def judge_key(record: Transaction | Label) -> str:
     """The subject, or the till in place of nobody: such a sale leaves no profile there."""
-    who = subject(record) if isinstance(record, Transaction) else None
-    if isinstance(record, Label):
-        who = record.customer_id or record.card_token
+    who = record.customer_id or record.card_token
     return who or f"~{record.store:04d}-{record.till:02d}"
 
 

@@ -153,5 +153,5 @@ def _model_changes(before: dict[str, Any] | None, after: dict[str, Any] | None) 
 
 
 def _short(rule: dict[str, Any]) -> str:
-    told = {k: v for k, v in rule.items() if v is not None and k not in ("code", "note")}
-    return ", ".join(f"{name} {value}" for name, value in told.items())
+    told = ("signal", "velocity", "threshold", "full", "weight", "when")
+    return ", ".join(f"{name} {rule[name]}" for name in told if rule[name] is not None)
