@@ -50,6 +50,11 @@ class JudgeSales(BatchedFunction):
         self.keep_days = keep_days
         self.thread_mode = thread_mode
 
+    @property
+    def whole(self) -> bool:
+        """Whether passes are told with all that explains them."""
+        return self.audit_passes or self.explain_passes
+
     decode = staticmethod(fraud_profile.decode)
     encode = staticmethod(fraud_profile.encode)
 
@@ -67,7 +72,9 @@ class JudgeSales(BatchedFunction):
         record = sale_from(value)
         live, shadow = self.now
         facts = Facts(record.card, record.till)
-        judged = judge_both(state, record.transaction, facts, live, shadow, record.arrived_ms)
+        judged = judge_both(
+            state, record.transaction, facts, live, shadow, record.arrived_ms, self.whole
+        )
         decision, second = judged.decision, judged.shadow
         if decision is not None:
             if decision.outcome != "pass":

@@ -17,7 +17,9 @@ from tillstream.domain.transaction import Transaction
 SALE, LABEL = ord("s"), ord("l")
 # tag, whether the card counts it, hash of its id, event time, cents, the broker's time
 _HEAD = Struct(">BBIqqq")
-_SIZE = Struct(">H")
+# what a counter says; 0 in front where nothing was counted
+_FACTS = Struct(f">{len(CounterFacts._fields)}q")
+_NO_FACTS = b"\0"
 
 
 class CardSale(NamedTuple):
@@ -40,7 +42,6 @@ class Passing(NamedTuple):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_facts = msgspec.msgpack.Decoder(CounterFacts | None).decode
 _transaction = msgspec.json.Decoder(Transaction).decode
 _label = msgspec.msgpack.Decoder(Label).decode
 
@@ -55,10 +56,7 @@ def sale_to_card(
         SALE, counted, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
         arrived_ms,
     )  # fmt: skip
-    facts = _encode(till)
-    return b"%b\n%b%b\n%b%b%b" % (
-        key.encode(), head, judge_key.encode(), _SIZE.pack(len(facts)), facts, raw,
-    )  # fmt: skip
+    return b"%b\n%b%b\n%b%b" % (key.encode(), head, judge_key.encode(), _packed(till), raw)
 
 
 def label_to_next(key: str, label: Label) -> bytes:
@@ -83,23 +81,26 @@ def card_sale(value: bytes) -> CardSale:
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
     """The sale that `sale_to_card` made, with what the card's stage counted, for the judge."""
     end = value.index(b"\n", _HEAD.size)
-    facts = _encode(card)
-    return b"%b\n%b%b%b%b" % (
-        value[_HEAD.size : end], value[: _HEAD.size], _SIZE.pack(len(facts)), facts,
-        value[end + 1 :],
+    return b"%b\n%b%b%b" % (
+        value[_HEAD.size : end], value[: _HEAD.size], _packed(card), value[end + 1 :],
     )  # fmt: skip
 
 
 def sale_from(value: bytes) -> Passing:
     """The sale that `sale_to_judge` made, without the line of its key."""
     arrived_ms = _HEAD.unpack_from(value)[5]
-    view = memoryview(value)
-    at = _HEAD.size
-    facts = []
-    for _ in range(2):
-        (size,) = _SIZE.unpack_from(value, at)
-        at += _SIZE.size
-        facts.append(_facts(view[at : at + size]))
-        at += size
+    card, at = _unpacked(value, _HEAD.size)
+    till, at = _unpacked(value, at)
     raw = value[at:]
-    return Passing(_transaction(raw), arrived_ms, raw, facts[1], facts[0])
+    return Passing(_transaction(raw), arrived_ms, raw, till, card)
+
+
+def _packed(facts: CounterFacts | None) -> bytes:
+    return _NO_FACTS if facts is None else b"\1" + _FACTS.pack(*facts)
+
+
+def _unpacked(value: bytes, at: int) -> tuple[CounterFacts | None, int]:
+    """The facts at ``at``, and where they end."""
+    if not value[at]:
+        return None, at + 1
+    return CounterFacts._make(_FACTS.unpack_from(value, at + 1)), at + 1 + _FACTS.size
