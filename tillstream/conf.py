@@ -103,6 +103,12 @@ class Notify(_Base, frozen=True):
     remember_days: int
 
 
+class Savepoints(_Base, frozen=True):
+    location: str | None
+    hourly_for_hours: int
+    daily_for_days: int
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -121,6 +127,7 @@ class Conf(_Base, frozen=True):
     loyalty: Loyalty
     archive: Archive
     notify: Notify
+    savepoints: Savepoints
     job: Job
 
 
