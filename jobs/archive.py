@@ -22,7 +22,11 @@ class Streams(NamedTuple):
 
 def build(transactions: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends: ``transactions`` are enveloped records keyed by transaction id."""
-    function = ArchiveOnce(conf.archive.dedupe_hours, thread_mode=conf.job.require_thread_mode)
+    function = ArchiveOnce(
+        conf.archive.dedupe_hours,
+        thread_mode=conf.job.require_thread_mode,
+        write_versions=conf.state.write_versions,
+    )
     archived = transactions.process(function, BYTES).uid("archive-once").name("archive once")
     return Streams(archived, dead_letters(archived))
 

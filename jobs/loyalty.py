@@ -32,7 +32,11 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
         horizon_ms=conf.loyalty.horizon_days * DAY_MS,
         max_postings=conf.loyalty.max_postings,
     )
-    function = LoyaltyLedger(rules, thread_mode=conf.job.require_thread_mode)
+    function = LoyaltyLedger(
+        rules,
+        thread_mode=conf.job.require_thread_mode,
+        write_versions=conf.state.write_versions,
+    )
     ledger = (
         transactions.process(function, BYTES)
         .uid("loyalty-ledger")

@@ -89,6 +89,10 @@ class Archive(_Base, frozen=True):
     dedupe_hours: int
 
 
+class State(_Base, frozen=True):
+    write_versions: dict[str, int]
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -106,6 +110,7 @@ class Conf(_Base, frozen=True):
     aws: Aws
     loyalty: Loyalty
     archive: Archive
+    state: State
     job: Job
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
@@ -14,25 +13,32 @@ from state_schemas import loyalty_account
 from tillstream.domain.envelope import unseal
 from tillstream.domain.loyalty import LoyaltyRules, Refused, apply
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import refuse, require_thread_mode
+from udfs.engine import STATE_BYTES, refuse, require_thread_mode
 
-# The payload is bytes of our own codec; PyFlink's pickle adds a frame and no class names.
-ACCOUNT = ValueStateDescriptor("loyalty-account", Types.PICKLED_BYTE_ARRAY())
+ACCOUNT = ValueStateDescriptor("loyalty-account", STATE_BYTES)
 
 
 class LoyaltyLedger(KeyedProcessFunction):
     """Keyed by customer. In: enveloped transactions. Out: ledger entries as JSON bytes;
-    to the side: dead letters as JSON bytes."""
+    to the side: dead letters as JSON bytes. ``write_versions`` is conf's."""
 
-    def __init__(self, rules: LoyaltyRules, job: str = "loyalty", thread_mode: bool = True):
+    def __init__(
+        self,
+        rules: LoyaltyRules,
+        job: str = "loyalty",
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
+    ):
         self.rules = rules
         self.job = job
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
         if self.thread_mode:
             require_thread_mode(runtime_context)
         self.account: ValueState = runtime_context.get_state(ACCOUNT)
+        self.encode_account = loyalty_account.CODEC.writer(self.write_versions)
         self.encode_entry = msgspec.json.Encoder().encode
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
@@ -49,5 +55,5 @@ class LoyaltyLedger(KeyedProcessFunction):
         if isinstance(entries, Refused):
             return [refuse(envelope, self.job, "apply", entries.reason, entries.message)]
         if after is not None:
-            self.account.update(loyalty_account.encode(after))
+            self.account.update(self.encode_account(after))
         return [self.encode_entry(entry) for entry in entries]
