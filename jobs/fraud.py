@@ -60,14 +60,14 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
             settings.clock_ahead_hours * 3_600_000, thread,
         ),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_days=settings.till_ttl_days, linger_ms=linger,
+        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, linger_ms=linger,
     )  # fmt: skip
     by_card = batched.process(
         batched.rekeyed(at_till, "fraud-by-card", "by card"),
         inputs.orders,
         CountByCard(settings.label_delay_days, thread),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_days=settings.card_ttl_days, linger_ms=linger,
+        ttl_hours=24 * settings.card_ttl_days, linger_ms=linger,
     )  # fmt: skip
     judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject"),
@@ -77,7 +77,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
             settings.keep_days, thread,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_days=settings.profile_ttl_days, linger_ms=linger,
+        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, linger_ms=linger,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)

@@ -11,10 +11,10 @@ from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironme
 
 from state_schemas import dead_letter, loyalty_entry
 from tillstream.conf import Conf, load
-from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
-from udfs.engine import BYTES, dead_letters, environment, notices
-from udfs.loyalty import LoyaltyLedger
+from udfs.engine import environment
+from udfs.loyalty import SIDES, LoyaltyLedger
 
 
 class Streams(NamedTuple):
@@ -34,14 +34,21 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
         max_postings=conf.loyalty.max_postings,
     )
     function = LoyaltyLedger(
-        rules, thread_mode=conf.job.require_thread_mode, notify=conf.loyalty.notify
+        rules,
+        thread_mode=conf.job.require_thread_mode,
+        notify=conf.loyalty.notify,
+        write_versions=conf.state.write_versions,
     )
-    ledger = (
-        transactions.process(function, BYTES)
-        .uid("loyalty-ledger")
-        .name("points ledger by customer")
+    ledger = batched.process(
+        transactions,
+        None,
+        function,
+        state="loyalty-account",
+        uid="loyalty-ledger",
+        name="points ledger by customer",
+        sides=SIDES,
     )
-    return Streams(ledger, notices(ledger), dead_letters(ledger))
+    return Streams(ledger, batched.side(ledger, "notices"), batched.side(ledger, "dead-letters"))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

@@ -20,6 +20,7 @@ from tillstream.connectors import clients, dynamodb, jars
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 WRITERS = 4
+BALANCES = partial(dynamodb.balance_sink, uid="balances")
 
 
 def conf_of(stack: Any, table: str, **dynamodb_settings: Any) -> Conf:
@@ -57,7 +58,7 @@ def entry(customer: int, version: int) -> str:
 def write(
     entries: list[str],
     conf: Conf,
-    sink: Callable[[DataStream, Conf], None] = partial(dynamodb.balance_sink, uid="balances"),
+    sink: Callable[[DataStream, Conf], None] = BALANCES,
     writers: int = WRITERS,
 ) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""
