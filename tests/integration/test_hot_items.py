@@ -54,10 +54,13 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
+balances = partial(dynamodb.balance_sink, uid="balances")
+
+
 def write(
     entries: list[str],
     conf: Conf,
-    sink: Callable[[DataStream, Conf], None] = partial(dynamodb.balance_sink, uid="balances"),
+    sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
 ) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""
