@@ -190,9 +190,8 @@ def test_a_restored_job_judges_with_the_rules_it_had():
 
 def test_ten_thousand_cards_and_a_busy_till_stay_within_bounds():
     chain = Chain()
-    for n in range(3_000):
-        token = f"tok_{n:016x}".replace("0", "z")
-        chain.send(sale(n, T0 + n * 1_000, card_token=token))
+    tokens = (f"tok_{n:016x}".replace("0", "z") for n in range(10_000))
+    chain.send_all([sale(n, T0 + n * 1_000, card_token=token) for n, token in enumerate(tokens)])
     (profile,) = chain.judge.state.values()
     (till,) = chain.till.state.values()
     assert len(profile) < 4_000
