@@ -12,6 +12,7 @@ as known once ``delay_days`` have gone by, for until then a sale without a label
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -81,6 +82,12 @@ def new_counters() -> Counters:
 def id_hash(text: str) -> int:
     """32 bits of a business id: the same in every process, unlike Python's own hash."""
     return crc32(text.encode())
+
+
+@lru_cache(maxsize=4096)
+def category_hash(category: str) -> int:
+    """16 bits of a category; there are few, so they are remembered."""
+    return id_hash(category) & 0xFFFF
 
 
 def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:

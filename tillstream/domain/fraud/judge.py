@@ -61,8 +61,10 @@ def judge_both(
     rules: Rules,
     shadow: Rules | None,
     at_ms: int,
+    whole: bool = True,
 ) -> Judged:
-    """`judge`, and beside it what ``shadow`` would have decided from the same signals."""
+    """`judge`, and beside it what ``shadow`` would have decided from the same signals. Not ``whole``:
+    decisions that pass come without signals and profile, which is faster."""
     if txn.kind != "sale":
         return NOT_JUDGED
     settings = rules.data.profile
@@ -80,8 +82,10 @@ def judge_both(
     else:
         profile = None
     signals = measure(profile, sale, txn, facts, own, settings, rules.places)
-    decision = weigh(profile, txn, signals, rules, at_ms, now_ms)
-    second = weigh(profile, txn, signals, shadow, at_ms, now_ms) if shadow is not None else None
+    decision = weigh(profile, txn, signals, rules, at_ms, now_ms, whole)
+    second = None
+    if shadow is not None:
+        second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
     if profile is not None:
         _take_in(profile, sale, decision, rules, txn.currency)
     return Judged(profile, decision, second, signals)
@@ -94,8 +98,10 @@ def weigh(
     rules: Rules,
     at_ms: int,
     now_ms: int,
+    whole: bool = True,
 ) -> Decision:
-    """The decision that ``rules`` come to from measured signals; changes nothing."""
+    """The decision that ``rules`` come to from measured signals; changes nothing. ``whole`` as in
+    `judge_both`."""
     if rules.scorer is not None:
         signals = [*signals[:-1], rules.scorer(signals)]
     score = 0.0
@@ -114,6 +120,7 @@ def weigh(
         (data.watch.review_at, data.watch.hold_at) if watched else (data.review_at, data.hold_at)
     )
     outcome: Outcome = "hold" if score >= hold_at else "review" if score >= review_at else "pass"
+    told = whole or outcome != "pass"
     return Decision(
         txn.transaction_id,
         subject(txn),
@@ -132,8 +139,8 @@ def weigh(
         hold_at,
         watched,
         tuple(reasons),
-        {name: v for name, v in zip(NAMES, signals, strict=True) if v == v},
-        portrait(profile),
+        {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
+        portrait(profile) if told else {},
         data.version,
     )
 

@@ -10,7 +10,7 @@ from math import cos, exp, log, pi, sin
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, category_hash, count, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
 from tillstream.domain.transaction import Transaction
 
@@ -129,7 +129,7 @@ def sale_of(txn: Transaction, places: Places, at_ms: int) -> Sale:
         local_hour(place, at_ms) if place is not None else -1.0,
         id_hash(txn.card_token) if txn.card_token else 0,
         METHODS[txn.payment_method],
-        tuple({id_hash(line.category) & 0xFFFF for line in txn.lines}),
+        tuple({category_hash(line.category) for line in txn.lines}),
     )
 
 

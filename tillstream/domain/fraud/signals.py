@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import atan2, exp, log, nan, pi, sqrt
 from typing import NamedTuple
 
-from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
 from tillstream.domain.fraud.places import Places, distance_km
 from tillstream.domain.fraud.profile import TURN, Profile, ProfileSettings, Sale, heat_at
 from tillstream.domain.transaction import Transaction
@@ -168,7 +168,7 @@ def _of_products(
     for line in txn.lines:
         category = line.category
         value = line.quantity * line.unit_price_cents
-        seen = (id_hash(category) & 0xFFFF) in known
+        seen = category_hash(category) in known
         if not seen:
             new += value
         if category in gifts:
