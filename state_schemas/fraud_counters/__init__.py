@@ -1,4 +1,4 @@
-"""Keyed state of the fraud job: what is counted of a till or a card. ``encode`` writes the current version."""
+"""Keyed state of the fraud job: what is counted of a till or card. ``encode`` writes the current version."""
 
 from state_schemas.fraud_counters.codec import CURRENT, UnknownVersion, decode, encode
 
