@@ -41,17 +41,18 @@ class Streams(NamedTuple):
 
 def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
     """Transactions and labels as one stream; orders read by one subtask, so in one order by all."""
-    topics, key = conf.kafka.topics, "store+till"
+    topics, key, wait_ms = conf.kafka.topics, "store+till", conf.fraud.linger_ms
     sales = sources.transaction_rows(env, conf, key, "fraud")
     labels = sources.topic_rows(env, conf, topics["fraud_labels"], key, "fraud", "fraud-labels")
     orders = sources.topic_rows(env, conf, topics["fraud_rules"], "mode", "fraud", "fraud-rules")
-    return Inputs(sources.keyed(sales.union(labels)), orders.set_parallelism(1))
+    records = sales.set_buffer_timeout(wait_ms).union(labels.set_buffer_timeout(wait_ms))
+    return Inputs(sources.keyed(records), orders.set_parallelism(1).set_buffer_timeout(wait_ms))
 
 
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     settings, thread = conf.fraud, conf.job.require_thread_mode
-    linger = settings.linger_ms
+    wait_ms = settings.linger_ms
     at_till = batched.process(
         inputs.records,
         inputs.orders,
@@ -60,24 +61,24 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
             settings.clock_ahead_hours * 3_600_000, thread,
         ),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, linger_ms=linger,
+        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
-        batched.rekeyed(at_till, "fraud-by-card", "by card"),
+        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
         inputs.orders,
         CountByCard(settings.label_delay_days, thread),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * settings.card_ttl_days, linger_ms=linger,
+        ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     judged = batched.process(
-        batched.rekeyed(by_card, "fraud-by-subject", "by subject"),
+        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
         inputs.orders,
         JudgeSales(
             starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
             settings.keep_days, thread,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, linger_ms=linger,
+        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
@@ -102,7 +103,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         (streams.dead_letters, "dead_letters", dead_letter, "failed_at_ms", None,
          "dead-letter-history"),
     ):  # fmt: skip
-        s3.parquet_sink(stream, conf, prefixes[prefix], row.ROW_TYPE, date, region, uid)
+        s3.parquet_sink(stream, conf, prefixes[prefix], row.ROW_TYPE, date, region, uid, apart=True)
 
 
 def main() -> None:

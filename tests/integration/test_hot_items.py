@@ -20,7 +20,6 @@ from tillstream.connectors import clients, dynamodb, jars
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 WRITERS = 4
-BALANCES = partial(dynamodb.balance_sink, uid="balances")
 
 
 def conf_of(stack: Any, table: str, **dynamodb_settings: Any) -> Conf:
@@ -55,10 +54,13 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
+balances = partial(dynamodb.balance_sink, uid="balances")
+
+
 def write(
     entries: list[str],
     conf: Conf,
-    sink: Callable[[DataStream, Conf], None] = BALANCES,
+    sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
 ) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""

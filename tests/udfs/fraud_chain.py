@@ -74,15 +74,27 @@ class Chain:
         self.offset = 0
 
     def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:
+        self._through([self._record(document, arrived_ms, topic)])
+
+    def send_all(self, documents: list[dict[str, Any]]) -> None:
+        """In batches of a hundred."""
+        for start in range(0, len(documents), 100):
+            self._through([self._record(d) for d in documents[start : start + 100]])
+
+    def _record(
+        self, document: Any, arrived_ms: int | None = None, topic: str = "tills"
+    ) -> tuple[str, bytes]:
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()
         fields = document if isinstance(document, dict) else {}
         self.offset += 1
         arrived = arrived_ms or fields.get("event_time_ms", T0) + 50
         record = seal(f"kafka:{topic}/0/{self.offset}", arrived, raw)
-        key = f"{fields.get('store')}:{fields.get('till')}"
-        for value in self.till.process((key, record)):
-            for following in self.card.process(split(value)):
-                self.judge.process(split(following))
+        return f"{fields.get('store')}:{fields.get('till')}", record
+
+    def _through(self, records: list[tuple[str, bytes]]) -> None:
+        for stage in (self.till, self.card, self.judge):
+            if records:
+                records = [split(value) for value in stage.process(*records)]
 
     def label(self, document: Any) -> None:
         self.send(document, topic=LABELS)
@@ -107,5 +119,6 @@ class Chain:
 
 
 def split(value: bytes) -> tuple[str, bytes]:
+    """The key in the first line, and the rest."""
     key, _, rest = value.partition(b"\n")
     return key.decode(), rest

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from fraud_chain import DAY_MS, T0, Chain, label_of, sale
 
+from tillstream.domain.fraud import Label
+from tillstream.domain.transaction import parse
+from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.sim.simulator import Simulator
 
 HOUR_MS = 3_600_000
 NIGHT = T0 + 20 * DAY_MS + 8 * HOUR_MS  # 02:00 in South Africa
@@ -185,14 +190,32 @@ def test_a_restored_job_judges_with_the_rules_it_had():
 
 def test_ten_thousand_cards_and_a_busy_till_stay_within_bounds():
     chain = Chain()
-    for n in range(3_000):
-        token = f"tok_{n:016x}".replace("0", "z")
-        chain.send(sale(n, T0 + n * 1_000, card_token=token))
+    tokens = (f"tok_{n:016x}".replace("0", "z") for n in range(10_000))
+    chain.send_all([sale(n, T0 + n * 1_000, card_token=token) for n, token in enumerate(tokens)])
     (profile,) = chain.judge.state.values()
     (till,) = chain.till.state.values()
     assert len(profile) < 4_000
     assert len(till) < 2_000
     assert max(map(len, chain.card.state.values())) < 400
+
+
+def test_the_stages_judge_as_the_pure_job_does():
+    chain, pure = Chain(audit_passes=True), PureJob(packaged_rules().rules)
+    expected = {}
+    for n, sent in enumerate(Simulator("normal", seed=3, count=800, customers=60, rate=0.01)):
+        document = json.loads(sent.raw)
+        arrived = document["event_time_ms"] + 50
+        chain.send(document, arrived)
+        decision = pure.sale(parse(sent.raw), arrived)
+        if decision is not None:
+            expected[decision.transaction_id] = json.loads(msgspec.json.encode(decision))
+        if n % 5 == 0 and document["kind"] == "sale":
+            verdict = label_of(document, n % 10 == 0, source="chargeback")
+            chain.label(verdict)
+            pure.verdict(msgspec.convert(verdict, Label))
+    told = {row["transaction_id"]: json.loads(row["decision"]) for row in chain.out["audit"]}
+    assert told == expected
+    assert any(d["signals"].get("subject.frauds") for d in told.values())
 
 
 def _all_told(chain: Chain) -> Chain:

@@ -27,16 +27,15 @@ def process(
     name: str,
     sides: Sequence[str] = (),
     ttl_hours: int = 0,
+    wait_ms: int = 2,
     batch_size: int = 128,
-    linger_ms: int = 2,
-    buffer_timeout_ms: int = 5,
 ) -> DataStream:
     """``records`` through ``function`` (of ``udfs.batched``), bytes out.
 
     control: rows of (key, bytes), shown to every subtask; None: there are none. state: name of the
     keyed state, found again in savepoints. sides: names of the side outputs. ttl_hours: keys
-    without a change for so long are forgotten, 0 for never. linger_ms: how long a record waits for
-    others. buffer_timeout_ms: how long outputs wait for others on their way to the next stage.
+    without a change for so long are forgotten, 0 for never. wait_ms: how long a record waits for
+    others to make a batch, and an output on its way out.
     """
     j_records = records._j_data_stream
     if control is None:
@@ -54,14 +53,14 @@ def process(
         state,
         ttl_hours * 3_600_000,
         batch_size,
-        linger_ms,
+        wait_ms,
     )
     for side in sides:
         operator = operator.side(side)
     made = j_records.connect(control._j_data_stream.broadcast()).transform(
         name, BYTES.get_java_type_info(), operator
     )
-    return DataStream(made.uid(uid).name(name).setBufferTimeout(buffer_timeout_ms))
+    return DataStream(made.uid(uid).name(name).setBufferTimeout(wait_ms))
 
 
 def side(stream: DataStream, name: str) -> DataStream:
@@ -70,8 +69,8 @@ def side(stream: DataStream, name: str) -> DataStream:
     return DataStream(stream._j_data_stream.getSideOutput(tag))
 
 
-def rekeyed(stream: DataStream, uid: str, name: str, buffer_timeout_ms: int = 5) -> KeyedStream:
+def rekeyed(stream: DataStream, uid: str, name: str, wait_ms: int = 2) -> KeyedStream:
     """Bytes whose first line is the key of the next stage, keyed by it, that line taken off."""
     rows: Any = stream._j_data_stream.map(ours().KeyLine())
-    rows = rows.uid(uid).name(name).setBufferTimeout(buffer_timeout_ms)
+    rows = rows.uid(uid).name(name).setBufferTimeout(wait_ms)
     return sources.keyed(DataStream(rows))
