@@ -25,24 +25,28 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def build(transactions: KeyedStream, conf: Conf) -> Streams:
-    """The job without its ends: ``transactions`` are enveloped records keyed by customer."""
-    rules = LoyaltyRules(
-        cents_per_point=conf.loyalty.cents_per_point,
-        point_value_cents=conf.loyalty.point_value_cents,
-        horizon_ms=conf.loyalty.horizon_days * DAY_MS,
-        max_postings=conf.loyalty.max_postings,
-    )
-    function = LoyaltyLedger(
-        rules,
+def ledger_function(conf: Conf) -> LoyaltyLedger:
+    """The programme's terms as conf has them."""
+    terms = conf.loyalty
+    return LoyaltyLedger(
+        LoyaltyRules(
+            cents_per_point=terms.cents_per_point,
+            point_value_cents=terms.point_value_cents,
+            horizon_ms=terms.horizon_days * DAY_MS,
+            max_postings=terms.max_postings,
+        ),
         thread_mode=conf.job.require_thread_mode,
-        notify=conf.loyalty.notify,
+        notify=terms.notify,
         write_versions=conf.state.write_versions,
     )
+
+
+def build(transactions: KeyedStream, conf: Conf) -> Streams:
+    """The job without its ends: ``transactions`` are enveloped records keyed by customer."""
     ledger = batched.process(
         transactions,
         None,
-        function,
+        ledger_function(conf),
         state="loyalty-account",
         uid="loyalty-ledger",
         name="points ledger by customer",
