@@ -176,5 +176,8 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
     while not processes.all_of(stack.layout.root) and time.monotonic() < deadline:
         time.sleep(0.1)
     up.send_signal(signal.SIGINT)
-    assert up.wait(timeout=30) == 130
-    assert processes.all_of(stack.layout.root) == {}
+    try:
+        assert up.wait(timeout=30) == 130
+        assert processes.all_of(stack.layout.root) == {}
+    finally:
+        stack.down()
