@@ -38,10 +38,10 @@ class Sums(BatchedFunction):
         out.emit(b"order " + value, 1)
 
 
-def by_engine(size: int) -> list[bytes]:
+def by_engine(size: int, parallelism: int) -> list[bytes]:
     conf = Configuration()
     conf.set_string("python.execution-mode", "thread")
-    conf.set_string("parallelism.default", "1")
+    conf.set_string("parallelism.default", str(parallelism))
     env = StreamExecutionEnvironment.get_execution_environment(conf)
     env.add_jars(jars.ensure_jars(print).job.as_uri())
     rows = env.from_collection([Row(*record) for record in RECORDS], ROW)
@@ -58,15 +58,16 @@ def by_engine(size: int) -> list[bytes]:
         return sorted(bytes(b) for b in results)
 
 
-@pytest.mark.parametrize("size", [1, 64])
-def test_harness_and_engine_agree(size):
+@pytest.mark.parametrize(("size", "parallelism"), [(1, 1), (64, 2)])
+def test_harness_and_engine_agree(size, parallelism):
     first, second = BatchedHarness(Sums()), BatchedHarness(Sums())
     for start in range(0, len(RECORDS), 11):
         made = first.process(*RECORDS[start : start + 11])
         second.process(*(tuple_of(value) for value in made))
-    first.control(b"first")
+    for _ in range(parallelism):  # every subtask sees it
+        first.control(b"first")
     expected = sorted(second.outputs[0] + first.outputs[1])
-    assert by_engine(size) == expected
+    assert by_engine(size, parallelism) == expected
 
 
 def tuple_of(value: bytes) -> tuple[str, bytes]:
