@@ -39,6 +39,20 @@ def s3_now_ms(conf: Conf) -> int:
     return int(parsedate_to_datetime(date).timestamp() * 1000)
 
 
+def missing(conf: Conf, files: list[tuple[str, str]]) -> list[str]:
+    """Keys of those (bucket, key) that are not there."""
+    client = clients.s3(conf)
+    gone = []
+    for bucket, key in files:
+        try:
+            client.head_object(Bucket=bucket, Key=key)
+        except client.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            gone.append(key)
+    return gone
+
+
 def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str) -> Settled:
     """Sets aside rows of files finished in [since, boundary) that files since the boundary repeat.
 

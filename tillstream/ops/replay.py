@@ -58,6 +58,7 @@ class Replay:
         accept_loss: bool = False,
     ) -> Plan:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
+        self._history_is_there(found)
         found = self._with_true_positions(found)
         gap = stream_reach.gap(found, self.conf, stream_reach.reach(self.conf))
         if gap and not accept_loss:
@@ -91,6 +92,14 @@ class Replay:
         self.plans.save(plan)
         self._submit(plan)
         return plan
+
+    def _history_is_there(self, found: Manifest) -> None:
+        gone = history.missing(self.conf, self.savepoints.files_named(found))
+        if gone:
+            raise ReplayError(
+                f"{len(gone)} history files that this savepoint names as just finished are gone, so "
+                f"it cannot be restored: {gone[0]}. Put them back, or take another savepoint"
+            )
 
     def _with_true_positions(self, found: Manifest) -> Manifest:
         """Positions of a savepoint that left out what arrived after a moment lie behind its state:
@@ -245,6 +254,7 @@ class Replay:
         settled = history.settle(
             self.conf, plan.job, plan.taken_at_ms, plan.boundary_ms, plan.replay_id
         )
+        self.savepoints.supersede(plan.job, plan.taken_at_ms, plan.boundary_ms, plan.replay_id)
         if settled.files:
             self.say(
                 f"history: {settled.rows:,} rows were written again; their {settled.files:,} old "
