@@ -39,18 +39,28 @@ def s3_now_ms(conf: Conf) -> int:
     return int(parsedate_to_datetime(date).timestamp() * 1000)
 
 
-def missing(conf: Conf, files: list[tuple[str, str]]) -> list[str]:
-    """Keys of those (bucket, key) that are not there."""
+def lacking(conf: Conf, files: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Of those (bucket, key): the keys that are nowhere, and those whose upload is still open.
+
+    A savepoint names the files it closed; the job's next checkpoint, or a restore, finishes their
+    uploads. Without either file or upload a restore fails.
+    """
     client = clients.s3(conf)
-    gone = []
+    gone: list[str] = []
+    unfinished: list[str] = []
+    uploads: set[str] | None = None
     for bucket, key in files:
         try:
             client.head_object(Bucket=bucket, Key=key)
+            continue
         except client.exceptions.ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
-            gone.append(key)
-    return gone
+        if uploads is None:
+            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+            uploads = {one["Key"] for page in pages for one in page.get("Uploads", ())}
+        (unfinished if key in uploads else gone).append(key)
+    return gone, unfinished
 
 
 def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str) -> Settled:

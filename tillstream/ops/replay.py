@@ -94,7 +94,7 @@ class Replay:
         return plan
 
     def _history_is_there(self, found: Manifest) -> None:
-        gone = history.missing(self.conf, self.savepoints.files_named(found))
+        gone, _ = history.lacking(self.conf, self.savepoints.files_named(found))
         if gone:
             raise ReplayError(
                 f"{len(gone)} history files that this savepoint names as just finished are gone, so "

@@ -11,6 +11,7 @@ from typing import Any
 from tillstream.connectors import clients
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
+from tillstream.ops import history
 from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
 from tillstream.ops.jobs import JobError, Jobs
 from tillstream.ops.manifest import Manifest, Verified, code_version
@@ -19,6 +20,10 @@ from tillstream.ops.storage import copy, open_storage
 
 CHECKPOINT_TIMEOUT_S = 180.0
 Progress = Callable[[str], None]
+
+
+class NotNow(JobError):
+    """Nothing is wrong with the savepoint, but it cannot be verified yet."""
 
 
 def verify(
@@ -47,6 +52,8 @@ def verify(
             _partitions(stack, manifest)
             _history(stack, savepoints, manifest)
             return _restore(stack, manifest, copied, job_file, at_ms, progress)
+        except NotNow:
+            raise
         except (JobError, FlinkRestError, StackError) as error:
             return Verified(at_ms, code_version(), problem=str(error))
         finally:
@@ -55,20 +62,21 @@ def verify(
 
 def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
     """Copies the history files that the savepoint names into the scratch stack's S3."""
-    theirs, ours = clients.s3(savepoints.conf), clients.s3(stack.conf())
-    missing = []
-    for bucket, key in savepoints.files_named(manifest):
-        try:
-            body = theirs.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except theirs.exceptions.NoSuchKey:
-            missing.append(key)
-            continue
-        ours.put_object(Bucket=bucket, Key=key, Body=body)
-    if missing:
-        raise JobError(
-            f"{len(missing)} history files that it names are gone, so no restore finds them: "
-            f"{missing[0]}"
+    named = savepoints.files_named(manifest)
+    gone, unfinished = history.lacking(savepoints.conf, named)
+    if unfinished:
+        raise NotNow(
+            f"{len(unfinished)} history files that it names are not finished yet: the job's next "
+            "checkpoint finishes them, or its restore. Verify again after that"
         )
+    if gone:
+        raise JobError(
+            f"{len(gone)} history files that it names are gone, so no restore finds them: {gone[0]}"
+        )
+    theirs, ours = clients.s3(savepoints.conf), clients.s3(stack.conf())
+    for bucket, key in named:
+        body = theirs.get_object(Bucket=bucket, Key=key)["Body"].read()
+        ours.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _restore(
