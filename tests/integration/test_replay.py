@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from integration.shop import Shop
 from tillstream.connectors import clients
 
-DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--late", "0.05", "--redemptions", "0.05")
+DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--redemptions", "0.03")
 
 
 class Reader(threading.Thread):
@@ -64,6 +64,7 @@ def shop(stack, tmp_path: Path) -> Iterator[Shop]:
     made = Shop(stack, f"replay-{os.urandom(3).hex()}", tmp_path, "kafka")
     pace = {"sms": 500, "alert": 500, "order": 500}
     made.overrides["notify"] = {**made.overrides["notify"], "per_second": pace, "lease_s": 1}
+    made.overrides["dynamodb"] = {**made.overrides["dynamodb"], "replay_hold_ms": 4_000}
     made.environment["TILLSTREAM_CONF"] = json.dumps(made.overrides)
     yield made
     made.close()
@@ -92,7 +93,7 @@ def notifier(shop: Shop) -> subprocess.Popen[bytes]:
 def settle_notices(shop: Shop) -> list[dict[str, Any]]:
     """What a person would do: dismiss what the outbox has, send what it has not."""
     time.sleep(1.1)
-    shop.run("notify", "run", "--until-idle", "6")
+    shop.run("notify", "run", "--until-idle", "4")
     outbox = Path(shop.conf().notify.file or "").read_text()
     uncertain = [json.loads(x) for x in shop.run("notify", "list", "--json").splitlines()]
     for one in uncertain:
@@ -103,11 +104,11 @@ def settle_notices(shop: Shop) -> list[dict[str, Any]]:
 
 def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.submit("loyalty")
-    feed = shop.feed(50_000, 5_000, *DIRTY, "--customers", "5000")
+    feed = shop.feed(36_000, 4_000, *DIRTY, "--customers", "5000")
     telling = notifier(shop)
     shop.wait_for_entries(5_000)
     assert "loyalty as of" in shop.run("savepoint", "take", "loyalty")
-    shop.wait_for_entries(15_000)
+    shop.wait_for_entries(12_000)
     shop.wait_for_checkpoints("loyalty")
     reader = Reader(shop, sent_customers(shop))
     shop.run("job", "cancel", "loyalty")

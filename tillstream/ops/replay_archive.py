@@ -135,7 +135,8 @@ class Archive:
             source = self.conf.source.kafka
             count = len(stream_reach.watermarks(self.conf, source.topic, source.bootstrap))
         made = NewTopic(topic, count, -1, config={"retention.ms": "-1"})
-        self._admin().create_topics([made])[topic].result(ADMIN_S)
+        admin = self._admin()  # held on to: its answers die with it
+        admin.create_topics([made])[topic].result(ADMIN_S)
 
     def drop_topic(self, topic: str) -> None:
         admin = self._admin()

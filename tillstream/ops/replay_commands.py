@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tillstream import conf as settings
@@ -70,8 +72,8 @@ def replay(
                 click.echo(f"`tillstream replay --job {job} --resume` watches it")
                 return
             _follow(one, plan)
-        except DlqError as error:
-            raise ReplayError(str(error)) from None
+        except (DlqError, KafkaException, BotoCoreError, ClientError) as error:
+            raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
 
 
 def _begun(
