@@ -24,6 +24,11 @@ COMMANDS = {
         "savepoint",
         "Take, list, verify and prune savepoints.",
     ),
+    "replay": (
+        "tillstream.ops.replay_commands",
+        "replay",
+        "Back to a savepoint and forward again.",
+    ),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),

@@ -14,6 +14,7 @@ from tillstream.ops.manifest import (
     Manifest,
     decode,
     encode,
+    files_named,
     kafka_positions,
     kinesis_positions,
     merged,
@@ -28,10 +29,6 @@ def split(topic: str, partition: int, offset: int) -> bytes:
     return struct.pack(f">H{len(name)}siqq", len(name), name, partition, offset, -(2**63))
 
 
-def flink_text(text: str) -> bytes:
-    return bytes([len(text) + 1]) + text.encode()
-
-
 def test_kafka_positions_are_found_among_other_bytes():
     state = b"\x00junk" + split("till-transactions", 0, 1234) + b"\x07" * 9
     state += split("till-transactions", 3, 99) + split("stock", 0, 5) + b"tail"
@@ -42,15 +39,27 @@ def test_kafka_positions_are_found_among_other_bytes():
 
 
 def test_kinesis_positions_are_found_by_stream():
-    sequence = "4" * 56
-    shard = b"\x00".join(
-        flink_text(t) for t in ("shardId-000000000001", "0", "49" + "0" * 54, "till-transactions")
+    # As the consumer's state had it: the stand-in numbers from 1, AWS gives 56 digits.
+    state = (
+        b"\x02\x01\x00'85070591730234615865843651857942052863\x01\x01\x00\x15shardId-000000000000\x00"
+        b"\x020\x00\x020\x00\x0etill-xkinesisW\x01\xf2\xe7\xaa5\x01147\xb9\x01"
+        b"\x02\x01\x00(170141183460469231731687303715884105727\x01\x01\x00\x15shardId-000000000001"
+        b"\x00'85070591730234615865843651857942052864\x00\x020\x00\x0etill-xkinesisW\x01\xca\x8a\xab5"
+        b"\x01" + b"4959" * 13 + b"123\xb4\x01"
     )
-    state = b"\x01\x02" + shard + b"\x00" + flink_text(sequence) + b"\x00" * 8
-    assert kinesis_positions(state, "till-transactions") == {
-        "kinesis:till-transactions": {"shardId-000000000001": sequence}
+    assert kinesis_positions(state, "till-xkinesis") == {
+        "kinesis:till-xkinesis": {
+            "shardId-000000000000": "1479",
+            "shardId-000000000001": "4959" * 13 + "1234",
+        }
     }
     assert kinesis_positions(state, "another") == {}
+
+
+def test_history_files_that_a_sink_may_still_have_to_show_are_named():
+    key = "ledger/date=2026-11-24/region=limpopo/ledger-history-fef6-2.parquet"
+    state = b"\x7fs3://tillstream/" + key.encode() + b"\x00\x00" + key.encode() + b"$\x00"
+    assert files_named(state) == {("tillstream", key)}
 
 
 @given(st.binary(max_size=300))

@@ -74,3 +74,9 @@ def test_pruning_always_leaves_the_newest_good_one_and_pruning_twice_changes_not
     if good:
         assert max(good, key=lambda each: each.taken_at_ms) in left
     assert doomed(left, NOW, 24, 31) == []
+
+
+def test_one_of_a_history_that_a_replay_replaced_is_not_chosen():
+    old, replaced = one(3 * HOUR_MS), one(HOUR_MS)
+    replaced.superseded_by = "20261124T080000Z"
+    assert at_or_before([old, replaced], NOW) == old

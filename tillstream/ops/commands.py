@@ -34,7 +34,7 @@ def told() -> Iterator[None]:
         sys.exit(1)
 
 
-def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
     """source.kind=kafka -> {"source": {"kind": "kafka"}}; values are YAML."""
     out: dict[str, Any] = {}
     for pair in pairs:
@@ -57,7 +57,7 @@ def _submit(
     name: str, parallelism: int | None, pairs: tuple[str, ...], start: str | None, drop: bool
 ) -> None:
     began = time.monotonic()
-    overrides = _overrides(pairs)
+    overrides = overrides_of(pairs)
     with told():
         job_id = Jobs().submit(
             name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop

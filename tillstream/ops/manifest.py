@@ -34,7 +34,8 @@ class Manifest(msgspec.Struct, omit_defaults=True):
 
     positions: stream -> partition -> the next offset to read (Kafka), or shard -> the last sequence
     number read (Kinesis). until_ms: set when the job was told to leave out whatever arrived later, so
-    the positions lie behind what the state holds, and must not be used.
+    the positions lie behind what the state holds, and must not be used. superseded_by: the replay that
+    went back to before this savepoint and on; the history is its, no longer this one's.
     """
 
     job: str
@@ -49,6 +50,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     state_schemas: dict[str, int]
     positions: Positions
     until_ms: int | None = None
+    superseded_by: str = ""
     verified: Verified | None = None
     format: int = 1
 
@@ -104,12 +106,12 @@ def schema_versions() -> dict[str, int]:
 # which is Long.MIN_VALUE for none. Layout: KafkaPartitionSplitSerializer version 0.
 _NO_END = struct.pack(">q", -(2**63))
 _TOPIC = re.compile(rb"[A-Za-z0-9._-]{1,249}")
-# A Kinesis shard in the consumer's state: its metadata's texts, in the order of their names, then the
-# last sequence number read. Flink writes a text as its length + 1 and its characters.
+# A Kinesis shard in the consumer's state: its metadata's texts, the stream's name last, then the last
+# sequence number read, as Kryo writes a number's digits: the last one with its eighth bit set.
 _SHARD = re.compile(rb"(shardId-\d{12})")
-_SEQUENCE = re.compile(
-    b"|".join(b"\\x%02x(\\d{%d})(?!\\d)" % (length + 1, length) for length in range(50, 61))
-)
+_SEQUENCE = re.compile(rb".{1,14}?\x01([0-9]{1,127})([\xb0-\xb9])", re.DOTALL)
+# A finished file that the sink's state names, for it may still have to be made visible.
+_FILE = re.compile(rb"s3a?://([a-z0-9.-]{3,63})/([!-~]{1,900}?\.parquet)")
 
 
 def kafka_positions(state: bytes) -> Positions:
@@ -147,9 +149,10 @@ def kinesis_positions(state: bytes, stream: str) -> Positions:
         at = block.find(name)
         if at < 0:
             continue
-        sequence = _SEQUENCE.search(block, at + len(name))
+        sequence = _SEQUENCE.match(block, at + len(name))
         if sequence:
-            shards[match[1].decode()] = sequence[sequence.lastindex or 0].decode()
+            last = bytes([sequence[2][0] & 0x7F])
+            shards[match[1].decode()] = (sequence[1] + last).decode()
     return {f"kinesis:{stream}": shards} if shards else {}
 
 
@@ -160,3 +163,8 @@ def merged(parts: Iterable[Positions]) -> Positions:
         for stream, places in part.items():
             out.setdefault(stream, {}).update(places)
     return out
+
+
+def files_named(state: bytes) -> set[tuple[str, str]]:
+    """(bucket, key) of the history files that ``state`` names: a restore fails without them."""
+    return {(found[1].decode(), found[2].decode()) for found in _FILE.finditer(state)}

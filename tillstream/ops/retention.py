@@ -17,10 +17,11 @@ def doomed(
 
     Kept: the newest of each hour for ``hourly_for_hours``, the newest of each day (UTC) for
     ``daily_for_days``, and whatever their age the newest one, the newest not known to be bad, and
-    the newest that was verified. One known to be bad is no hour's and no day's.
+    the newest that was verified. One known to be bad, or of a history that a replay
+    replaced, is no hour's and no day's.
     """
     newest_first = sorted(kept, key=lambda one: one.taken_at_ms, reverse=True)
-    good = [one for one in newest_first if one.verified is None or not one.verified.problem]
+    good = [one for one in newest_first if is_good(one)]
     proven = [one for one in good if one.verified is not None]
     keep = {group[0].location for group in (newest_first, good, proven) if group}
     for span_ms, limit_ms in (
@@ -36,11 +37,12 @@ def doomed(
     return [one for one in reversed(newest_first) if one.location not in keep]
 
 
+def is_good(one: Manifest) -> bool:
+    """Not known to be bad, and of the history as it is."""
+    return not one.superseded_by and (one.verified is None or not one.verified.problem)
+
+
 def at_or_before(kept: Sequence[Manifest], at_ms: int) -> Manifest | None:
     """The last good savepoint whose state is as of ``at_ms`` or earlier."""
-    good = [
-        one
-        for one in kept
-        if one.taken_at_ms <= at_ms and (one.verified is None or not one.verified.problem)
-    ]
+    good = [one for one in kept if one.taken_at_ms <= at_ms and is_good(one)]
     return max(good, key=lambda one: one.taken_at_ms, default=None)

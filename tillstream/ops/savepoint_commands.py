@@ -69,6 +69,8 @@ def _size(count: int) -> str:
 
 
 def _verdict(one: Manifest) -> str:
+    if one.superseded_by:
+        return f"replaced by replay {one.superseded_by}"
     if one.verified is None:
         return "not yet"
     if one.verified.problem:
@@ -141,7 +143,7 @@ def verify(job: str, which: str, job_file: Path | None) -> None:
         savepoints = open_savepoints()
         found = savepoints.find(job, _now_ms() if which == "newest" else which)
         click.echo(f"{found.location}, as of {shown(found.taken_at_ms)}")
-        found.verified = run_verify(found, savepoints.conf, job_file, click.echo)
+        found.verified = run_verify(found, savepoints, job_file, click.echo)
         savepoints.note(found)
     outcome = found.verified
     if outcome.problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tillstream.conf import Conf
@@ -85,13 +85,26 @@ class Savepoints:
 
     def _positions(self, storage: Storage, files: dict[str, int]) -> manifests.Positions:
         parts = []
-        for name in sorted(files, key=lambda name: name != "_metadata"):
-            if name == "_metadata" or files[name] <= SCANNED_BYTES:
-                state = storage.read(name) or b""
-                parts.append(manifests.kafka_positions(state))
-                stream = self.conf.source.kinesis.stream
-                parts.append(manifests.kinesis_positions(state, stream))
+        for state in _small_parts(storage, files):
+            parts.append(manifests.kafka_positions(state))
+            stream = self.conf.source.kinesis.stream
+            parts.append(manifests.kinesis_positions(state, stream))
         return manifests.merged(parts)
+
+    def files_named(self, manifest: Manifest) -> list[tuple[str, str]]:
+        """(bucket, key) of history files that a restore has to find, or it fails."""
+        storage = open_storage(manifest.location, self.conf)
+        named: set[tuple[str, str]] = set()
+        for state in _small_parts(storage, dict(storage.names())):
+            named |= manifests.files_named(state)
+        return sorted(named)
+
+    def supersede(self, job: str, after_ms: int, before_ms: int, replay_id: str) -> None:
+        """Marks what was taken in between as of a history that the replay has replaced."""
+        for one in self.kept(job):
+            if after_ms < one.taken_at_ms < before_ms and not one.superseded_by:
+                one.superseded_by = replay_id
+                self.note(one)
 
     def kept(self, job: str | None = None) -> list[Manifest]:
         """Every savepoint with a manifest, newest first."""
@@ -155,3 +168,10 @@ class Savepoints:
                 parent, _, folder = one.location.rpartition("/")
                 open_storage(parent, self.conf).remove(folder)
         return len(gone)
+
+
+def _small_parts(storage: Storage, files: dict[str, int]) -> Iterator[bytes]:
+    """Contents of the files that may hold the state of sources and sinks."""
+    for name in sorted(files, key=lambda name: name != "_metadata"):
+        if name == "_metadata" or files[name] <= SCANNED_BYTES:
+            yield storage.read(name) or b""

@@ -8,23 +8,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tillstream import conf as settings
+from tillstream.connectors import clients
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
+from tillstream.ops import history
 from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
 from tillstream.ops.jobs import JobError, Jobs
 from tillstream.ops.manifest import Manifest, Verified, code_version
+from tillstream.ops.savepoints import Savepoints
 from tillstream.ops.storage import copy, open_storage
 
 CHECKPOINT_TIMEOUT_S = 180.0
 Progress = Callable[[str], None]
 
 
+class NotNow(JobError):
+    """Nothing is wrong with the savepoint, but it cannot be verified yet."""
+
+
 def verify(
-    manifest: Manifest, conf: settings.Conf, job_file: Path | None, progress: Progress
+    manifest: Manifest,
+    savepoints: Savepoints,
+    job_file: Path | None,
+    progress: Progress,
 ) -> Verified:
     """Copies the savepoint to the scratch cluster's disk, restores today's job from it, and waits for
-    a checkpoint of it. Nothing of the deployment is read but the savepoint, and nothing written.
+    a checkpoint of it. Of the deployment the savepoint is read, and the history files that it names as
+    just finished (without them a restore fails); nothing is written.
 
     The scratch job reads from an empty Kafka, whatever the deployment reads from: its positions are
     restored but lead nowhere, its keyed state is all there.
@@ -34,17 +44,39 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tillstream-verify-") as home:
         copied = Path(home) / "savepoint"
         progress("copying the savepoint")
-        copy(open_storage(parent, conf), folder, copied)
+        copy(open_storage(parent, savepoints.conf), folder, copied)
         stack = Stack(home)
         try:
             progress("starting a scratch cluster")
             stack.up(taskmanagers=manifest.parallelism or 1)
             _partitions(stack, manifest)
+            _history(stack, savepoints, manifest)
             return _restore(stack, manifest, copied, job_file, at_ms, progress)
+        except NotNow:
+            raise
         except (JobError, FlinkRestError, StackError) as error:
             return Verified(at_ms, code_version(), problem=str(error))
         finally:
             stack.down()
+
+
+def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
+    """Copies the history files that the savepoint names into the scratch stack's S3."""
+    named = savepoints.files_named(manifest)
+    gone, unfinished = history.lacking(savepoints.conf, named)
+    if unfinished:
+        raise NotNow(
+            f"{len(unfinished)} history files that it names are not finished yet: the job's next "
+            "checkpoint finishes them, or its restore. Verify again after that"
+        )
+    if gone:
+        raise JobError(
+            f"{len(gone)} history files that it names are gone, so no restore finds them: {gone[0]}"
+        )
+    theirs, ours = clients.s3(savepoints.conf), clients.s3(stack.conf())
+    for bucket, key in named:
+        body = theirs.get_object(Bucket=bucket, Key=key)["Body"].read()
+        ours.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _restore(
