@@ -19,6 +19,7 @@ COMMANDS = {
     "logs": ("tillstream.local.commands", "logs", "Show a process's log."),
     "down": ("tillstream.local.commands", "down", "Stop the local stack."),
     "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),
+    "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),

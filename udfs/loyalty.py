@@ -15,12 +15,12 @@ from tillstream.domain.loyalty import LoyaltyRules, Refused, apply
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.engine import STATE_BYTES, refuse, require_thread_mode
 
-ACCOUNT = ValueStateDescriptor("loyalty-account", STATE_BYTES)
-
 
 class LoyaltyLedger(KeyedProcessFunction):
     """Keyed by customer. In: enveloped transactions. Out: ledger entries as JSON bytes;
     to the side: dead letters as JSON bytes. ``write_versions`` is conf's."""
+
+    account_state = ValueStateDescriptor("loyalty-account", STATE_BYTES)
 
     def __init__(
         self,
@@ -37,7 +37,8 @@ class LoyaltyLedger(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         if self.thread_mode:
             require_thread_mode(runtime_context)
-        self.account: ValueState = runtime_context.get_state(ACCOUNT)
+        self.account: ValueState = runtime_context.get_state(self.account_state)
+        self.decode_account = loyalty_account.decode
         self.encode_account = loyalty_account.CODEC.writer(self.write_versions)
         self.encode_entry = msgspec.json.Encoder().encode
 
@@ -50,7 +51,7 @@ class LoyaltyLedger(KeyedProcessFunction):
         if transaction.customer_id is None:
             return ()
         stored = self.account.value()
-        before = loyalty_account.decode(stored) if stored is not None else None
+        before = self.decode_account(stored) if stored is not None else None
         after, entries = apply(before, transaction, self.rules, envelope.arrived_ms)
         if isinstance(entries, Refused):
             return [refuse(envelope, self.job, "apply", entries.reason, entries.message)]
