@@ -151,8 +151,18 @@ def compile_errors(folder: Path, sources: Path) -> list[tuple[Path, int, str]]:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(text)
         files = [str(path) for path in sorted((scratch / "sources").rglob("*.java"))]
-        path = ":".join(map(str, [*sorted(folder.glob("*.jar")), rest]))
-        command = ["javac", "-proc:none", "-nowarn", "-Xmaxerrs", "1000", "-d", name, "-cp", path]
+        classes = ":".join(map(str, [*sorted(folder.glob("*.jar")), rest]))
+        command = [
+            "javac",
+            "-proc:none",
+            "-nowarn",
+            "-Xmaxerrs",
+            "1000",
+            "-d",
+            name,
+            "-cp",
+            classes,
+        ]
         command.append("-XDshould-stop.ifError=FLOW")  # a missing import hides no other error
         said = subprocess.run(
             [*command, *files], capture_output=True, text=True, timeout=300
