@@ -6,6 +6,7 @@ import json
 import sys
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -51,30 +52,32 @@ def _plain(found: Report) -> dict:
 
 def _show(found: Report) -> None:
     console = Console()
-    table = Table("job", "operator", "state")
-    for column in ("keys", "bytes a key", "value p50 / p99 / max", "versions", "at full size"):
-        table.add_column(column, justify="right")
+    if not console.is_terminal:
+        console = Console(width=130)
+    table = Table("job", "operator", "state", box=box.SIMPLE)
+    for column in ("keys", "bytes a key", "value p50/p99/max", "versions", "at full size"):
+        table.add_column(column, justify="right", no_wrap=True)
     for size in found.states:
         table.add_row(
             size.job, size.uid, size.name, f"{size.keys:,}", f"{size.bytes_a_key:,.0f}",
-            f"{size.value_p50:,} / {size.value_p99:,} / {size.value_max:,}",
+            f"{size.value_p50}/{size.value_p99}/{size.value_max}",
             " ".join(f"v{version}: {count:,}" for version, count in size.versions.items()) or "-",
             _full(size),
         )  # fmt: skip
     console.print(table)
-    console.print(
-        f"besides: {human(found.positions)} of positions and sinks' own state. Bytes are the "
-        "savepoint's, before compression; on the heap of a TaskManager a key takes some 200 more."
+    click.echo(
+        f"besides: {human(found.positions)} of source positions and sinks' own state; "
+        f"maximum parallelism {found.max_parallelism}"
     )
     for size in found.states:
         if size.full_keys is None:
-            console.print(f"{size.name} of {size.uid} is not in state_schemas/states.py")
+            click.echo(f"{size.name} of {size.uid} is not in state_schemas/states.py")
 
 
 def _full(size: StateSize) -> str:
     if size.projected is None:
         return "-"
-    return f"{human(size.projected)} ({size.full_keys:,} keys)"
+    return f"{human(size.projected)} of {(size.full_keys or 0) / 1e6:.1f} M"
 
 
 def human(count: float) -> str:

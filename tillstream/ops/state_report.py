@@ -16,6 +16,9 @@ from tillstream.local import flink_home
 from tillstream.local.layout import java
 from tillstream.ops.operator_id import operator_id
 
+TIMERS = (
+    "_timer_state/"  # what the engine calls an operator's timers; so many keys as it has states
+)
 MAIN = "io.tillstream.flink.SavepointReport"
 READ_TIMEOUT_S = 1800.0
 
@@ -51,7 +54,8 @@ class StateSize(NamedTuple):
 
 
 class Report(NamedTuple):
-    """``states`` by size, largest first; ``positions``: bytes of operators' own state, as offsets."""
+    """``states`` by size, largest first, without empty ones. ``positions``: bytes of what operators
+    keep beside keys, as source offsets."""
 
     savepoint: str
     states: list[StateSize]
@@ -65,7 +69,8 @@ def report(savepoint: str) -> Report:
     sizes = []
     for operator in raw["operators"]:
         for found in operator["states"]:
-            sizes.append(_size(operator["id"], found))
+            if found["entries"]:
+                sizes.append(_size(operator["id"], found))
     sizes.sort(key=lambda size: -(size.key_bytes + size.value_bytes))
     return Report(
         savepoint,
@@ -76,9 +81,11 @@ def report(savepoint: str) -> Report:
 
 
 def _size(operator: str, found: dict[str, Any]) -> StateSize:
-    uids = {operator_id(state.uid): state.uid for state in STATES}
-    uid = uids.get(operator, operator)
+    ours = {operator_id(state.uid): state for state in STATES}
+    uid = ours[operator].uid if operator in ours else operator
     known = states.find(uid, found["name"])
+    if known is None and operator in ours and found["name"].startswith(TIMERS):
+        known = ours[operator]._replace(codec=None)
     projected = None
     if known is not None and found["keys"]:
         projected = round((found["key_bytes"] + found["value_bytes"]) / found["keys"] * known.keys)
