@@ -12,8 +12,9 @@ from typing import NamedTuple
 from state_schemas import archived_mark, loyalty_account
 from state_schemas.versioned import Codec, UnknownVersion
 
-# The full house: loyalty customers; transactions a day.
+# The full house: loyalty customers, products in all stores, transactions a day.
 CUSTOMERS = 40_000_000
+STORE_PRODUCTS = 2_900 * 30_000
 TRANSACTIONS_A_DAY = 5_000_000
 
 

@@ -11,23 +11,25 @@ from state_schemas.states import STATES
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def descriptors() -> set[str]:
-    """Names of the states that functions in udfs/ ask the engine for."""
+def named_states() -> set[str]:
+    """Names of the states that functions in udfs/ ask the engine for, and jobs name for batched ones."""
     found = set()
-    for path in (ROOT / "udfs").rglob("*.py"):
+    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else None
-                called = node.func.id if isinstance(node.func, ast.Name) else called
-                if called and called.endswith("StateDescriptor"):
-                    name = node.args[0]
-                    assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}: a literal"
-                    found.add(name.value)
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            names = node.args[:1] if called and called.endswith("StateDescriptor") else []
+            names += [k.value for k in node.keywords if called == "process" and k.arg == "state"]
+            for name in names:
+                assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}: a literal"
+                found.add(name.value)
     return found
 
 
 def test_no_function_keeps_a_state_without_a_stated_life():
-    assert descriptors() == {state.name for state in STATES}, (
+    assert named_states() == {state.name for state in STATES}, (
         "state_schemas/states.py lists every state with its life, or why it stays for ever"
     )
 
