@@ -70,6 +70,7 @@ balances = partial(dynamodb.balance_sink, uid="balances")
 def write(
     entries: list[str],
     conf: Conf,
+    arrived_ms: int | None = None,
     sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
     arrived_ms: int | None = None,
@@ -142,7 +143,7 @@ def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, ta
 
     def put(*versions: dict[str, Any]) -> dict[str, str]:
         documents = [{"customer_id": "C0000000001", **version} for version in versions]
-        write([orjson.dumps(d).decode() for d in documents], conf, sink, writers=1)
+        write([orjson.dumps(d).decode() for d in documents], conf, sink=sink, writers=1)
         (item,) = items(conf, table).values()
         return {name: next(iter(value.values())) for name, value in item.items()}
 

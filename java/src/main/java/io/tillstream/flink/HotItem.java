@@ -9,9 +9,12 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonGenerator
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
-/** One version of an item; {@code values} in the order of the sink's attributes, null if absent. */
+/**
+ * One version of an item; {@code values} in the order of the sink's attributes, null if absent.
+ * A field that is there and null is {@link #REMOVED} where the sink merges.
+ */
 final class HotItem {
-    /** A field that is there and null; told from an absent one by identity. */
+    /** Told from a text by identity. */
     static final String REMOVED = new String("null");
 
     final String key;
@@ -27,19 +30,19 @@ final class HotItem {
         this.dueNanos = dueNanos;
     }
 
-    /** This version with what only the {@code older} one brings. */
-    HotItem over(HotItem older) {
-        String[] both = values.clone();
-        for (int i = 0; i < both.length; i++) {
-            if (both[i] == null) {
-                both[i] = older.values[i];
-            }
-        }
-        return new HotItem(key, version, both, dueNanos);
-    }
-
     HotItem dueAt(long nanos) {
         return nanos == dueNanos ? this : new HotItem(key, version, values, nanos);
+    }
+
+    /** This newer version with what only the older one brings. */
+    HotItem over(HotItem older) {
+        String[] merged = values.clone();
+        for (int i = 0; i < merged.length; i++) {
+            if (merged[i] == null) {
+                merged[i] = older.values[i];
+            }
+        }
+        return new HotItem(key, version, merged, dueNanos);
     }
 
     /** Reads items out of JSON objects, and writes them as such for the sink's state. */
@@ -86,11 +89,10 @@ final class HotItem {
             try (JsonGenerator generator = TopLevelField.JSON.createGenerator(out)) {
                 generator.writeStartObject();
                 for (int i = 0; i < item.values.length; i++) {
-                    String field = sink.attributes.get(i).field;
                     if (item.values[i] == REMOVED) {
-                        generator.writeNullField(field);
+                        generator.writeNullField(sink.attributes.get(i).field);
                     } else if (item.values[i] != null) {
-                        generator.writeStringField(field, item.values[i]);
+                        generator.writeStringField(sink.attributes.get(i).field, item.values[i]);
                     }
                 }
                 generator.writeEndObject();

@@ -20,10 +20,7 @@ final class HotItemBuffer {
     private final Map<String, HotItem> held = new LinkedHashMap<>();
     private final Map<String, HotItem> inFlight = new HashMap<>();
 
-    /**
-     * @param limit keys that may wait
-     * @param merge whether a version keeps what only the one before it brought
-     */
+    /** {@code merge}: a newer version takes over what only the older one brings. */
     HotItemBuffer(int limit, boolean merge) {
         this.limit = limit;
         this.merge = merge;
@@ -66,7 +63,7 @@ final class HotItemBuffer {
         if (older == null) {
             older = held.get(item.key);
         }
-        HotItem newest = older == null ? item : newest(older, item);
+        HotItem newest = older == null ? item : newer(older, item);
         // A key waits no longer for having changed again.
         long due = older == null ? item.dueNanos : Math.min(older.dueNanos, item.dueNanos);
         newest = newest.dueAt(due);
@@ -115,15 +112,9 @@ final class HotItemBuffer {
             return null;
         }
         where.remove(item.key);
-        newer = newest(item, newer);
+        newer = newer(item, newer);
         inFlight.put(item.key, newer);
         return newer;
-    }
-
-    private HotItem newest(HotItem older, HotItem item) {
-        boolean inOrder = item.version >= older.version;
-        HotItem newest = inOrder ? item : older;
-        return merge ? newest.over(inOrder ? older : item) : newest;
     }
 
     /** From now on nothing is held. */
@@ -138,6 +129,13 @@ final class HotItemBuffer {
         all.addAll(urgent.values());
         all.addAll(held.values());
         return all;
+    }
+
+    private HotItem newer(HotItem older, HotItem item) {
+        if (item.version < older.version) {
+            return merge ? older.over(item) : older;
+        }
+        return merge ? item.over(older) : item;
     }
 
     /** Removes the oldest whose key has no request in flight: skips as many as there are threads. */

@@ -330,9 +330,8 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private PutItemRequest request(HotItem item) {
         Map<String, AttributeValue> attributes = new HashMap<>();
         for (int i = 0; i < item.values.length; i++) {
-            String value = item.values[i];
-            if (value != null) {
-                attributes.put(sink.attributes.get(i).name, typed(i, value));
+            if (item.values[i] != null) {
+                attributes.put(sink.attributes.get(i).name, typed(i, item.values[i]));
             }
         }
         return PutItemRequest.builder()
