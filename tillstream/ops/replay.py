@@ -76,7 +76,7 @@ class Replay:
             taken_at_ms=found.taken_at_ms,
             boundary_ms=boundary_ms,
             overrides=overrides,
-            parallelism=parallelism,
+            parallelism=parallelism or found.parallelism or None,
             until_ms=until_ms,
             begun=stream_reach.positions_of(found, self.conf.source.kafka.topic),
         )

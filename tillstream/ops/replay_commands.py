@@ -31,7 +31,7 @@ QUIET_LINE_S = 10.0
 @click.option("--no-wait", is_flag=True, help="Do not stay until it has caught up.")
 @click.option("--yes", is_flag=True, help="Stop the job, if it runs, without asking.")
 @click.option("--accept-loss", is_flag=True, help="Go on without what is kept nowhere.")
-@click.option("--parallelism", type=click.IntRange(1), help="Instead of conf's.")
+@click.option("--parallelism", type=click.IntRange(1), help="Instead of the savepoint's.")
 @click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
 def replay(
     job: str,
