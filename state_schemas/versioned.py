@@ -155,8 +155,8 @@ def _decoder(shape: type[Any]) -> msgspec.msgpack.Decoder[Any]:
 
 
 def _text(kind: Any) -> str:
-    if isinstance(kind, msgspec.inspect.StructType):
-        if not kind.array_like:
+    if isinstance(kind, msgspec.inspect.StructType | msgspec.inspect.NamedTupleType):
+        if not getattr(kind, "array_like", True):
             raise TypeError(f"{kind.cls.__name__}: state is written by position, array_like=True")
         fields = ", ".join(f"{f.name}: {_text(f.type)}" for f in kind.fields)
         return f"[{fields}]"

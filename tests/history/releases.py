@@ -96,9 +96,10 @@ def ids(*parts: str) -> set[str]:
     return {record["transaction_id"] for record in _records(traffic(*parts))}
 
 
-def customers(*parts: str) -> set[str]:
-    """Customers who are in these parts."""
-    return {r["customer_id"] for r in _records(traffic(*parts)) if "customer_id" in r}
+def changed(*parts: str) -> Balances:
+    """(balance, version) of those whom the last of these parts changes: repeats change nothing."""
+    before = balances(*parts[:-1])
+    return {who: now for who, now in balances(*parts).items() if before.get(who) != now}
 
 
 def _records(sent: Iterable[Record]) -> Iterable[dict[str, Any]]:

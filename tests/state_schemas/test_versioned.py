@@ -1,7 +1,7 @@
 """A made-up state over three versions: any release reads what any older one wrote, and can be told to
 write what the release before it reads."""
 
-from __future__ import annotations
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -126,6 +126,18 @@ def test_versions_have_no_gap_and_each_a_way_up_and_down():
 
 def test_a_layout_is_its_fields_by_place_and_type():
     assert describe(V3) == "[visits: int, names: list<str>, seen_ms: union<int, none>]"
+
+    class Pair(NamedTuple):
+        left: int
+        right: bytes
+
+    class Holder(msgspec.Struct, array_like=True):
+        pairs: dict[str, Pair]
+        sizes: tuple[float, bool]
+
+    assert describe(Holder) == (
+        "[pairs: dict<str, [left: int, right: bytes]>, sizes: tuple<float, bool>]"
+    )
 
     class ByName(msgspec.Struct):
         visits: int

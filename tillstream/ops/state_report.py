@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,9 +164,6 @@ def _cause(said: str) -> str:
 
 def values(savepoint: str, uid: str, name: str, most: int = 1_000_000) -> Iterator[bytes]:
     """The stored bytes of up to ``most`` keys of one state, without the engine's wrapping."""
-    import base64
-    import pickle
-
     for operator in read(savepoint, most)["operators"]:
         for found in operator["states"]:
             if (operator["id"], found["name"]) == (operator_id(uid), name):

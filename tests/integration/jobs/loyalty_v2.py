@@ -1,7 +1,6 @@
 """The loyalty job of a made-up next release: its account counts visits, in the middle of the layout."""
 
-from __future__ import annotations
-
+# No deferred annotations: the structs below are made inside a function, where only it knows their types.
 from typing import Any
 
 import jobs.loyalty
