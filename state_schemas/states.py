@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from state_schemas import archived_mark, loyalty_account
+from state_schemas import archived_mark, fraud_counters, fraud_profile, loyalty_account
 from state_schemas.versioned import Codec, UnknownVersion
 
 # The full house: loyalty customers, products in all stores, transactions a day.
 CUSTOMERS = 40_000_000
+TILLS = 50_000
 STORE_PRODUCTS = 2_900 * 30_000
 TRANSACTIONS_A_DAY = 5_000_000
 
@@ -45,6 +46,19 @@ STATES = (
         "archive", "archive-once", "archived", archived_mark.CODEC,
         "transaction", TRANSACTIONS_A_DAY * 26 // 24,
         "TTL of archive.dedupe_hours (26) from the first sight, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-till", "fraud-till", fraud_counters.CODEC, "store and till", TILLS,
+        "TTL of fraud.till_ttl_days (60) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-card", "fraud-card", fraud_counters.CODEC, "card token", CUSTOMERS,
+        "TTL of fraud.card_ttl_days (60) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-judge", "fraud-profile", fraud_profile.CODEC,
+        "customer, or card token without one", CUSTOMERS,
+        "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
     ),
 )  # fmt: skip
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyflink.datastream import RuntimeContext
-
 from state_schemas import archived_mark
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction, parse
@@ -21,6 +19,8 @@ class ArchiveOnce(BatchedFunction):
     ``arrived_ms`` and ``origin`` added; to the side: dead letters as JSON bytes.
     ``write_versions`` is conf's. The engine forgets a mark after a while."""
 
+    codec = archived_mark.CODEC
+
     def __init__(
         self,
         job: str = "archive",
@@ -30,15 +30,6 @@ class ArchiveOnce(BatchedFunction):
         self.job = job
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
-
-    def start(self, runtime_context: RuntimeContext) -> None:
-        self.mark_bytes = archived_mark.CODEC.writer(self.write_versions)
-
-    def decode(self, data: bytes) -> archived_mark.Mark:
-        return archived_mark.CODEC.decode(data)
-
-    def encode(self, state: archived_mark.Mark) -> bytes:
-        return self.mark_bytes(state)
 
     def record(
         self, state: archived_mark.Mark | None, key: str, value: bytes, out: Outputs

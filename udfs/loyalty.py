@@ -24,6 +24,8 @@ class LoyaltyLedger(BatchedFunction):
     to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes.
     ``write_versions`` is conf's."""
 
+    codec = loyalty_account.CODEC
+
     def __init__(
         self,
         rules: LoyaltyRules,
@@ -40,13 +42,6 @@ class LoyaltyLedger(BatchedFunction):
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.json = msgspec.json.Encoder().encode
-        self.account_bytes = loyalty_account.CODEC.writer(self.write_versions)
-
-    def decode(self, data: bytes) -> Account:
-        return loyalty_account.decode(data)
-
-    def encode(self, state: Account) -> bytes:
-        return self.account_bytes(state)
 
     def record(self, state: Account | None, key: str, value: bytes, out: Outputs) -> Account | None:
         envelope = unseal(value)

@@ -70,7 +70,6 @@ balances = partial(dynamodb.balance_sink, uid="balances")
 def write(
     entries: list[str],
     conf: Conf,
-    arrived_ms: int | None = None,
     sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
     arrived_ms: int | None = None,

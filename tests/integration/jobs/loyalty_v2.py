@@ -56,11 +56,7 @@ class LedgerV2(LoyaltyLedger):
 
     def start(self, runtime_context: Any) -> None:
         super().start(runtime_context)
-        codec, self.account = made_up()
-        self.read, self.write = codec.decode, codec.writer(self.write_versions)
-
-    def decode(self, data: bytes) -> Any:
-        return self.read(data)
+        self.codec, self.account = made_up()
 
     def encode(self, state: Any) -> bytes:
         # The rule of today makes a new customer's account in today's struct.
@@ -68,7 +64,7 @@ class LedgerV2(LoyaltyLedger):
             state = self.account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
                                  state.oldest_ms, state.postings, state.pending)  # fmt: skip
         state.visits += 1
-        return self.write(state)
+        return super().encode(state)
 
 
 def main() -> None:
