@@ -315,6 +315,7 @@ def main() -> None:
     parser.add_argument("--all-sinks-count", type=int, default=100_000)
     parser.add_argument("--latency-seconds", type=int, default=70)
     parser.add_argument("--disk", type=Path, default=_memory(), help="where the stack's data lies")
+    parser.add_argument("--only", choices=["rates", "latency"], help="leave the other out")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=args.disk) as home:
@@ -331,6 +332,20 @@ def main() -> None:
 
 
 def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "count": args.count,
+        "disk": str(args.disk),
+    }
+    if args.only != "latency":
+        figures["rows"] = rates(bench, args)
+    if args.only != "rates":
+        figures["latency"] = bench.latency("bench-latency", 1_000, args.latency_seconds)
+    return figures
+
+
+def rates(bench: Bench, args: argparse.Namespace) -> dict[str, dict[str, float]]:
     bench.fill("bench", args.count, args.customers)
     bench.fill("bench-all", args.all_sinks_count, args.customers)
     rows: dict[str, Any] = {}
@@ -347,39 +362,29 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     rows["the job, all sinks, 1 TaskManager"] = bench.job("bench-all", "batched", "all", 1)
     for name, row in rows.items():
         say(f"{name}: {row['rate']:,.0f} tx/s")
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "count": args.count,
-        "disk": str(args.disk),
-        "rows": rows,
-        "latency": bench.latency("bench-latency", 1_000, args.latency_seconds),
-    }
+    return rows
 
 
 def show(figures: dict[str, Any]) -> None:
-    rows = figures["rows"]
-    one = rows[ONE]["rate"]
-    table = Table(title=f"loyalty, {figures['count']:,} transactions, {figures['machine']}")
-    for column in ("", "tx/s", "tx per CPU second", "of the job on one TaskManager"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, row in rows.items():
-        table.add_row(
-            name,
-            f"{row['rate']:,.0f}",
-            f"{row['per_cpu_second']:,.0f}",
-            f"{row['rate'] / one:.2f}x",
-        )
     console = Console()
-    console.print(table)
-    if HALF.format(2) in rows:
-        scaling = rows[HALF.format(2)]["rate"] / rows[HALF.format(1)]["rate"]
-        console.print(f"two TaskManagers held to half a core each: {scaling:.2f}x one")
-    latency = figures["latency"]
-    console.print(
-        f"put to hot item at 1,000 tx/s: p50 {latency['p50_ms']:.0f} ms, "
-        f"p99 {latency['p99_ms']:.0f} ms, {latency['samples']} samples, {latency['lost']} lost"
-    )
+    if rows := figures.get("rows"):
+        title = f"loyalty, {figures['count']:,} transactions, {figures['machine']}"
+        table = Table(title=title, min_width=100)
+        for column in ("", "tx/s", "tx per CPU second", "of the job on one TaskManager"):
+            table.add_column(column, justify="left" if not column else "right")
+        for name, row in rows.items():
+            rate, per_cpu = row["rate"], row["per_cpu_second"]
+            share = f"{rate / rows[ONE]['rate']:.2f}x"
+            table.add_row(name, f"{rate:,.0f}", f"{per_cpu:,.0f}", share)
+        console.print(table)
+        if HALF.format(2) in rows:
+            scaling = rows[HALF.format(2)]["rate"] / rows[HALF.format(1)]["rate"]
+            console.print(f"two TaskManagers held to half a core each: {scaling:.2f}x one")
+    if latency := figures.get("latency"):
+        console.print(
+            f"put to hot item at 1,000 tx/s: p50 {latency['p50_ms']:.0f} ms, "
+            f"p99 {latency['p99_ms']:.0f} ms, {latency['samples']} samples, {latency['lost']} lost"
+        )
 
 
 if __name__ == "__main__":
