@@ -7,9 +7,9 @@ takes both jobs back to their savepoints and on, while --rate transactions a sec
 is caught up when both jobs are less than 10 s behind.
 
 The stack's data lies in memory (/dev/shm) unless --disk says otherwise: what is measured is the jobs,
-not this machine's disk. The figure is outage / catch-up, submission and restore included. CPU seconds of each process say what
-the machine was busy with. --source kinesis does the same through the Kinesis stand-in, which gives
-records no time but the one it takes them at.
+not this machine's disk. The figure is outage / catch-up, submission and restore included. CPU seconds
+of each process say what the machine was busy with. --source kinesis does the same through the Kinesis
+stand-in, which gives records no time but the one it takes them at.
 """
 
 from __future__ import annotations

@@ -29,9 +29,17 @@ COMMANDS = {
         "replay",
         "Back to a savepoint and forward again.",
     ),
+    "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
+    "rules": (
+        "tillstream.fraud.rules_commands",
+        "rules",
+        "Check, push, list, compare and try rule sets of the fraud job.",
+    ),
+    "fraud": ("tillstream.fraud.commands", "fraud", "Cases to review, and verdicts."),
+    "explain": ("tillstream.fraud.commands", "explain", "Why a transaction was judged so."),
     "notify": (
         "tillstream.notify.commands",
         "notify",

@@ -95,6 +95,19 @@ class Archive(_Base, frozen=True):
     dedupe_hours: int
 
 
+class Fraud(_Base, frozen=True):
+    rules: str | None
+    audit: Literal["suspicious", "all"]
+    explain: Literal["suspicious", "all"]
+    keep_days: int
+    label_delay_days: int
+    clock_ahead_hours: int
+    profile_ttl_days: int
+    card_ttl_days: int
+    till_ttl_days: int
+    linger_ms: int
+
+
 class Notify(_Base, frozen=True):
     sender: Literal["sns", "file"]
     sns_endpoint: str | None
@@ -114,6 +127,10 @@ class Savepoints(_Base, frozen=True):
     daily_for_days: int
 
 
+class State(_Base, frozen=True):
+    write_versions: dict[str, int]
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -131,8 +148,10 @@ class Conf(_Base, frozen=True):
     aws: Aws
     loyalty: Loyalty
     archive: Archive
+    fraud: Fraud
     notify: Notify
     savepoints: Savepoints
+    state: State
     job: Job
 
 

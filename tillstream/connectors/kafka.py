@@ -22,9 +22,17 @@ PRODUCER = {
 }
 
 
-def json_sink(stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str) -> None:
-    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``."""
-    _attach(stream, conf, ours().KeyedJson(topic, key_field), uid, f"{topic} to Kafka")
+# For what a person or another system waits for: sent at once, in small batches.
+PROMPT = {"linger.ms": "1"}
+
+
+def json_sink(
+    stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str, prompt: bool = False
+) -> None:
+    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``. ``prompt``:
+    not held back for larger batches, nor until a checkpoint: at least once whatever conf says."""
+    serializer = ours().KeyedJson(topic, key_field)
+    _attach(stream, conf, serializer, uid, f"{topic} to Kafka", prompt)
 
 
 def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
@@ -33,7 +41,9 @@ def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
     _attach(stream, conf, ours().DeadLetterRecords(topic), uid, f"{topic} to Kafka")
 
 
-def _attach(stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str) -> None:
+def _attach(
+    stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str, prompt: bool = False
+) -> None:
     if not conf.kafka.bootstrap:
         raise ConfError("kafka.bootstrap is not set: name the brokers, host:port,...")
     guarantee = java().org.apache.flink.connector.base.DeliveryGuarantee
@@ -41,10 +51,12 @@ def _attach(stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str
         java()
         .org.apache.flink.connector.kafka.sink.KafkaSink.builder()
         .setBootstrapServers(conf.kafka.bootstrap)
-        .setKafkaProducerConfig(properties({**PRODUCER, **conf.kafka.properties}))
+        .setKafkaProducerConfig(
+            properties({**PRODUCER, **(PROMPT if prompt else {}), **conf.kafka.properties})
+        )
         .setRecordSerializer(serializer)
     )
-    if conf.kafka.delivery == "exactly-once":
+    if conf.kafka.delivery == "exactly-once" and not prompt:
         builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE)
         builder.setTransactionalIdPrefix(f"tillstream-{uid}")
     else:

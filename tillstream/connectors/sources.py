@@ -19,9 +19,16 @@ def transactions(
 ) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
-    A record without that field is keyed by ``~<n>``, n from a hash of its bytes. ``job`` names the
-    consumer towards the broker.
+    A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
+    ``+`` are one key, joined by ``:``. ``job`` names the consumer towards the broker.
     """
+    return keyed(transaction_rows(env, conf, key_field, job))
+
+
+def transaction_rows(
+    env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str
+) -> DataStream:
+    """The same as rows of (key, enveloped record), not yet keyed: to be united with others."""
     if conf.source.kind == "kinesis":
         source = kinesis.source(env, conf, key_field, job)
     else:
@@ -33,19 +40,26 @@ def transactions(
             env, settings.bootstrap, settings.topic, _start(conf), envelope,
             NAME, {"group.id": f"tillstream-{job}", **settings.properties},
         )  # fmt: skip
-    return keyed(DataStream(source.uid(conf.source.uid).name(NAME)))
+    return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
 def topic(
     env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
 ) -> KeyedStream:
     """Enveloped records of the Kafka topic ``name``, from its beginning, keyed as above."""
+    return keyed(topic_rows(env, conf, name, key_field, job, uid))
+
+
+def topic_rows(
+    env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
+) -> DataStream:
+    """The same as rows of (key, enveloped record), not yet keyed."""
     consumer = {"group.id": f"tillstream-{job}", **conf.kafka.properties}
     envelope = ours().KafkaEnvelope(key_field)
     source = _kafka(
         env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
     )
-    return keyed(DataStream(source.uid(uid).name(name)))
+    return DataStream(source.uid(uid).name(name))
 
 
 def keyed(rows: DataStream) -> KeyedStream:

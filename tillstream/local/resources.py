@@ -16,11 +16,14 @@ PARTITIONS = 4
 # Table as settings name it -> attributes and types of its key: the partition's, then the order's.
 TABLE_KEYS = {
     "balances": [("customer_id", "S")],
+    "fraud_cases": [("transaction_id", "S")],
+    "fraud_explanations": [("transaction_id", "S")],
     "sent_notices": [("notice_id", "S")],
 }
 # Table -> index over the few items that have its key: name, attributes and types.
 TABLE_INDEXES = {
     "sent_notices": ("open-notices", [("open", "S"), ("claimed_at_ms", "N")]),
+    "fraud_cases": ("open-cases", [("open", "S"), ("event_time_ms", "N")]),
 }
 
 

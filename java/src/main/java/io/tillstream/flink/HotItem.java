@@ -9,8 +9,14 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonGenerator
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
-/** One version of an item; {@code values} in the order of the sink's attributes, null if absent. */
+/**
+ * One version of an item; {@code values} in the order of the sink's attributes, null if absent.
+ * A field that is there and null is {@link #REMOVED} where the sink merges.
+ */
 final class HotItem {
+    /** Told from a text by identity. */
+    static final String REMOVED = new String("null");
+
     final String key;
     final long version;
     final String[] values;
@@ -26,6 +32,17 @@ final class HotItem {
 
     HotItem dueAt(long nanos) {
         return nanos == dueNanos ? this : new HotItem(key, version, values, nanos);
+    }
+
+    /** This newer version with what only the older one brings. */
+    HotItem over(HotItem older) {
+        String[] merged = values.clone();
+        for (int i = 0; i < merged.length; i++) {
+            if (merged[i] == null) {
+                merged[i] = older.values[i];
+            }
+        }
+        return new HotItem(key, version, merged, dueNanos);
     }
 
     /** Reads items out of JSON objects, and writes them as such for the sink's state. */
@@ -50,7 +67,8 @@ final class HotItem {
                     Integer position = positions.get(field);
                     if (position != null) {
                         boolean there = token.isScalarValue() && token != JsonToken.VALUE_NULL;
-                        values[position] = there ? parser.getText() : null;
+                        boolean removed = sink.merge && token == JsonToken.VALUE_NULL;
+                        values[position] = there ? parser.getText() : removed ? REMOVED : null;
                     }
                     parser.skipChildren();
                 }
@@ -71,7 +89,9 @@ final class HotItem {
             try (JsonGenerator generator = TopLevelField.JSON.createGenerator(out)) {
                 generator.writeStartObject();
                 for (int i = 0; i < item.values.length; i++) {
-                    if (item.values[i] != null) {
+                    if (item.values[i] == REMOVED) {
+                        generator.writeNullField(sink.attributes.get(i).field);
+                    } else if (item.values[i] != null) {
                         generator.writeStringField(sink.attributes.get(i).field, item.values[i]);
                     }
                 }

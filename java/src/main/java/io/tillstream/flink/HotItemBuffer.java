@@ -15,12 +15,15 @@ import java.util.Map;
  */
 final class HotItemBuffer {
     private final int limit;
+    private final boolean merge;
     private final Map<String, HotItem> urgent = new LinkedHashMap<>();
     private final Map<String, HotItem> held = new LinkedHashMap<>();
     private final Map<String, HotItem> inFlight = new HashMap<>();
 
-    HotItemBuffer(int limit) {
+    /** {@code merge}: a newer version takes over what only the older one brings. */
+    HotItemBuffer(int limit, boolean merge) {
         this.limit = limit;
+        this.merge = merge;
     }
 
     boolean isFull() {
@@ -60,7 +63,7 @@ final class HotItemBuffer {
         if (older == null) {
             older = held.get(item.key);
         }
-        HotItem newest = older == null || item.version >= older.version ? item : older;
+        HotItem newest = older == null ? item : newer(older, item);
         // A key waits no longer for having changed again.
         long due = older == null ? item.dueNanos : Math.min(older.dueNanos, item.dueNanos);
         newest = newest.dueAt(due);
@@ -109,6 +112,7 @@ final class HotItemBuffer {
             return null;
         }
         where.remove(item.key);
+        newer = newer(item, newer);
         inFlight.put(item.key, newer);
         return newer;
     }
@@ -125,6 +129,13 @@ final class HotItemBuffer {
         all.addAll(urgent.values());
         all.addAll(held.values());
         return all;
+    }
+
+    private HotItem newer(HotItem older, HotItem item) {
+        if (item.version < older.version) {
+            return merge ? older.over(item) : older;
+        }
+        return merge ? item.over(older) : item;
     }
 
     /** Removes the oldest whose key has no request in flight: skips as many as there are threads. */

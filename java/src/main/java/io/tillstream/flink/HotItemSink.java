@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import org.apache.flink.api.connector.sink2.InitContext;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
@@ -60,6 +61,7 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
     final List<Attribute> attributes = new ArrayList<>();
     String endpoint;
     boolean basicCredentials;
+    boolean merge;
     int keyPosition = -1;
     int versionPosition = -1;
     int inFlight = 32;
@@ -91,6 +93,15 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
             throw new IllegalArgumentException("attribute type must be S or N, not " + type);
         }
         attributes.add(new Attribute(field, name, type.equals("N")));
+        return this;
+    }
+
+    /**
+     * A newer version changes only what it brings: a field that is not there leaves its attribute as
+     * it is, one that is null removes it. Without this an item is replaced whole.
+     */
+    public HotItemSink merge() {
+        this.merge = true;
         return this;
     }
 
@@ -154,10 +165,14 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
         return new HotItem.StateFormat();
     }
 
-    /** Flink 1.x's older entry, which it no longer calls and 2.x no longer has. */
-    @Override
+    /**
+     * Flink 1.x's older entry, which it no longer calls.
+     *
+     * <p>Its parameter is the interface's own nested type there; in 2.x, which has no such entry, the
+     * same word means the imported one. So this compiles against both.
+     */
     @SuppressWarnings("deprecation")
-    public SinkWriter<byte[]> createWriter(Sink.InitContext context) throws IOException {
+    public SinkWriter<byte[]> createWriter(InitContext context) throws IOException {
         throw new UnsupportedOperationException("needs Flink 1.19 or newer");
     }
 

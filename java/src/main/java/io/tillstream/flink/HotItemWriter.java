@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.StringJoiner;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -21,6 +22,7 @@ import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.dynamodb.model.ConditionalCheckFailedException;
 import software.amazon.awssdk.services.dynamodb.model.PutItemRequest;
+import software.amazon.awssdk.services.dynamodb.model.UpdateItemRequest;
 
 /**
  * The buffer of one subtask and the threads that empty it.
@@ -69,7 +71,7 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         this.client = client;
         this.mailbox = mailbox;
         format = new HotItem.Format(sink);
-        buffer = new HotItemBuffer(sink.bufferedItems);
+        buffer = new HotItemBuffer(sink.bufferedItems, sink.merge);
         long now = System.nanoTime();
         for (byte[] json : unwritten) {
             buffer.add(format.parse(json, now), now);
@@ -259,7 +261,11 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         HotItem item = first;
         for (int attempt = 1; ; attempt++) {
             try {
-                client.putItem(request(item));
+                if (sink.merge) {
+                    client.updateItem(change(item));
+                } else {
+                    client.putItem(request(item));
+                }
                 written.inc();
                 return item;
             } catch (ConditionalCheckFailedException newerIsThere) {
@@ -324,12 +330,8 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private PutItemRequest request(HotItem item) {
         Map<String, AttributeValue> attributes = new HashMap<>();
         for (int i = 0; i < item.values.length; i++) {
-            String value = item.values[i];
-            if (value != null) {
-                HotItemSink.Attribute attribute = sink.attributes.get(i);
-                attributes.put(
-                        attribute.name,
-                        attribute.number ? AttributeValue.fromN(value) : AttributeValue.fromS(value));
+            if (item.values[i] != null) {
+                attributes.put(sink.attributes.get(i).name, typed(i, item.values[i]));
             }
         }
         return PutItemRequest.builder()
@@ -340,5 +342,44 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
                 .expressionAttributeValues(
                         Map.of(":v", AttributeValue.fromN(item.values[sink.versionPosition])))
                 .build();
+    }
+
+    private UpdateItemRequest change(HotItem item) {
+        Map<String, AttributeValue> key = new HashMap<>();
+        Map<String, String> names = new HashMap<>(versionName);
+        Map<String, AttributeValue> values = new HashMap<>();
+        StringJoiner sets = new StringJoiner(", ", "SET ", "");
+        StringJoiner removes = new StringJoiner(", ", " REMOVE ", "").setEmptyValue("");
+        for (int i = 0; i < item.values.length; i++) {
+            String value = item.values[i];
+            String name = sink.attributes.get(i).name;
+            if (i == sink.keyPosition) {
+                key.put(name, typed(i, value));
+            } else if (value == HotItem.REMOVED) {
+                names.put("#a" + i, name);
+                removes.add("#a" + i);
+            } else if (i == sink.versionPosition) {
+                values.put(":v", typed(i, value));
+                sets.add("#v = :v");
+            } else if (value != null) {
+                names.put("#a" + i, name);
+                values.put(":a" + i, typed(i, value));
+                sets.add("#a" + i + " = :a" + i);
+            }
+        }
+        return UpdateItemRequest.builder()
+                .tableName(sink.table)
+                .key(key)
+                .updateExpression(sets.toString() + removes)
+                .conditionExpression(NOT_NEWER_THERE)
+                .expressionAttributeNames(names)
+                .expressionAttributeValues(values)
+                .build();
+    }
+
+    private AttributeValue typed(int position, String value) {
+        return sink.attributes.get(position).number
+                ? AttributeValue.fromN(value)
+                : AttributeValue.fromS(value);
     }
 }
