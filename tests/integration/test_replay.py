@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from integration.shop import Shop
 from tillstream.connectors import clients
 
+PATIENCE_S = 240  # a busy machine takes longer, not another way
 DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--redemptions", "0.03")
 
 
@@ -106,10 +107,10 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.submit("loyalty")
     feed = shop.feed(36_000, 4_000, *DIRTY, "--customers", "5000")
     telling = notifier(shop)
-    shop.wait_for_entries(5_000)
+    shop.wait_for_entries(5_000, PATIENCE_S)
     assert "loyalty as of" in shop.run("savepoint", "take", "loyalty")
-    shop.wait_for_entries(12_000)
-    shop.wait_for_checkpoints("loyalty")
+    shop.wait_for_entries(12_000, PATIENCE_S)
+    shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     reader = Reader(shop, sent_customers(shop))
     shop.run("job", "cancel", "loyalty")
     feed.done()
@@ -118,8 +119,8 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     (kept,) = map(json.loads, shop.run("savepoint", "list", "loyalty", "--json").splitlines())
     assert kept["positions"][f"kafka:{shop.conf().source.kafka.topic}"].keys() == set("0123")
     shop.run("replay", "--job", "loyalty", "--from", kept["location"], "--no-wait")
-    shop.wait_for_entries(before + 4_000)
-    shop.wait_for_checkpoints("loyalty")
+    shop.wait_for_entries(before + 4_000, PATIENCE_S)
+    shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     for process in list(shop.stack.layout.read()["processes"]):
         shop.stack.kill(process)
     telling.send_signal(signal.SIGKILL)
@@ -153,14 +154,14 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     shop.submit("loyalty")
     shop.submit("archive")
     feed = shop.feed(30_000, 1_500, *DIRTY)
-    shop.wait_for_entries(4_000)
+    shop.wait_for_entries(4_000, PATIENCE_S)
     shop.run("savepoint", "take", "loyalty")
-    shop.wait_for_entries(8_000)
+    shop.wait_for_entries(8_000, PATIENCE_S)
     shop.run("job", "cancel", "loyalty")
     kept = json.loads(shop.run("savepoint", "list", "loyalty", "--json").splitlines()[0])
     topic = shop.conf().source.kafka.topic
     begun = {int(n): int(at) for n, at in kept["positions"][f"kafka:{topic}"].items()}
-    shop.wait_for_checkpoints("archive", 2)
+    shop.wait_for_checkpoints("archive", 2, PATIENCE_S)
     trimmed = {partition: offset + 1_000 for partition, offset in begun.items()}
     admin = AdminClient({"bootstrap.servers": shop.conf().kafka.bootstrap or ""})
     gone = admin.delete_records([TopicPartition(topic, p, at) for p, at in trimmed.items()])
@@ -177,7 +178,7 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
 def test_a_savepoint_is_verified_by_restoring_it_elsewhere(shop):
     shop.submit("loyalty")
     shop.feed(3_000, 3_000).done()
-    shop.wait_for_entries(1_500)
+    shop.wait_for_entries(1_500, PATIENCE_S)
     shop.run("savepoint", "take", "loyalty")
     shop.run("job", "stop", "loyalty")
     said = shop.run("savepoint", "verify", "loyalty")
