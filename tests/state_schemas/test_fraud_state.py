@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from state_schemas import fraud_counters, fraud_profile
+from state_schemas.fraud_counters import make_golden as counters_golden
+from state_schemas.fraud_profile import make_golden as profile_golden
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
@@ -54,3 +56,17 @@ def test_another_version_is_refused_by_name(schema: Any, data: bytes):
 def test_bytes_that_are_no_state_are_refused(schema: Any, body: bytes):
     with pytest.raises(ValueError, match="v1"):
         schema.decode(b"\x01" + body)
+
+
+@pytest.mark.parametrize(
+    ("schema", "golden", "name"),
+    [
+        (schema, golden, name)
+        for schema, golden in ((fraud_counters, counters_golden), (fraud_profile, profile_golden))
+        for name in golden.STATES
+    ],
+)
+def test_released_bytes_are_read_and_written_as_ever(schema: Any, golden: Any, name: str):
+    released = (golden.GOLDEN / f"v{schema.CURRENT}-{name}.bin").read_bytes()
+    assert schema.decode(released) == golden.STATES[name]
+    assert schema.encode(golden.STATES[name]) == released
