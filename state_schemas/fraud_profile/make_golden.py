@@ -3,41 +3,63 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 from state_schemas.fraud_profile import CURRENT, encode
-from tillstream.domain.fraud import Profile, Sale, id_hash
+from tillstream.domain.fraud import (
+    Facts,
+    Label,
+    Profile,
+    apply_label,
+    judge,
+    load_rules,
+    packaged_places,
+)
+from tillstream.domain.transaction import Line, Transaction
 
+RULES = b"""{"schema": 1, "version": "golden", "review_at": 50, "hold_at": 80, "rules":
+  [{"code": "gift_cards", "signal": "product.gift_pieces", "threshold": 5, "weight": 90}]}"""
 GOLDEN = Path(__file__).parent / "golden"
-NOW = 1_764_000_000_000
-OWN, OTHER = id_hash("tok_7f3k9q2m5x8b1c4d"), id_hash("tok_zzz1yyy2xxx3www4")
-HELD = Sale(id_hash("0156-04-20251124-000009"), NOW, 300_000, 156, 2.25, OTHER, 1, (7, 65_535))
+T0 = 1_764_000_000_000
+DAY_MS = 86_400_000
 
-STATES = {
-    "new": Profile(
-        sales=0, first_ms=NOW, newest_ms=NOW, level=0.0, spread=0.6, hour_x=0.0, hour_y=0.0,
-        last_store=0, last_ms=0, stores=[], cards=[], methods=0, categories=[],
-        windows=[[], [], [], []], heat=0.0, heat_ms=NOW, high=0.0, peak=0.0, peak_ms=0,
-        watch_until_ms=0, watch_cause=0, recent=[], held=[], frauds=0, first_fraud_ms=0,
-        last_fraud_ms=0, labelled=[],
-    ),
-    "of-habit-held-and-watched": Profile(
-        sales=31, first_ms=NOW - 5_184_000_000, newest_ms=NOW, level=10.59375, spread=0.25,
-        hour_x=0.125, hour_y=-0.9375, last_store=23, last_ms=NOW - 86_400_000,
-        stores=[45, 2, 23, 29], cards=[OTHER, 1, 1, OWN, 30, 0], methods=3,
-        categories=[12, 3_456, 65_535],
-        windows=[[NOW // width, 1, 300_000] for width in (5_000, 50_000, 300_000, 7_200_000)],
-        heat=1.5, heat_ms=NOW, high=2.25, peak=7.5, peak_ms=NOW,
-        watch_until_ms=NOW + 259_200_000, watch_cause=HELD.transaction,
-        recent=[1, 4_294_967_295, HELD.transaction], held=[HELD], frauds=1,
-        first_fraud_ms=NOW - 864_000_000, last_fraud_ms=NOW - 864_000_000, labelled=[77],
-    ),
-}  # fmt: skip
+
+def states() -> dict[str, Profile]:
+    rules = load_rules(RULES, packaged_places())
+    made: dict[str, Profile] = {}
+    profile: Profile | None = None
+    for n in range(12):
+        held = n == 11
+        pieces, cents = (10, 50_000) if held else (1, 30_000 + n * 1_000)
+        category = "gift-cards" if held else "groceries"
+        sale = Transaction(
+            schema=1, transaction_id=f"0023-04-2025-{n:06d}", store=156 if held else 23,
+            region="western-cape", till=4, payment_method="mobile" if held else "card",
+            event_time_ms=T0 + n * DAY_MS + (8 * 3_600_000 if held else 0), currency="ZAR",
+            lines=(Line("6001234567890", pieces, cents, category),), total_cents=pieces * cents,
+            kind="sale", customer_id="C0000012345",
+            card_token=None if held else "tok_a1b2c3d4e5f6g7h8",
+        )  # fmt: skip
+        at_ms = sale.event_time_ms
+        profile, _ = judge(profile, sale, Facts(None, None), rules, at_ms)
+        assert profile is not None
+        if n == 0:
+            made["one-sale"] = deepcopy(profile)
+        if n == 5:
+            apply_label(
+                profile,
+                Label(sale.transaction_id, True, at_ms, at_ms + DAY_MS, 23, 4, sale.customer_id,
+                      sale.card_token),
+                rules,
+            )  # fmt: skip
+    assert profile is not None
+    return made | {"held-watched-defrauded": profile}
 
 
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
-    for name, state in STATES.items():
+    for name, state in states().items():
         path = GOLDEN / f"v{CURRENT}-{name}.bin"
         if path.exists():
             print(f"{path.name} is released and stays as it is", file=sys.stderr)

@@ -33,6 +33,7 @@ from tillstream.check.sent import NoTruth
 @click.option("--loyalty/--no-loyalty", default=True, help="Balances and ledger.")
 @click.option("--dead-letters/--no-dead-letters", default=True)
 @click.option("--archive/--no-archive", default=True)
+@click.option("--notices/--no-notices", default=False, help="What the notifier sent.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def check(truth: Path, order: Any, wait: float, as_json: bool, **parts: Any) -> None:
     """Recompute every balance from what was sent and compare; exit 1 if anything differs."""
