@@ -136,18 +136,20 @@ def with_model(rules: Rules, model: Any) -> Rules:
 
 
 def show(result: dict[str, Any]) -> None:
-    table = Table("test week", "scored by", "ROC AUC", "average precision", "card precision@100")
+    table = Table(
+        "test week", "scored by", "ROC AUC", "average\nprecision", "card precision\n@100 a day"
+    )
     names = list(result["weeks"][0]["measures"])
     for week in result["weeks"]:
         for n, name in enumerate(names):
-            label = f"{week['test_from']} to {week['test_to']}" if not n else ""
+            label = f"from {week['test_from']}" if not n else ""
             figures = [f"{value:.3f}" for value in week["measures"][name].values()]
             table.add_row(label, name, *figures, end_section=name == names[-1])
     for name in names:
         means = np.mean([list(w["measures"][name].values()) for w in result["weeks"]], axis=0)
         table.add_row("mean", name, *(f"{value:.3f}" for value in means))
     table.add_section()
-    table.add_row("another week", "Handbook's best", *(f"{value:.3f}" for value in HANDBOOK))
+    table.add_row("from 2018-08-08", "Handbook's best", *(f"{value:.3f}" for value in HANDBOOK))
     console = Console()
     console.print(table)
     console.print(

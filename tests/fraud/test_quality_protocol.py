@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -131,3 +132,39 @@ def test_a_file_of_another_shape_is_refused_in_one_line(tmp_path):
         protocol.read(path)
     with pytest.raises(protocol.BadFile):
         protocol.read(tmp_path / "missing.parquet")
+
+
+def test_any_file_of_the_shape_is_reported_on(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("lightgbm")
+    from benchmarks import fraud_quality
+
+    rng = np.random.default_rng(5)
+    count = 22 * 120
+    day = np.sort(rng.integers(0, 22, count))
+    amount = rng.lognormal(3.5, 0.5, count).round(2)
+    fraud = rng.random(count) < 0.03
+    amount[fraud] *= 6
+    table = pa.table(
+        {
+            "transaction_id": np.arange(count),
+            "event_time": np.datetime64("2018-07-25", "us") + (day * 86_400_000_000 + np.arange(count)),
+            "customer_id": rng.integers(0, 400, count),
+            "terminal_id": rng.integers(0, 30, count),
+            "amount": amount,
+            "is_fraud": fraud,
+        }
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "week.parquet")
+    arguments = ["--data", str(tmp_path / "week.parquet"), "--json", str(tmp_path / "out.json")]
+    for more in ([], ["--train-from", "2018-07-26"]):
+        monkeypatch.setattr(sys, "argv", ["fraud_quality", *arguments, *more])
+        assert fraud_quality.main() == 0
+        out = capsys.readouterr().out
+        assert "rules and model" in out
+    result = json.loads((tmp_path / "out.json").read_text())
+    (week,) = result["weeks"]
+    assert week["test_from"] == "2018-08-09"
+    assert week["measures"]["rules"]["auc"] > 0.8
+    assert week["measures"]["model"]["auc"] > 0.8
+    monkeypatch.setattr(sys, "argv", ["fraud_quality", *arguments, "--train-from", "2018-08-20"])
+    assert fraud_quality.main() == 2
