@@ -5,7 +5,8 @@
 All transactions of the file are streamed in order through the pure rules of the fraud job, with labels
 a week late. For each week: seven days to learn from, seven of waiting for labels, seven to test, cards
 known to be misused left out. Beside each other: the rules alone (benchmarks/fraud/rules.yaml), a model
-learnt on those seven days from the signals the rules measure, both in one rule set, and amount > 220.
+learnt on those seven days from the signals the rules measure, both in one rule set; for comparison
+amount > 220, and the Handbook's own features with the same learner.
 
 Nothing of a test week is used before it is scored: profiles and counters know a transaction only after
 it was judged and a label only seven days after it; the model sees the training days alone; rules,
@@ -31,7 +32,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.fraud import protocol
+from benchmarks.fraud import baseline, protocol
 from benchmarks.fraud.protocol import DELAY, TEST, TRAIN, Data, Measures
 from benchmarks.fraud.stream import Streamed, run
 from tillstream.domain.fraud import Rules, compile_rules, points
@@ -76,16 +77,19 @@ def measure_weeks(data: Data, starts: list[int], rules: Rules) -> dict[str, Any]
         task = bar.add_task("streaming", total=last)
         streamed = run(data, rules, first, last, lambda n: bar.update(task, completed=n))
     seconds = time.perf_counter() - began
+    plain = baseline.features(data)
     return {
         "transactions": last,
         "seconds_to_stream": round(seconds, 1),
         "us_a_transaction": round(seconds / last * 1e6, 1),
         "outcomes_of_rules": streamed.outcomes,
-        "weeks": [_of_week(data, start, streamed, rules) for start in starts],
+        "weeks": [_of_week(data, start, streamed, rules, plain) for start in starts],
     }
 
 
-def _of_week(data: Data, start: int, streamed: Streamed, rules: Rules) -> dict[str, Any]:
+def _of_week(
+    data: Data, start: int, streamed: Streamed, rules: Rules, plain: np.ndarray
+) -> dict[str, Any]:
     week = protocol.week(data, start)
     learn, test = week.train - streamed.first, week.test - streamed.first
     began = time.perf_counter()
@@ -100,6 +104,7 @@ def _of_week(data: Data, start: int, streamed: Streamed, rules: Rules) -> dict[s
     by_both = np.array([points(both, row) for row in rows])
     scored = {
         "amount > 220": (data.cents[week.test] > 22_000).astype(float),
+        "Handbook's features": baseline.scores(plain, data, week),
         "rules": streamed.scores[test],
         "model": by_model,
         "rules and model": by_both,

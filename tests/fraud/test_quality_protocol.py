@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.fraud import protocol, stream
+from benchmarks.fraud import baseline, protocol, stream
 from tillstream.domain.fraud import INDEX, NAMES
 from tillstream.domain.fraud.model import compile_model
 from tillstream.fraud.rules_file import read_rules
@@ -132,6 +132,17 @@ def test_a_file_of_another_shape_is_refused_in_one_line(tmp_path):
         protocol.read(path)
     with pytest.raises(protocol.BadFile):
         protocol.read(tmp_path / "missing.parquet")
+
+
+def test_the_handbooks_features_count_windows_as_it_does():
+    rows = [(d, 1, 5, 100 * (d + 1), d == 2) for d in range(12)]
+    columns = baseline.features(data_of(rows))
+    assert columns[0, 3:5].tolist() == [1, 100]
+    assert columns[9, 3:5].tolist() == [1, 1_000]  # a day back, that second a day ago left out
+    assert columns[9, 7:9].tolist() == [7, 700]
+    terminal = columns[:, 5:7].tolist()
+    assert terminal[8] == [1, 0]  # of day 1
+    assert terminal[9] == [1, 1]  # of day 2, the fraud
 
 
 def test_any_file_of_the_shape_is_reported_on(tmp_path, monkeypatch, capsys):
