@@ -32,6 +32,10 @@ EXPLANATIONS, CASES, HOLDS, NOTICES, ANSWERS = range(1, 6)
 _json = msgspec.json.Encoder().encode
 
 
+class KeptRulesUnusable(RuntimeError):
+    """A savepoint's rule set is not one for this release."""
+
+
 class JudgeSales(BatchedFunction):
     """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
     decisions to keep; to the sides: what follows from them. All JSON bytes."""
@@ -129,8 +133,12 @@ class JudgeSales(BatchedFunction):
         try:
             order, after = obey(envelope.raw, self.now, self.places)
         except Refused as refused:
-            if not restored:
-                self._answer(envelope.origin, refused.mode, refused.version, str(refused), out)
+            if restored:  # to go on with other rules in silence would be worse than to stop
+                raise KeptRulesUnusable(
+                    f"the rules in this savepoint ({refused.version}) do not fit this release: "
+                    f"{refused}. Restore with the release that wrote it, push rules that both know"
+                ) from None
+            self._answer(envelope.origin, refused.mode, refused.version, str(refused), out)
             return
         self.now = after
         if restored:

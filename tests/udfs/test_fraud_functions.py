@@ -8,11 +8,13 @@ import msgspec
 import pytest
 from fraud_chain import DAY_MS, T0, Chain, label_of, sale
 
+from tillstream.domain.envelope import seal
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.simulator import Simulator
+from udfs.fraud import KeptRulesUnusable
 
 HOUR_MS = 3_600_000
 NIGHT = T0 + 20 * DAY_MS + 8 * HOUR_MS  # 02:00 in South Africa
@@ -186,6 +188,11 @@ def test_a_restored_job_judges_with_the_rules_it_had():
     assert not again.out["rule-answers"]
     again.send(sale(1))
     assert again.out["audit"][0]["rules_version"] == "strict"
+
+
+def test_rules_in_a_savepoint_that_no_longer_fit_stop_the_job():
+    with pytest.raises(KeptRulesUnusable, match="Restore with the release that wrote it"):
+        Chain(kept={"live": seal("kafka:fraud-rules/0/1", T0, b'{"mode":"live"}')})
 
 
 def test_ten_thousand_cards_and_a_busy_till_stay_within_bounds():

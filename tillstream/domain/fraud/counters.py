@@ -156,6 +156,7 @@ def observe(
     if transaction in counters.recent:
         copy = [list(ring) for ring in counters.windows]
         seen = count(copy, at_ms, 0)
+        seen[0::2] = [n - 1 for n in seen[0::2]]
         return counters, CounterFacts(*seen, *_labels(counters.days, day, delay_days))
     counters.recent.append(transaction)
     if len(counters.recent) > RECENT:

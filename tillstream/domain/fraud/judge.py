@@ -104,16 +104,7 @@ def weigh(
     `judge_both`."""
     if rules.scorer is not None:
         signals = [*signals[:-1], rules.scorer(signals)]
-    score = 0.0
-    reasons = []
-    for rule, at, threshold, full, weight, when in rules.ready:
-        value = signals[at]
-        if value >= threshold and (when is None or when(signals)):
-            points = weight
-            if full is not None and value < full:
-                points = weight * (value - threshold) / (full - threshold)
-            score += points
-            reasons.append(Reason(rule.code, rule.measured, value, threshold, weight, points))
+    score, reasons = _reasons(rules, signals)
     data = rules.data
     watched = profile is not None and now_ms < profile.watch_until_ms
     review_at, hold_at = (
@@ -143,6 +134,28 @@ def weigh(
         portrait(profile) if told else {},
         data.version,
     )
+
+
+def points(rules: Rules, signals: list[float]) -> float:
+    """The score alone that ``rules`` give to measured signals."""
+    if rules.scorer is not None:
+        signals = [*signals[:-1], rules.scorer(signals)]
+    return _reasons(rules, signals)[0]
+
+
+def _reasons(rules: Rules, signals: list[float]) -> tuple[float, list[Reason]]:
+    """The sum of points, and the rules that gave them."""
+    score = 0.0
+    reasons = []
+    for rule, at, threshold, full, weight, when in rules.ready:
+        value = signals[at]
+        if value >= threshold and (when is None or when(signals)):
+            given = weight
+            if full is not None and value < full:
+                given = weight * (value - threshold) / (full - threshold)
+            score += given
+            reasons.append(Reason(rule.code, rule.measured, value, threshold, weight, given))
+    return score, reasons
 
 
 def portrait(profile: Profile | None) -> dict[str, float | int | str]:
