@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -86,7 +87,8 @@ class FraudBench:
 
     def conf(self, topic: str) -> settings.Conf:
         conf = settings.load("local", overrides(topic))
-        create_resources(conf)
+        if create_resources(conf):
+            time.sleep(2)  # until every broker's client may know the topics
         return conf
 
     def fill(self, topic: str, count: int, customers: int) -> None:
@@ -256,6 +258,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["throughput", "latency", "state"])
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the stack goes down in any case
     figures: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",

@@ -152,6 +152,7 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     feed.start()
     time.sleep(1)
     versions = ["first"]
+    took = []
     for n in range(5):
         # Every rule of a set carries the set's number: a mixture of two would show.
         rules = [
@@ -161,11 +162,12 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
         raw = json.dumps(rule_set(f"set-{n}", review_at=900, hold_at=1_000, rules=rules)).encode()
         said = rule_sets.push(conf, "live", f"set-{n}", raw, "tester", 10)
         assert said.live, said
-        assert said.seconds < 2, said
+        took.append((said.in_force_s, said.seconds))
         versions.append(f"set-{n}")
         refused = rule_sets.push(conf, "live", "bad", b'{"schema":1}', "tester", 10)
         assert "missing required field" in refused.problem
     feed.join()
+    assert max(in_force for in_force, _ in took) < 2, took
     rows = wait_for_audit(shop, len(load) + 20)
     assert Counter(row["transaction_id"] for row in rows) == Counter(
         [s["transaction_id"] for s in load] + [f"cape-town-{n:04d}" for n in range(20)]
@@ -210,8 +212,8 @@ def real_data() -> Path | None:
 @pytest.mark.skipif(real_data() is None, reason=f"no {REAL}: set TILLSTREAM_DATA to its folder")
 def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
     # One partition: the order in which a till's transactions are read is then the order of sending.
-    broker = {"bootstrap.servers": stack.conf().kafka.bootstrap}
-    (made,) = AdminClient(broker).create_topics([NewTopic("till-fraud-real", 1, 1)]).values()
+    broker = AdminClient({"bootstrap.servers": stack.conf().kafka.bootstrap})
+    (made,) = broker.create_topics([NewTopic("till-fraud-real", 1, 1)]).values()
     made.result(20)
     shop = open_shop("real", audit="all")
     conf = shop.conf()

@@ -18,12 +18,14 @@ _rule_set = msgspec.json.Decoder(RuleSet).decode
 
 
 class Outcome(NamedTuple):
-    """What the job's subtasks said to one push. seconds: until the last of them had answered."""
+    """What the job's subtasks said to one push. in_force_s: seconds from the push until the last of
+    them judged by it, by this machine's clock and theirs; seconds: until all answers were read."""
 
     origin: str
     answered: int
     subtasks: int
     problem: str
+    in_force_s: float
     seconds: float
 
     @property
@@ -67,7 +69,9 @@ def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: floa
         answers.close()
     subtasks = next((a.subtasks for a in said.values()), 0)
     problem = next((a.problem for a in said.values() if not a.accepted), "")
-    return Outcome(origin, len(said), subtasks, problem, took)
+    last_ms = max((a.at_ms for a in said.values()), default=order.pushed_ms)
+    in_force_s = (last_ms - order.pushed_ms) / 1000
+    return Outcome(origin, len(said), subtasks, problem, in_force_s, took)
 
 
 def pushed(conf: Conf) -> list[Pushed]:
