@@ -68,7 +68,7 @@ REASONS = {
     "refers_to_itself": "a refund or void of itself",
     "card_token_missing": "paid by card, without the card's token",
     "card_token_unexpected": "not paid by card, yet with a card's token",
-    "points_not_allowed": "points to redeem on a refund or void",
+    "points_not_allowed": "points to redeem on a refund or void, or without a customer",
     "card_number": "an id or token holds what looks like a card number",
 }
 
@@ -169,6 +169,8 @@ def parse(raw: bytes) -> Transaction:
         raise InvalidTransaction("refers_to_itself", "$.refers_to is the transaction's own id")
     elif sale.points_to_redeem:
         raise InvalidTransaction("points_not_allowed", "$.points_to_redeem is for a sale")
+    if sale.points_to_redeem and customer is None:
+        raise InvalidTransaction("points_not_allowed", "$.points_to_redeem needs a customer_id")
     if (token is None) == (sale.payment_method == "card"):
         if token is None:
             raise InvalidTransaction("card_token_missing", "$.card_token is required for card")
