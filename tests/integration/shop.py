@@ -34,14 +34,31 @@ class Shop:
                 "kafka": {"topic": f"till-{name}"},
             },
             "kafka": {
-                "topics": {"loyalty_events": f"events-{name}", "dead_letters": f"dead-{name}"}
+                "topics": {
+                    "loyalty_events": f"events-{name}",
+                    "dead_letters": f"dead-{name}",
+                    "notices": f"notices-{name}",
+                    "fraud_labels": f"labels-{name}",
+                    "fraud_rules": f"rules-{name}",
+                    "fraud_answers": f"answers-{name}",
+                    "holds": f"holds-{name}",
+                }
             },
-            "dynamodb": {"tables": {"balances": f"balances-{name}"}},
+            "dynamodb": {
+                "tables": {
+                    "balances": f"balances-{name}",
+                    "sent_notices": f"sent-{name}",
+                    "fraud_cases": f"cases-{name}",
+                    "fraud_explanations": f"explanations-{name}",
+                }
+            },
+            "notify": {"file": str(folder / "notices.jsonl")},
             "s3": {
                 "prefixes": {
                     "ledger": f"{name}/ledger",
                     "archive": f"{name}/archive",
                     "dead_letters": f"{name}/dead",
+                    "fraud_audit": f"{name}/fraud-audit",
                 }
             },
             **overrides,

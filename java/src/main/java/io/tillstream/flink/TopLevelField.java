@@ -9,6 +9,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 /**
  * Reads one string field at the top level of a JSON object, without building a tree.
  *
+ * <p>Several names joined by {@code +} are read as one value, joined by {@code :}; of those, whole
+ * numbers count too, e.g. {@code store+till} of {@code {"store":45,"till":3}} is {@code 45:3}.
+ *
  * <p>Where a field is there twice the last one counts, as it does for Python's parsers: both sides
  * must see the same value.
  */
@@ -17,13 +20,13 @@ final class TopLevelField implements Serializable {
 
     static final JsonFactory JSON = new JsonFactory();
 
-    private final String name;
+    private final String[] names;
 
     TopLevelField(String name) {
-        this.name = name;
+        this.names = name.split("\\+");
     }
 
-    /** The field's value, or null if it is absent, not a string, or the bytes are no JSON object. */
+    /** The value, or null if a field is absent, not a string, or the bytes are no JSON object. */
     String read(byte[] json) {
         if (json == null || json.length == 0) {
             return null;
@@ -33,18 +36,35 @@ final class TopLevelField implements Serializable {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 return null;
             }
-            String found = null;
+            String[] found = new String[names.length];
             String field;
             while ((field = parser.nextFieldName()) != null) {
                 JsonToken token = parser.nextToken();
-                if (field.equals(name)) {
-                    found = token == JsonToken.VALUE_STRING ? parser.getText() : null;
+                for (int i = 0; i < names.length; i++) {
+                    if (field.equals(names[i])) {
+                        found[i] = counts(token) ? parser.getText() : null;
+                    }
                 }
                 parser.skipChildren();
             }
-            return parser.currentToken() == JsonToken.END_OBJECT ? found : null;
+            return parser.currentToken() == JsonToken.END_OBJECT ? joined(found) : null;
         } catch (IOException | RuntimeException notJson) {
             return null;
         }
+    }
+
+    private boolean counts(JsonToken token) {
+        return token == JsonToken.VALUE_STRING
+                || names.length > 1 && token == JsonToken.VALUE_NUMBER_INT;
+    }
+
+    /** Null unless every part was found. */
+    private static String joined(String[] parts) {
+        for (String part : parts) {
+            if (part == null) {
+                return null;
+            }
+        }
+        return String.join(":", parts);
     }
 }
