@@ -99,8 +99,11 @@ class Reader:
         return [message for _, message in self._some(wait_s)]
 
     def _some(self, wait_s: float) -> list[tuple[int, Message]]:
+        # consume() alone would wait for 500 records: the first ends the wait.
+        first = self._consumer.poll(wait_s)
+        messages = [] if first is None else [first, *self._consumer.consume(500, 0)]
         found = []
-        for message in self._consumer.consume(500, wait_s):
+        for message in messages:
             if message.error() is None:
                 origin = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
                 value = message.value() or b""
