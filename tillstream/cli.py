@@ -21,6 +21,7 @@ COMMANDS = {
     "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
+    "stock": ("tillstream.stock.commands", "stock", "What is there of a product in a store."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
     "rules": (
         "tillstream.fraud.rules_commands",

@@ -35,12 +35,19 @@ from tillstream.check.stock import check_stock
 @click.option("--dead-letters/--no-dead-letters", default=True)
 @click.option("--archive/--no-archive", default=True)
 @click.option("--stock", is_flag=True, help="Stock levels and orders, and nothing else.")
+@click.option(
+    "--decisions/--no-decisions",
+    default=True,
+    help="With --stock: orders and alerts too; not where the terms of ordering changed on the way.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-def check(truth: Path, order: Any, wait: float, stock: bool, as_json: bool, **parts: Any) -> None:
+def check(
+    truth: Path, order: Any, wait: float, stock: bool, decisions: bool, as_json: bool, **parts: Any
+) -> None:
     """Recompute every balance or stock level from what was sent; exit 1 if anything differs."""
     try:
         if stock:
-            report = check_stock(truth, settings.load(), wait_seconds=wait)
+            report = check_stock(truth, settings.load(), wait_seconds=wait, decisions=decisions)
         else:
             report = run_check(truth, settings.load(), order, wait_seconds=wait, **parts)
     except (NoTruth, Unreachable, settings.ConfError) as error:
