@@ -170,7 +170,7 @@ class Bench:
         """Bytes of the newest whole checkpoint once every line is in it."""
         time.sleep(12)
         rest = self.jobs.flink
-        latest = rest.get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
+        latest = rest.checkpoints(job_id)["latest"]["completed"]
         return float(latest["state_size"]) if latest else 0.0
 
 

@@ -27,10 +27,19 @@ from tillstream.domain.fraud.counters import (
     observe,
 )
 from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
-from tillstream.domain.fraud.judge import Judged, apply_label, judge, judge_both, portrait, weigh
+from tillstream.domain.fraud.judge import (
+    Judged,
+    apply_label,
+    judge,
+    judge_both,
+    points,
+    portrait,
+    weigh,
+)
 from tillstream.domain.fraud.places import Place, Places, packaged_places, read_places
 from tillstream.domain.fraud.profile import Profile, ProfileSettings, Sale, subject, terminal
 from tillstream.domain.fraud.ruleset import (
+    INDEX,
     InvalidRules,
     Problem,
     Rule,
@@ -44,6 +53,7 @@ from tillstream.domain.fraud.ruleset import (
 from tillstream.domain.fraud.signals import NAMES, SIGNALS, Facts, measure
 
 __all__ = [
+    "INDEX",
     "NAMES",
     "NO_FACTS",
     "SIGNALS",
@@ -77,6 +87,7 @@ __all__ = [
     "measure",
     "observe",
     "packaged_places",
+    "points",
     "portrait",
     "read_places",
     "subject",

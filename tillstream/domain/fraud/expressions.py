@@ -30,9 +30,9 @@ def compile_condition(text: str, index: Mapping[str, int]) -> Condition:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidCondition(f"not an expression: {getattr(error, 'msg', error)}") from None
-    body = _rewritten(tree.body, index)
-    if not isinstance(body, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Subscript):
+    if isinstance(tree.body, ast.Constant | ast.BinOp):
         raise InvalidCondition("a condition compares something, e.g. amount.ratio >= 5")
+    body = _truth(tree.body, index)
     arguments = ast.arguments([], [ast.arg("s")], None, [], [], None, [])
     function = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     made: Condition = eval(compile(function, "<condition>", "eval"), {"__builtins__": {}})
@@ -57,7 +57,9 @@ def _rewritten(node: ast.expr, index: Mapping[str, int]) -> ast.expr:
             return ast.Compare(
                 _rewritten(left, index), ops, [_rewritten(c, index) for c in comparators]
             )
-        case ast.Constant(int() | float() as value) if abs(value) < 1e15:
+        case ast.Constant(int() | float() as value) if (
+            type(value) is not bool and abs(value) < 1e15
+        ):
             return ast.Constant(float(value))
         case ast.Call(ast.Name("known"), [argument], []):
             signal = _rewritten(argument, index)

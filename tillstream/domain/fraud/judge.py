@@ -87,7 +87,7 @@ def judge_both(
     if shadow is not None:
         second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
     if profile is not None:
-        _take_in(profile, sale, decision, rules, txn.currency)
+        _take_in(profile, sale, decision, signals[1], rules, txn.currency)
     return Judged(profile, decision, second, signals)
 
 
@@ -104,16 +104,7 @@ def weigh(
     `judge_both`."""
     if rules.scorer is not None:
         signals = [*signals[:-1], rules.scorer(signals)]
-    score = 0.0
-    reasons = []
-    for rule, at, threshold, full, weight, when in rules.ready:
-        value = signals[at]
-        if value >= threshold and (when is None or when(signals)):
-            points = weight
-            if full is not None and value < full:
-                points = weight * (value - threshold) / (full - threshold)
-            score += points
-            reasons.append(Reason(rule.code, rule.measured, value, threshold, weight, points))
+    score, reasons = _reasons(rules, signals)
     data = rules.data
     watched = profile is not None and now_ms < profile.watch_until_ms
     review_at, hold_at = (
@@ -145,6 +136,28 @@ def weigh(
     )
 
 
+def points(rules: Rules, signals: list[float]) -> float:
+    """The score alone that ``rules`` give to measured signals."""
+    if rules.scorer is not None:
+        signals = [*signals[:-1], rules.scorer(signals)]
+    return _reasons(rules, signals)[0]
+
+
+def _reasons(rules: Rules, signals: list[float]) -> tuple[float, list[Reason]]:
+    """The sum of points, and the rules that gave them."""
+    score = 0.0
+    reasons = []
+    for rule, at, threshold, full, weight, when in rules.ready:
+        value = signals[at]
+        if value >= threshold and (when is None or when(signals)):
+            given = weight
+            if full is not None and value < full:
+                given = weight * (value - threshold) / (full - threshold)
+            score += given
+            reasons.append(Reason(rule.code, rule.measured, value, threshold, weight, given))
+    return score, reasons
+
+
 def portrait(profile: Profile | None) -> dict[str, float | int | str]:
     """A profile for people to read: usual amount and time of day, stores and cards by number."""
     if profile is None:
@@ -165,11 +178,13 @@ def portrait(profile: Profile | None) -> dict[str, float | int | str]:
     return told
 
 
-def _take_in(profile: Profile, sale: Sale, decision: Decision, rules: Rules, currency: str) -> None:
+def _take_in(
+    profile: Profile, sale: Sale, decision: Decision, ratio: float, rules: Rules, currency: str
+) -> None:
     """A held sale waits for its verdict; every other is learnt."""
     settings = rules.data.profile
     late = sale.event_ms < profile.newest_ms - LATE_MS
-    remember(profile, sale, decision.score, settings)
+    remember(profile, sale, decision.score, ratio, settings)
     if decision.outcome == "hold":
         profile.held.append(sale)
         if len(profile.held) > MAX_HELD:

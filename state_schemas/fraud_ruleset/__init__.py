@@ -1,0 +1,4 @@
+"""Schema of a rule set: JSON Schema for editors and for people, of tillstream.domain.fraud.RuleSet.
+
+Conditions, names of signals and models are checked beyond it when a rule set is loaded.
+"""

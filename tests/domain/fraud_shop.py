@@ -1,0 +1,76 @@
+"""Sales for tests of the fraud rules: a customer of habit, and whatever comes after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tillstream.domain.fraud import Decision, Rules, packaged_places
+from tillstream.domain.transaction import Line, Transaction
+from tillstream.fraud.pure_job import PureJob
+from tillstream.fraud.rules_file import packaged_rules
+
+DAY = 86_400_000
+HOUR = 3_600_000
+MIDNIGHT = 20_400 * DAY - 2 * HOUR  # in Johannesburg
+OWN, OTHER = "tok_7f3k9q2m5x8b1c4d", "tok_zzz1yyy2xxx3www4"
+PLACES = packaged_places()
+RULES = packaged_rules().rules
+
+
+def sale(
+    number: int,
+    at_ms: int,
+    cents: int,
+    store: int = 23,
+    category: str = "groceries",
+    pieces: int = 1,
+    **other: Any,
+) -> Transaction:
+    """A sale by customer 12345 with the own card, unless said otherwise."""
+    method = other.pop("payment_method", "card")
+    known: dict[str, Any] = {
+        "customer_id": "C0000012345",
+        "card_token": OWN if method == "card" else None,
+        "till": 4,
+        "kind": "sale",
+    }
+    return Transaction(
+        schema=1,
+        transaction_id=f"{store:04d}-04-{number:010d}",
+        store=store,
+        region="western-cape",
+        payment_method=method,
+        event_time_ms=at_ms,
+        currency="ZAR",
+        lines=(Line("6001000000066", pieces, cents // pieces, category),),
+        total_cents=cents // pieces * pieces,
+        **(known | other),
+    )
+
+
+class Shop:
+    """The pure job, fed by hand."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.job = PureJob(rules or RULES)
+
+    def takes(self, txn: Transaction) -> Decision:
+        decision = self.job.sale(txn, txn.event_time_ms)
+        assert decision is not None
+        return decision
+
+    def has_a_customer(
+        self, visits: int = 25, low: int = 30_000, high: int = 50_000, **other: Any
+    ) -> list[Decision]:
+        """Every other day between 18:00 and 20:00, each amount between ``low`` and ``high``."""
+        return [
+            self.takes(
+                sale(
+                    n,
+                    MIDNIGHT + (2 * n - 60) * DAY + 18 * HOUR + n * 37 % 120 * 60_000,
+                    low + n * 7_919 % (high - low),
+                    **other,
+                )
+            )
+            for n in range(visits)
+        ]
