@@ -57,6 +57,7 @@ class Shop:
                     "fraud_cases": f"cases-{name}",
                     "fraud_explanations": f"explanations-{name}",
                     "stock": f"stock-{name}",
+                    "stream_positions": f"positions-{name}",
                 }
             },
             "notify": {"file": str(folder / "notices.jsonl")},

@@ -13,6 +13,7 @@ import pytest
 
 from integration.shop import Shop
 from tillstream.check.platform import Platform
+from tillstream.connectors import clients
 from tillstream.sim.senders import KafkaSender
 
 pytestmark = pytest.mark.integration
@@ -139,6 +140,18 @@ def test_milk_at_store_45(open_shop):
     wait_for(lambda: level(shop) == 200)
     wait_for(lambda: len(bodies(shop, "central_stock")) == 2)
     assert {update["state"] for update in bodies(shop, "central_stock")} == {"low", "ok"}
+
+    # A manager finds 150 and writes it into the table: it comes back as a correction, once.
+    clients.dynamodb(shop.conf()).update_item(
+        TableName=shop.conf().dynamodb.tables["stock"],
+        Key={"store": {"S": "45"}, "product": {"S": MILK}},
+        UpdateExpression="SET quantity = :q, corrected_at_ms = :t",
+        ExpressionAttributeValues={":q": {"N": "150"}, ":t": {"N": str(now + 4_000)}},
+    )
+    assert "1 corrections sent" in shop.run("streams", "bridge", "--once")
+    wait_for(lambda: "correction" in {c["kind"] for c in bodies(shop, "stock_changes")})
+    wait_for(lambda: level(shop) == 150)
+    assert "0 corrections sent" in shop.run("streams", "bridge", "--once")
 
 
 def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop):

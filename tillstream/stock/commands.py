@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from typing import Any
 
@@ -22,3 +24,28 @@ def stock(store: int, product: str) -> None:
         raise click.ClickException(str(error)) from None
     for line in describe(item, time.time_ns() // 1_000_000):
         click.echo(line)
+
+
+@click.group()
+def streams() -> None:
+    """Changes that others make to hot tables, brought to the jobs."""
+
+
+@streams.command()
+@click.option("--once", is_flag=True, help="What is there now, then end.")
+@click.option("--poll", type=click.FloatRange(0.1), default=1.0, help="Seconds between looks.")
+def bridge(once: bool, poll: float) -> None:
+    """Corrections of the stock table to the inventory job, until interrupted."""
+    from tillstream.stock.bridge import Bridge, BridgeError
+
+    stop = threading.Event()
+    try:
+        running = Bridge(settings.load())
+        if once:
+            click.echo(f"{running.once()} corrections sent")
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        running.run(stop, poll, click.echo)
+    except (BridgeError, settings.ConfError) as error:
+        raise click.ClickException(str(error)) from None
