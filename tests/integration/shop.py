@@ -22,6 +22,7 @@ from tillstream.ops.flink_rest import FlinkRest
 STOCK_TOPICS = (
     *("stock_movements", "stock_requests", "stock_changes", "stock_orders", "central_stock"),
     *("transfer_offers", "truck_routes", "promotions", "promotions_inventory"),
+    *("promotions_marketing", "promotions_pricing", "promotions_analytics"),
 )
 
 
