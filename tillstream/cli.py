@@ -32,6 +32,8 @@ COMMANDS = {
     "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
+    "stock": ("tillstream.stock.commands", "stock", "What is there of a product in a store."),
+    "streams": ("tillstream.stock.commands", "streams", "Corrections made in the stock table."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
     "rules": (
         "tillstream.fraud.rules_commands",

@@ -17,7 +17,13 @@ from tillstream.conf import load
 from tillstream.connectors import jars, sources
 
 RECORDED = Path(__file__).with_name("uids.json")
-JOBS = {"loyalty": "customer_id", "archive": "transaction_id", "fraud": ""}
+JOBS = {
+    "loyalty": "customer_id",
+    "archive": "transaction_id",
+    "fraud": "",
+    "inventory": "",
+    "promotions": "",
+}
 # Nothing is connected to; files need no plugin of the cluster's.
 CONF = {"kafka": {"bootstrap": "h:1"}, "s3": {"scheme": "file", "bucket": "/tmp/tillstream-uids"}}
 

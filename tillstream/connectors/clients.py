@@ -21,6 +21,10 @@ def dynamodb(conf: Conf, pool: int = 10) -> Any:
     return _client("dynamodb", conf, conf.dynamodb.endpoint, pool=pool)
 
 
+def dynamodb_streams(conf: Conf) -> Any:
+    return _client("dynamodbstreams", conf, conf.dynamodb.endpoint, pool=2)
+
+
 def sns(conf: Conf, pool: int = 10) -> Any:
     """Each call is tried once: whether a notice may be sent again is its sender's to decide."""
     return _client("sns", conf, conf.notify.sns_endpoint, pool=pool, attempts=1)

@@ -26,9 +26,10 @@ def transactions(
 
 
 def transaction_rows(
-    env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str
+    env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, job: str
 ) -> DataStream:
-    """The same as rows of (key, enveloped record), not yet keyed: to be united with others."""
+    """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
+    looked for."""
     if conf.source.kind == "kinesis":
         source = kinesis.source(env, conf, key_field, job)
     else:
@@ -43,6 +44,21 @@ def transaction_rows(
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
+def stock_lines(
+    env: StreamExecutionEnvironment, conf: Conf, job: str, clock_ahead_ms: int
+) -> DataStream:
+    """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
+    no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
+    rows = transaction_rows(env, conf, None, job)._j_data_stream
+    lines = rows.flatMap(ours().StockLines(clock_ahead_ms))
+    return DataStream(lines.uid("stock-lines").name("lines of the basket"))
+
+
+def none_of(rows: DataStream, uid: str) -> DataStream:
+    """A stream like ``rows`` with nothing in it, for a second input that is not needed."""
+    return DataStream(rows._j_data_stream.filter(ours().Never()).uid(uid).name("nothing"))
+
+
 def topic(
     env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
 ) -> KeyedStream:
@@ -54,7 +70,12 @@ def topic_rows(
     env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
 ) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed."""
-    consumer = {"group.id": f"tillstream-{job}", **conf.kafka.properties}
+    # Of what a job has written in a transaction, only what is committed.
+    consumer = {
+        "group.id": f"tillstream-{job}",
+        "isolation.level": "read_committed",
+        **conf.kafka.properties,
+    }
     envelope = ours().KafkaEnvelope(key_field)
     source = _kafka(
         env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer

@@ -133,11 +133,11 @@ def parse(raw: bytes) -> Transaction:
     try:
         document = _loads(raw)
     except orjson.JSONDecodeError:
-        raise _unreadable(raw) from None
+        raise unreadable(raw) from None
     try:
         sale = _convert(document, Transaction)
     except msgspec.ValidationError as error:
-        raise _invalid(document, str(error)) from None
+        raise invalid(document, str(error)) from None
 
     refers_to = sale.refers_to
     token = sale.card_token
@@ -180,7 +180,7 @@ def parse(raw: bytes) -> Transaction:
     return sale
 
 
-def _unreadable(raw: bytes) -> InvalidTransaction:
+def unreadable(raw: bytes) -> InvalidTransaction:
     if not raw.strip():
         return InvalidTransaction("not_json", "the record is empty")
     try:
@@ -190,7 +190,7 @@ def _unreadable(raw: bytes) -> InvalidTransaction:
     return InvalidTransaction("not_json", f"{len(raw)} bytes that are not one JSON document")
 
 
-def _invalid(document: Any, error: str) -> InvalidTransaction:
+def invalid(document: Any, error: str) -> InvalidTransaction:
     """msgspec's message as one of our reasons, without the value that it may quote."""
     if not isinstance(document, dict):
         return InvalidTransaction("not_an_object", "$ is not an object")

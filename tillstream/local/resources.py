@@ -16,6 +16,8 @@ PARTITIONS = 4
 # Table as settings name it -> attributes and types of its key: the partition's, then the order's.
 TABLE_KEYS = {
     "balances": [("customer_id", "S")],
+    "stock": [("store", "S"), ("product", "S")],
+    "stream_positions": [("shard", "S")],
     "fraud_cases": [("transaction_id", "S")],
     "fraud_explanations": [("transaction_id", "S")],
     "sent_notices": [("notice_id", "S")],
@@ -25,6 +27,9 @@ TABLE_INDEXES = {
     "sent_notices": ("open-notices", [("open", "S"), ("claimed_at_ms", "N")]),
     "fraud_cases": ("open-cases", [("open", "S"), ("event_time_ms", "N")]),
 }
+# Tables whose changes are streamed, with new and old images.
+STREAMED = {"stock"}
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 def topics(conf: Conf) -> list[str]:
@@ -103,6 +108,7 @@ def _tables(conf: Conf) -> list[str]:
             ],
             BillingMode="PAY_PER_REQUEST",
             **({"GlobalSecondaryIndexes": [index]} if indexed else {}),
+            **({"StreamSpecification": STREAM} if key in STREAMED else {}),
         )
     return [f"table {name}" for name in missing.values()]
 

@@ -1,0 +1,68 @@
+"""Promotions in the harness: each revision to each reader once, in order, and none lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness import KeyedHarness
+
+from state_schemas import promotion_known
+from tillstream.domain.envelope import seal
+from tillstream.domain.promotion import parse
+from tillstream.domain.promotion_copies import READERS, Known
+from udfs.promotions import PassOn
+
+SCHEMAS = Path(__file__).parents[2] / "state_schemas"
+ANNOUNCED = json.loads(
+    (SCHEMAS / "promotion/examples/valid/in_two_stores_at_a_price.json").read_bytes()
+)
+T0 = ANNOUNCED["announced_ms"]
+NAME = ANNOUNCED["promotion_id"]
+
+
+def announced(harness: KeyedHarness, revision: int, **changes) -> dict[str, dict]:
+    """The copies by reader."""
+    raw = json.dumps({**ANNOUNCED, "revision": revision, **changes}).encode()
+    made = harness.process(NAME, seal(f"kafka:promotions/0/{revision}", T0, raw))
+    heads = [copy.partition(b"|")[0].decode() for copy in made]
+    return {
+        head: json.loads(copy.partition(b"\n")[2]) for head, copy in zip(heads, made, strict=True)
+    }
+
+
+def fresh() -> KeyedHarness:
+    return KeyedHarness(PassOn(thread_mode=False))
+
+
+def test_each_reader_gets_its_own_copy():
+    copies = announced(fresh(), 1)
+    assert set(copies) == set(READERS)
+    assert parse(json.dumps(copies["inventory"]).encode()).uplift_percent == 150
+    assert copies["pricing"]["price_cents"] == 1399
+    assert "uplift_percent" not in copies["pricing"]
+    assert copies["marketing"]["accepted_ms"] == T0
+    assert copies["analytics"]["origin"] == "kafka:promotions/0/1"
+
+
+def test_the_same_revision_again_is_passed_on_once():
+    harness = fresh()
+    assert announced(harness, 1)
+    assert announced(harness, 1) == {}
+    assert not harness.side["dead-letters"]
+
+
+def test_an_outdated_revision_is_not_passed_on_and_not_lost():
+    harness = fresh()
+    announced(harness, 1)
+    assert announced(harness, 3)["marketing"]["missing"] == 1
+    assert announced(harness, 2) == {}
+    (letter,) = map(json.loads, harness.side["dead-letters"])
+    assert (letter["reason"], letter["stage"]) == ("outdated", "apply")
+    assert promotion_known.decode(promotion_known.encode(Known(3))).revision == 3
+
+
+def test_released_bytes_are_read_and_written_as_ever():
+    golden = (SCHEMAS / "promotion_known/golden/v1-third-revision.bin").read_bytes()
+    assert promotion_known.decode(golden) == Known(3)
+    assert promotion_known.encode(Known(3)) == golden
