@@ -14,7 +14,8 @@ conjugate, so learning is counting:
 
 What could not be sold teaches nothing (censored demand): hours marked absent add no exposure, and a
 day without any sale that the model holds for impossible was a closed store, not a lack of demand,
-unless it becomes a habit. A promotion multiplies what is expected, so its sales do not raise the normal level.
+unless it becomes a habit. A promotion multiplies what is expected, so its sales do not raise the
+normal level.
 
 Time is an argument, ms since the epoch (UTC); the day is local by ``utc_offset_minutes``.
 """
