@@ -58,9 +58,9 @@ class DemandRules(msgspec.Struct, frozen=True, gc=False):
     half_life_days: float = 21.0
     weekday_days: float = 1.0
     shape_units: float = 60.0
-    spread: float = 6.0
+    spread: float = 8.0
     spread_days: float = 15.0
-    factor_half_life_hours: float = 4.0
+    factor_half_life_hours: float = 3.0
     first_units_a_day: float = 1.0
 
 
@@ -156,14 +156,13 @@ def roll(demand: Demand | None, at_ms: int, rules: DemandRules) -> Demand:
 
 
 def mark_absent(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> None:
-    """The product could not be sold in these hours of the day being counted: they teach nothing."""
-    first_day, first = local(from_ms, rules)
-    last_day, last = local(to_ms, rules)
-    for hour in range(24):
-        after = (demand.day, hour) >= (first_day, first)
-        before = (demand.day, hour) <= (last_day, last)
-        if after and before and not demand.hours[hour]:
-            demand.absent |= 1 << hour
+    """The product could not be sold between these times: the hours of the day being counted that lie
+    within by half or more teach nothing."""
+    start = demand.day * DAY_MS - rules.utc_offset_minutes * 60_000
+    first = max(-(-(from_ms - start - HOUR_MS // 2) // HOUR_MS), 0)
+    last = min((to_ms - start - HOUR_MS // 2) // HOUR_MS, 23)
+    for hour in range(first, last + 1):
+        demand.absent |= 1 << hour
 
 
 def set_uplift(demand: Demand, at_ms: int, uplift: float, rules: DemandRules) -> None:
@@ -183,7 +182,7 @@ def forecast(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> Fo
     """
     luck = today(demand, from_ms, rules)
     lump = _lump(demand)
-    spread = _spread(demand, rules)
+    spread = day_spread(demand, rules)
     mean = variance = 0.0
     for at_day, units in _by_day(demand, from_ms, to_ms, rules):
         of_today = at_day == demand.day
@@ -226,7 +225,7 @@ def run_out(
 
 def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
     """Today's demand against the normal, from what was sold and what was expected until now."""
-    spread = _spread(demand, rules)
+    spread = day_spread(demand, rules)
     day, now = local(at_ms, rules)
     if day != demand.day:
         return Today(1.0, spread)
@@ -295,7 +294,7 @@ def _lump(demand: Demand) -> float:
     return max((demand.squares + 5.0) / (demand.units + 5.0), 1.0)
 
 
-def _spread(demand: Demand, rules: DemandRules) -> float:
+def day_spread(demand: Demand, rules: DemandRules) -> float:
     """Shape of a day's luck: 1 / shape = (variance beyond Poisson) / mean**2, by moments."""
     belief = rules.spread_days
     inverse = (belief / rules.spread + demand.excess) / (belief + demand.weight)
@@ -334,10 +333,11 @@ def _learn_day(demand: Demand, rules: DemandRules) -> None:
     of_weekday = weekday(demand.day)
     hours = [_rate(demand, demand.day, hour, rules) for hour in range(24)]
     seen = [0.0 if demand.absent >> hour & 1 else hours[hour] for hour in range(24)]
-    expected, sold = sum(seen), sum(demand.hours)
+    expected = sum(seen)
+    sold = sum(n for hour, n in enumerate(demand.hours) if not demand.absent >> hour & 1)
     fade = 0.5 ** (1 / rules.half_life_days)
     table = [value * fade for value in _LAYOUT.unpack(demand.sums)]
-    spread, lump = _spread(demand, rules), _lump(demand)
+    spread, lump = day_spread(demand, rules), _lump(demand)
     usually_sells = table[of_weekday] > 0.25 * expected
     closed = sold == 0 and usually_sells and none_sold(expected / lump, spread) < 1e-3
     whole = sum(_profile(demand.sums, of_weekday, rules))
