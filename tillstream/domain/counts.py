@@ -91,9 +91,15 @@ def waiting_quantile(events: float, shape: float, probability: float) -> float:
 
 
 def _terms(mean: float, shape: float, count: int) -> Iterator[float]:
-    """P(N = 0), P(N = 1), ... ``count`` of them; in logarithms at the start, so none underflows."""
+    """P(N = 0), P(N = 1), ... ``count`` of them; by logarithms where the first is too small to write."""
     log_term = -mean if shape >= _MANY else -shape * math.log1p(mean / shape)
     ratio = mean / (mean + shape)
+    if log_term > -600:
+        term = math.exp(log_term)
+        for n in range(count):
+            yield term
+            term *= ratio * (shape + n) / (n + 1)
+        return
     for n in range(count):
         yield math.exp(log_term)
         log_term += math.log(ratio * (shape + n) / (n + 1))

@@ -102,7 +102,9 @@ class Forecast(NamedTuple):
         return count_quantile(self.mean, self.variance, probability)
 
     def at_least(self, units: int) -> float:
-        """Probability that so many are asked for."""
+        """Probability that so many are asked for; 0 where Cantelli's inequality puts it below 0.05."""
+        if self.variance < 0.05 * (self.variance + max(units - self.mean, 0.0) ** 2):
+            return 0.0
         spread = max(self.variance - self.mean, self.mean * self.mean * 1e-9)
         return negative_binomial_tail(units, self.mean, self.mean * self.mean / max(spread, 1e-12))
 
@@ -231,15 +233,16 @@ def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
         return Today(1.0, spread)
     part = ((at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS) / HOUR_MS
     fade = 0.5 ** (1 / rules.factor_half_life_hours)
+    normal = _profile(demand.sums, weekday(day), rules)
     sold = expected = 0.0
     for hour in range(now + 1):
         sold, expected = sold * fade, expected * fade
         if not demand.absent >> hour & 1:
+            uplift = demand.uplift if hour >= demand.uplift_hour else demand.uplift_before
             sold += demand.hours[hour]
-            expected += _rate(demand, day, hour, rules) * (part if hour == now else 1.0)
+            expected += normal[hour] * uplift * (part if hour == now else 1.0)
     lump = _lump(demand)
-    prior = spread
-    return Today((prior + sold / lump) / (prior + expected / lump), prior + sold / lump)
+    return Today((spread + sold / lump) / (spread + expected / lump), spread + sold / lump)
 
 
 def normal_units(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> float:
