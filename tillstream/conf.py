@@ -89,6 +89,27 @@ class Archive(_Base, frozen=True):
     dedupe_hours: int
 
 
+class Inventory(_Base, frozen=True):
+    stores: str | None
+    centres: str | None
+    horizon_hours: int
+    max_lines: int
+    lead_hours: int
+    lead_sd_hours: int
+    review_hours: int
+    safety_milli: int
+    emergency_percent: int
+    learn_days: int
+    fewest_days: int
+    patience_hours: int
+    retry_hours: int
+    handling_hours: int
+    speed_kmh: int
+    nearby_km: int
+    nearby_stores: int
+    centres_asked: int
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -106,6 +127,7 @@ class Conf(_Base, frozen=True):
     aws: Aws
     loyalty: Loyalty
     archive: Archive
+    inventory: Inventory
     job: Job
 
 

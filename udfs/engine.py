@@ -48,11 +48,16 @@ def require_thread_mode(context: RuntimeContext) -> None:
 
 
 def dead_letters(stream: DataStream) -> DataStream:
-    """The dead letters a function put aside.
+    """The dead letters a function put aside."""
+    return side(stream, DEAD_LETTERS)
+
+
+def side(stream: DataStream, tag: OutputTag) -> DataStream:
+    """What a function put aside under ``tag``.
 
     PyFlink's get_side_output adds an idle Python operator without a uid; this does not.
     """
-    return DataStream(stream._j_data_stream.getSideOutput(DEAD_LETTERS.get_java_output_tag()))
+    return DataStream(stream._j_data_stream.getSideOutput(tag.get_java_output_tag()))
 
 
 def refuse(

@@ -91,7 +91,10 @@ def test_a_failing_job_says_why_with_the_line_of_python(stack, jobs, tmp_path):
     broken = tmp_path / "broken_counts.py"
     broken.write_text(COUNTS.read_text().replace('"fail" in sys.argv', "True"))
     with pytest.raises(JobError, match="seventh record of a key") as caught:
-        jobs.submit("counts", job_file=broken, parallelism=1)
+        # On a busy machine it may run for a while before it fails.
+        job_id = jobs.submit("counts", job_file=broken, parallelism=1)
+        for _ in range(20):
+            jobs.wait_running(job_id)
     assert "broken_counts.py:" in str(caught.value)
 
 
@@ -167,7 +170,7 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
     env = {**os.environ, "TILLSTREAM_HOME": str(tmp_path)}
     up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 30
-    while len(processes.all_of(stack.layout.root)) < 4 and time.monotonic() < deadline:
+    while not processes.all_of(stack.layout.root) and time.monotonic() < deadline:
         time.sleep(0.1)
     up.send_signal(signal.SIGINT)
     assert up.wait(timeout=30) == 130

@@ -17,6 +17,22 @@ BALANCE = (
     ("transaction_id", "last_transaction_id", "S"),
     ("event_time_ms", "event_time_ms", "N"),
 )
+STOCK = (
+    *(
+        (name, name, "S")
+        for name in ("stock_key", "store", "product", "entry_id", "kind", "outcome")
+    ),
+    *((name, name, "S") for name in ("below_zero", "low", "open_orders", "mark")),
+    *((name, name, "N") for name in ("version", "event_time_ms", "reorder_point", "order_up_to")),
+    *((name, name, "N") for name in ("on_order", "daily_demand_milli", "uplift_percent")),
+    ("new_quantity", "quantity", "N"),
+    ("run_out_ms", "run_out_ms", "N"),
+)
+
+
+def stock_sink(stream: DataStream, conf: Conf, uid: str) -> None:
+    """Stock ledger entries (JSON bytes) as levels, one item a store and product."""
+    hot_item_sink(stream, conf, conf.dynamodb.tables["stock"], STOCK, "stock_key", uid)
 
 
 def balance_sink(stream: DataStream, conf: Conf, uid: str) -> None:

@@ -33,7 +33,23 @@ def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
     _attach(stream, conf, ours().DeadLetterRecords(topic), uid, f"{topic} to Kafka")
 
 
-def _attach(stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str) -> None:
+def routed_sink(stream: DataStream, conf: Conf, routes: dict[str, str], uid: str) -> None:
+    """Records ``<route>|<key>\\n<json>`` to the topic of their route, exactly once whatever
+    ``kafka.delivery`` says: readers of committed records see each of them after its checkpoint."""
+    topics = java().java.util.HashMap()
+    for route, topic in routes.items():
+        topics.put(route, topic)
+    _attach(stream, conf, ours().RoutedJson(topics), uid, "actions to Kafka", exactly_once=True)
+
+
+def _attach(
+    stream: DataStream,
+    conf: Conf,
+    serializer: Any,
+    uid: str,
+    name: str,
+    exactly_once: bool = False,
+) -> None:
     if not conf.kafka.bootstrap:
         raise ConfError("kafka.bootstrap is not set: name the brokers, host:port,...")
     guarantee = java().org.apache.flink.connector.base.DeliveryGuarantee
@@ -44,7 +60,7 @@ def _attach(stream: DataStream, conf: Conf, serializer: Any, uid: str, name: str
         .setKafkaProducerConfig(properties({**PRODUCER, **conf.kafka.properties}))
         .setRecordSerializer(serializer)
     )
-    if conf.kafka.delivery == "exactly-once":
+    if exactly_once or conf.kafka.delivery == "exactly-once":
         builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE)
         builder.setTransactionalIdPrefix(f"tillstream-{uid}")
     else:

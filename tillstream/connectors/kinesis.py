@@ -16,7 +16,7 @@ from tillstream.conf import Conf
 from tillstream.connectors.gateway import java, ours, properties
 
 
-def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str) -> Any:
+def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, job: str) -> Any:
     """The Java stream of enveloped records; ``job`` becomes part of an enhanced consumer's name."""
     settings = conf.source.kinesis
     envelope = ours().KinesisEnvelope(key_field, settings.endpoint is not None)

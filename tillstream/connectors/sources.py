@@ -23,6 +23,14 @@ def transactions(
     A record without that field is keyed by ``~<n>``, n from a hash of its bytes. ``job`` names the
     consumer towards the broker.
     """
+    return keyed(transaction_rows(env, conf, key_field, job))
+
+
+def transaction_rows(
+    env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, job: str
+) -> DataStream:
+    """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
+    looked for."""
     if conf.source.kind == "kinesis":
         source = kinesis.source(env, conf, key_field, job)
     else:
@@ -31,16 +39,38 @@ def transactions(
             env, settings.bootstrap, settings.topic, settings.start, key_field,
             NAME, {"group.id": f"tillstream-{job}", **settings.properties},
         )  # fmt: skip
-    return keyed(DataStream(source.uid(UID).name(NAME)))
+    return DataStream(source.uid(UID).name(NAME))
+
+
+def stock_lines(
+    env: StreamExecutionEnvironment, conf: Conf, job: str, clock_ahead_ms: int
+) -> DataStream:
+    """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
+    no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
+    rows = transaction_rows(env, conf, None, job)._j_data_stream
+    lines = rows.flatMap(ours().StockLines(clock_ahead_ms))
+    return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 
 def topic(
     env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
 ) -> KeyedStream:
     """Enveloped records of the Kafka topic ``name``, from its beginning, keyed as above."""
-    consumer = {"group.id": f"tillstream-{job}", **conf.kafka.properties}
+    return keyed(topic_rows(env, conf, name, key_field, job, uid))
+
+
+def topic_rows(
+    env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
+) -> DataStream:
+    """The same as rows of (key, enveloped record), not yet keyed."""
+    # Of what a job has written in a transaction, only what is committed.
+    consumer = {
+        "group.id": f"tillstream-{job}",
+        "isolation.level": "read_committed",
+        **conf.kafka.properties,
+    }
     source = _kafka(env, conf.kafka.bootstrap, name, "earliest", key_field, name, consumer)
-    return keyed(DataStream(source.uid(uid).name(name)))
+    return DataStream(source.uid(uid).name(name))
 
 
 def keyed(rows: DataStream) -> KeyedStream:
@@ -59,7 +89,7 @@ def _kafka(
     bootstrap: str | None,
     topic: str,
     start: str,
-    key_field: str,
+    key_field: str | None,
     name: str,
     consumer: dict[str, str],
 ) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -31,6 +33,7 @@ from tillstream.sim.world import profile_names
 JOBS = ("loyalty", "archive")
 FAULTS = Faults(duplicates=0.01, malformed=0.01, late=0.05, out_of_order=0.02)
 CATCH_UP_S = 120.0
+LINE_EVERY_S = 5.0
 
 
 @click.command()
@@ -53,11 +56,11 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
     report: Report | None = None
     kept = False
     try:
-        with console.status("the local stack starts") as status:
-            stack.up(taskmanagers=2, fresh=True, progress=status.update)
+        with _steps(console, "the local stack starts") as step:
+            stack.up(taskmanagers=2, fresh=True, progress=step)
             _marker(stack).touch()
             jobs = Jobs(stack)
-            running = {name: jobs.submit(name, 1, progress=status.update) for name in JOBS}
+            running = {name: jobs.submit(name, 1, progress=step) for name in JOBS}
         web = stack.layout.read()["flink"]["rest"]
         report = _feed_and_prove(console, jobs, running, web, (seconds, rate, profile, seed))
         if stay:
@@ -100,25 +103,54 @@ def _feed_and_prove(
         view = View(watch.figures, seconds * rate, web)
         feeder.start()
         try:
-            with Live(view.draw(0), console=console, refresh_per_second=4) as live:
+            with _screen(console, view) as show_now:
                 deadline = float("inf")
                 while time.monotonic() < deadline:
-                    live.update(view.draw(sent.count))
+                    show_now(sent.count)
                     time.sleep(0.25)
                     if not feeder.is_alive():
                         deadline = min(deadline, time.monotonic() + CATCH_UP_S)
                         if all(j.read >= sent.count for j in watch.figures.jobs.values()):
                             break
-                live.update(view.draw(sent.count))
+                show_now(sent.count)
         finally:
             stop.set()
             feeder.join(60)
     if sent.failure:
         raise sent.failure
-    with console.status("proving: recomputing every balance from what was sent"):
+    with _steps(console, "proving: recomputing every balance from what was sent"):
         report = run_check(truth, conf, "sent", wait_seconds=90)
     show(report, console)
     return report
+
+
+@contextlib.contextmanager
+def _steps(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """Says what goes on: a spinner on a terminal, else a line each."""
+    if console.is_terminal:
+        with console.status(title) as status:
+            yield status.update
+    else:
+        console.print(title)
+        yield console.print
+
+
+@contextlib.contextmanager
+def _screen(console: Console, view: View) -> Iterator[Callable[[int], None]]:
+    """Shows how far it is: the live screen on a terminal, else a line every few seconds."""
+    if console.is_terminal:
+        with Live(view.draw(0), console=console, refresh_per_second=4) as live:
+            yield lambda sent: live.update(view.draw(sent))
+        return
+    due = 0.0
+
+    def line(sent: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            console.print(view.line(sent))
+            due = time.monotonic() + LINE_EVERY_S
+
+    yield line
 
 
 class _Sent:

@@ -25,6 +25,18 @@ class View:
         """The whole screen. ``sent``: records handed to Kinesis."""
         return Group(self._flow(sent), self._events(), self._dead_letters())
 
+    def line(self, sent: int) -> str:
+        """The same in one line, for output that is no terminal."""
+        jobs = ", ".join(
+            f"{job.name} {job.state} {job.read:,} read, {job.checkpoints} checkpoints"
+            for job in self._figures.jobs.values()
+        )
+        figures = self._figures
+        return (
+            f"sent {sent:,} of {self._goal:,}; {jobs}; {figures.events:,} events, "
+            f"{len(figures.dead_letters):,} dead letters"
+        )
+
     def _rate(self, name: str, count: int) -> str:
         return f"{self._rates.setdefault(name, Rate())(count):,.0f}/s"
 

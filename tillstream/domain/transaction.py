@@ -68,7 +68,7 @@ REASONS = {
     "refers_to_itself": "a refund or void of itself",
     "card_token_missing": "paid by card, without the card's token",
     "card_token_unexpected": "not paid by card, yet with a card's token",
-    "points_not_allowed": "points to redeem on a refund or void",
+    "points_not_allowed": "points to redeem on a refund or void, or without a customer",
     "card_number": "an id or token holds what looks like a card number",
 }
 
@@ -133,11 +133,11 @@ def parse(raw: bytes) -> Transaction:
     try:
         document = _loads(raw)
     except orjson.JSONDecodeError:
-        raise _unreadable(raw) from None
+        raise unreadable(raw) from None
     try:
         sale = _convert(document, Transaction)
     except msgspec.ValidationError as error:
-        raise _invalid(document, str(error)) from None
+        raise invalid(document, str(error)) from None
 
     refers_to = sale.refers_to
     token = sale.card_token
@@ -169,6 +169,8 @@ def parse(raw: bytes) -> Transaction:
         raise InvalidTransaction("refers_to_itself", "$.refers_to is the transaction's own id")
     elif sale.points_to_redeem:
         raise InvalidTransaction("points_not_allowed", "$.points_to_redeem is for a sale")
+    if sale.points_to_redeem and customer is None:
+        raise InvalidTransaction("points_not_allowed", "$.points_to_redeem needs a customer_id")
     if (token is None) == (sale.payment_method == "card"):
         if token is None:
             raise InvalidTransaction("card_token_missing", "$.card_token is required for card")
@@ -178,7 +180,7 @@ def parse(raw: bytes) -> Transaction:
     return sale
 
 
-def _unreadable(raw: bytes) -> InvalidTransaction:
+def unreadable(raw: bytes) -> InvalidTransaction:
     if not raw.strip():
         return InvalidTransaction("not_json", "the record is empty")
     try:
@@ -188,7 +190,7 @@ def _unreadable(raw: bytes) -> InvalidTransaction:
     return InvalidTransaction("not_json", f"{len(raw)} bytes that are not one JSON document")
 
 
-def _invalid(document: Any, error: str) -> InvalidTransaction:
+def invalid(document: Any, error: str) -> InvalidTransaction:
     """msgspec's message as one of our reasons, without the value that it may quote."""
     if not isinstance(document, dict):
         return InvalidTransaction("not_an_object", "$ is not an object")

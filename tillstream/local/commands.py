@@ -71,7 +71,9 @@ def status() -> None:
     table.add_row("all", "", "", f"{total} MiB", "")
     console.print(table)
     _jobs(console, FlinkRest(stack.layout.read()["flink"]["rest"]))
-    if not all(process.healthy for process in found):
+    if problem := stack.disk_problem():
+        console.print(f"[red]{problem}", soft_wrap=True)
+    if problem or not all(process.healthy for process in found):
         sys.exit(1)
 
 

@@ -16,6 +16,7 @@ PARTITIONS = 4
 # Table as settings name it -> attributes and types of its key: the partition's, then the order's.
 TABLE_KEYS = {
     "balances": [("customer_id", "S")],
+    "stock": [("store", "S"), ("product", "S")],
 }
 
 

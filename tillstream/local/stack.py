@@ -20,6 +20,7 @@ from tillstream.local.layout import REGION, Layout, StackError, environment
 from tillstream.local.services import Context, Service, services, url
 
 START_TIMEOUT_S = 90.0
+DISK_FLOOR_MIB = 128  # below this the stand-ins fail one after another
 CHECK_TIMEOUT_S = 6.0
 DEFAULT_TASKMANAGERS = 2
 
@@ -59,6 +60,8 @@ class Stack:
         Returns the content of stack.json. Whatever this call started is ended if it fails.
         """
         jars = ensure_jars(progress)
+        if problem := self.disk_problem():
+            raise StackError(problem)
         with self._lock():
             if fresh:
                 self._down()
@@ -146,6 +149,17 @@ class Stack:
         if not stack:
             raise StackError("there is no stack: run `tillstream up`")
         return settings.load("local", overrides=settings.endpoints(stack))
+
+    def disk_problem(self) -> str:
+        """What to do if the disk under the stack's data is full, "" while it is not."""
+        folder = next(p for p in (self.layout.data, *self.layout.data.parents) if p.exists())
+        free_mib = shutil.disk_usage(folder).free // 2**20
+        if free_mib >= DISK_FLOOR_MIB:
+            return ""
+        return (
+            f"the disk is full: {free_mib} MiB free under {folder}. Free space there, then "
+            "`tillstream up` starts what has died; jobs go on from their last checkpoint"
+        )
 
     def status(self) -> list[ProcessStatus]:
         """Every process with its health on its own protocol, all asked at once."""

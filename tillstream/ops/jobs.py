@@ -226,7 +226,12 @@ class Jobs:
     def history(self) -> list[dict[str, Any]]:
         """Every submission: name, job_id, from, time_ms. Outlives the JobManager's memory."""
         file = self._history_file()
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text().splitlines() if file.exists() else []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line cut short by a full disk
+                found.append(json.loads(line))
+        return found
 
     def _history_file(self) -> Path:
         return self.layout.root / "jobs.jsonl"
@@ -239,7 +244,7 @@ class Jobs:
             "time_ms": time.time_ns() // 1_000_000,
         }
         with self._history_file().open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write("\n" + json.dumps(entry))
 
     def _client(self, arguments: list[str], conf_overrides: dict[str, Any]) -> str:
         env = {**environment(self.layout), **flink_home.client_environment(self.layout)}

@@ -22,8 +22,9 @@ final class Envelope implements Serializable {
 
     private final TopLevelField keyField;
 
+    /** With null the key is left empty, for a stream that is keyed later. */
     Envelope(String keyField) {
-        this.keyField = new TopLevelField(keyField);
+        this.keyField = keyField == null ? null : new TopLevelField(keyField);
     }
 
     static TypeInformation<Row> type() {
@@ -39,11 +40,14 @@ final class Envelope implements Serializable {
         byte[] head = (origin + '|' + timestampMs + '\n').getBytes(StandardCharsets.ISO_8859_1);
         byte[] value = Arrays.copyOf(head, head.length + payload.length);
         System.arraycopy(payload, 0, value, head.length, payload.length);
+        if (keyField == null) {
+            return Row.of("", value);
+        }
         String key = keyField.read(payload);
         return Row.of(key == null ? keyless(payload) : key, value);
     }
 
-    private static String keyless(byte[] payload) {
+    static String keyless(byte[] payload) {
         int hash = Arrays.hashCode(payload);
         return "~" + ((hash ^ hash >>> 16) & KEYLESS_SPREAD);
     }

@@ -1,0 +1,74 @@
+package io.tillstream.flink;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
+
+/**
+ * Enveloped till transactions as one row for each line of the basket, keyed by store and product.
+ *
+ * <p>{@code key} is {@code <store>/<product>}; {@code value} is a JSON array of what moves the stock:
+ * {@code [kind, "<transaction_id>/<n>", store, product, signed quantity, event_time_ms]}, n from 1.
+ * A sale takes away, a refund or void brings back.
+ *
+ * <p>A record that is no transaction, or one from the future, leaves as it came, with a key from a
+ * hash of its bytes: the function behind says why and writes the one dead letter.
+ */
+public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQueryable<Row> {
+    private static final long serialVersionUID = 1L;
+
+    private final long clockAheadMs;
+
+    /** @param clockAheadMs how far a till's clock may run ahead of the broker's */
+    public StockLines(long clockAheadMs) {
+        this.clockAheadMs = clockAheadMs;
+    }
+
+    @Override
+    public void flatMap(Row row, Collector<Row> out) {
+        byte[] envelope = (byte[]) row.getField(1);
+        int newline = 0;
+        while (envelope[newline] != '\n') {
+            newline++;
+        }
+        byte[] payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
+        TillReceipt receipt = TillReceipt.read(payload);
+        if (receipt == null || receipt.eventTimeMs > arrivedMs(envelope, newline) + clockAheadMs) {
+            out.collect(Row.of(Envelope.keyless(payload), envelope));
+            return;
+        }
+        boolean sale = receipt.kind.equals("sale");
+        // No text of a checked transaction needs escaping.
+        String head = "[\"" + receipt.kind + "\",\"" + receipt.transactionId + '/';
+        String store = Integer.toString(receipt.store);
+        int n = 0;
+        for (TillReceipt.Line line : receipt.lines) {
+            n++;
+            String json =
+                    head + n + "\"," + store + ",\"" + line.product + "\","
+                            + (sale ? -line.quantity : line.quantity) + ',' + receipt.eventTimeMs
+                            + ']';
+            out.collect(
+                    Row.of(store + '/' + line.product, json.getBytes(StandardCharsets.ISO_8859_1)));
+        }
+    }
+
+    private static long arrivedMs(byte[] envelope, int newline) {
+        long value = 0;
+        long unit = 1;
+        for (int i = newline - 1; envelope[i] >= '0' && envelope[i] <= '9'; i--) {
+            value += (envelope[i] - '0') * unit;
+            unit *= 10;
+        }
+        return value;
+    }
+
+    @Override
+    public TypeInformation<Row> getProducedType() {
+        return Envelope.type();
+    }
+}

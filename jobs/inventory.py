@@ -1,0 +1,126 @@
+"""Inventory: every line sold, delivered, counted or moved in; stock levels, orders and alerts out.
+
+Every rule is in tillstream/domain/inventory.py and what it uses; every operator has a uid, for a
+changed uid loses state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+from state_schemas import dead_letter, stock_entry
+from tillstream.conf import Conf, load
+from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.domain.inventory import InventoryRules
+from tillstream.domain.replenishment import PlanningRules
+from tillstream.domain.stock import HOUR_MS, StockRules
+from tillstream.reference import network
+from udfs.engine import BYTES, dead_letters, environment, side
+from udfs.inventory import ACTIONS, CLOCK_AHEAD_MS, JOB, LINES, StockDocuments, StockLedger
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes, of ``actions`` after a line with the route."""
+
+    ledger: DataStream
+    actions: DataStream
+    dead_letters: DataStream
+
+
+def inputs(env: StreamExecutionEnvironment, conf: Conf) -> tuple[DataStream, DataStream]:
+    """(lines of baskets, enveloped documents), rows that are not yet keyed."""
+    topics = conf.kafka.topics
+    documents = [
+        sources.topic_rows(env, conf, topics[name], key, JOB, name.replace("_", "-"))
+        for name, key in (
+            ("stock_movements", "document_id"),
+            ("stock_requests", "request_id"),
+            ("promotions_inventory", "promotion_id"),
+        )
+    ]
+    baskets = sources.stock_lines(env, conf, JOB, CLOCK_AHEAD_MS)
+    return baskets, documents[0].union(*documents[1:])
+
+
+def build(baskets: DataStream, documents: DataStream, conf: Conf) -> Streams:
+    """The job without its ends, from ``inputs``."""
+    near = network(conf)
+    topics, thread_mode = conf.kafka.topics, conf.job.require_thread_mode
+    kinds = {
+        topics["stock_movements"]: "movement",
+        topics["stock_requests"]: "request",
+        topics["promotions_inventory"]: "promotion",
+    }
+    lines = (
+        sources.keyed(documents)
+        .process(StockDocuments(kinds, tuple(near), thread_mode), LINES)
+        .uid("stock-documents")
+        .name("lines of documents")
+    )
+    ledger = (
+        sources.keyed(baskets.union(lines))
+        .process(StockLedger(rules(conf), near, thread_mode), BYTES)
+        .uid("stock-ledger")
+        .name("stock by store and product")
+    )
+    refused = dead_letters(lines).union(dead_letters(ledger))
+    return Streams(ledger, side(ledger, ACTIONS), refused)
+
+
+def rules(conf: Conf) -> InventoryRules:
+    """The settings as the rules take them."""
+    settings = msgspec.to_builtins(conf.inventory)
+    planning = {name: settings[name] for name in PlanningRules.__struct_fields__}
+    stock = StockRules(conf.inventory.horizon_hours * HOUR_MS, conf.inventory.max_lines)
+    return InventoryRules(stock, PlanningRules(**planning))
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """Hot levels, history, changes, actions, dead letters."""
+    topics = conf.kafka.topics
+    dynamodb.stock_sink(streams.ledger, conf, uid="stock-levels")
+    s3.parquet_sink(
+        streams.ledger,
+        conf,
+        prefix=conf.s3.prefixes["stock_ledger"],
+        row_type=stock_entry.ROW_TYPE,
+        date_field="event_time_ms",
+        region_field=None,
+        uid="stock-history",
+    )
+    kafka.json_sink(
+        streams.ledger, conf, topics["stock_changes"], key_field="stock_key", uid="stock-changes"
+    )
+    routes = {
+        "requests": topics["stock_requests"],
+        "orders": topics["stock_orders"],
+        "central": topics["central_stock"],
+        "offers": topics["transfer_offers"],
+        "truck_routes": topics["truck_routes"],
+        "notices": topics["notices"],
+    }
+    kafka.routed_sink(streams.actions, conf, routes, uid="stock-actions")
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    s3.parquet_sink(
+        streams.dead_letters,
+        conf,
+        prefix=conf.s3.prefixes["dead_letters"],
+        row_type=dead_letter.ROW_TYPE,
+        date_field="failed_at_ms",
+        region_field=None,
+        uid="dead-letter-history",
+    )
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    attach_sinks(build(*inputs(env, conf), conf), conf)
+    env.execute(JOB)
+
+
+if __name__ == "__main__":
+    main()

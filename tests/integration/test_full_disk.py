@@ -1,0 +1,79 @@
+"""A disk that fills up in mid-traffic: said in one line, and nothing is lost once there is room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.shop import Shop
+
+pytestmark = pytest.mark.integration
+DISK_MIB = 512
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of its own; skipped where this user may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(["mount", *options]).returncode != 0:
+        pytest.skip("a small disk needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Takes every byte that is left; returns the file to delete."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+    return ballast
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path, with_free_ports):
+    before = os.environ.get("TILLSTREAM_HOME")
+    stack = with_free_ports(small_disk)
+    try:
+        stack.up(taskmanagers=1)
+        shop = Shop(stack, "full-disk", tmp_path, "kafka")
+        shop.submit("loyalty")
+        feed = shop.feed(12_000, 600, "--duplicates", "0.01", "--malformed", "0.01")
+        shop.wait_for_entries(2_000)
+        ballast = fill(small_disk)
+        said = shop.run("status", fails=True)
+        assert "the disk is full" in said
+        assert "Free space there" in said
+        assert "Traceback" not in said
+        refused = shop.run("up", fails=True)
+        assert refused.strip().startswith("error: the disk is full")
+        assert len(refused.strip().splitlines()) == 1
+        # The till side keeps what the broker no longer takes: nothing is lost while it is full.
+        feed.done()
+        ballast.unlink()
+        shop.run("up")
+        spool = shop.truth / "spool.jsonl"
+        if spool.exists():
+            waiting = spool.rename(tmp_path / "waiting.jsonl")
+            shop.run("sim", "--to", "kafka", "--from-spool", str(waiting))
+        if not shop.rest().running("loyalty"):
+            shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
+        shop.prove(order="ledger")
+    finally:
+        stack.down()
+        if before is None:
+            os.environ.pop("TILLSTREAM_HOME", None)
+        else:
+            os.environ["TILLSTREAM_HOME"] = before

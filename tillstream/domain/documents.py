@@ -1,0 +1,58 @@
+"""Documents of low rate, checked whole by msgspec: the types they share, and how one is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from tillstream.domain.transaction import InvalidTransaction, invalid, unreadable
+
+Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,39}$")]
+Product = Annotated[str, Meta(pattern=r"^[0-9]{8,14}$")]
+StoreNumber = Annotated[int, Meta(ge=1, le=2900)]
+Ms = Annotated[int, Meta(ge=1_420_070_400_000, lt=4_133_980_800_000)]  # 2015 to 2100
+
+T = TypeVar("T")
+
+
+def refuse(reason: str, message: str) -> InvalidTransaction:
+    """Why a document is none of its contract; ``reason`` as in ``transaction.REASONS``."""
+    return InvalidTransaction(reason, message)
+
+
+def decode(raw: bytes, kind: type[T]) -> T:
+    """The document in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise unreadable(raw) from None
+    try:
+        found = msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise _why(document, str(error)) from None
+    if b"null" in raw and (path := _null(document, "$")):  # msgspec reads null as absent
+        raise refuse("wrong_type", f"{path} must be left out, not null")
+    return found
+
+
+def _null(value: object, path: str) -> str | None:
+    """Path of the first null within ``value``."""
+    if value is None:
+        return path
+    inner: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        inner = [(f"{path}.{name}", v) for name, v in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{path}[{n}]", v) for n, v in enumerate(value)]
+    return next((found for p, v in inner if (found := _null(v, p))), None)
+
+
+def _why(document: object, error: str) -> InvalidTransaction:
+    if "matching regex" in error:
+        what, _, path = error.partition(" - at `")
+        pattern = what.partition("matching regex ")[2].strip("'")
+        return refuse("bad_format", f"{path.rstrip('`') or '$'} must match {pattern}")
+    return invalid(document, error)

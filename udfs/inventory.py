@@ -1,0 +1,142 @@
+"""The inventory job's functions: documents into lines, lines into stock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
+
+from state_schemas import stock as stock_codec
+from tillstream.domain import promotion, stock_movement, transaction
+from tillstream.domain.documents import decode
+from tillstream.domain.documents import refuse as refused
+from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.inventory import (
+    NOBODY,
+    InventoryRules,
+    Outcome,
+    on_line,
+    on_promotion,
+    on_request,
+)
+from tillstream.domain.network import Neighbours
+from tillstream.domain.promotion import PromotionLine
+from tillstream.domain.stock import Line
+from tillstream.domain.stock_actions import Action, Request
+from tillstream.domain.transaction import InvalidTransaction
+from udfs.engine import BYTES, refuse, require_thread_mode
+
+JOB = "inventory"
+STOCK = ValueStateDescriptor("stock", Types.PICKLED_BYTE_ARRAY())
+# As the rows that Java makes of till transactions: key, value.
+LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
+ACTIONS = OutputTag("actions", BYTES)
+CLOCK_AHEAD_MS = 86_400_000
+
+
+class StockDocuments(KeyedProcessFunction):
+    """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
+    line, keyed by store and product; to the side: dead letters as JSON bytes. Keeps no state."""
+
+    def __init__(self, kinds: dict[str, str], stores: tuple[int, ...], thread_mode: bool = True):
+        """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
+        self.kinds = kinds
+        self.stores = stores
+        self.thread_mode = thread_mode
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        if self.thread_mode:
+            require_thread_mode(runtime_context)
+        self.encode = msgspec.json.Encoder().encode
+        read: dict[str, Callable[[bytes], Iterable[Any]]] = {
+            "movement": lambda raw: stock_movement.lines(stock_movement.parse(raw)),
+            "request": lambda raw: [decode(raw, Request)],
+            "promotion": lambda raw: promotion.lines(promotion.parse(raw), self.stores),
+        }
+        self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+        envelope = unseal(value)
+        topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
+        try:
+            lines = list(self.read[topic](envelope.raw))
+            if lines and lines[0].event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
+                raise refused("clock_ahead", "event_time_ms is ahead of the broker's clock")
+        except InvalidTransaction as error:
+            return [refuse(envelope, JOB, "validate", error.reason, error.message)]
+        return [Row(_key(line), self.encode(line)) for line in lines]
+
+
+def _key(line: Line | PromotionLine | Request) -> str:
+    store = line.to if isinstance(line, Request) else line.store
+    return f"{store}/{line.product}"
+
+
+class StockLedger(KeyedProcessFunction):
+    """Keyed by store and product. In: lines (JSON arrays), requests and promotions (JSON objects), and
+    refused till transactions as they came. Out: ledger entries as JSON bytes; to the sides: actions
+    as ``<route>|<key>\\n<json>``, dead letters as JSON bytes."""
+
+    def __init__(
+        self, rules: InventoryRules, near: dict[int, Neighbours], thread_mode: bool = True
+    ):
+        self.rules = rules
+        self.near = near
+        self.thread_mode = thread_mode
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        if self.thread_mode:
+            require_thread_mode(runtime_context)
+        self.stock: ValueState = runtime_context.get_state(STOCK)
+        self.encode = msgspec.json.Encoder().encode
+        self.decode_line = msgspec.json.Decoder(Line).decode
+        self.decode_other = msgspec.json.Decoder(Request | PromotionLine).decode
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+        first = value[0]
+        if first == 91:  # [
+            line = self.decode_line(value)
+            stored = self.stock.value()
+            before = stock_codec.decode(stored) if stored is not None else None
+            near = self.near.get(line.store, NOBODY)
+            after, entry, actions = on_line(before, line, near, self.rules)
+        elif first == 123:  # {
+            stored = self.stock.value()
+            before = stock_codec.decode(stored) if stored is not None else None
+            after, entry, actions = self._other(self.decode_other(value), before)
+        else:
+            return [refuse_transaction(unseal(value))]
+        if after is None or entry is None:
+            return ()
+        self.stock.update(stock_codec.encode(after))
+        if not actions:
+            return [self.encode(entry)]
+        return [self.encode(entry), *((ACTIONS, self._routed(action)) for action in actions)]
+
+    def _other(self, event: Request | PromotionLine, before: Any) -> Outcome:
+        if isinstance(event, Request):
+            return on_request(before, event, self.near.get(event.to, NOBODY), self.rules)
+        return on_promotion(before, event, self.near.get(event.store, NOBODY), self.rules)
+
+    def _routed(self, action: Action) -> bytes:
+        return f"{action.route}|{action.key}\n".encode() + self.encode(action.body)
+
+
+def refuse_transaction(envelope: Envelope) -> tuple[OutputTag, bytes]:
+    """The dead letter of a till transaction that the reader in the JVM did not take."""
+    try:
+        read = transaction.parse(envelope.raw)
+    except InvalidTransaction as error:
+        return refuse(envelope, JOB, "validate", error.reason, error.message)
+    if read.event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
+        message = "event_time_ms is ahead of the broker's clock"
+        return refuse(envelope, JOB, "apply", "clock_ahead", message)
+    # The two readers disagree, which their test should have caught: kept, to be redriven.
+    return refuse(envelope, JOB, "validate", "unread", "a valid transaction was not read")
+
+
+__all__ = ["ACTIONS", "LINES", "StockDocuments", "StockLedger"]
