@@ -110,6 +110,18 @@ class Inventory(_Base, frozen=True):
     centres_asked: int
 
 
+class Shortage(_Base, frozen=True):
+    categories: list[str]
+    max_shelves: int
+    utc_offset_minutes: int
+    lead_minutes: int
+    lead_minutes_by_store: dict[int, int]
+    open_at_percent: int
+    close_at_percent: int
+    false_alarms_a_year: float
+    ask_again_minutes: int
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -128,6 +140,7 @@ class Conf(_Base, frozen=True):
     loyalty: Loyalty
     archive: Archive
     inventory: Inventory
+    shortage: Shortage
     job: Job
 
 

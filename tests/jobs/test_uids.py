@@ -17,7 +17,7 @@ from tillstream.conf import load
 from tillstream.connectors import jars, sources
 
 RECORDED = Path(__file__).with_name("uids.json")
-JOBS = {"loyalty": "customer_id", "archive": "transaction_id", "inventory": None}
+JOBS = {"loyalty": "customer_id", "archive": "transaction_id", "inventory": None, "shortage": None}
 # Nothing is connected to; files need no plugin of the cluster's.
 CONF = {"kafka": {"bootstrap": "h:1"}, "s3": {"scheme": "file", "bucket": "/tmp/tillstream-uids"}}
 

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.domain import demand as dm
+from tillstream.domain import promotion
 from tillstream.domain import silence as sl
 from tillstream.domain.counts import none_sold
 from tillstream.domain.demand import Demand, DemandRules
+from tillstream.domain.promotion import Promotion
 from tillstream.domain.shortage_line import (
     EVERYTHING,
     MINUTE_MS,
@@ -40,6 +42,8 @@ from tillstream.domain.shortage_line import (
     explain,
 )
 from tillstream.domain.silence import Appeal, SilenceRules
+
+NEVER = 2**62
 
 
 class ShortageRules(msgspec.Struct, frozen=True, gc=False):
@@ -84,16 +88,19 @@ class Shelf(msgspec.Struct, array_like=True, gc=False):
 
 class StoreWatch(msgspec.Struct, array_like=True, gc=False):
     """One store. newest_ms: its own clock, the latest event time in order; looked_ms: when all its
-    shelves were looked at. traffic: its baskets, learnt like a product; offline_ms: since when its
-    tills are not heard, 0 if they are. ring: the last transactions' marks."""
+    shelves were looked at. offline_ms: since when its tills are not heard, 0 if they are. wake_ms: of
+    the timer that asks, 0 if there is none. traffic: its baskets, learnt like a product.
+    uplifts_until_ms: when a promotion begins or ends next. ring: the last transactions' marks."""
 
     region: str = ""
     newest_ms: int = 0
     looked_ms: int = 0
     offline_ms: int = 0
+    wake_ms: int = 0
     version: int = 0
     traffic: Demand = msgspec.field(default_factory=Demand)
-    uplifts: dict[str, float] = {}
+    promotions: dict[str, list[Promotion]] = {}
+    uplifts_until_ms: int = NEVER
     ring: bytes = b""
     shelves: MutableMapping[str, Shelf] = msgspec.field(default_factory=dict)
 
@@ -136,8 +143,10 @@ def apply_basket(
     look = _Look(store, watch, rules, basket.arrived_ms, [])
     watch.region = basket.region
     if at > watch.newest_ms:
-        _turn_day(watch, at, rules)
+        _turn_day(look, at)
     watch.newest_ms = max(watch.newest_ms, at)
+    if at >= watch.uplifts_until_ms:
+        _set_uplifts(watch, rules)
     in_order = basket.sign > 0 and at >= watch.newest_ms - rules.in_order_ms
     if in_order:
         watch.traffic = dm.observe(watch.traffic, at, 1, rules.demand)
@@ -181,16 +190,13 @@ def apply_level(
 
 
 def apply_promotion(
-    store: int, watch: StoreWatch | None, product: str, uplift: float, rules: ShortageRules
+    watch: StoreWatch | None, product: str, new: Promotion, rules: ShortageRules
 ) -> StoreWatch | None:
-    """From now on promotions multiply the demand of ``product`` by ``uplift``; 1 ends them."""
-    if watch is None or watch.uplifts.get(product, 1.0) == uplift:
-        return None
-    watch.uplifts[product] = uplift
-    if uplift == 1.0:
-        del watch.uplifts[product]
-    if product in watch.shelves:
-        dm.set_uplift(watch.shelves[product].demand, watch.newest_ms, uplift, rules.demand)
+    """The store after a promotion was announced, changed or cancelled for ``product``."""
+    watch = watch or StoreWatch()
+    known = watch.promotions.get(product, [])
+    watch.promotions[product] = promotion.take(known, new, watch.newest_ms)
+    _set_uplifts(watch, rules)
     return watch
 
 
@@ -245,6 +251,12 @@ class _Look(NamedTuple):
             dm.mark_absent(shelf.demand, empty_ms, at, rules.demand)
         if shelf.status != before or shelf.status == RUNNING_OUT:
             self._tell(product, shelf, before, stock, silent)
+
+    def close(self, product: str, shelf: Shelf) -> None:
+        """A last line for a shelf that is watched no longer."""
+        before, shelf.status = shelf.status, OK
+        if before != OK:
+            self._tell(product, shelf, before, None, 0)
 
     def _tell(
         self, product: str, shelf: Shelf, before: str, stock: int | None, silent: int
@@ -328,18 +340,20 @@ def _remember(watch: StoreWatch, mark: bytes) -> bool:
     return True
 
 
-def _turn_day(watch: StoreWatch, at: int, rules: ShortageRules) -> None:
-    """Where ``at`` begins a new day, every shelf and the store learn the one that is over."""
+def _turn_day(look: _Look, at: int) -> None:
+    """Where ``at`` begins a new day, every shelf and the store learn the one that is over; a product
+    not sold for long has left the range, whatever its shelf looked like."""
+    watch, rules = look.watch, look.rules
     day, _ = dm.local(at, rules.demand)
     if watch.traffic.day < 0 or day <= watch.traffic.day:
         return
     for product in list(watch.shelves):
         shelf = watch.shelves[product]
-        gone_ms = rules.forget_days * dm.DAY_MS
-        if shelf.status == OK and watch.newest_ms - shelf.sold_ms > gone_ms:
+        if watch.newest_ms - shelf.sold_ms > rules.forget_days * dm.DAY_MS:
+            look.close(product, shelf)
             del watch.shelves[product]
             continue
-        learn = product not in watch.uplifts
+        learn = shelf.demand.uplift == shelf.demand.uplift_before == 1.0
         sl.end_day(shelf.appeal, watch.traffic.hours, rules.silence, shelf.demand.absent, learn)
         shelf.demand = dm.roll(shelf.demand, at, rules.demand)
     watch.traffic = dm.roll(watch.traffic, at, rules.demand)
@@ -352,7 +366,20 @@ def _shelf(watch: StoreWatch, product: str, at: int, rules: ShortageRules) -> Sh
     if len(watch.shelves) >= rules.max_shelves:
         return None
     shelf = Shelf(dm.roll(None, at, rules.demand), sl.new_appeal())
-    if product in watch.uplifts:
-        dm.set_uplift(shelf.demand, at, watch.uplifts[product], rules.demand)
     watch.shelves[product] = shelf
+    if product in watch.promotions:
+        _set_uplifts(watch, rules)
     return shelf
+
+
+def _set_uplifts(watch: StoreWatch, rules: ShortageRules) -> None:
+    """What promotions multiply the demand of each shelf by now, and until when that holds."""
+    at = watch.newest_ms
+    watch.uplifts_until_ms = NEVER
+    for product, known in list(watch.promotions.items()):
+        percent, until = promotion.uplift(known, at, 0)
+        watch.uplifts_until_ms = min(watch.uplifts_until_ms, until)
+        if product in watch.shelves:
+            dm.set_uplift(watch.shelves[product].demand, at, percent / 100, rules.demand)
+        if all(one.end_ms <= at for one in known):
+            del watch.promotions[product]

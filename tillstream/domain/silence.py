@@ -54,7 +54,8 @@ class Appeal(msgspec.Struct, array_like=True, gc=False):
     """How often the baskets of a store hold a product, and how long it has been since one did.
 
     hours: today's baskets with it, by hour. since_hour, since_baskets: at the last sale, the hour and
-    how many baskets it had had. shape, rate: what was known of today's factor then; 0: nothing yet.
+    how many baskets it had had. shape, rate: what was known of the factor then; 0: nothing yet.
+    carried, carried_baskets: weight and length of a silence in the days before today.
     """
 
     hours: list[int] = []
@@ -62,6 +63,8 @@ class Appeal(msgspec.Struct, array_like=True, gc=False):
     since_baskets: int = 0
     shape: float = 0.0
     rate: float = 0.0
+    carried: float = 0.0
+    carried_baskets: int = 0
     days: float = 0.0
     excess: float = 0.0
     weight: float = 0.0
@@ -93,20 +96,26 @@ def start_anew(
     appeal.shape = spread + sum(appeal.hours)
     appeal.rate = spread + due
     appeal.since_hour, appeal.since_baskets = hour, baskets[hour]
+    appeal.carried, appeal.carried_baskets = 0.0, 0
 
 
 def silence(appeal: Appeal, baskets: Sequence[int], rules: SilenceRules) -> tuple[float, int]:
     """(P(so long a silence | goods on the shelf), baskets since the last one with the product)."""
-    weights = _weights(appeal.sums, rules)
-    first = appeal.since_hour
-    count = baskets[first] - appeal.since_baskets
-    weight = count * weights[first]
-    for hour in range(first + 1, 24):
-        count += baskets[hour]
-        weight += baskets[hour] * weights[hour]
+    weight, count = _since(appeal, baskets, _weights(appeal.sums, rules))
     spread = _spread(appeal, rules)
     shape, rate = (appeal.shape, appeal.rate) if appeal.rate else (spread, spread)
     return math.exp(-shape * math.log1p(weight / rate)), count
+
+
+def _since(appeal: Appeal, baskets: Sequence[int], weights: Sequence[float]) -> tuple[float, int]:
+    """Weight and length of the silence since the last sale."""
+    first = appeal.since_hour
+    new = baskets[first] - appeal.since_baskets
+    count, weight = appeal.carried_baskets + new, appeal.carried + new * weights[first]
+    for hour in range(first + 1, 24):
+        count += baskets[hour]
+        weight += baskets[hour] * weights[hour]
+    return weight, count
 
 
 def alpha(appeal: Appeal, rules: SilenceRules) -> float:
@@ -124,6 +133,7 @@ def end_day(
     """The day is over; it is learnt unless ``learn`` is false, as for a day of promotion, whose sales
     would make every later day look silent."""
     weights = _weights(appeal.sums, rules)
+    _carry(appeal, baskets, weights, rules)
     fade = 0.5 ** (1 / rules.half_life_days)
     table = [value * fade for value in _LAYOUT.unpack(appeal.sums)]
     seen: list[int] = [0 if absent >> hour & 1 else baskets[hour] for hour in range(24)]
@@ -144,7 +154,20 @@ def end_day(
     appeal.sums = _LAYOUT.pack(*table)
     appeal.hours = [0] * 24
     appeal.since_hour = appeal.since_baskets = 0
-    appeal.shape = appeal.rate = 0.0
+
+
+def _carry(
+    appeal: Appeal, baskets: Sequence[int], weights: Sequence[float], rules: SilenceRules
+) -> None:
+    """Whether the silence goes on tomorrow. What one day can tell begins anew, for the night fills
+    shelves; what sells too little for that is judged over several days."""
+    needed = alpha(appeal, rules)
+    in_a_day = math.fsum(n * w for n, w in zip(baskets, weights, strict=True))
+    if needed and in_a_day < -2 * math.log(needed):
+        appeal.carried, appeal.carried_baskets = _since(appeal, baskets, weights)
+    else:
+        appeal.carried, appeal.carried_baskets = 0.0, 0
+        appeal.shape = appeal.rate = 0.0
 
 
 def share(appeal: Appeal, hour: int, rules: SilenceRules) -> float:

@@ -17,6 +17,7 @@ PARTITIONS = 4
 TABLE_KEYS = {
     "balances": [("customer_id", "S")],
     "stock": [("store", "S"), ("product", "S")],
+    "shortages": [("place", "S"), ("product", "S")],
 }
 
 

@@ -7,7 +7,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
 /**
- * Reads one string field at the top level of a JSON object, without building a tree.
+ * Reads one field at the top level of a JSON object, a string or a whole number as its digits,
+ * without building a tree.
  *
  * <p>Where a field is there twice the last one counts, as it does for Python's parsers: both sides
  * must see the same value.
@@ -23,7 +24,7 @@ final class TopLevelField implements Serializable {
         this.name = name;
     }
 
-    /** The field's value, or null if it is absent, not a string, or the bytes are no JSON object. */
+    /** The field's value, or null if it is absent, of another type, or the bytes are no JSON object. */
     String read(byte[] json) {
         if (json == null || json.length == 0) {
             return null;
@@ -38,7 +39,9 @@ final class TopLevelField implements Serializable {
             while ((field = parser.nextFieldName()) != null) {
                 JsonToken token = parser.nextToken();
                 if (field.equals(name)) {
-                    found = token == JsonToken.VALUE_STRING ? parser.getText() : null;
+                    boolean read =
+                            token == JsonToken.VALUE_STRING || token == JsonToken.VALUE_NUMBER_INT;
+                    found = read ? parser.getText() : null;
                 }
                 parser.skipChildren();
             }

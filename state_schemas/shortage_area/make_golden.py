@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import struct
 import sys
 from pathlib import Path
 
-from state_schemas.demand import CURRENT, encode
-from tillstream.domain.demand import Demand
+from state_schemas.shortage_area import CURRENT, encode
+from state_schemas.store_watch.make_golden import DAY, NOON_MS, demand
+from tillstream.domain.regional import Area
 
 GOLDEN = Path(__file__).parent / "golden"
 
-DEMANDS = {
-    "new": Demand(),
-    "bread-at-noon": Demand(
-        20_416, [0] * 8 + [12, 31, 28, 7] + [0] * 12, 0b1000_0000_0000, 1.5, 1.0, 9,
-        0.75, 40.25, 910.0, 700.0, struct.pack("<86f", *[n / 4 for n in range(86)]),
+AREAS = {
+    "new": Area(),
+    "four-stores-short": Area(
+        demand(), {1: NOON_MS - 3_600_000, 45: NOON_MS, 2900: NOON_MS, 7: NOON_MS}, NOON_MS,
+        DAY, 1, 4, 9,
     ),
 }  # fmt: skip
 
 
 def main() -> None:
-    for name, demand in DEMANDS.items():
+    for name, area in AREAS.items():
         path = GOLDEN / f"v{CURRENT}-{name}.bin"
         if path.exists():
             print(f"{path.name} is released and stays as it is", file=sys.stderr)
             continue
-        path.write_bytes(encode(demand))
+        path.write_bytes(encode(area))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""Shortage: till transactions, stock levels and promotions in; shelves that run out or are empty out.
+
+Every rule is in tillstream/domain/shortage.py and regional.py; every operator has a uid, for a changed
+uid loses state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+from state_schemas import dead_letter, shortage_line
+from tillstream.conf import Conf, load
+from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.domain.demand import DemandRules
+from tillstream.domain.regional import RegionalRules
+from tillstream.domain.shortage import ShortageRules
+from tillstream.domain.shortage_line import MINUTE_MS
+from tillstream.domain.silence import SilenceRules
+from tillstream.reference import places
+from udfs.engine import BYTES, dead_letters, environment, side
+from udfs.shortage import BY_STORE, JOB, NOTICES, PromotionsByStore, RegionWatch, ShelfWatch
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    shelves: DataStream
+    regions: DataStream
+    notices: DataStream
+    dead_letters: DataStream
+
+
+def inputs(env: StreamExecutionEnvironment, conf: Conf) -> tuple[DataStream, DataStream]:
+    """(transactions and stock levels by store, promotions): rows that are not yet keyed."""
+    topics = conf.kafka.topics
+    baskets = sources.transaction_rows(env, conf, "store", JOB)
+    levels = sources.topic_rows(env, conf, topics["stock_changes"], "store", JOB, "stock-changes")
+    promotions = sources.topic_rows(
+        env, conf, topics["promotions_inventory"], "promotion_id", JOB, "promotions"
+    )
+    return baskets.union(levels), promotions
+
+
+def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
+    """The job without its ends, from ``inputs``."""
+    settings, thread_mode = conf.shortage, conf.job.require_thread_mode
+    stores = tuple(store.number for store in places(conf)[0])
+    local = DemandRules(utc_offset_minutes=settings.utc_offset_minutes)
+    rules = ShortageRules(
+        demand=local,
+        silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
+        lead_minutes=settings.lead_minutes,
+        lead_minutes_by_store=settings.lead_minutes_by_store,
+        open_at=settings.open_at_percent / 100,
+        close_at=settings.close_at_percent / 100,
+        max_shelves=settings.max_shelves,
+    )
+    by_store = (
+        sources.keyed(promotions)
+        .process(PromotionsByStore(stores, thread_mode), BY_STORE)
+        .uid("promotions-by-store")
+        .name("promotions by store")
+    )
+    watch = ShelfWatch(
+        rules,
+        frozenset(settings.categories),
+        conf.kafka.topics["stock_changes"],
+        settings.ask_again_minutes * MINUTE_MS,
+        thread_mode,
+    )
+    shelves = (
+        sources.keyed(of_stores.union(by_store))
+        .process(watch, BYTES)
+        .uid("shelf-watch")
+        .name("shelves by store")
+    )
+    regional = RegionalRules(
+        normal=DemandRules(utc_offset_minutes=settings.utc_offset_minutes, spread=2.0)
+    )
+    regions = (
+        sources.by_field(shelves, "area", "shortages-by-area")
+        .process(RegionWatch(regional, thread_mode), BYTES)
+        .uid("region-watch")
+        .name("shortages by region and product")
+    )
+    refused = dead_letters(by_store).union(dead_letters(shelves))
+    return Streams(shelves, regions, side(regions, NOTICES), refused)
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """Hot table, history, notices, dead letters."""
+    dynamodb.shortage_sink(streams.shelves.union(streams.regions), conf, uid="shortages")
+    s3.parquet_sink(
+        streams.shelves,
+        conf,
+        prefix=conf.s3.prefixes["shortages"],
+        row_type=shortage_line.ROW_TYPE,
+        date_field="at_ms",
+        region_field="region",
+        uid="shortage-history",
+    )
+    kafka.json_sink(
+        streams.notices, conf, conf.kafka.topics["notices"], key_field="notice_id", uid="notices"
+    )
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    s3.parquet_sink(
+        streams.dead_letters,
+        conf,
+        prefix=conf.s3.prefixes["dead_letters"],
+        row_type=dead_letter.ROW_TYPE,
+        date_field="failed_at_ms",
+        region_field=None,
+        uid="dead-letter-history",
+    )
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    attach_sinks(build(*inputs(env, conf), conf), conf)
+    env.execute(JOB)
+
+
+if __name__ == "__main__":
+    main()
