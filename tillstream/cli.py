@@ -22,6 +22,11 @@ COMMANDS = {
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
+    "shortages": (
+        "tillstream.ops.shortage_commands",
+        "shortages",
+        "Shelves that run out or are empty, and why.",
+    ),
     "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
 }
 

@@ -58,7 +58,9 @@ def engine() -> StreamExecutionEnvironment:
     conf.set_string("python.execution-mode", "thread")
     conf.set_string("parallelism.default", "1")
     env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_python_file(str(Path(__file__).parent))  # for Probe, which is found by its module's name
+    env.add_python_file(
+        str(Path(__file__).parent)
+    )  # for Probe, which is found by its module's name
     return env
 
 
