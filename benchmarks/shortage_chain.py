@@ -13,6 +13,8 @@ import statistics
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.regional import Area, RegionalRules, apply_line
 from tillstream.domain.shortage import (
@@ -35,7 +37,7 @@ LOCAL = DemandRules(utc_offset_minutes=0)
 RULES = ShortageRules(
     demand=LOCAL, lead_minutes_by_store={s: 45 + s % 4 * 30 for s in range(STORES)}
 )
-REGIONAL = RegionalRules(normal=DemandRules(utc_offset_minutes=0, spread=2.0))
+REGIONAL = RegionalRules(normal=replace(RegionalRules().normal, utc_offset_minutes=0))
 
 
 class Store:
@@ -140,11 +142,19 @@ def normal_days(
     silent = sum(t.status == SILENT for d in days for t in told[d])
     warned = {(d, t.store) for d in days for t in told[d] if t.opens and t.status == "running_out"}
     ran_out = {(d, store) for d in days for store in empty[d]}
+    # A rush that empties shelves all over a region is a regional shortage, if no supplier's fault.
+    alerts = [
+        sum(f"region-{chr(97 + store % REGIONS)}" == region for store in empty[d])
+        for d in days
+        for _, region in regional[d]
+    ]
     stated = RULES.silence.false_alarms_a_year * STORES * NORMAL / 365
     return {
         "silent_false_alarms_stated": round(stated, 1),
         "silent_false_alarms": silent,
-        "regional_false_alarms": sum(len(regional[d]) for d in days),
+        "regional_alerts": len(alerts),
+        "of_these_false": sum(n < REGIONAL.fewest for n in alerts),
+        "shelves_empty_that_day_in_their_regions": alerts,
         "shelves_that_ran_out": len(ran_out),
         "of_these_warned": len(ran_out & warned),
         "warnings_of_shelves_that_lasted": len(warned - ran_out),

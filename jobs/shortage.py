@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from state_schemas import dead_letter, shortage_line
@@ -77,7 +78,7 @@ def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
         .name("shelves by store")
     )
     regional = RegionalRules(
-        normal=DemandRules(utc_offset_minutes=settings.utc_offset_minutes, spread=2.0)
+        normal=replace(RegionalRules().normal, utc_offset_minutes=settings.utc_offset_minutes)
     )
     regions = (
         sources.by_field(shelves, "area", "shortages-by-area")

@@ -9,7 +9,7 @@ from harness import KeyedHarness
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
 from pyflink.datastream.state import ValueStateDescriptor
-from test_shortage import history, watch_function
+from test_shortage_functions import history, watch_function
 
 from tillstream.connectors import sources
 from udfs.engine import BYTES

@@ -34,13 +34,13 @@ REGIONAL = "regional_shortage"
 class RegionalRules(msgspec.Struct, frozen=True, gc=False):
     """alpha: chance that a store becoming short opens a regional alert where all is normal.
     forget_ms: a store is no longer counted as short after so long. normal: how the usual number of
-    shortages is learnt; its first belief is one a day for a region and product."""
+    shortages is learnt; its first belief is one in three days."""
 
     alpha: float = 1e-4
     fewest: int = 3
     windows_ms: tuple[int, ...] = (HOUR_MS // 2, HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS)
     forget_ms: int = DAY_MS
-    normal: DemandRules = DemandRules(spread=2.0)
+    normal: DemandRules = DemandRules(spread=2.0, first_units_a_day=0.3)
 
 
 class Area(msgspec.Struct, array_like=True, gc=False):

@@ -55,8 +55,8 @@ class ShortageRules(msgspec.Struct, frozen=True, gc=False):
     silence: SilenceRules = SilenceRules()
     lead_minutes: int = 90
     lead_minutes_by_store: dict[int, int] = {}
-    open_at: float = 0.5
-    close_at: float = 0.2
+    open_at: float = 0.3
+    close_at: float = 0.1
     renew_minutes: int = 10
     in_order_ms: int = 2 * MINUTE_MS
     stale_ms: int = 30 * MINUTE_MS
