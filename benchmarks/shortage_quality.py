@@ -9,7 +9,7 @@ first half teaches; every figure is of the later half, which nothing here was tu
 - Then shelves are emptied: at a random moment the next buyer takes the last one, and nobody finds
   another until closing; who came for nothing else does not come. Delay runs from that last sale to
   the alarm. The floor is the time in which -ln(alpha) sales were due, by the true mean rate of that
-  kind of day and hour in the later half itself; alpha is the one the rule was using.
+  kind of day and hour in the later half itself; alpha is the one that the stated number allows.
 - Run-out: at each full hour, when will so many units have sold? Against the same weekday last week.
 
 Part two is a chain of 200 simulated stores in five regions of which one gets no bread: ``--chain``.
@@ -147,7 +147,7 @@ def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float
                     continue
                 trial, told = play(copy.deepcopy(watch), emptied(visits, last), rules)
                 assert trial is not None
-                alpha = sl.alpha(trial.shelves[PRODUCT].appeal, rules.silence)
+                alpha = sl.stated_alpha(trial.shelves[PRODUCT].appeal, rules.silence)
                 floor = truth.reached_ms(last, -math.log(alpha)) - last
                 if last + floor > visits[-1].at_ms - 15 * 60_000:
                     too_late += 1
@@ -161,11 +161,11 @@ def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float
         if day in later:
             false_alarms += sum(t.status == SILENT and t.before == OK for t in told)
             silences += sum(1 for v in visits if v.units) + 1
-            alphas.append(sl.alpha(watch.shelves[PRODUCT].appeal, rules.silence))
+            alphas.append(sl.stated_alpha(watch.shelves[PRODUCT].appeal, rules.silence))
     ratios = sorted(d / f for d, f in zip(delays, floors, strict=True))
     return {
         "false_alarms_a_year_stated": budget,
-        "alpha": round(statistics.median(alphas), 6),
+        "alpha_stated": round(statistics.median(alphas), 6),
         "days": len(later),
         "false_alarms_stated": round(budget / 365 * len(later), 2),
         "false_alarms": false_alarms,

@@ -19,7 +19,8 @@ exactly if it would have grown so long. An empty shelf is found after ``-ln(alph
 (Wald 1945: with no sale at all the likelihood ratio is the silence's probability itself). Where ``p``
 is large the weights ``-ln(1 - p) > p`` beat that floor, for customers carry more than a clock does.
 
-``alpha`` follows from a budget of false alarms by the calendar: budget / silences a day.
+``alpha`` follows from a budget of false alarms by the calendar, budget / silences a day, of which
+``margin`` is used.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class SilenceRules(msgspec.Struct, frozen=True, gc=False):
     """half_life_days: how fast old days fade. hour_baskets: how many baskets the mean of all hours is
     worth against an hour's own. spread, spread_days: first belief in how alike days are, and its
     weight in days. false_alarms_a_year: for one product in one store whose shelf is never empty.
+    margin: the part of that budget which is used, for what is stated must hold where a store's habits
+    change faster than they are learnt, too.
     least_days: days learnt before there is an alarm at all."""
 
     half_life_days: float = 40.0
@@ -47,6 +50,7 @@ class SilenceRules(msgspec.Struct, frozen=True, gc=False):
     spread: float = 20.0
     spread_days: float = 30.0
     false_alarms_a_year: float = 4.0
+    margin: float = 0.7
     least_days: float = 7.0
 
 
@@ -120,6 +124,11 @@ def _since(appeal: Appeal, baskets: Sequence[int], weights: Sequence[float]) -> 
 
 def alpha(appeal: Appeal, rules: SilenceRules) -> float:
     """Probability at which a silence is an alarm; 0 while too little is known for any."""
+    return stated_alpha(appeal, rules) * rules.margin
+
+
+def stated_alpha(appeal: Appeal, rules: SilenceRules) -> float:
+    """Share of a full shelf's silences that may be false alarms, by the budget."""
     if appeal.days < rules.least_days:
         return 0.0
     silences_a_day = sum(_LAYOUT.unpack(appeal.sums)[:24]) / appeal.days + 1.0
