@@ -63,7 +63,8 @@ class ShelfWatch(KeyedProcessFunction):
     JSON. Out: shelves' lines as JSON bytes; to the side: dead letters as JSON bytes.
 
     A timer asks now and then whether a store is still heard. It compares with what this subtask hears
-    of other stores, so a replay or a stream that stands still makes nobody offline.
+    of other stores, while that is of now: a stream that stands still, or a replay, in which one
+    partition may run ahead of another, makes nobody offline.
     """
 
     def __init__(
@@ -120,7 +121,10 @@ class ShelfWatch(KeyedProcessFunction):
         watch = self._stored()
         if watch is None:
             return ()
-        lines = missed(int(ctx.get_current_key()), watch, self.heard_ms, self.rules)
+        now_ms = ctx.timer_service().current_processing_time()
+        live = now_ms - self.heard_ms <= self.rules.stale_ms
+        store = int(ctx.get_current_key())
+        lines = missed(store, watch, self.heard_ms, self.rules) if live else []
         if watch.offline_ms:
             watch.wake_ms = 0  # its next basket sets the next timer
         else:

@@ -174,6 +174,16 @@ def test_a_stream_that_stands_still_makes_nobody_offline(shelves):
     assert len(shelves.timers) == 1
 
 
+def test_in_a_replay_nobody_is_offline(shelves):
+    for store in (45, 46):
+        for key, value in history(store)[:-250]:
+            shelves.process(key, value)
+    newest = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"])).newest_ms
+    for n in range(90):
+        shelves.process("46", receipt(900_000 + n, newest + n * 60_000, 46, n % 3 == 0))
+    assert shelves.advance_to(newest + 20 * HOUR_MS) == []
+
+
 def test_after_a_restart_nobody_is_offline_until_others_are_heard(shelves):
     for key, value in history()[:-250]:
         shelves.process(key, value)
