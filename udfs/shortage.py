@@ -13,7 +13,6 @@ from pyflink.datastream.state import ValueState, ValueStateDescriptor
 from state_schemas import shortage_area, store_watch
 from tillstream.domain import promotion, shortage_events
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.promotion import PromotionLine
 from tillstream.domain.regional import RegionalRules, apply_line
 from tillstream.domain.shortage import (
     ShortageRules,
@@ -23,6 +22,7 @@ from tillstream.domain.shortage import (
     apply_promotion,
     missed,
 )
+from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.engine import BYTES, refuse, require_thread_mode
@@ -37,8 +37,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PromotionsByStore(KeyedProcessFunction):
-    """Keyed by promotion. In: enveloped announcements. Out: a row for each store and product, keyed by
-    store; to the side: dead letters as JSON bytes. Keeps no state."""
+    """Keyed by promotion. In: enveloped announcements. Out: a row for each store, keyed by store; to
+    the side: dead letters as JSON bytes. Keeps no state."""
 
     def __init__(self, stores: tuple[int, ...], thread_mode: bool = True):
         self.stores = stores
@@ -54,8 +54,8 @@ class PromotionsByStore(KeyedProcessFunction):
             announced = promotion.parse(envelope.raw)
         except InvalidTransaction as error:
             return [refuse(envelope, JOB, "validate", error.reason, error.message)]
-        lines = promotion.lines(announced, self.stores)
-        return [Row(str(line.store), _encode(line)) for line in lines]
+        told = shortage_events.promotions(announced, self.stores)
+        return [Row(str(store), _encode(line)) for store, line in told]
 
 
 class ShelfWatch(KeyedProcessFunction):
@@ -85,7 +85,7 @@ class ShelfWatch(KeyedProcessFunction):
         if self.thread_mode:
             require_thread_mode(runtime_context)
         self.watch: ValueState = runtime_context.get_state(WATCH)
-        self.decode_promotion = msgspec.json.Decoder(PromotionLine).decode
+        self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
         self.decode_change = msgspec.json.Decoder(shortage_events.StockChange).decode
         self.heard_ms = (
             0  # of any store; forgotten at a restart, then nobody is offline for a while
@@ -94,7 +94,7 @@ class ShelfWatch(KeyedProcessFunction):
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
         if value[0] == 123:  # {
             line = self.decode_promotion(value)
-            watch = apply_promotion(self._stored(), line.product, line.promotion, self.rules)
+            watch = apply_promotion(self._stored(), line.products, line.promotion, self.rules)
             self._store(watch)
             return ()
         envelope = unseal(value)

@@ -224,7 +224,7 @@ def test_a_live_promotion_raises_what_is_expected(shop):
     promoted = shop.twin()
     start = shop.at(0, 0)
     campaign = Promotion("promo-0001", 1, start, start + DAY_MS, 300)
-    apply_promotion(promoted.watch, BREAD, campaign, RULES)
+    apply_promotion(promoted.watch, [BREAD, "20000000"], campaign, RULES)
     told = []
     for one in (shop, promoted):
         one.trade(0, end=8.1)
@@ -234,7 +234,8 @@ def test_a_live_promotion_raises_what_is_expected(shop):
 
 def test_a_promotion_that_is_over_leaves_nothing_behind(shop):
     start = shop.at(0, 0)
-    apply_promotion(shop.watch, BREAD, Promotion("promo-0001", 1, start, start + 1, 300), RULES)
+    campaign = Promotion("promo-0001", 1, start, start + 1, 300)
+    apply_promotion(shop.watch, [BREAD], campaign, RULES)
     shop.trade(0, end=10)
     assert shop.watch.promotions == {}
     assert shop.watch.shelves[BREAD].demand.uplift == 1.0

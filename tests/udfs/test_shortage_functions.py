@@ -144,6 +144,10 @@ def test_a_promotion_reaches_every_store_it_is_for(shelves):
     rows = spread.process("promo-0001", seal("kafka:promotions/0/1", DAY0, raw))
     assert [row[0] for row in rows if isinstance(row, Row)] == ["45", "46", "47"]
     assert shelves.process("45", rows[0][1]) == []
+    assert shelves.keys_with_state() == set()
+    shelves.process(*history()[0])
+    shelves.process("45", receipt(900_000, DAY0 - DAY_MS, bread=1))
+    assert shelves.process("45", rows[0][1]) == []
     watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
     assert watch.promotions[BREAD][0].uplift_percent == 200
     assert spread.process("x", seal("kafka:promotions/0/2", DAY0, b"[]")) == []

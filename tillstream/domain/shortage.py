@@ -17,7 +17,7 @@ record that is older than ``stale_ms`` on arrival stands in the table and calls 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -190,12 +190,16 @@ def apply_level(
 
 
 def apply_promotion(
-    watch: StoreWatch | None, product: str, new: Promotion, rules: ShortageRules
+    watch: StoreWatch | None, products: Iterable[str], new: Promotion, rules: ShortageRules
 ) -> StoreWatch | None:
-    """The store after a promotion was announced, changed or cancelled for ``product``."""
-    watch = watch or StoreWatch()
-    known = watch.promotions.get(product, [])
-    watch.promotions[product] = promotion.take(known, new, watch.newest_ms)
+    """The store after a promotion was announced, changed or cancelled; None if it has no shelf of
+    these ``products``: what it has never sold, nothing is expected of."""
+    here = [product for product in products if watch is not None and product in watch.shelves]
+    if watch is None or not here:
+        return None
+    for product in here:
+        known = watch.promotions.get(product, [])
+        watch.promotions[product] = promotion.take(known, new, watch.newest_ms)
     _set_uplifts(watch, rules)
     return watch
 
@@ -367,8 +371,6 @@ def _shelf(watch: StoreWatch, product: str, at: int, rules: ShortageRules) -> Sh
         return None
     shelf = Shelf(dm.roll(None, at, rules.demand), sl.new_appeal())
     watch.shelves[product] = shelf
-    if product in watch.promotions:
-        _set_uplifts(watch, rules)
     return shelf
 
 

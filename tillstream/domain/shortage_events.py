@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from hashlib import blake2b
 
 import msgspec
 
+from tillstream.domain.promotion import Announcement, Promotion, lines
 from tillstream.domain.shortage import Basket, Level
 from tillstream.domain.transaction import Transaction
 
@@ -26,20 +27,37 @@ class StockChange(msgspec.Struct, gc=False, frozen=True):
     event_time_ms: int
 
 
+class StorePromotion(msgspec.Struct, gc=False, frozen=True):
+    """A promotion as one store hears of it."""
+
+    products: tuple[str, ...]
+    promotion: Promotion
+
+
+def promotions(
+    announced: Announcement, stores: Iterable[int]
+) -> Iterable[tuple[int, StorePromotion]]:
+    """(store, promotion) for each store it holds in."""
+    line = next(iter(lines(announced, stores)), None)
+    if line is not None:
+        for store in announced.stores or stores:
+            yield store, StorePromotion(announced.products, line.promotion)
+
+
 def basket(txn: Transaction, arrived_ms: int, categories: Set[str]) -> Basket | None:
     """The basket with the lines of watched ``categories``; None for a refund, which says nothing of
     what is asked for now."""
     if txn.kind == "refund":
         return None
-    lines: dict[str, int] = {}
+    watched: dict[str, int] = {}
     for line in txn.lines:
         if line.category in categories:
-            lines[line.product] = lines.get(line.product, 0) + line.quantity
+            watched[line.product] = watched.get(line.product, 0) + line.quantity
     return Basket(
         txn.region,
         txn.event_time_ms,
         arrived_ms,
-        tuple(lines.items()),
+        tuple(watched.items()),
         blake2b(txn.transaction_id.encode(), digest_size=4).digest(),
         1 if txn.kind == "sale" else -1,
     )
