@@ -13,13 +13,20 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from state_schemas import dead_letter, stock_entry
 from tillstream.conf import Conf, load
-from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.inventory import InventoryRules
 from tillstream.domain.replenishment import PlanningRules
 from tillstream.domain.stock import HOUR_MS, StockRules
 from tillstream.reference import network
-from udfs.engine import BYTES, dead_letters, environment, side
-from udfs.inventory import ACTIONS, CLOCK_AHEAD_MS, JOB, LINES, StockDocuments, StockLedger
+from udfs.engine import dead_letters, environment
+from udfs.inventory import CLOCK_AHEAD_MS, JOB, LINES, SIDES, StockDocuments, StockLedger
+
+
+class Inputs(NamedTuple):
+    """Lines of baskets by store and product; enveloped documents by their id."""
+
+    baskets: DataStream
+    documents: DataStream
 
 
 class Streams(NamedTuple):
@@ -30,8 +37,8 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def inputs(env: StreamExecutionEnvironment, conf: Conf) -> tuple[DataStream, DataStream]:
-    """(lines of baskets, enveloped documents), rows that are not yet keyed."""
+def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
+    """Everything the job reads; rows that are not yet keyed."""
     topics = conf.kafka.topics
     documents = [
         sources.topic_rows(env, conf, topics[name], key, JOB, name.replace("_", "-"))
@@ -42,11 +49,11 @@ def inputs(env: StreamExecutionEnvironment, conf: Conf) -> tuple[DataStream, Dat
         )
     ]
     baskets = sources.stock_lines(env, conf, JOB, CLOCK_AHEAD_MS)
-    return baskets, documents[0].union(*documents[1:])
+    return Inputs(baskets, documents[0].union(*documents[1:]))
 
 
-def build(baskets: DataStream, documents: DataStream, conf: Conf) -> Streams:
-    """The job without its ends, from ``inputs``."""
+def build(inputs: Inputs, conf: Conf) -> Streams:
+    """The job without its ends."""
     near = network(conf)
     topics, thread_mode = conf.kafka.topics, conf.job.require_thread_mode
     kinds = {
@@ -55,19 +62,23 @@ def build(baskets: DataStream, documents: DataStream, conf: Conf) -> Streams:
         topics["promotions_inventory"]: "promotion",
     }
     lines = (
-        sources.keyed(documents)
+        sources.keyed(inputs.documents)
         .process(StockDocuments(kinds, tuple(near), thread_mode), LINES)
         .uid("stock-documents")
         .name("lines of documents")
     )
-    ledger = (
-        sources.keyed(baskets.union(lines))
-        .process(StockLedger(rules(conf), near, thread_mode), BYTES)
-        .uid("stock-ledger")
-        .name("stock by store and product")
+    ledger = batched.process(
+        sources.keyed(inputs.baskets.union(lines)),
+        sources.none_of(inputs.documents, uid="stock-no-control"),
+        StockLedger(rules(conf), near, thread_mode),
+        state="stock",
+        uid="stock-ledger",
+        name="stock by store and product",
+        sides=SIDES,
+        wait_ms=conf.inventory.wait_ms,
     )
-    refused = dead_letters(lines).union(dead_letters(ledger))
-    return Streams(ledger, side(ledger, ACTIONS), refused)
+    actions, refused = (batched.side(ledger, name) for name in SIDES)
+    return Streams(ledger, actions, dead_letters(lines).union(refused))
 
 
 def rules(conf: Conf) -> InventoryRules:
@@ -118,7 +129,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
 def main() -> None:
     conf = load()
     env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(*inputs(env, conf), conf), conf)
+    attach_sinks(build(read(env, conf), conf), conf)
     env.execute(JOB)
 
 

@@ -1,4 +1,4 @@
-"""Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events to Kafka.
+"""Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events and notices to Kafka.
 
 Every rule is in tillstream/domain/loyalty.py; every operator has a uid, for a changed uid loses state.
 """
@@ -13,7 +13,7 @@ from state_schemas import dead_letter, loyalty_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import dynamodb, kafka, s3, sources
 from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
-from udfs.engine import BYTES, dead_letters, environment
+from udfs.engine import BYTES, dead_letters, environment, notices
 from udfs.loyalty import LoyaltyLedger
 
 
@@ -21,6 +21,7 @@ class Streams(NamedTuple):
     """What the job makes; each element is JSON bytes."""
 
     ledger: DataStream
+    notices: DataStream
     dead_letters: DataStream
 
 
@@ -32,17 +33,19 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
         horizon_ms=conf.loyalty.horizon_days * DAY_MS,
         max_postings=conf.loyalty.max_postings,
     )
-    function = LoyaltyLedger(rules, thread_mode=conf.job.require_thread_mode)
+    function = LoyaltyLedger(
+        rules, thread_mode=conf.job.require_thread_mode, notify=conf.loyalty.notify
+    )
     ledger = (
         transactions.process(function, BYTES)
         .uid("loyalty-ledger")
         .name("points ledger by customer")
     )
-    return Streams(ledger, dead_letters(ledger))
+    return Streams(ledger, notices(ledger), dead_letters(ledger))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
-    """Hot balances, history, events, dead letters."""
+    """Hot balances, history, events, notices, dead letters."""
     dynamodb.balance_sink(streams.ledger, conf, uid="balances")
     s3.parquet_sink(
         streams.ledger,
@@ -61,6 +64,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         key_field="customer_id",
         uid="loyalty-events",
     )
+    kafka.json_sink(streams.notices, conf, topics["notices"], key_field="notice_id", uid="notices")
     kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
     s3.parquet_sink(
         streams.dead_letters,

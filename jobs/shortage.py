@@ -20,8 +20,15 @@ from tillstream.domain.shortage import ShortageRules
 from tillstream.domain.shortage_line import MINUTE_MS
 from tillstream.domain.silence import SilenceRules
 from tillstream.reference import places
-from udfs.engine import BYTES, dead_letters, environment, side
-from udfs.shortage import BY_STORE, JOB, NOTICES, PromotionsByStore, RegionWatch, ShelfWatch
+from udfs.engine import BYTES, dead_letters, environment, notices
+from udfs.shortage import BY_STORE, JOB, PromotionsByStore, RegionWatch, ShelfWatch
+
+
+class Inputs(NamedTuple):
+    """Enveloped transactions and stock levels by store; enveloped promotions by their id."""
+
+    of_stores: DataStream
+    promotions: DataStream
 
 
 class Streams(NamedTuple):
@@ -33,19 +40,19 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def inputs(env: StreamExecutionEnvironment, conf: Conf) -> tuple[DataStream, DataStream]:
-    """(transactions and stock levels by store, promotions): rows that are not yet keyed."""
+def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
+    """Everything the job reads; rows that are not yet keyed."""
     topics = conf.kafka.topics
     baskets = sources.transaction_rows(env, conf, "store", JOB)
     levels = sources.topic_rows(env, conf, topics["stock_changes"], "store", JOB, "stock-changes")
     promotions = sources.topic_rows(
         env, conf, topics["promotions_inventory"], "promotion_id", JOB, "promotions"
     )
-    return baskets.union(levels), promotions
+    return Inputs(baskets.union(levels), promotions)
 
 
-def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
-    """The job without its ends, from ``inputs``."""
+def build(inputs: Inputs, conf: Conf) -> Streams:
+    """The job without its ends."""
     settings, thread_mode = conf.shortage, conf.job.require_thread_mode
     stores = tuple(store.number for store in places(conf)[0])
     local = DemandRules(utc_offset_minutes=settings.utc_offset_minutes)
@@ -59,7 +66,7 @@ def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
         max_shelves=settings.max_shelves,
     )
     by_store = (
-        sources.keyed(promotions)
+        sources.keyed(inputs.promotions)
         .process(PromotionsByStore(stores, thread_mode), BY_STORE)
         .uid("promotions-by-store")
         .name("promotions by store")
@@ -72,7 +79,7 @@ def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
         thread_mode,
     )
     shelves = (
-        sources.keyed(of_stores.union(by_store))
+        sources.keyed(inputs.of_stores.union(by_store))
         .process(watch, BYTES)
         .uid("shelf-watch")
         .name("shelves by store")
@@ -87,7 +94,7 @@ def build(of_stores: DataStream, promotions: DataStream, conf: Conf) -> Streams:
         .name("shortages by region and product")
     )
     refused = dead_letters(by_store).union(dead_letters(shelves))
-    return Streams(shelves, regions, side(regions, NOTICES), refused)
+    return Streams(shelves, regions, notices(regions), refused)
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
@@ -120,7 +127,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
 def main() -> None:
     conf = load()
     env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(*inputs(env, conf), conf), conf)
+    attach_sinks(build(read(env, conf), conf), conf)
     env.execute(JOB)
 
 

@@ -21,11 +21,24 @@ COMMANDS = {
     "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
+    "stock": ("tillstream.stock.commands", "stock", "What is there of a product in a store."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
     "shortages": (
         "tillstream.ops.shortage_commands",
         "shortages",
         "Shelves that run out or are empty, and why.",
+    ),
+    "rules": (
+        "tillstream.fraud.rules_commands",
+        "rules",
+        "Check, push, list, compare and try rule sets of the fraud job.",
+    ),
+    "fraud": ("tillstream.fraud.commands", "fraud", "Cases to review, and verdicts."),
+    "explain": ("tillstream.fraud.commands", "explain", "Why a transaction was judged so."),
+    "notify": (
+        "tillstream.notify.commands",
+        "notify",
+        "Send notices once; decide what is uncertain.",
     ),
     "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
 }

@@ -83,6 +83,7 @@ class Loyalty(_Base, frozen=True):
     point_value_cents: int
     horizon_days: int
     max_postings: int
+    notify: bool
 
 
 class Archive(_Base, frozen=True):
@@ -108,6 +109,33 @@ class Inventory(_Base, frozen=True):
     nearby_km: int
     nearby_stores: int
     centres_asked: int
+    wait_ms: int
+
+
+class Fraud(_Base, frozen=True):
+    rules: str | None
+    audit: Literal["suspicious", "all"]
+    explain: Literal["suspicious", "all"]
+    keep_days: int
+    label_delay_days: int
+    clock_ahead_hours: int
+    profile_ttl_days: int
+    card_ttl_days: int
+    till_ttl_days: int
+    linger_ms: int
+
+
+class Notify(_Base, frozen=True):
+    sender: Literal["sns", "file"]
+    sns_endpoint: str | None
+    sns_topics: dict[str, str]
+    file: str | None
+    per_second: dict[str, float]
+    workers: int
+    attempts: int
+    lease_s: int
+    max_age_hours: int
+    remember_days: int
 
 
 class Shortage(_Base, frozen=True):
@@ -141,6 +169,8 @@ class Conf(_Base, frozen=True):
     archive: Archive
     inventory: Inventory
     shortage: Shortage
+    fraud: Fraud
+    notify: Notify
     job: Job
 
 
@@ -199,6 +229,7 @@ def endpoints(stack: dict[str, Any]) -> dict[str, Any]:
         "kafka": {"bootstrap": bootstrap},
         "dynamodb": {"endpoint": stack["dynamodb"]["endpoint"]},
         "s3": {"endpoint": stack["s3"]["endpoint"]},
+        "notify": {"sns_endpoint": stack["kinesis"]["endpoint"]},
     }
 
 

@@ -20,6 +20,7 @@ from tillstream.domain.transaction import SCHEMA_VERSION
 # Records cross between the JVM and Python as bytes: the one type that needs no conversion.
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 DEAD_LETTERS = OutputTag("dead-letters", BYTES)
+NOTICES = OutputTag("notices", BYTES)
 
 
 class NotThreadMode(RuntimeError):
@@ -49,14 +50,16 @@ def require_thread_mode(context: RuntimeContext) -> None:
 
 def dead_letters(stream: DataStream) -> DataStream:
     """The dead letters a function put aside."""
-    return side(stream, DEAD_LETTERS)
+    return _put_aside(stream, DEAD_LETTERS)
 
 
-def side(stream: DataStream, tag: OutputTag) -> DataStream:
-    """What a function put aside under ``tag``.
+def notices(stream: DataStream) -> DataStream:
+    """The notices a function put aside."""
+    return _put_aside(stream, NOTICES)
 
-    PyFlink's get_side_output adds an idle Python operator without a uid; this does not.
-    """
+
+def _put_aside(stream: DataStream, tag: OutputTag) -> DataStream:
+    # PyFlink's get_side_output adds an idle Python operator without a uid; this does not.
     return DataStream(stream._j_data_stream.getSideOutput(tag.get_java_output_tag()))
 
 

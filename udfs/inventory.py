@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from state_schemas import stock as stock_codec
 from tillstream.domain import promotion, stock_movement, transaction
@@ -25,16 +24,20 @@ from tillstream.domain.inventory import (
 )
 from tillstream.domain.network import Neighbours
 from tillstream.domain.promotion import PromotionLine
-from tillstream.domain.stock import Line
-from tillstream.domain.stock_actions import Action, Request
+from tillstream.domain.stock import Line, Stock
+from tillstream.domain.stock_actions import Request
 from tillstream.domain.transaction import InvalidTransaction
+from udfs.batched import BatchedFunction, Outputs
 from udfs.engine import BYTES, refuse, require_thread_mode
 
 JOB = "inventory"
-STOCK = ValueStateDescriptor("stock", Types.PICKLED_BYTE_ARRAY())
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-ACTIONS = OutputTag("actions", BYTES)
+# Side outputs of the ledger, by number.
+SIDES = ("actions", "dead-letters")
+ACTIONS, REFUSED = 1, 2
+# What a record of the ledger begins with.
+LINE, OTHER = b"[{"
 CLOCK_AHEAD_MS = 86_400_000
 
 
@@ -76,7 +79,7 @@ def _key(line: Line | PromotionLine | Request) -> str:
     return f"{store}/{line.product}"
 
 
-class StockLedger(KeyedProcessFunction):
+class StockLedger(BatchedFunction):
     """Keyed by store and product. In: lines (JSON arrays), requests and promotions (JSON objects), and
     refused till transactions as they came. Out: ledger entries as JSON bytes; to the sides: actions
     as ``<route>|<key>\\n<json>``, dead letters as JSON bytes."""
@@ -88,55 +91,50 @@ class StockLedger(KeyedProcessFunction):
         self.near = near
         self.thread_mode = thread_mode
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        self.stock: ValueState = runtime_context.get_state(STOCK)
-        self.encode = msgspec.json.Encoder().encode
+    def start(self, runtime_context: RuntimeContext) -> None:
+        self.encode_body = msgspec.json.Encoder().encode
         self.decode_line = msgspec.json.Decoder(Line).decode
         self.decode_other = msgspec.json.Decoder(Request | PromotionLine).decode
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def decode(self, data: bytes) -> Stock:
+        return stock_codec.decode(data)
+
+    def encode(self, state: Stock) -> bytes:
+        return stock_codec.encode(state)
+
+    def record(self, state: Stock | None, key: str, value: bytes, out: Outputs) -> Stock | None:
         first = value[0]
-        if first == 91:  # [
+        if first == LINE:
             line = self.decode_line(value)
-            stored = self.stock.value()
-            before = stock_codec.decode(stored) if stored is not None else None
             near = self.near.get(line.store, NOBODY)
-            after, entry, actions = on_line(before, line, near, self.rules)
-        elif first == 123:  # {
-            stored = self.stock.value()
-            before = stock_codec.decode(stored) if stored is not None else None
-            after, entry, actions = self._other(self.decode_other(value), before)
+            after, entry, actions = on_line(state, line, near, self.rules)
+        elif first == OTHER:
+            after, entry, actions = self._other(self.decode_other(value), state)
         else:
-            return [refuse_transaction(unseal(value))]
-        if after is None or entry is None:
-            return ()
-        self.stock.update(stock_codec.encode(after))
-        if not actions:
-            return [self.encode(entry)]
-        return [self.encode(entry), *((ACTIONS, self._routed(action)) for action in actions)]
+            out.emit(refuse_transaction(unseal(value)), REFUSED)
+            return None
+        if entry is None:
+            return None
+        out.emit(self.encode_body(entry))
+        for action in actions:
+            head = f"{action.route}|{action.key}\n".encode()
+            out.emit(head + self.encode_body(action.body), ACTIONS)
+        return after
 
-    def _other(self, event: Request | PromotionLine, before: Any) -> Outcome:
+    def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
-            return on_request(before, event, self.near.get(event.to, NOBODY), self.rules)
-        return on_promotion(before, event, self.near.get(event.store, NOBODY), self.rules)
-
-    def _routed(self, action: Action) -> bytes:
-        return f"{action.route}|{action.key}\n".encode() + self.encode(action.body)
+            return on_request(state, event, self.near.get(event.to, NOBODY), self.rules)
+        return on_promotion(state, event, self.near.get(event.store, NOBODY), self.rules)
 
 
-def refuse_transaction(envelope: Envelope) -> tuple[OutputTag, bytes]:
+def refuse_transaction(envelope: Envelope) -> bytes:
     """The dead letter of a till transaction that the reader in the JVM did not take."""
     try:
         read = transaction.parse(envelope.raw)
     except InvalidTransaction as error:
-        return refuse(envelope, JOB, "validate", error.reason, error.message)
+        return refuse(envelope, JOB, "validate", error.reason, error.message)[1]
     if read.event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
         message = "event_time_ms is ahead of the broker's clock"
-        return refuse(envelope, JOB, "apply", "clock_ahead", message)
+        return refuse(envelope, JOB, "apply", "clock_ahead", message)[1]
     # The two readers disagree, which their test should have caught: kept, to be redriven.
-    return refuse(envelope, JOB, "validate", "unread", "a valid transaction was not read")
-
-
-__all__ = ["ACTIONS", "LINES", "StockDocuments", "StockLedger"]
+    return refuse(envelope, JOB, "validate", "unread", "a valid transaction was not read")[1]

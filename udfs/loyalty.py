@@ -13,8 +13,9 @@ from pyflink.datastream.state import ValueState, ValueStateDescriptor
 from state_schemas import loyalty_account
 from tillstream.domain.envelope import unseal
 from tillstream.domain.loyalty import LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty_notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import refuse, require_thread_mode
+from udfs.engine import NOTICES, refuse, require_thread_mode
 
 # The payload is bytes of our own codec; PyFlink's pickle adds a frame and no class names.
 ACCOUNT = ValueStateDescriptor("loyalty-account", Types.PICKLED_BYTE_ARRAY())
@@ -22,10 +23,17 @@ ACCOUNT = ValueStateDescriptor("loyalty-account", Types.PICKLED_BYTE_ARRAY())
 
 class LoyaltyLedger(KeyedProcessFunction):
     """Keyed by customer. In: enveloped transactions. Out: ledger entries as JSON bytes;
-    to the side: dead letters as JSON bytes."""
+    to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
 
-    def __init__(self, rules: LoyaltyRules, job: str = "loyalty", thread_mode: bool = True):
+    def __init__(
+        self,
+        rules: LoyaltyRules,
+        job: str = "loyalty",
+        thread_mode: bool = True,
+        notify: bool = True,
+    ):
         self.rules = rules
+        self.notify = notify
         self.job = job
         self.thread_mode = thread_mode
 
@@ -50,4 +58,9 @@ class LoyaltyLedger(KeyedProcessFunction):
             return [refuse(envelope, self.job, "apply", entries.reason, entries.message)]
         if after is not None:
             self.account.update(loyalty_account.encode(after))
-        return [self.encode_entry(entry) for entry in entries]
+        out: list[Any] = [self.encode_entry(entry) for entry in entries]
+        # A redemption is one sale in some thirty, so the rule is asked for those alone.
+        if transaction.points_to_redeem and self.notify:
+            notices = filter(None, map(redemption_notice, entries))
+            out += [(NOTICES, self.encode_entry(notice)) for notice in notices]
+        return out

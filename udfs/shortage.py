@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from state_schemas import shortage_area, store_watch
@@ -25,12 +25,11 @@ from tillstream.domain.shortage import (
 from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import BYTES, refuse, require_thread_mode
+from udfs.engine import BYTES, NOTICES, refuse, require_thread_mode
 
 JOB = "shortage"
 # As the rows that sources make: key, value.
 BY_STORE = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-NOTICES = OutputTag("notices", BYTES)
 WATCH = ValueStateDescriptor("store-watch", Types.PICKLED_BYTE_ARRAY())
 AREA = ValueStateDescriptor("shortage-area", Types.PICKLED_BYTE_ARRAY())
 _encode = msgspec.json.Encoder().encode

@@ -33,6 +33,7 @@ def main() -> None:
         discarding = java().org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink
         add_sink(streams.ledger, discarding(), "dropped", "ledger dropped")
         add_sink(streams.dead_letters, discarding(), "dropped-dead", "dead letters dropped")
+        add_sink(streams.notices, discarding(), "dropped-notices", "notices dropped")
     env.execute("loyalty-variant")
 
 

@@ -85,3 +85,28 @@ def test_a_kafka_record_says_its_topic_partition_and_offset(classes):
     collector = jvm.org.apache.flink.api.common.functions.util.ListCollector(out)
     classes.KafkaEnvelope("customer_id").deserialize(record, collector)
     assert bytes(out.get(0).getField(1)).startswith(b"kafka:tills/3/42|")
+
+
+@pytest.mark.parametrize(
+    ("payload", "key"),
+    [
+        (b'{"store":45,"till":3}', "45:3"),
+        (b'{"till":3,"x":[{"store":1}],"store":45}', "45:3"),
+        (b'{"store":"45","till":3}', "45:3"),
+        (b'{"store":45}', None),
+        (b'{"store":45.5,"till":3}', None),
+        (b'{"store":45,"till":null}', None),
+    ],
+)
+def test_several_fields_make_one_key_of_texts_and_whole_numbers(classes, payload, key):
+    envelope = classes.KinesisEnvelope("store+till", True)
+    row = envelope.deserialize(payload, "any", "49590", 1_700_000_000_123, "tills", "shard-1")
+    found = row.getField(0)
+    assert found == key if key else found.startswith("~")
+
+
+def test_the_first_line_becomes_the_key_of_the_next_stage(classes):
+    row = classes.KeyLine().map("Zoë\nfirst\nsecond".encode())
+    assert (row.getField(0), bytes(row.getField(1))) == ("Zoë", b"first\nsecond")
+    with pytest.raises(Exception, match="no line with its key"):
+        classes.KeyLine().map(b"no newline")

@@ -19,6 +19,11 @@ from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 from tillstream.ops.flink_rest import FlinkRest
 
+STOCK_TOPICS = (
+    *("stock_movements", "stock_requests", "stock_changes", "stock_orders", "central_stock"),
+    *("transfer_offers", "truck_routes", "promotions", "promotions_inventory"),
+)
+
 
 class Shop:
     """``name`` keeps streams, topics, table and folders apart from those of other tests."""
@@ -34,14 +39,34 @@ class Shop:
                 "kafka": {"topic": f"till-{name}"},
             },
             "kafka": {
-                "topics": {"loyalty_events": f"events-{name}", "dead_letters": f"dead-{name}"}
+                "topics": {
+                    "loyalty_events": f"events-{name}",
+                    "dead_letters": f"dead-{name}",
+                    "notices": f"notices-{name}",
+                    "fraud_labels": f"labels-{name}",
+                    "fraud_rules": f"rules-{name}",
+                    "fraud_answers": f"answers-{name}",
+                    "holds": f"holds-{name}",
+                    **{topic: f"{topic}-{name}".replace("_", "-") for topic in STOCK_TOPICS},
+                }
             },
-            "dynamodb": {"tables": {"balances": f"balances-{name}"}},
+            "dynamodb": {
+                "tables": {
+                    "balances": f"balances-{name}",
+                    "sent_notices": f"sent-{name}",
+                    "fraud_cases": f"cases-{name}",
+                    "fraud_explanations": f"explanations-{name}",
+                    "stock": f"stock-{name}",
+                }
+            },
+            "notify": {"file": str(folder / "notices.jsonl")},
             "s3": {
                 "prefixes": {
                     "ledger": f"{name}/ledger",
                     "archive": f"{name}/archive",
                     "dead_letters": f"{name}/dead",
+                    "fraud_audit": f"{name}/fraud-audit",
+                    "stock_ledger": f"{name}/stock",
                 }
             },
             **overrides,
@@ -89,11 +114,13 @@ class Shop:
         return Feed(self, ["sim", "--to", self.source, "--count", str(count), "--rate", str(rate),
                            "--truth", str(self.truth), *options])  # fmt: skip
 
-    def wait_for_entries(self, count: int, timeout_s: float = 90) -> None:
+    def wait_for_entries(
+        self, count: int, timeout_s: float = 90, topic: str = "loyalty_events"
+    ) -> None:
         """Until the job has written ``count`` events: it is in mid-traffic."""
         from confluent_kafka import Consumer, TopicPartition
 
-        topic = self.conf().kafka.topics["loyalty_events"]
+        topic = self.conf().kafka.topics[topic]
         consumer = Consumer(
             {"bootstrap.servers": self.conf().kafka.bootstrap or "", "group.id": "test"}
         )

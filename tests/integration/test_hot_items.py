@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import orjson
 import pytest
 from py4j.protocol import Py4JJavaError
 from pyflink.common import Configuration, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from tillstream.conf import Conf, load
 from tillstream.connectors import clients, dynamodb, jars
@@ -52,7 +54,15 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
-def write(entries: list[str], conf: Conf) -> None:
+balances = partial(dynamodb.balance_sink, uid="balances")
+
+
+def write(
+    entries: list[str],
+    conf: Conf,
+    sink: Callable[[DataStream, Conf], None] = balances,
+    writers: int = WRITERS,
+) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""
     settings = Configuration()
     settings.set_string("python.execution-mode", "thread")
@@ -60,10 +70,10 @@ def write(entries: list[str], conf: Conf) -> None:
     settings.set_string("restart-strategy.type", "none")
     settings.set_string("pipeline.jars", Path(jars.ensure_jars(print).job).as_uri())
     env = StreamExecutionEnvironment.get_execution_environment(settings)
-    env.set_parallelism(WRITERS)
+    env.set_parallelism(writers)
     source = env.from_collection(entries, Types.STRING()).rebalance()
     stream = source.map(lambda text: text.encode(), BYTES)
-    dynamodb.balance_sink(stream, conf, uid="balances")
+    sink(stream, conf)
     env.execute("hot items")
 
 
@@ -103,6 +113,30 @@ def test_a_small_buffer_slows_the_job_and_loses_nothing(stack, table):
     conf = conf_of(stack, table, in_flight=2, buffered_items=2)
     write([entry(customer, 1) for customer in range(300)], conf)
     assert len(items(conf, table)) == 300
+
+
+def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, table):
+    fields = ("customer_id", "open", "status", "reasons")
+    attributes = [(name, name, "S") for name in fields] + [("version", "version", "N")]
+
+    def sink(stream: DataStream, conf: Conf) -> None:
+        dynamodb.hot_item_sink(
+            stream, conf, table, attributes, "customer_id", uid="cases", merge=True
+        )
+
+    def put(*versions: dict[str, Any]) -> dict[str, str]:
+        documents = [{"customer_id": "C0000000001", **version} for version in versions]
+        write([orjson.dumps(d).decode() for d in documents], conf, sink, writers=1)
+        (item,) = items(conf, table).values()
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+    conf = conf_of(stack, table)
+    opened = {"version": 1, "open": "yes", "status": "open", "reasons": "large"}
+    closed = {"version": 9, "open": None, "status": "closed"}
+    wanted = {"customer_id": "C0000000001", "version": "9", "status": "closed", "reasons": "large"}
+    assert put(opened, closed) == wanted
+    assert put(opened) == wanted
+    assert put({"version": 10, "reasons": "late"}) == wanted | {"version": "10", "reasons": "late"}
 
 
 @pytest.mark.parametrize(

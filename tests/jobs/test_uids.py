@@ -17,7 +17,13 @@ from tillstream.conf import load
 from tillstream.connectors import jars, sources
 
 RECORDED = Path(__file__).with_name("uids.json")
-JOBS = {"loyalty": "customer_id", "archive": "transaction_id", "inventory": None, "shortage": None}
+JOBS = {
+    "loyalty": "customer_id",
+    "archive": "transaction_id",
+    "fraud": "",
+    "inventory": "",
+    "shortage": "",
+}
 # Nothing is connected to; files need no plugin of the cluster's.
 CONF = {"kafka": {"bootstrap": "h:1"}, "s3": {"scheme": "file", "bucket": "/tmp/tillstream-uids"}}
 
@@ -28,11 +34,11 @@ def operators(job: str, kind: str) -> list[list[str | None]]:
     env = StreamExecutionEnvironment.get_execution_environment()
     env.add_jars(jars.ensure_jars(print).job.as_uri())
     module = importlib.import_module(f"jobs.{job}")
-    if key_field := JOBS[job]:
-        inputs = [sources.transactions(env, conf, key_field=key_field, job=job)]
+    if hasattr(module, "read"):  # a job of several inputs makes them itself
+        inputs = module.read(env, conf)
     else:
-        inputs = module.inputs(env, conf)
-    module.attach_sinks(module.build(*inputs, conf), conf)
+        inputs = sources.transactions(env, conf, key_field=JOBS[job], job=job)
+    module.attach_sinks(module.build(inputs, conf), conf)
     graph = env._j_stream_execution_environment.getStreamGraph(False)
     seen = {}
     for node in graph.getStreamNodes().toArray():

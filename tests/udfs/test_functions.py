@@ -68,6 +68,17 @@ def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
     assert loyalty_account.decode(pickle.loads(stored)).balance == 10
 
 
+def test_a_redemption_asks_for_a_notice_on_the_side_unless_switched_off(loyalty):
+    quiet = KeyedHarness(LoyaltyLedger(LoyaltyRules(), thread_mode=False, notify=False))
+    for harness in (loyalty, quiet):
+        harness.process(CUSTOMER, sealed(record()))
+        assert harness.side["notices"] == []
+        harness.process(CUSTOMER, sealed(record("0045-03-20251124-000002", points_to_redeem=4)))
+    (told,) = map(json.loads, loyalty.side["notices"])
+    assert told["notice_id"] == f"points_redeemed:customer:{CUSTOMER}:0045-03-20251124-000002"
+    assert quiet.side["notices"] == []
+
+
 def test_an_anonymous_sale_leaves_no_entry_and_no_state(loyalty):
     assert loyalty.process("~17", sealed(record(customer_id=None))) == []
     assert loyalty.keys_with_state() == set()

@@ -16,6 +16,7 @@ from tillstream.check.compare import Report
 from tillstream.check.compare import check as run_check
 from tillstream.check.platform import Unreachable
 from tillstream.check.sent import NoTruth
+from tillstream.check.stock import check_stock
 
 
 @click.command()
@@ -33,11 +34,22 @@ from tillstream.check.sent import NoTruth
 @click.option("--loyalty/--no-loyalty", default=True, help="Balances and ledger.")
 @click.option("--dead-letters/--no-dead-letters", default=True)
 @click.option("--archive/--no-archive", default=True)
+@click.option("--stock", is_flag=True, help="Stock levels and orders, and nothing else.")
+@click.option(
+    "--decisions/--no-decisions",
+    default=True,
+    help="With --stock: orders and alerts too; not where the terms of ordering changed on the way.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-def check(truth: Path, order: Any, wait: float, as_json: bool, **parts: Any) -> None:
-    """Recompute every balance from what was sent and compare; exit 1 if anything differs."""
+def check(
+    truth: Path, order: Any, wait: float, stock: bool, decisions: bool, as_json: bool, **parts: Any
+) -> None:
+    """Recompute every balance or stock level from what was sent; exit 1 if anything differs."""
     try:
-        report = run_check(truth, settings.load(), order, wait_seconds=wait, **parts)
+        if stock:
+            report = check_stock(truth, settings.load(), wait_seconds=wait, decisions=decisions)
+        else:
+            report = run_check(truth, settings.load(), order, wait_seconds=wait, **parts)
     except (NoTruth, Unreachable, settings.ConfError) as error:
         raise click.ClickException(str(error)) from None
     if as_json:

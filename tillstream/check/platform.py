@@ -12,7 +12,14 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from tillstream.conf import Conf
 from tillstream.connectors import clients
@@ -56,6 +63,24 @@ class Platform:
             raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
         return out
 
+    def stock(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """(level, version) by store and product, by a consistent scan of the hot table."""
+        table = self.conf.dynamodb.tables["stock"]
+        _reach("DynamoDB", self.conf.dynamodb.endpoint)
+        pages = clients.dynamodb(self.conf).get_paginator("scan")
+        out: dict[tuple[int, str], tuple[int, int]] = {}
+        try:
+            for page in pages.paginate(TableName=table, ConsistentRead=True):
+                for item in page["Items"]:
+                    key = int(item["store"]["S"]), item["product"]["S"]
+                    out[key] = int(item["quantity"]["N"]), int(item["version"]["N"])
+        except (ClientError, BotoCoreError) as error:
+            raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
+        return out
+
+    def stock_ledger(self, columns: list[str]) -> pa.Table:
+        return self._parquet(self.conf.s3.prefixes["stock_ledger"], columns)
+
     def ledger(self, columns: list[str]) -> pa.Table:
         return self._parquet(self.conf.s3.prefixes["ledger"], columns)
 
@@ -84,7 +109,16 @@ class Platform:
 
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         """(reason, raw bytes) by dead letter id: several jobs may have refused the same record."""
-        topic = self.conf.kafka.topics["dead_letters"]
+        out: dict[str, tuple[str, bytes]] = {}
+        for message in self.messages("dead_letters"):
+            headers = dict(message.headers() or [])
+            reason = _text(headers.get("tillstream.reason"))
+            out[_text(message.key())] = (reason, message.value() or b"")
+        return out
+
+    def messages(self, topic: str) -> list[Message]:
+        """Every committed record of a topic, as the settings name it."""
+        name = self.conf.kafka.topics[topic]
         consumer = Consumer(
             {
                 "bootstrap.servers": self.conf.kafka.bootstrap or "",
@@ -97,7 +131,7 @@ class Platform:
             }
         )
         try:
-            return _drain(consumer, topic)
+            return _drain(consumer, name)
         except KafkaException as error:
             where = self.conf.kafka.bootstrap or "no address"
             raise Unreachable(f"Kafka at {where} cannot be read ({error.args[0]}): {UP}") from None
@@ -105,13 +139,13 @@ class Platform:
             consumer.close()
 
 
-def _drain(consumer: Consumer, topic: str) -> dict[str, tuple[str, bytes]]:
+def _drain(consumer: Consumer, topic: str) -> list[Message]:
     partitions = consumer.list_topics(topic, timeout=KAFKA_SECONDS).topics[topic].partitions
     if not partitions:
         raise Unreachable(f"Kafka has no topic {topic}: `tillstream up` makes it")
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
     open_ = set(partitions)
-    out: dict[str, tuple[str, bytes]] = {}
+    out: list[Message] = []
     while open_:
         messages = consumer.consume(1000, timeout=KAFKA_SECONDS)
         if not messages:
@@ -123,9 +157,7 @@ def _drain(consumer: Consumer, topic: str) -> dict[str, tuple[str, bytes]]:
                     raise KafkaException(error)
                 open_.discard(message.partition())
                 continue
-            headers = dict(message.headers() or [])
-            reason = _text(headers.get("tillstream.reason"))
-            out[_text(message.key())] = (reason, message.value() or b"")
+            out.append(message)
     return out
 
 

@@ -41,6 +41,8 @@ def read_truth(directory: Path) -> Truth:
         for number, line in enumerate(file, start=1):
             try:
                 entry = orjson.loads(line)
+                if "stream" in entry:
+                    continue  # not a till's
                 truth.sent += 1
                 if entry["class"] == "malformed":
                     truth.malformed[shape(base64.b64decode(entry["raw"]))] += 1

@@ -21,11 +21,18 @@ def dynamodb(conf: Conf, pool: int = 10) -> Any:
     return _client("dynamodb", conf, conf.dynamodb.endpoint, pool=pool)
 
 
+def sns(conf: Conf, pool: int = 10) -> Any:
+    """Each call is tried once: whether a notice may be sent again is its sender's to decide."""
+    return _client("sns", conf, conf.notify.sns_endpoint, pool=pool, attempts=1)
+
+
 def s3(conf: Conf, pool: int = 10) -> Any:
     return _client("s3", conf, conf.s3.endpoint, pool=pool, s3={"addressing_style": "path"})
 
 
-def _client(service: str, conf: Conf, endpoint: str | None, pool: int, **config: Any) -> Any:
+def _client(
+    service: str, conf: Conf, endpoint: str | None, pool: int, attempts: int = 5, **config: Any
+) -> Any:
     return boto3.client(
         service,
         region_name=conf.region,
@@ -33,7 +40,7 @@ def _client(service: str, conf: Conf, endpoint: str | None, pool: int, **config:
         config=Config(
             connect_timeout=3,
             read_timeout=20,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=pool,
             # Checksums in trailers are not understood by every stand-in for S3.
             request_checksum_calculation="when_required",

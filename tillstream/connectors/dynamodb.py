@@ -47,6 +47,34 @@ def shortage_sink(stream: DataStream, conf: Conf, uid: str) -> None:
     hot_item_sink(stream, conf, conf.dynamodb.tables["shortages"], SHORTAGE, "shelf", uid)
 
 
+# A case of the fraud job: opened by a judgement, closed by a verdict.
+CASE = (
+    *((name, name, "S") for name in ("transaction_id", "status", "open", "outcome", "reasons")),
+    *((name, name, "S") for name in ("rules_version", "subject", "customer_id", "card_token")),
+    *((name, name, "S") for name in ("currency", "verdict_source")),
+    *((name, name, "N") for name in ("version", "score", "store", "till", "total_cents")),
+    *((name, name, "N") for name in ("event_time_ms", "opened_at_ms", "verdict_at_ms")),
+    ("watched_until_ms", "watched_until_ms", "N"),
+    ("expires_at_s", "expires_at", "N"),
+)
+EXPLANATION = (
+    *((name, name, "S") for name in ("transaction_id", "outcome", "rules_version")),
+    *((name, name, "S") for name in ("decision", "transaction", "shadow")),
+    *((name, name, "N") for name in ("version", "event_time_ms")),
+    ("expires_at_s", "expires_at", "N"),
+)
+
+
+def case_sink(stream: DataStream, conf: Conf, table: str, uid: str) -> None:
+    """Cases (JSON bytes), one item a transaction; a verdict changes only what it brings."""
+    hot_item_sink(stream, conf, table, CASE, "transaction_id", uid, merge=True, apart=True)
+
+
+def explanation_sink(stream: DataStream, conf: Conf, table: str, uid: str) -> None:
+    """Decisions with all that explains them (JSON bytes), one item a transaction."""
+    hot_item_sink(stream, conf, table, EXPLANATION, "transaction_id", uid, apart=True)
+
+
 def balance_sink(stream: DataStream, conf: Conf, uid: str) -> None:
     """Ledger entries (JSON bytes) as balances, one item a customer."""
     hot_item_sink(stream, conf, conf.dynamodb.tables["balances"], BALANCE, "customer_id", uid)
@@ -60,19 +88,27 @@ def hot_item_sink(
     key: str,
     uid: str,
     version: str = "version",
+    merge: bool = False,
+    apart: bool = False,
 ) -> None:
     """JSON bytes to ``table``. ``attributes``: (JSON field, attribute, S or N); ``key`` and
-    ``version`` name attributes. An item is replaced only by a version that is not older."""
+    ``version`` name attributes. An item is replaced only by a version that is not older; with
+    ``merge`` it is changed where the newer one has a field, and null removes. ``apart``: in a thread of
+    its own, so that its wait at a checkpoint holds nobody up."""
     settings = conf.dynamodb
     sink = ours().HotItemSink(table, conf.region).endpoint(settings.endpoint)
     if conf.aws.credentials == "basic":
         sink.basicCredentials()
     for field, attribute, kind in attributes:
         sink.attribute(field, attribute, kind)
+    if merge:
+        sink.merge()
     sink.key(key).version(version).limits(
         settings.in_flight,
         settings.buffered_items,
         settings.attempts,
         settings.request_timeout_ms,
     )
-    add_sink(stream, sink, uid, f"{table} to DynamoDB")
+    attached = add_sink(stream, sink, uid, f"{table} to DynamoDB")
+    if apart:
+        attached.disableChaining()

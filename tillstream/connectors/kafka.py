@@ -22,9 +22,17 @@ PRODUCER = {
 }
 
 
-def json_sink(stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str) -> None:
-    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``."""
-    _attach(stream, conf, ours().KeyedJson(topic, key_field), uid, f"{topic} to Kafka")
+# For what a person or another system waits for: sent at once, in small batches.
+PROMPT = {"linger.ms": "1"}
+
+
+def json_sink(
+    stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str, prompt: bool = False
+) -> None:
+    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``. ``prompt``:
+    not held back for larger batches, nor until a checkpoint: at least once whatever conf says."""
+    serializer = ours().KeyedJson(topic, key_field)
+    _attach(stream, conf, serializer, uid, f"{topic} to Kafka", prompt)
 
 
 def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
@@ -48,6 +56,7 @@ def _attach(
     serializer: Any,
     uid: str,
     name: str,
+    prompt: bool = False,
     exactly_once: bool = False,
 ) -> None:
     if not conf.kafka.bootstrap:
@@ -57,10 +66,12 @@ def _attach(
         java()
         .org.apache.flink.connector.kafka.sink.KafkaSink.builder()
         .setBootstrapServers(conf.kafka.bootstrap)
-        .setKafkaProducerConfig(properties({**PRODUCER, **conf.kafka.properties}))
+        .setKafkaProducerConfig(
+            properties({**PRODUCER, **(PROMPT if prompt else {}), **conf.kafka.properties})
+        )
         .setRecordSerializer(serializer)
     )
-    if exactly_once or conf.kafka.delivery == "exactly-once":
+    if exactly_once or (conf.kafka.delivery == "exactly-once" and not prompt):
         builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE)
         builder.setTransactionalIdPrefix(f"tillstream-{uid}")
     else:

@@ -20,8 +20,8 @@ def transactions(
 ) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
-    A record without that field is keyed by ``~<n>``, n from a hash of its bytes. ``job`` names the
-    consumer towards the broker.
+    A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
+    ``+`` are one key, joined by ``:``. ``job`` names the consumer towards the broker.
     """
     return keyed(transaction_rows(env, conf, key_field, job))
 
@@ -50,6 +50,11 @@ def stock_lines(
     rows = transaction_rows(env, conf, None, job)._j_data_stream
     lines = rows.flatMap(ours().StockLines(clock_ahead_ms))
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
+
+
+def none_of(rows: DataStream, uid: str) -> DataStream:
+    """A stream like ``rows`` with nothing in it, for a second input that is not needed."""
+    return DataStream(rows._j_data_stream.filter(ours().Never()).uid(uid).name("nothing"))
 
 
 def topic(

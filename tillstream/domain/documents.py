@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from tillstream.domain.transaction import InvalidTransaction, invalid, unreadable
 
-Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,39}$")]
-Product = Annotated[str, Meta(pattern=r"^[0-9]{8,14}$")]
+Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,39}\Z")]
+Product = Annotated[str, Meta(pattern=r"^[0-9]{8,14}\Z")]
 StoreNumber = Annotated[int, Meta(ge=1, le=2900)]
 Ms = Annotated[int, Meta(ge=1_420_070_400_000, lt=4_133_980_800_000)]  # 2015 to 2100
 

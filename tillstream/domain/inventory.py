@@ -74,10 +74,10 @@ def on_promotion(
 ) -> Outcome:
     """A promotion for this product here; an older revision than the known one changes nothing."""
     stock = stock or Stock()
-    before = stock.promotions
-    stock.promotions = promotion.take(before, line.promotion, stock.newest_ms)
-    if line.promotion not in stock.promotions or line.promotion in before:
+    known = promotion.take(stock.promotions, line.promotion, stock.newest_ms)
+    if line.promotion not in known or line.promotion in stock.promotions:
         return None, None, []
+    stock.promotions = known
     percent = _terms(stock, True, rules)
     actions = review(stock, line.store, line.product, near, percent, rules.planning)
     noted = Line("promotion", line.line_id, line.store, line.product, 0, line.event_time_ms)

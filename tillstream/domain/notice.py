@@ -6,7 +6,17 @@ made from business ids alone: a replay makes the same id again, and it is not se
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from tillstream.domain.card_numbers import contains_card_number
+
+KINDS = ("sms", "alert", "order")
+MAX_ID_BYTES = 1024
+_RECIPIENT = re.compile(r"[a-z][a-z_-]{1,30}:[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+_CUSTOMER = re.compile(r"customer:C[0-9]{10}")
+_ADDRESS = re.compile(r"@|\+[0-9]{6}")
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +38,14 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
     event_time_ms: int
 
 
+class InvalidNotice(ValueError):
+    """These bytes are no notice; ``reason`` is a code, ``message`` names the field, never a value."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
 def notice(
     kind: str,
     recipient: str,
@@ -39,3 +57,32 @@ def notice(
     """A notice whose id follows from what it is about: ``<template>:<recipient>:<cause>``."""
     notice_id = f"{template}:{recipient}:{cause}"
     return Notice(notice_id, kind, recipient, template, params, cause, event_time_ms)
+
+
+_decode = msgspec.json.Decoder(Notice).decode
+
+
+def parse(raw: bytes) -> Notice:
+    """The notice in ``raw``, seen to be fit to be sent.
+
+    Raises InvalidNotice, also for what looks like an address, a telephone or a card number:
+    personal data does not go through here.
+    """
+    try:
+        found = _decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidNotice("not_a_notice", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidNotice("not_json", str(error)) from None
+    if not 0 < len(found.notice_id.encode()) <= MAX_ID_BYTES:
+        raise InvalidNotice("bad_id", f"notice_id must have 1 to {MAX_ID_BYTES} bytes")
+    if found.kind not in KINDS:
+        raise InvalidNotice("unknown_kind", f"kind must be one of {', '.join(KINDS)}")
+    if not _RECIPIENT.fullmatch(found.recipient):
+        raise InvalidNotice("bad_recipient", "recipient must be a business id, like store:45")
+    if found.recipient.startswith("customer:") and not _CUSTOMER.fullmatch(found.recipient):
+        raise InvalidNotice("bad_recipient", "a customer's id is C and ten digits")
+    texts = [found.notice_id, found.template, found.cause, *map(str, found.params.values())]
+    if any(_ADDRESS.search(text) or contains_card_number(text) for text in texts):
+        raise InvalidNotice("personal_data", "looks like an address, a telephone or a card number")
+    return found

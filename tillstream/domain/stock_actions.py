@@ -44,7 +44,9 @@ class Tried(msgspec.Struct, gc=False, frozen=True):
     gave: int
 
 
-class Request(msgspec.Struct, tag="request", gc=False, frozen=True, kw_only=True):
+class Request(
+    msgspec.Struct, tag="request", gc=False, frozen=True, kw_only=True, omit_defaults=True
+):
     """From one place to another about a product, by way of the topic ``stock-requests``.
 
     ask: ``order`` (to a centre: give ``quantity``), ``query`` (to a store: could you spare some?),

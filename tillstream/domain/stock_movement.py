@@ -23,7 +23,7 @@ class MovementLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
     product: Product
     quantity: Annotated[int, Meta(ge=0, le=1_000_000)]
-    order_id: Annotated[str, Meta(pattern=r"^[0-9]{1,4}-[0-9]{8,14}-[0-9]{6,12}$")] | None = None
+    order_id: Annotated[str, Meta(pattern=r"^[0-9]{1,4}-[0-9]{8,14}-[0-9]{6,12}\Z")] | None = None
 
 
 class Movement(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -37,7 +37,7 @@ class Movement(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_onl
     store: Annotated[int, Meta(ge=1, le=LAST_CENTRE)]
     event_time_ms: Ms
     lines: Annotated[tuple[MovementLine, ...], Meta(min_length=1, max_length=1000)]
-    reference: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z:./-]{0,63}$")] | None = None
+    reference: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z:./-]{0,63}\Z")] | None = None
     reason: Reason | None = None
 
 

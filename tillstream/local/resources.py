@@ -18,6 +18,14 @@ TABLE_KEYS = {
     "balances": [("customer_id", "S")],
     "stock": [("store", "S"), ("product", "S")],
     "shortages": [("place", "S"), ("product", "S")],
+    "fraud_cases": [("transaction_id", "S")],
+    "fraud_explanations": [("transaction_id", "S")],
+    "sent_notices": [("notice_id", "S")],
+}
+# Table -> index over the few items that have its key: name, attributes and types.
+TABLE_INDEXES = {
+    "sent_notices": ("open-notices", [("open", "S"), ("claimed_at_ms", "N")]),
+    "fraud_cases": ("open-cases", [("open", "S"), ("event_time_ms", "N")]),
 }
 
 
@@ -32,6 +40,7 @@ def create_resources(conf: Conf, timeout_s: float = 20.0) -> list[str]:
     created += _stream(conf, timeout_s)
     created += _tables(conf)
     created += _bucket(conf)
+    created += _notice_topics(conf)
     return created
 
 
@@ -81,19 +90,42 @@ def _tables(conf: Conf) -> list[str]:
     missing = {key: name for key, name in conf.dynamodb.tables.items() if name not in there}
     for key, name in missing.items():
         attributes = TABLE_KEYS[key]
+        index_name, indexed = TABLE_INDEXES.get(key, ("", []))
+        index = {
+            "IndexName": index_name,
+            "KeySchema": _key_schema(indexed),
+            "Projection": {"ProjectionType": "ALL"},
+        }
         client.create_table(
             TableName=name,
-            KeySchema=[
-                {"AttributeName": attribute, "KeyType": role}
-                for (attribute, _), role in zip(attributes, ("HASH", "RANGE"), strict=False)
-            ],
+            KeySchema=_key_schema(attributes),
             AttributeDefinitions=[
                 {"AttributeName": attribute, "AttributeType": kind}
-                for attribute, kind in attributes
+                for attribute, kind in attributes + indexed
             ],
             BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": [index]} if indexed else {}),
         )
     return [f"table {name}" for name in missing.values()]
+
+
+def _key_schema(attributes: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": attribute, "KeyType": role}
+        for (attribute, _), role in zip(attributes, ("HASH", "RANGE"), strict=False)
+    ]
+
+
+def _notice_topics(conf: Conf) -> list[str]:
+    """SNS topics of the settings, on the local stand-in only."""
+    if conf.notify.sns_endpoint is None:
+        return []
+    client = aws("sns", conf.notify.sns_endpoint)
+    there = {topic["TopicArn"] for topic in client.list_topics()["Topics"]}
+    missing = [arn for arn in conf.notify.sns_topics.values() if arn not in there]
+    for arn in missing:
+        client.create_topic(Name=arn.rpartition(":")[2])
+    return [f"SNS topic {arn.rpartition(':')[2]}" for arn in missing]
 
 
 def _bucket(conf: Conf) -> list[str]:

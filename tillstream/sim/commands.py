@@ -17,6 +17,7 @@ from tillstream import conf as settings
 from tillstream.sim.runner import run
 from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
 from tillstream.sim.simulator import Faults, Sent, Simulator
+from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import UnknownProfile, profile_names
 
@@ -52,6 +53,14 @@ SHARE = click.FloatRange(0, 1)
 @click.option(
     "--redemptions", type=SHARE, help="Share of customers' sales; default: the profile's."
 )
+@click.option("--stores", type=click.IntRange(1, 2900), help="Only the first so many stores.")
+@click.option("--products", type=click.IntRange(1, 500), help="Only the first so many products.")
+@click.option(
+    "--movements",
+    type=SHARE,
+    default=0.0,
+    help="Share of stock documents (after a first count of everything), to Kafka.",
+)
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="Write what was sent to this directory."
 )
@@ -76,6 +85,9 @@ def sim(
     refunds: float | None,
     voids: float | None,
     redemptions: float | None,
+    stores: int | None,
+    products: int | None,
+    movements: float,
     truth: Path | None,
     out: Path | None,
     from_spool: Path | None,
@@ -98,7 +110,11 @@ def sim(
                 refunds=refunds,
                 voids=voids,
                 redemptions=redemptions,
+                stores=stores,
+                products=products,
             )
+            if movements:
+                records = WithStock(records, movements, stores, products)
         if to == "file" and not (out or truth):
             raise click.UsageError("--to file needs --out FILE or --truth DIR")
         directory = truth or settings.home() / "sim"
@@ -113,7 +129,8 @@ def sim(
             note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
         pace = None if flat_out or to == "file" or from_spool else records.rate
         writer = TruthWriter(truth, **note) if truth and not from_spool else None
-        _send(records, sender, writer, pace, seconds, count, spool)
+        side = _movements_sender(to, directory, spool) if movements else None
+        _send(records, sender, writer, pace, seconds, count, spool, side)
     except (SendError, UnknownProfile, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -129,6 +146,13 @@ def _sender(to: str, out: Path, spool: Path) -> Sender:
     return KinesisSender(conf, spool)
 
 
+def _movements_sender(to: str, directory: Path, spool: Path) -> Sender:
+    if to == "file":
+        return FileSender(directory / "movements.jsonl")
+    conf = settings.load()
+    return KafkaSender(conf, spool, conf.kafka.topics["stock_movements"])
+
+
 def _send(
     records: Iterator[Sent],
     sender: Sender,
@@ -137,6 +161,7 @@ def _send(
     seconds: float | None,
     count: int | None,
     spool: Path,
+    movements: Sender | None = None,
 ) -> None:
     console = Console(stderr=True)
     stop = threading.Event()
@@ -152,6 +177,7 @@ def _send(
                 records,
                 sender,
                 truth,
+                movements=movements,
                 rate=rate,
                 seconds=seconds,
                 stop=stop,

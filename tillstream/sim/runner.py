@@ -29,6 +29,7 @@ def run(
     sender: Sender,
     truth: TruthWriter | None,
     *,
+    movements: Sender | None = None,
     rate: float | None = None,
     seconds: float | None = None,
     stop: threading.Event | None = None,
@@ -36,8 +37,8 @@ def run(
 ) -> Outcome:
     """Sends ``records`` at ``rate`` a second (None: as fast as may be) for ``seconds`` at most.
 
-    Setting ``stop`` ends it between two records, so the truth is exactly what was handed over. The
-    sender is closed in any case.
+    Documents about stock go to ``movements``. Setting ``stop`` ends it between two records, so the
+    truth is exactly what was handed over. The senders are closed in any case.
     """
     stop = stop or threading.Event()
     begun = time.monotonic()
@@ -57,12 +58,13 @@ def run(
                 if progress is not None and count % 256 == 0:
                     progress(count)
             # sent first: a record the sender refuses outright is not part of the truth
-            sender.send(sent.key, sent.raw)
+            to = sender if sent.stream == "tills" or movements is None else movements
+            to.send(sent.key, sent.raw)
             if truth is not None:
                 truth.write(sent)
             count += 1
     finally:
-        spooled = sender.close()
+        spooled = sender.close() + (movements.close() if movements else 0)
         if truth is not None:
             truth.note["spooled"] = spooled
             truth.close()

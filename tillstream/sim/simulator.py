@@ -51,13 +51,15 @@ class Faults:
 
 
 class Sent(NamedTuple):
-    """One record to send. ``record`` is None for a malformed one, whose kind is in ``damage``."""
+    """One record to send. ``record`` is None for a malformed one, whose kind is in ``damage``.
+    ``stream``: ``tills``, or ``movements`` for a document about stock."""
 
     klass: str
     key: str
     raw: bytes
     record: Record | None
     damage: str | None = None
+    stream: str = "tills"
 
 
 class Simulator:
@@ -76,7 +78,10 @@ class Simulator:
         refunds: float | None = None,
         voids: float | None = None,
         redemptions: float | None = None,
+        stores: int | None = None,
+        products: int | None = None,
     ) -> None:
+        """``stores``, ``products``: only the first so many of them."""
         self.profile = load_profile(profile)
         self.seed, self.count, self.faults = seed, count, faults or Faults()
         self.rate = rate or self.profile.rate
@@ -86,13 +91,13 @@ class Simulator:
         self.redemptions = self.profile.redemptions if redemptions is None else redemptions
         self._rng = Random(f"traffic {seed}")
         self._random = self._rng.random
-        self._stores = load_stores()
+        self._stores = load_stores()[:stores]
         self._customers = Customers(customers, seed, self._stores)
-        products = load_products()
+        sold = load_products()[:products]
         boost = self.profile.categories
-        weights = [p.popularity * boost.get(p.category, 1) for p in products]
+        weights = [p.popularity * boost.get(p.category, 1) for p in sold]
         # lines are shared between records, so nothing may change one in place
-        table = draw_table([_as_lines(p) for p in products], weights)
+        table = draw_table([_as_lines(p) for p in sold], weights)
         self._lines: list[list[Record]] = table
         payment = self.profile.payment
         self._payments = draw_table(list(payment), list(payment.values()))
@@ -273,6 +278,8 @@ class Simulator:
 def truth_line(n: int, sent: Sent) -> bytes:
     """One line of sent.jsonl."""
     head = f'{{"n":{n},"class":"{sent.klass}","key":"{sent.key}",'.encode()
+    if sent.stream != "tills":
+        head += f'"stream":"{sent.stream}",'.encode()
     if sent.record is None:
         return b'%b"raw":"%b"}\n' % (head, base64.b64encode(sent.raw))
     return b'%b"record":%b}\n' % (head, sent.raw)

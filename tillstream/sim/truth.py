@@ -37,7 +37,7 @@ class TruthWriter:
             self.damages[sent.damage or "unknown"] += 1
         else:
             self.kinds[sent.record["kind"]] += 1
-            self.anonymous += sent.key[0] != "C"
+            self.anonymous += sent.stream == "tills" and sent.key[0] != "C"
 
     def close(self) -> None:
         """Idempotent; summary.json is complete once this returns."""

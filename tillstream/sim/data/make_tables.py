@@ -38,6 +38,21 @@ REGIONS = [
     ("malawi", "MW", "MWK", 10, [("Lilongwe", -13.97, 33.79)]),
 ]  # fmt: skip
 
+# No clock there changes in summer; Luanda is an hour behind the others.
+ZONES = {
+    "ZA": "Africa/Johannesburg",
+    "NA": "Africa/Windhoek",
+    "BW": "Africa/Gaborone",
+    "ZM": "Africa/Lusaka",
+    "AO": "Africa/Luanda",
+    "MZ": "Africa/Maputo",
+    "SZ": "Africa/Mbabane",
+    "LS": "Africa/Maseru",
+    "MW": "Africa/Blantyre",
+}
+# Stores whose town examples rely on.
+TOWNS = {23: "Cape Town", 156: "Durban"}
+
 # category, products, cheapest and dearest in cents, words to name them by
 CATEGORIES = [
     ("bakery", 40, 899, 6999, "Bread Rolls Buns Rusks Muffins Scones"),
@@ -68,8 +83,16 @@ def stores(rng: Random) -> list[list[object]]:
                 ]
             )
     rng.shuffle(rows)
+    for number, town in TOWNS.items():
+        if not str(rows[number - 1][3]).startswith(town):
+            other = next(
+                n
+                for n, row in enumerate(rows)
+                if n + 1 not in TOWNS and str(row[3]).startswith(town)
+            )
+            rows[number - 1], rows[other] = rows[other], rows[number - 1]
     return [
-        [number, row[3], row[0], row[1], row[2], row[4], row[5]]
+        [number, row[3], row[0], row[1], row[2], row[4], row[5], ZONES[str(row[1])]]
         for number, row in enumerate(rows, start=1)
     ]
 
@@ -98,7 +121,10 @@ def products(rng: Random) -> list[list[object]]:
 
 def main() -> None:
     tables = {
-        "stores.csv": (["store", "name", "region", "country", "currency", "lat", "lon"], stores),
+        "stores.csv": (
+            ["store", "name", "region", "country", "currency", "lat", "lon", "zone"],
+            stores,
+        ),
         "products.csv": (
             ["product", "name", "category", "unit_price_cents", "popularity"],
             products,

@@ -53,6 +53,7 @@ public final class HotItemSink implements Sink<byte[]> {
     final List<Attribute> attributes = new ArrayList<>();
     String endpoint;
     boolean basicCredentials;
+    boolean merge;
     int keyPosition = -1;
     int versionPosition = -1;
     int inFlight = 32;
@@ -83,6 +84,15 @@ public final class HotItemSink implements Sink<byte[]> {
             throw new IllegalArgumentException("attribute type must be S or N, not " + type);
         }
         attributes.add(new Attribute(field, name, type.equals("N")));
+        return this;
+    }
+
+    /**
+     * A newer version changes only what it brings: a field that is not there leaves its attribute as
+     * it is, one that is null removes it. Without this an item is replaced whole.
+     */
+    public HotItemSink merge() {
+        this.merge = true;
         return this;
     }
 

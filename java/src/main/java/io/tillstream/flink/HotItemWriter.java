@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.StringJoiner;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -24,6 +25,7 @@ import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.dynamodb.model.ConditionalCheckFailedException;
 import software.amazon.awssdk.services.dynamodb.model.PutItemRequest;
+import software.amazon.awssdk.services.dynamodb.model.UpdateItemRequest;
 
 /**
  * The buffer of one subtask and the threads that empty it.
@@ -35,6 +37,9 @@ final class HotItemWriter implements SinkWriter<byte[]> {
     private static final long FIRST_BACKOFF_MS = 50;
     private static final long LONGEST_BACKOFF_MS = 5_000;
     private static final long LONGEST_THROTTLED_BACKOFF_MS = 20_000;
+    /** A field that is there and null; told from an absent one by identity. */
+    private static final String REMOVED = new String("null");
+
     private static final String NOT_NEWER_THERE = "attribute_not_exists(#v) OR #v <= :v";
 
     /** One version of an item; {@code values} in the order of the sink's attributes, null if absent. */
@@ -114,9 +119,9 @@ final class HotItemWriter implements SinkWriter<byte[]> {
                 work.signal();
             } else {
                 coalesced.inc();
-                if (item.version >= older.version) {
-                    waiting.put(item.key, item);
-                }
+                waiting.put(
+                        item.key,
+                        item.version >= older.version ? over(older, item) : over(item, older));
             }
         } finally {
             lock.unlock();
@@ -232,7 +237,11 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         Item item = first;
         for (int attempt = 1; ; attempt++) {
             try {
-                client.putItem(request(item));
+                if (sink.merge) {
+                    client.updateItem(change(item));
+                } else {
+                    client.putItem(request(item));
+                }
                 written.inc();
                 return;
             } catch (ConditionalCheckFailedException newerIsThere) {
@@ -268,10 +277,24 @@ final class HotItemWriter implements SinkWriter<byte[]> {
             waiting.remove(item.key);
             coalesced.inc();
             room.signalAll();
-            return newer;
+            return over(item, newer);
         } finally {
             lock.unlock();
         }
+    }
+
+    /** The newer version; when merging, with what only the older one brings. */
+    private Item over(Item older, Item newer) {
+        if (!sink.merge) {
+            return newer;
+        }
+        String[] values = newer.values.clone();
+        for (int i = 0; i < values.length; i++) {
+            if (values[i] == null) {
+                values[i] = older.values[i];
+            }
+        }
+        return new Item(newer.key, newer.version, values);
     }
 
     private static boolean throttled(SdkException problem) {
@@ -299,11 +322,8 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         Map<String, AttributeValue> attributes = new HashMap<>();
         for (int i = 0; i < item.values.length; i++) {
             String value = item.values[i];
-            if (value != null) {
-                HotItemSink.Attribute attribute = sink.attributes.get(i);
-                attributes.put(
-                        attribute.name,
-                        attribute.number ? AttributeValue.fromN(value) : AttributeValue.fromS(value));
+            if (value != null && value != REMOVED) {
+                attributes.put(sink.attributes.get(i).name, typed(i, value));
             }
         }
         return PutItemRequest.builder()
@@ -316,6 +336,45 @@ final class HotItemWriter implements SinkWriter<byte[]> {
                 .build();
     }
 
+    private UpdateItemRequest change(Item item) {
+        Map<String, AttributeValue> key = new HashMap<>();
+        Map<String, String> names = new HashMap<>(versionName);
+        Map<String, AttributeValue> values = new HashMap<>();
+        StringJoiner sets = new StringJoiner(", ", "SET ", "");
+        StringJoiner removes = new StringJoiner(", ", " REMOVE ", "").setEmptyValue("");
+        for (int i = 0; i < item.values.length; i++) {
+            String value = item.values[i];
+            String name = sink.attributes.get(i).name;
+            if (i == sink.keyPosition) {
+                key.put(name, typed(i, value));
+            } else if (value == REMOVED) {
+                names.put("#a" + i, name);
+                removes.add("#a" + i);
+            } else if (i == sink.versionPosition) {
+                values.put(":v", typed(i, value));
+                sets.add("#v = :v");
+            } else if (value != null) {
+                names.put("#a" + i, name);
+                values.put(":a" + i, typed(i, value));
+                sets.add("#a" + i + " = :a" + i);
+            }
+        }
+        return UpdateItemRequest.builder()
+                .tableName(sink.table)
+                .key(key)
+                .updateExpression(sets.toString() + removes)
+                .conditionExpression(NOT_NEWER_THERE)
+                .expressionAttributeNames(names)
+                .expressionAttributeValues(values)
+                .build();
+    }
+
+    private AttributeValue typed(int position, String value) {
+        return sink.attributes.get(position).number
+                ? AttributeValue.fromN(value)
+                : AttributeValue.fromS(value);
+    }
+
     private Item parse(byte[] json) throws IOException {
         String[] values = new String[sink.attributes.size()];
         try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
@@ -326,7 +385,8 @@ final class HotItemWriter implements SinkWriter<byte[]> {
                 Integer position = positions.get(field);
                 if (position != null) {
                     boolean there = token.isScalarValue() && token != JsonToken.VALUE_NULL;
-                    values[position] = there ? parser.getText() : null;
+                    boolean removed = sink.merge && token == JsonToken.VALUE_NULL;
+                    values[position] = there ? parser.getText() : removed ? REMOVED : null;
                 }
                 parser.skipChildren();
             }

@@ -57,6 +57,7 @@ final class TillReceipt {
         "points_to_redeem"
     };
     private static final int REQUIRED = 11;
+    private static final int CUSTOMER = 11;
 
     private TillReceipt() {}
 
@@ -175,7 +176,7 @@ final class TillReceipt {
         boolean sale = kind.equals("sale");
         return total == totalCents
                 && (sale ? refersTo == null : refersTo != null && !refersTo.equals(transactionId))
-                && (sale || points == 0)
+                && (points == 0 || sale && seen[CUSTOMER] == GOOD)
                 && (token != null) == payment.equals("card")
                 && !holdsCardNumber();
     }

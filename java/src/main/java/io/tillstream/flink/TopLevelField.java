@@ -10,6 +10,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * Reads one field at the top level of a JSON object, a string or a whole number as its digits,
  * without building a tree.
  *
+ * <p>Several names joined by {@code +} are read as one value, joined by {@code :}, e.g. {@code
+ * store+till} of {@code {"store":45,"till":3}} is {@code 45:3}.
+ *
  * <p>Where a field is there twice the last one counts, as it does for Python's parsers: both sides
  * must see the same value.
  */
@@ -18,13 +21,13 @@ final class TopLevelField implements Serializable {
 
     static final JsonFactory JSON = new JsonFactory();
 
-    private final String name;
+    private final String[] names;
 
     TopLevelField(String name) {
-        this.name = name;
+        this.names = name.split("\\+");
     }
 
-    /** The field's value, or null if it is absent, of another type, or the bytes are no JSON object. */
+    /** The value, or null if a field is absent, of another type, or the bytes are no JSON object. */
     String read(byte[] json) {
         if (json == null || json.length == 0) {
             return null;
@@ -34,20 +37,34 @@ final class TopLevelField implements Serializable {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 return null;
             }
-            String found = null;
+            String[] found = new String[names.length];
             String field;
             while ((field = parser.nextFieldName()) != null) {
                 JsonToken token = parser.nextToken();
-                if (field.equals(name)) {
-                    boolean read =
-                            token == JsonToken.VALUE_STRING || token == JsonToken.VALUE_NUMBER_INT;
-                    found = read ? parser.getText() : null;
+                for (int i = 0; i < names.length; i++) {
+                    if (field.equals(names[i])) {
+                        found[i] = counts(token) ? parser.getText() : null;
+                    }
                 }
                 parser.skipChildren();
             }
-            return parser.currentToken() == JsonToken.END_OBJECT ? found : null;
+            return parser.currentToken() == JsonToken.END_OBJECT ? joined(found) : null;
         } catch (IOException | RuntimeException notJson) {
             return null;
         }
+    }
+
+    private static boolean counts(JsonToken token) {
+        return token == JsonToken.VALUE_STRING || token == JsonToken.VALUE_NUMBER_INT;
+    }
+
+    /** Null unless every part was found. */
+    private static String joined(String[] parts) {
+        for (String part : parts) {
+            if (part == null) {
+                return null;
+            }
+        }
+        return String.join(":", parts);
     }
 }

@@ -1,0 +1,282 @@
+package io.tillstream.flink;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.state.BroadcastState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.StateTtlConfig;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
+import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedDataStreamPythonFunctionOperator;
+import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonKeyedCoProcessOperator;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.OutputTag;
+import pemja.core.object.PyIterator;
+
+/**
+ * A keyed Python function that is called once for many records.
+ *
+ * <p>A call from the JVM into Python and back, with a state access each way, costs more than most
+ * rules. Here records wait until there are {@code batchSize} of them, or the first has waited
+ * {@code lingerMs}, or a checkpoint or watermark comes. Then the states of their keys are read in
+ * the JVM, and one call takes states and records to Python and brings new states and outputs back.
+ * Nothing waits across a checkpoint, so state and outputs are what one call a record would give.
+ *
+ * <p>The second input is broadcast: every subtask sees each of its records, between two batches and
+ * never within one. What Python asks to keep of it is broadcast state, and is shown to Python again
+ * at a restore.
+ *
+ * <p>Bytes to Python, integers big-endian: {@code int keys, int records}, per key {@code int
+ * length, key, int length or -1, state}, per record {@code int key's number, int length, record}.
+ * From Python: a run of {@code byte kind, int number, int length or -1, bytes} with kind 0 = state of
+ * key {@code number} (-1: none any more), 1 = output {@code number} (0 main, then the side outputs),
+ * 2 = broadcast entry whose name of {@code number} bytes comes first (-1: remove it). A record of the
+ * second input goes to Python after a byte: 0 = new, 1 = kept, shown again at a restore.
+ */
+public final class BatchedPython
+        extends EmbeddedPythonKeyedCoProcessOperator<String, Row, Row, byte[]> {
+    private static final long serialVersionUID = 1L;
+    private static final TypeInformation<byte[]> BYTES =
+            PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+    private static final int STATE = 0;
+    private static final int OUTPUT = 1;
+    private static final int BROADCAST = 2;
+    private static final int NEW = 0;
+    private static final int RESTORED = 1;
+
+    private final String stateName;
+    private final long stateTtlMs;
+    private final int batchSize;
+    private final long lingerMs;
+    private final List<OutputTag<byte[]>> sides = new ArrayList<>();
+
+    private transient ValueState<byte[]> state;
+    private transient BroadcastState<String, byte[]> broadcast;
+    private transient Map<String, Integer> keys;
+    private transient List<byte[]> records;
+    private transient List<Integer> keyNumbers;
+    private transient boolean timerSet;
+    private transient StreamRecord<byte[]> out;
+
+    /**
+     * @param stateName name of the one keyed state, bytes of a codec of the function's own
+     * @param stateTtlMs a key not written to for so long (by the machine's clock) is forgotten; 0: never
+     */
+    public BatchedPython(
+            Configuration configuration,
+            DataStreamPythonFunctionInfo function,
+            TypeInformation<Row> records,
+            TypeInformation<Row> broadcast,
+            String stateName,
+            long stateTtlMs,
+            int batchSize,
+            long lingerMs) {
+        super(configuration, function, records, broadcast, BYTES);
+        this.stateName = stateName;
+        this.stateTtlMs = stateTtlMs;
+        this.batchSize = batchSize;
+        this.lingerMs = lingerMs;
+    }
+
+    /** Declares the next side output: the first is output 1. */
+    public BatchedPython side(String name) {
+        sides.add(new OutputTag<>(name, BYTES));
+        return this;
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        broadcast =
+                context.getOperatorStateStore()
+                        .getBroadcastState(
+                                new MapStateDescriptor<>(stateName + "-broadcast", Types.STRING, BYTES));
+    }
+
+    @Override
+    public void open() throws Exception {
+        keys = new LinkedHashMap<>();
+        records = new ArrayList<>();
+        keyNumbers = new ArrayList<>();
+        out = new StreamRecord<>(null);
+        super.open();
+        ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>(stateName, BYTES);
+        if (stateTtlMs > 0) {
+            descriptor.enableTimeToLive(
+                    StateTtlConfig.newBuilder(Duration.ofMillis(stateTtlMs))
+                            .setUpdateType(StateTtlConfig.UpdateType.OnCreateAndWrite)
+                            .build());
+        }
+        state =
+                getPartitionedState(
+                        VoidNamespace.INSTANCE, VoidNamespaceSerializer.INSTANCE, descriptor);
+        for (Map.Entry<String, byte[]> kept : broadcast.immutableEntries()) {
+            call("process_element2", marked(RESTORED, kept.getValue()), null);
+        }
+    }
+
+    @Override
+    public void processElement1(StreamRecord<Row> record) throws Exception {
+        Row row = record.getValue();
+        String key = (String) row.getField(0);
+        Integer number = keys.get(key);
+        if (number == null) {
+            number = keys.size();
+            keys.put(key, number);
+        }
+        keyNumbers.add(number);
+        records.add((byte[]) row.getField(1));
+        if (records.size() >= batchSize) {
+            flush();
+        } else if (!timerSet) {
+            timerSet = true;
+            long now = getProcessingTimeService().getCurrentProcessingTime();
+            getProcessingTimeService().registerTimer(now + lingerMs, this::lingered);
+        }
+    }
+
+    private void lingered(long time) throws Exception {
+        timerSet = false;
+        flush();
+    }
+
+    @Override
+    public void processElement2(StreamRecord<Row> record) throws Exception {
+        flush();
+        call("process_element2", marked(NEW, (byte[]) record.getValue().getField(1)), null);
+    }
+
+    @Override
+    public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+        flush();
+        super.prepareSnapshotPreBarrier(checkpointId);
+    }
+
+    @Override
+    public void processWatermark(Watermark mark) throws Exception {
+        flush();
+        super.processWatermark(mark);
+    }
+
+    @Override
+    public void endInput(int input) throws Exception {
+        flush();
+        super.endInput(input);
+    }
+
+    @Override
+    public void finish() throws Exception {
+        flush();
+        super.finish();
+    }
+
+    private void flush() throws Exception {
+        if (records.isEmpty()) {
+            return;
+        }
+        List<String> names = new ArrayList<>(keys.keySet());
+        byte[] batch = packed(names);
+        keys.clear();
+        records.clear();
+        keyNumbers.clear();
+        call("process_element1", batch, names);
+    }
+
+    private byte[] packed(List<String> names) throws Exception {
+        int size = 8;
+        byte[][] keyBytes = new byte[names.size()][];
+        byte[][] states = new byte[names.size()][];
+        for (int i = 0; i < names.size(); i++) {
+            setCurrentKey(names.get(i));
+            keyBytes[i] = names.get(i).getBytes(StandardCharsets.UTF_8);
+            states[i] = state.value();
+            size += 8 + keyBytes[i].length + (states[i] == null ? 0 : states[i].length);
+        }
+        for (byte[] record : records) {
+            size += 8 + record.length;
+        }
+        ByteBuffer batch = ByteBuffer.allocate(size).putInt(names.size()).putInt(records.size());
+        for (int i = 0; i < names.size(); i++) {
+            batch.putInt(keyBytes[i].length).put(keyBytes[i]);
+            if (states[i] == null) {
+                batch.putInt(-1);
+            } else {
+                batch.putInt(states[i].length).put(states[i]);
+            }
+        }
+        for (int i = 0; i < records.size(); i++) {
+            byte[] record = records.get(i);
+            batch.putInt(keyNumbers.get(i)).putInt(record.length).put(record);
+        }
+        return batch.array();
+    }
+
+    /** {@code names}: keys by number; null for a broadcast record. */
+    private void call(String method, byte[] value, List<String> names) throws Exception {
+        // As PyFlink's converter gives a row: its kind (insert), then its fields.
+        Object row = new Object[] {(byte) 0, new Object[] {"", value}};
+        PyIterator results = (PyIterator) interpreter.invokeMethod("operation", method, row);
+        while (results.hasNext()) {
+            apply(ByteBuffer.wrap((byte[]) results.next()), names);
+        }
+        results.close();
+    }
+
+    private void apply(ByteBuffer made, List<String> names) throws Exception {
+        while (made.hasRemaining()) {
+            int kind = made.get();
+            int number = made.getInt();
+            int length = made.getInt();
+            String entry =
+                    kind == BROADCAST
+                            ? new String(take(made, number), StandardCharsets.UTF_8)
+                            : null;
+            byte[] value = length < 0 ? null : take(made, length);
+            if (kind == STATE) {
+                setCurrentKey(names.get(number));
+                state.update(value);
+            } else if (kind == OUTPUT && number == 0) {
+                output.collect(out.replace(value));
+            } else if (kind == OUTPUT) {
+                output.collect(sides.get(number - 1), out.replace(value));
+            } else if (kind == BROADCAST && value == null) {
+                broadcast.remove(entry);
+            } else if (kind == BROADCAST) {
+                broadcast.put(entry, value);
+            } else {
+                throw new IllegalStateException("a batch came back with kind " + kind);
+            }
+        }
+    }
+
+    private static byte[] marked(int mark, byte[] value) {
+        return ByteBuffer.allocate(value.length + 1).put((byte) mark).put(value).array();
+    }
+
+    private static byte[] take(ByteBuffer from, int length) {
+        byte[] bytes = new byte[length];
+        from.get(bytes);
+        return bytes;
+    }
+
+    @Override
+    public <T> AbstractEmbeddedDataStreamPythonFunctionOperator<T> copy(
+            DataStreamPythonFunctionInfo function, TypeInformation<T> outputType) {
+        throw new UnsupportedOperationException("a batched Python function is not chained to another");
+    }
+}

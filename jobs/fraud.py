@@ -1,0 +1,117 @@
+"""Fraud: till transactions, verdicts and rule sets in; holds, notices, cases, an audit out.
+
+Counted at the till, then with the card, then judged by subject: docs/jobs/fraud.md. Every rule is in
+tillstream/domain/fraud; every operator has a uid, for a changed uid loses state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+
+from state_schemas import dead_letter, fraud_decision
+from tillstream.conf import Conf, load
+from tillstream.connectors import batched, dynamodb, kafka, s3, sources
+from tillstream.fraud.rules_file import starting_rules
+from udfs.engine import environment
+from udfs.fraud import SIDES, JudgeSales
+from udfs.fraud_counters import CountAtTill, CountByCard
+
+
+class Inputs(NamedTuple):
+    """records: enveloped transactions and labels, keyed by store and till; orders: rows of
+    enveloped orders about rules."""
+
+    records: KeyedStream
+    orders: DataStream
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    audit: DataStream
+    explanations: DataStream
+    cases: DataStream
+    holds: DataStream
+    notices: DataStream
+    rule_answers: DataStream
+    dead_letters: DataStream
+
+
+def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
+    """Transactions and labels as one stream; orders read by one subtask, so in one order by all."""
+    topics, key, wait_ms = conf.kafka.topics, "store+till", conf.fraud.linger_ms
+    sales = sources.transaction_rows(env, conf, key, "fraud")
+    labels = sources.topic_rows(env, conf, topics["fraud_labels"], key, "fraud", "fraud-labels")
+    orders = sources.topic_rows(env, conf, topics["fraud_rules"], "mode", "fraud", "fraud-rules")
+    records = sales.set_buffer_timeout(wait_ms).union(labels.set_buffer_timeout(wait_ms))
+    return Inputs(sources.keyed(records), orders.set_parallelism(1).set_buffer_timeout(wait_ms))
+
+
+def build(inputs: Inputs, conf: Conf) -> Streams:
+    """The job without its ends."""
+    settings, thread = conf.fraud, conf.job.require_thread_mode
+    wait_ms = settings.linger_ms
+    at_till = batched.process(
+        inputs.records,
+        inputs.orders,
+        CountAtTill(
+            conf.kafka.topics["fraud_labels"], settings.label_delay_days,
+            settings.clock_ahead_hours * 3_600_000, thread,
+        ),
+        state="fraud-till", uid="fraud-till", name="count at the till",
+        sides=["dead-letters"], ttl_days=settings.till_ttl_days, wait_ms=wait_ms,
+    )  # fmt: skip
+    by_card = batched.process(
+        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
+        inputs.orders,
+        CountByCard(settings.label_delay_days, thread),
+        state="fraud-card", uid="fraud-card", name="count by card",
+        ttl_days=settings.card_ttl_days, wait_ms=wait_ms,
+    )  # fmt: skip
+    judged = batched.process(
+        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
+        inputs.orders,
+        JudgeSales(
+            starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
+            settings.keep_days, thread,
+        ),
+        state="fraud-profile", uid="fraud-judge", name="judge by subject",
+        sides=SIDES, ttl_days=settings.profile_ttl_days, wait_ms=wait_ms,
+    )  # fmt: skip
+    sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
+    return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """Orders to the payment system and to people, hot cases and explanations, history."""
+    topics, tables, prefixes = conf.kafka.topics, conf.dynamodb.tables, conf.s3.prefixes
+    for stream, topic, key, uid in (
+        (streams.holds, "holds", "transaction_id", "holds"),
+        (streams.notices, "notices", "notice_id", "notices"),
+        (streams.rule_answers, "fraud_answers", "origin", "rule-answers"),
+    ):
+        kafka.json_sink(stream, conf, topics[topic], key, uid, prompt=True)
+    dynamodb.case_sink(streams.cases, conf, tables["fraud_cases"], uid="cases")
+    dynamodb.explanation_sink(
+        streams.explanations, conf, tables["fraud_explanations"], uid="explanations"
+    )
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    for stream, prefix, row, date, region, uid in (
+        (streams.audit, "fraud_audit", fraud_decision, "event_time_ms", "region", "audit"),
+        (streams.dead_letters, "dead_letters", dead_letter, "failed_at_ms", None,
+         "dead-letter-history"),
+    ):  # fmt: skip
+        s3.parquet_sink(stream, conf, prefixes[prefix], row.ROW_TYPE, date, region, uid, apart=True)
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    attach_sinks(build(read(env, conf), conf), conf)
+    env.execute("fraud")
+
+
+if __name__ == "__main__":
+    main()

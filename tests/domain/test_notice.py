@@ -1,0 +1,95 @@
+"""Notices: what is fit to be sent, and when a customer is told about points."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tillstream.domain.loyalty import Account, LoyaltyRules, apply
+from tillstream.domain.loyalty_notices import redemption_notice
+from tillstream.domain.notice import InvalidNotice, notice, parse
+from tillstream.domain.transaction import Line, Transaction
+
+T0 = 1_764_000_000_000
+CUSTOMER = "C0000000001"
+
+
+def encoded(**changes) -> bytes:
+    good = notice("sms", f"customer:{CUSTOMER}", "points_redeemed", "0045-03-1", T0, {"points": 5})
+    return msgspec.json.encode(msgspec.structs.asdict(good) | changes)
+
+
+def test_what_a_job_makes_is_read_back_as_it_was():
+    assert parse(encoded()).notice_id == f"points_redeemed:customer:{CUSTOMER}:0045-03-1"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "not_json"),
+        (b"\xff{", "not_json"),
+        (b"[]", "not_a_notice"),
+        (b"{}", "not_a_notice"),
+        (encoded(params={"points": [1]}), "not_a_notice"),
+        (encoded(notice_id=""), "bad_id"),
+        (encoded(notice_id="x" * 1025), "bad_id"),
+        (encoded(kind="letter"), "unknown_kind"),
+        (encoded(recipient="27821234567"), "bad_recipient"),
+        (encoded(recipient="customer:27821234567"), "bad_recipient"),
+        (encoded(recipient="store:someone@example.com"), "bad_recipient"),
+        (encoded(params={"to": "+27821234567"}), "personal_data"),
+        (encoded(params={"to": "someone@example.com"}), "personal_data"),
+        (encoded(params={"card": "4111 1111 1111 1111"}), "personal_data"),
+        (encoded(params={"card": 4111111111111111}), "personal_data"),
+    ],
+)
+def test_what_is_no_notice_or_holds_personal_data_is_refused(raw, reason):
+    with pytest.raises(InvalidNotice) as refused:
+        parse(raw)
+    assert refused.value.reason == reason
+
+
+def entries(points: int, balance: int, total: int = 10_000):
+    account = Account(balance=balance, postings={}, pending={}, oldest_ms=T0)
+    line = Line("6001234567890", 1, total, "bakery")
+    sale = Transaction(
+        schema=1,
+        transaction_id="0045-03-20251124-000001",
+        store=45,
+        region="western-cape",
+        till=3,
+        payment_method="cash",
+        event_time_ms=T0,
+        currency="ZAR",
+        lines=(line,),
+        total_cents=total,
+        kind="sale",
+        customer_id=CUSTOMER,
+        points_to_redeem=points,
+    )
+    _, made = apply(account, sale, LoyaltyRules(), T0)
+    return made
+
+
+def test_a_customer_is_told_of_points_redeemed():
+    (entry,) = entries(points=25, balance=30)
+    told = redemption_notice(entry)
+    assert told is not None
+    assert (told.kind, told.template) == ("sms", "points_redeemed")
+    assert told.recipient == f"customer:{CUSTOMER}"
+    assert told.params == {"points": 25, "balance": entry.balance}
+    assert told.cause == "0045-03-20251124-000001"
+    assert parse(msgspec.json.encode(told)) == told
+
+
+def test_a_customer_is_told_why_points_were_not_redeemed():
+    (entry,) = entries(points=25, balance=24)
+    told = redemption_notice(entry)
+    assert told is not None
+    assert told.template == "redemption_refused"
+    assert told.params["reason"] == "insufficient_balance"
+
+
+def test_nobody_is_told_of_a_sale_that_only_earns():
+    (entry,) = entries(points=0, balance=24)
+    assert redemption_notice(entry) is None

@@ -1,0 +1,102 @@
+"""A dry run over archived transactions: what each set holds, against labels, and what differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from tillstream.cli import main
+from tillstream.domain.fraud import Label
+
+T0 = 1_764_000_000_000
+DAY_MS = 86_400_000
+
+
+def sale(n: int, at_ms: int, cents: int, customer: int) -> dict:
+    return {
+        "arrived_ms": at_ms + 100,
+        "origin": f"kafka:tills/0/{n}",
+        "schema": 1,
+        "transaction_id": f"sale-{n:06d}",
+        "store": 23,
+        "region": "western-cape",
+        "till": 4,
+        "customer_id": f"C{customer:010d}",
+        "card_token": None,
+        "payment_method": "cash",
+        "event_time_ms": at_ms,
+        "currency": "ZAR",
+        "lines": [
+            {
+                "product": "6001234567890",
+                "quantity": 1,
+                "unit_price_cents": cents,
+                "category": "groceries",
+            }
+        ],
+        "total_cents": cents,
+        "kind": "sale",
+        "refers_to": None,
+        "points_to_redeem": None,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty days of one customer; on the last two days 10 and 4 times the usual."""
+    sales = [sale(n, T0 + n * DAY_MS, 30_000 + n % 7 * 1_000, 1) for n in range(40)]
+    sales += [sale(100, T0 + 40 * DAY_MS, 400_000, 1), sale(101, T0 + 41 * DAY_MS, 150_000, 1)]
+    for sold in sales:
+        day = tmp_path / "archive" / f"date={sold['event_time_ms'] // DAY_MS:05d}" / "region=x"
+        day.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist([sold]), day / "part.parquet")
+    label = Label("sale-000100", True, T0 + 40 * DAY_MS, T0 + 47 * DAY_MS, 23, 4, "C0000000001")
+    (tmp_path / "labels.jsonl").write_bytes(msgspec.json.encode(label) + b"\n")
+    for name, threshold in (("new", 8), ("old", 3)):
+        rule = {"code": "large", "signal": "amount.ratio", "threshold": threshold, "weight": 90}
+        rules = {"schema": 1, "version": name, "review_at": 50, "hold_at": 80, "rules": [rule]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(rules))
+    return tmp_path
+
+
+def run(folder: Path, *more: str) -> dict:
+    done = CliRunner().invoke(
+        main,
+        ["rules", "dry-run", str(folder / "new.json"), "--against", str(folder / "old.json"),
+         "--data", str(folder / "archive"), "--labels", str(folder / "labels.jsonl"), "--json",
+         *more],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def test_holds_precision_recall_differences_and_cost_are_told(folder):
+    told = run(folder)
+    assert (told["transactions"], told["labelled_frauds"]) == (42, 1)
+    assert (told["new"]["holds"], told["live"]["holds"]) == (1, 2)
+    assert (told["new"]["precision_holds"], told["new"]["recall_holds"]) == (1.0, 1.0)
+    assert told["live"]["precision_holds"] == 0.5
+    assert told["held_only_by_live"] == ["sale-000101"]
+    assert told["held_only_by_new"] == []
+    assert told["new"]["microseconds_a_sale"] > 0
+
+
+def test_a_limit_ends_the_run(folder):
+    assert run(folder, "--limit", "10")["transactions"] == 10
+
+
+def test_an_empty_archive_is_said_in_one_line(folder, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = CliRunner().invoke(
+        main, ["rules", "dry-run", str(folder / "new.json"), "--against", "packaged",
+               "--data", str(empty), "--labels", str(folder / "labels.jsonl")],
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "no archived transactions" in done.output

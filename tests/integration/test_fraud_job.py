@@ -1,0 +1,289 @@
+"""The fraud job on real protocols: what happened to two customers, rules changed under load, a
+restore, and a day of real data judged exactly as the pure rules judge it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from integration.shop import Shop
+from integration.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
+from tillstream.connectors import clients
+from tillstream.domain.fraud import Label
+from tillstream.domain.transaction import parse
+from tillstream.fraud import rule_sets
+from tillstream.fraud.pure_job import PureJob
+from tillstream.fraud.rules_file import packaged_rules
+
+pytestmark = pytest.mark.integration
+NEW_CARD = "tok_z9y8x7w6v5u4t3s2"
+
+
+@pytest.fixture
+def open_shop(stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    opened: list[Shop] = []
+
+    def opener(name: str, **fraud) -> Shop:
+        stack.up()
+        settings = {"fraud": fraud} if fraud else {}
+        opened.append(Shop(stack, f"fraud-{name}", tmp_path, "kafka", **settings))
+        return opened[-1]
+
+    yield opener
+    for shop in opened:
+        shop.close()
+
+
+def audit(shop: Shop) -> list[dict]:
+    """Every row of the audit on S3."""
+    conf = shop.conf()
+    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.s3.prefixes["fraud_audit"]
+    tables = []
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            if item["Size"] and not item["Key"].rpartition("/")[2].startswith((".", "_")):
+                body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                tables.append(pq.ParquetFile(io.BytesIO(body)).read())
+    return pa.concat_tables(tables).to_pylist() if tables else []
+
+
+def wait_for_audit(shop: Shop, count: int, timeout_s: float = 90) -> list[dict]:
+    deadline = time.monotonic() + timeout_s
+    while len(rows := audit(shop)) < count:
+        assert time.monotonic() < deadline, f"{len(rows)} of {count} audited in {timeout_s} s"
+        time.sleep(1)
+    return rows
+
+
+def rule_set(version: str, **changes) -> dict:
+    return json.loads(packaged_rules().raw) | {"version": version} | changes
+
+
+def test_the_stolen_card_and_the_gift_cards(open_shop):
+    shop = open_shop("story")
+    conf = shop.conf()
+    topics = conf.kafka.topics
+    shop.submit("fraud", parallelism=2)
+    tills, notices, holds = Tills(conf), Tap(conf, topics["notices"]), Tap(conf, topics["holds"])
+    regulars = evenings("C0000012345", "cape-town", 30_000, 50_000) + evenings(
+        "C0000000789", "grocer", 20_000, 40_000, card_token="tok_b2c3d4e5f6g7h8i9"
+    )
+    tills.send(sorted(regulars, key=lambda s: s["event_time_ms"]))
+    stolen = sale("durban-0001", today_ms(), 400_000, store=156, till=2, region="kwazulu-natal",
+                  card_token=NEW_CARD)  # fmt: skip
+    gifts = sale("gift-cards-0001", today_ms(), 500_000, customer_id="C0000000789", pieces=10,
+                 category="gift-cards", payment_method="mobile", card_token=None)  # fmt: skip
+    shop.wait_for_checkpoints("fraud")  # warm
+    began = time.monotonic()
+    tills.send([stolen, gifts])
+    notices.wait(lambda n: n["kind"] == "alert", 2)
+    assert time.monotonic() - began < 2
+    for customer, transaction in (("C0000012345", "durban-0001"),
+                                  ("C0000000789", "gift-cards-0001")):  # fmt: skip
+        (held,) = holds.wait(lambda h, t=transaction: h["transaction_id"] == t)
+        assert held["action"] == "hold"
+        told = notices.wait(lambda n, t=transaction: n["cause"] == t, 2)
+        assert {(n["kind"], n["recipient"]) for n in told} == {
+            ("sms", f"customer:{customer}"), ("alert", "team:fraud")}  # fmt: skip
+    assert not [n for n in notices.seen if n["cause"].startswith(("cape", "grocer"))]
+
+    cases = [json.loads(line) for line in shop.run("fraud", "cases", "--json").splitlines()]
+    assert {case["transaction_id"] for case in cases} == {"durban-0001", "gift-cards-0001"}
+    assert "new_card" in shop.run("fraud", "show", "durban-0001")
+    shop.run("notify", "run", "--until-idle", "2")
+    sent = Path(conf.notify.file or "").read_text().splitlines()
+    assert len(sent) == len({json.loads(line)["notice_id"] for line in sent}) == 4
+    explained = json.loads(shop.run("explain", "durban-0001", "--json"))
+    assert explained["decision"]["outcome"] == "hold"
+    assert explained["decision"]["profile"]["sales"] == 20
+    assert explained["transaction"]["store"] == 156
+    fired = {rule["code"] for rule in explained["rules"] if rule["points"]}
+    assert {"amount_far_above_usual", "new_card", "unusual_hour"} <= fired
+    assert {notice["state"] for notice in explained["notices"]} == {"sent"}
+    assert "amount_far_above_usual" in shop.run("explain", "durban-0001")
+    assert "Traceback" not in shop.run("explain", "cape-town-0001", fails=True)
+
+    shop.run("fraud", "release", "durban-0001")
+    shop.run("fraud", "confirm", "gift-cards-0001")
+    assert "overrules" in shop.run("fraud", "release", "gift-cards-0001", fails=True)
+    ends = holds.wait(lambda h: h["action"] != "hold", 2)
+    assert {(h["transaction_id"], h["action"]) for h in ends} == {
+        ("durban-0001", "release"), ("gift-cards-0001", "decline")}  # fmt: skip
+    assert "0 open" in shop.run("fraud", "cases")
+    # The account is watched: what would have been nothing is looked at.
+    tills.send([sale("grocer-9001", today_ms() + HOUR_MS // 2, 150_000, customer_id="C0000000789",
+                     card_token="tok_b2c3d4e5f6g7h8i9")])  # fmt: skip
+    notices.wait(lambda n: n["cause"] == "grocer-9001")
+    explained = json.loads(shop.run("explain", "grocer-9001", "--json"))
+    assert explained["decision"]["watched"]
+    assert explained["decision"]["signals"]["subject.frauds"] == 1
+
+
+def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
+    shop = open_shop("rules", audit="all")
+    conf = shop.conf()
+    shop.submit("fraud", parallelism=2)
+    tills = Tills(conf)
+    tills.send(evenings("C0000012345", "cape-town", 30_000, 50_000))
+    file = tmp_path / "rules.yaml"
+    file.write_text(json.dumps(rule_set("first")))
+    assert "first is in force" in shop.run("rules", "push", str(file), "--by", "tester")
+
+    now = time.time_ns() // 1_000_000
+    load = [
+        sale(f"load-{n:06d}", now + n, 30_000 + n % 500, customer_id=f"C{n % 4000:010d}",
+             card_token=f"tok_{'abcdefghij'[n % 10]}{'x' * 15}", till=n % 90 + 1,
+             store=n % 2_000 + 1)
+        for n in range(12_000)
+    ]  # fmt: skip
+    feed = threading.Thread(target=tills.send, args=(load, 1_000))
+    feed.start()
+    time.sleep(1)
+    versions = ["first"]
+    for n in range(5):
+        # Every rule of a set carries the set's number: a mixture of two would show.
+        rules = [
+            {"code": f"r{n}_{i}", "signal": "amount.cents", "threshold": 0, "weight": n + 1}
+            for i in range(20)
+        ]
+        raw = json.dumps(rule_set(f"set-{n}", review_at=900, hold_at=1_000, rules=rules)).encode()
+        said = rule_sets.push(conf, "live", f"set-{n}", raw, "tester", 10)
+        assert said.live, said
+        assert said.seconds < 2, said
+        versions.append(f"set-{n}")
+        refused = rule_sets.push(conf, "live", "bad", b'{"schema":1}', "tester", 10)
+        assert "missing required field" in refused.problem
+        time.sleep(1.2)
+    feed.join()
+    rows = wait_for_audit(shop, len(load) + 20)
+    assert Counter(row["transaction_id"] for row in rows) == Counter(
+        [s["transaction_id"] for s in load] + [f"cape-town-{n:04d}" for n in range(20)]
+    )
+    for row in rows:
+        version, decision = row["rules_version"], json.loads(row["decision"])
+        if version.startswith("set-"):
+            n = int(version[4:])
+            assert {r["code"] for r in decision["reasons"]} == {f"r{n}_{i}" for i in range(20)}
+            assert row["score"] == 20 * (n + 1)
+    used = Counter(row["rules_version"] for row in rows)
+    assert set(versions) <= set(used)
+    listed = shop.run("rules", "list")
+    assert "refused" in listed
+    assert "superseded" in listed
+
+    # One who is watched, a profile and the rules go through a savepoint.
+    file.write_text(json.dumps(rule_set("kept")))
+    shop.run("rules", "push", str(file))
+    assert "no difference" in shop.run("rules", "diff", "live", str(file))
+    tills.send([sale("durban-0002", today_ms(), 400_000, store=156, till=2, card_token=NEW_CARD)])
+    wait_for_audit(shop, len(load) + 21)
+    shop.run("job", "stop", "fraud", "--savepoint")
+    shop.run("job", "restore", "fraud", "--from", "latest-savepoint", "--parallelism", "1")
+    tills.send([sale("after-0001", today_ms() + HOUR_MS // 4, 40_000)])
+    rows = wait_for_audit(shop, len(load) + 22)
+    (after,) = (row for row in rows if row["transaction_id"] == "after-0001")
+    assert (after["rules_version"], after["watched"]) == ("kept", True)
+    assert json.loads(after["decision"])["profile"]["sales"] == 20
+
+
+REAL = "card_fraud_2018-04_to_07.parquet"
+
+
+def real_data() -> Path | None:
+    named = os.environ.get("TILLSTREAM_DATA")
+    places = [Path(named)] if named else [
+        parent / "shared" / "data" for parent in Path(__file__).resolve().parents]  # fmt: skip
+    return next((place / REAL for place in places if (place / REAL).exists()), None)
+
+
+@pytest.mark.skipif(real_data() is None, reason=f"no {REAL}: set TILLSTREAM_DATA to its folder")
+def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
+    # One partition: the order in which a till's transactions are read is then the order of sending.
+    broker = {"bootstrap.servers": stack.conf().kafka.bootstrap}
+    (made,) = AdminClient(broker).create_topics([NewTopic("till-fraud-real", 1, 1)]).values()
+    made.result(20)
+    shop = open_shop("real", audit="all")
+    conf = shop.conf()
+    days = [[], []]
+    frauds = []
+    for sold, day, fraud in real_sales(2):
+        days[day].append(sold)
+        if fraud and not day:
+            frauds.append(sold)
+    shop.submit("fraud", parallelism=1)
+    tills, labels = Tills(conf), Tills(conf, conf.kafka.topics["fraud_labels"])
+    pure = PureJob(packaged_rules().rules)
+    expected = {}
+
+    def pure_day(sales: list[dict]) -> None:
+        for sold in sales:
+            decision = pure.sale(parse(json.dumps(sold).encode()), sold["event_time_ms"])
+            assert decision is not None
+            expected[sold["transaction_id"]] = decision
+
+    tills.send(days[0])
+    wait_for_audit(shop, len(days[0]))
+    verdicts = [
+        Label(s["transaction_id"], True, s["event_time_ms"], s["event_time_ms"] + 7 * DAY_MS,
+              s["store"], s["till"], s["customer_id"], s["card_token"], "chargeback")
+        for s in frauds
+    ]  # fmt: skip
+    labels.send([msgspec.to_builtins(v) for v in verdicts])
+    cases = clients.dynamodb(conf)
+    table = conf.dynamodb.tables["fraud_cases"]
+    deadline = time.monotonic() + 30
+    closed = 0
+    while closed < len(verdicts):
+        assert time.monotonic() < deadline, f"{closed} of {len(verdicts)} labels took effect"
+        found = cases.scan(TableName=table, ConsistentRead=True)["Items"]
+        closed = sum(item["status"]["S"] == "confirmed" for item in found)
+        time.sleep(0.2)
+    tills.send(days[1])
+    rows = wait_for_audit(shop, len(days[0]) + len(days[1]))
+    pure_day(days[0])
+    for verdict in verdicts:
+        pure.verdict(verdict)
+    pure_day(days[1])
+    assert len(rows) == len(expected)
+    for row in rows:
+        told, wanted = json.loads(row["decision"]), expected[row["transaction_id"]]
+        judged = msgspec.to_builtins(wanted) | {"judged_at_ms": told["judged_at_ms"]}
+        assert told == json.loads(msgspec.json.encode(judged))
+
+
+def real_sales(count: int) -> Iterator[tuple[dict, int, bool]]:
+    """(sale, day, fraud) of the first days of the real data, in order; a terminal is a till."""
+    path = real_data()
+    assert path is not None
+    table = pq.read_table(path)
+    first = None
+    for row in table.sort_by("event_time").to_pylist():
+        at_ms = int(row["event_time"].timestamp() * 1000)
+        first = at_ms if first is None else first
+        day = at_ms // DAY_MS - first // DAY_MS
+        if day >= count:
+            return
+        terminal = int(row["terminal_id"])
+        letters = "".join("abcdefghij"[int(d)] for d in f"{int(row['customer_id']):06d}")
+        yield (
+            sale(
+                f"real-{int(row['transaction_id']):08d}", at_ms,
+                max(round(float(row["amount"]) * 100), 1),
+                customer_id=f"C{int(row['customer_id']):010d}", card_token=f"tok_{letters * 3}",
+                store=terminal % 2_900 + 1, till=terminal // 2_900 + 1,
+            ),
+            day,
+            bool(row["is_fraud"]),
+        )  # fmt: skip

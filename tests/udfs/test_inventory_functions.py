@@ -1,0 +1,144 @@
+"""The inventory job's functions in the harness: documents into lines, lines into stock and actions."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from batched_harness import BatchedHarness
+from harness import KeyedHarness
+
+from state_schemas import stock
+from tillstream.domain.envelope import seal
+from tillstream.domain.inventory import InventoryRules
+from tillstream.domain.network import Near, Neighbours
+from udfs.inventory import ACTIONS, REFUSED, StockDocuments, StockLedger
+
+T0 = 1_764_072_000_000
+MILK = "2000000000411"
+KEY = f"45/{MILK}"
+NEAR = {45: Neighbours((Near(9003, 40),), (Near(46, 3),))}
+KINDS = {"moves": "movement", "asks": "request", "promos": "promotion"}
+
+
+@pytest.fixture
+def documents() -> KeyedHarness:
+    return KeyedHarness(StockDocuments(KINDS, (45, 46, 47), thread_mode=False))
+
+
+@pytest.fixture
+def ledger() -> BatchedHarness:
+    return BatchedHarness(StockLedger(InventoryRules(), NEAR))
+
+
+def movement(**changes) -> bytes:
+    lines = [{"product": MILK, "quantity": 200}, {"product": "2000000000015", "quantity": 3}]
+    document = {
+        "schema": 1,
+        "document_id": "count-0045-1",
+        "kind": "count",
+        "store": 45,
+        "event_time_ms": T0,
+        "lines": lines,
+    }
+    return json.dumps({**document, **changes}).encode()
+
+
+def sealed(raw: bytes, topic: str = "moves", arrived_ms: int = T0) -> bytes:
+    return seal(f"kafka:{topic}/0/7", arrived_ms, raw)
+
+
+def line(kind: str, name: str, quantity: int, at_ms: int = T0) -> tuple[str, bytes]:
+    return KEY, json.dumps([kind, name, 45, MILK, quantity, at_ms]).encode()
+
+
+def test_a_manifest_becomes_a_line_for_each_product(documents):
+    rows = documents.process("count-0045-1", sealed(movement()))
+    assert [row[0] for row in rows] == [KEY, "45/2000000000015"]
+    assert json.loads(rows[0][1])[:6] == ["count", "M:count-0045-1/1", 45, MILK, 200, T0]
+
+
+def test_a_promotion_reaches_every_store_it_names_or_all(documents):
+    announced = {
+        "schema": 1,
+        "promotion_id": "milk-week-48",
+        "revision": 1,
+        "status": "planned",
+        "products": [MILK],
+        "start_ms": T0,
+        "end_ms": T0 + 1,
+        "uplift_percent": 150,
+        "announced_ms": T0,
+    }
+    everywhere = documents.process("k", sealed(json.dumps(announced).encode(), "promos"))
+    assert [row[0] for row in everywhere] == [f"{store}/{MILK}" for store in (45, 46, 47)]
+    here = documents.process(
+        "k", sealed(json.dumps({**announced, "stores": [46]}).encode(), "promos")
+    )
+    assert [row[0] for row in here] == [f"46/{MILK}"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{", "not_json"),
+        (movement(kind="lost"), "not_allowed"),
+        (movement(store=3000), "out_of_range"),
+        (movement(lines=[]), "out_of_range"),
+        (movement(kind="write_off"), "not_allowed"),
+        (movement(reference=None), "wrong_type"),
+        (movement(event_time_ms=T0 + 2 * 86_400_000), "clock_ahead"),
+    ],
+)
+def test_a_document_that_is_none_is_one_dead_letter(documents, raw, reason):
+    assert documents.process("k", sealed(raw)) == []
+    (letter,) = map(json.loads, documents.side["dead-letters"])
+    assert (letter["reason"], letter["job"]) == (reason, "inventory")
+    assert base64.b64decode(letter["raw_b64"]) == raw
+
+
+def test_lines_of_one_batch_follow_on_each_other_and_one_state_is_kept(ledger):
+    made = ledger.process(
+        line("count", "M:count/1", 10),
+        line("sale", "t-1/1", -3, T0 + 1),
+        line("sale", "t-1/1", -3, T0 + 1),
+        line("sale", "t-2/1", -2, T0 + 2),
+    )
+    assert [json.loads(entry)["new_quantity"] for entry in made] == [10, 7, 5]
+    assert stock.decode(ledger.state[KEY]).level == 5
+    (again,) = ledger.process(line("sale", "t-3/1", -1, T0 + 3))
+    assert json.loads(again)["mark"] == "tillstream:4:4"
+
+
+def test_a_duplicate_alone_writes_nothing(ledger):
+    ledger.process(line("sale", "t-1/1", -3))
+    kept = ledger.state[KEY]
+    assert ledger.process(line("sale", "t-1/1", -3)) == []
+    assert ledger.state[KEY] is kept
+
+
+def test_low_stock_goes_out_by_route_and_a_request_is_answered(ledger):
+    ledger.process(
+        line("plan", "M:plan/1", 200),
+        line("count", "M:count/1", 60),
+        line("sale", "t/1", -48, T0 + 1),
+    )
+    sent = [record.partition(b"\n") for record in ledger.outputs[ACTIONS]]
+    routes = [head.partition(b"|")[0].decode() for head, _, _ in sent]
+    assert routes == ["requests", "notices", "central", "requests"]
+    request = sent[0][2]
+    assert json.loads(request)["to"] == 9003
+    centre = f"9003/{MILK}"
+    ledger.process((centre, json.dumps(["count", "M:c/1", 9003, MILK, 500, T0]).encode()))
+    ledger.process((centre, request))
+    assert stock.decode(ledger.state[centre]).level == 500 - 188
+    assert ledger.outputs[ACTIONS][-2].startswith(b"orders|45-2000000000411-000001\n")
+    assert ledger.outputs[ACTIONS][-1].startswith(b"truck_routes|")
+
+
+def test_a_transaction_the_reader_did_not_take_is_one_dead_letter_and_says_why(ledger):
+    assert ledger.process(("~7", seal("kafka:tills/0/3", T0, b'{"schema":1}'))) == []
+    (letter,) = map(json.loads, ledger.outputs[REFUSED])
+    assert (letter["reason"], letter["dead_letter_id"]) == ("missing_field", "kafka:tills/0/3")
+    assert "~7" not in ledger.state

@@ -1,0 +1,72 @@
+"""Keyed Python functions that are called once for many records: see BatchedPython.java."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream, KeyedCoProcessFunction, KeyedStream
+from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
+from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
+from pyflink.util.java_utils import get_j_env_configuration
+
+from tillstream.connectors import sources
+from tillstream.connectors.gateway import java, ours
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+
+def process(
+    records: KeyedStream,
+    control: DataStream,
+    function: KeyedCoProcessFunction,
+    *,
+    state: str,
+    uid: str,
+    name: str,
+    sides: Sequence[str] = (),
+    ttl_days: int = 0,
+    wait_ms: int = 2,
+    batch_size: int = 128,
+) -> DataStream:
+    """``records`` through ``function`` (of ``udfs.batched``), bytes out.
+
+    control: rows of (key, bytes), shown to every subtask. state: name of the keyed state, found
+    again in savepoints. sides: names of the side outputs. ttl_days: keys without a change for so
+    long are forgotten, 0 for never. wait_ms: how long a record waits for others to make a batch, and
+    an output on its way out.
+    """
+    j_records = records._j_data_stream
+    operator = ours().BatchedPython(
+        get_j_env_configuration(j_records.getExecutionEnvironment()),
+        _create_j_data_stream_python_function_info(
+            function,
+            UserDefinedDataStreamFunction.KEYED_CO_PROCESS,
+        ),
+        j_records.getType(),
+        control._j_data_stream.getType(),
+        state,
+        ttl_days * 86_400_000,
+        batch_size,
+        wait_ms,
+    )
+    for side in sides:
+        operator = operator.side(side)
+    made = j_records.connect(control._j_data_stream.broadcast()).transform(
+        name, BYTES.get_java_type_info(), operator
+    )
+    return DataStream(made.uid(uid).name(name).setBufferTimeout(wait_ms))
+
+
+def side(stream: DataStream, name: str) -> DataStream:
+    """What the function of ``stream`` put into its side output ``name``."""
+    tag = java().org.apache.flink.util.OutputTag(name, BYTES.get_java_type_info())
+    return DataStream(stream._j_data_stream.getSideOutput(tag))
+
+
+def rekeyed(stream: DataStream, uid: str, name: str, wait_ms: int = 2) -> KeyedStream:
+    """Bytes whose first line is the key of the next stage, keyed by it, that line taken off."""
+    rows: Any = stream._j_data_stream.map(ours().KeyLine())
+    rows = rows.uid(uid).name(name).setBufferTimeout(wait_ms)
+    return sources.keyed(DataStream(rows))

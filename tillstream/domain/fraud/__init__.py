@@ -1,0 +1,85 @@
+"""Fraud: what is remembered, the signals, rule sets as data, and the judge. No engine here.
+
+The layout a job builds from this (docs/jobs/fraud.md):
+
+1. **Counters by card** (`observe`, key `card_token`) and **counters by till** (`observe`, key
+   `terminal`), two instances of one small state of whole numbers, each attaching its `CounterFacts`
+   to the transaction on its way. Labels come to the same keys (`label`).
+2. **The judge by subject** (`judge`, `judge_both`, key `subject`: customer, else card): one
+   composite value, the `Profile`. Labels come here too (`apply_label`). Rule sets come by broadcast.
+
+A sale without card skips the card's counters (`Facts.card` is None); one without subject has no
+profile and is judged by its till alone.
+
+Rule sets: `load_rules` takes the JSON that travels on the topic and raises `InvalidRules`, whose
+``problems`` say why; what it returns judges. State codecs: state_schemas/fraud_counters and
+state_schemas/fraud_profile.
+"""
+
+from __future__ import annotations
+
+from tillstream.domain.fraud.counters import (
+    NO_FACTS,
+    CounterFacts,
+    Counters,
+    id_hash,
+    label,
+    observe,
+)
+from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.judge import Judged, apply_label, judge, judge_both, portrait, weigh
+from tillstream.domain.fraud.places import Place, Places, packaged_places, read_places
+from tillstream.domain.fraud.profile import Profile, ProfileSettings, Sale, subject, terminal
+from tillstream.domain.fraud.ruleset import (
+    InvalidRules,
+    Problem,
+    Rule,
+    Rules,
+    RuleSet,
+    Velocity,
+    Watch,
+    compile_rules,
+    load_rules,
+)
+from tillstream.domain.fraud.signals import NAMES, SIGNALS, Facts, measure
+
+__all__ = [
+    "NAMES",
+    "NO_FACTS",
+    "SIGNALS",
+    "CounterFacts",
+    "Counters",
+    "Decision",
+    "Facts",
+    "InvalidRules",
+    "Judged",
+    "Label",
+    "Outcome",
+    "Place",
+    "Places",
+    "Problem",
+    "Profile",
+    "ProfileSettings",
+    "Reason",
+    "Rule",
+    "RuleSet",
+    "Rules",
+    "Sale",
+    "Velocity",
+    "Watch",
+    "apply_label",
+    "compile_rules",
+    "id_hash",
+    "judge",
+    "judge_both",
+    "label",
+    "load_rules",
+    "measure",
+    "observe",
+    "packaged_places",
+    "portrait",
+    "read_places",
+    "subject",
+    "terminal",
+    "weigh",
+]

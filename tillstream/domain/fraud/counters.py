@@ -1,0 +1,246 @@
+"""What is counted by card and by terminal: sliding windows, and confirmed frauds by day.
+
+One small state for either key. Whole numbers only and no timer: a window of length W is kept as at
+most PARTS buckets of W / PARTS, found by ``event time // width``; buckets that have slid out are
+dropped when the next transaction comes. So the state is bounded whatever the traffic, an event
+costs a constant, and a window's far edge is exact to a twelfth of its length: it covers more than
+11/12 W and at most W.
+
+Confirmed frauds are counted on the day of their *transaction*, when their label arrives. Days count
+as known once ``delay_days`` have gone by, for until then a sale without a label says nothing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+DAY_MS = 86_400_000
+WINDOWS = ("1m", "10m", "1h", "24h")
+WINDOWS_MS = (60_000, 600_000, 3_600_000, DAY_MS)
+PARTS = 12
+WIDTHS_MS = tuple(window // PARTS for window in WINDOWS_MS)
+RISK_DAYS = (1, 7, 28)
+KEEP_DAYS = 45  # the longest risk window and a delay of up to 16 days
+RECENT = 16  # ids remembered against a repeat that follows closely
+LABELLED = 256  # ids remembered against a repeated label
+
+
+class Counters(msgspec.Struct, array_like=True, gc=False):
+    """Counts of one key. Flat lists of whole numbers, oldest first, so that they stay small.
+
+    windows: for each of WINDOWS ``[bucket, count, cents, ...]``; days: ``[day, sales, frauds, ...]``,
+    day and bucket counted from 1970 UTC; newest_ms: of the newest transaction; recent, labelled:
+    hashes (`id_hash`) of transactions counted last, and of those labelled as fraud.
+    """
+
+    windows: list[list[int]]
+    days: list[int]
+    newest_ms: int
+    recent: list[int]
+    labelled: list[int]
+
+
+class CounterFacts(NamedTuple):
+    """What one key's counters say at one transaction, that transaction included.
+
+    n_*, cents_*: sales and their sum in the window. known_*, frauds_*: sales and confirmed frauds of
+    the last 1, 7, 28 known days. frauds_early: frauds confirmed on days that are not yet known.
+    first_fraud_days, last_fraud_days: days since the oldest and newest confirmed fraud that is
+    remembered (45 days), -1 for none.
+    """
+
+    n_1m: int = 0
+    cents_1m: int = 0
+    n_10m: int = 0
+    cents_10m: int = 0
+    n_1h: int = 0
+    cents_1h: int = 0
+    n_24h: int = 0
+    cents_24h: int = 0
+    known_1d: int = 0
+    frauds_1d: int = 0
+    known_7d: int = 0
+    frauds_7d: int = 0
+    known_28d: int = 0
+    frauds_28d: int = 0
+    frauds_early: int = 0
+    first_fraud_days: int = -1
+    last_fraud_days: int = -1
+
+
+NO_FACTS = CounterFacts()
+
+
+def new_counters() -> Counters:
+    return Counters([[], [], [], []], [], 0, [], [])
+
+
+def id_hash(text: str) -> int:
+    """32 bits of a business id: the same in every process, unlike Python's own hash."""
+    return crc32(text.encode())
+
+
+@lru_cache(maxsize=4096)
+def category_hash(category: str) -> int:
+    """16 bits of a category; there are few, so they are remembered."""
+    return id_hash(category) & 0xFFFF
+
+
+def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:
+    """Counts a sale in every window, in place; ``[n, cents, ...]`` for each window, it included.
+
+    A sale older than what a window holds is not put into it; it sees itself and what is there.
+    """
+    facts: list[int] = []
+    for ring, width in zip(windows, WIDTHS_MS, strict=True):
+        bucket = at_ms // width
+        if not ring or bucket > ring[-3]:
+            ring += (bucket, 1, cents)
+            oldest = bucket - PARTS
+            drop = 0
+            while ring[drop] <= oldest:
+                drop += 3
+            if drop:
+                del ring[:drop]
+            facts += (sum(ring[1::3]), sum(ring[2::3]))
+            continue
+        if bucket == ring[-3]:
+            ring[-2] += 1
+            ring[-1] += cents
+            facts += (sum(ring[1::3]), sum(ring[2::3]))
+            continue
+        facts += _count_late(ring, bucket, cents)
+    return facts
+
+
+def _count_late(ring: list[int], bucket: int, cents: int) -> tuple[int, int]:
+    newest = ring[-3]
+    n, total = 1, cents
+    place = 0
+    for i in range(0, len(ring), 3):
+        if ring[i] <= bucket:
+            place = i + 3
+            if ring[i] > bucket - PARTS:
+                n += ring[i + 1]
+                total += ring[i + 2]
+    if bucket > newest - PARTS:
+        if place and ring[place - 3] == bucket:
+            ring[place - 2] += 1
+            ring[place - 1] += cents
+        else:
+            ring[place:place] = (bucket, 1, cents)
+    return n, total
+
+
+def observe(
+    counters: Counters | None, transaction: int, at_ms: int, cents: int, delay_days: int = 7
+) -> tuple[Counters, CounterFacts]:
+    """Counts one sale: ``transaction`` is its `id_hash`, ``at_ms`` its event time.
+
+    The counters are changed in place and returned. A repeat that follows within the last RECENT
+    sales is not counted again.
+    """
+    if counters is None:
+        counters = new_counters()
+    day = at_ms // DAY_MS
+    if transaction in counters.recent:
+        copy = [list(ring) for ring in counters.windows]
+        seen = count(copy, at_ms, 0)
+        return counters, CounterFacts(*seen, *_labels(counters.days, day, delay_days))
+    counters.recent.append(transaction)
+    if len(counters.recent) > RECENT:
+        del counters.recent[0]
+    if at_ms > counters.newest_ms:
+        counters.newest_ms = at_ms
+    seen = count(counters.windows, at_ms, cents)
+    _add_to_day(counters.days, day, 1, 0)
+    return counters, CounterFacts(*seen, *_labels(counters.days, day, delay_days))
+
+
+def label(
+    counters: Counters | None, transaction: int, event_ms: int, fraud: bool
+) -> Counters | None:
+    """Notes a verdict about a transaction (`id_hash`) of ``event_ms``; None changes nothing.
+
+    A repeated label has no effect; "not fraud" takes back an earlier "fraud". A label about a sale
+    that was never counted here is dropped: without sales there is no share to tell.
+    """
+    if counters is None:
+        return None
+    day = event_ms // DAY_MS
+    days = counters.days
+    known = day in days[0::3]
+    if not known or fraud == (transaction in counters.labelled):
+        return None
+    _add_to_day(days, day, 0, 1 if fraud else -1)
+    if fraud:
+        counters.labelled.append(transaction)
+        if len(counters.labelled) > LABELLED:
+            del counters.labelled[0]
+    else:
+        counters.labelled.remove(transaction)
+    return counters
+
+
+def _add_to_day(days: list[int], day: int, sales: int, frauds: int) -> None:
+    if not days or day > days[-3]:
+        days += (day, sales, frauds)
+        while days[0] <= day - KEEP_DAYS:
+            del days[:3]
+        return
+    for i in range(len(days) - 3, -1, -3):
+        if days[i] == day:
+            days[i + 1] += sales
+            days[i + 2] = min(max(days[i + 2] + frauds, 0), days[i + 1])
+            return
+        if days[i] < day:
+            days[i + 3 : i + 3] = (day, sales, frauds)
+            return
+    if day > days[-3] - KEEP_DAYS:
+        days[0:0] = (day, sales, frauds)
+
+
+def _labels(days: list[int], day: int, delay_days: int) -> tuple[int, ...]:
+    """The label part of CounterFacts on ``day``."""
+    last_known = day - delay_days
+    if not any(days[2::3]):
+        if len(days) == 3:  # a first day is not known yet
+            return NO_LABELS
+        n1 = n7 = n28 = 0
+        for i in range(0, len(days), 3):
+            back = last_known - days[i]
+            if 0 <= back < 28:
+                n28 += days[i + 1]
+                if back < 7:
+                    n7 += days[i + 1]
+                    if not back:
+                        n1 += days[i + 1]
+        return (n1, 0, n7, 0, n28, 0, 0, -1, -1)
+    n1 = f1 = n7 = f7 = n28 = f28 = early = 0
+    first = last = -1
+    for i in range(0, len(days), 3):
+        that, sales, frauds = days[i : i + 3]
+        back = last_known - that
+        if frauds:
+            if first < 0:
+                first = day - that
+            last = day - that
+            if back < 0:
+                early += frauds
+        if 0 <= back < 28:
+            n28 += sales
+            f28 += frauds
+            if back < 7:
+                n7 += sales
+                f7 += frauds
+                if not back:
+                    n1 += sales
+                    f1 += frauds
+    return (n1, f1, n7, f7, n28, f28, early, max(first, -1), max(last, -1))
+
+
+NO_LABELS = (0, 0, 0, 0, 0, 0, 0, -1, -1)

@@ -1,0 +1,227 @@
+"""The judge: (profile, transaction, facts, rules) -> (profile, decision), and what a verdict does."""
+
+from __future__ import annotations
+
+from math import atan2, exp
+from typing import NamedTuple
+
+from tillstream.domain.fraud.counters import DAY_MS, id_hash
+from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.profile import (
+    MAX_HELD,
+    MAX_LABELLED,
+    TURN,
+    Profile,
+    Sale,
+    count_sale,
+    learn,
+    new_profile,
+    remember,
+    sale_of,
+    subject,
+)
+from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.signals import NAMES, Facts, measure
+from tillstream.domain.transaction import Transaction
+
+HOUR_MS = 3_600_000
+LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
+
+
+class Judged(NamedTuple):
+    """profile: to be stored, None where there is nothing to store. decision: None for what is not
+    judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
+    what was measured, in the order of NAMES, empty when not judged."""
+
+    profile: Profile | None
+    decision: Decision | None
+    shadow: Decision | None
+    signals: list[float]
+
+
+NOT_JUDGED = Judged(None, None, None, [])
+
+
+def judge(
+    profile: Profile | None, txn: Transaction, facts: Facts, rules: Rules, at_ms: int
+) -> tuple[Profile | None, Decision | None]:
+    """Judges one sale. ``at_ms``: when the broker took it; the profile is changed in place.
+
+    A refund, a void and a repeat of one of the subject's last transactions give (None, None): store
+    nothing, say nothing. A sale without a subject is judged by its till alone and gives no profile.
+    """
+    judged = judge_both(profile, txn, facts, rules, None, at_ms)
+    return judged.profile, judged.decision
+
+
+def judge_both(
+    profile: Profile | None,
+    txn: Transaction,
+    facts: Facts,
+    rules: Rules,
+    shadow: Rules | None,
+    at_ms: int,
+    whole: bool = True,
+) -> Judged:
+    """`judge`, and beside it what ``shadow`` would have decided from the same signals. Not ``whole``:
+    decisions that pass come without signals and profile, which is faster."""
+    if txn.kind != "sale":
+        return NOT_JUDGED
+    settings = rules.data.profile
+    # A till whose clock runs ahead must not drag the profile into the future.
+    now_ms = min(txn.event_time_ms, at_ms + settings.clock_skew_ms)
+    sale = sale_of(txn, rules.places, now_ms)
+    if profile is not None and sale.transaction in profile.recent:
+        return NOT_JUDGED
+    known = subject(txn) is not None
+    own = None
+    if known:
+        if profile is None:
+            profile = new_profile(settings, now_ms)
+        own = count_sale(profile, sale)
+    else:
+        profile = None
+    signals = measure(profile, sale, txn, facts, own, settings, rules.places)
+    decision = weigh(profile, txn, signals, rules, at_ms, now_ms, whole)
+    second = None
+    if shadow is not None:
+        second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
+    if profile is not None:
+        _take_in(profile, sale, decision, rules, txn.currency)
+    return Judged(profile, decision, second, signals)
+
+
+def weigh(
+    profile: Profile | None,
+    txn: Transaction,
+    signals: list[float],
+    rules: Rules,
+    at_ms: int,
+    now_ms: int,
+    whole: bool = True,
+) -> Decision:
+    """The decision that ``rules`` come to from measured signals; changes nothing. ``whole`` as in
+    `judge_both`."""
+    if rules.scorer is not None:
+        signals = [*signals[:-1], rules.scorer(signals)]
+    score = 0.0
+    reasons = []
+    for rule, at, threshold, full, weight, when in rules.ready:
+        value = signals[at]
+        if value >= threshold and (when is None or when(signals)):
+            points = weight
+            if full is not None and value < full:
+                points = weight * (value - threshold) / (full - threshold)
+            score += points
+            reasons.append(Reason(rule.code, rule.measured, value, threshold, weight, points))
+    data = rules.data
+    watched = profile is not None and now_ms < profile.watch_until_ms
+    review_at, hold_at = (
+        (data.watch.review_at, data.watch.hold_at) if watched else (data.review_at, data.hold_at)
+    )
+    outcome: Outcome = "hold" if score >= hold_at else "review" if score >= review_at else "pass"
+    told = whole or outcome != "pass"
+    return Decision(
+        txn.transaction_id,
+        subject(txn),
+        txn.customer_id,
+        txn.card_token,
+        txn.store,
+        txn.till,
+        txn.region,
+        txn.event_time_ms,
+        at_ms,
+        txn.total_cents,
+        txn.currency,
+        outcome,
+        score,
+        review_at,
+        hold_at,
+        watched,
+        tuple(reasons),
+        {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
+        portrait(profile) if told else {},
+        data.version,
+    )
+
+
+def portrait(profile: Profile | None) -> dict[str, float | int | str]:
+    """A profile for people to read: usual amount and time of day, stores and cards by number."""
+    if profile is None:
+        return {}
+    told: dict[str, float | int | str] = {
+        "sales": profile.sales,
+        "stores": len(profile.stores) // 2,
+        "cards": len(profile.cards) // 3,
+        "last_store": profile.last_store,
+        "last_ms": profile.last_ms,
+        "watch_until_ms": profile.watch_until_ms,
+    }
+    if profile.sales:
+        told["usual_cents"] = round(exp(profile.level))
+        told["usual_low_cents"] = round(exp(profile.level - 2 * profile.spread))
+        told["usual_high_cents"] = round(exp(profile.level + 2 * profile.spread))
+        told["usual_hour"] = round(atan2(profile.hour_y, profile.hour_x) / TURN % 24, 1)
+    return told
+
+
+def _take_in(profile: Profile, sale: Sale, decision: Decision, rules: Rules, currency: str) -> None:
+    """A held sale waits for its verdict; every other is learnt."""
+    settings = rules.data.profile
+    late = sale.event_ms < profile.newest_ms - LATE_MS
+    remember(profile, sale, decision.score, settings)
+    if decision.outcome == "hold":
+        profile.held.append(sale)
+        if len(profile.held) > MAX_HELD:
+            del profile.held[0]
+        until = sale.event_ms + int(rules.data.watch.hours * HOUR_MS)
+        if until > profile.watch_until_ms:
+            profile.watch_until_ms, profile.watch_cause = until, sale.transaction
+    elif not late:
+        learn(profile, sale, settings, currency)
+
+
+def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:
+    """The profile after a verdict, changed in place; None: nothing to store.
+
+    Fraud: counted once, the card is marked as misused, what was held is forgotten, the subject is
+    watched from the verdict on. Not fraud: what was held is learnt after all, a watch it caused
+    ends, a mark it left is taken back. A verdict about an unknown subject has no effect.
+    """
+    if profile is None:
+        return None
+    transaction = id_hash(label.transaction_id)
+    held = next((s for s in profile.held if s.transaction == transaction), None)
+    if held is not None:
+        profile.held.remove(held)
+    card = id_hash(label.card_token) if label.card_token else 0
+    if label.fraud:
+        if transaction in profile.labelled:
+            return None
+        profile.labelled.append(transaction)
+        del profile.labelled[:-MAX_LABELLED]
+        profile.frauds += 1
+        profile.first_fraud_ms = min(
+            profile.first_fraud_ms or label.event_time_ms, label.event_time_ms
+        )
+        profile.last_fraud_ms = max(profile.last_fraud_ms, label.event_time_ms)
+        _mark_card(profile, card, 1)
+        until = label.labelled_ms + int(rules.data.watch.hours * HOUR_MS)
+        if until > profile.watch_until_ms:
+            profile.watch_until_ms, profile.watch_cause = until, transaction
+        return profile
+    if held is not None:
+        learn(profile, held, rules.data.profile)
+    if transaction in profile.labelled:
+        profile.labelled.remove(transaction)
+        profile.frauds = max(profile.frauds - 1, 0)
+        _mark_card(profile, card, 0)
+    if profile.watch_cause == transaction:
+        profile.watch_until_ms, profile.watch_cause = 0, 0
+    return profile
+
+
+def _mark_card(profile: Profile, card: int, mark: int) -> None:
+    for i in range(0, len(profile.cards), 3):
+        if profile.cards[i] == card:
+            profile.cards[i + 2] = mark

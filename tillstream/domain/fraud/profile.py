@@ -1,0 +1,212 @@
+"""What is remembered of a customer, and how a sale is learnt.
+
+The subject of a judgement is the customer; without one, the card; without either nobody is
+profiled (`subject`). Everything is bounded: a customer with ten thousand cards keeps eight.
+"""
+
+from __future__ import annotations
+
+from math import cos, exp, log, pi, sin
+
+import msgspec
+
+from tillstream.domain.fraud.counters import DAY_MS, category_hash, count, id_hash
+from tillstream.domain.fraud.places import Places, local_hour
+from tillstream.domain.transaction import Transaction
+
+METHODS = {"card": 1, "cash": 2, "mobile": 4, "gift_card": 8, "eft": 16}
+MAX_STORES = MAX_CARDS = 8
+MAX_CATEGORIES = 48
+MAX_RECENT = 16
+MAX_HELD = 8
+MAX_LABELLED = 16
+CLIP = 1.5  # Huber's constant, in standard deviations
+CLIPPED_VARIANCE = 0.77847  # E[min(Z², CLIP²)] of a standard normal Z
+TURN = 2 * pi / 24
+
+
+class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """How profiles learn; part of a rule set.
+
+    usual_cents: what a sale usually comes to, by currency, for customers of whom little is known;
+    usual_spread: standard deviation of the logarithm of amounts there. prior_sales: how many sales
+    of the customer's own weigh as much as that. memory_sales: a customer's newest sales that count.
+    min_spread: amounts are never expected to vary less. gift_categories: categories of gift cards.
+    clock_skew_ms: by how much clocks of two tills may differ. min_km: shorter ways are no journey.
+    heat_half_life_days: how fast earlier suspicion fades. fraud_base, fraud_weight: the share of frauds
+    expected at a till of which nothing is known, and how many sales of its own weigh as much.
+    """
+
+    usual_cents: dict[str, int] = msgspec.field(default_factory=lambda: {"ZAR": 30_000})
+    usual_spread: float = 0.6
+    prior_sales: float = 2.0
+    memory_sales: int = 50
+    min_spread: float = 0.2
+    gift_categories: tuple[str, ...] = ("gift-cards",)
+    clock_skew_ms: int = 300_000
+    min_km: float = 50.0
+    heat_half_life_days: float = 7.0
+    fraud_base: float = 0.005
+    fraud_weight: float = 2.0
+
+
+class Profile(msgspec.Struct, array_like=True, gc=False):
+    """State of a subject. Flat lists of whole numbers, so that they stay small; hashes by id_hash.
+
+    sales: learnt. first_ms, newest_ms: event times. level, spread: robust mean and deviation of
+    ln(cents); level 0 until the first sale. hour_x, hour_y: mean unit vector of local times of day.
+    last_store, last_ms: where and when last. stores: ``[store, sales, ...]``, latest last. cards:
+    ``[card, sales, 1 if misused, ...]``, latest last. methods: bits of METHODS. categories: hashes.
+    windows: see counters. heat, heat_ms: earlier suspicion and when it was so much. watch_until_ms,
+    watch_cause: watched more strictly until then, because of that transaction. recent: transactions
+    judged last. held: not learnt until a verdict. frauds, first_fraud_ms, last_fraud_ms: confirmed.
+    labelled: transactions with a verdict of fraud.
+    """
+
+    sales: int
+    first_ms: int
+    newest_ms: int
+    level: float
+    spread: float
+    hour_x: float
+    hour_y: float
+    last_store: int
+    last_ms: int
+    stores: list[int]
+    cards: list[int]
+    methods: int
+    categories: list[int]
+    windows: list[list[int]]
+    heat: float
+    heat_ms: int
+    watch_until_ms: int
+    watch_cause: int
+    recent: list[int]
+    held: list[Sale]
+    frauds: int
+    first_fraud_ms: int
+    last_fraud_ms: int
+    labelled: list[int]
+
+
+class Sale(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What a profile learns from: a transaction without its texts. ``card`` is 0 without one."""
+
+    transaction: int
+    event_ms: int
+    cents: int
+    store: int
+    hour: float
+    card: int
+    method: int
+    categories: tuple[int, ...]
+
+
+def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
+    return Profile(
+        0, at_ms, at_ms, 0.0, settings.usual_spread, 0.0, 0.0, 0, 0, [], [], 0, [],
+        [[], [], [], []], 0.0, at_ms, 0, 0, [], [], 0, 0, 0, [],
+    )  # fmt: skip
+
+
+def subject(txn: Transaction) -> str | None:
+    """Whose profile a transaction belongs to: the customer's, else the card's, else nobody's."""
+    return txn.customer_id or txn.card_token
+
+
+def terminal(txn: Transaction) -> str:
+    """Business id of the till: store and till, ``0023-04``."""
+    return f"{txn.store:04d}-{txn.till:02d}"
+
+
+def sale_of(txn: Transaction, places: Places, at_ms: int) -> Sale:
+    place = places.get(txn.store)
+    return Sale(
+        id_hash(txn.transaction_id),
+        at_ms,
+        txn.total_cents,
+        txn.store,
+        local_hour(place, at_ms) if place is not None else -1.0,
+        id_hash(txn.card_token) if txn.card_token else 0,
+        METHODS[txn.payment_method],
+        tuple({category_hash(line.category) for line in txn.lines}),
+    )
+
+
+def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str = "ZAR") -> None:
+    """Takes a sale into the profile, in place."""
+    n = profile.sales
+    x = log(sale.cents + 1)
+    if not n and not profile.level:
+        usual = settings.usual_cents.get(currency)
+        profile.level = log(usual + 1) if usual else x
+    gain = max(1 / (n + 1 + settings.prior_sales), 1 / settings.memory_sales)
+    _learn_amount(profile, x, gain, settings)
+    if sale.hour >= 0:
+        turn = max(1 / (n + 1), 1 / settings.memory_sales)
+        profile.hour_x += turn * (cos(sale.hour * TURN) - profile.hour_x)
+        profile.hour_y += turn * (sin(sale.hour * TURN) - profile.hour_y)
+    profile.sales = n + 1
+    if sale.event_ms >= profile.last_ms:
+        profile.last_store, profile.last_ms = sale.store, sale.event_ms
+    _use(profile.stores, sale.store, 2, MAX_STORES)
+    if sale.card:
+        _use(profile.cards, sale.card, 3, MAX_CARDS)
+    profile.methods |= sale.method
+    for category in sale.categories:
+        if category not in profile.categories and len(profile.categories) < MAX_CATEGORIES:
+            profile.categories.append(category)
+
+
+def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSettings) -> None:
+    """Huber's M-estimate of location with his proposal 2 for scale, as stochastic approximation.
+
+    P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35 (1964); H. Robbins
+    and S. Monro, Ann. Math. Statist. 22 (1951). A sale far away moves the level by at most
+    CLIP * spread * gain, however large it is.
+    """
+    spread = profile.spread
+    pull = max(-CLIP, min(CLIP, (x - profile.level) / spread))
+    profile.level += gain * spread * pull
+    factor = 1 + 0.5 * gain * (pull * pull / CLIPPED_VARIANCE - 1)
+    profile.spread = min(max(spread * factor, settings.min_spread), 2.0)
+
+
+def _use(entries: list[int], key: int, width: int, most: int) -> None:
+    """Counts one use of ``key`` and puts it last; the one unused for longest gives way."""
+    for i in range(0, len(entries), width):
+        if entries[i] == key:
+            if i + width == len(entries):
+                entries[i + 1] += 1
+            else:
+                entry = entries[i : i + width]
+                del entries[i : i + width]
+                entry[1] += 1
+                entries += entry
+            return
+    if len(entries) >= most * width:
+        del entries[:width]
+    entries += (key, 1, 0)[:width]
+
+
+def heat_at(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
+    """Earlier suspicion, faded by the half-life."""
+    if not profile.heat:
+        return 0.0
+    days = max(at_ms - profile.heat_ms, 0) / DAY_MS
+    return profile.heat * exp(-log(2) * days / settings.heat_half_life_days)
+
+
+def remember(profile: Profile, sale: Sale, score: float, settings: ProfileSettings) -> None:
+    """What every judged sale leaves behind, learnt or not."""
+    profile.heat = heat_at(profile, sale.event_ms, settings) + min(max(score, 0.0), 100.0) / 100
+    profile.heat_ms = max(profile.heat_ms, sale.event_ms)
+    profile.newest_ms = max(profile.newest_ms, sale.event_ms)
+    profile.recent.append(sale.transaction)
+    if len(profile.recent) > MAX_RECENT:
+        del profile.recent[0]
+
+
+def count_sale(profile: Profile, sale: Sale) -> list[int]:
+    """The customer's own windows, this sale included."""
+    return count(profile.windows, sale.event_ms, sale.cents)

@@ -1,0 +1,230 @@
+"""The signals: what is measured of one transaction against what is remembered.
+
+Each is one number under a stable name; NaN where it cannot be measured. Rules compare them with
+thresholds; no signal decides anything. Formulas, sources and failure modes: docs/jobs/fraud.md.
+"""
+
+from __future__ import annotations
+
+from math import atan2, exp, log, nan, pi, sqrt
+from typing import NamedTuple
+
+from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
+from tillstream.domain.fraud.places import Places, distance_km
+from tillstream.domain.fraud.profile import TURN, Profile, ProfileSettings, Sale, heat_at
+from tillstream.domain.transaction import Transaction
+
+# name -> what it says; the order is the order of a vector of values
+SIGNALS: dict[str, str] = {
+    "amount.cents": "the total",
+    "amount.ratio": "times the subject's usual amount",
+    "amount.z": "robust standard deviations above the usual, in the logarithm",
+    "subject.sales": "sales learnt of this subject before",
+    "subject.days": "days since its first sale",
+    "subject.idle_days": "days since its newest sale",
+    "subject.heat": "earlier suspicion, fading",
+    "subject.frauds": "confirmed frauds of this subject",
+    "subject.fraud_days": "days since its last confirmed fraud",
+    "subject.watched": "1 while watched",
+    "product.gift_pieces": "gift cards in the basket",
+    "product.gift_cents": "worth of the gift cards in the basket",
+    "product.gift_new": "1 for gift cards by a subject that never bought one",
+    "product.new_share": "share of the basket's worth in categories never bought before",
+    "hour.local": "time of day at the store, hours",
+    "hour.away": "hours from the subject's usual time of day, round the clock",
+    "hour.z": "the same in circular standard deviations",
+    "place.new_store": "1 at a store where the subject was never seen",
+    "place.km": "way from the last store, 0 below the minimum",
+    "place.kmh": "speed needed from the last store",
+    "payment.new_card": "1 for a card this subject never used",
+    "payment.new_method": "1 for a method of payment it never used",
+    "payment.cards": "cards it is known to use",
+    "payment.misused_card": "1 for a card with a confirmed fraud here",
+    "customer.n_1m": "sales of the subject in 1 minute",
+    "customer.cents_1m": "their sum",
+    "customer.n_10m": "sales of the subject in 10 minutes",
+    "customer.cents_10m": "their sum",
+    "customer.n_1h": "sales of the subject in 1 hour",
+    "customer.cents_1h": "their sum",
+    "customer.n_24h": "sales of the subject in 24 hours",
+    "customer.cents_24h": "their sum",
+    "card.n_1m": "sales with the card, by whomever, in 1 minute",
+    "card.cents_1m": "their sum",
+    "card.n_10m": "sales with the card in 10 minutes",
+    "card.cents_10m": "their sum",
+    "card.n_1h": "sales with the card in 1 hour",
+    "card.cents_1h": "their sum",
+    "card.n_24h": "sales with the card in 24 hours",
+    "card.cents_24h": "their sum",
+    "terminal.n_1m": "sales at the till in 1 minute",
+    "terminal.cents_1m": "their sum",
+    "terminal.n_10m": "sales at the till in 10 minutes",
+    "terminal.cents_10m": "their sum",
+    "terminal.n_1h": "sales at the till in 1 hour",
+    "terminal.cents_1h": "their sum",
+    "terminal.n_24h": "sales at the till in 24 hours",
+    "terminal.cents_24h": "their sum",
+    "terminal.risk_1d": "share of confirmed frauds at the till, last known day, shrunk",
+    "terminal.risk_7d": "the same over the last 7 known days",
+    "terminal.risk_28d": "the same over the last 28 known days",
+    "terminal.frauds_28d": "confirmed frauds at the till in those 28 days",
+    "terminal.frauds_early": "frauds confirmed at the till before their day is known",
+    "terminal.first_fraud_days": "days since the oldest confirmed fraud at the till",
+    "terminal.last_fraud_days": "days since the newest",
+    "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
+    "card.frauds_early": "frauds confirmed with the card before their day is known",
+    "model.score": "the model's probability of fraud; always the last",
+}
+NAMES = tuple(SIGNALS)
+
+
+class Facts(NamedTuple):
+    """What the counters of the card and of the till say; the card's are None without a card."""
+
+    card: CounterFacts | None
+    terminal: CounterFacts | None
+
+
+def shrunk(frauds: int, sales: int, base: float, weight: float) -> float:
+    """Posterior mean of a share with a beta prior worth ``weight`` sales at ``base``."""
+    return (frauds + base * weight) / (sales + weight)
+
+
+def measure(
+    profile: Profile | None,
+    sale: Sale,
+    txn: Transaction,
+    facts: Facts,
+    own: list[int] | None,
+    settings: ProfileSettings,
+    places: Places,
+) -> list[float]:
+    """The signals of one sale, in the order of NAMES; the model's place is left NaN.
+
+    ``own``: the subject's windows, this sale included; None without a subject.
+    """
+    values: list[float] = []
+    cents = sale.cents
+    values += _of_amount(profile, cents, txn.currency, settings)
+    if profile is None:
+        values += (nan,) * 7
+    else:
+        at = sale.event_ms
+        values += (
+            profile.sales,
+            max(at - profile.first_ms, 0) / DAY_MS,
+            max(at - profile.newest_ms, 0) / DAY_MS,
+            heat_at(profile, at, settings),
+            profile.frauds,
+            max(at - profile.last_fraud_ms, 0) / DAY_MS if profile.frauds else nan,
+            1 if at < profile.watch_until_ms else 0,
+        )
+    values += _of_products(profile, txn, settings)
+    values += _of_hour(profile, sale)
+    values += _of_place(profile, sale, settings, places)
+    values += _of_payment(profile, sale)
+    values += own if own is not None else (nan,) * 8
+    card, till = facts
+    values += card[:8] if card is not None else (nan,) * 8
+    if till is None:
+        values += (nan,) * 15
+    else:
+        values += till[:8]
+        values += (
+            shrunk(till.frauds_1d, till.known_1d, settings.fraud_base, settings.fraud_weight),
+            shrunk(till.frauds_7d, till.known_7d, settings.fraud_base, settings.fraud_weight),
+            shrunk(till.frauds_28d, till.known_28d, settings.fraud_base, settings.fraud_weight),
+            till.frauds_28d,
+            till.frauds_early,
+            till.first_fraud_days if till.first_fraud_days >= 0 else nan,
+            till.last_fraud_days if till.last_fraud_days >= 0 else nan,
+        )
+    values += (card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)
+    values.append(nan)
+    return values
+
+
+def _of_amount(
+    profile: Profile | None, cents: int, currency: str, settings: ProfileSettings
+) -> tuple[float, float, float]:
+    if profile is not None and profile.sales:
+        level, spread, n = profile.level, profile.spread, profile.sales
+    else:
+        usual = settings.usual_cents.get(currency)
+        if not usual:
+            return cents, nan, nan
+        level, spread, n = log(usual + 1), settings.usual_spread, 0
+    above = log(cents + 1) - level
+    return cents, exp(above), above / (spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+
+
+def _of_products(
+    profile: Profile | None, txn: Transaction, settings: ProfileSettings
+) -> tuple[float, float, float, float]:
+    gifts = settings.gift_categories
+    pieces = worth = new = 0
+    known = profile.categories if profile is not None else ()
+    gift_known = False
+    for line in txn.lines:
+        category = line.category
+        value = line.quantity * line.unit_price_cents
+        seen = category_hash(category) in known
+        if not seen:
+            new += value
+        if category in gifts:
+            pieces += line.quantity
+            worth += value
+            gift_known = gift_known or seen
+    if profile is None or not profile.sales:
+        return pieces, worth, nan, nan
+    share = new / txn.total_cents if txn.total_cents else 0.0
+    return pieces, worth, 1 if pieces and not gift_known else 0, share
+
+
+def _of_hour(profile: Profile | None, sale: Sale) -> tuple[float, float, float]:
+    """Mean direction and circular standard deviation (K. V. Mardia, P. E. Jupp, Directional
+    Statistics, 2000, section 2.3), the resultant shrunk as if two sales had come at no hour."""
+    if sale.hour < 0:
+        return nan, nan, nan
+    if profile is None or not profile.sales:
+        return sale.hour, nan, nan
+    x, y, n = profile.hour_x, profile.hour_y, profile.sales
+    resultant = sqrt(x * x + y * y) * n / (n + 2)
+    if resultant < 0.05:
+        return sale.hour, 0.0, 0.0
+    away = abs(sale.hour - atan2(y, x) / TURN) % 24
+    away = min(away, 24 - away)
+    deviation = sqrt(-2 * log(min(resultant, 0.9999))) * 12 / pi
+    return sale.hour, away, away / max(deviation, 1.0)
+
+
+def _of_place(
+    profile: Profile | None, sale: Sale, settings: ProfileSettings, places: Places
+) -> tuple[float, float, float]:
+    if profile is None or not profile.last_store:
+        return nan, nan, nan
+    new = 0 if sale.store in profile.stores[0::2] else 1
+    if sale.store == profile.last_store:
+        return new, 0.0, 0.0
+    here, there = places.get(sale.store), places.get(profile.last_store)
+    if here is None or there is None:
+        return new, nan, nan
+    km = distance_km(here, there)
+    if km < settings.min_km:
+        return new, 0.0, 0.0
+    hours = (abs(sale.event_ms - profile.last_ms) + settings.clock_skew_ms) / 3_600_000
+    return new, km, km / hours
+
+
+def _of_payment(profile: Profile | None, sale: Sale) -> tuple[float, float, float, float]:
+    if profile is None or not profile.sales:
+        return nan, nan, nan, nan
+    cards = profile.cards
+    new_card = misused = 0
+    if sale.card:
+        try:
+            misused = cards[cards[0::3].index(sale.card) * 3 + 2]
+        except ValueError:
+            new_card = 1
+    new_method = 0 if profile.methods & sale.method else 1
+    return new_card, new_method, len(cards) // 3, misused

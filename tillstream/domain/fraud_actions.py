@@ -1,0 +1,237 @@
+"""What follows from a judgement: records for people and systems, each with an id of its own.
+
+Made from business ids alone, so a replay makes the same again. No personal data: ids, not names;
+amounts in cents of the sale's currency; times in ms since epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tillstream.domain.fraud import Decision, Label
+from tillstream.domain.notice import Notice, notice
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+TEAM = "team:fraud"
+
+Action = Literal["hold", "release", "decline"]
+
+
+class Recorded(msgspec.Struct, gc=False):
+    """A decision to keep: the columns of the audit on S3, and one hot item for `explain`.
+
+    mode: ``live``, or ``shadow`` for what a rule set beside the live one would have done. reasons:
+    codes, joined by commas. decision: the whole `Decision` as JSON text; transaction: what came in.
+    shadow: the shadow set's decision, on the live one. version: when the broker took the sale.
+    """
+
+    transaction_id: str
+    mode: str
+    outcome: str
+    score: float
+    reasons: str
+    rules_version: str
+    watched: bool
+    subject: str | None
+    store: int
+    till: int
+    region: str
+    total_cents: int
+    currency: str
+    event_time_ms: int
+    judged_at_ms: int
+    decision: str
+    transaction: str
+    shadow: str | None
+    version: int
+    expires_at_s: int
+
+
+class Hold(msgspec.Struct, gc=False):
+    """To the payment system: ``hold`` a sale, later ``release`` or ``decline`` it as a person said.
+
+    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once.
+    """
+
+    hold_id: str
+    transaction_id: str
+    action: Action
+    store: int
+    till: int
+    rules_version: str
+    event_time_ms: int
+    ordered_at_ms: int
+
+
+class Case(msgspec.Struct, gc=False):
+    """A case for a person, as it is opened. version 1; a verdict is a higher one.
+
+    open: only open cases have it, which puts them into the index of open cases.
+    """
+
+    transaction_id: str
+    outcome: str
+    score: float
+    reasons: str
+    rules_version: str
+    subject: str | None
+    customer_id: str | None
+    card_token: str | None
+    store: int
+    till: int
+    total_cents: int
+    currency: str
+    event_time_ms: int
+    opened_at_ms: int
+    watched_until_ms: int
+    expires_at_s: int
+    status: str = "open"
+    open: str | None = "open"
+    version: int = 1
+
+
+class Closed(msgspec.Struct, gc=False):
+    """What a verdict changes in a case: ``open`` as null takes it out of the index."""
+
+    transaction_id: str
+    status: str
+    verdict_source: str
+    verdict_at_ms: int
+    event_time_ms: int
+    version: int
+    open: None = None
+
+
+def codes(decision: Decision) -> str:
+    """The reasons' codes, the weightiest first."""
+    by_weight = sorted(decision.reasons, key=lambda reason: -abs(reason.points))
+    return ",".join(reason.code for reason in by_weight)
+
+
+_json = msgspec.json.Encoder().encode
+
+
+def recorded(
+    decision: Decision,
+    mode: str,
+    transaction: bytes,
+    shadow: Decision | None,
+    arrived_ms: int,
+    keep_days: int,
+) -> Recorded:
+    """``keep_days`` counts from the broker's time of the sale."""
+    return Recorded(
+        decision.transaction_id,
+        mode,
+        decision.outcome,
+        round(decision.score, 3),
+        codes(decision),
+        decision.rules_version,
+        decision.watched,
+        decision.subject,
+        decision.store,
+        decision.till,
+        decision.region,
+        decision.total_cents,
+        decision.currency,
+        decision.event_time_ms,
+        decision.judged_at_ms,
+        _json(decision).decode(),
+        transaction.decode(),
+        None if shadow is None else _json(shadow).decode(),
+        arrived_ms,
+        (arrived_ms + keep_days * DAY_MS) // 1000,
+    )
+
+
+def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:
+    until = 0
+    if decision.outcome == "hold":
+        until = decision.event_time_ms + int(watch_hours * HOUR_MS)
+    return Case(
+        decision.transaction_id,
+        decision.outcome,
+        round(decision.score, 3),
+        codes(decision),
+        decision.rules_version,
+        decision.subject,
+        decision.customer_id,
+        decision.card_token,
+        decision.store,
+        decision.till,
+        decision.total_cents,
+        decision.currency,
+        decision.event_time_ms,
+        decision.judged_at_ms,
+        until,
+        (decision.judged_at_ms + keep_days * DAY_MS) // 1000,
+    )
+
+
+def hold_of(decision: Decision) -> Hold:
+    return Hold(
+        f"{decision.transaction_id}:hold",
+        decision.transaction_id,
+        "hold",
+        decision.store,
+        decision.till,
+        decision.rules_version,
+        decision.event_time_ms,
+        decision.judged_at_ms,
+    )
+
+
+def notices_of(decision: Decision) -> list[Notice]:
+    """A hold asks the customer and tells the team; a review only tells the team."""
+    params: dict[str, str | int] = {
+        "store": decision.store,
+        "total_cents": decision.total_cents,
+        "currency": decision.currency,
+    }
+    made = []
+    if decision.outcome == "hold" and decision.customer_id is not None:
+        made.append(
+            notice(
+                "sms",
+                f"customer:{decision.customer_id}",
+                "fraud-confirm-purchase",
+                decision.transaction_id,
+                decision.event_time_ms,
+                params,
+            )
+        )
+    told = {**params, "score": round(decision.score), "reasons": codes(decision)}
+    template = "fraud-hold" if decision.outcome == "hold" else "fraud-review"
+    made.append(
+        notice("alert", TEAM, template, decision.transaction_id, decision.event_time_ms, told)
+    )
+    return made
+
+
+def closed_by(verdict: Label) -> Closed:
+    return Closed(
+        verdict.transaction_id,
+        "confirmed" if verdict.fraud else "released",
+        verdict.source,
+        verdict.labelled_ms,
+        verdict.event_time_ms,
+        max(verdict.labelled_ms, 2),
+    )
+
+
+def ended_by(verdict: Label, rules_version: str) -> Hold:
+    """The end of a hold."""
+    action: Action = "decline" if verdict.fraud else "release"
+    return Hold(
+        f"{verdict.transaction_id}:{action}",
+        verdict.transaction_id,
+        action,
+        verdict.store,
+        verdict.till,
+        rules_version,
+        verdict.event_time_ms,
+        verdict.labelled_ms,
+    )

@@ -1,0 +1,128 @@
+"""The review queue: cases in DynamoDB, and verdicts that go back to the job as labels.
+
+The job alone writes cases. A verdict is a label on the topic of labels; the job takes it into
+profiles and counters, ends the hold, and closes the case. So a replay ends in the same cases.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tillstream.conf import Conf
+from tillstream.connectors import clients
+from tillstream.domain.fraud import Label
+from tillstream.fraud.topics import put
+
+OPEN_CASES = "open-cases"
+_plain = TypeDeserializer().deserialize
+
+
+class CaseError(RuntimeError):
+    """The case is not there or cannot be decided; one line that says what to do."""
+
+
+class Verdict(NamedTuple):
+    """case: as the job closed it; None if it did not within the time allowed."""
+
+    label: Label
+    origin: str
+    case: dict[str, Any] | None
+    seconds: float
+
+
+class Cases:
+    """Reads the table of cases; decides by way of the topic of labels."""
+
+    def __init__(self, conf: Conf) -> None:
+        self.conf = conf
+        self.table = conf.dynamodb.tables["fraud_cases"]
+        self._client = clients.dynamodb(conf)
+
+    def open(self, limit: int) -> list[dict[str, Any]]:
+        """Open cases, the oldest sale first."""
+        found: list[dict[str, Any]] = []
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": OPEN_CASES,
+            "KeyConditionExpression": "#o = :open",
+            "ExpressionAttributeNames": {"#o": "open"},
+            "ExpressionAttributeValues": {":open": {"S": "open"}},
+        }
+        while len(found) < limit:
+            answer = self._ask(self._client.query, **query, Limit=limit - len(found))
+            found += [_item(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return found
+
+    def get(self, transaction_id: str) -> dict[str, Any] | None:
+        return hot_item(self._client, self.table, "transaction_id", transaction_id)
+
+    def decide(
+        self, transaction_id: str, fraud: bool, change: bool = False, wait_s: float = 10.0
+    ) -> Verdict:
+        """Sends a verdict and waits until the job has closed the case. Raises CaseError."""
+        case = self.get(transaction_id)
+        if case is None:
+            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
+        wanted = "confirmed" if fraud else "released"
+        if case["status"] not in ("open", wanted) and not change:
+            raise CaseError(
+                f"case {transaction_id} was {case['status']} already: --change overrules that"
+            )
+        now_ms = time.time_ns() // 1_000_000
+        verdict = Label(
+            transaction_id,
+            fraud,
+            case["event_time_ms"],
+            now_ms,
+            case["store"],
+            case["till"],
+            case.get("customer_id"),
+            case.get("card_token"),
+            "hold" if case["outcome"] == "hold" else "review",
+        )
+        began = time.monotonic()
+        topic = self.conf.kafka.topics["fraud_labels"]
+        origin = put(self.conf, topic, transaction_id, msgspec.json.encode(verdict))
+        closed = None
+        while closed is None and time.monotonic() - began < wait_s:
+            time.sleep(0.1)
+            found = self.get(transaction_id)
+            if found and found["status"] == wanted and found.get("verdict_at_ms") == now_ms:
+                closed = found
+        return Verdict(verdict, origin, closed, time.monotonic() - began)
+
+    def _ask(self, call: Any, **arguments: Any) -> Any:
+        return asked(call, self.table, **arguments)
+
+
+def asked(call: Any, table: str, **arguments: Any) -> Any:
+    """A DynamoDB call whose failure is one line. Raises CaseError."""
+    try:
+        return call(**arguments)
+    except (ClientError, BotoCoreError) as error:
+        raise CaseError(f"table {table} cannot be read ({error}): `tillstream status`") from None
+
+
+def hot_item(client: Any, table: str, key: str, value: str) -> dict[str, Any] | None:
+    """One item by its key, in plain values; None if there is none."""
+    answer = asked(
+        client.get_item, table, TableName=table, Key={key: {"S": value}}, ConsistentRead=True
+    )
+    return _item(answer["Item"]) if "Item" in answer else None
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    """Plain values; whole numbers as int."""
+    plain = {name: _plain(value) for name, value in item.items()}
+    for name, value in plain.items():
+        if hasattr(value, "as_integer_ratio") and not isinstance(value, int | float):
+            plain[name] = int(value) if value == int(value) else float(value)
+    return plain

@@ -1,0 +1,246 @@
+"""A rule set over archived transactions, beside the set in force: holds, precision, recall, cost.
+
+Both sets start from nothing and see the same transactions in the order of their event times, and
+the labels when they became known. A run takes the memory of one day of the archive and of all
+profiles (some 2 kB a customer).
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from heapq import heapify, heappop
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+
+from tillstream.conf import Conf
+from tillstream.connectors import clients
+from tillstream.domain.fraud import Decision, Label, Rules
+from tillstream.domain.transaction import Transaction
+from tillstream.fraud.pure_job import PureJob
+from tillstream.fraud.topics import read_all
+
+SHOWN = 20
+_label = msgspec.json.Decoder(Label).decode
+
+
+class DryRunError(RuntimeError):
+    """There is nothing to run over, or it cannot be read; one line that says what to do."""
+
+
+class Tally:
+    """What one rule set did. Fraud is what a label says; without a label a sale counts as honest."""
+
+    def __init__(self, rules: Rules, delay_days: int) -> None:
+        self.job = PureJob(rules, delay_days)
+        self.held: set[str] = set()
+        self.reviewed: set[str] = set()
+        self.seconds = 0.0
+
+    def sale(self, txn: Transaction, arrived_ms: int) -> Decision | None:
+        began = time.perf_counter()
+        decision = self.job.sale(txn, arrived_ms)
+        self.seconds += time.perf_counter() - began
+        if decision is not None and decision.outcome == "hold":
+            self.held.add(txn.transaction_id)
+        elif decision is not None and decision.outcome == "review":
+            self.reviewed.add(txn.transaction_id)
+        return decision
+
+    def figures(self, sales: int, days: int, frauds: set[str]) -> dict[str, Any]:
+        caught = self.held | self.reviewed
+        return {
+            "version": self.job.rules.version,
+            "holds": len(self.held),
+            "reviews": len(self.reviewed),
+            "cases_a_day": round(len(caught) / max(days, 1), 1),
+            "precision_holds": _share(len(self.held & frauds), len(self.held)),
+            "recall_holds": _share(len(self.held & frauds), len(frauds)),
+            "precision_cases": _share(len(caught & frauds), len(caught)),
+            "recall_cases": _share(len(caught & frauds), len(frauds)),
+            "microseconds_a_sale": round(self.seconds / max(sales, 1) * 1e6, 1),
+        }
+
+
+class Report:
+    """Both tallies and their differences."""
+
+    def __init__(self, new: Tally, live: Tally, sales: int, days: int, frauds: set[str]) -> None:
+        self.new, self.live = new, live
+        self.sales, self.days, self.frauds = sales, days, frauds
+
+    def figures(self) -> dict[str, Any]:
+        new, live = self.new, self.live
+        return {
+            "transactions": self.sales,
+            "days": self.days,
+            "labelled_frauds": len(self.frauds),
+            "new": new.figures(self.sales, self.days, self.frauds),
+            "live": live.figures(self.sales, self.days, self.frauds),
+            "held_only_by_new": sorted(new.held - live.held),
+            "held_only_by_live": sorted(live.held - new.held),
+            "cases_only_of_new": len((new.held | new.reviewed) - (live.held | live.reviewed)),
+            "cases_only_of_live": len((live.held | live.reviewed) - (new.held | new.reviewed)),
+        }
+
+    def show(self, console: Console) -> None:
+        told = self.figures()
+        table = Table(
+            title=f"{self.sales:,} transactions, {self.days} days, {len(self.frauds):,} frauds"
+        )
+        table.add_column("")
+        for side in ("new", "live"):
+            table.add_column(f"{side}: {told[side]['version']}", justify="right")
+        for name in told["new"]:
+            if name != "version":
+                row = [_shown(told[side][name]) for side in ("new", "live")]
+                table.add_row(name.replace("_", " "), *row)
+        console.print(table)
+        for side in ("new", "live"):
+            only = told[f"held_only_by_{side}"]
+            more = f", first {SHOWN}" if len(only) > SHOWN else ""
+            console.print(f"held only by {side}: {len(only):,}{more}")
+            for transaction in only[:SHOWN]:
+                fraud = " (fraud)" if transaction in self.frauds else ""
+                console.print(f"  {transaction}{fraud}", highlight=False)
+
+
+def run(
+    new: Rules,
+    live: Rules,
+    sales: Iterable[tuple[Transaction, int]],
+    labels: Iterable[Label],
+    delay_days: int = 7,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Report:
+    """``sales``: transactions with the broker's time, by event time. ``labels`` in any order; each
+    becomes known when it was said."""
+    tallies = Tally(new, delay_days), Tally(live, delay_days)
+    waiting = [(label.labelled_ms, n, label) for n, label in enumerate(labels)]
+    frauds = {label.transaction_id for _, _, label in waiting if label.fraud}
+    heapify(waiting)
+    count = 0
+    days: set[int] = set()
+    seen_frauds: set[str] = set()
+    for txn, arrived_ms in sales:
+        while waiting and waiting[0][0] <= txn.event_time_ms:
+            verdict = heappop(waiting)[2]
+            for tally in tallies:
+                tally.job.verdict(verdict)
+        for tally in tallies:
+            tally.sale(txn, arrived_ms)
+        days.add(txn.event_time_ms // 86_400_000)
+        if txn.transaction_id in frauds:
+            seen_frauds.add(txn.transaction_id)
+        count += 1
+        if count % 10_000 == 0:
+            progress(count)
+    if not count:
+        raise DryRunError(
+            "no archived transactions there: run the archive job first, or give --data"
+        )
+    progress(count)
+    return Report(*tallies, count, len(days), seen_frauds)
+
+
+def archived(
+    conf: Conf, data: Path | None, first: str | None, last: str | None, limit: int | None
+) -> Iterator[tuple[Transaction, int]]:
+    """(transaction, broker's time) of the archive on S3, or of Parquet files with its columns, by
+    event time within each day."""
+    days = _local_days(data) if data else _days(conf, _day(first), _day(last))
+    left = limit
+    for tables in days:
+        table = pa.concat_tables(tables).sort_by("event_time_ms")
+        for row in _rows(table):
+            if left is not None and left <= 0:
+                return
+            yield row
+            left = left - 1 if left is not None else None
+
+
+def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
+    """Labels of a file of JSON lines, or of the topic."""
+    if file is not None:
+        lines: Iterable[bytes] = file.read_bytes().splitlines()
+    else:
+        lines = (m.value for m in read_all(conf, conf.kafka.topics["fraud_labels"]))
+    for number, line in enumerate(lines, 1):
+        try:
+            yield _label(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if file is not None:
+                raise DryRunError(f"{file}:{number}: not a label: {error}") from None
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Transaction, int]]:
+    missing = {"transaction_id", "event_time_ms", "lines"} - set(table.column_names)
+    if missing:
+        raise DryRunError(f"not the archive's columns: {', '.join(sorted(missing))} missing")
+    for batch in table.to_batches(10_000):
+        for row in batch.to_pylist():
+            arrived = row.pop("arrived_ms", None) or row["event_time_ms"]
+            row.pop("origin", None)
+            kept = {name: value for name, value in row.items() if value is not None}
+            try:
+                yield msgspec.convert(kept, Transaction), arrived
+            except msgspec.ValidationError as error:
+                raise DryRunError(f"not an archived transaction: {error}") from None
+
+
+def _local_days(data: Path) -> Iterator[list[pa.Table]]:
+    if data.is_file():
+        yield [pq.ParquetFile(data).read()]
+        return
+    folders: dict[str, list[Path]] = {}
+    for file in sorted(data.rglob("*.parquet")):
+        day = next((part for part in file.parts if part.startswith("date=")), "")
+        folders.setdefault(day, []).append(file)
+    for day in sorted(folders):
+        yield [pq.ParquetFile(file).read() for file in folders[day]]
+
+
+def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
+    client, bucket = clients.s3(conf), conf.s3.bucket
+    prefix = conf.s3.prefixes["archive"]
+    keys: dict[str, list[str]] = {}
+    try:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")
+        for page in pages:
+            for item in page.get("Contents", ()):
+                parts = item["Key"].removeprefix(prefix + "/").split("/")
+                day = parts[0].removeprefix("date=")
+                whole = item["Size"] and not any(p.startswith((".", "_")) for p in parts)
+                if whole and (not first or day >= str(first)) and (not last or day <= str(last)):
+                    keys.setdefault(day, []).append(item["Key"])
+        for day in sorted(keys):
+            bodies = [client.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys[day]]
+            yield [pq.ParquetFile(io.BytesIO(body)).read() for body in bodies]
+    except (ClientError, BotoCoreError) as error:
+        raise DryRunError(f"the archive cannot be read ({error}): `tillstream status`") from None
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise DryRunError(f"{text!r} is not a date like 2026-01-31") from None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,106 @@
+"""Why a transaction was judged as it was: from two hot tables and the topic of rules, in seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tillstream.conf import Conf
+from tillstream.connectors import clients
+from tillstream.domain.fraud import Decision, RuleSet
+from tillstream.domain.fraud_actions import notices_of
+from tillstream.fraud.cases import hot_item
+from tillstream.fraud.rule_sets import find
+from tillstream.fraud.rules_file import packaged_rules
+from tillstream.fraud.topics import TopicError
+
+_decision = msgspec.json.Decoder(Decision).decode
+_rule_set = msgspec.json.Decoder(RuleSet).decode
+
+
+class RuleLine(NamedTuple):
+    """One rule of the set that judged. value: None if it could not be measured. points: given."""
+
+    code: str
+    signal: str
+    value: float | None
+    threshold: float
+    weight: float
+    points: float
+    when: str | None
+
+
+class NoticeLine(NamedTuple):
+    """state: what the notifier knows, or ``not sent yet``."""
+
+    notice_id: str
+    kind: str
+    state: str
+
+
+class Explanation(NamedTuple):
+    """All that is hot of one transaction."""
+
+    transaction: dict[str, Any]
+    decision: Decision
+    shadow: Decision | None
+    rules: list[RuleLine]
+    notices: list[NoticeLine]
+    case: dict[str, Any] | None
+
+
+def explain(conf: Conf, transaction_id: str) -> Explanation | None:
+    """None if nothing is hot of it: it passed, is older than is kept, or was never seen."""
+    client, tables = clients.dynamodb(conf), conf.dynamodb.tables
+    item = hot_item(client, tables["fraud_explanations"], "transaction_id", transaction_id)
+    if item is None:
+        return None
+    decision = _decision(item["decision"])
+    return Explanation(
+        json.loads(item["transaction"]),
+        decision,
+        _decision(item["shadow"]) if item.get("shadow") else None,
+        list(_rules(conf, decision)),
+        list(_notices(client, tables["sent_notices"], decision)),
+        hot_item(client, tables["fraud_cases"], "transaction_id", transaction_id),
+    )
+
+
+def _rules(conf: Conf, decision: Decision) -> Iterator[RuleLine]:
+    """Every rule of the version that judged; only those that fired if that version is not found."""
+    fired = {reason.code: reason for reason in decision.reasons}
+    rules = _rules_of(conf, decision.rules_version)
+    if rules is None:
+        for r in decision.reasons:
+            yield RuleLine(r.code, r.signal, r.value, r.threshold, r.weight, r.points, None)
+        return
+    for rule in rules.rules:
+        reason = fired.get(rule.code)
+        value = reason.value if reason else decision.signals.get(rule.measured)
+        points = reason.points if reason else 0.0
+        yield RuleLine(
+            rule.code, rule.measured, value, rule.threshold, rule.weight, points, rule.when
+        )
+
+
+def _rules_of(conf: Conf, version: str) -> RuleSet | None:
+    packaged = packaged_rules().rules.data
+    if packaged.version == version:
+        return packaged
+    try:
+        raw = find(conf, version)
+    except TopicError:
+        return None
+    return _rule_set(raw) if raw else None
+
+
+def _notices(client: Any, table: str, decision: Decision) -> Iterator[NoticeLine]:
+    if decision.outcome == "pass":
+        return
+    for notice in notices_of(decision):
+        item = hot_item(client, table, "notice_id", notice.notice_id)
+        state = str(item.get("status", "known")) if item else "not sent yet"
+        yield NoticeLine(notice.notice_id, notice.kind, state)

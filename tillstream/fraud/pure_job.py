@@ -1,0 +1,67 @@
+"""The fraud job without an engine: its three stages over dicts, in one process.
+
+The same pure rules, called in the same order as udfs/fraud_counters.py and udfs/fraud.py call them, which
+a test holds to the real job. For dry runs, benchmarks and tests.
+"""
+
+from __future__ import annotations
+
+from tillstream.domain.fraud import (
+    Counters,
+    Decision,
+    Facts,
+    Label,
+    Profile,
+    Rules,
+    apply_label,
+    id_hash,
+    judge,
+    label,
+    observe,
+    subject,
+    terminal,
+)
+from tillstream.domain.transaction import Transaction
+
+
+class PureJob:
+    """All states in memory, by till, card and subject."""
+
+    def __init__(self, rules: Rules, delay_days: int = 7) -> None:
+        self.rules = rules
+        self.delay_days = delay_days
+        self.tills: dict[str, Counters] = {}
+        self.cards: dict[str, Counters] = {}
+        self.profiles: dict[str, Profile] = {}
+
+    def sale(self, txn: Transaction, arrived_ms: int) -> Decision | None:
+        """What the job would say of ``txn``; None for what is not judged."""
+        if txn.kind != "sale":
+            return None
+        number, at_ms, cents = id_hash(txn.transaction_id), txn.event_time_ms, txn.total_cents
+        where = terminal(txn)
+        counters, till = observe(self.tills.get(where), number, at_ms, cents, self.delay_days)
+        self.tills[where] = counters
+        card = None
+        if txn.card_token is not None:
+            counters, card = observe(
+                self.cards.get(txn.card_token), number, at_ms, cents, self.delay_days
+            )
+            self.cards[txn.card_token] = counters
+        who = subject(txn) or ""
+        profile, decision = judge(
+            self.profiles.get(who), txn, Facts(card, till), self.rules, arrived_ms
+        )
+        if profile is not None:
+            self.profiles[who] = profile
+        return decision
+
+    def verdict(self, verdict: Label) -> None:
+        """Takes a label to the till, the card and the subject it belongs to."""
+        number = id_hash(verdict.transaction_id)
+        where = f"{verdict.store:04d}-{verdict.till:02d}"
+        label(self.tills.get(where), number, verdict.event_time_ms, verdict.fraud)
+        if verdict.card_token is not None:
+            label(self.cards.get(verdict.card_token), number, verdict.event_time_ms, verdict.fraud)
+        who = verdict.customer_id or verdict.card_token or ""
+        apply_label(self.profiles.get(who), verdict, self.rules)

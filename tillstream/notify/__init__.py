@@ -1,0 +1,1 @@
+"""The notifier: reads notices that jobs wrote at least once, sends each at most once."""

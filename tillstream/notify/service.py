@@ -1,0 +1,169 @@
+"""The loop around the notifier: batches from Kafka, dead letters for what is no notice, commits."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+
+from tillstream.conf import Conf
+from tillstream.domain.dead_letter import DeadLetter
+from tillstream.domain.dead_letter import dead_letter as as_dead_letter
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.notice import InvalidNotice, Notice, parse
+from tillstream.notify.notifier import Notifier, Stopped
+from tillstream.ops.dlq_clients import kafka_settings
+from tillstream.ops.dlq_read import partitions
+
+BATCH = 200
+POLL_S = 0.5
+GROUP = "tillstream-notifier"
+DELIVERY_S = 20.0
+_RETRIABLE = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
+              KafkaError.UNKNOWN_MEMBER_ID, KafkaError._NO_OFFSET)  # fmt: skip
+
+
+class Service:
+    """Reads the topic as one of a consumer group. A batch's offsets are committed once each of its
+    notices has an outcome, so a crash reads some again, and the log of sent notices knows them."""
+
+    def __init__(self, conf: Conf, notifier: Notifier, stop: threading.Event) -> None:
+        self._conf, self._notifier, self._stop = conf, notifier, stop
+        self.outcomes: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        self._topic = conf.kafka.topics["notices"]
+        settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
+        self._producer = Producer(
+            {**settings, "enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
+        )
+        self._consumer = Consumer(
+            {
+                **settings,
+                "group.id": f"{GROUP}-{self._topic}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": "cooperative-sticky",
+                # A batch at the slowest pace, with backoff, takes minutes.
+                "max.poll.interval.ms": 900_000,
+                "allow.auto.create.topics": False,
+            }
+        )
+
+    def run(
+        self, until_idle_s: float | None = None, progress: Callable[[Counter[str]], None] = print
+    ) -> None:
+        """Until told to stop, or until nothing came for ``until_idle_s``.
+
+        Raises Unavailable from the notifier, DlqError when Kafka or the topic is not there.
+        """
+        try:
+            partitions(self._consumer, self._topic, self._conf.kafka.bootstrap)
+            self._consumer.subscribe([self._topic])
+            heard = told = time.monotonic()
+            while not self._stop.is_set():
+                batch = self._poll()
+                now = time.monotonic()
+                if batch:
+                    self._handle(batch)
+                    heard = time.monotonic()
+                elif until_idle_s is not None and self._idle() and now - heard > until_idle_s:
+                    break
+                if now - told > 10 and self.outcomes:
+                    progress(self.outcomes)
+                    told = now
+        except Stopped:
+            pass
+        finally:
+            self._consumer.close()
+
+    def _idle(self) -> bool:
+        return bool(self._consumer.assignment())
+
+    def _poll(self) -> list[Message]:
+        good = []
+        for message in self._consumer.consume(BATCH, POLL_S):
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise KafkaException(error)
+        return good
+
+    def _handle(self, batch: list[Message]) -> None:
+        """Each recipient's notices in order, recipients side by side."""
+        mine: dict[str, list[Notice]] = defaultdict(list)
+        for message in batch:
+            try:
+                found = parse(message.value() or b"")
+            except InvalidNotice as error:
+                self._bury(message, error)
+            else:
+                mine[found.recipient].append(found)
+        if self._producer.flush(DELIVERY_S):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "dead letters not delivered"))
+        with ThreadPoolExecutor(self._conf.notify.workers) as pool:
+            running = [pool.submit(self._in_order, notices) for notices in mine.values()]
+            for task in running:
+                try:
+                    task.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        self._commit()
+
+    def _in_order(self, notices: list[Notice]) -> None:
+        for one in notices:
+            outcome = self._notifier.handle(one)
+            with self._counting:
+                self.outcomes[outcome] += 1
+
+    def _bury(self, message: Message, error: InvalidNotice) -> None:
+        origin = f"kafka:{self._topic}/{message.partition()}/{message.offset()}"
+        envelope = Envelope(origin, message.timestamp()[1], message.value() or b"")
+        now_ms = time.time_ns() // 1_000_000
+        letter = as_dead_letter(
+            envelope, "notifier", "validate", error.reason, error.message, 1, now_ms
+        )
+        value, headers = dead_letter_record(letter)
+        self._producer.produce(
+            self._conf.kafka.topics["dead_letters"], value, origin, headers=headers
+        )
+        self.outcomes["dead letters"] += 1
+
+    def _commit(self) -> None:
+        try:
+            self._consumer.commit(asynchronous=False)
+        except KafkaException as error:
+            # Another has taken over our partitions: it reads these again, and they are known.
+            if error.args[0].code() not in _RETRIABLE:
+                raise
+
+
+def dead_letter_record(letter: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Value and headers of a dead letter (JSON bytes) as the jobs write them to the topic."""
+    found = msgspec.json.decode(letter, type=DeadLetter)
+    place, _, offset = found.origin.rpartition("/")
+    topic, _, partition = place.partition(":")[2].rpartition("/")
+    headers = {
+        "__connect.errors.topic": topic,
+        "__connect.errors.partition": partition,
+        "__connect.errors.offset": offset,
+        "__connect.errors.connector.name": found.job,
+        "__connect.errors.task.id": "0",
+        "__connect.errors.stage": found.stage,
+        "__connect.errors.class.name": found.stage,
+        "__connect.errors.exception.class.name": found.reason,
+        "__connect.errors.exception.message": found.message,
+        "tillstream.origin": found.origin,
+        "tillstream.reason": found.reason,
+        "tillstream.schema.version": str(found.schema_version),
+        "tillstream.failed.at.ms": str(found.failed_at_ms),
+    }
+    return base64.b64decode(found.raw_b64), headers

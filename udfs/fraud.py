@@ -1,0 +1,147 @@
+"""The fraud job's judge: facts and profile in, a decision and what follows from it out."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from pyflink.datastream import RuntimeContext
+
+from state_schemas import fraud_profile
+from tillstream.domain import fraud_actions as actions
+from tillstream.domain.envelope import unseal
+from tillstream.domain.fraud import (
+    Facts,
+    Label,
+    Profile,
+    apply_label,
+    id_hash,
+    judge_both,
+    load_rules,
+    packaged_places,
+)
+from tillstream.domain.fraud_control import Answer, InForce, Refused, obey
+from udfs.batched import BatchedFunction, Outputs
+from udfs.fraud_passing import Passing, is_label, label_from, sale_from
+
+# The main output is the audit; side outputs count from 1.
+SIDES = ("explanations", "cases", "holds", "notices", "rule-answers")
+EXPLANATIONS, CASES, HOLDS, NOTICES, ANSWERS = range(1, 6)
+
+_json = msgspec.json.Encoder().encode
+
+
+class JudgeSales(BatchedFunction):
+    """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
+    decisions to keep; to the sides: what follows from them. All JSON bytes."""
+
+    def __init__(
+        self,
+        rules: bytes,
+        audit_passes: bool,
+        explain_passes: bool,
+        keep_days: int,
+        thread_mode: bool = True,
+    ) -> None:
+        """``rules``: JSON of the set in force until another is pushed."""
+        self.first_rules = rules
+        self.audit_passes = audit_passes
+        self.explain_passes = explain_passes
+        self.keep_days = keep_days
+        self.thread_mode = thread_mode
+
+    @property
+    def whole(self) -> bool:
+        """Whether passes are told with all that explains them."""
+        return self.audit_passes or self.explain_passes
+
+    decode = staticmethod(fraud_profile.decode)
+    encode = staticmethod(fraud_profile.encode)
+
+    def start(self, runtime_context: RuntimeContext) -> None:
+        self.places = packaged_places()
+        self.now = InForce(load_rules(self.first_rules, self.places), None)
+        self.subtask = runtime_context.get_index_of_this_subtask()
+        self.subtasks = runtime_context.get_number_of_parallel_subtasks()
+
+    # -- transactions and labels -------------------------------------------------------------------
+
+    def record(self, state: Profile | None, key: str, value: bytes, out: Outputs) -> Profile | None:
+        if is_label(value):
+            return self._verdict(state, label_from(value), out)
+        record = sale_from(value)
+        live, shadow = self.now
+        facts = Facts(record.card, record.till)
+        judged = judge_both(
+            state, record.transaction, facts, live, shadow, record.arrived_ms, self.whole
+        )
+        decision, second = judged.decision, judged.shadow
+        if decision is not None:
+            if decision.outcome != "pass":
+                self._act(decision, out)
+            told = second is not None and second.outcome != "pass"
+            if decision.outcome != "pass" or told or self.audit_passes or self.explain_passes:
+                self._keep(record, decision, second, out)
+        return judged.profile
+
+    def _act(self, decision: actions.Decision, out: Outputs) -> None:
+        hours = self.now.live.data.watch.hours
+        out.emit(_json(actions.case_of(decision, hours, self.keep_days)), CASES)
+        if decision.outcome == "hold":
+            out.emit(_json(actions.hold_of(decision)), HOLDS)
+        for notice in actions.notices_of(decision):
+            out.emit(_json(notice), NOTICES)
+
+    def _keep(
+        self,
+        record: Passing,
+        decision: actions.Decision,
+        second: actions.Decision | None,
+        out: Outputs,
+    ) -> None:
+        came_in = record.raw
+        arrived_ms, days = record.arrived_ms, self.keep_days
+        kept = _json(actions.recorded(decision, "live", came_in, second, arrived_ms, days))
+        suspicious = decision.outcome != "pass"
+        if suspicious or self.audit_passes:
+            out.emit(kept)
+        if suspicious or self.explain_passes:
+            out.emit(kept, EXPLANATIONS)
+        if second is not None and (second.outcome != "pass" or suspicious or self.audit_passes):
+            out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
+
+    def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
+        transaction = id_hash(verdict.transaction_id)
+        held = state is not None and any(sale.transaction == transaction for sale in state.held)
+        by_person = verdict.source in ("hold", "review")
+        if held or by_person or verdict.fraud:
+            out.emit(_json(actions.closed_by(verdict)), CASES)
+        if held or verdict.source == "hold":
+            out.emit(_json(actions.ended_by(verdict, self.now.live.version)), HOLDS)
+        return apply_label(state, verdict, self.now.live)
+
+    # -- rules -------------------------------------------------------------------------------------
+
+    def control(self, value: bytes, restored: bool, out: Outputs) -> None:
+        envelope = unseal(value)
+        try:
+            order, after = obey(envelope.raw, self.now, self.places)
+        except Refused as refused:
+            if not restored:
+                self._answer(envelope.origin, refused.mode, refused.version, str(refused), out)
+            return
+        self.now = after
+        if restored:
+            return
+        if order.mode == "shadow-off":
+            out.keep("shadow", None)
+        else:
+            out.keep(order.mode, value)
+        self._answer(envelope.origin, order.mode, order.version, "", out)
+
+    def _answer(self, origin: str, mode: str, version: str, problem: str, out: Outputs) -> None:
+        at_ms = time.time_ns() // 1_000_000
+        answer = Answer(
+            origin, mode, version, not problem, problem, self.subtask, self.subtasks, at_ms
+        )
+        out.emit(_json(answer), ANSWERS)

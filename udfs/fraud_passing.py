@@ -1,0 +1,106 @@
+"""What goes from one stage of the fraud job to the next: a line with the next key, then a record.
+
+Nothing here outlives a job: it is between two stages, never in a savepoint. The card's stage needs only
+five numbers of a sale; they stand in front, so that it copies the rest without reading it.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+import msgspec
+
+from tillstream.domain.fraud import CounterFacts, Label, id_hash
+from tillstream.domain.transaction import Transaction
+
+SALE, LABEL = ord("s"), ord("l")
+# tag, whether the card counts it, hash of its id, event time, cents, the broker's time
+_HEAD = Struct(">BBIqqq")
+# what a counter says; 0 in front where nothing was counted
+_FACTS = Struct(f">{len(CounterFacts._fields)}q")
+_NO_FACTS = b"\0"
+
+
+class CardSale(NamedTuple):
+    """A sale as the card's stage sees it. counted: paid by card, and no refund or void."""
+
+    counted: bool
+    transaction: int
+    event_time_ms: int
+    cents: int
+
+
+class Passing(NamedTuple):
+    """A sale as the judge sees it. raw: the till's JSON. till, card: None where not counted."""
+
+    transaction: Transaction
+    arrived_ms: int
+    raw: bytes
+    till: CounterFacts | None
+    card: CounterFacts | None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_transaction = msgspec.json.Decoder(Transaction).decode
+_label = msgspec.msgpack.Decoder(Label).decode
+
+
+def sale_to_card(
+    key: str, judge_key: str, sale: Transaction, arrived_ms: int, till: CounterFacts | None,
+    raw: bytes,
+) -> bytes:  # fmt: skip
+    """A sale for the stage keyed by card; ``judge_key`` is the key of the stage after it."""
+    counted = sale.card_token is not None and sale.kind == "sale"
+    head = _HEAD.pack(
+        SALE, counted, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
+        arrived_ms,
+    )  # fmt: skip
+    return b"%b\n%b%b\n%b%b" % (key.encode(), head, judge_key.encode(), _packed(till), raw)
+
+
+def label_to_next(key: str, label: Label) -> bytes:
+    """A label for the stage keyed by ``key``."""
+    return b"%b\nl%b" % (key.encode(), _encode(label))
+
+
+def is_label(value: bytes) -> bool:
+    return value[0] == LABEL
+
+
+def label_from(value: bytes) -> Label:
+    return _label(memoryview(value)[1:])
+
+
+def card_sale(value: bytes) -> CardSale:
+    """The five numbers in front of a sale."""
+    _, counted, transaction, event_time_ms, cents, _ = _HEAD.unpack_from(value)
+    return CardSale(counted == 1, transaction, event_time_ms, cents)
+
+
+def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
+    """The sale that `sale_to_card` made, with what the card's stage counted, for the judge."""
+    end = value.index(b"\n", _HEAD.size)
+    return b"%b\n%b%b%b" % (
+        value[_HEAD.size : end], value[: _HEAD.size], _packed(card), value[end + 1 :],
+    )  # fmt: skip
+
+
+def sale_from(value: bytes) -> Passing:
+    """The sale that `sale_to_judge` made, without the line of its key."""
+    arrived_ms = _HEAD.unpack_from(value)[5]
+    card, at = _unpacked(value, _HEAD.size)
+    till, at = _unpacked(value, at)
+    raw = value[at:]
+    return Passing(_transaction(raw), arrived_ms, raw, till, card)
+
+
+def _packed(facts: CounterFacts | None) -> bytes:
+    return _NO_FACTS if facts is None else b"\1" + _FACTS.pack(*facts)
+
+
+def _unpacked(value: bytes, at: int) -> tuple[CounterFacts | None, int]:
+    """The facts at ``at``, and where they end."""
+    if not value[at]:
+        return None, at + 1
+    return CounterFacts._make(_FACTS.unpack_from(value, at + 1)), at + 1 + _FACTS.size
