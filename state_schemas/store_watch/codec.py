@@ -6,7 +6,7 @@ Body of version 1: a msgpack array, fields by position::
      {product: [[promotion_id, revision, start_ms, end_ms, uplift_percent], ...]}, uplifts_until_ms,
      ring, {product: shelf}]
     shelf = [demand, appeal, sold_ms, stock | nil, stock_version, stock_ms, status, since_ms,
-             episode_day, episode, version, told_ms]
+             episode_day, episode, told_ms]
     demand = [day, [24 counts] or [], absent, uplift, uplift_before, uplift_hour, excess, weight,
               squares, units, 86 float32]
     appeal = [[24 counts], since_hour, since_baskets, shape, rate, carried, carried_baskets, days,

@@ -40,7 +40,7 @@ WATCHES = {
         NOON_MS + 86_400_000, bytes(range(16)),
         {
             BREAD: Shelf(demand(), appeal(), NOON_MS, 40, 17, NOON_MS, "running_out",
-                         NOON_MS - 600_000, DAY, 2, 5, NOON_MS + 3_600_000),
+                         NOON_MS - 600_000, DAY, 2, NOON_MS + 3_600_000),
             ROLLS: Shelf(Demand(DAY, [0] * 24), new_appeal()),
         },
     ),

@@ -70,7 +70,7 @@ class ShortageRules(msgspec.Struct, frozen=True, gc=False):
 
 class Shelf(msgspec.Struct, array_like=True, gc=False):
     """One watched product. stock: None until the ledger has told one; stock_version: of that level.
-    version: of its line in the table. told_ms: the run-out that was told last."""
+    told_ms: the run-out that was told last."""
 
     demand: Demand
     appeal: Appeal
@@ -82,7 +82,6 @@ class Shelf(msgspec.Struct, array_like=True, gc=False):
     since_ms: int = 0
     episode_day: int = 0
     episode: int = 0
-    version: int = 0
     told_ms: int = 0
 
 
@@ -90,7 +89,8 @@ class StoreWatch(msgspec.Struct, array_like=True, gc=False):
     """One store. newest_ms: its own clock, the latest event time in order; looked_ms: when all its
     shelves were looked at. offline_ms: since when its tills are not heard, 0 if they are. wake_ms: of
     the timer that asks, 0 if there is none. traffic: its baskets, learnt like a product.
-    uplifts_until_ms: when a promotion begins or ends next. ring: the last transactions' marks."""
+    uplifts_until_ms: when a promotion begins or ends next. version: counts the lines told, of all
+    shelves, so that one that is forgotten and comes back goes on. ring: the last transactions' marks."""
 
     region: str = ""
     newest_ms: int = 0
@@ -277,7 +277,7 @@ class _Look(NamedTuple):
             shelf.episode = shelf.episode + 1 if day == shelf.episode_day else 1
             shelf.episode_day, shelf.since_ms = day, at
         worse = shelf.status in (SOLD_OUT, SILENT) and before == RUNNING_OUT
-        shelf.version += 1
+        self.watch.version += 1
         shelf.told_ms = told
         self.out.append(
             self._line(
@@ -307,7 +307,7 @@ class _Look(NamedTuple):
             shortage_id=f"{shelf_id}/{date_of(shelf.episode_day)}/{shelf.episode}",
             status=shelf.status,
             before=before,
-            version=shelf.version,
+            version=self.watch.version,
             at_ms=at,
             since_ms=shelf.since_ms,
             lead_minutes=self.rules.lead_ms(self.store) // MINUTE_MS,
