@@ -154,7 +154,9 @@ def story(shop: BreadShop) -> None:
             shop.run("job", "stop", "shortage", "--savepoint")
             shop.overrides["shortage"] = {"lead_minutes": 45}
             shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
-            shop.run("job", "restore", "shortage", "--from", "latest-savepoint")
+            shop.run(
+                "job", "restore", "shortage", "--from", "latest-savepoint", "--parallelism", "1"
+            )
         for store in (A, B, C):
             has_bread = n % 3 == 0 and n // 3 < LOAVES[store]
             shop.sell(store, at(8 + n / 60) + store, has_bread)
