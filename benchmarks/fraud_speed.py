@@ -49,7 +49,7 @@ from tillstream.sim.simulator import Simulator
 
 say = Console(stderr=True).print
 VARIANT = Path(__file__).parent / "jobs" / "fraud_variant.py"
-SIMULATED_RATE = 5  # event time a second: customers do not shop twice within seconds
+VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
 
 
 def overrides(topic: str) -> dict[str, Any]:
@@ -69,7 +69,12 @@ def overrides(topic: str) -> dict[str, Any]:
 
 
 def simulated(count: int, customers: int, seed: int) -> Simulator:
-    return Simulator("normal", seed=seed, count=count, customers=customers, rate=SIMULATED_RATE)
+    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at."""
+    rate = customers * VISITS_A_DAY / 86_400
+    start_ms = int((time.time() - count / rate) * 1000)  # so that the last is of now
+    return Simulator(
+        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms
+    )
 
 
 class FraudBench:
@@ -135,7 +140,7 @@ class FraudBench:
         put: dict[str, int] = {}
         began = time.perf_counter()
         total = rate * (seconds + warm_s)
-        for n, sent in enumerate(simulated(total, total, 2)):
+        for n, sent in enumerate(simulated(total, 4 * total, 2)):
             ahead = began + n / rate - time.perf_counter()
             if ahead > 0.001:
                 time.sleep(ahead)

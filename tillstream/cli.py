@@ -19,6 +19,17 @@ COMMANDS = {
     "logs": ("tillstream.local.commands", "logs", "Show a process's log."),
     "down": ("tillstream.local.commands", "down", "Stop the local stack."),
     "job": ("tillstream.ops.commands", "job", "Submit, list, stop, restore, cancel jobs."),
+    "savepoint": (
+        "tillstream.ops.savepoint_commands",
+        "savepoint",
+        "Take, list, verify and prune savepoints.",
+    ),
+    "replay": (
+        "tillstream.ops.replay_commands",
+        "replay",
+        "Back to a savepoint and forward again.",
+    ),
+    "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "stock": ("tillstream.stock.commands", "stock", "What is there of a product in a store."),

@@ -42,11 +42,15 @@ class KafkaSource(_Base, frozen=True):
     bootstrap: str | None
     topic: str
     start: Literal["earliest", "latest"]
+    offsets: dict[str, int]
     properties: dict[str, str]
 
 
 class Source(_Base, frozen=True):
     kind: Literal["kinesis", "kafka"]
+    uid: str
+    start_ms: int | None
+    until_ms: int | None
     kinesis: KinesisSource
     kafka: KafkaSource
 
@@ -65,6 +69,7 @@ class DynamoDb(_Base, frozen=True):
     buffered_items: int
     attempts: int
     request_timeout_ms: int
+    replay_hold_ms: int
 
 
 class S3(_Base, frozen=True):
@@ -150,6 +155,16 @@ class Shortage(_Base, frozen=True):
     ask_again_minutes: int
 
 
+class Savepoints(_Base, frozen=True):
+    location: str | None
+    hourly_for_hours: int
+    daily_for_days: int
+
+
+class State(_Base, frozen=True):
+    write_versions: dict[str, int]
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -171,6 +186,8 @@ class Conf(_Base, frozen=True):
     shortage: Shortage
     fraud: Fraud
     notify: Notify
+    savepoints: Savepoints
+    state: State
     job: Job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,8 @@ from typing import Any
 import orjson
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyflink.common import Configuration, Types
+from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from tillstream.conf import Conf, load
@@ -54,6 +56,14 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
+class Arrived(TimestampAssigner):
+    def __init__(self, at_ms: int):
+        self.at_ms = at_ms
+
+    def extract_timestamp(self, value: str, record_timestamp: int) -> int:
+        return self.at_ms
+
+
 balances = partial(dynamodb.balance_sink, uid="balances")
 
 
@@ -62,6 +72,7 @@ def write(
     conf: Conf,
     sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
+    arrived_ms: int | None = None,
 ) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""
     settings = Configuration()
@@ -72,6 +83,9 @@ def write(
     env = StreamExecutionEnvironment.get_execution_environment(settings)
     env.set_parallelism(writers)
     source = env.from_collection(entries, Types.STRING()).rebalance()
+    if arrived_ms is not None:
+        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived(arrived_ms))
+        source = source.assign_timestamps_and_watermarks(arrived)
     stream = source.map(lambda text: text.encode(), BYTES)
     sink(stream, conf)
     env.execute("hot items")
@@ -82,7 +96,8 @@ def items(conf: Conf, table: str) -> dict[str, dict[str, Any]]:
     return {item["customer_id"]["S"]: item for page in pages for item in page["Items"]}
 
 
-def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, table):
+@pytest.mark.parametrize("age_ms", [None, 600_000], ids=["live", "in a replay"])
+def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, table, age_ms):
     conf = conf_of(stack, table, in_flight=32)
     chance = random.Random(7)
     newest: dict[int, int] = {}
@@ -91,7 +106,8 @@ def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, ta
         customer = chance.randrange(400)
         newest[customer] = newest.get(customer, 0) + 1
         entries.append(entry(customer, newest[customer]))
-    write(entries, conf)
+    arrived_ms = int(time.time() * 1000) - age_ms if age_ms else None
+    write(entries, conf, arrived_ms=arrived_ms)
     expected = {f"C{c:010d}": (str(v), str(v * 7), f"tx-{c}-{v}") for c, v in newest.items()}
     found = {
         key: (item["version"]["N"], item["balance"]["N"], item["last_transaction_id"]["S"])
@@ -126,7 +142,7 @@ def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, ta
 
     def put(*versions: dict[str, Any]) -> dict[str, str]:
         documents = [{"customer_id": "C0000000001", **version} for version in versions]
-        write([orjson.dumps(d).decode() for d in documents], conf, sink, writers=1)
+        write([orjson.dumps(d).decode() for d in documents], conf, sink=sink, writers=1)
         (item,) = items(conf, table).values()
         return {name: next(iter(value.values())) for name, value in item.items()}
 

@@ -40,6 +40,7 @@ from tillstream.check.stock import check_stock
     default=True,
     help="With --stock: orders and alerts too; not where the terms of ordering changed on the way.",
 )
+@click.option("--notices/--no-notices", default=False, help="What the notifier sent.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def check(
     truth: Path, order: Any, wait: float, stock: bool, decisions: bool, as_json: bool, **parts: Any

@@ -13,6 +13,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tillstream.check import notices as sent_notices
+from tillstream.check.notices import NoticeLog
 from tillstream.check.platform import Platform
 from tillstream.check.rules import Sent, Step, replay
 from tillstream.check.sent import Truth, read_truth, shape
@@ -55,6 +57,7 @@ class Holdings(Protocol):
     def ledger(self, columns: list[str]) -> pa.Table: ...
     def archive(self, columns: list[str]) -> pa.Table: ...
     def dead_letters(self) -> dict[str, tuple[str, bytes]]: ...
+    def notices(self) -> NoticeLog: ...
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,16 @@ def check(
     loyalty: bool = True,
     dead_letters: bool = True,
     archive: bool = True,
+    notices: bool = False,
     holdings: Holdings | None = None,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Compares until equal, for ``wait_seconds`` at most: sinks come after the stream.
 
     ``order``: "sent" where the stream keeps each customer's order; "ledger" where it may not (a shard
-    was split), which takes the ledger's own order and checks every step of it. The three flags choose
-    what is compared. Raises NoTruth or Unreachable, each with the fix.
+    was split), which takes the ledger's own order and checks every step of it. The flags choose what
+    is compared; notices are judged by the order of sending alone. Raises
+    NoTruth or Unreachable, each with the fix.
     """
     begun = time.monotonic()
     truth = read_truth(truth_dir)
@@ -114,6 +119,8 @@ def check(
             _dead_letters(truth, held, report)
         if archive:
             _archive(truth, held, report)
+        if notices:
+            _notices(truth, held, conf, report)
         report.seconds = time.monotonic() - begun
         if report.ok or report.seconds + POLL_SECONDS > wait_seconds:
             return report
@@ -271,6 +278,14 @@ def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
     lacking = [raw for raw, count in waiting.items() if count > 0]
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
+
+
+def _notices(truth: Truth, held: Holdings, conf: Conf, report: Report) -> None:
+    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+    wanted: set[str] = set()
+    for customer, sent in truth.customers.items():
+        wanted |= sent_notices.called_for(customer, replay(sent, *terms))
+    sent_notices.compare(wanted, truth, held.notices(), report)
 
 
 def _transaction_id(raw: bytes) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -21,6 +24,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from tillstream import conf as settings
+from tillstream.check.notices import NoticeLog
 from tillstream.conf import Conf
 from tillstream.connectors import clients
 
@@ -106,6 +111,30 @@ class Platform:
         except (ClientError, BotoCoreError) as error:
             raise Unreachable(f"S3 bucket {bucket} cannot be read ({error}): {UP}") from None
         raise Unreachable(f"files under s3://{bucket}/{prefix} keep changing: try again")
+
+    def notices(self) -> NoticeLog:
+        """Every notice the notifier knows, and what its file sender wrote, if that is in use."""
+        table = self.conf.dynamodb.tables["sent_notices"]
+        _reach("DynamoDB", self.conf.dynamodb.endpoint)
+        pages = clients.dynamodb(self.conf).get_paginator("scan")
+        names = {"#s": "status"}
+        status: dict[str, str] = {}
+        try:
+            for page in pages.paginate(
+                TableName=table,
+                ConsistentRead=True,
+                ProjectionExpression="notice_id, #s",
+                ExpressionAttributeNames=names,
+            ):
+                status |= {item["notice_id"]["S"]: item["status"]["S"] for item in page["Items"]}
+        except (ClientError, BotoCoreError) as error:
+            raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
+        outbox: Counter[str] = Counter()
+        file = Path(self.conf.notify.file or settings.home() / "notices.jsonl")
+        if self.conf.notify.sender == "file" and file.exists():
+            lines = file.read_bytes().splitlines()
+            outbox = Counter(json.loads(line)["notice_id"] for line in lines)
+        return NoticeLog(status, outbox)
 
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         """(reason, raw bytes) by dead letter id: several jobs may have refused the same record."""

@@ -108,7 +108,7 @@ def hot_item_sink(
         settings.buffered_items,
         settings.attempts,
         settings.request_timeout_ms,
-    )
+    ).held(settings.replay_hold_ms)
     attached = add_sink(stream, sink, uid, f"{table} to DynamoDB")
     if apart:
         attached.disableChaining()

@@ -20,6 +20,8 @@ def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, j
     """The Java stream of enveloped records; ``job`` becomes part of an enhanced consumer's name."""
     settings = conf.source.kinesis
     envelope = ours().KinesisEnvelope(key_field, settings.endpoint is not None)
+    if conf.source.until_ms is not None:
+        envelope.until(conf.source.until_ms)
     consumer = java().org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(
         settings.stream, envelope, properties(consumer_settings(conf, job))
     )
@@ -48,6 +50,9 @@ def consumer_settings(conf: Conf, job: str) -> dict[str, str]:
         # Shards are read side by side and nothing here waits for watermarks.
         "flink.shard.idle.interval": 10000,
     }
+    if conf.source.start_ms is not None:
+        out["flink.stream.initpos"] = "AT_TIMESTAMP"
+        out["flink.stream.initpos.timestamp"] = f"{conf.source.start_ms / 1000:.3f}"
     if settings.endpoint:
         out["aws.endpoint"] = settings.endpoint
     if conf.aws.credentials == "basic":

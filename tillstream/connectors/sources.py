@@ -11,7 +11,6 @@ from tillstream.conf import Conf, ConfError
 from tillstream.connectors import kinesis
 from tillstream.connectors.gateway import java, ours, properties
 
-UID = "till-transactions"
 NAME = "till transactions"
 
 
@@ -35,11 +34,14 @@ def transaction_rows(
         source = kinesis.source(env, conf, key_field, job)
     else:
         settings = conf.source.kafka
+        envelope = ours().KafkaEnvelope(key_field)
+        if conf.source.until_ms is not None:
+            envelope.until(conf.source.until_ms)
         source = _kafka(
-            env, settings.bootstrap, settings.topic, settings.start, key_field,
+            env, settings.bootstrap, settings.topic, _start(conf), envelope,
             NAME, {"group.id": f"tillstream-{job}", **settings.properties},
         )  # fmt: skip
-    return DataStream(source.uid(UID).name(NAME))
+    return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
 def stock_lines(
@@ -74,7 +76,10 @@ def topic_rows(
         "isolation.level": "read_committed",
         **conf.kafka.properties,
     }
-    source = _kafka(env, conf.kafka.bootstrap, name, "earliest", key_field, name, consumer)
+    envelope = ours().KafkaEnvelope(key_field)
+    source = _kafka(
+        env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
+    )
     return DataStream(source.uid(uid).name(name))
 
 
@@ -99,22 +104,21 @@ def _kafka(
     env: StreamExecutionEnvironment,
     bootstrap: str | None,
     topic: str,
-    start: str,
-    key_field: str | None,
+    start: Any,
+    envelope: Any,
     name: str,
     consumer: dict[str, str],
 ) -> Any:
     if not bootstrap:
         raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
     jvm = java()
-    offsets = jvm.org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer
-    # A restored job goes on where it was; one without state begins where ``start`` says.
+    # A restored job goes on where it was; one without positions begins where ``start`` says.
     source = (
         jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
         .setBootstrapServers(bootstrap)
         .setTopics(_strings(topic))
-        .setStartingOffsets(offsets.earliest() if start == "earliest" else offsets.latest())
-        .setDeserializer(ours().KafkaEnvelope(key_field))
+        .setStartingOffsets(start)
+        .setDeserializer(envelope)
         .setProperties(
             properties(
                 {
@@ -130,6 +134,24 @@ def _kafka(
     )
     watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
     return env._j_stream_execution_environment.fromSource(source, watermarks, name)
+
+
+def _offsets() -> Any:
+    kafka = java().org.apache.flink.connector.kafka
+    return kafka.source.enumerator.initializer.OffsetsInitializer
+
+
+def _start(conf: Conf) -> Any:
+    """By partition, by time, or by word, whichever is set first in this order."""
+    settings = conf.source.kafka
+    if settings.offsets:
+        places = java().java.util.HashMap()
+        for partition, offset in settings.offsets.items():
+            places.put(partition, str(offset))
+        return ours().StartOffsets.of(settings.topic, places)
+    if conf.source.start_ms is not None:
+        return _offsets().timestamp(conf.source.start_ms)
+    return _offsets().earliest() if settings.start == "earliest" else _offsets().latest()
 
 
 def _strings(*values: str) -> Any:

@@ -15,12 +15,14 @@ from rich.table import Column, Table
 
 from tillstream import conf as settings
 from tillstream.local.layout import StackError
+from tillstream.ops import restoring
 from tillstream.ops.flink_rest import FlinkRestError
 from tillstream.ops.jobs import JobError, Jobs, NotReady
+from tillstream.ops.storage import StorageError
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Failures as lines on stderr: exit code 2 when something is missing, 1 when a job fails."""
     try:
         yield
@@ -28,12 +30,14 @@ def _told() -> Iterator[None]:
         for problem in error.problems:
             click.echo(f"error: {problem}", err=True)
         sys.exit(2)
-    except (JobError, FlinkRestError, StackError, settings.ConfError) as error:
+    except (JobError, FlinkRestError, StackError, StorageError, settings.ConfError) as error:
         click.echo(f"error: {error}", err=True)
+        if remedy := restoring.advice(str(error)):
+            click.echo(f"what to do: {remedy}", err=True)
         sys.exit(1)
 
 
-def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
     """source.kind=kafka -> {"source": {"kind": "kafka"}}; values are YAML."""
     out: dict[str, Any] = {}
     for pair in pairs:
@@ -56,8 +60,8 @@ def _submit(
     name: str, parallelism: int | None, pairs: tuple[str, ...], start: str | None, drop: bool
 ) -> None:
     began = time.monotonic()
-    overrides = _overrides(pairs)
-    with _told():
+    overrides = overrides_of(pairs)
+    with told():
         job_id = Jobs().submit(
             name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop
         )
@@ -114,7 +118,7 @@ def restore(
 @job.command("list")
 def list_jobs() -> None:
     """Jobs the cluster knows, and what a job that is gone can be restored from."""
-    with _told():
+    with told():
         jobs = Jobs()
         console = Console()
         table = Table("name", Column("id", no_wrap=True), "state", "since", "restarts")
@@ -135,7 +139,7 @@ def list_jobs() -> None:
 @click.option("--drain", is_flag=True, help="Fire all timers first: for a job that is over.")
 def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
     """Stop a job with a savepoint."""
-    with _told():
+    with told():
         click.echo(f"stopped; savepoint {Jobs().stop(name_or_id, savepoint or None, drain)}")
 
 
@@ -143,5 +147,5 @@ def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
 @click.argument("name_or_id", metavar="NAME|ID")
 def cancel(name_or_id: str) -> None:
     """End a job without a savepoint; its last checkpoint is kept."""
-    with _told():
+    with told():
         click.echo(f"cancelled {Jobs().cancel(name_or_id)}")

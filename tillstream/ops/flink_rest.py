@@ -70,6 +70,11 @@ class FlinkRest:
         answer = self._get(f"{path}?get={','.join(names)}&agg=sum")
         return {metric["id"]: float(metric["sum"]) for metric in answer}
 
+    def metric_rows(self, job_id: str, vertex_id: str, names: list[str]) -> list[dict[str, Any]]:
+        """id, sum and max over the subtasks of one vertex."""
+        path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics"
+        return self._get(f"{path}?get={','.join(names)}&agg=sum,max")
+
     def metric_names(self, job_id: str, vertex_id: str) -> list[str]:
         """What ``metrics`` can be asked for."""
         path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics"

@@ -216,8 +216,13 @@ class Jobs:
         ids = [entry["job_id"] for entry in self.history() if entry["name"] == name]
         found = []
         for job_id in ids:
-            found += [p.parent for p in (self.layout.checkpoints / job_id).glob("chk-*/_metadata")]
+            found += self.checkpoints_of(job_id)
         return found
+
+    def checkpoints_of(self, job_id: str) -> list[Path]:
+        """Complete retained checkpoints of one run, oldest first."""
+        found = (self.layout.checkpoints / job_id).glob("chk-*/_metadata")
+        return sorted((path.parent for path in found), key=_completed_at)
 
     def savepoints(self, name: str) -> list[Path]:
         """Complete savepoints in the stack's own folder."""

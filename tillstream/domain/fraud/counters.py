@@ -7,7 +7,7 @@ costs a constant, and a window's far edge is exact to a twelfth of its length: i
 11/12 W and at most W.
 
 Confirmed frauds are counted on the day of their *transaction*, when their label arrives. Days count
-as known once ``delay_days`` have gone by, for until then a sale without a label says nothing.
+as known ``delay_days`` after they ended, for until then a sale without a label says nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class CounterFacts(NamedTuple):
     n_*, cents_*: sales and their sum in the window. known_*, frauds_*: sales and confirmed frauds of
     the last 1, 7, 28 known days. frauds_early: frauds confirmed on days that are not yet known.
     first_fraud_days, last_fraud_days: days since the oldest and newest confirmed fraud that is
-    remembered (45 days), -1 for none.
+    remembered (45 days), -1 for none. run_days, run_frauds: since when day after day at least half
+    of the sales were fraud, up to the newest day of which that can be told, and how many frauds
+    that makes; -1 and 0 when the newest such day was honest. honest_since: known sales after the
+    newest fraud, -1 without one.
     """
 
     n_1m: int = 0
@@ -70,6 +73,9 @@ class CounterFacts(NamedTuple):
     frauds_early: int = 0
     first_fraud_days: int = -1
     last_fraud_days: int = -1
+    run_days: int = -1
+    run_frauds: int = 0
+    honest_since: int = -1
 
 
 NO_FACTS = CounterFacts()
@@ -206,31 +212,42 @@ def _add_to_day(days: list[int], day: int, sales: int, frauds: int) -> None:
 
 def _labels(days: list[int], day: int, delay_days: int) -> tuple[int, ...]:
     """The label part of CounterFacts on ``day``."""
-    last_known = day - delay_days
+    last_known = day - delay_days - 1
     if not any(days[2::3]):
-        if len(days) == 3:  # a first day is not known yet
+        if days[0] > last_known:
             return NO_LABELS
         n1 = n7 = n28 = 0
-        for i in range(0, len(days), 3):
-            back = last_known - days[i]
+        for that, sales in zip(days[0::3], days[1::3], strict=True):
+            back = last_known - that
             if 0 <= back < 28:
-                n28 += days[i + 1]
+                n28 += sales
                 if back < 7:
-                    n7 += days[i + 1]
+                    n7 += sales
                     if not back:
-                        n1 += days[i + 1]
-        return (n1, 0, n7, 0, n28, 0, 0, -1, -1)
-    n1 = f1 = n7 = f7 = n28 = f28 = early = 0
-    first = last = -1
-    for i in range(0, len(days), 3):
+                        n1 += sales
+        return (n1, 0, n7, 0, n28, 0, 0, -1, -1, -1, 0, -1)
+    n1 = f1 = n7 = f7 = n28 = f28 = early = run_frauds = honest = 0
+    first = last = run = -1
+    running = True
+    for i in range(len(days) - 3, -1, -3):
         that, sales, frauds = days[i : i + 3]
         back = last_known - that
         if frauds:
-            if first < 0:
-                first = day - that
-            last = day - that
+            first = day - that
+            if last < 0:
+                last = first
+                honest += sales - frauds if back >= 0 else 0
+            if running and (back < 0 or frauds * 2 >= sales):
+                run = first
+                run_frauds += frauds
+            else:
+                running = False
             if back < 0:
                 early += frauds
+        elif back >= 0:
+            running = False
+            if last < 0:
+                honest += sales
         if 0 <= back < 28:
             n28 += sales
             f28 += frauds
@@ -240,7 +257,7 @@ def _labels(days: list[int], day: int, delay_days: int) -> tuple[int, ...]:
                 if not back:
                     n1 += sales
                     f1 += frauds
-    return (n1, f1, n7, f7, n28, f28, early, max(first, -1), max(last, -1))
+    return (n1, f1, n7, f7, n28, f28, early, first, last, run, run_frauds, honest)
 
 
-NO_LABELS = (0, 0, 0, 0, 0, 0, 0, -1, -1)
+NO_LABELS = (0, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0, -1)

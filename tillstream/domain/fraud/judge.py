@@ -87,7 +87,7 @@ def judge_both(
     if shadow is not None:
         second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
     if profile is not None:
-        _take_in(profile, sale, decision, rules, txn.currency)
+        _take_in(profile, sale, decision, signals[1], rules, txn.currency)
     return Judged(profile, decision, second, signals)
 
 
@@ -165,11 +165,13 @@ def portrait(profile: Profile | None) -> dict[str, float | int | str]:
     return told
 
 
-def _take_in(profile: Profile, sale: Sale, decision: Decision, rules: Rules, currency: str) -> None:
+def _take_in(
+    profile: Profile, sale: Sale, decision: Decision, ratio: float, rules: Rules, currency: str
+) -> None:
     """A held sale waits for its verdict; every other is learnt."""
     settings = rules.data.profile
     late = sale.event_ms < profile.newest_ms - LATE_MS
-    remember(profile, sale, decision.score, settings)
+    remember(profile, sale, decision.score, ratio, settings)
     if decision.outcome == "hold":
         profile.held.append(sale)
         if len(profile.held) > MAX_HELD:

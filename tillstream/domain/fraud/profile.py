@@ -33,8 +33,10 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     of the customer's own weigh as much as that. memory_sales: a customer's newest sales that count.
     min_spread: amounts are never expected to vary less. gift_categories: categories of gift cards.
     clock_skew_ms: by how much clocks of two tills may differ. min_km: shorter ways are no journey.
-    heat_half_life_days: how fast earlier suspicion fades. fraud_base, fraud_weight: the share of frauds
-    expected at a till of which nothing is known, and how many sales of its own weigh as much.
+    heat_half_life_days: how fast earlier suspicion fades. high_ratio: a sale of so many times the
+    usual amount counts as a high one; peak_days: how long the highest is remembered. fraud_base,
+    fraud_weight: the share of frauds expected at a till of which nothing is known, and how many
+    sales of its own weigh as much.
     """
 
     usual_cents: dict[str, int] = msgspec.field(default_factory=lambda: {"ZAR": 30_000})
@@ -46,6 +48,8 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     clock_skew_ms: int = 300_000
     min_km: float = 50.0
     heat_half_life_days: float = 7.0
+    high_ratio: float = 2.5
+    peak_days: float = 14.0
     fraud_base: float = 0.005
     fraud_weight: float = 2.0
 
@@ -57,7 +61,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     ln(cents); level 0 until the first sale. hour_x, hour_y: mean unit vector of local times of day.
     last_store, last_ms: where and when last. stores: ``[store, sales, ...]``, latest last. cards:
     ``[card, sales, 1 if misused, ...]``, latest last. methods: bits of METHODS. categories: hashes.
-    windows: see counters. heat, heat_ms: earlier suspicion and when it was so much. watch_until_ms,
+    windows: see counters. heat, heat_ms: earlier suspicion and when it was so much; high: the same of
+    high amounts; peak, peak_ms: the highest ratio to the usual amount of late, and when. watch_until_ms,
     watch_cause: watched more strictly until then, because of that transaction. recent: transactions
     judged last. held: not learnt until a verdict. frauds, first_fraud_ms, last_fraud_ms: confirmed.
     labelled: transactions with a verdict of fraud.
@@ -79,6 +84,9 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     windows: list[list[int]]
     heat: float
     heat_ms: int
+    high: float
+    peak: float
+    peak_ms: int
     watch_until_ms: int
     watch_cause: int
     recent: list[int]
@@ -105,7 +113,7 @@ class Sale(msgspec.Struct, array_like=True, gc=False, frozen=True):
 def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
     return Profile(
         0, at_ms, at_ms, 0.0, settings.usual_spread, 0.0, 0.0, 0, 0, [], [], 0, [],
-        [[], [], [], []], 0.0, at_ms, 0, 0, [], [], 0, 0, 0, [],
+        [[], [], [], []], 0.0, at_ms, 0.0, 0.0, 0, 0, 0, [], [], 0, 0, 0, [],
     )  # fmt: skip
 
 
@@ -189,19 +197,31 @@ def _use(entries: list[int], key: int, width: int, most: int) -> None:
     entries += (key, 1, 0)[:width]
 
 
-def heat_at(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
-    """Earlier suspicion, faded by the half-life."""
-    if not profile.heat:
-        return 0.0
+def fading(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
+    """What is left at ``at_ms`` of ``heat`` and ``high``, as a factor: one half per half-life."""
     days = max(at_ms - profile.heat_ms, 0) / DAY_MS
-    return profile.heat * exp(-log(2) * days / settings.heat_half_life_days)
+    return exp(-log(2) * days / settings.heat_half_life_days)
 
 
-def remember(profile: Profile, sale: Sale, score: float, settings: ProfileSettings) -> None:
-    """What every judged sale leaves behind, learnt or not."""
-    profile.heat = heat_at(profile, sale.event_ms, settings) + min(max(score, 0.0), 100.0) / 100
-    profile.heat_ms = max(profile.heat_ms, sale.event_ms)
-    profile.newest_ms = max(profile.newest_ms, sale.event_ms)
+def peak_at(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
+    """The highest ratio to the usual amount of late; 0 when there was none above high_ratio."""
+    return profile.peak if at_ms - profile.peak_ms < settings.peak_days * DAY_MS else 0.0
+
+
+def remember(
+    profile: Profile, sale: Sale, score: float, ratio: float, settings: ProfileSettings
+) -> None:
+    """What every judged sale leaves behind, learnt or not. ``ratio``: times the usual amount."""
+    at = sale.event_ms
+    left = fading(profile, at, settings)
+    profile.heat = profile.heat * left + min(max(score, 0.0), 100.0) / 100
+    profile.high *= left
+    if ratio >= settings.high_ratio and profile.sales:
+        profile.high += min(ratio / settings.high_ratio, 4.0)
+        if ratio >= peak_at(profile, at, settings):
+            profile.peak, profile.peak_ms = min(ratio, 1e6), at
+    profile.heat_ms = max(profile.heat_ms, at)
+    profile.newest_ms = max(profile.newest_ms, at)
     profile.recent.append(sale.transaction)
     if len(profile.recent) > MAX_RECENT:
         del profile.recent[0]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
 from tillstream.domain.fraud.places import Places, distance_km
-from tillstream.domain.fraud.profile import TURN, Profile, ProfileSettings, Sale, heat_at
+from tillstream.domain.fraud.profile import TURN, Profile, ProfileSettings, Sale, fading, peak_at
 from tillstream.domain.transaction import Transaction
 
 # name -> what it says; the order is the order of a vector of values
@@ -19,6 +19,8 @@ SIGNALS: dict[str, str] = {
     "amount.cents": "the total",
     "amount.ratio": "times the subject's usual amount",
     "amount.z": "robust standard deviations above the usual, in the logarithm",
+    "amount.high_lately": "high amounts before, fading: 1 for each at high_ratio, up to 4",
+    "amount.peak": "highest ratio of the last peak_days before, 0 for none that was high",
     "subject.sales": "sales learnt of this subject before",
     "subject.days": "days since its first sale",
     "subject.idle_days": "days since its newest sale",
@@ -71,6 +73,9 @@ SIGNALS: dict[str, str] = {
     "terminal.frauds_early": "frauds confirmed at the till before their day is known",
     "terminal.first_fraud_days": "days since the oldest confirmed fraud at the till",
     "terminal.last_fraud_days": "days since the newest",
+    "terminal.run_days": "days since when, day after day, half the sales were fraud",
+    "terminal.run_frauds": "how many frauds that makes, 0 when the newest known day was honest",
+    "terminal.honest_since": "known sales at the till after its newest fraud",
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
     "model.score": "the model's probability of fraud; always the last",
@@ -86,7 +91,8 @@ class Facts(NamedTuple):
 
 
 def shrunk(frauds: int, sales: int, base: float, weight: float) -> float:
-    """Posterior mean of a share with a beta prior worth ``weight`` sales at ``base``."""
+    """Posterior mean of a share with a beta prior worth ``weight`` sales at ``base``. Frauds that
+    are confirmed early come on top of both."""
     return (frauds + base * weight) / (sales + weight)
 
 
@@ -107,14 +113,17 @@ def measure(
     cents = sale.cents
     values += _of_amount(profile, cents, txn.currency, settings)
     if profile is None:
-        values += (nan,) * 7
+        values += (nan,) * 9
     else:
         at = sale.event_ms
+        left = fading(profile, at, settings)
         values += (
+            profile.high * left,
+            peak_at(profile, at, settings),
             profile.sales,
             max(at - profile.first_ms, 0) / DAY_MS,
             max(at - profile.newest_ms, 0) / DAY_MS,
-            heat_at(profile, at, settings),
+            profile.heat * left,
             profile.frauds,
             max(at - profile.last_fraud_ms, 0) / DAY_MS if profile.frauds else nan,
             1 if at < profile.watch_until_ms else 0,
@@ -127,17 +136,21 @@ def measure(
     card, till = facts
     values += card[:8] if card is not None else (nan,) * 8
     if till is None:
-        values += (nan,) * 15
+        values += (nan,) * 18
     else:
         values += till[:8]
+        early, base, weight = till.frauds_early, settings.fraud_base, settings.fraud_weight
         values += (
-            shrunk(till.frauds_1d, till.known_1d, settings.fraud_base, settings.fraud_weight),
-            shrunk(till.frauds_7d, till.known_7d, settings.fraud_base, settings.fraud_weight),
-            shrunk(till.frauds_28d, till.known_28d, settings.fraud_base, settings.fraud_weight),
+            shrunk(till.frauds_1d + early, till.known_1d + early, base, weight),
+            shrunk(till.frauds_7d + early, till.known_7d + early, base, weight),
+            shrunk(till.frauds_28d + early, till.known_28d + early, base, weight),
             till.frauds_28d,
             till.frauds_early,
             till.first_fraud_days if till.first_fraud_days >= 0 else nan,
             till.last_fraud_days if till.last_fraud_days >= 0 else nan,
+            till.run_days if till.run_days >= 0 else nan,
+            till.run_frauds,
+            till.honest_since if till.honest_since >= 0 else nan,
         )
     values += (card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)
     values.append(nan)

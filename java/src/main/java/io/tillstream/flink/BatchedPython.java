@@ -68,6 +68,7 @@ public final class BatchedPython
     private transient ValueState<byte[]> state;
     private transient BroadcastState<String, byte[]> broadcast;
     private transient Map<String, Integer> keys;
+    private transient List<Object> contexts;
     private transient List<byte[]> records;
     private transient List<Integer> keyNumbers;
     private transient boolean timerSet;
@@ -111,6 +112,7 @@ public final class BatchedPython
     @Override
     public void open() throws Exception {
         keys = new LinkedHashMap<>();
+        contexts = new ArrayList<>();
         records = new ArrayList<>();
         keyNumbers = new ArrayList<>();
         out = new StreamRecord<>(null);
@@ -138,6 +140,7 @@ public final class BatchedPython
         if (number == null) {
             number = keys.size();
             keys.put(key, number);
+            contexts.add(getCurrentKey());
         }
         keyNumbers.add(number);
         records.add((byte[]) row.getField(1));
@@ -189,29 +192,32 @@ public final class BatchedPython
         if (records.isEmpty()) {
             return;
         }
-        List<String> names = new ArrayList<>(keys.keySet());
-        byte[] batch = packed(names);
+        byte[] batch = packed();
+        List<Object> batchContexts = contexts;
+        contexts = new ArrayList<>();
         keys.clear();
         records.clear();
         keyNumbers.clear();
-        call("process_element1", batch, names);
+        call("process_element1", batch, batchContexts);
     }
 
-    private byte[] packed(List<String> names) throws Exception {
+    private byte[] packed() throws Exception {
         int size = 8;
-        byte[][] keyBytes = new byte[names.size()][];
-        byte[][] states = new byte[names.size()][];
-        for (int i = 0; i < names.size(); i++) {
-            setCurrentKey(names.get(i));
-            keyBytes[i] = names.get(i).getBytes(StandardCharsets.UTF_8);
-            states[i] = state.value();
-            size += 8 + keyBytes[i].length + (states[i] == null ? 0 : states[i].length);
+        byte[][] keyBytes = new byte[keys.size()][];
+        byte[][] states = new byte[keys.size()][];
+        int next = 0;
+        for (String key : keys.keySet()) {
+            setCurrentKey(contexts.get(next));
+            keyBytes[next] = key.getBytes(StandardCharsets.UTF_8);
+            states[next] = state.value();
+            size += 8 + keyBytes[next].length + (states[next] == null ? 0 : states[next].length);
+            next++;
         }
         for (byte[] record : records) {
             size += 8 + record.length;
         }
-        ByteBuffer batch = ByteBuffer.allocate(size).putInt(names.size()).putInt(records.size());
-        for (int i = 0; i < names.size(); i++) {
+        ByteBuffer batch = ByteBuffer.allocate(size).putInt(keys.size()).putInt(records.size());
+        for (int i = 0; i < keyBytes.length; i++) {
             batch.putInt(keyBytes[i].length).put(keyBytes[i]);
             if (states[i] == null) {
                 batch.putInt(-1);
@@ -226,18 +232,18 @@ public final class BatchedPython
         return batch.array();
     }
 
-    /** {@code names}: keys by number; null for a broadcast record. */
-    private void call(String method, byte[] value, List<String> names) throws Exception {
+    /** {@code batchContexts}: the engine's keys by number; null for a broadcast record. */
+    private void call(String method, byte[] value, List<Object> batchContexts) throws Exception {
         // As PyFlink's converter gives a row: its kind (insert), then its fields.
         Object row = new Object[] {(byte) 0, new Object[] {"", value}};
         PyIterator results = (PyIterator) interpreter.invokeMethod("operation", method, row);
         while (results.hasNext()) {
-            apply(ByteBuffer.wrap((byte[]) results.next()), names);
+            apply(ByteBuffer.wrap((byte[]) results.next()), batchContexts);
         }
         results.close();
     }
 
-    private void apply(ByteBuffer made, List<String> names) throws Exception {
+    private void apply(ByteBuffer made, List<Object> batchContexts) throws Exception {
         while (made.hasRemaining()) {
             int kind = made.get();
             int number = made.getInt();
@@ -248,7 +254,7 @@ public final class BatchedPython
                             : null;
             byte[] value = length < 0 ? null : take(made, length);
             if (kind == STATE) {
-                setCurrentKey(names.get(number));
+                setCurrentKey(batchContexts.get(number));
                 state.update(value);
             } else if (kind == OUTPUT && number == 0) {
                 output.collect(out.replace(value));

@@ -5,10 +5,15 @@ import java.io.Serializable;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import org.apache.flink.api.connector.sink2.InitContext;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.sink2.SinkWriter;
+import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
+import org.apache.flink.api.connector.sink2.SupportsWriterState;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
+import org.apache.flink.core.io.SimpleVersionedSerializer;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
@@ -25,13 +30,16 @@ import software.amazon.awssdk.services.dynamodb.DynamoDbClientBuilder;
  *
  * <p>Each subtask keeps the newest version of each key until it is written, so a hot key costs one
  * request for many updates. A request is conditional: it does not replace a newer version. An equal
- * version is replaced, for after a restore the replayed one is the truth. At each checkpoint all
- * that was taken has been written, so nothing is lost; a full buffer or a slow table slows the job
- * down.
+ * version is replaced, for after a restore the replayed one is the truth. What a checkpoint does not
+ * find written is kept in it and written after a restore, so nothing is lost and a slow table does not
+ * hold up checkpoints; a full buffer slows the job down.
+ *
+ * <p>An item whose record is old, as in a replay, may wait for a tenth of that age (at most
+ * {@code heldMs}) for newer versions of it.
  *
  * <p>Fluent: {@code new HotItemSink(table, region).endpoint(..).attribute(..).key(..).version(..)}.
  */
-public final class HotItemSink implements Sink<byte[]> {
+public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte[], byte[]> {
     private static final long serialVersionUID = 1L;
 
     /** A JSON field and the attribute it becomes; type S or N. */
@@ -60,6 +68,7 @@ public final class HotItemSink implements Sink<byte[]> {
     int bufferedItems = 20_000;
     int attempts = 12;
     int requestTimeoutMs = 5_000;
+    long heldMs = 0;
 
     public HotItemSink(String table, String region) {
         this.table = table;
@@ -127,18 +136,43 @@ public final class HotItemSink implements Sink<byte[]> {
         return this;
     }
 
+    /** How long an item of an old record may wait at most for newer ones; 0: not at all. */
+    public HotItemSink held(long ms) {
+        if (ms < 0) {
+            throw new IllegalArgumentException("dynamodb: replay_hold_ms must not be below 0");
+        }
+        this.heldMs = ms;
+        return this;
+    }
+
     @Override
-    public SinkWriter<byte[]> createWriter(WriterInitContext context) {
+    public SinkWriter<byte[]> createWriter(WriterInitContext context) throws IOException {
+        return restoreWriter(context, List.of());
+    }
+
+    @Override
+    public StatefulSinkWriter<byte[], byte[]> restoreWriter(
+            WriterInitContext context, Collection<byte[]> unwritten) throws IOException {
         if (keyPosition < 0 || versionPosition < 0) {
             throw new IllegalStateException("a hot item needs a key and a version attribute");
         }
-        return new HotItemWriter(this, client(), context.metricGroup(), context.getMailboxExecutor());
+        return new HotItemWriter(
+                this, client(), context.metricGroup(), context.getMailboxExecutor(), unwritten);
     }
 
-    /** Flink 1.x's older entry, which it no longer calls and 2.x no longer has. */
     @Override
+    public SimpleVersionedSerializer<byte[]> getWriterStateSerializer() {
+        return new HotItem.StateFormat();
+    }
+
+    /**
+     * Flink 1.x's older entry, which it no longer calls.
+     *
+     * <p>Its parameter is the interface's own nested type there; in 2.x, which has no such entry, the
+     * same word means the imported one. So this compiles against both.
+     */
     @SuppressWarnings("deprecation")
-    public SinkWriter<byte[]> createWriter(Sink.InitContext context) throws IOException {
+    public SinkWriter<byte[]> createWriter(InitContext context) throws IOException {
         throw new UnsupportedOperationException("needs Flink 1.19 or newer");
     }
 

@@ -1,24 +1,21 @@
 package io.tillstream.flink;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.StringJoiner;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.apache.flink.api.common.operators.MailboxExecutor;
-import org.apache.flink.api.connector.sink2.SinkWriter;
+import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.ThreadSafeSimpleCounter;
 import org.apache.flink.metrics.groups.SinkWriterMetricGroup;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
@@ -30,42 +27,30 @@ import software.amazon.awssdk.services.dynamodb.model.UpdateItemRequest;
 /**
  * The buffer of one subtask and the threads that empty it.
  *
- * <p>An item is either waiting (at most one version per key, the newest) or in flight (at most one
- * request per key). {@link #lock} guards all mutable fields.
+ * <p>{@link #lock} guards all mutable fields. A checkpoint waits for a moment until what is urgent is
+ * written; what is not by then, or is held, is kept in the checkpoint and written after a restore.
  */
-final class HotItemWriter implements SinkWriter<byte[]> {
+final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
+    private static final long CHECKPOINT_PATIENCE_MS = 500;
+    /** An item may wait for a tenth of the time by which its record is late anyway. */
+    private static final int HELD_SHARE = 10;
+    private static final long TOO_SHORT_TO_HOLD_MS = 500;
+    private static final long LONGEST_NAP_NANOS = TimeUnit.SECONDS.toNanos(5);
     private static final long FIRST_BACKOFF_MS = 50;
     private static final long LONGEST_BACKOFF_MS = 5_000;
     private static final long LONGEST_THROTTLED_BACKOFF_MS = 20_000;
-    /** A field that is there and null; told from an absent one by identity. */
-    private static final String REMOVED = new String("null");
-
     private static final String NOT_NEWER_THERE = "attribute_not_exists(#v) OR #v <= :v";
-
-    /** One version of an item; {@code values} in the order of the sink's attributes, null if absent. */
-    private static final class Item {
-        final String key;
-        final long version;
-        final String[] values;
-
-        Item(String key, long version, String[] values) {
-            this.key = key;
-            this.version = version;
-            this.values = values;
-        }
-    }
 
     private final HotItemSink sink;
     private final DynamoDbClient client;
     private final MailboxExecutor mailbox;
-    private final Map<String, Integer> positions = new HashMap<>();
+    private final HotItem.Format format;
     private final Map<String, String> versionName;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
     private final Condition room = lock.newCondition();
-    private final Map<String, Item> waiting = new LinkedHashMap<>();
-    private final Set<String> inFlight = new HashSet<>();
+    private final HotItemBuffer buffer;
     private IOException failure;
     private boolean closed;
     private final Thread[] workers;
@@ -79,19 +64,25 @@ final class HotItemWriter implements SinkWriter<byte[]> {
             HotItemSink sink,
             DynamoDbClient client,
             SinkWriterMetricGroup metrics,
-            MailboxExecutor mailbox) {
+            MailboxExecutor mailbox,
+            Collection<byte[]> unwritten)
+            throws IOException {
         this.sink = sink;
         this.client = client;
         this.mailbox = mailbox;
-        for (int i = 0; i < sink.attributes.size(); i++) {
-            positions.put(sink.attributes.get(i).field, i);
+        format = new HotItem.Format(sink);
+        buffer = new HotItemBuffer(sink.bufferedItems, sink.merge);
+        long now = System.nanoTime();
+        for (byte[] json : unwritten) {
+            buffer.add(format.parse(json, now), now);
         }
         versionName = Map.of("#v", sink.attributes.get(sink.versionPosition).name);
         metrics.counter("written", written);
         metrics.counter("superseded", superseded);
         metrics.counter("coalesced", coalesced);
         metrics.counter("retries", retries);
-        metrics.gauge("waiting", waiting::size);
+        metrics.gauge("waiting", buffer::size);
+        metrics.gauge("held", buffer::held);
         workers = new Thread[sink.inFlight];
         for (int i = 0; i < workers.length; i++) {
             workers[i] = new Thread(this::writeUntilClosed, "hot-item-" + sink.table + '-' + i);
@@ -104,42 +95,78 @@ final class HotItemWriter implements SinkWriter<byte[]> {
 
     @Override
     public void write(byte[] json, Context context) throws IOException, InterruptedException {
-        Item item = parse(json);
+        long now = System.nanoTime();
+        HotItem item = format.parse(json, now + heldNanos(context.timestamp()));
         lock.lockInterruptibly();
         try {
-            while (failure == null
-                    && waiting.size() >= sink.bufferedItems
-                    && !waiting.containsKey(item.key)) {
+            while (failure == null && buffer.isFull() && !buffer.contains(item.key)) {
                 room.await();
             }
             throwIfFailed();
-            Item older = waiting.get(item.key);
-            if (older == null) {
-                waiting.put(item.key, item);
-                work.signal();
-            } else {
+            if (buffer.add(item, now)) {
                 coalesced.inc();
-                waiting.put(
-                        item.key,
-                        item.version >= older.version ? over(older, item) : over(item, older));
+            }
+            if (item.dueNanos - now <= 0 || buffer.isFilling()) {
+                work.signal();
             }
         } finally {
             lock.unlock();
         }
     }
 
-    /** Blocks until every item taken so far is in the table. */
+    /**
+     * How long an item may wait for a newer version: nothing for a record of now. In a replay of
+     * records that are minutes old most versions are overtaken by the next within seconds, and
+     * writing each would cost more than the whole rest of the job.
+     */
+    private long heldNanos(Long arrivedMs) {
+        if (arrivedMs == null || sink.heldMs == 0) {
+            return 0;
+        }
+        long behindMs = System.currentTimeMillis() - arrivedMs;
+        long ms = Math.min(behindMs / HELD_SHARE, sink.heldMs);
+        return ms < TOO_SHORT_TO_HOLD_MS ? 0 : TimeUnit.MILLISECONDS.toNanos(ms);
+    }
+
+    /** Waits for a moment for what is urgent, at the end of the input until all is written. */
     @Override
     public void flush(boolean endOfInput) throws IOException, InterruptedException {
+        long left = TimeUnit.MILLISECONDS.toNanos(CHECKPOINT_PATIENCE_MS);
         lock.lockInterruptibly();
         try {
-            while (failure == null && !(waiting.isEmpty() && inFlight.isEmpty())) {
-                room.await();
+            if (endOfInput) {
+                buffer.releaseAll();
+                work.signalAll();
+            }
+            while (failure == null && !(endOfInput ? buffer.isEmpty() : buffer.nothingUrgent())) {
+                if (endOfInput) {
+                    room.await();
+                } else if (left <= 0) {
+                    break;
+                } else {
+                    left = room.awaitNanos(left);
+                }
             }
             throwIfFailed();
         } finally {
             lock.unlock();
         }
+    }
+
+    @Override
+    public List<byte[]> snapshotState(long checkpointId) throws IOException {
+        List<HotItem> unwritten;
+        lock.lock();
+        try {
+            unwritten = buffer.unwritten();
+        } finally {
+            lock.unlock();
+        }
+        List<byte[]> state = new ArrayList<>(unwritten.size());
+        for (HotItem item : unwritten) {
+            state.add(format.json(item));
+        }
+        return state;
     }
 
     @Override
@@ -168,10 +195,9 @@ final class HotItemWriter implements SinkWriter<byte[]> {
 
     private void writeUntilClosed() {
         try {
-            Item item;
+            HotItem item;
             while ((item = take()) != null) {
-                put(item);
-                done(item);
+                done(put(item));
             }
         } catch (InterruptedException stopping) {
             Thread.currentThread().interrupt();
@@ -182,21 +208,18 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         }
     }
 
-    /** The longest waiting item without a request in flight; null when closed. */
-    private Item take() throws InterruptedException {
+    /** The next item to write; null when closed. */
+    private HotItem take() throws InterruptedException {
         lock.lockInterruptibly();
         try {
             while (!closed && failure == null) {
-                Iterator<Item> oldestFirst = waiting.values().iterator();
-                while (oldestFirst.hasNext()) { // skips at most as many as there are threads
-                    Item item = oldestFirst.next();
-                    if (inFlight.add(item.key)) {
-                        oldestFirst.remove();
-                        room.signalAll();
-                        return item;
-                    }
+                long now = System.nanoTime();
+                HotItem item = buffer.take(now);
+                if (item != null) {
+                    room.signalAll();
+                    return item;
                 }
-                work.await();
+                work.awaitNanos(Math.min(buffer.nanosToNext(now), LONGEST_NAP_NANOS));
             }
             return null;
         } finally {
@@ -204,11 +227,11 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         }
     }
 
-    private void done(Item item) {
+    private void done(HotItem item) {
         lock.lock();
         try {
-            inFlight.remove(item.key);
-            if (waiting.containsKey(item.key)) {
+            buffer.written(item);
+            if (buffer.contains(item.key)) {
                 work.signal(); // a newer version waited for this request
             }
             room.signalAll();
@@ -233,8 +256,9 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         mailbox.execute(this::throwIfFailed, "hot item could not be written");
     }
 
-    private void put(Item first) throws IOException, InterruptedException {
-        Item item = first;
+    /** Writes the item, or a newer version that came between two tries; returns which. */
+    private HotItem put(HotItem first) throws IOException, InterruptedException {
+        HotItem item = first;
         for (int attempt = 1; ; attempt++) {
             try {
                 if (sink.merge) {
@@ -243,10 +267,10 @@ final class HotItemWriter implements SinkWriter<byte[]> {
                     client.putItem(request(item));
                 }
                 written.inc();
-                return;
+                return item;
             } catch (ConditionalCheckFailedException newerIsThere) {
                 superseded.inc();
-                return;
+                return item;
             } catch (SdkException problem) {
                 if (Thread.interrupted()) {
                     throw new InterruptedException();
@@ -267,34 +291,19 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         }
     }
 
-    private Item newest(Item item) {
+    private HotItem newest(HotItem item) {
         lock.lock();
         try {
-            Item newer = waiting.get(item.key);
-            if (newer == null || newer.version < item.version) {
+            HotItem newer = buffer.newerThan(item);
+            if (newer == null) {
                 return item;
             }
-            waiting.remove(item.key);
             coalesced.inc();
             room.signalAll();
-            return over(item, newer);
+            return newer;
         } finally {
             lock.unlock();
         }
-    }
-
-    /** The newer version; when merging, with what only the older one brings. */
-    private Item over(Item older, Item newer) {
-        if (!sink.merge) {
-            return newer;
-        }
-        String[] values = newer.values.clone();
-        for (int i = 0; i < values.length; i++) {
-            if (values[i] == null) {
-                values[i] = older.values[i];
-            }
-        }
-        return new Item(newer.key, newer.version, values);
     }
 
     private static boolean throttled(SdkException problem) {
@@ -318,12 +327,11 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         return full / 2 + ThreadLocalRandom.current().nextLong(full / 2 + 1);
     }
 
-    private PutItemRequest request(Item item) {
+    private PutItemRequest request(HotItem item) {
         Map<String, AttributeValue> attributes = new HashMap<>();
         for (int i = 0; i < item.values.length; i++) {
-            String value = item.values[i];
-            if (value != null && value != REMOVED) {
-                attributes.put(sink.attributes.get(i).name, typed(i, value));
+            if (item.values[i] != null) {
+                attributes.put(sink.attributes.get(i).name, typed(i, item.values[i]));
             }
         }
         return PutItemRequest.builder()
@@ -336,7 +344,7 @@ final class HotItemWriter implements SinkWriter<byte[]> {
                 .build();
     }
 
-    private UpdateItemRequest change(Item item) {
+    private UpdateItemRequest change(HotItem item) {
         Map<String, AttributeValue> key = new HashMap<>();
         Map<String, String> names = new HashMap<>(versionName);
         Map<String, AttributeValue> values = new HashMap<>();
@@ -347,7 +355,7 @@ final class HotItemWriter implements SinkWriter<byte[]> {
             String name = sink.attributes.get(i).name;
             if (i == sink.keyPosition) {
                 key.put(name, typed(i, value));
-            } else if (value == REMOVED) {
+            } else if (value == HotItem.REMOVED) {
                 names.put("#a" + i, name);
                 removes.add("#a" + i);
             } else if (i == sink.versionPosition) {
@@ -373,32 +381,5 @@ final class HotItemWriter implements SinkWriter<byte[]> {
         return sink.attributes.get(position).number
                 ? AttributeValue.fromN(value)
                 : AttributeValue.fromS(value);
-    }
-
-    private Item parse(byte[] json) throws IOException {
-        String[] values = new String[sink.attributes.size()];
-        try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
-            parser.nextToken();
-            String field;
-            while ((field = parser.nextFieldName()) != null) {
-                JsonToken token = parser.nextToken();
-                Integer position = positions.get(field);
-                if (position != null) {
-                    boolean there = token.isScalarValue() && token != JsonToken.VALUE_NULL;
-                    boolean removed = sink.merge && token == JsonToken.VALUE_NULL;
-                    values[position] = there ? parser.getText() : removed ? REMOVED : null;
-                }
-                parser.skipChildren();
-            }
-        }
-        String key = values[sink.keyPosition];
-        String version = values[sink.versionPosition];
-        if (key == null || version == null) {
-            throw new IOException(
-                    sink.where() + ": a record has no "
-                            + sink.attributes.get(key == null ? sink.keyPosition : sink.versionPosition)
-                                    .field);
-        }
-        return new Item(key, Long.parseLong(version), values);
     }
 }

@@ -19,6 +19,7 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
 
     private final Envelope envelope;
     private final boolean emulator;
+    private long untilMs = Long.MAX_VALUE;
 
     /**
      * @param keyField the JSON field that becomes the key
@@ -27,6 +28,12 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
     public KinesisEnvelope(String keyField, boolean emulator) {
         this.envelope = new Envelope(keyField);
         this.emulator = emulator;
+    }
+
+    /** Leaves out whatever the stream took after that time (ms UTC). */
+    public KinesisEnvelope until(long ms) {
+        this.untilMs = ms;
+        return this;
     }
 
     /**
@@ -48,6 +55,9 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
             long arrivalMs,
             String stream,
             String shard) {
+        if (arrivalMs > untilMs) {
+            return null; // the consumer counts it as read and hands nothing on
+        }
         String origin = "kinesis:" + stream + '/' + shard + '/' + sequenceNumber;
         return envelope.wrap(payload, origin, arrivalMs);
     }

@@ -1,0 +1,249 @@
+"""An outage, and how fast it is caught up: the loyalty and archive jobs together, on one machine.
+
+``python benchmarks/replay.py`` starts a stack of its own, runs both jobs, takes savepoints, and makes
+an outage of --minutes at --rate transactions a second: the jobs are cancelled and the topic is filled
+with what would have come meanwhile, with the times it would have come at. Then ``tillstream replay``
+takes both jobs back to their savepoints and on, while --rate transactions a second go on arriving. It
+is caught up when both jobs are less than 10 s behind.
+
+The stack's data lies in memory (/dev/shm) unless --disk says otherwise: what is measured is the jobs,
+not this machine's disk. The figure is outage / catch-up, submission and restore included. CPU seconds
+of each process say what the machine was busy with. --source kinesis does the same through the Kinesis
+stand-in, which gives records no time but the one it takes them at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import psutil
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.table import Table
+
+from tillstream import conf as settings
+from tillstream.local.stack import Stack
+from tillstream.ops.jobs import Jobs
+from tillstream.ops.replay import Replay
+from tillstream.ops.replay_watch import Watch
+from tillstream.ops.savepoints import Savepoints
+from tillstream.sim.kinesis_sender import KinesisSender
+from tillstream.sim.runner import run
+from tillstream.sim.senders import KafkaSender
+from tillstream.sim.simulator import Simulator
+
+say = Console(stderr=True).print
+JOBS = ("loyalty", "archive")
+LIMIT_S = 400.0
+
+
+class Live(threading.Thread):
+    """Tills that go on sending."""
+
+    def __init__(self, conf: settings.Conf, kind: str, rate: int, seed: int, folder: Path):
+        super().__init__(daemon=True)
+        self._stop_event = threading.Event()
+        self._args = (conf, kind, rate, seed, folder)
+        self.sent = 0
+        self.start()
+
+    def run(self) -> None:
+        conf, kind, rate, seed, folder = self._args
+        make = KafkaSender if kind == "kafka" else KinesisSender
+        sender: Any = make(conf, folder / f"spool-{seed}")
+        traffic = Simulator("normal", seed, customers=CUSTOMERS, rate=rate)
+        outcome = run(traffic, sender, None, rate=rate, stop=self._stop_event)
+        self.sent = outcome.sent
+
+    def end(self) -> int:
+        self._stop_event.set()
+        self.join(60)
+        return self.sent
+
+
+CUSTOMERS = 20_000
+
+
+def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
+    """``count`` transactions, the last of them now, each at the time it would have come."""
+    producer = Producer(
+        {
+            "bootstrap.servers": conf.source.kafka.bootstrap or "",
+            "partitioner": "murmur2_random",
+            "linger.ms": 20,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 200_000,
+        }
+    )
+    start_ms = int(time.time() * 1000) - int(count / rate * 1000)
+    traffic = Simulator(
+        "normal", seed=2, count=count, customers=CUSTOMERS, rate=rate, start_ms=start_ms
+    )
+    for n, sent in enumerate(traffic):
+        at_ms = start_ms + int(n / rate * 1000)
+        while True:
+            try:
+                producer.produce(conf.source.kafka.topic, sent.raw, sent.key, timestamp=at_ms)
+                break
+            except BufferError:
+                producer.poll(0.05)
+        if n % 256 == 0:
+            producer.poll(0)
+    producer.flush(60)
+
+
+def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> None:
+    sender = KinesisSender(conf, folder / "spool-fill")
+    for sent in Simulator("normal", seed=2, count=count, customers=CUSTOMERS, rate=rate):
+        sender.send(sent.key, sent.raw)
+    sender.close()
+
+
+def cpu_seconds(stack: Stack) -> Counter[str]:
+    """User and system seconds of each process so far, by its name in the stack."""
+    found: Counter[str] = Counter()
+    for name, record in stack.layout.read()["processes"].items():
+        try:
+            times = psutil.Process(record["pid"]).cpu_times()
+            found[name] = times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    own = psutil.Process().cpu_times()
+    found["tills and watching"] = own.user + own.system
+    return found
+
+
+def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    changed = {"source": {"kind": args.source}}
+    os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
+    conf = settings.load("local")
+    jobs = Jobs(stack)
+    for name in JOBS:
+        jobs.submit(name, 1)
+    say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
+    live = Live(conf, args.source, args.rate, 1, folder)
+    time.sleep(args.warm)
+    savepoints = Savepoints(jobs, conf)
+    taken = {name: savepoints.take(name) for name in JOBS}
+    live.end()
+    for name in JOBS:
+        jobs.cancel(name)
+    count = int(args.minutes * 60 * args.rate)
+    began = time.perf_counter()
+    if args.source == "kafka":
+        fill_kafka(conf, count, args.rate)
+    else:
+        fill_kinesis(conf, count, args.rate, folder)
+    say(
+        f"outage: {count:,} transactions came meanwhile, put in {time.perf_counter() - began:.0f} s"
+    )
+
+    live = Live(conf, args.source, args.rate, 3, folder)
+    cpu, began = cpu_seconds(stack), time.perf_counter()
+    caught: dict[str, float] = {}
+    rates: dict[str, float] = {}
+    failures: list[BaseException] = []
+
+    def replay(name: str) -> None:
+        try:
+            one = Replay(jobs, conf, lambda line: None)
+            plan = one.begin(name, taken[name], {}, 1)
+            watch = Watch(jobs.flink, plan.job_id)
+            running = time.perf_counter()
+            while time.perf_counter() - began < LIMIT_S:
+                seen = watch.look()
+                now = time.perf_counter()
+                if int(now) % 5 == 0:
+                    say(f"{name} {now - began:.0f} s: {seen.line()}")
+                if one._there(plan, seen):
+                    caught[name] = now - began
+                    rates[name] = seen.read / (now - running)
+                    return
+                time.sleep(1)
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=replay, args=(name,)) for name in JOBS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took, used = time.perf_counter() - began, cpu_seconds(stack) - cpu
+    sent = live.end()
+    if failures:
+        raise failures[0]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "source": args.source,
+        "outage_minutes": args.minutes,
+        "rate": args.rate,
+        "customers": CUSTOMERS,
+        "disk": str(args.disk),
+        "arrived_meanwhile": sent,
+        "caught_up_s": caught,
+        "read_per_second": rates,
+        "ratio": args.minutes * 60 / max(caught.values()) if len(caught) == len(JOBS) else 0.0,
+        "cpu_share": {name: seconds / took for name, seconds in used.most_common()},
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(
+        title=f"{figures['source']}: {figures['outage_minutes']:g} min outage, {figures['machine']}"
+    )
+    for column in ("job", "caught up after", "read a second"):
+        table.add_column(column, justify="left" if column == "job" else "right")
+    for name, seconds in figures["caught_up_s"].items():
+        table.add_row(name, f"{seconds:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
+    console.print(table)
+    busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
+    console.print(f"cores busy: {busy}")
+    console.print(
+        f"outage / catch-up: {figures['ratio']:.1f}x" if figures["ratio"] else "not caught up"
+    )
+
+
+def _memory() -> Path | None:
+    shm = Path("/dev/shm")
+    return shm if shm.is_dir() else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
+    parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
+    parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
+    parser.add_argument("--disk", type=Path, default=_memory(), help="where the stack's data lies")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=args.disk) as home:
+        os.environ["TILLSTREAM_HOME"] = home
+        stack = Stack(home)
+        try:
+            stack.up(taskmanagers=2, progress=say)
+            figures = measure(stack, args, Path(home))
+        finally:
+            stack.down(purge=True)
+    show(figures)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
