@@ -77,6 +77,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         conf.kafka.topics["stock_changes"],
         settings.ask_again_minutes * MINUTE_MS,
         thread_mode,
+        conf.state.write_versions,
     )
     shelves = (
         sources.keyed(inputs.of_stores.union(by_store))
@@ -89,7 +90,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     )
     regions = (
         sources.by_field(shelves, "area", "shortages-by-area")
-        .process(RegionWatch(regional, thread_mode), BYTES)
+        .process(RegionWatch(regional, thread_mode, conf.state.write_versions), BYTES)
         .uid("region-watch")
         .name("shortages by region and product")
     )

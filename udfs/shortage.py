@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -60,6 +60,7 @@ class PromotionsByStore(KeyedProcessFunction):
 class ShelfWatch(KeyedProcessFunction):
     """Keyed by store. In: enveloped transactions and entries of the stock ledger, and promotions as
     JSON. Out: shelves' lines as JSON bytes; to the side: dead letters as JSON bytes.
+    ``write_versions`` is conf's.
 
     A timer asks now and then whether a store is still heard. It compares with what this subtask hears
     of other stores, while that is of now: a stream that stands still, or a replay, in which one
@@ -73,17 +74,20 @@ class ShelfWatch(KeyedProcessFunction):
         stock_topic: str,
         ask_again_ms: int,
         thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
     ):
         self.rules = rules
         self.categories = categories
         self.stock_origin = f"kafka:{stock_topic}/"
         self.ask_again_ms = ask_again_ms
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
         if self.thread_mode:
             require_thread_mode(runtime_context)
         self.watch: ValueState = runtime_context.get_state(WATCH)
+        self.encode_watch = store_watch.CODEC.writer(self.write_versions)
         self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
         self.decode_change = msgspec.json.Decoder(shortage_events.StockChange).decode
         self.heard_ms = (
@@ -146,21 +150,28 @@ class ShelfWatch(KeyedProcessFunction):
 
     def _store(self, watch: StoreWatch | None) -> None:
         if watch is not None:
-            self.watch.update(store_watch.encode(watch))
+            self.watch.update(self.encode_watch(watch))
 
 
 class RegionWatch(KeyedProcessFunction):
     """Keyed by region and product. In: shelves' lines as JSON bytes. Out: the region's lines as JSON
-    bytes; to the side: notices as JSON bytes."""
+    bytes; to the side: notices as JSON bytes. ``write_versions`` is conf's."""
 
-    def __init__(self, rules: RegionalRules, thread_mode: bool = True):
+    def __init__(
+        self,
+        rules: RegionalRules,
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
+    ):
         self.rules = rules
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
         if self.thread_mode:
             require_thread_mode(runtime_context)
         self.area: ValueState = runtime_context.get_state(AREA)
+        self.encode_area = shortage_area.CODEC.writer(self.write_versions)
         self.decode_line = msgspec.json.Decoder(Shortage).decode
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
@@ -168,6 +179,6 @@ class RegionWatch(KeyedProcessFunction):
         before = shortage_area.decode(stored) if stored is not None else None
         area, lines, notices = apply_line(before, self.decode_line(value), self.rules)
         if area is not None:
-            self.area.update(shortage_area.encode(area))
+            self.area.update(self.encode_area(area))
         told = [(NOTICES, _encode(notice)) for notice in notices]
         return [*(_encode(line) for line in lines), *told]

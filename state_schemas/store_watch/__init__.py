@@ -1,5 +1,8 @@
-"""Keyed state of the shortage job: one watch a store. ``encode`` writes the current version."""
+"""Keyed state of the shortage job: one watch a store."""
 
-from state_schemas.store_watch.codec import CURRENT, UnknownVersion, decode, encode
+from state_schemas.store_watch.codec import CODEC, decode
+from state_schemas.versioned import UnknownVersion
 
-__all__ = ["CURRENT", "UnknownVersion", "decode", "encode"]
+CURRENT, encode = CODEC.current, CODEC.encode
+
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]
