@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from state_schemas import archived_mark, fraud_counters, fraud_profile, loyalty_account
+from state_schemas import (
+    archived_mark,
+    fraud_counters,
+    fraud_profile,
+    loyalty_account,
+    shortage_area,
+    store_watch,
+)
 from state_schemas.versioned import Codec, UnknownVersion
 
 # The full house: loyalty customers, products in all stores, transactions a day.
 CUSTOMERS = 40_000_000
 TILLS = 50_000
+STORES = 2_900
 STORE_PRODUCTS = 2_900 * 30_000
 TRANSACTIONS_A_DAY = 5_000_000
 
@@ -59,6 +67,15 @@ STATES = (
         "fraud", "fraud-judge", "fraud-profile", fraud_profile.CODEC,
         "customer, or card token without one", CUSTOMERS,
         "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
+    ),
+    KeyedState(
+        "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,
+        "for ever; at most shortage.max_shelves (32) products, one not sold for 28 days goes",
+    ),
+    KeyedState(
+        "shortage", "region-watch", "shortage-area", shortage_area.CODEC, "region and product",
+        50 * 40,
+        "for ever; a store is remembered as short for a day",
     ),
 )  # fmt: skip
 

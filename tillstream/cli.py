@@ -35,6 +35,11 @@ COMMANDS = {
     "stock": ("tillstream.stock.commands", "stock", "What is there of a product in a store."),
     "streams": ("tillstream.stock.commands", "streams", "Corrections made in the stock table."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),
+    "shortages": (
+        "tillstream.ops.shortage_commands",
+        "shortages",
+        "Shelves that run out or are empty, and why.",
+    ),
     "rules": (
         "tillstream.fraud.rules_commands",
         "rules",

@@ -143,6 +143,18 @@ class Notify(_Base, frozen=True):
     remember_days: int
 
 
+class Shortage(_Base, frozen=True):
+    categories: list[str]
+    max_shelves: int
+    utc_offset_minutes: int
+    lead_minutes: int
+    lead_minutes_by_store: dict[int, int]
+    open_at_percent: int
+    close_at_percent: int
+    false_alarms_a_year: float
+    ask_again_minutes: int
+
+
 class Savepoints(_Base, frozen=True):
     location: str | None
     hourly_for_hours: int
@@ -171,6 +183,7 @@ class Conf(_Base, frozen=True):
     loyalty: Loyalty
     archive: Archive
     inventory: Inventory
+    shortage: Shortage
     fraud: Fraud
     notify: Notify
     savepoints: Savepoints

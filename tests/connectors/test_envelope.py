@@ -40,7 +40,8 @@ def test_the_key_is_the_top_level_field_as_python_reads_it(classes, payload, key
         b"",
         b"\xff\xfe\x00",
         b'{"customer_id":"C1"',
-        b'{"customer_id":7}',
+        b'{"customer_id":7.5}',
+        b'{"customer_id":true}',
         b'{"customer_id":"C1","customer_id":null}',
         b'["customer_id","C1"]',
         b"[" * 5000,
@@ -53,6 +54,16 @@ def test_a_record_without_a_key_goes_by_a_hash_of_its_bytes(classes, payload):
     assert 0 <= int(key[1:]) < 4096
     assert value == HEAD + payload
     assert wrap(classes, payload)[0] == key
+
+
+def test_a_whole_number_is_a_key_as_its_digits(classes):
+    assert wrap(classes, b'{"customer_id":7}')[0] == "7"
+
+
+def test_json_is_keyed_anew_by_another_of_its_fields(classes):
+    json = b'{"shelf":"45/2000000000015","area":"gauteng/2000000000015"}'
+    row = classes.ByField("area").map(json)
+    assert (row.getField(0), bytes(row.getField(1))) == ("gauteng/2000000000015", json)
 
 
 def test_a_tombstone_counts_as_an_empty_record(classes):

@@ -29,10 +29,22 @@ STOCK = (
     ("run_out_ms", "run_out_ms", "N"),
 )
 
+SHORTAGE = (
+    *((name, name, "S") for name in ("shelf", "place", "product", "region", "status", "why")),
+    ("shortage_id", "shortage_id", "S"),
+    *((name, name, "N") for name in ("version", "at_ms", "since_ms", "stock", "lead_minutes")),
+    *((name, name, "N") for name in ("early_ms", "run_out_ms", "late_ms", "demand_percent")),
+)
+
 
 def stock_sink(stream: DataStream, conf: Conf, uid: str) -> None:
     """Stock ledger entries (JSON bytes) as levels, one item a store and product."""
     hot_item_sink(stream, conf, conf.dynamodb.tables["stock"], STOCK, "stock_key", uid)
+
+
+def shortage_sink(stream: DataStream, conf: Conf, uid: str) -> None:
+    """Lines of shelves and regions (JSON bytes), one item a place and product."""
+    hot_item_sink(stream, conf, conf.dynamodb.tables["shortages"], SHORTAGE, "shelf", uid)
 
 
 # A case of the fraud job: opened by a judgement, closed by a verdict.

@@ -83,6 +83,12 @@ def topic_rows(
     return DataStream(source.uid(uid).name(name))
 
 
+def by_field(stream: DataStream, field: str, uid: str) -> KeyedStream:
+    """A stream of JSON bytes keyed anew by one of their string fields, in the JVM."""
+    rows = stream._j_data_stream.map(ours().ByField(field)).uid(uid).name(f"by {field}")
+    return keyed(DataStream(rows))
+
+
 def keyed(rows: DataStream) -> KeyedStream:
     """``rows`` of (key STRING, value BYTES), keyed in the JVM.
 

@@ -18,6 +18,7 @@ TABLE_KEYS = {
     "balances": [("customer_id", "S")],
     "stock": [("store", "S"), ("product", "S")],
     "stream_positions": [("shard", "S")],
+    "shortages": [("place", "S"), ("product", "S")],
     "fraud_cases": [("transaction_id", "S")],
     "fraud_explanations": [("transaction_id", "S")],
     "sent_notices": [("notice_id", "S")],

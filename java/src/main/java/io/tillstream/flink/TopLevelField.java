@@ -7,10 +7,11 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
 /**
- * Reads one string field at the top level of a JSON object, without building a tree.
+ * Reads one field at the top level of a JSON object, a string or a whole number as its digits,
+ * without building a tree.
  *
- * <p>Several names joined by {@code +} are read as one value, joined by {@code :}; of those, whole
- * numbers count too, e.g. {@code store+till} of {@code {"store":45,"till":3}} is {@code 45:3}.
+ * <p>Several names joined by {@code +} are read as one value, joined by {@code :}, e.g. {@code
+ * store+till} of {@code {"store":45,"till":3}} is {@code 45:3}.
  *
  * <p>Where a field is there twice the last one counts, as it does for Python's parsers: both sides
  * must see the same value.
@@ -26,7 +27,7 @@ final class TopLevelField implements Serializable {
         this.names = name.split("\\+");
     }
 
-    /** The value, or null if a field is absent, not a string, or the bytes are no JSON object. */
+    /** The value, or null if a field is absent, of another type, or the bytes are no JSON object. */
     String read(byte[] json) {
         if (json == null || json.length == 0) {
             return null;
@@ -53,9 +54,8 @@ final class TopLevelField implements Serializable {
         }
     }
 
-    private boolean counts(JsonToken token) {
-        return token == JsonToken.VALUE_STRING
-                || names.length > 1 && token == JsonToken.VALUE_NUMBER_INT;
+    private static boolean counts(JsonToken token) {
+        return token == JsonToken.VALUE_STRING || token == JsonToken.VALUE_NUMBER_INT;
     }
 
     /** Null unless every part was found. */

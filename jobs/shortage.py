@@ -1,0 +1,136 @@
+"""Shortage: till transactions, stock levels and promotions in; shelves that run out or are empty out.
+
+Every rule is in tillstream/domain/shortage.py and regional.py; every operator has a uid, for a changed
+uid loses state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+from state_schemas import dead_letter, shortage_line
+from tillstream.conf import Conf, load
+from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.domain.demand import DemandRules
+from tillstream.domain.regional import RegionalRules
+from tillstream.domain.shortage import ShortageRules
+from tillstream.domain.shortage_line import MINUTE_MS
+from tillstream.domain.silence import SilenceRules
+from tillstream.reference import places
+from udfs.engine import BYTES, dead_letters, environment, notices
+from udfs.shortage import BY_STORE, JOB, PromotionsByStore, RegionWatch, ShelfWatch
+
+
+class Inputs(NamedTuple):
+    """Enveloped transactions and stock levels by store; enveloped promotions by their id."""
+
+    of_stores: DataStream
+    promotions: DataStream
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    shelves: DataStream
+    regions: DataStream
+    notices: DataStream
+    dead_letters: DataStream
+
+
+def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
+    """Everything the job reads; rows that are not yet keyed."""
+    topics = conf.kafka.topics
+    baskets = sources.transaction_rows(env, conf, "store", JOB)
+    levels = sources.topic_rows(env, conf, topics["stock_changes"], "store", JOB, "stock-changes")
+    promotions = sources.topic_rows(
+        env, conf, topics["promotions_inventory"], "promotion_id", JOB, "promotions"
+    )
+    return Inputs(baskets.union(levels), promotions)
+
+
+def build(inputs: Inputs, conf: Conf) -> Streams:
+    """The job without its ends."""
+    settings, thread_mode = conf.shortage, conf.job.require_thread_mode
+    stores = tuple(store.number for store in places(conf)[0])
+    local = DemandRules(utc_offset_minutes=settings.utc_offset_minutes)
+    rules = ShortageRules(
+        demand=local,
+        silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
+        lead_minutes=settings.lead_minutes,
+        lead_minutes_by_store=settings.lead_minutes_by_store,
+        open_at=settings.open_at_percent / 100,
+        close_at=settings.close_at_percent / 100,
+        max_shelves=settings.max_shelves,
+    )
+    by_store = (
+        sources.keyed(inputs.promotions)
+        .process(PromotionsByStore(stores, thread_mode), BY_STORE)
+        .uid("promotions-by-store")
+        .name("promotions by store")
+    )
+    watch = ShelfWatch(
+        rules,
+        frozenset(settings.categories),
+        conf.kafka.topics["stock_changes"],
+        settings.ask_again_minutes * MINUTE_MS,
+        thread_mode,
+        conf.state.write_versions,
+    )
+    shelves = (
+        sources.keyed(inputs.of_stores.union(by_store))
+        .process(watch, BYTES)
+        .uid("shelf-watch")
+        .name("shelves by store")
+    )
+    regional = RegionalRules(
+        normal=replace(RegionalRules().normal, utc_offset_minutes=settings.utc_offset_minutes)
+    )
+    regions = (
+        sources.by_field(shelves, "area", "shortages-by-area")
+        .process(RegionWatch(regional, thread_mode, conf.state.write_versions), BYTES)
+        .uid("region-watch")
+        .name("shortages by region and product")
+    )
+    refused = dead_letters(by_store).union(dead_letters(shelves))
+    return Streams(shelves, regions, notices(regions), refused)
+
+
+def attach_sinks(streams: Streams, conf: Conf) -> None:
+    """Hot table, history, notices, dead letters."""
+    dynamodb.shortage_sink(streams.shelves.union(streams.regions), conf, uid="shortages")
+    s3.parquet_sink(
+        streams.shelves,
+        conf,
+        prefix=conf.s3.prefixes["shortages"],
+        row_type=shortage_line.ROW_TYPE,
+        date_field="at_ms",
+        region_field="region",
+        uid="shortage-history",
+    )
+    kafka.json_sink(
+        streams.notices, conf, conf.kafka.topics["notices"], key_field="notice_id", uid="notices"
+    )
+    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
+    s3.parquet_sink(
+        streams.dead_letters,
+        conf,
+        prefix=conf.s3.prefixes["dead_letters"],
+        row_type=dead_letter.ROW_TYPE,
+        date_field="failed_at_ms",
+        region_field=None,
+        uid="dead-letter-history",
+    )
+
+
+def main() -> None:
+    conf = load()
+    env: StreamExecutionEnvironment = environment(conf)
+    attach_sinks(build(read(env, conf), conf), conf)
+    env.execute(JOB)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The shortage job's functions in the harness: lines, notices, dead letters, timers, what is kept."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from random import Random
+
+import pytest
+from harness import KeyedHarness
+from pyflink.common import Row
+
+from state_schemas import store_watch
+from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
+from tillstream.domain.envelope import seal
+from tillstream.domain.regional import RegionalRules
+from tillstream.domain.shortage import ShortageRules
+from udfs.shortage import PromotionsByStore, RegionWatch, ShelfWatch
+
+BREAD, MILK = "2000000000015", "2000000000404"
+DAY0 = 20_416 * DAY_MS
+LOCAL = DemandRules(utc_offset_minutes=0)
+RULES = ShortageRules(demand=LOCAL, lead_minutes=60)
+ASK_MS = 600_000
+
+
+def watch_function(thread_mode: bool = False) -> ShelfWatch:
+    return ShelfWatch(RULES, frozenset({"bakery"}), "stock-changes", ASK_MS, thread_mode)
+
+
+def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes) -> bytes:
+    lines = [{"product": MILK, "quantity": 1, "unit_price_cents": 100, "category": "dairy"}]
+    if bread:
+        lines.append(
+            {"product": BREAD, "quantity": bread, "unit_price_cents": 100, "category": "bakery"}
+        )
+    sale = {
+        "schema": 1,
+        "transaction_id": f"{store:04d}-03-20251124-{number:06d}",
+        "store": store,
+        "region": "gauteng",
+        "till": 3,
+        "payment_method": "cash",
+        "event_time_ms": at_ms,
+        "currency": "ZAR",
+        "lines": lines,
+        "total_cents": 100 * (1 + bread),
+        "kind": "sale",
+    } | changes
+    return seal(f"kafka:till-transactions/0/{number}", at_ms, json.dumps(sale).encode())
+
+
+def level(version: int, quantity: int, at_ms: int, kind: str = "sale", store: int = 45) -> bytes:
+    entry = {
+        "entry_id": f"entry-{version}",
+        "store": store,
+        "product": BREAD,
+        "version": version,
+        "kind": kind,
+        "old_quantity": 0,
+        "new_quantity": quantity,
+        "event_time_ms": at_ms,
+        "reorder_point": 12,
+    }
+    return seal(f"kafka:stock-changes/1/{version}", at_ms, json.dumps(entry).encode())
+
+
+def traffic(days: range, store: int = 45, baskets: int = 30, share: float = 0.3, bread=True):
+    """(time, whether it holds bread) of a store open from 8 to 18."""
+    chance = Random(f"{store} {days}")
+    for day in days:
+        at = float(DAY0 + day * DAY_MS + 8 * HOUR_MS)
+        while (
+            at := at + chance.expovariate(baskets) * HOUR_MS
+        ) < DAY0 + day * DAY_MS + 18 * HOUR_MS:
+            yield int(at), int(bread and chance.random() < share)
+
+
+def history(store: int = 45) -> list[tuple[str, bytes]]:
+    """Nine ordinary days, and one on which the bread is gone from the start."""
+    sold = [*traffic(range(-9, 0), store), *traffic(range(1), store, bread=False)]
+    return [(str(store), receipt(n, at, store, bread)) for n, (at, bread) in enumerate(sold)]
+
+
+@pytest.fixture
+def shelves() -> KeyedHarness:
+    return KeyedHarness(watch_function(), now_ms=1_000_000)
+
+
+def lines(made) -> list[dict]:
+    return [json.loads(one) for one in made]
+
+
+def test_an_empty_shelf_becomes_one_line(shelves):
+    told = [line for key, value in history() for line in lines(shelves.process(key, value))]
+    (line,) = told
+    assert (line["status"], line["shelf"]) == ("silent", f"45/{BREAD}")
+    assert line["area"] == f"gauteng/{BREAD}"
+    assert line["silent_baskets"] > 15
+    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    assert watch.shelves[BREAD].status == "silent"
+    assert MILK not in watch.shelves
+
+
+def test_levels_of_the_ledger_and_sales_meet_in_one_store(shelves):
+    for key, value in history()[:-290]:
+        shelves.process(key, value)
+    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    at = watch.newest_ms
+    (line,) = lines(shelves.process("45", level(1, 0, at)))
+    assert line["status"] == "sold_out"
+    (line,) = lines(shelves.process("45", level(2, 400, at + 1, "delivery")))
+    assert (line["status"], line["before"]) == ("ok", "sold_out")
+
+
+def test_a_record_that_is_no_transaction_is_a_dead_letter(shelves):
+    assert shelves.process("45", seal("kafka:till-transactions/0/1", DAY0, b"{")) == []
+    (letter,) = map(json.loads, shelves.side["dead-letters"])
+    assert (letter["job"], letter["reason"]) == ("shortage", "not_json")
+    assert shelves.keys_with_state() == set()
+    assert shelves.timers == set()
+
+
+def test_a_refund_leaves_no_trace(shelves):
+    refund = receipt(1, DAY0, kind="refund", refers_to="0045-03-20251124-000009")
+    assert shelves.process("45", refund) == []
+    assert shelves.keys_with_state() == set()
+
+
+def test_a_promotion_reaches_every_store_it_is_for(shelves):
+    spread = KeyedHarness(PromotionsByStore((45, 46, 47), thread_mode=False))
+    announced = {
+        "schema": 1,
+        "promotion_id": "promo-0001",
+        "revision": 1,
+        "status": "planned",
+        "products": [BREAD],
+        "start_ms": DAY0,
+        "end_ms": DAY0 + DAY_MS,
+        "uplift_percent": 200,
+        "announced_ms": DAY0 - DAY_MS,
+    }
+    raw = json.dumps(announced).encode()
+    rows = spread.process("promo-0001", seal("kafka:promotions/0/1", DAY0, raw))
+    assert [row[0] for row in rows if isinstance(row, Row)] == ["45", "46", "47"]
+    assert shelves.process("45", rows[0][1]) == []
+    assert shelves.keys_with_state() == set()
+    shelves.process(*history()[0])
+    shelves.process("45", receipt(900_000, DAY0 - DAY_MS, bread=1))
+    assert shelves.process("45", rows[0][1]) == []
+    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    assert watch.promotions[BREAD][0].uplift_percent == 200
+    assert spread.process("x", seal("kafka:promotions/0/2", DAY0, b"[]")) == []
+    assert len(spread.side["dead-letters"]) == 1
+
+
+def test_a_store_that_is_heard_no_more_is_offline_while_others_are(shelves):
+    for store in (45, 46):
+        for key, value in history(store)[:-250]:
+            shelves.process(key, value)
+    assert {key for _, key in shelves.timers} == {"45", "46"}
+    silent_since = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"])).newest_ms
+    for n in range(90):
+        shelves.process("46", receipt(900_000 + n, silent_since + n * 60_000, 46, n % 3 == 0))
+    told = lines(shelves.advance_to(shelves.now_ms + ASK_MS))
+    assert [(line["place"], line["status"]) for line in told] == [("store:45", "offline")]
+    assert {key for _, key in shelves.timers} == {"46"}
+    told = lines(shelves.process("45", receipt(999_999, silent_since + 91 * 60_000)))
+    assert [(line["product"], line["status"]) for line in told] == [("*", "ok")]
+    assert {key for _, key in shelves.timers} == {"45", "46"}
+
+
+def test_a_stream_that_stands_still_makes_nobody_offline(shelves):
+    for key, value in history()[:-250]:
+        shelves.process(key, value)
+    for n in range(1, 20):
+        assert shelves.advance_to(1_000_000 + n * ASK_MS) == []
+    assert len(shelves.timers) == 1
+
+
+def test_in_a_replay_nobody_is_offline(shelves):
+    for store in (45, 46):
+        for key, value in history(store)[:-250]:
+            shelves.process(key, value)
+    newest = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"])).newest_ms
+    for n in range(90):
+        shelves.process("46", receipt(900_000 + n, newest + n * 60_000, 46, n % 3 == 0))
+    assert shelves.advance_to(newest + 20 * HOUR_MS) == []
+
+
+def test_after_a_restart_nobody_is_offline_until_others_are_heard(shelves):
+    for key, value in history()[:-250]:
+        shelves.process(key, value)
+    again = KeyedHarness(watch_function(), now_ms=shelves.now_ms)
+    again.state, again.timers = shelves.state, shelves.timers
+    assert again.advance_to(again.now_ms + 10 * ASK_MS) == []
+
+
+def test_a_region_hears_its_shelves_and_gives_notices(shelves):
+    region = KeyedHarness(RegionWatch(RegionalRules(normal=LOCAL), thread_mode=False))
+    told = []
+    for key, value in history():
+        told += shelves.process(key, value)
+    assert region.process(f"gauteng/{BREAD}", told[0]) == []
+    (notice,) = map(json.loads, region.side["notices"])
+    assert notice["recipient"] == "store:45"
+    assert notice["template"] == "shelf_silent"
+    assert notice["notice_id"].startswith(f"shelf_silent:store:45:45/{BREAD}/")
