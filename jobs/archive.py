@@ -8,9 +8,9 @@ from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironme
 
 from state_schemas import archived_transaction, dead_letter
 from tillstream.conf import Conf, load
-from tillstream.connectors import kafka, s3, sources
-from udfs.archive import ArchiveOnce
-from udfs.engine import BYTES, dead_letters, environment
+from tillstream.connectors import batched, kafka, s3, sources
+from udfs.archive import SIDES, ArchiveOnce
+from udfs.engine import environment
 
 
 class Streams(NamedTuple):
@@ -22,9 +22,19 @@ class Streams(NamedTuple):
 
 def build(transactions: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends: ``transactions`` are enveloped records keyed by transaction id."""
-    function = ArchiveOnce(conf.archive.dedupe_hours, thread_mode=conf.job.require_thread_mode)
-    archived = transactions.process(function, BYTES).uid("archive-once").name("archive once")
-    return Streams(archived, dead_letters(archived))
+    archived = batched.process(
+        transactions,
+        None,
+        ArchiveOnce(
+            thread_mode=conf.job.require_thread_mode, write_versions=conf.state.write_versions
+        ),
+        state="archived",
+        uid="archive-once",
+        name="archive once",
+        sides=SIDES,
+        ttl_hours=conf.archive.dedupe_hours,
+    )
+    return Streams(archived, batched.side(archived, "dead-letters"))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

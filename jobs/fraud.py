@@ -52,33 +52,33 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     settings, thread = conf.fraud, conf.job.require_thread_mode
-    wait_ms = settings.linger_ms
+    wait_ms, versions = settings.linger_ms, conf.state.write_versions
     at_till = batched.process(
         inputs.records,
         inputs.orders,
         CountAtTill(
             conf.kafka.topics["fraud_labels"], settings.label_delay_days,
-            settings.clock_ahead_hours * 3_600_000, thread,
+            settings.clock_ahead_hours * 3_600_000, thread, versions,
         ),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_days=settings.till_ttl_days, wait_ms=wait_ms,
+        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
         batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
         inputs.orders,
-        CountByCard(settings.label_delay_days, thread),
+        CountByCard(settings.label_delay_days, thread, versions),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_days=settings.card_ttl_days, wait_ms=wait_ms,
+        ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
         inputs.orders,
         JudgeSales(
             starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
-            settings.keep_days, thread,
+            settings.keep_days, thread, versions,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_days=settings.profile_ttl_days, wait_ms=wait_ms,
+        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)

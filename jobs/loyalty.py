@@ -11,10 +11,10 @@ from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironme
 
 from state_schemas import dead_letter, loyalty_entry
 from tillstream.conf import Conf, load
-from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
-from udfs.engine import BYTES, dead_letters, environment, notices
-from udfs.loyalty import LoyaltyLedger
+from udfs.engine import environment
+from udfs.loyalty import SIDES, LoyaltyLedger
 
 
 class Streams(NamedTuple):
@@ -25,23 +25,34 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
+def ledger_function(conf: Conf) -> LoyaltyLedger:
+    """The programme's terms as conf has them."""
+    terms = conf.loyalty
+    return LoyaltyLedger(
+        LoyaltyRules(
+            cents_per_point=terms.cents_per_point,
+            point_value_cents=terms.point_value_cents,
+            horizon_ms=terms.horizon_days * DAY_MS,
+            max_postings=terms.max_postings,
+        ),
+        thread_mode=conf.job.require_thread_mode,
+        notify=terms.notify,
+        write_versions=conf.state.write_versions,
+    )
+
+
 def build(transactions: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends: ``transactions`` are enveloped records keyed by customer."""
-    rules = LoyaltyRules(
-        cents_per_point=conf.loyalty.cents_per_point,
-        point_value_cents=conf.loyalty.point_value_cents,
-        horizon_ms=conf.loyalty.horizon_days * DAY_MS,
-        max_postings=conf.loyalty.max_postings,
+    ledger = batched.process(
+        transactions,
+        None,
+        ledger_function(conf),
+        state="loyalty-account",
+        uid="loyalty-ledger",
+        name="points ledger by customer",
+        sides=SIDES,
     )
-    function = LoyaltyLedger(
-        rules, thread_mode=conf.job.require_thread_mode, notify=conf.loyalty.notify
-    )
-    ledger = (
-        transactions.process(function, BYTES)
-        .uid("loyalty-ledger")
-        .name("points ledger by customer")
-    )
-    return Streams(ledger, notices(ledger), dead_letters(ledger))
+    return Streams(ledger, batched.side(ledger, "notices"), batched.side(ledger, "dead-letters"))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
         "replay",
         "Back to a savepoint and forward again.",
     ),
+    "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),
     "dlq": ("tillstream.ops.dlq_commands", "dlq", "List, show and redrive dead letters."),

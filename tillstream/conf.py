@@ -127,6 +127,10 @@ class Savepoints(_Base, frozen=True):
     daily_for_days: int
 
 
+class State(_Base, frozen=True):
+    write_versions: dict[str, int]
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -147,6 +151,7 @@ class Conf(_Base, frozen=True):
     fraud: Fraud
     notify: Notify
     savepoints: Savepoints
+    state: State
     job: Job
 
 

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
-from pyflink.common import Time, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
-
+from state_schemas import archived_mark
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import refuse, require_thread_mode
+from udfs.batched import BatchedFunction, Outputs
+from udfs.engine import refuse
+
+DEAD_LETTERS = 1
+SIDES = ["dead-letters"]
 
 
-class ArchiveOnce(KeyedProcessFunction):
+class ArchiveOnce(BatchedFunction):
     """Keyed by transaction id. In: enveloped transactions. Out: the transaction as JSON bytes with
-    ``arrived_ms`` and ``origin`` added; to the side: dead letters as JSON bytes."""
+    ``arrived_ms`` and ``origin`` added; to the side: dead letters as JSON bytes.
+    ``write_versions`` is conf's. The engine forgets a mark after a while."""
 
-    def __init__(self, dedupe_hours: int, job: str = "archive", thread_mode: bool = True):
-        self.dedupe_hours = dedupe_hours
+    codec = archived_mark.CODEC
+
+    def __init__(
+        self,
+        job: str = "archive",
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
+    ):
         self.job = job
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        seen = ValueStateDescriptor("archived", Types.BOOLEAN())
-        seen.enable_time_to_live(
-            StateTtlConfig.new_builder(Time.hours(self.dedupe_hours))
-            .set_update_type(StateTtlConfig.UpdateType.OnCreateAndWrite)
-            .set_state_visibility(StateTtlConfig.StateVisibility.NeverReturnExpired)
-            .build()
-        )
-        self.seen: ValueState = runtime_context.get_state(seen)
-
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def record(
+        self, state: archived_mark.Mark | None, key: str, value: bytes, out: Outputs
+    ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:
             parse(envelope.raw)
         except InvalidTransaction as error:
-            return [refuse(envelope, self.job, "validate", error.reason, error.message)]
-        if self.seen.value():
-            return ()
-        self.seen.update(True)
-        return [with_origin(envelope)]
+            letter = refuse(envelope, self.job, "validate", error.reason, error.message)[1]
+            out.emit(letter, DEAD_LETTERS)
+            return None
+        if state is not None:
+            return None
+        out.emit(with_origin(envelope))
+        return archived_mark.Mark()
 
 
 def with_origin(envelope: Envelope) -> bytes:

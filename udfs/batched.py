@@ -8,12 +8,13 @@ would; the state of a key is decoded once a batch and encoded once, if it change
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from struct import Struct
 from typing import Any
 
 from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
+from state_schemas.versioned import Codec
 from udfs.engine import require_thread_mode
 
 _PAIR = Struct(">ii")
@@ -51,16 +52,19 @@ class Outputs:
 
 
 class BatchedFunction(KeyedCoProcessFunction):
-    """Subclasses say what their state is and what a record does to it."""
+    """Subclasses say what a record does to a key's state, and which ``codec`` its bytes have.
+    ``write_versions`` is conf's."""
 
+    codec: Codec[Any]
     thread_mode = True
+    write_versions: Mapping[str, int] = {}
 
     def decode(self, data: bytes) -> Any:
         """A key's state from its bytes."""
-        raise NotImplementedError
+        return self.codec.decode(data)
 
     def encode(self, state: Any) -> bytes:
-        raise NotImplementedError
+        return self.codec.writer(self.write_versions)(state)
 
     def record(self, state: Any, key: str, value: bytes, out: Outputs) -> Any:
         """Handles one record; ``state`` is None for a new key. Returns the state if it changed,

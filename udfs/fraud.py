@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 from pyflink.datastream import RuntimeContext
@@ -39,6 +40,8 @@ class JudgeSales(BatchedFunction):
     """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
     decisions to keep; to the sides: what follows from them. All JSON bytes."""
 
+    codec = fraud_profile.CODEC
+
     def __init__(
         self,
         rules: bytes,
@@ -46,6 +49,7 @@ class JudgeSales(BatchedFunction):
         explain_passes: bool,
         keep_days: int,
         thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
     ) -> None:
         """``rules``: JSON of the set in force until another is pushed."""
         self.first_rules = rules
@@ -53,14 +57,12 @@ class JudgeSales(BatchedFunction):
         self.explain_passes = explain_passes
         self.keep_days = keep_days
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
     @property
     def whole(self) -> bool:
         """Whether passes are told with all that explains them."""
         return self.audit_passes or self.explain_passes
-
-    decode = staticmethod(fraud_profile.decode)
-    encode = staticmethod(fraud_profile.encode)
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.places = packaged_places()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from state_schemas import fraud_counters
@@ -28,16 +30,21 @@ class CountAtTill(BatchedFunction):
     """Keyed by store and till. In: enveloped transactions and labels. Out: both, for the stage keyed
     by card; to the side: dead letters as JSON bytes."""
 
+    codec = fraud_counters.CODEC
+
     def __init__(
-        self, labels_topic: str, delay_days: int, clock_ahead_ms: int, thread_mode: bool = True
+        self,
+        labels_topic: str,
+        delay_days: int,
+        clock_ahead_ms: int,
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
     ) -> None:
         self.labels_origin = f"kafka:{labels_topic}/"
         self.delay_days = delay_days
         self.clock_ahead_ms = clock_ahead_ms
         self.thread_mode = thread_mode
-
-    decode = staticmethod(fraud_counters.decode)
-    encode = staticmethod(fraud_counters.encode)
+        self.write_versions = write_versions or {}
 
     def record(
         self, state: Counters | None, key: str, value: bytes, out: Outputs
@@ -82,12 +89,17 @@ class CountAtTill(BatchedFunction):
 class CountByCard(BatchedFunction):
     """Keyed by card token; what has no card passes by. Out: both kinds, for the judge."""
 
-    def __init__(self, delay_days: int, thread_mode: bool = True) -> None:
+    codec = fraud_counters.CODEC
+
+    def __init__(
+        self,
+        delay_days: int,
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
+    ) -> None:
         self.delay_days = delay_days
         self.thread_mode = thread_mode
-
-    decode = staticmethod(fraud_counters.decode)
-    encode = staticmethod(fraud_counters.encode)
+        self.write_versions = write_versions or {}
 
     def record(
         self, state: Counters | None, key: str, value: bytes, out: Outputs

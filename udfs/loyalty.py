@@ -1,29 +1,30 @@
-"""The loyalty job's function: unseal, parse, apply the rule, store, emit ledger entries."""
+"""The loyalty job's function: unseal, parse, apply the rule, emit ledger entries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
-from pyflink.common import Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.datastream import RuntimeContext
 
 from state_schemas import loyalty_account
 from tillstream.domain.envelope import unseal
-from tillstream.domain.loyalty import LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty import Account, LoyaltyRules, Refused, apply
 from tillstream.domain.loyalty_notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import NOTICES, refuse, require_thread_mode
+from udfs.batched import BatchedFunction, Outputs
+from udfs.engine import refuse
 
-# The payload is bytes of our own codec; PyFlink's pickle adds a frame and no class names.
-ACCOUNT = ValueStateDescriptor("loyalty-account", Types.PICKLED_BYTE_ARRAY())
+DEAD_LETTERS, NOTICES = 1, 2
+SIDES = ["dead-letters", "notices"]
 
 
-class LoyaltyLedger(KeyedProcessFunction):
+class LoyaltyLedger(BatchedFunction):
     """Keyed by customer. In: enveloped transactions. Out: ledger entries as JSON bytes;
-    to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
+    to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes.
+    ``write_versions`` is conf's."""
+
+    codec = loyalty_account.CODEC
 
     def __init__(
         self,
@@ -31,36 +32,36 @@ class LoyaltyLedger(KeyedProcessFunction):
         job: str = "loyalty",
         thread_mode: bool = True,
         notify: bool = True,
+        write_versions: Mapping[str, int] | None = None,
     ):
         self.rules = rules
         self.notify = notify
         self.job = job
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        self.account: ValueState = runtime_context.get_state(ACCOUNT)
-        self.encode_entry = msgspec.json.Encoder().encode
+    def start(self, runtime_context: RuntimeContext) -> None:
+        self.json = msgspec.json.Encoder().encode
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def record(self, state: Account | None, key: str, value: bytes, out: Outputs) -> Account | None:
         envelope = unseal(value)
         try:
             transaction = parse(envelope.raw)
         except InvalidTransaction as error:
-            return [refuse(envelope, self.job, "validate", error.reason, error.message)]
+            letter = refuse(envelope, self.job, "validate", error.reason, error.message)[1]
+            out.emit(letter, DEAD_LETTERS)
+            return None
         if transaction.customer_id is None:
-            return ()
-        stored = self.account.value()
-        before = loyalty_account.decode(stored) if stored is not None else None
-        after, entries = apply(before, transaction, self.rules, envelope.arrived_ms)
+            return None
+        after, entries = apply(state, transaction, self.rules, envelope.arrived_ms)
         if isinstance(entries, Refused):
-            return [refuse(envelope, self.job, "apply", entries.reason, entries.message)]
-        if after is not None:
-            self.account.update(loyalty_account.encode(after))
-        out: list[Any] = [self.encode_entry(entry) for entry in entries]
+            letter = refuse(envelope, self.job, "apply", entries.reason, entries.message)[1]
+            out.emit(letter, DEAD_LETTERS)
+            return None
+        for entry in entries:
+            out.emit(self.json(entry))
         # A redemption is one sale in some thirty, so the rule is asked for those alone.
         if transaction.points_to_redeem and self.notify:
-            notices = filter(None, map(redemption_notice, entries))
-            out += [(NOTICES, self.encode_entry(notice)) for notice in notices]
-        return out
+            for notice in filter(None, map(redemption_notice, entries)):
+                out.emit(self.json(notice), NOTICES)
+        return after

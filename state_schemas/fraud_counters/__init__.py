@@ -1,5 +1,8 @@
-"""Keyed state of the fraud job: what is counted of a till or card. ``encode`` writes the current version."""
+"""Keyed state of the fraud job: a till's or card's counts."""
 
-from state_schemas.fraud_counters.codec import CURRENT, UnknownVersion, decode, encode
+from state_schemas.fraud_counters.codec import CODEC
+from state_schemas.versioned import UnknownVersion
 
-__all__ = ["CURRENT", "UnknownVersion", "decode", "encode"]
+CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
+
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,5 +1,8 @@
-"""Keyed state of the fraud job: what is remembered of a subject. ``encode`` writes the current version."""
+"""Keyed state of the fraud job: what is remembered of a subject."""
 
-from state_schemas.fraud_profile.codec import CURRENT, UnknownVersion, decode, encode
+from state_schemas.fraud_profile.codec import CODEC
+from state_schemas.versioned import UnknownVersion
 
-__all__ = ["CURRENT", "UnknownVersion", "decode", "encode"]
+CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
+
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,5 +1,8 @@
-"""Keyed state of the loyalty job: one account a customer. ``encode`` writes the current version."""
+"""Keyed state of the loyalty job: one account a customer."""
 
-from state_schemas.loyalty_account.codec import CURRENT, UnknownVersion, decode, encode
+from state_schemas.loyalty_account.codec import CODEC
+from state_schemas.versioned import UnknownVersion
 
-__all__ = ["CURRENT", "UnknownVersion", "decode", "encode"]
+CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
+
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -70,9 +70,9 @@ balances = partial(dynamodb.balance_sink, uid="balances")
 def write(
     entries: list[str],
     conf: Conf,
-    arrived_ms: int | None = None,
     sink: Callable[[DataStream, Conf], None] = balances,
     writers: int = WRITERS,
+    arrived_ms: int | None = None,
 ) -> None:
     """All entries, dealt out to writers side by side, so that one key's versions overtake."""
     settings = Configuration()
@@ -106,7 +106,8 @@ def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, ta
         customer = chance.randrange(400)
         newest[customer] = newest.get(customer, 0) + 1
         entries.append(entry(customer, newest[customer]))
-    write(entries, conf, int(time.time() * 1000) - age_ms if age_ms else None)
+    arrived_ms = int(time.time() * 1000) - age_ms if age_ms else None
+    write(entries, conf, arrived_ms=arrived_ms)
     expected = {f"C{c:010d}": (str(v), str(v * 7), f"tx-{c}-{v}") for c, v in newest.items()}
     found = {
         key: (item["version"]["N"], item["balance"]["N"], item["last_transaction_id"]["S"])

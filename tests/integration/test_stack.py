@@ -90,11 +90,14 @@ def test_a_job_stopped_with_a_savepoint_goes_on_with_another_parallelism(stack, 
 def test_a_failing_job_says_why_with_the_line_of_python(stack, jobs, tmp_path):
     broken = tmp_path / "broken_counts.py"
     broken.write_text(COUNTS.read_text().replace('"fail" in sys.argv', "True"))
-    with pytest.raises(JobError, match="seventh record of a key") as caught:
-        # On a busy machine it may run for a while before it fails.
+
+    def submit_and_watch() -> None:
         job_id = jobs.submit("counts", job_file=broken, parallelism=1)
-        for _ in range(20):
+        for _ in range(20):  # on a busy machine it may run for a while before it fails
             jobs.wait_running(job_id)
+
+    with pytest.raises(JobError, match="seventh record of a key") as caught:
+        submit_and_watch()
     assert "broken_counts.py:" in str(caught.value)
 
 
@@ -173,5 +176,8 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
     while not processes.all_of(stack.layout.root) and time.monotonic() < deadline:
         time.sleep(0.1)
     up.send_signal(signal.SIGINT)
-    assert up.wait(timeout=30) == 130
-    assert processes.all_of(stack.layout.root) == {}
+    try:
+        assert up.wait(timeout=30) == 130
+        assert processes.all_of(stack.layout.root) == {}
+    finally:
+        stack.down()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import pickle
 
 import pytest
-from harness import KeyedHarness
+from batched_harness import BatchedHarness
 
 from state_schemas import loyalty_account
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty import LoyaltyRules
+from udfs import loyalty as loyalty_udf
 from udfs.archive import ArchiveOnce
 from udfs.engine import NotThreadMode
 from udfs.loyalty import LoyaltyLedger
@@ -51,43 +51,41 @@ def sealed(raw: bytes, offset: int = 7, arrived_ms: int = T0) -> bytes:
 
 
 @pytest.fixture
-def loyalty() -> KeyedHarness:
-    return KeyedHarness(LoyaltyLedger(LoyaltyRules(), thread_mode=False))
+def loyalty() -> BatchedHarness:
+    return BatchedHarness(LoyaltyLedger(LoyaltyRules()))
 
 
 @pytest.fixture
-def archive() -> KeyedHarness:
-    return KeyedHarness(ArchiveOnce(26, thread_mode=False))
+def archive() -> BatchedHarness:
+    return BatchedHarness(ArchiveOnce())
 
 
 def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
-    (entry,) = map(json.loads, loyalty.process(CUSTOMER, sealed(record())))
+    (entry,) = map(json.loads, loyalty.process((CUSTOMER, sealed(record()))))
     assert (entry["customer_id"], entry["delta"], entry["balance"]) == (CUSTOMER, 10, 10)
-    (stored,) = loyalty.state[CUSTOMER].values()
-
-    assert loyalty_account.decode(pickle.loads(stored)).balance == 10
+    assert loyalty_account.decode(loyalty.state[CUSTOMER]).balance == 10
 
 
 def test_a_redemption_asks_for_a_notice_on_the_side_unless_switched_off(loyalty):
-    quiet = KeyedHarness(LoyaltyLedger(LoyaltyRules(), thread_mode=False, notify=False))
+    quiet = BatchedHarness(LoyaltyLedger(LoyaltyRules(), notify=False))
     for harness in (loyalty, quiet):
-        harness.process(CUSTOMER, sealed(record()))
-        assert harness.side["notices"] == []
-        harness.process(CUSTOMER, sealed(record("0045-03-20251124-000002", points_to_redeem=4)))
-    (told,) = map(json.loads, loyalty.side["notices"])
+        harness.process((CUSTOMER, sealed(record())))
+        assert harness.outputs[loyalty_udf.NOTICES] == []
+        harness.process((CUSTOMER, sealed(record("0045-03-20251124-000002", points_to_redeem=4))))
+    (told,) = map(json.loads, loyalty.outputs[loyalty_udf.NOTICES])
     assert told["notice_id"] == f"points_redeemed:customer:{CUSTOMER}:0045-03-20251124-000002"
-    assert quiet.side["notices"] == []
+    assert quiet.outputs[loyalty_udf.NOTICES] == []
 
 
 def test_an_anonymous_sale_leaves_no_entry_and_no_state(loyalty):
-    assert loyalty.process("~17", sealed(record(customer_id=None))) == []
-    assert loyalty.keys_with_state() == set()
+    assert loyalty.process(("~17", sealed(record(customer_id=None)))) == []
+    assert loyalty.state == {}
 
 
 def test_a_duplicate_leaves_no_trace(loyalty):
-    loyalty.process(CUSTOMER, sealed(record()))
-    before = dict(loyalty.state[CUSTOMER])
-    assert loyalty.process(CUSTOMER, sealed(record(), offset=8)) == []
+    loyalty.process((CUSTOMER, sealed(record())))
+    before = loyalty.state[CUSTOMER]
+    assert loyalty.process((CUSTOMER, sealed(record(), offset=8))) == []
     assert loyalty.state[CUSTOMER] == before
 
 
@@ -98,29 +96,49 @@ def test_a_duplicate_leaves_no_trace(loyalty):
 @pytest.mark.parametrize("job", ["loyalty", "archive"])
 def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw, reason, request):
     harness = request.getfixturevalue(job)
-    assert harness.process("~1", sealed(raw)) == []
-    (letter,) = map(json.loads, harness.side["dead-letters"])
+    assert harness.process(("~1", sealed(raw))) == []
+    (letter,) = map(json.loads, harness.outputs[loyalty_udf.DEAD_LETTERS])
     assert letter["reason"] == reason
     assert letter["dead_letter_id"] == letter["origin"] == "kafka:till-transactions/0/7"
     assert base64.b64decode(letter["raw_b64"]) == raw
     assert letter["job"] == job
-    assert harness.keys_with_state() == set()
+    assert harness.state == {}
 
 
 def test_a_till_from_the_future_is_a_dead_letter_of_the_rule(loyalty):
-    loyalty.process(CUSTOMER, sealed(record(), arrived_ms=T0 - 3 * 86_400_000))
-    (letter,) = map(json.loads, loyalty.side["dead-letters"])
+    loyalty.process((CUSTOMER, sealed(record(), arrived_ms=T0 - 3 * 86_400_000)))
+    (letter,) = map(json.loads, loyalty.outputs[loyalty_udf.DEAD_LETTERS])
     assert (letter["stage"], letter["reason"]) == ("apply", "clock_ahead")
 
 
 def test_the_archive_keeps_a_transaction_once_with_where_it_came_from(archive):
-    (row,) = map(json.loads, archive.process("0045-03-20251124-000001", sealed(record())))
+    (row,) = map(json.loads, archive.process(("0045-03-20251124-000001", sealed(record()))))
     assert row["origin"] == "kafka:till-transactions/0/7"
     assert row["arrived_ms"] == T0
     assert row["lines"] == json.loads(record())["lines"]
-    assert archive.process("0045-03-20251124-000001", sealed(record(), offset=8)) == []
+    assert archive.process(("0045-03-20251124-000001", sealed(record(), offset=8))) == []
 
 
 def test_process_mode_is_refused_by_name():
     with pytest.raises(NotThreadMode, match="require_thread_mode"):
-        KeyedHarness(LoyaltyLedger(LoyaltyRules()))
+        LoyaltyLedger(LoyaltyRules()).open(object())
+
+
+def test_one_batch_gives_what_one_call_a_record_gives(loyalty):
+    other = "C0000000002"
+    records = [
+        (CUSTOMER, sealed(record("sale-0001"))),
+        (other, sealed(record("sale-0002", customer_id=other))),
+        (CUSTOMER, sealed(record("sale-0001"))),
+        ("~12", sealed(b"{not json")),
+        (CUSTOMER, sealed(record("sale-0003", points_to_redeem=4))),
+        (CUSTOMER, sealed(record("void-0001", kind="void", refers_to="sale-0003"))),
+        (other, sealed(record("sale-0005", customer_id=other, points_to_redeem=500))),
+    ]
+    single = BatchedHarness(LoyaltyLedger(LoyaltyRules()))
+    for one in records:
+        single.process(one)
+    loyalty.process(*records)
+    assert loyalty.state == single.state
+    assert loyalty.outputs[0] == single.outputs[0]
+    assert loyalty.outputs[loyalty_udf.NOTICES] == single.outputs[loyalty_udf.NOTICES]

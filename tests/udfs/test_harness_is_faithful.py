@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import KeyedHarness
+from batched_harness import BatchedHarness
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 from test_functions import CUSTOMER, record, sealed
 
-from tillstream.connectors import sources
+from tillstream.connectors import batched, jars, sources
 from tillstream.domain.loyalty import LoyaltyRules
 from udfs.archive import ArchiveOnce
-from udfs.engine import BYTES, dead_letters
+from udfs.engine import BYTES
 from udfs.loyalty import LoyaltyLedger
 
 OTHER = "C0000000002"
@@ -29,16 +29,14 @@ RECORDS = [
 ]
 FUNCTIONS = {
     "loyalty": lambda: LoyaltyLedger(LoyaltyRules()),
-    "archive": lambda: ArchiveOnce(26),
+    "archive": ArchiveOnce,
 }
 
 
 def by_harness(function) -> tuple[list[bytes], list[bytes]]:
-    function.thread_mode = False
-    harness = KeyedHarness(function)
-    for key, value in RECORDS:
-        harness.process(key, value)
-    return harness.main, harness.side["dead-letters"]
+    harness = BatchedHarness(function)
+    harness.process(*RECORDS)
+    return harness.outputs[0], harness.outputs[1]
 
 
 def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
@@ -46,6 +44,7 @@ def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
     conf.set_string("python.execution-mode", "thread")
     conf.set_string("parallelism.default", "1")
     env = StreamExecutionEnvironment.get_execution_environment(conf)
+    env.add_jars(jars.ensure_jars(print).job.as_uri())
     rows = env.from_collection(
         [Row(key, value) for key, value in RECORDS],
         Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES]),
@@ -56,10 +55,12 @@ def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
         keyed = values.key_by(lambda value: keys[value], Types.STRING())
     else:
         keyed = sources.keyed(rows)
-    main = keyed.process(function, BYTES)
+    main = batched.process(
+        keyed, None, function, state="s", uid="u", name="n", sides=["dead-letters", "notices"]
+    )
     # One stream of both, for a job's results can be collected once.
     tagged = main.map(lambda b: b"M" + b, BYTES).union(
-        dead_letters(main).map(lambda b: b"D" + b, BYTES)
+        batched.side(main, "dead-letters").map(lambda b: b"D" + b, BYTES)
     )
     with tagged.execute_and_collect() as results:
         out = [bytes(b) for b in results]

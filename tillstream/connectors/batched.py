@@ -19,25 +19,29 @@ BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 def process(
     records: KeyedStream,
-    control: DataStream,
+    control: DataStream | None,
     function: KeyedCoProcessFunction,
     *,
     state: str,
     uid: str,
     name: str,
     sides: Sequence[str] = (),
-    ttl_days: int = 0,
+    ttl_hours: int = 0,
     wait_ms: int = 2,
     batch_size: int = 128,
 ) -> DataStream:
     """``records`` through ``function`` (of ``udfs.batched``), bytes out.
 
-    control: rows of (key, bytes), shown to every subtask. state: name of the keyed state, found
-    again in savepoints. sides: names of the side outputs. ttl_days: keys without a change for so
-    long are forgotten, 0 for never. wait_ms: how long a record waits for others to make a batch, and
-    an output on its way out.
+    control: rows of (key, bytes), shown to every subtask; None: there are none. state: name of the
+    keyed state, found again in savepoints. sides: names of the side outputs. ttl_hours: keys
+    without a change for so long are forgotten, 0 for never. wait_ms: how long a record waits for
+    others to make a batch, and an output on its way out.
     """
     j_records = records._j_data_stream
+    if control is None:
+        # The operator has two inputs: its second is a stream of nothing, made where the records are.
+        rows = records._origin_stream._j_data_stream.filter(ours().Nothing())
+        control = DataStream(rows.uid(f"{uid}-no-control").name(f"no control of {name}"))
     operator = ours().BatchedPython(
         get_j_env_configuration(j_records.getExecutionEnvironment()),
         _create_j_data_stream_python_function_info(
@@ -47,7 +51,7 @@ def process(
         j_records.getType(),
         control._j_data_stream.getType(),
         state,
-        ttl_days * 86_400_000,
+        ttl_hours * 3_600_000,
         batch_size,
         wait_ms,
     )

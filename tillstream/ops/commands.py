@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from tillstream import conf as settings
 from tillstream.local.layout import StackError
+from tillstream.ops import restoring
 from tillstream.ops.flink_rest import FlinkRestError
 from tillstream.ops.jobs import JobError, Jobs, NotReady
 from tillstream.ops.storage import StorageError
@@ -31,6 +32,8 @@ def told() -> Iterator[None]:
         sys.exit(2)
     except (JobError, FlinkRestError, StackError, StorageError, settings.ConfError) as error:
         click.echo(f"error: {error}", err=True)
+        if remedy := restoring.advice(str(error)):
+            click.echo(f"what to do: {remedy}", err=True)
         sys.exit(1)
 
 

@@ -54,6 +54,11 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     verified: Verified | None = None
     format: int = 1
 
+    @property
+    def as_of_ms(self) -> int:
+        """The moment of arrival up to which the state holds everything."""
+        return self.taken_at_ms if self.until_ms is None else self.until_ms
+
 
 def encode(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

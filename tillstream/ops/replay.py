@@ -76,7 +76,7 @@ class Replay:
             taken_at_ms=found.taken_at_ms,
             boundary_ms=boundary_ms,
             overrides=overrides,
-            parallelism=parallelism,
+            parallelism=parallelism or found.parallelism or None,
             until_ms=until_ms,
             begun=stream_reach.positions_of(found, self.conf.source.kafka.topic),
         )
@@ -108,8 +108,10 @@ class Replay:
             return found
         places: dict[str, str] = {}
         if self.conf.source.kind == "kafka":
-            at = stream_reach.offsets_at(self.conf, found.until_ms)
-            places = {str(number): str(offset) for number, offset in at.items() if offset >= 0}
+            source = self.conf.source.kafka
+            ends = stream_reach.watermarks(self.conf, source.topic, source.bootstrap)
+            for number, at in stream_reach.offsets_at(self.conf, found.until_ms).items():
+                places[str(number)] = str(at if at >= 0 else ends[number][1])
         stream = f"kafka:{self.conf.source.kafka.topic}"
         return msgspec.structs.replace(
             found, taken_at_ms=found.until_ms, positions={stream: places}

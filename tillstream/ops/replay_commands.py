@@ -31,7 +31,7 @@ QUIET_LINE_S = 10.0
 @click.option("--no-wait", is_flag=True, help="Do not stay until it has caught up.")
 @click.option("--yes", is_flag=True, help="Stop the job, if it runs, without asking.")
 @click.option("--accept-loss", is_flag=True, help="Go on without what is kept nowhere.")
-@click.option("--parallelism", type=click.IntRange(1), help="Instead of conf's.")
+@click.option("--parallelism", type=click.IntRange(1), help="Instead of the savepoint's.")
 @click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
 def replay(
     job: str,
@@ -88,8 +88,8 @@ def _begun(
 ) -> Plan:
     at_ms = moment_ms(start, time.time_ns() // 1_000_000)
     found = one.savepoints.find(job, at_ms if at_ms is not None else start)
-    click.echo(f"from the savepoint as of {shown(found.taken_at_ms)}: {found.location}")
-    if until_ms is not None and until_ms <= found.taken_at_ms:
+    click.echo(f"from the savepoint as of {shown(found.as_of_ms)}: {found.location}")
+    if until_ms is not None and until_ms <= found.as_of_ms:
         raise ReplayError("--to must be later than the savepoint")
     if one.jobs.flink.running(job) and not yes:
         question = f"{job} runs. Stop it (with a savepoint) and replay?"

@@ -44,5 +44,5 @@ def is_good(one: Manifest) -> bool:
 
 def at_or_before(kept: Sequence[Manifest], at_ms: int) -> Manifest | None:
     """The last good savepoint whose state is as of ``at_ms`` or earlier."""
-    good = [one for one in kept if one.taken_at_ms <= at_ms and is_good(one)]
-    return max(good, key=lambda one: one.taken_at_ms, default=None)
+    good = [one for one in kept if one.as_of_ms <= at_ms and is_good(one)]
+    return max(good, key=lambda one: one.as_of_ms, default=None)

@@ -56,7 +56,7 @@ def list_(job: str | None, as_json: bool) -> None:
     )
     for one in kept:
         table.add_row(
-            one.job, shown(one.taken_at_ms), _size(one.size_bytes), one.code_version,
+            one.job, shown(one.as_of_ms), _size(one.size_bytes), one.code_version,
             _verdict(one), one.location,
         )  # fmt: skip
     console.print(table)
@@ -93,7 +93,7 @@ def take(job: str, every: str | None) -> None:
 def _taken(one: Manifest) -> None:
     took = (one.completed_at_ms - one.taken_at_ms) / 1000
     click.echo(
-        f"{one.job} as of {shown(one.taken_at_ms)}: {_size(one.size_bytes)} in {took:.1f} s, "
+        f"{one.job} as of {shown(one.as_of_ms)}: {_size(one.size_bytes)} in {took:.1f} s, "
         f"{one.location}"
     )
 
@@ -142,7 +142,7 @@ def verify(job: str, which: str, job_file: Path | None) -> None:
     with told():
         savepoints = open_savepoints()
         found = savepoints.find(job, _now_ms() if which == "newest" else which)
-        click.echo(f"{found.location}, as of {shown(found.taken_at_ms)}")
+        click.echo(f"{found.location}, as of {shown(found.as_of_ms)}")
         found.verified = run_verify(found, savepoints, job_file, click.echo)
         savepoints.note(found)
     outcome = found.verified
@@ -168,7 +168,7 @@ def prune(job: str, dry_run: bool) -> None:
 
 
 def _pruned(one: Manifest) -> None:
-    click.echo(f"not kept: as of {shown(one.taken_at_ms)}, {one.location}")
+    click.echo(f"not kept: as of {shown(one.as_of_ms)}, {one.location}")
 
 
 @savepoint.command()

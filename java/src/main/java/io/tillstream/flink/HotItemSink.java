@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import org.apache.flink.api.connector.sink2.InitContext;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
@@ -164,10 +165,14 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
         return new HotItem.StateFormat();
     }
 
-    /** Flink 1.x's older entry, which it no longer calls and 2.x no longer has. */
-    @Override
+    /**
+     * Flink 1.x's older entry, which it no longer calls.
+     *
+     * <p>Its parameter is the interface's own nested type there; in 2.x, which has no such entry, the
+     * same word means the imported one. So this compiles against both.
+     */
     @SuppressWarnings("deprecation")
-    public SinkWriter<byte[]> createWriter(Sink.InitContext context) throws IOException {
+    public SinkWriter<byte[]> createWriter(InitContext context) throws IOException {
         throw new UnsupportedOperationException("needs Flink 1.19 or newer");
     }
 

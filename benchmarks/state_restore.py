@@ -1,0 +1,248 @@
+"""How long the state of a million customers takes to save and to restore, and how large it is.
+
+``python benchmarks/state_restore.py`` starts a stack of its own with two TaskManagers, gives every
+customer some sales through Kafka and the loyalty job (its entries dropped in the JVM: no emulator is
+measured), and then, for each state backend,
+
+- checkpoint: from trigger to completion of a full one under no load, as Flink reports it;
+- savepoint: stop with a canonical savepoint, by the clock;
+- restore: from that savepoint, a fresh cluster: from the job's creation on the JobManager until every
+  task runs, which is after its state is read, by polling; and from the submitting command's start;
+- bytes a key and the number of keys, from the savepoint itself, which must be all customers.
+
+The savepoint is made with the first backend and restored by each, as canonical ones allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import psutil
+from confluent_kafka import Producer
+from rich.console import Console
+from rich.table import Table
+
+from tillstream import conf as settings
+from tillstream.local.resources import create_resources
+from tillstream.local.stack import Stack
+from tillstream.ops.jobs import Jobs
+from tillstream.ops.state_report import report
+
+say = Console(stderr=True).print
+VARIANT = Path(__file__).parent / "jobs" / "loyalty_variant.py"
+TOPIC = "restore"
+T0 = 1_764_000_000_000
+DAY_MS = 86_400_000
+OVERRIDES: dict[str, Any] = {
+    "source": {"kind": "kafka", "kafka": {"topic": TOPIC}},
+    "kafka": {"topics": {"loyalty_events": f"{TOPIC}-out", "dead_letters": f"{TOPIC}-dead"}},
+}
+
+
+def sale(customer: int, visit: int) -> bytes:
+    """R100 at a store, a week after the visit before."""
+    record = {
+        "schema": 1,
+        "transaction_id": f"{customer % 2900 + 1:04d}-03-2025112{visit}-{customer:07d}",
+        "store": customer % 2900 + 1,
+        "region": "western-cape",
+        "till": 3,
+        "customer_id": f"C{customer:010d}",
+        "payment_method": "cash",
+        "event_time_ms": T0 + visit * 7 * DAY_MS,
+        "currency": "ZAR",
+        "lines": [
+            {
+                "product": "6001234567890",
+                "quantity": 2,
+                "unit_price_cents": 5_000,
+                "category": "bakery",
+            }
+        ],
+        "total_cents": 10_000,
+        "kind": "sale",
+    }
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def fill(conf: settings.Conf, customers: int, visits: int) -> None:
+    """Every customer's first visit, then every customer's second, ..."""
+    producer = Producer(
+        {
+            "bootstrap.servers": conf.source.kafka.bootstrap or "",
+            "linger.ms": 20,
+            "batch.size": 262_144,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 200_000,
+            "partitioner": "murmur2_random",
+        }
+    )
+    for visit in range(visits):
+        for customer in range(customers):
+            key = f"C{customer:010d}".encode()
+            while True:
+                try:
+                    producer.produce(TOPIC, sale(customer, visit), key)
+                    break
+                except BufferError:
+                    producer.poll(0.2)
+        say(f"visit {visit + 1} of {visits} is in Kafka")
+    assert producer.flush(120) == 0
+
+
+class Watch(threading.Thread):
+    """When the newest job was created and when all its tasks ran, in seconds of this machine's clock."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(daemon=True)
+        self.jobs, self.known = jobs, {job["jid"] for job in jobs.flink.jobs()}
+        self.created = self.running = 0.0
+        self.start()
+
+    def run(self) -> None:
+        flink = self.jobs.flink
+        while not self.running:
+            for job in flink.jobs():
+                if job["jid"] not in self.known:
+                    seen = flink.job(job["jid"])
+                    self.created = seen["timestamps"]["INITIALIZING"] / 1000
+                    if all(v["status"] == "RUNNING" for v in seen["vertices"]):
+                        self.running = time.time()
+            time.sleep(0.1)
+
+
+def submit(jobs: Jobs, savepoint: str | None) -> tuple[str, float, float]:
+    """(job id, seconds to restore, seconds with the client)."""
+    os.environ["TILLSTREAM_BENCH"] = json.dumps({"mode": "thread", "sinks": "none"})
+    watch, began = Watch(jobs), time.time()
+    job = jobs.submit("loyalty-variant", 2, OVERRIDES, savepoint, VARIANT, timeout_s=240)
+    watch.join(60)
+    return job, watch.running - watch.created, watch.running - began
+
+
+def wait_until_read(jobs: Jobs, job: str, total: int) -> float:
+    """Records a second, once the function has taken them all."""
+    began = time.monotonic()
+    while time.monotonic() - began < 1200:
+        done = jobs.flink.job(job)["vertices"][-1]["metrics"]["read-records"]
+        if done >= total:
+            return total / (time.monotonic() - began)
+        time.sleep(1)
+    raise SystemExit(f"only {done:,} of {total:,} records were read in 20 min")
+
+
+def checkpoint(jobs: Jobs, job: str) -> dict[str, float]:
+    """The first checkpoint that was begun after now: seconds and bytes."""
+    since = time.time() * 1000
+    while True:
+        done = [
+            found
+            for found in jobs.flink.checkpoints(job)["history"]
+            if found["status"] == "COMPLETED" and found["trigger_timestamp"] > since
+        ]
+        if done:
+            return {
+                "seconds": done[-1]["end_to_end_duration"] / 1000,
+                "bytes": done[-1]["state_size"],
+            }
+        time.sleep(0.2)
+
+
+def memory(stack: Stack) -> int:
+    """Resident bytes of the TaskManagers."""
+    return sum(
+        psutil.Process(process["pid"]).memory_info().rss
+        for name, process in stack.layout.read()["processes"].items()
+        if name.startswith("taskmanager")
+    )
+
+
+def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    savepoint = ""
+    for backend in args.backends:
+        home = folder / backend
+        os.environ["TILLSTREAM_HOME"] = str(home)
+        stack = Stack(home)
+        try:
+            stack.up(taskmanagers=2, state_backend=backend)
+            jobs = Jobs(stack)
+            conf = settings.load("local", OVERRIDES)
+            create_resources(conf)
+            row: dict[str, Any] = {}
+            if not savepoint:
+                fill(conf, args.customers, args.visits)
+                job, _, _ = submit(jobs, None)
+                row["fill_rate"] = wait_until_read(jobs, job, args.customers * args.visits)
+                say(f"filled at {row['fill_rate']:,.0f} records a second")
+                row["checkpoint"] = checkpoint(jobs, job)
+                began = time.monotonic()
+                made = jobs.stop(job)
+                row["savepoint_seconds"] = time.monotonic() - began
+                savepoint = str(Path(made.removeprefix("file:")).rename(folder / "savepoint"))
+                (size,) = [s for s in report(savepoint).states if s.keys]
+                assert size.keys == args.customers, f"{size.keys} keys"
+                row["bytes_a_key"], row["value_p50"] = size.bytes_a_key, size.value_p50
+            job, row["restore_seconds"], row["submit_seconds"] = submit(jobs, savepoint)
+            row["restored_checkpoint"] = checkpoint(jobs, job)
+            row["memory"] = memory(stack)
+            rows[backend] = row
+            say(f"{backend}: {row}")
+        finally:
+            stack.down()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "customers": args.customers,
+        "visits": args.visits,
+        "rows": rows,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    title = f"{figures['customers']:,} customers, {figures['visits']} sales each"
+    table = Table(title=f"{title}, {figures['machine']}")
+    columns = ("backend", "restore s", "with the client s", "checkpoint s", "checkpoint MB",
+               "savepoint s", "bytes a key", "TaskManagers MB")  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right")
+    for backend, row in figures["rows"].items():
+        table.add_row(
+            backend, f"{row['restore_seconds']:.1f}", f"{row['submit_seconds']:.1f}",
+            f"{row['restored_checkpoint']['seconds']:.1f}",
+            f"{row['restored_checkpoint']['bytes'] / 1e6:.0f}",
+            f"{row['savepoint_seconds']:.1f}" if "savepoint_seconds" in row else "",
+            f"{row['bytes_a_key']:.0f}" if "bytes_a_key" in row else "",
+            f"{row['memory'] / 1e6:.0f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    parser.add_argument("--visits", type=int, default=3, help="sales a customer; 5 at most")
+    parser.add_argument("--backends", nargs="+", default=["hashmap", "rocksdb"])
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
+        figures = measure(args, Path(folder))
+    show(figures)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The loyalty job of a made-up next release: its account counts visits, in the middle of the layout."""
+
+# No deferred annotations: the structs below are made inside a function, where only it knows their types.
+from typing import Any
+
+import jobs.loyalty
+from jobs.loyalty import attach_sinks, build
+from tillstream.conf import load
+from tillstream.connectors import sources
+from udfs.engine import environment
+from udfs.loyalty import LoyaltyLedger
+
+
+def made_up() -> Any:
+    """(codec, account) of version 2. Made where it is used, for a job file's classes have no home."""
+    import msgspec
+
+    from state_schemas.loyalty_account import v1
+    from state_schemas.versioned import Codec, Layout
+    from tillstream.domain.loyalty import Pending, Posting
+
+    class AccountV2(msgspec.Struct, array_like=True, gc=False):
+        version: int
+        balance: int
+        visits: int
+        newest_ms: int
+        floor_ms: int
+        oldest_ms: int
+        postings: dict[str, v1.Posting]
+        pending: dict[str, list[v1.Pending]]
+
+    class Account(msgspec.Struct, array_like=True, gc=False):
+        version: int = 0
+        balance: int = 0
+        visits: int = 0
+        newest_ms: int = 0
+        floor_ms: int = -1
+        oldest_ms: int = 0
+        postings: dict[str, Posting] = {}
+        pending: dict[str, list[Pending]] = {}
+
+    def upgrade(old: v1.Account) -> AccountV2:
+        return AccountV2(old.version, old.balance, len(old.postings), old.newest_ms,
+                         old.floor_ms, old.oldest_ms, old.postings, old.pending)  # fmt: skip
+
+    def downgrade(new: AccountV2) -> v1.Account:
+        return v1.Account(new.version, new.balance, new.newest_ms, new.floor_ms,
+                          new.oldest_ms, new.postings, new.pending)  # fmt: skip
+
+    layouts = [Layout(1, v1.Account), Layout(2, AccountV2, upgrade, downgrade)]
+    return Codec("loyalty_account", Account, layouts), Account
+
+
+class LedgerV2(LoyaltyLedger):
+    """Today's rule on tomorrow's account."""
+
+    def start(self, runtime_context: Any) -> None:
+        super().start(runtime_context)
+        self.codec, self.account = made_up()
+
+    def encode(self, state: Any) -> bytes:
+        # The rule of today makes a new customer's account in today's struct.
+        if not isinstance(state, self.account):
+            state = self.account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
+                                 state.oldest_ms, state.postings, state.pending)  # fmt: skip
+        state.visits += 1
+        return super().encode(state)
+
+
+def main() -> None:
+    conf = load()
+    env = environment(conf)
+    jobs.loyalty.LoyaltyLedger = LedgerV2  # type: ignore[misc]
+    transactions = sources.transactions(env, conf, key_field="customer_id", job="loyalty")
+    attach_sinks(build(transactions, conf), conf)
+    env.execute("loyalty")
+
+
+if __name__ == "__main__":
+    main()

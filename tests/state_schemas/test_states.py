@@ -1,0 +1,54 @@
+"""Every keyed state of every function is listed with its life, and docs/state.md shows the list."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+from state_schemas.states import STATES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def named_states() -> set[str]:
+    """Names of the states that functions in udfs/ ask the engine for, and jobs name for batched ones."""
+    found = set()
+    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            names = node.args[:1] if called and called.endswith("StateDescriptor") else []
+            names += [k.value for k in node.keywords if called == "process" and k.arg == "state"]
+            for name in names:
+                assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}: a literal"
+                found.add(name.value)
+    return found
+
+
+def test_no_function_keeps_a_state_without_a_stated_life():
+    assert named_states() == {state.name for state in STATES}, (
+        "state_schemas/states.py lists every state with its life, or why it stays for ever"
+    )
+
+
+def test_every_state_belongs_to_an_operator_that_is_there():
+    recorded = json.loads((ROOT / "tests/jobs/uids.json").read_text())
+    for state in STATES:
+        for source in ("kinesis", "kafka"):
+            uids = [uid for uid, _ in recorded[f"{state.job}/{source}"]]
+            assert state.uid in uids, f"{state.job} has no operator {state.uid}"
+
+
+def test_a_state_is_found_by_operator_and_name_alone():
+    assert len({(state.uid, state.name) for state in STATES}) == len(STATES)
+
+
+def test_the_docs_show_the_life_of_every_state():
+    text = (ROOT / "docs/state.md").read_text()
+    for state in STATES:
+        version = f"{state.codec.name} v{state.codec.current}" if state.codec else "none"
+        row = f"| {state.job} | `{state.uid}` | `{state.name}` | {version} | {state.key} | "
+        assert row + f"{state.keys:,} | {state.life} |" in text, f"docs/state.md lacks: {row}"
