@@ -10,7 +10,8 @@ amount > 220, and the Handbook's own features with the same learner.
 
 Nothing of a test week is used before it is scored: profiles and counters know a transaction only after
 it was judged and a label only seven days after it; the model sees the training days alone; rules,
-features and settings were chosen on weeks that end before day 75, which are not among the last three.
+points and settings were chosen on weeks that end before day 75 (docs/functions/fraud.md says what else was
+seen).
 Any Parquet file with transaction_id, event_time, customer_id, terminal_id, amount and is_fraud will do.
 """
 
