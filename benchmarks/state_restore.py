@@ -118,7 +118,8 @@ class Watch(threading.Thread):
                 if job["jid"] not in self.known:
                     seen = flink.job(job["jid"])
                     self.created = seen["timestamps"]["INITIALIZING"] / 1000
-                    if all(v["status"] == "RUNNING" for v in seen["vertices"]):
+                    tasks = [vertex["status"] for vertex in seen["vertices"]]
+                    if tasks and set(tasks) == {"RUNNING"}:
                         self.running = time.time()
             time.sleep(0.1)
 
