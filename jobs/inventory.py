@@ -70,7 +70,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     ledger = batched.process(
         sources.keyed(inputs.baskets.union(lines)),
         sources.none_of(inputs.documents, uid="stock-no-control"),
-        StockLedger(rules(conf), near, thread_mode),
+        StockLedger(rules(conf), near, thread_mode, conf.state.write_versions),
         state="stock",
         uid="stock-ledger",
         name="stock by store and product",

@@ -14,7 +14,9 @@ from state_schemas import (
     fraud_counters,
     fraud_profile,
     loyalty_account,
+    promotion_known,
     shortage_area,
+    stock,
     store_watch,
 )
 from state_schemas.versioned import Codec, UnknownVersion
@@ -67,6 +69,14 @@ STATES = (
         "fraud", "fraud-judge", "fraud-profile", fraud_profile.CODEC,
         "customer, or card token without one", CUSTOMERS,
         "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
+    ),
+    KeyedState(
+        "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
+        "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (72)",
+    ),
+    KeyedState(
+        "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
+        "for ever: a late older revision must never follow a newer one; 3 bytes each",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

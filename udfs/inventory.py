@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -84,23 +84,24 @@ class StockLedger(BatchedFunction):
     refused till transactions as they came. Out: ledger entries as JSON bytes; to the sides: actions
     as ``<route>|<key>\\n<json>``, dead letters as JSON bytes."""
 
+    codec = stock_codec.CODEC
+
     def __init__(
-        self, rules: InventoryRules, near: dict[int, Neighbours], thread_mode: bool = True
+        self,
+        rules: InventoryRules,
+        near: dict[int, Neighbours],
+        thread_mode: bool = True,
+        write_versions: Mapping[str, int] | None = None,
     ):
         self.rules = rules
         self.near = near
         self.thread_mode = thread_mode
+        self.write_versions = write_versions or {}
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.encode_body = msgspec.json.Encoder().encode
         self.decode_line = msgspec.json.Decoder(Line).decode
         self.decode_other = msgspec.json.Decoder(Request | PromotionLine).decode
-
-    def decode(self, data: bytes) -> Stock:
-        return stock_codec.decode(data)
-
-    def encode(self, state: Stock) -> bytes:
-        return stock_codec.encode(state)
 
     def record(self, state: Stock | None, key: str, value: bytes, out: Outputs) -> Stock | None:
         first = value[0]

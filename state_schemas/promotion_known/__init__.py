@@ -1,29 +1,8 @@
-"""Keyed state of the promotions job, version 1: a version byte, then a msgpack array [revision]."""
+"""Keyed state of the promotions job: the newest revision of each promotion."""
 
-from __future__ import annotations
+from state_schemas.promotion_known.codec import CODEC
+from state_schemas.versioned import UnknownVersion
 
-import msgspec
+CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
 
-from tillstream.domain.promotion_copies import Known
-
-CURRENT = 1
-_MARK = bytes([CURRENT])
-
-
-class UnknownVersion(ValueError):
-    """State written by a later release, or not by this product at all."""
-
-
-def encode(known: Known) -> bytes:
-    """What is known, in the current version's layout."""
-    return _MARK + msgspec.msgpack.encode(known)
-
-
-def decode(data: bytes) -> Known:
-    """Raises UnknownVersion for a later version, ValueError for bytes that are none of ours."""
-    if data[:1] != _MARK:
-        raise UnknownVersion(f"promotion_known state is not of version {CURRENT}: {data[:1]!r}")
-    try:
-        return msgspec.msgpack.decode(data[1:], type=Known)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"promotion_known v{CURRENT}: {error}") from None
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,5 +1,8 @@
-"""Keyed state of the inventory job: one stock a store and product. ``encode`` writes the current version."""
+"""Keyed state of the inventory job: one stock a store and product."""
 
-from state_schemas.stock.codec import CURRENT, UnknownVersion, decode, encode
+from state_schemas.stock.codec import CODEC
+from state_schemas.versioned import UnknownVersion
 
-__all__ = ["CURRENT", "UnknownVersion", "decode", "encode"]
+CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
+
+__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

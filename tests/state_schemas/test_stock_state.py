@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state_schemas.stock import CURRENT, UnknownVersion, decode, encode
-from state_schemas.stock.make_golden import GOLDEN, STOCKS
 from tillstream.domain.promotion import Promotion
 from tillstream.domain.recent_lines import Recent
 from tillstream.domain.stock import Demand, OpenOrder, Stock
@@ -31,13 +30,6 @@ stocks = st.builds(
 @given(stocks)
 def test_a_stock_comes_back_as_it_went(stock):
     assert decode(encode(stock)) == stock
-
-
-@pytest.mark.parametrize("name", sorted(STOCKS))
-def test_released_bytes_are_read_and_written_as_ever(name):
-    golden = (GOLDEN / f"v{CURRENT}-{name}.bin").read_bytes()
-    assert decode(golden) == STOCKS[name]
-    assert encode(STOCKS[name]) == golden
 
 
 @given(st.binary(max_size=200))
