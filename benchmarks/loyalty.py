@@ -7,8 +7,9 @@
   thread mode and in PyFlink's default process mode: ledger entries are made and dropped in the JVM, so
   that no emulator is measured;
 - the job with all its real sinks, where the stand-in for DynamoDB sets the pace;
-- latency at a steady rate: from the moment a transaction is put to Kafka until a reader sees it in
-  the hot item, by polling the item.
+- latency at steady rates: from the moment a transaction is put to Kafka until a reader sees its event
+  on Kafka, which is the job alone, and until one sees it in the hot item, by polling the item. What
+  the stand-in for DynamoDB takes is measured too, for it sets the pace of the second.
 
 Rates are taken between two moments in mid-run, warm-up and drain excluded. CPU is the TaskManagers'
 (user + system) in the same interval. The stack's data lies in memory (/dev/shm) unless --disk says
@@ -192,6 +193,7 @@ class Bench:
         """Milliseconds from put to hot item at a steady ``rate``, a dozen transactions a second."""
         conf = self.conf(topic)
         job_id = self.jobs.submit("loyalty", 1, overrides(topic))
+        events = _Events(conf)
         probe = _Probe(conf)
         sender = KafkaSender(conf, self.stack.layout.data / f"{topic}.spool")
         began = time.perf_counter()
@@ -204,18 +206,85 @@ class Bench:
             sender.send(sent.key, sent.raw)
             warm = n > rate * 10
             if warm and n % (rate // 12) == 0 and sent.record and "customer_id" in sent.record:
-                probe.watch(sent.record["customer_id"], sent.record["transaction_id"])
+                transaction = sent.record["transaction_id"]
+                events.put[transaction] = time.perf_counter()
+                probe.watch(sent.record["customer_id"], transaction)
         sender.close()
-        found = sorted(probe.results())
+        hot = probe.results()
         self.jobs.flink.cancel(job_id)
-        cuts = statistics.quantiles(found, n=100)
         return {
-            "p50_ms": cuts[49],
-            "p99_ms": cuts[98],
-            "max_ms": found[-1],
-            "samples": len(found),
-            "lost": probe.lost,
+            "rate": rate,
+            "samples": len(events.put),
+            **_percentiles("event", events.results()),
+            **_percentiles("hot_item", hot),
+            "hot_item_not_within_20_s": probe.lost,
         }
+
+    def stand_in(self, seconds: float = 8) -> float:
+        """Conditional puts a second that the stand-in for DynamoDB takes from 8 threads."""
+        conf = self.conf("bench-stand-in")
+        client, table = clients.dynamodb(conf, pool=8), conf.dynamodb.tables["balances"]
+        until, puts = time.monotonic() + seconds, [0] * 8
+
+        def write(thread: int) -> None:
+            while time.monotonic() < until:
+                client.put_item(
+                    TableName=table,
+                    Item={"customer_id": {"S": f"{thread}-{puts[thread]}"}, "version": {"N": "1"}},
+                    ConditionExpression="attribute_not_exists(version) OR version <= :v",
+                    ExpressionAttributeValues={":v": {"N": "1"}},
+                )
+                puts[thread] += 1
+
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(puts) / seconds
+
+
+def _percentiles(name: str, found: list[float]) -> dict[str, float]:
+    if len(found) < 2:
+        return {}
+    cuts = statistics.quantiles(found, n=100)
+    return {f"{name}_p50_ms": cuts[49], f"{name}_p99_ms": cuts[98], f"{name}_max_ms": max(found)}
+
+
+class _Events:
+    """Reads the loyalty events; ``put``: when the awaited transactions were put."""
+
+    def __init__(self, conf: settings.Conf):
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": conf.kafka.bootstrap or "",
+                "group.id": "latency",
+                "fetch.wait.max.ms": 5,
+            }
+        )
+        topic = conf.kafka.topics["loyalty_events"]
+        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self.put: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
+        self._over = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._over:
+            for message in self._consumer.consume(500, timeout=0.02):
+                now = time.perf_counter()
+                transaction = orjson.loads(message.value())["transaction_id"]
+                if transaction in self.put:
+                    self._seen.setdefault(transaction, now)
+        self._consumer.close()
+
+    def results(self) -> list[float]:
+        """Milliseconds from put to event, of those that came."""
+        self._over = True
+        self._thread.join(10)
+        return [(seen - self.put[t]) * 1000 for t, seen in self._seen.items()]
 
 
 class _Probe:
@@ -341,7 +410,11 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     if args.only != "latency":
         figures["rows"] = rates(bench, args)
     if args.only != "rates":
-        figures["latency"] = bench.latency("bench-latency", 1_000, args.latency_seconds)
+        figures["stand_in_puts_per_s"] = bench.stand_in()
+        figures["latency"] = [
+            bench.latency(f"bench-latency-{rate}", rate, args.latency_seconds)
+            for rate in (1_000, 300)
+        ]
     return figures
 
 
@@ -380,11 +453,16 @@ def show(figures: dict[str, Any]) -> None:
         if HALF.format(2) in rows:
             scaling = rows[HALF.format(2)]["rate"] / rows[HALF.format(1)]["rate"]
             console.print(f"two TaskManagers held to half a core each: {scaling:.2f}x one")
-    if latency := figures.get("latency"):
-        console.print(
-            f"put to hot item at 1,000 tx/s: p50 {latency['p50_ms']:.0f} ms, "
-            f"p99 {latency['p99_ms']:.0f} ms, {latency['samples']} samples, {latency['lost']} lost"
-        )
+    for row in figures.get("latency", []):
+        parts = [
+            f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
+            for key, name in (("event", "to event"), ("hot_item", "to hot item"))
+            if f"{key}_p50_ms" in row
+        ]
+        late = row["hot_item_not_within_20_s"]
+        console.print(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
+    if puts := figures.get("stand_in_puts_per_s"):
+        console.print(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
 
 
 if __name__ == "__main__":
