@@ -19,7 +19,11 @@ from tillstream.connectors import clients
 from tillstream.ops.backfill import CLOCKS_MS, File, finished
 
 # job -> (prefix in settings, the column that is a row's identity)
-HISTORY = {"loyalty": ("ledger", "entry_id"), "archive": ("archive", "transaction_id")}
+HISTORY = {
+    "loyalty": ("ledger", "entry_id"),
+    "archive": ("archive", "transaction_id"),
+    "fraud": ("fraud_audit", "transaction_id"),
+}
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import struct
 import subprocess
@@ -12,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from state_schemas.states import STATES
 from tillstream.conf import ROOT
 
 FILE = "manifest.json"
@@ -87,22 +86,10 @@ def code_version() -> str:
     return f"{ours}+{described.stdout.strip()}" if described.returncode == 0 else ours
 
 
-def schema_versions() -> dict[str, int]:
-    """Version that this release writes of each keyed state: folders with a codec's ``CURRENT``."""
-    import state_schemas
-
-    found = {}
-    for module in pkgutil.iter_modules(state_schemas.__path__):
-        name = f"state_schemas.{module.name}"
-        for place in (name, f"{name}.codec"):
-            try:
-                current = getattr(importlib.import_module(place), "CURRENT", None)
-            except ModuleNotFoundError:
-                continue
-            if isinstance(current, int):
-                found[module.name] = current
-                break
-    return found
+def schema_versions(job: str) -> dict[str, int]:
+    """Version that this release writes of each of the job's keyed states, by the codec's name."""
+    codecs = [state.codec for state in STATES if state.job == job and state.codec is not None]
+    return {codec.name: codec.current for codec in codecs}
 
 
 # -- source positions, as they stand in the savepoint --------------------------------------------------

@@ -65,7 +65,7 @@ class Savepoints:
             code_version=manifests.code_version(),
             flink_version=str(self.jobs.flink.overview().get("flink-version", "")),
             parallelism=parallelism,
-            state_schemas=manifests.schema_versions(),
+            state_schemas=manifests.schema_versions(job),
             positions=self._positions(storage, files),
             until_ms=until_ms,
         )
