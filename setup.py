@@ -26,11 +26,13 @@ setup(
     ],
     extras_require={
         "local": ["moto[server]==5.2.5"],
+        "model": ["lightgbm>=4"],
         "dev": [
             "moto[server]==5.2.5",
             "duckdb>=1",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
+            "lightgbm>=4",
             "mypy>=1.10",
             "pytest>=8",
             "pytest-timeout>=2.3",

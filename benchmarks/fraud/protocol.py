@@ -42,12 +42,12 @@ class Data:
 def read(path: Path) -> Data:
     """The transactions of a Parquet file with COLUMNS. Raises BadFile."""
     try:
+        names = pq.read_schema(path).names
+        if missing := [name for name in COLUMNS if name not in names]:
+            raise BadFile(f"{path}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
         table = pq.read_table(path, columns=list(COLUMNS))
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException) as error:
         raise BadFile(f"{path}: {str(error).splitlines()[0]}") from None
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise BadFile(f"{path}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
     if not len(table):
         raise BadFile(f"{path}: no transactions")
     if any(table[name].null_count for name in COLUMNS):
@@ -62,7 +62,7 @@ def read(path: Path) -> Data:
         table["customer_id"].to_numpy()[order],
         table["terminal_id"].to_numpy()[order],
         np.rint(table["amount"].to_numpy()[order] * 100).astype(np.int64),
-        table["is_fraud"].to_numpy(zero_copy_only=False)[order].astype(bool),
+        table["is_fraud"].to_numpy()[order].astype(bool),
         days - days[0],
         np.datetime64(int(days[0]), "D"),
     )

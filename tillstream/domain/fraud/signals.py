@@ -1,7 +1,7 @@
 """The signals: what is measured of one transaction against what is remembered.
 
 Each is one number under a stable name; NaN where it cannot be measured. Rules compare them with
-thresholds; no signal decides anything. Formulas, sources and failure modes: docs/jobs/fraud.md.
+thresholds; no signal decides anything. Formulas, sources and failure modes: docs/functions/fraud.md.
 """
 
 from __future__ import annotations
