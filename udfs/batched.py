@@ -59,13 +59,6 @@ class BatchedFunction(KeyedCoProcessFunction):
     thread_mode = True
     write_versions: Mapping[str, int] = {}
 
-    def decode(self, data: bytes) -> Any:
-        """A key's state from its bytes."""
-        return self.codec.decode(data)
-
-    def encode(self, state: Any) -> bytes:
-        return self.codec.writer(self.write_versions)(state)
-
     def record(self, state: Any, key: str, value: bytes, out: Outputs) -> Any:
         """Handles one record; ``state`` is None for a new key. Returns the state if it changed,
         also in place, else None."""
@@ -81,6 +74,7 @@ class BatchedFunction(KeyedCoProcessFunction):
         if self.thread_mode:
             require_thread_mode(runtime_context)
             _collect_seldom()
+        self._encode = self.codec.writer(self.write_versions)
         self.start(runtime_context)
 
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
@@ -103,7 +97,7 @@ class BatchedFunction(KeyedCoProcessFunction):
         states: list[Any] = [NOT_READ] * key_count
         changed: set[int] = set()
         out = Outputs()
-        record, decode = self.record, self.decode
+        record, decode, encode = self.record, self.codec.decode, self._encode
         for _ in range(record_count):
             number, length = _PAIR.unpack_from(value, at)
             at += 8
@@ -117,7 +111,7 @@ class BatchedFunction(KeyedCoProcessFunction):
                 changed.add(number)
             at += length
         for number in changed:
-            out.state(number, self.encode(states[number]))
+            out.state(number, encode(states[number]))
         return (b"".join(out.made),)
 
     def process_element2(self, value: bytes, ctx: Any) -> Iterable[bytes]:
