@@ -149,6 +149,13 @@ class Savepoints(_Base, frozen=True):
     daily_for_days: int
 
 
+class Sales(_Base, frozen=True):
+    prices: str | None
+    dedupe_hours: int
+    out_of_order_s: int
+    idle_s: int
+
+
 class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
@@ -167,6 +174,7 @@ class Conf(_Base, frozen=True):
     loyalty: Loyalty
     archive: Archive
     inventory: Inventory
+    sales: Sales
     fraud: Fraud
     notify: Notify
     savepoints: Savepoints
