@@ -163,6 +163,11 @@ class Savepoints(_Base, frozen=True):
 
 class State(_Base, frozen=True):
     write_versions: dict[str, int]
+class Sales(_Base, frozen=True):
+    prices: str | None
+    dedupe_hours: int
+    out_of_order_s: int
+    idle_s: int
 
 
 class Job(_Base, frozen=True):
@@ -184,6 +189,7 @@ class Conf(_Base, frozen=True):
     archive: Archive
     inventory: Inventory
     shortage: Shortage
+    sales: Sales
     fraud: Fraud
     notify: Notify
     savepoints: Savepoints

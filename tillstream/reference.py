@@ -29,6 +29,19 @@ def network(conf: Conf) -> dict[int, Neighbours]:
     )
 
 
+def price_list(conf: Conf) -> dict[str, int]:
+    """Product to its list price in cents. Raises ConfError that names the file."""
+    path = Path(conf.sales.prices or PACKAGED / "products.csv")
+    try:
+        with path.open(newline="") as file:
+            return {row["product"]: int(row["unit_price_cents"]) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise ConfError(f"sales.prices: {path} cannot be read: {error.strerror}") from None
+    except (KeyError, ValueError) as error:
+        wanted = "product, unit_price_cents"
+        raise ConfError(f"sales.prices: {path} needs the columns {wanted}: {error}") from None
+
+
 def _read(path: Path, number: str) -> list[Place]:
     try:
         with path.open(newline="") as file:

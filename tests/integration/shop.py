@@ -23,6 +23,7 @@ STOCK_TOPICS = (
     *("stock_movements", "stock_requests", "stock_changes", "stock_orders", "central_stock"),
     *("transfer_offers", "truck_routes", "promotions", "promotions_inventory"),
     *("promotions_marketing", "promotions_pricing", "promotions_analytics"),
+    *("sales_minutes", "sales_hours"),
 )
 
 
@@ -69,6 +70,8 @@ class Shop:
                     "dead_letters": f"{name}/dead",
                     "fraud_audit": f"{name}/fraud-audit",
                     "stock_ledger": f"{name}/stock",
+                    "sales_minutes": f"{name}/minutes",
+                    "sales_hours": f"{name}/hours",
                 }
             },
             **overrides,

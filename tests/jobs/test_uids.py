@@ -24,6 +24,7 @@ JOBS = {
     "inventory": "",
     "promotions": "",
     "shortage": "",
+    "sales": "",
 }
 # Nothing is connected to; files need no plugin of the cluster's.
 CONF = {"kafka": {"bootstrap": "h:1"}, "s3": {"scheme": "file", "bucket": "/tmp/tillstream-uids"}}

@@ -83,6 +83,10 @@ class Platform:
             raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
         return out
 
+    def parquet(self, prefix: str, columns: list[str]) -> pa.Table:
+        """All rows under a prefix, as the settings name it."""
+        return self._parquet(self.conf.s3.prefixes[prefix], columns)
+
     def stock_ledger(self, columns: list[str]) -> pa.Table:
         return self._parquet(self.conf.s3.prefixes["stock_ledger"], columns)
 
