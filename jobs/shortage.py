@@ -64,6 +64,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         open_at=settings.open_at_percent / 100,
         close_at=settings.close_at_percent / 100,
         max_shelves=settings.max_shelves,
+        stale_ms=settings.stale_minutes * MINUTE_MS,
     )
     by_store = (
         sources.keyed(inputs.promotions)

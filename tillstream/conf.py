@@ -152,6 +152,7 @@ class Shortage(_Base, frozen=True):
     open_at_percent: int
     close_at_percent: int
     false_alarms_a_year: float
+    stale_minutes: int
     ask_again_minutes: int
 
 

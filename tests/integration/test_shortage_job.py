@@ -22,6 +22,8 @@ MINUTE_MS = 60_000
 A, B, C, D = 101, 102, 103, 104
 LOAVES = {A: 40, B: 45, C: 50, D: 300}
 GONE = {A: 10.0, B: 10.25, C: 10.5}  # 20 loaves an hour from eight on
+# The story is days old: levels arrive as old as they are.
+RULES = {"stale_minutes": 100_000}
 TODAY = int(time.time() * 1000) // DAY_MS
 SATURDAY = TODAY - 1 - (TODAY - 1 - 2) % 7  # day 2 of the epoch was one
 
@@ -41,7 +43,7 @@ class BreadShop(Shop):
             kafka={"topics": {k: f"{v}-bread" for k, v in usual.kafka.topics.items()}},
             dynamodb={"tables": {k: f"{v}-bread" for k, v in usual.dynamodb.tables.items()}},
             s3={"prefixes": {k: f"bread/{v}" for k, v in usual.s3.prefixes.items()}},
-            shortage={"lead_minutes": 30},
+            shortage=RULES | {"lead_minutes": 30},
         )  # fmt: skip
         self.kafka = {"bootstrap.servers": self.conf().kafka.bootstrap}
         self.producer = Producer(self.kafka | {"queue.buffering.max.messages": 1_000_000})
@@ -152,7 +154,7 @@ def story(shop: BreadShop) -> None:
             # The lead time is longer than was thought: the rule changes, what was learnt stays.
             shop.caught_up()
             shop.run("job", "stop", "shortage", "--savepoint")
-            shop.overrides["shortage"] = {"lead_minutes": 45}
+            shop.overrides["shortage"] = RULES | {"lead_minutes": 45}
             shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
             shop.run(
                 "job", "restore", "shortage", "--from", "latest-savepoint", "--parallelism", "1"
@@ -165,6 +167,7 @@ def story(shop: BreadShop) -> None:
         if n % 10 == 9:
             shop.caught_up()
     told = shop.notices()
+    print("\n".join(f"{one['recipient']} {one['template']} {one['params']}" for one in told))
 
     moments = {}
     for store in (A, B, C):

@@ -47,9 +47,9 @@ class Probe(KeyedProcessFunction):
 
 
 def wait(row: Row) -> Row:
-    """Late records wait, so that timers fire before them."""
-    if bytes(row[1]).startswith(b"late"):
-        time.sleep(1.5)
+    """The first late record waits, so that timers fire before it."""
+    if bytes(row[1]) == b"late 4":
+        time.sleep(5)
     return row
 
 
