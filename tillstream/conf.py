@@ -164,6 +164,8 @@ class Savepoints(_Base, frozen=True):
 
 class State(_Base, frozen=True):
     write_versions: dict[str, int]
+
+
 class Sales(_Base, frozen=True):
     prices: str | None
     dedupe_hours: int
