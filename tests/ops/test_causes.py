@@ -39,3 +39,21 @@ def test_a_job_file_that_raises_is_shown_by_its_own_error():
         'noise\nTraceback (most recent call last):\n  File "a.py", line 1\nValueError: x is wrong\n'
     )
     assert client_cause(said).startswith("ValueError: x is wrong")
+
+
+def test_a_savepoint_that_does_not_fit_is_told_though_flink_says_more_after_it():
+    said = """Traceback (most recent call last):
+  File "/app/jobs/loyalty.py", line 40, in <module>
+py4j.protocol.Py4JJavaError: An error occurred while calling o9.execute.
+: org.apache.flink.util.FlinkException: Failed to execute job 'loyalty'.
+\tat org.apache.flink.Foo.bar(Foo.java:1)
+Caused by: java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint file:/s
+\tat org.apache.flink.Foo.bar(Foo.java:1)
+
+org.apache.flink.client.program.ProgramAbortException: java.lang.RuntimeException: Python process
+\tat org.apache.flink.Foo.bar(Foo.java:1)
+Caused by: java.lang.RuntimeException: Python process exits with code: 1
+"""
+    assert client_cause(said) == (
+        "java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint file:/s"
+    )

@@ -174,4 +174,4 @@ def root_cause(trace: str, python_lines: int = 6) -> str:
         ]
     if not innermost:
         innermost = next((line.strip() for line in lines if line.strip()), "no cause given")
-    return "\n  ".join([innermost, *tail[-python_lines:]])
+    return "\n  ".join([innermost, *(tail[-python_lines:] if python_lines else [])])

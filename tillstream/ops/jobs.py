@@ -279,6 +279,10 @@ class Jobs:
 
 def client_cause(said: str) -> str:
     """Why the client failed: the job's own Python error where there is one, else Flink's."""
+    # Flink ends with "Python process exited", whatever the process had said before.
+    told, _, _ = said.partition("\norg.apache.flink.client.program.ProgramAbortException")
+    if "Caused by: " in told:
+        said = told
     lines = said.splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call")]
     if starts:
@@ -289,6 +293,7 @@ def client_cause(said: str) -> str:
                 break
         if not block[-1].startswith("py4j."):
             return "\n  ".join([block[-1], *(line.strip() for line in block[-5:-1])])
+        return root_cause(said, python_lines=0)  # those are py4j's own
     return root_cause(said)
 
 
