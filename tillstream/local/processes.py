@@ -21,7 +21,7 @@ MARK_NAME = "TILLSTREAM_PROCESS"
 OUTPUT_LIMIT_BYTES = 5 * 1024 * 1024
 
 # Children we started: polled, so that a dead one does not stay as a zombie.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_children: dict[int, tuple[subprocess.Popen[bytes], Path, str]] = {}
 
 
 def start(
@@ -42,7 +42,7 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _children[child.pid] = child
+    _children[child.pid] = (child, stack_dir, name)
     return child.pid
 
 
@@ -55,7 +55,10 @@ def rotate(log: Path, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> None:
 def is_ours(pid: int, stack_dir: Path, name: str | None = None) -> bool:
     """Whether ``pid`` lives and was started by this stack (as ``name``)."""
     if pid in _children:
-        _children[pid].poll()
+        # A process that has only just begun may not show its environment yet.
+        child, its_stack, its_name = _children[pid]
+        if child.poll() is None:
+            return its_stack == stack_dir and name in (None, its_name)
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
