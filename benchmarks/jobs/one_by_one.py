@@ -27,16 +27,18 @@ class OneByOne(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)
+        codec = self.function.codec
+        self.decode, self.encode = codec.decode, codec.writer(self.function.write_versions)
         descriptor = ValueStateDescriptor("state", Types.PICKLED_BYTE_ARRAY())
         self.state: ValueState = runtime_context.get_state(descriptor)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
         stored = self.state.value()
-        before = None if stored is None else self.function.decode(stored)
+        before = None if stored is None else self.decode(stored)
         out = Outputs()
         after = self.function.record(before, ctx.get_current_key(), value, out)
         if after is not None:
-            self.state.update(self.function.encode(after))
+            self.state.update(self.encode(after))
         for head, made in zip(out.made[::2], out.made[1::2], strict=True):
             kind, side, _ = unpack_from(">bii", head)
             assert kind != STATE

@@ -61,7 +61,11 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path, with_fr
         assert refused.strip().startswith("error: the disk is full")
         assert len(refused.strip().splitlines()) == 1
         # The till side keeps what the broker no longer takes: nothing is lost while it is full.
-        feed.done()
+        try:
+            feed.done()
+        except AssertionError as kept:
+            if "could not be sent and are kept in" not in str(kept):
+                raise
         ballast.unlink()
         shop.run("up")
         spool = shop.truth / "spool.jsonl"

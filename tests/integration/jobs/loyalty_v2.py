@@ -54,17 +54,26 @@ def made_up() -> Any:
 class LedgerV2(LoyaltyLedger):
     """Today's rule on tomorrow's account."""
 
-    def start(self, runtime_context: Any) -> None:
-        super().start(runtime_context)
-        self.codec, self.account = made_up()
+    def open(self, runtime_context: Any) -> None:
+        from types import SimpleNamespace
 
-    def encode(self, state: Any) -> bytes:
-        # The rule of today makes a new customer's account in today's struct.
-        if not isinstance(state, self.account):
-            state = self.account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
-                                 state.oldest_ms, state.postings, state.pending)  # fmt: skip
-        state.visits += 1
-        return super().encode(state)
+        codec, account = made_up()
+
+        def writer(versions: Any) -> Any:
+            write = codec.writer(versions)
+
+            def encode(state: Any) -> bytes:
+                # The rule of today makes a new customer's account in today's struct.
+                if not isinstance(state, account):
+                    state = account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
+                                    state.oldest_ms, state.postings, state.pending)  # fmt: skip
+                state.visits += 1
+                return write(state)
+
+            return encode
+
+        self.codec = SimpleNamespace(decode=codec.decode, writer=writer)  # type: ignore[assignment]
+        super().open(runtime_context)
 
 
 def main() -> None:
