@@ -66,6 +66,12 @@ def _topics(conf: Conf, timeout_s: float) -> list[str]:
         except KafkaException as error:
             if "TOPIC_ALREADY_EXISTS" not in str(error):
                 raise StackError(f"Kafka refuses topic {name}: {error}") from None
+    # The broker's own view of its topics lags behind its answer.
+    _wait(
+        lambda: set(missing) <= set(client.list_topics(timeout=timeout_s).topics),
+        timeout_s,
+        "Kafka's list of topics",
+    )
     return [f"topic {name}" for name in missing]
 
 
