@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from integration.shop import Shop
 from integration.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
+from integration.unseen import unseen
 from tillstream.connectors import clients
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
@@ -131,6 +132,7 @@ def test_the_stolen_card_and_the_gift_cards(open_shop):
     assert explained["decision"]["signals"]["subject.frauds"] == 1
 
 
+@unseen
 def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     shop = open_shop("rules", audit="all")
     conf = shop.conf()
@@ -210,6 +212,7 @@ def real_data() -> Path | None:
 
 
 @pytest.mark.skipif(real_data() is None, reason=f"no {REAL}: set TILLSTREAM_DATA to its folder")
+@unseen
 def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
     # One partition: the order in which a till's transactions are read is then the order of sending.
     broker = AdminClient({"bootstrap.servers": stack.conf().kafka.bootstrap})

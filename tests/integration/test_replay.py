@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from integration.shop import Shop
+from integration.unseen import unseen
 from tillstream.connectors import clients
 
 PATIENCE_S = 240  # a busy machine takes longer, not another way
@@ -150,6 +151,7 @@ def entries(shop: Shop) -> int:
     )
 
 
+@unseen
 def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam(shop):
     shop.submit("loyalty")
     shop.submit("archive")
@@ -175,6 +177,7 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     shop.prove("sent", 120, "--archive")
 
 
+@unseen
 def test_a_savepoint_is_verified_by_restoring_it_elsewhere(shop):
     shop.submit("loyalty")
     shop.feed(3_000, 3_000).done()

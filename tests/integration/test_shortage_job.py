@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from integration.shop import Shop
+from integration.unseen import unseen
 from tillstream import conf as settings
 from tillstream.domain.demand import DAY_MS, HOUR_MS
 
@@ -129,6 +130,7 @@ def waited(done: Callable[[], bool], timeout_s: float) -> None:
         time.sleep(0.2)
 
 
+@unseen
 def test_a_saturday_without_enough_bread(stack, tmp_path):
     stack.up(taskmanagers=2)
     shop = BreadShop(stack, tmp_path)
