@@ -56,14 +56,6 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
-class Arrived(TimestampAssigner):
-    def __init__(self, at_ms: int):
-        self.at_ms = at_ms
-
-    def extract_timestamp(self, value: str, record_timestamp: int) -> int:
-        return self.at_ms
-
-
 balances = partial(dynamodb.balance_sink, uid="balances")
 
 
@@ -84,7 +76,12 @@ def write(
     env.set_parallelism(writers)
     source = env.from_collection(entries, Types.STRING()).rebalance()
     if arrived_ms is not None:
-        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived(arrived_ms))
+
+        class Arrived(TimestampAssigner):  # in here it is sent along, not looked for in a module
+            def extract_timestamp(self, value: str, record_timestamp: int) -> int:
+                return arrived_ms
+
+        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived())
         source = source.assign_timestamps_and_watermarks(arrived)
     stream = source.map(lambda text: text.encode(), BYTES)
     sink(stream, conf)
