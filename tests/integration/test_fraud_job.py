@@ -212,7 +212,6 @@ def real_data() -> Path | None:
 
 
 @pytest.mark.skipif(real_data() is None, reason=f"no {REAL}: set TILLSTREAM_DATA to its folder")
-@unseen
 def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
     # One partition: the order in which a till's transactions are read is then the order of sending.
     broker = AdminClient({"bootstrap.servers": stack.conf().kafka.bootstrap})
