@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
@@ -15,10 +14,10 @@ from tillstream.domain.envelope import unseal
 from tillstream.domain.promotion import parse
 from tillstream.domain.promotion_copies import Outdated, pass_on
 from tillstream.domain.transaction import InvalidTransaction
-from udfs.engine import refuse, require_thread_mode
+from udfs.engine import STATE_BYTES, refuse, require_thread_mode
 
 JOB = "promotions"
-KNOWN = ValueStateDescriptor("promotion", Types.PICKLED_BYTE_ARRAY())
+KNOWN = ValueStateDescriptor("promotion", STATE_BYTES)
 
 
 class PassOn(KeyedProcessFunction):

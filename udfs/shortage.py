@@ -25,13 +25,13 @@ from tillstream.domain.shortage import (
 from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.engine import BYTES, NOTICES, refuse, require_thread_mode
+from udfs.engine import BYTES, NOTICES, STATE_BYTES, refuse, require_thread_mode
 
 JOB = "shortage"
 # As the rows that sources make: key, value.
 BY_STORE = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-WATCH = ValueStateDescriptor("store-watch", Types.PICKLED_BYTE_ARRAY())
-AREA = ValueStateDescriptor("shortage-area", Types.PICKLED_BYTE_ARRAY())
+WATCH = ValueStateDescriptor("store-watch", STATE_BYTES)
+AREA = ValueStateDescriptor("shortage-area", STATE_BYTES)
 _encode = msgspec.json.Encoder().encode
 
 

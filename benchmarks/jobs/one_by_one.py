@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from struct import unpack_from
 from typing import Any
 
-from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from udfs.batched import STATE, BatchedFunction, Outputs
-from udfs.engine import BYTES
+from udfs.engine import BYTES, STATE_BYTES
 
 
 class OneByOne(KeyedProcessFunction):
@@ -29,7 +28,7 @@ class OneByOne(KeyedProcessFunction):
         self.function.open(runtime_context)
         codec = self.function.codec
         self.decode, self.encode = codec.decode, codec.writer(self.function.write_versions)
-        descriptor = ValueStateDescriptor("state", Types.PICKLED_BYTE_ARRAY())
+        descriptor = ValueStateDescriptor("state", STATE_BYTES)
         self.state: ValueState = runtime_context.get_state(descriptor)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
