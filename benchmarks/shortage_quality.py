@@ -12,7 +12,9 @@ first half teaches; every figure is of the later half, which nothing here was tu
   kind of day and hour in the later half itself; alpha is the one that the stated number allows.
 - Run-out: at each full hour, when will so many units have sold? Against the same weekday last week.
 
-Part two is a chain of 200 simulated stores in five regions of which one gets no bread: ``--chain``.
+Part two says how far the counts are to be trusted: ``benchmarks/shortage_chance.py``.
+
+Part three is a chain of 200 simulated stores in five regions of which one gets no bread: ``--chain``.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from benchmarks import shortage_chance
 from benchmarks.shortage_chain import chain
 from tillstream.domain import demand as dm
+from tillstream.domain import forecast as fc
 from tillstream.domain import silence as sl
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.shortage import Basket, ShortageRules, StoreWatch, apply_basket
@@ -42,7 +46,8 @@ DATA = Path(__file__).parents[2] / "shared/data/bakery_till_2016-10_to_2017-04.c
 STORE, PRODUCT = 1, "20000000"
 LOCAL = DemandRules(utc_offset_minutes=0)
 BUDGETS = (73.0, 24.0, 4.0)  # false alarms a year; the last is the default
-PLANTS_A_DAY = 8
+PLANTS_A_DAY = 24
+ROUNDS = 200  # of shuffled days
 
 
 class Visit(NamedTuple):
@@ -98,6 +103,11 @@ def emptied(visits: list[Visit], last_ms: int) -> list[Visit]:
     return out
 
 
+def rules_of(budget: float, margin: float) -> ShortageRules:
+    silence = SilenceRules(false_alarms_a_year=budget, margin=margin)
+    return ShortageRules(demand=LOCAL, silence=silence, max_shelves=64)
+
+
 class TrueRate:
     """Mean sales an hour by kind of day and hour, over these days themselves."""
 
@@ -130,14 +140,17 @@ class TrueRate:
         return math.inf
 
 
-def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float) -> dict[str, Any]:
+def silent_shelves(
+    days: dict[int, list[Visit]], later: list[int], budget: float, margin: float
+) -> dict[str, Any]:
     """Delay against the floor, and false alarms against the budget."""
-    rules = ShortageRules(demand=LOCAL, silence=SilenceRules(false_alarms_a_year=budget))
+    rules = rules_of(budget, margin)
     truth = TrueRate({day: days[day] for day in later})
     chance = Random(20170409)
     watch: StoreWatch | None = None
     false_alarms, silences, alphas = 0, 0, []
     delays, floors, too_late, missed = [], [], 0, 0
+    by_day: dict[int, list[float]] = defaultdict(list)
     for day, visits in days.items():
         if day in later and watch is not None:
             for _ in range(PLANTS_A_DAY):
@@ -156,6 +169,7 @@ def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float
                 floors.append(floor)
                 delays.append(found[0] - last if found else math.inf)
                 missed += not found
+                by_day[day].append(delays[-1] / floor)
         watch, told = play(watch, visits, rules)
         assert watch is not None
         if day in later:
@@ -167,8 +181,7 @@ def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float
         "false_alarms_a_year_stated": budget,
         "alpha_stated": round(statistics.median(alphas), 6),
         "days": len(later),
-        "false_alarms_stated": round(budget / 365 * len(later), 2),
-        "false_alarms": false_alarms,
+        **shortage_chance.against(false_alarms, budget / 365 * len(later)),
         "silences": silences,
         "planted": len(ratios),
         "planted_too_late_for_any_test": too_late,
@@ -176,6 +189,7 @@ def silent_shelves(days: dict[int, list[Visit]], later: list[int], budget: float
         "median_delay_min": round(statistics.median(delays) / 60_000, 1),
         "median_floor_min": round(statistics.median(floors) / 60_000, 1),
         "median_delay_over_floor": round(statistics.median(ratios), 3),
+        "interval": [round(v, 3) for v in shortage_chance.median_interval(by_day.values())],
         "quartiles": [round(ratios[len(ratios) * q // 4], 3) for q in (1, 3)],
     }
 
@@ -202,7 +216,7 @@ def run_out(days: dict[int, list[Visit]], later: list[int]) -> dict[str, Any]:
                     if len(ahead) < stock:
                         continue
                     actual = ahead[stock - 1]
-                    soon = dm.run_out(demand, now, stock, LOCAL, (day + 1) * DAY_MS - now)
+                    soon = fc.run_out(demand, now, stock, LOCAL, (day + 1) * DAY_MS - now)
                     ours.append(abs(min(soon.median_ms or close, close) - actual))
                     then = before[stock - 1] if len(before) >= stock else close
                     naive.append(abs(min(then, close) - actual))
@@ -230,6 +244,8 @@ def main() -> int:
     parser.add_argument("--product", default="Bread")
     parser.add_argument("--first-half", action="store_true", help="figures of the half to tune on")
     parser.add_argument("--chain", action="store_true", help="only the simulated chain")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of shuffled days")
+    parser.add_argument("--margin", type=float, default=SilenceRules().margin)
     options = parser.parse_args()
     out: dict[str, Any] = {}
     if not options.chain and not options.data.exists():
@@ -243,7 +259,20 @@ def main() -> int:
             days, later = {d: days[d] for d in numbers[:half]}, numbers[14:half]
         first, last = (date.fromordinal(719163 + d) for d in (later[0], later[-1]))
         out["data"] = {"file": options.data.name, "from": str(first), "to": str(last)}
-        out["silent"] = [silent_shelves(days, later, budget) for budget in BUDGETS]
+        margin = options.margin
+        out["silent"] = [silent_shelves(days, later, budget, margin) for budget in BUDGETS]
+        till, products = shortage_chance.load(options.data)
+        till = {day: till[day] for day in days}
+        out["shuffled_days"] = [
+            shortage_chance.shuffled_days(
+                till, later, options.product, rules_of(budget, margin), options.rounds
+            )
+            for budget in BUDGETS
+        ]
+        out["whole_till"] = [
+            shortage_chance.whole_till(till, later, products, rules_of(budget, margin))
+            for budget in BUDGETS
+        ]
         out["run_out"] = run_out(days, later)
     if not options.first_half:
         out["chain"] = chain()

@@ -14,6 +14,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from state_schemas import dead_letter, stock_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
+from tillstream.domain.demand import DemandRules
 from tillstream.domain.inventory import InventoryRules
 from tillstream.domain.replenishment import PlanningRules
 from tillstream.domain.stock import HOUR_MS, StockRules
@@ -84,9 +85,12 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
 def rules(conf: Conf) -> InventoryRules:
     """The settings as the rules take them."""
     settings = msgspec.to_builtins(conf.inventory)
-    planning = {name: settings[name] for name in PlanningRules.__struct_fields__}
+    planning = {
+        name: settings[name] for name in PlanningRules.__struct_fields__ if name in settings
+    }
+    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days, hourly=False)
     stock = StockRules(conf.inventory.horizon_hours * HOUR_MS, conf.inventory.max_lines)
-    return InventoryRules(stock, PlanningRules(**planning))
+    return InventoryRules(stock, PlanningRules(**planning, demand=local))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

@@ -55,7 +55,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     settings, thread_mode = conf.shortage, conf.job.require_thread_mode
     stores = tuple(store.number for store in places(conf)[0])
-    local = DemandRules(utc_offset_minutes=settings.utc_offset_minutes)
+    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days)
     rules = ShortageRules(
         demand=local,
         silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
@@ -87,7 +87,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         .name("shelves by store")
     )
     regional = RegionalRules(
-        normal=replace(RegionalRules().normal, utc_offset_minutes=settings.utc_offset_minutes)
+        normal=replace(RegionalRules().normal, utc_offset_minutes=local.utc_offset_minutes)
     )
     regions = (
         sources.by_field(shelves, "area", "shortages-by-area")

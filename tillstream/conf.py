@@ -105,7 +105,6 @@ class Inventory(_Base, frozen=True):
     review_hours: int
     safety_milli: int
     emergency_percent: int
-    learn_days: int
     fewest_days: int
     patience_hours: int
     retry_hours: int
@@ -143,10 +142,14 @@ class Notify(_Base, frozen=True):
     remember_days: int
 
 
+class Demand(_Base, frozen=True):
+    utc_offset_minutes: int
+    half_life_days: float
+
+
 class Shortage(_Base, frozen=True):
     categories: list[str]
     max_shelves: int
-    utc_offset_minutes: int
     lead_minutes: int
     lead_minutes_by_store: dict[int, int]
     open_at_percent: int
@@ -191,6 +194,7 @@ class Conf(_Base, frozen=True):
     loyalty: Loyalty
     archive: Archive
     inventory: Inventory
+    demand: Demand
     shortage: Shortage
     sales: Sales
     fraud: Fraud

@@ -1,7 +1,7 @@
 """Version 1 of a stock, released with 0.1.0 and frozen: nothing in here changes again.
 
 Body, a msgpack array, fields by position; what each means is in tillstream/domain/stock.py,
-recent_lines.py and promotion.py.
+recent_lines.py, demand.py and promotion.py.
 """
 
 from __future__ import annotations
@@ -27,14 +27,19 @@ class OpenOrder(msgspec.Struct, array_like=True, gc=False):
 
 
 class Demand(msgspec.Struct, array_like=True, gc=False):
-    """Thousandths of pieces a day."""
+    """hours: one count, of the day; sums: 14 little-endian float32, units by weekday, days by weekday."""
 
     day: int
-    units: int
-    empty: bool
-    days: int
-    mean: int
-    variance: int
+    hours: list[int]
+    absent: int
+    uplift: float
+    uplift_before: float
+    uplift_hour: int
+    excess: float
+    weight: float
+    squares: float
+    units: float
+    sums: bytes
 
 
 class Promotion(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -64,6 +69,7 @@ class Stock(msgspec.Struct, array_like=True):
     plan: int
     reorder_point: int
     order_up_to: int
+    daily_milli: int
     terms_until_ms: int
     no_order_before_ms: int
     demand: Demand

@@ -14,15 +14,12 @@ from tillstream.domain.demand import (
     HOUR_MS,
     Demand,
     DemandRules,
-    forecast,
     mark_absent,
-    normal_units,
     observe,
     roll,
-    run_out,
     set_uplift,
-    today,
 )
+from tillstream.domain.forecast import forecast, normal_units, run_out, today
 
 RULES = DemandRules(utc_offset_minutes=0)
 MONDAY = 20_416 * DAY_MS

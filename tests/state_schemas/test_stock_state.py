@@ -9,19 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state_schemas.stock import CURRENT, UnknownVersion, decode, encode
+from tillstream.domain.demand import Demand
 from tillstream.domain.promotion import Promotion
 from tillstream.domain.recent_lines import Recent
-from tillstream.domain.stock import Demand, OpenOrder, Stock
+from tillstream.domain.stock import OpenOrder, Stock
 
 whole = st.integers(-(2**53), 2**53)
 names = st.text(max_size=20)
 flags = st.booleans()
+number = st.floats(allow_nan=False)
 stocks = st.builds(
     Stock,
     *(whole, whole, whole, names, whole),
     st.builds(Recent, whole, whole, st.binary(max_size=64), whole),
-    *(flags, flags, whole, whole, whole, whole, whole, whole, whole, whole),
-    st.builds(Demand, whole, whole, flags, whole, whole, whole),
+    *(flags, flags, whole, whole, whole, whole, whole, whole, whole, whole, whole),
+    st.builds(
+        Demand,
+        *(whole, st.lists(whole, max_size=24), whole, number, number, whole),
+        *(number, number, number, number, st.binary(max_size=64)),
+    ),
     st.lists(st.builds(OpenOrder, names, whole, whole), max_size=3),
     st.lists(st.builds(Promotion, names, whole, whole, whole, whole), max_size=3),
 )

@@ -79,7 +79,7 @@ def _compare(
         found["lines"] += sum(row["entry_id"] in moves for row in rows)
         if not decisions:
             continue
-        decided[key] = replay(rows, conf.inventory, key[0] < FIRST_CENTRE)
+        decided[key] = replay(rows, conf.inventory, conf.demand, key[0] < FIRST_CENTRE)
         for fault in decided[key].faults[:1]:
             report.differ("decisions", f"{key}", fault)
     for key in sorted(truth.lines.keys() - seen):

@@ -1,7 +1,7 @@
 """Ordering by hand, for the check alone: written from docs/jobs/inventory.md, not from the job.
 
 It takes the ledger of one product in one store, line by line in the ledger's own order, and says what
-must have been ordered, told and asked. Floats where the job has whole numbers: terms may differ by a
+must have been ordered, told and asked. The job keeps its sums in four bytes each: terms may differ by a
 piece, which is why decisions are taken on the ledger's own terms once those are found right.
 """
 
@@ -17,37 +17,91 @@ HOUR = 3_600_000
 
 @dataclass
 class Demand:
-    """Mean and variance of whole days."""
+    """What the weekdays sell, by the page's formulas."""
 
+    zone_ms: int
+    half_life: float
     day: int | None = None
     units: int = 0
     empty: bool = False
-    days: int = 0
-    mean: float = 0.0
-    variance: float = 0.0
+    sold: list[float] = field(default_factory=lambda: [0.0] * 7)
+    days: list[float] = field(default_factory=lambda: [0.0] * 7)
+    beyond: float = 0.0
+    judged: float = 0.0
+    pieces: float = 0.0
+    squares: float = 0.0
 
-    def sold(self, at_ms: int, pieces: int, before: int, look_back: int) -> None:
-        day = at_ms // DAY
+    def seen(self, at_ms: int, pieces: int, before: int) -> bool:
+        """A sale or what takes one back; whether it began a day."""
+        day = (at_ms + self.zone_ms) // DAY
+        began = self.day is None or day > self.day
         if self.day is None:
             self.day = day
         if day > self.day:
-            missed = min(day - self.day - 1, 28) if before > 0 else 0
-            for _ in range(1 + missed):
-                self._close(look_back)
-            self.day = day
-        self.units += pieces
-        if before - pieces <= 0:
-            self.empty = True
+            self._close()
+            for quiet in range(self.day + 1, min(day, self.day + 29)):
+                self.day, self.units, self.empty = quiet, 0, before <= 0
+                self._close()
+            self.day, self.units, self.empty = day, 0, False
+        if day == self.day:
+            self.units = max(0, self.units + pieces)
+        elif pieces > 0:
+            self.sold[weekday(day)] += pieces * self._fade(self.day - day)
+        if pieces > 0:
+            self.pieces += pieces
+            self.squares += pieces * pieces
+        self.empty |= before - pieces <= 0
+        return began
 
-    def _close(self, look_back: int) -> None:
-        units = max(0, self.units)
-        if not self.empty or units >= self.mean:
-            self.days += 1
-            a = 1 / min(self.days, look_back)
-            away = units - self.mean
-            self.mean += a * away
-            self.variance += a * ((1 - a) * away * away - self.variance)
-        self.units, self.empty = 0, False
+    def _fade(self, days: int) -> float:
+        return 2.0 ** (-days / self.half_life)
+
+    @property
+    def known(self) -> int:
+        return round(sum(self.days))
+
+    def mean(self, on: int) -> float:
+        overall = (sum(self.sold) + 0.5) / (sum(self.days) + 0.5)
+        return (self.sold[on] + overall) / (self.days[on] + 1)
+
+    def lump(self) -> float:
+        return max(1.0, (self.squares + 5) / (self.pieces + 5))
+
+    def spread(self) -> float:
+        return 1 / min(max((15 / 8 + self.beyond) / (15 + self.judged), 0.005), 1.0)
+
+    def of_a_day(self, days: int) -> tuple[float, float]:
+        """Mean and variance, of the busier of so many days from today and from tomorrow."""
+        assert self.day is not None
+        ahead = [self.mean(weekday(self.day + n)) for n in range(days + 1)]
+        mean = max(sum(ahead[:-1]), sum(ahead[1:])) / days
+        return mean, mean * self.lump() + mean * mean / self.spread()
+
+    def _close(self) -> None:
+        assert self.day is not None
+        on, fade = weekday(self.day), self._fade(1)
+        due, spread, lump, known = self.mean(on), self.spread(), self.lump(), sum(self.days)
+        self.sold = [n * fade for n in self.sold]
+        self.days = [n * fade for n in self.days]
+        if self.empty and self.units <= due:
+            return
+        usual = self.sold[on] > due / 4
+        if not self.units and usual and (1 + due / lump / spread) ** -spread < 0.001:
+            self.days[on] += 0.1
+            return
+        if known >= 7:
+            worth = min(1.0, due / lump / spread)
+            off = ((self.units - due) ** 2 - lump * due) / due**2
+            self.beyond = self.beyond * fade + worth * min(off, 4.0)
+            self.judged = self.judged * fade + worth
+        self.sold[on] += self.units
+        self.days[on] += 1
+        self.squares *= fade
+        self.pieces *= fade
+
+
+def weekday(day: int) -> int:
+    return (day + 3) % 7
 
 
 @dataclass
@@ -62,9 +116,12 @@ class Wanted:
     faults: list[str] = field(default_factory=list)
 
 
-def replay(rows: list[dict[str, Any]], terms: Any, is_store: bool) -> Wanted:
-    """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``."""
-    wanted, demand = Wanted(), Demand()
+def replay(rows: list[dict[str, Any]], terms: Any, learning: Any, is_store: bool) -> Wanted:
+    """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``, ``learning``:
+    ``conf.demand``. What a promotion taught is not followed: the ledger does not tell its hours."""
+    wanted = Wanted()
+    demand = Demand(learning.utc_offset_minutes * 60_000, learning.half_life_days)
+    due, promoted = (-1, 0), False
     plan, counted, low, below, hold = 0, False, False, False, -1
     newest = 0
     open_orders: dict[str, list[int]] = {}
@@ -77,11 +134,16 @@ def replay(rows: list[dict[str, Any]], terms: Any, is_store: bool) -> Wanted:
         newest = max(newest, at)
         counted |= outcome == "counted"
         if kind in ("sale", "refund", "void"):
-            demand.sold(at, -row["quantity"], before, terms.learn_days)
+            if demand.seen(at, -row["quantity"], before):
+                due = _terms(demand, plan, terms)
         elif kind == "plan":
             plan = row["quantity"]
+            due = _terms(demand, plan, terms)
+        promoted |= kind == "promotion"
         s, big_s = row["reorder_point"], row["order_up_to"]
-        _check_terms(wanted, row, demand, plan, terms)
+        if not promoted and (abs(s - due[0]) > 1 or abs(big_s - due[1]) > 1):
+            what = f"terms are {s}, {big_s}, must be {due[0]}, {due[1]}"
+            wanted.faults.append(f"version {row['version']}: {what}")
         if kind == "refusal":
             # what was refused is in the requests; the ledger says how much is still on order
             hold = newest + terms.retry_hours * HOUR
@@ -132,26 +194,15 @@ def _match_open(open_orders: dict[str, list[int]], text: str) -> None:
             del open_orders[order]
 
 
-def _check_terms(
-    wanted: Wanted, row: dict[str, Any], demand: Demand, plan: int, terms: Any
-) -> None:
-    """Reorder point and order-up-to level by the formulas, in floats, to a piece."""
-    if row["uplift_percent"] != 100:
-        return
-    known = demand.days >= terms.fewest_days
-    mean = demand.mean if known else 0.0
-    variance = max(demand.variance, mean)
+def _terms(demand: Demand, plan: int, terms: Any) -> tuple[int, int]:
+    """Reorder point and order-up-to level by the formulas."""
+    if demand.known < terms.fewest_days:
+        return (plan // 4 if plan else -1), plan
 
-    def cover(hours: int) -> float:
+    def cover(hours: int) -> int:
+        mean, variance = demand.of_a_day(ceil(hours / 24))
         spread = variance * hours / 24 + (mean * terms.lead_sd_hours / 24) ** 2
-        return mean * hours / 24 + terms.safety_milli / 1000 * sqrt(spread)
+        return ceil(mean * hours / 24 + terms.safety_milli / 1000 * sqrt(spread))
 
-    big_s = max(plan, ceil(cover(terms.lead_hours + terms.review_hours) - 0.01))
-    s = min(ceil(cover(terms.lead_hours) - 0.01), big_s - 1)
-    if not (known and big_s):
-        s = big_s // 4 if plan else -1
-    if abs(row["reorder_point"] - s) > 1 or abs(row["order_up_to"] - big_s) > 1:
-        wanted.faults.append(
-            f"version {row['version']}: terms are {row['reorder_point']}, {row['order_up_to']},"
-            f" must be {s}, {big_s}"
-        )
+    big_s = max(plan, cover(terms.lead_hours + terms.review_hours))
+    return min(cover(terms.lead_hours), big_s - 1), big_s

@@ -1,5 +1,8 @@
 """Expected demand of one product in one store by weekday and hour, learnt as it sells.
 
+One model for whoever asks: the shortage job's shelves keep it by the hour, the reorder point of every
+shelf by the day, which is the same without the shares of hours (``DemandRules.hourly``).
+
 Units of a day are negative binomial: Poisson around ``mean[weekday] * factor``, where ``factor``,
 the luck of the day, is Gamma(spread, spread) with mean 1. Their hours are multinomial. All of it is
 conjugate, so learning is counting:
@@ -14,8 +17,8 @@ conjugate, so learning is counting:
 
 What could not be sold teaches nothing (censored demand): hours marked absent add no exposure, and a
 day without any sale that the model holds for impossible was a closed store, not a lack of demand,
-unless it becomes a habit. A promotion multiplies what is expected, so its sales do not raise the
-normal level.
+unless it becomes a habit. By the day, one with an empty shelf teaches only that it was no less than
+what it sold. A promotion multiplies what is expected, so its sales do not raise the normal level.
 
 Time is an argument, ms since the epoch (UTC); the day is local by ``utc_offset_minutes``.
 """
@@ -24,23 +27,19 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.counts import (
-    count_quantile,
-    negative_binomial_tail,
-    none_sold,
-    waiting_quantile,
-)
+from tillstream.domain.counts import none_sold
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 _DAYS, _KINDS = 7, 3
-_SUMS = 2 * _DAYS + 24 * _KINDS
-_LAYOUT = struct.Struct(f"<{_SUMS}f")  # units by weekday, days by weekday, units by kind and hour
-_NOTHING = _LAYOUT.pack(*[0.0] * _SUMS)
+# Units by weekday, days by weekday; where hours are kept, units by kind of day and hour.
+_WEEK = struct.Struct(f"<{2 * _DAYS}f")
+_HOURS = struct.Struct(f"<{2 * _DAYS + 24 * _KINDS}f")
+_NOTHING = bytes(_HOURS.size)
+ALL_DAY = 2**24 - 1  # every hour's bit
 _OPEN = range(8, 20)  # what is believed of opening hours before anything is known
 
 
@@ -52,6 +51,7 @@ class DemandRules(msgspec.Struct, frozen=True, gc=False):
     against those of a kind of day. spread_days: how many days the first belief in ``spread`` is worth.
     factor_half_life_hours: how fast the luck of the day changes within it.
     first_units_a_day: what an unknown product is believed to sell, with the weight of half a day.
+    hourly: whether the hours of the day are told apart.
     """
 
     utc_offset_minutes: int = 120
@@ -62,13 +62,16 @@ class DemandRules(msgspec.Struct, frozen=True, gc=False):
     spread_days: float = 15.0
     factor_half_life_hours: float = 3.0
     first_units_a_day: float = 1.0
+    hourly: bool = True
 
 
 class Demand(msgspec.Struct, array_like=True, gc=False):
-    """What is known of one product in one store. About 420 bytes in a state codec, whatever it sells.
+    """What is known of one product in one store. About 420 bytes in a state codec, whatever it sells;
+    by the day 110.
 
     day: the local day that is being counted, days since the epoch; -1 at first.
-    hours: units sold in each hour of it so far. absent: bit h set where nothing could be sold.
+    hours: units sold in each hour of it so far, or in all of it. absent: bit h set where nothing could
+    be sold.
     uplift: what promotions multiply the expected demand by now; uplift_before: until uplift_hour.
     excess, weight: of the spread of days. squares, units: of the size of a purchase.
     """
@@ -91,49 +94,25 @@ class Demand(msgspec.Struct, array_like=True, gc=False):
         return _weekdays(self.sums)[1]
 
 
-class Forecast(NamedTuple):
-    """Units expected to sell in an interval, and their variance."""
-
-    mean: float
-    variance: float
-
-    def quantile(self, probability: float) -> int:
-        """Units that suffice with this probability."""
-        return count_quantile(self.mean, self.variance, probability)
-
-    def at_least(self, units: int) -> float:
-        """Probability that so many are asked for; 0 where Cantelli's inequality puts it below 0.05."""
-        if self.variance < 0.05 * (self.variance + max(units - self.mean, 0.0) ** 2):
-            return 0.0
-        spread = max(self.variance - self.mean, self.mean * self.mean * 1e-9)
-        return negative_binomial_tail(units, self.mean, self.mean * self.mean / max(spread, 1e-12))
+def new(rules: DemandRules, day: int = -1) -> Demand:
+    """Of a product that nothing is known of."""
+    if rules.hourly:
+        return Demand(day=day, hours=[0] * 24)
+    return Demand(day=day, hours=[0], sums=bytes(_WEEK.size))
 
 
-class RunOut(NamedTuple):
-    """When stock will have sold: the median and an interval, ms since the epoch; None: not within
-    the horizon. factor: today's demand against the normal."""
-
-    early_ms: int | None
-    median_ms: int | None
-    late_ms: int | None
-    factor: float
-
-
-class Today(NamedTuple):
-    """The luck of the day: its mean, and the shape of the gamma it is known by."""
-
-    factor: float
-    shape: float
-
-
-def observe(demand: Demand | None, at_ms: int, units: int, rules: DemandRules) -> Demand:
+def observe(
+    demand: Demand | None, at_ms: int, units: int, rules: DemandRules, empty: bool = False
+) -> Demand:
     """The demand after ``units`` were sold at ``at_ms``; negative ones take a sale back.
 
     Sales may come out of order; those of an earlier day add to what was learnt of its weekday.
+    ``empty``: the shelf was, before this sale.
     """
-    demand = roll(demand, at_ms, rules)
+    demand = roll(demand, at_ms, rules, empty)
     day, hour = local(at_ms, rules)
     if day == demand.day:
+        hour = hour if rules.hourly else 0
         demand.hours[hour] = max(demand.hours[hour] + units, 0)
     elif units > 0:
         _learn_late(demand, day, hour, units, rules)
@@ -143,17 +122,19 @@ def observe(demand: Demand | None, at_ms: int, units: int, rules: DemandRules) -
     return demand
 
 
-def roll(demand: Demand | None, at_ms: int, rules: DemandRules) -> Demand:
-    """The demand at ``at_ms``: days that are over have been learnt. Earlier times change nothing."""
+def roll(demand: Demand | None, at_ms: int, rules: DemandRules, empty: bool = False) -> Demand:
+    """The demand at ``at_ms``: days that are over have been learnt. Earlier times change nothing.
+    ``empty``: the shelf was until now."""
     day, _ = local(at_ms, rules)
     if demand is None or demand.day < 0:
-        return Demand(day=day, hours=[0] * 24)
+        return new(rules, day)
     if day > demand.day:
         _learn_day(demand, rules)
         for quiet in range(demand.day + 1, min(day, demand.day + 1 + 28)):
-            demand.day, demand.hours, demand.absent = quiet, [0] * 24, 0
+            demand.day, demand.hours = quiet, [0] * len(demand.hours)
+            demand.absent = ALL_DAY if empty else 0
             _learn_day(demand, rules)
-        demand.day, demand.hours, demand.absent = day, [0] * 24, 0
+        demand.day, demand.hours, demand.absent = day, [0] * len(demand.hours), 0
     return demand
 
 
@@ -172,82 +153,8 @@ def set_uplift(demand: Demand, at_ms: int, uplift: float, rules: DemandRules) ->
     day, hour = local(at_ms, rules)
     if uplift != demand.uplift:
         demand.uplift_before = demand.uplift
-        demand.uplift_hour = hour if day == demand.day else 0
+        demand.uplift_hour = hour if day == demand.day and rules.hourly else 0
         demand.uplift = uplift
-
-
-def forecast(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> Forecast:
-    """Units expected between two times, in the light of today's sales so far.
-
-    Costs microseconds for each day of the interval; a caller with many events keeps the answer for
-    an hour. The luck of each coming day is its own.
-    """
-    luck = today(demand, from_ms, rules)
-    lump = _lump(demand)
-    spread = day_spread(demand, rules)
-    mean = variance = 0.0
-    for at_day, units in _by_day(demand, from_ms, to_ms, rules):
-        of_today = at_day == demand.day
-        expected = units * (luck.factor if of_today else 1.0)
-        mean += expected
-        variance += expected * lump + expected**2 / (luck.shape if of_today else spread)
-    return Forecast(mean, variance)
-
-
-def run_out(
-    demand: Demand, at_ms: int, stock: int, rules: DemandRules, horizon_ms: int = 2 * DAY_MS,
-    interval: float = 0.8,
-) -> RunOut:  # fmt: skip
-    """When ``stock`` units on the shelf at ``at_ms`` will have sold, if demand goes on as it does.
-
-    Units to pass, in expected units, are ``stock * F(2n, 2 shape)`` with n purchases in the stock;
-    the clock comes from the hours of the days ahead. The median is nobody's mean: half of such days
-    run out before it.
-    """
-    luck = today(demand, at_ms, rules)
-    events = stock / _lump(demand)
-    tail = (1 - interval) / 2
-    goals = [stock * waiting_quantile(events, luck.shape, p) for p in (tail, 0.5, 1 - tail)]
-    found: list[int | None] = [None, None, None]
-    passed, waiting = 0.0, 0
-    start, end = at_ms, at_ms + horizon_ms
-    while waiting < 3 and start < end:
-        day, hour = local(start, rules)
-        stop = min(start - (start + rules.utc_offset_minutes * 60_000) % HOUR_MS + HOUR_MS, end)
-        rate = _rate(demand, day, hour, rules) * (luck.factor if day == demand.day else 1.0)
-        units = rate * (stop - start) / HOUR_MS
-        while waiting < 3 and passed + units >= goals[waiting]:
-            part = (goals[waiting] - passed) / units if units > 0 else 0.0
-            found[waiting] = start + round(part * (stop - start))
-            waiting += 1
-        passed += units
-        start = stop
-    return RunOut(found[0], found[1], found[2], luck.factor)
-
-
-def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
-    """Today's demand against the normal, from what was sold and what was expected until now."""
-    spread = day_spread(demand, rules)
-    day, now = local(at_ms, rules)
-    if day != demand.day:
-        return Today(1.0, spread)
-    part = ((at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS) / HOUR_MS
-    fade = 0.5 ** (1 / rules.factor_half_life_hours)
-    normal = _profile(demand.sums, weekday(day), rules)
-    sold = expected = 0.0
-    for hour in range(now + 1):
-        sold, expected = sold * fade, expected * fade
-        if not demand.absent >> hour & 1:
-            uplift = demand.uplift if hour >= demand.uplift_hour else demand.uplift_before
-            sold += demand.hours[hour]
-            expected += normal[hour] * uplift * (part if hour == now else 1.0)
-    lump = _lump(demand)
-    return Today((spread + sold / lump) / (spread + expected / lump), spread + sold / lump)
-
-
-def normal_units(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> float:
-    """Units normally sold between two times: without today's luck, with promotions."""
-    return sum(units for _, units in _by_day(demand, from_ms, to_ms, rules))
 
 
 def local(at_ms: int, rules: DemandRules) -> tuple[int, int]:
@@ -261,38 +168,19 @@ def weekday(day: int) -> int:
     return (day + 3) % 7
 
 
-def _rate(demand: Demand, day: int, hour: int, rules: DemandRules) -> float:
+def rate(demand: Demand, day: int, hour: int, rules: DemandRules) -> float:
     """Units normally sold in this hour of this day, promotions included."""
     uplift = demand.uplift
     if (day, hour) < (demand.day, demand.uplift_hour):
         uplift = demand.uplift_before
-    return _profile(demand.sums, weekday(day), rules)[hour] * uplift
-
-
-def _by_day(
-    demand: Demand, from_ms: int, to_ms: int, rules: DemandRules
-) -> list[tuple[int, float]]:
-    """(day, units normally sold in the part of it that lies between the two times)."""
-    out: list[tuple[int, float]] = []
-    offset = rules.utc_offset_minutes * 60_000
-    start = from_ms
-    while start < to_ms:
-        day, hour = local(start, rules)
-        stop = min(start - (start + offset) % HOUR_MS + HOUR_MS, to_ms)
-        units = _rate(demand, day, hour, rules) * (stop - start) / HOUR_MS
-        if out and out[-1][0] == day:
-            out[-1] = (day, out[-1][1] + units)
-        else:
-            out.append((day, units))
-        start = stop
-    return out
+    return profile(demand.sums, weekday(day), rules)[hour] * uplift
 
 
 def _kind(of_weekday: int) -> int:
     return max(of_weekday - 4, 0)
 
 
-def _lump(demand: Demand) -> float:
+def lump_of(demand: Demand) -> float:
     """Units of a purchase as they act on a variance: sum of squares over sum, at least 1."""
     return max((demand.squares + 5.0) / (demand.units + 5.0), 1.0)
 
@@ -307,19 +195,25 @@ def day_spread(demand: Demand, rules: DemandRules) -> float:
 @lru_cache(maxsize=8192)
 def _weekdays(sums: bytes) -> tuple[float, float]:
     """(units, days) of all days, as they still count."""
-    table = _LAYOUT.unpack(sums)
-    return sum(table[:7]), sum(table[7:14])
+    table = _WEEK.unpack_from(sums)
+    return sum(table[:7]), sum(table[7:])
+
+
+def mean_of(sums: bytes, of_weekday: int, rules: DemandRules) -> float:
+    """Units normally sold on this weekday."""
+    units, days = _weekdays(sums)
+    all_days = (units + 0.5 * rules.first_units_a_day) / (days + 0.5)
+    table = _WEEK.unpack_from(sums)
+    return (table[of_weekday] + rules.weekday_days * all_days) / (
+        table[7 + of_weekday] + rules.weekday_days
+    )
 
 
 @lru_cache(maxsize=16384)
-def _profile(sums: bytes, of_weekday: int, rules: DemandRules) -> tuple[float, ...]:
+def profile(sums: bytes, of_weekday: int, rules: DemandRules) -> tuple[float, ...]:
     """Units normally sold in each hour of this weekday. ``sums`` changes once a day."""
-    table = _LAYOUT.unpack(sums)
-    units, days = _weekdays(sums)
-    all_days = (units + 0.5 * rules.first_units_a_day) / (days + 0.5)
-    mean = (table[of_weekday] + rules.weekday_days * all_days) / (
-        table[7 + of_weekday] + rules.weekday_days
-    )
+    mean = mean_of(sums, of_weekday, rules)
+    table = _HOURS.unpack(sums)
     kinds = [table[14 + 24 * k : 38 + 24 * k] for k in range(_KINDS)]
     everything = [
         sum(kind[h] for kind in kinds) + (1 / 14 if h in _OPEN else 1 / 84) for h in range(24)
@@ -334,16 +228,18 @@ def _profile(sums: bytes, of_weekday: int, rules: DemandRules) -> tuple[float, .
 def _learn_day(demand: Demand, rules: DemandRules) -> None:
     """Takes the counted day into the sums and fades what was there before."""
     of_weekday = weekday(demand.day)
-    hours = [_rate(demand, demand.day, hour, rules) for hour in range(24)]
-    seen = [0.0 if demand.absent >> hour & 1 else hours[hour] for hour in range(24)]
-    expected = sum(seen)
+    hours = _normal_day(demand, rules)
+    whole = mean_of(demand.sums, of_weekday, rules)
+    expected = sum(n for hour, n in enumerate(hours) if not demand.absent >> hour & 1)
     sold = sum(n for hour, n in enumerate(demand.hours) if not demand.absent >> hour & 1)
+    if not rules.hourly and demand.absent and demand.hours[0] > hours[0]:
+        expected, sold = hours[0], demand.hours[0]
     fade = 0.5 ** (1 / rules.half_life_days)
-    table = [value * fade for value in _LAYOUT.unpack(demand.sums)]
-    spread, lump = day_spread(demand, rules), _lump(demand)
+    layout = _HOURS if rules.hourly else _WEEK
+    table = [value * fade for value in layout.unpack(demand.sums)]
+    spread, lump = day_spread(demand, rules), lump_of(demand)
     usually_sells = table[of_weekday] > 0.25 * expected
     closed = sold == 0 and usually_sells and none_sold(expected / lump, spread) < 1e-3
-    whole = sum(_profile(demand.sums, of_weekday, rules))
     if closed:  # a holiday; if it becomes a habit it is believed after all
         table[7 + of_weekday] += 0.1
     elif expected > 0.02 * whole:
@@ -355,19 +251,29 @@ def _learn_day(demand: Demand, rules: DemandRules) -> None:
             demand.weight = demand.weight * fade + worth
         table[of_weekday] += sold
         table[7 + of_weekday] += expected / whole
-        at = 14 + 24 * _kind(of_weekday)
-        for hour in range(24):
-            absent = demand.absent >> hour & 1
-            table[at + hour] += hours[hour] if absent else demand.hours[hour]
+        if rules.hourly:
+            at = 14 + 24 * _kind(of_weekday)
+            for hour in range(24):
+                absent = demand.absent >> hour & 1
+                table[at + hour] += hours[hour] if absent else demand.hours[hour]
         demand.squares *= fade
         demand.units *= fade
-    demand.sums = _LAYOUT.pack(*table)
+    demand.sums = layout.pack(*table)
     demand.uplift_before, demand.uplift_hour = demand.uplift, 0
+
+
+def _normal_day(demand: Demand, rules: DemandRules) -> list[float]:
+    """Units normally sold in each hour of the counted day, or in all of it; promotions included."""
+    if rules.hourly:
+        return [rate(demand, demand.day, hour, rules) for hour in range(24)]
+    return [mean_of(demand.sums, weekday(demand.day), rules) * demand.uplift]
 
 
 def _learn_late(demand: Demand, day: int, hour: int, units: int, rules: DemandRules) -> None:
     fade = 0.5 ** ((demand.day - day) / rules.half_life_days)
-    table = list(_LAYOUT.unpack(demand.sums))
+    layout = _HOURS if rules.hourly else _WEEK
+    table = list(layout.unpack(demand.sums))
     table[weekday(day)] += units * fade
-    table[14 + 24 * _kind(weekday(day)) + hour] += units * fade
-    demand.sums = _LAYOUT.pack(*table)
+    if rules.hourly:
+        table[14 + 24 * _kind(weekday(day)) + hour] += units * fade
+    demand.sums = layout.pack(*table)

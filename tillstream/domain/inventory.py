@@ -59,7 +59,7 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
     if moved.outcome != "too_late":
         stale = stock.newest_ms >= stock.terms_until_ms
         if line.kind in TRADED:
-            stale |= replenishment.learn(stock.demand, line, old, rules.planning)
+            stale |= replenishment.learn(stock, line, old, rules.planning)
         elif line.kind == "plan":
             stock.plan, stale = line.quantity, True
         elif line.order_id is not None:
@@ -176,7 +176,7 @@ def _order(
 ) -> Action:
     why = Why(
         stock.level, stock.on_order, stock.reorder_point, stock.order_up_to, stock.plan,
-        stock.demand.mean, percent, stock.demand.days,
+        stock.daily_milli, percent, replenishment.days_learnt(stock.demand),
         "max(order_up_to - level - on_order, reorder_point - level)"
         if emergency
         else "order_up_to - level - on_order",
@@ -314,7 +314,7 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         stock.reorder_point,
         stock.order_up_to,
         stock.on_order if orders else 0,
-        stock.demand.mean,
+        stock.daily_milli,
         percent,
         replenishment.run_out_ms(stock, percent),
         " ".join(f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders) if orders else "",

@@ -17,6 +17,7 @@ from __future__ import annotations
 import msgspec
 
 from tillstream.domain import demand as dm
+from tillstream.domain import forecast as fc
 from tillstream.domain.counts import negative_binomial_tail
 from tillstream.domain.demand import DAY_MS, HOUR_MS, Demand, DemandRules
 from tillstream.domain.notice import Notice, notice
@@ -116,7 +117,7 @@ def _chain(area: Area, at: int, rules: RegionalRules) -> str:
     shape = dm.day_spread(area.normal, rules.normal)
     for window in rules.windows_ms:
         count = sum(at - since < window for since in area.short.values())
-        usual = dm.normal_units(area.normal, at - window, at, rules.normal)
+        usual = fc.normal_units(area.normal, at - window, at, rules.normal)
         unlikely = negative_binomial_tail(count, usual, shape)
         if count >= rules.fewest and unlikely <= rules.alpha / len(rules.windows_ms):
             return f"{count} stores within {window // 60_000} min, usual are {usual:.1f}"

@@ -1,13 +1,6 @@
 """When to order, how much, and what low stock sets going: pure rules, whole numbers throughout.
 
-**Demand** of a product in a store: pieces a day, learnt by exponential smoothing, mean and variance by
-the incremental formulas of T. Finch, "Incremental calculation of weighted mean and variance" (2009):
-
-    a = 1 / min(days, learn_days);  d = units - mean
-    mean += a d;  variance += a ((1 - a) d^2 - variance)
-
-A day counts when the next one begins (UTC). A late sale counts in the day it arrives in. A day on
-which the shelf was empty does not lower the mean, for what was not there could not be sold.
+**Demand** of a product in a store is that of demand.py, by the day.
 
 **Reorder point and order-up-to level**, continuous review with an (s, S) policy: E. Silver, D. Pyke,
 D. Thomas, "Inventory and Production Management in Supply Chains", 4th ed. (2017), chapter 6; demand
@@ -16,10 +9,11 @@ over a lead time that varies itself has the variance L var(D) + D^2 var(L):
     s = D L + k sqrt(L V + D^2 var(L))
     S = D (L + R) + k sqrt((L + R) V + D^2 var(L))
 
-with D the mean (times the uplift of a live promotion), V the variance, never below the mean (no
-demand is steadier than Poisson's), L the lead time, R how long an order should last, k the safety
-factor (1.645: 95 % of lead times pass without an empty shelf). Both are rounded up. A plan, if larger,
-takes the place of S; before two days are learnt from, s is a quarter of the plan.
+with D and V mean and variance of a day's units (forecast.py ``of_a_day``: the busiest days that the
+time could cover, for Saturday's bread is ordered on Friday), promotions of then included, L the lead
+time, R how long an order should last, k the safety factor (1.645: 95 % of lead times pass without an
+empty shelf). Both are rounded up. A plan, if larger, takes the place of S; before two days are learnt
+from, s is a quarter of the plan.
 
 **An order** of S - (level + on order) goes out when level + on order is s or less. **Low stock** is a
 level of ``emergency_percent`` of S or less: it ends above s and twice that level, so it does not flap.
@@ -27,23 +21,25 @@ level of ``emergency_percent`` of S or less: it ends above s and twice that leve
 
 from __future__ import annotations
 
-from math import isqrt
+from math import ceil, sqrt
 
 import msgspec
 
+from tillstream.domain import demand as dm
 from tillstream.domain import promotion
-from tillstream.domain.stock import DAY_MS, HOUR_MS, Demand, Line, Stock
+from tillstream.domain.demand import Demand, DemandRules
+from tillstream.domain.forecast import of_a_day
+from tillstream.domain.stock import BY_THE_DAY, DAY_MS, HOUR_MS, Line, Stock
 
 MILLI = 1000
-LONGEST_GAP_DAYS = 28
 
 
 class PlanningRules(msgspec.Struct, frozen=True, gc=False):
     """The terms of ordering. Hours are of all days and nights.
 
     lead_hours: from an order to the shelf, sd lead_sd_hours; review_hours: how long an order should
-    last; safety_milli: k in thousandths; emergency_percent: of the order-up-to level; learn_days:
-    how far demand looks back; patience_hours: when an order not delivered is given up;
+    last; safety_milli: k in thousandths; emergency_percent: of the order-up-to level; fewest_days:
+    to learn from before demand is believed; patience_hours: when an order not delivered is given up;
     retry_hours: when to ask again for what no centre had; handling_hours
     and speed_kmh: of an emergency truck.
     """
@@ -53,60 +49,47 @@ class PlanningRules(msgspec.Struct, frozen=True, gc=False):
     review_hours: int = 48
     safety_milli: int = 1645
     emergency_percent: int = 10
-    learn_days: int = 14
     fewest_days: int = 2
     patience_hours: int = 96
     retry_hours: int = 6
     handling_hours: int = 4
     speed_kmh: int = 60
+    demand: DemandRules = BY_THE_DAY
 
 
-def learn(demand: Demand, line: Line, level: int, rules: PlanningRules) -> bool:
-    """Counts a sale, refund or void towards its day, in place; True when a day was closed by it.
+def learn(stock: Stock, line: Line, level: int, rules: PlanningRules) -> bool:
+    """Counts a sale, refund or void towards its day, in place; True when a day was begun by it.
 
     ``level``: before the line; at 0 or less, days without sales say nothing.
     """
-    day = line.event_time_ms // DAY_MS
-    closed = False
-    if demand.day < 0:
-        demand.day = day
-    elif day > demand.day:
-        _close(demand, rules)
-        if level > 0:
-            for _ in range(min(day - demand.day - 1, LONGEST_GAP_DAYS)):
-                _close(demand, rules)
-        demand.day, closed = day, True
-    demand.units -= line.quantity
+    day = stock.demand.day
+    demand = dm.observe(
+        stock.demand, line.event_time_ms, -line.quantity, rules.demand, empty=level <= 0
+    )
     if level + line.quantity <= 0:
-        demand.empty = True
-    return closed
-
-
-def _close(demand: Demand, rules: PlanningRules) -> None:
-    units = max(demand.units, 0)
-    if not (demand.empty and units * MILLI < demand.mean):
-        demand.days += 1
-        n = min(demand.days, rules.learn_days)
-        away = units * MILLI - demand.mean
-        demand.mean += away // n
-        squared = away * away // MILLI
-        demand.variance += (squared * (n - 1) // n - demand.variance) // n
-    demand.units, demand.empty = 0, False
+        demand.absent = dm.ALL_DAY
+    stock.demand = demand
+    return demand.day != day
 
 
 def set_terms(stock: Stock, at_ms: int, rules: PlanningRules) -> int:
-    """Reorder point and order-up-to level as of ``at_ms``, in place; returns the uplift in per cent."""
-    lead_ms = rules.lead_hours * HOUR_MS
-    percent, stock.terms_until_ms = promotion.uplift(stock.promotions, at_ms, lead_ms)
-    demand = stock.demand
-    known = demand.days >= rules.fewest_days
-    mean = demand.mean * percent // 100 if known else 0
-    spread = max(demand.variance * percent * percent // 10_000, mean)
-    reorder = _cover(mean, spread, rules.lead_hours, rules)
-    stock.order_up_to = max(
-        stock.plan * percent // 100,
-        _cover(mean, spread, rules.lead_hours + rules.review_hours, rules),
-    )
+    """Reorder point and order-up-to level as of ``at_ms``, in place; returns the uplift in per cent.
+
+    It is the one of a lead time ahead; what the day teaches is judged by the one of now.
+    """
+    lead, whole = rules.lead_hours, rules.lead_hours + rules.review_hours
+    percent, until_ms = promotion.uplift(stock.promotions, at_ms, lead * HOUR_MS)
+    now_percent, now_until_ms = promotion.uplift(stock.promotions, at_ms, 0)
+    stock.terms_until_ms = min(until_ms, now_until_ms)
+    demand, uplift = stock.demand, percent / 100
+    dm.set_uplift(demand, at_ms, now_percent / 100, rules.demand)
+    reorder = up_to = stock.daily_milli = 0
+    known = days_learnt(demand) >= rules.fewest_days
+    if known:
+        reorder, up_to = _cover(demand, lead, uplift, rules), _cover(demand, whole, uplift, rules)
+        normal = of_a_day(demand, _days(whole), 1.0, rules.demand)
+        stock.daily_milli = round(normal.mean * MILLI)
+    stock.order_up_to = max(stock.plan * percent // 100, up_to)
     if known and stock.order_up_to > 0:
         stock.reorder_point = min(reorder, stock.order_up_to - 1)
     else:
@@ -114,12 +97,20 @@ def set_terms(stock: Stock, at_ms: int, rules: PlanningRules) -> int:
     return percent
 
 
-def _cover(mean: int, variance: int, hours: int, rules: PlanningRules) -> int:
-    """Pieces that last for ``hours`` of demand but for the chance that k leaves; 0 without demand."""
-    lead_variance = (mean * rules.lead_sd_hours // 24) ** 2 // MILLI
-    spread = isqrt((variance * hours // 24 + lead_variance) * MILLI)
-    needed = mean * hours // 24 + rules.safety_milli * spread // MILLI
-    return -(-needed // MILLI)
+def days_learnt(demand: Demand) -> int:
+    """As they still count."""
+    return round(demand.days_known)
+
+
+def _days(hours: int) -> int:
+    return -(-hours // 24)
+
+
+def _cover(demand: Demand, hours: int, uplift: float, rules: PlanningRules) -> int:
+    """Pieces that last for ``hours`` of demand but for the chance that k leaves."""
+    mean, variance = of_a_day(demand, _days(hours), uplift, rules.demand)
+    spread = variance * hours / 24 + (mean * rules.lead_sd_hours / 24) ** 2
+    return ceil(mean * hours / 24 + rules.safety_milli / MILLI * sqrt(spread) - 1e-6)
 
 
 def low_level(stock: Stock, rules: PlanningRules) -> int:
@@ -134,7 +125,7 @@ def recovered_above(stock: Stock, rules: PlanningRules) -> int:
 
 def run_out_ms(stock: Stock, percent: int) -> int | None:
     """When the level is used up if demand goes on as learnt; None while none is known."""
-    daily = stock.demand.mean * percent // 100
+    daily = stock.daily_milli * percent // 100
     if daily <= 0:
         return None
     return stock.newest_ms + max(stock.level, 0) * DAY_MS * MILLI // daily

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.domain import demand as dm
+from tillstream.domain import forecast as fc
 from tillstream.domain import promotion
 from tillstream.domain import silence as sl
 from tillstream.domain.counts import none_sold
@@ -210,8 +211,8 @@ def missed(store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules) -
     silent nobody is offline. The test is that of a shelf, with the store's baskets for sales."""
     if watch.offline_ms or watch.traffic.days_known < rules.silence.least_days:
         return []
-    luck = dm.today(watch.traffic, watch.newest_ms, rules.demand)
-    due = dm.normal_units(watch.traffic, watch.newest_ms, heard_ms, rules.demand)
+    luck = fc.today(watch.traffic, watch.newest_ms, rules.demand)
+    due = fc.normal_units(watch.traffic, watch.newest_ms, heard_ms, rules.demand)
     if none_sold(due * luck.factor, luck.shape) > rules.blind_alpha:
         return []
     watch.offline_ms = watch.newest_ms
@@ -245,7 +246,7 @@ class _Look(NamedTuple):
             shelf.status = SILENT
         elif stock is not None and trusted:
             lead_ms = rules.lead_ms(self.store)
-            risk = dm.forecast(shelf.demand, at, at + lead_ms, rules.demand).at_least(stock)
+            risk = fc.forecast(shelf.demand, at, at + lead_ms, rules.demand).at_least(stock)
             limit = rules.open_at if before == OK else rules.close_at
             shelf.status = RUNNING_OUT if risk >= limit else OK
         else:
@@ -266,7 +267,7 @@ class _Look(NamedTuple):
         self, product: str, shelf: Shelf, before: str, stock: int | None, silent: int
     ) -> None:
         rules, at = self.rules, self.watch.newest_ms
-        soon = dm.run_out(shelf.demand, at, stock or 0, rules.demand)
+        soon = fc.run_out(shelf.demand, at, stock or 0, rules.demand)
         if stock is None or shelf.status != RUNNING_OUT:
             soon = soon._replace(early_ms=None, median_ms=None, late_ms=None)
         told = soon.median_ms or 0

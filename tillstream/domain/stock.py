@@ -13,9 +13,11 @@ from __future__ import annotations
 import msgspec
 
 from tillstream.domain import recent_lines
+from tillstream.domain.demand import Demand, DemandRules, new
 from tillstream.domain.promotion import Promotion
 from tillstream.domain.recent_lines import Recent
 
+BY_THE_DAY = DemandRules(hourly=False)
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 FIRST_CENTRE = 9001
@@ -54,29 +56,15 @@ class OpenOrder(msgspec.Struct, array_like=True, gc=False):
     ordered_ms: int
 
 
-class Demand(msgspec.Struct, array_like=True, gc=False):
-    """Daily demand, learnt. Thousandths: ``mean`` of pieces a day, ``variance`` of pieces squared.
-
-    ``day``: days since the epoch in UTC, with ``units`` sold so far; ``empty``: the shelf was empty at
-    some time of that day. ``days``: how many whole days were learnt from.
-    """
-
-    day: int = -1
-    units: int = 0
-    empty: bool = False
-    days: int = 0
-    mean: int = 0
-    variance: int = 0
-
-
 class Stock(msgspec.Struct, array_like=True):
     """``version`` counts ledger entries; a newer version is a newer truth.
 
     count_ms, count_id: event time and line of the latest count (-1: never counted). newest_ms: of
     all lines. low, below_zero: such an episode is open; lows, belows, orders: how many there were.
     plan: pieces the shelf is planned to hold (0: no plan). reorder_point: -1 while too little is
-    known to order; order_up_to: what it is filled up to; terms_until_ms: when a promotion changes
-    both; no_order_before_ms: nobody had it, so it is not asked for again before.
+    known to order; order_up_to: what it is filled up to; daily_milli: thousandths of a piece expected
+    a day, without promotions; terms_until_ms: when a promotion changes these; no_order_before_ms:
+    nobody had it, so it is not asked for again before.
     """
 
     version: int = 0
@@ -93,9 +81,10 @@ class Stock(msgspec.Struct, array_like=True):
     plan: int = 0
     reorder_point: int = -1
     order_up_to: int = 0
+    daily_milli: int = 0
     terms_until_ms: int = 2**62
     no_order_before_ms: int = 0
-    demand: Demand = msgspec.field(default_factory=Demand)
+    demand: Demand = msgspec.field(default_factory=lambda: new(BY_THE_DAY))
     open_orders: list[OpenOrder] = []
     promotions: list[Promotion] = []
 

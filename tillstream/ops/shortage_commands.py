@@ -102,5 +102,5 @@ def _clock(at_ms: int | None, conf: Conf, day: bool = False) -> str:
     if at_ms is None:
         return "later"
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    at += timedelta(minutes=conf.shortage.utc_offset_minutes)
+    at += timedelta(minutes=conf.demand.utc_offset_minutes)
     return f"{at:%Y-%m-%d %H:%M}" if day else f"{at:%H:%M}"

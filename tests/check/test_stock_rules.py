@@ -1,0 +1,71 @@
+"""The check of orders by hand: it follows the job through weeks of trade, and sees a wrong one."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+import pytest
+
+from tillstream.check.stock_rules import replay
+from tillstream.conf import load
+from tillstream.domain.inventory import InventoryRules, on_line
+from tillstream.domain.network import Near, Neighbours
+from tillstream.domain.stock import DAY_MS, HOUR_MS, Line, Stock
+from tillstream.domain.stock_actions import Request
+
+NOON = 1_764_072_000_000
+NEAR = Neighbours((Near(9003, 40),), (Near(46, 3),))
+CONF = load("local")
+
+
+def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int]]:
+    """The ledger of a shelf, and what was ordered for it."""
+    chance = Random(seed)
+    ledger: list[dict] = []
+    orders: dict[str, int] = {}
+    stock: Stock | None = None
+    number = 0
+
+    def line(kind: str, quantity: int, at_ms: int, order: str | None = None) -> None:
+        nonlocal stock, number
+        number += 1
+        made = Line(kind, f"{kind} {number}", 45, "2000000000411", quantity, at_ms, order)
+        stock, entry, actions = on_line(stock, made, NEAR, InventoryRules())
+        ledger.append(msgspec.to_builtins(entry))
+        for action in actions:
+            if isinstance(action.body, Request) and action.body.ask == "order":
+                orders[action.body.order_id] = action.body.quantity
+
+    line("count", round(5 * a_day), NOON)
+    if seed % 2:
+        line("plan", round(6 * a_day), NOON + 1)
+    for day in range(50):
+        at = float(NOON + day * DAY_MS)
+        rate = a_day * (2 if day % 7 == 4 else 1) * chance.gammavariate(8, 1 / 8)
+        if day % 19 == 5:
+            continue
+        while (at := at + chance.expovariate(rate) * 10 * HOUR_MS) < NOON + (day + 0.42) * DAY_MS:
+            late = DAY_MS if chance.random() < 0.01 else 0
+            kind, sign = ("sale", -1) if chance.random() < 0.95 else ("refund", 1)
+            line(kind, sign * chance.choice((1, 1, 1, 4)), int(at) - late)
+        for name, pieces in list(orders.items())[-2:]:
+            if any(name == o.order_id for o in stock.open_orders) and chance.random() < 0.6:
+                line("delivery", pieces, int(at), name)
+    return ledger, orders
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("a_day", [0.7, 6, 50])
+def test_the_check_orders_what_the_job_ordered(seed, a_day):
+    ledger, orders = trade(seed, a_day)
+    wanted = replay(ledger, CONF.inventory, CONF.demand, is_store=True)
+    assert wanted.faults == []
+    assert wanted.orders == orders
+    assert orders or a_day < 1
+
+
+def test_a_wrong_reorder_point_is_seen():
+    ledger, _ = trade(1, 50)
+    ledger[-1]["reorder_point"] += 2
+    assert "terms are" in replay(ledger, CONF.inventory, CONF.demand, is_store=True).faults[0]
