@@ -26,6 +26,7 @@ Time is an argument, ms since the epoch (UTC); the day is local by ``utc_offset_
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -91,7 +92,7 @@ class Demand(msgspec.Struct, array_like=True, gc=False):
     @property
     def days_known(self) -> float:
         """Days learnt from, old ones counting less: how far the model can be trusted."""
-        return _weekdays(self.sums)[1]
+        return days_known(self.sums)
 
 
 def new(rules: DemandRules, day: int = -1) -> Demand:
@@ -129,11 +130,7 @@ def roll(demand: Demand | None, at_ms: int, rules: DemandRules, empty: bool = Fa
     if demand is None or demand.day < 0:
         return new(rules, day)
     if day > demand.day:
-        _learn_day(demand, rules)
-        for quiet in range(demand.day + 1, min(day, demand.day + 1 + 28)):
-            demand.day, demand.hours = quiet, [0] * len(demand.hours)
-            demand.absent = ALL_DAY if empty else 0
-            _learn_day(demand, rules)
+        _learn_days(demand, min(day, demand.day + 29), rules, empty)
         demand.day, demand.hours, demand.absent = day, [0] * len(demand.hours), 0
     return demand
 
@@ -192,28 +189,28 @@ def day_spread(demand: Demand, rules: DemandRules) -> float:
     return 1 / min(max(inverse, 0.005), 1.0)
 
 
-@lru_cache(maxsize=8192)
-def _weekdays(sums: bytes) -> tuple[float, float]:
-    """(units, days) of all days, as they still count."""
-    table = _WEEK.unpack_from(sums)
-    return sum(table[:7]), sum(table[7:])
+def days_known(sums: bytes) -> float:
+    """Days learnt from, as they still count."""
+    return sum(_WEEK.unpack_from(sums)[7:])
 
 
-def mean_of(sums: bytes, of_weekday: int, rules: DemandRules) -> float:
-    """Units normally sold on this weekday."""
-    units, days = _weekdays(sums)
-    all_days = (units + 0.5 * rules.first_units_a_day) / (days + 0.5)
-    table = _WEEK.unpack_from(sums)
-    return (table[of_weekday] + rules.weekday_days * all_days) / (
-        table[7 + of_weekday] + rules.weekday_days
-    )
+def mean_of(table: Sequence[float], of_weekday: int, rules: DemandRules) -> float:
+    """Units normally sold on this weekday; ``table`` begins with the week's sums."""
+    all_days = (sum(table[:7]) + 0.5 * rules.first_units_a_day) / (sum(table[7:14]) + 0.5)
+    belief = rules.weekday_days
+    return (table[of_weekday] + belief * all_days) / (table[7 + of_weekday] + belief)
+
+
+def week(demand: Demand) -> tuple[float, ...]:
+    """Units by weekday, days by weekday."""
+    return _WEEK.unpack_from(demand.sums)
 
 
 @lru_cache(maxsize=16384)
 def profile(sums: bytes, of_weekday: int, rules: DemandRules) -> tuple[float, ...]:
     """Units normally sold in each hour of this weekday. ``sums`` changes once a day."""
-    mean = mean_of(sums, of_weekday, rules)
     table = _HOURS.unpack(sums)
+    mean = mean_of(table, of_weekday, rules)
     kinds = [table[14 + 24 * k : 38 + 24 * k] for k in range(_KINDS)]
     everything = [
         sum(kind[h] for kind in kinds) + (1 / 14 if h in _OPEN else 1 / 84) for h in range(24)
@@ -225,48 +222,82 @@ def profile(sums: bytes, of_weekday: int, rules: DemandRules) -> tuple[float, ..
     return tuple(mean * (own[h] + weight * everything[h] / total) / below for h in range(24))
 
 
-def _learn_day(demand: Demand, rules: DemandRules) -> None:
-    """Takes the counted day into the sums and fades what was there before."""
-    of_weekday = weekday(demand.day)
-    hours = _normal_day(demand, rules)
-    whole = mean_of(demand.sums, of_weekday, rules)
-    expected = sum(n for hour, n in enumerate(hours) if not demand.absent >> hour & 1)
-    sold = sum(n for hour, n in enumerate(demand.hours) if not demand.absent >> hour & 1)
-    if not rules.hourly and demand.absent and demand.hours[0] > hours[0]:
-        expected, sold = hours[0], demand.hours[0]
-    fade = 0.5 ** (1 / rules.half_life_days)
+def _learn_days(demand: Demand, until: int, rules: DemandRules, empty: bool) -> None:
+    """Takes the counted day into the sums, and the days before ``until``, on which nothing sold."""
     layout = _HOURS if rules.hourly else _WEEK
-    table = [value * fade for value in layout.unpack(demand.sums)]
-    spread, lump = day_spread(demand, rules), lump_of(demand)
-    usually_sells = table[of_weekday] > 0.25 * expected
-    closed = sold == 0 and usually_sells and none_sold(expected / lump, spread) < 1e-3
-    if closed:  # a holiday; if it becomes a habit it is believed after all
-        table[7 + of_weekday] += 0.1
-    elif expected > 0.02 * whole:
-        known = _weekdays(demand.sums)[1]
-        if known >= 7:  # before that the model's own ignorance would pass for the luck of days
-            error = (sold - expected) ** 2 - lump * expected
-            worth = min(expected / lump / spread, 1.0)  # a slow product's days say little of it
-            demand.excess = demand.excess * fade + worth * min(error / expected**2, 4.0)
-            demand.weight = demand.weight * fade + worth
-        table[of_weekday] += sold
-        table[7 + of_weekday] += expected / whole
+    table = list(layout.unpack(demand.sums))
+    learn = _learn_hours if rules.hourly else _learn_day
+    hours, absent = demand.hours, demand.absent
+    quiet, quiet_absent = [0] * len(hours), ALL_DAY if empty else 0
+    for day in range(demand.day, until):
+        demand.day = day
+        table = learn(demand, table, hours, absent, rules)
+        hours, absent = quiet, quiet_absent
+        demand.uplift_before, demand.uplift_hour = demand.uplift, 0
         if rules.hourly:
-            at = 14 + 24 * _kind(of_weekday)
-            for hour in range(24):
-                absent = demand.absent >> hour & 1
-                table[at + hour] += hours[hour] if absent else demand.hours[hour]
-        demand.squares *= fade
-        demand.units *= fade
+            demand.sums = layout.pack(*table)
     demand.sums = layout.pack(*table)
-    demand.uplift_before, demand.uplift_hour = demand.uplift, 0
 
 
-def _normal_day(demand: Demand, rules: DemandRules) -> list[float]:
-    """Units normally sold in each hour of the counted day, or in all of it; promotions included."""
-    if rules.hourly:
-        return [rate(demand, demand.day, hour, rules) for hour in range(24)]
-    return [mean_of(demand.sums, weekday(demand.day), rules) * demand.uplift]
+def _learn_day(
+    demand: Demand, table: list[float], hours: list[int], absent: int, rules: DemandRules
+) -> list[float]:
+    """The table after the day, by the day."""
+    whole = mean_of(table, weekday(demand.day), rules)
+    expected, sold = whole * demand.uplift, hours[0]
+    if absent and sold <= expected:
+        expected, sold = 0.0, 0
+    return _learn(demand, table, whole, expected, sold, rules)[0]
+
+
+def _learn_hours(
+    demand: Demand, table: list[float], hours: list[int], absent: int, rules: DemandRules
+) -> list[float]:
+    """The table after the day, by the hour; ``demand.sums`` is the one before."""
+    of_weekday = weekday(demand.day)
+    normal = [rate(demand, demand.day, hour, rules) for hour in range(24)]
+    open_hours = [hour for hour in range(24) if not absent >> hour & 1]
+    table, taken = _learn(
+        demand,
+        table,
+        mean_of(table, of_weekday, rules),
+        sum(normal[hour] for hour in open_hours),
+        sum(hours[hour] for hour in open_hours),
+        rules,
+    )
+    if taken:
+        at = 14 + 24 * _kind(of_weekday)
+        for hour in range(24):
+            table[at + hour] += normal[hour] if absent >> hour & 1 else hours[hour]
+    return table
+
+
+def _learn(
+    demand: Demand, table: list[float], whole: float, expected: float, sold: int,
+    rules: DemandRules,
+) -> tuple[list[float], bool]:  # fmt: skip
+    """The faded table with the day in it, and whether the day was one that teaches. ``whole``: units
+    normally sold on such a day, of which ``expected`` could have been, and ``sold`` were."""
+    on, known = weekday(demand.day), sum(table[7:14])
+    fade = 0.5 ** (1 / rules.half_life_days)
+    table = [value * fade for value in table]
+    spread, lump = day_spread(demand, rules), lump_of(demand)
+    usually_sells = sold == 0 and table[on] > 0.25 * expected
+    if usually_sells and none_sold(expected / lump, spread) < 1e-3:
+        table[7 + on] += 0.1  # a holiday; if it becomes a habit it is believed after all
+        return table, False
+    if expected <= 0.02 * whole:
+        return table, False
+    if known >= 7:  # before that the model's own ignorance would pass for the luck of days
+        error = (sold - expected) ** 2 - lump * expected
+        worth = min(expected / lump / spread, 1.0)  # a slow product's days say little of it
+        demand.excess = demand.excess * fade + worth * min(error / expected**2, 4.0)
+        demand.weight = demand.weight * fade + worth
+    table[on] += sold
+    table[7 + on] += expected / whole
+    demand.squares *= fade
+    demand.units *= fade
+    return table, True
 
 
 def _learn_late(demand: Demand, day: int, hour: int, units: int, rules: DemandRules) -> None:

@@ -19,6 +19,7 @@ from tillstream.domain.demand import (
     mean_of,
     profile,
     rate,
+    week,
     weekday,
 )
 
@@ -128,16 +129,12 @@ def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
     return Today((spread + sold / lump) / (spread + expected / lump), spread + sold / lump)
 
 
-def of_a_day(
-    demand: Demand, days: int, uplift: float, rules: DemandRules, extra: int = 1
-) -> Forecast:
-    """Units of one day and their variance: the mean of the busiest ``days`` in a row that begin today
-    or within ``extra`` days. ``uplift``: by which promotions multiply them then."""
-    means = [
-        mean_of(demand.sums, weekday(demand.day + n), rules) for n in range(min(days, 28) + extra)
-    ]
-    spans = range(extra + 1)
-    mean = uplift * max(sum(means[n : len(means) - extra + n]) for n in spans) / min(days, 28)
+def of_a_day(demand: Demand, days: int, uplift: float, rules: DemandRules) -> Forecast:
+    """Units of one day and their variance: the mean of the busier ``days`` (1 to 28) in a row, those
+    that begin today or tomorrow. ``uplift``: by which promotions multiply them then."""
+    table, first = week(demand), weekday(demand.day)
+    ahead = [mean_of(table, (first + n) % 7, rules) for n in range(days + 1)]
+    mean = uplift * (sum(ahead) - min(ahead[0], ahead[-1])) / days
     return Forecast(mean, mean * lump_of(demand) + mean * mean / day_spread(demand, rules))
 
 

@@ -28,7 +28,7 @@ import msgspec
 from tillstream.domain import demand as dm
 from tillstream.domain import promotion
 from tillstream.domain.demand import Demand, DemandRules
-from tillstream.domain.forecast import of_a_day
+from tillstream.domain.forecast import Forecast, of_a_day
 from tillstream.domain.stock import BY_THE_DAY, DAY_MS, HOUR_MS, Line, Stock
 
 MILLI = 1000
@@ -86,9 +86,10 @@ def set_terms(stock: Stock, at_ms: int, rules: PlanningRules) -> int:
     reorder = up_to = stock.daily_milli = 0
     known = days_learnt(demand) >= rules.fewest_days
     if known:
-        reorder, up_to = _cover(demand, lead, uplift, rules), _cover(demand, whole, uplift, rules)
-        normal = of_a_day(demand, _days(whole), 1.0, rules.demand)
-        stock.daily_milli = round(normal.mean * MILLI)
+        near = of_a_day(demand, _days(lead), uplift, rules.demand)
+        far = of_a_day(demand, _days(whole), uplift, rules.demand)
+        reorder, up_to = _cover(near, lead, rules), _cover(far, whole, rules)
+        stock.daily_milli = round(far.mean / uplift * MILLI)
     stock.order_up_to = max(stock.plan * percent // 100, up_to)
     if known and stock.order_up_to > 0:
         stock.reorder_point = min(reorder, stock.order_up_to - 1)
@@ -103,12 +104,12 @@ def days_learnt(demand: Demand) -> int:
 
 
 def _days(hours: int) -> int:
-    return -(-hours // 24)
+    return min(max(-(-hours // 24), 1), 28)
 
 
-def _cover(demand: Demand, hours: int, uplift: float, rules: PlanningRules) -> int:
-    """Pieces that last for ``hours`` of demand but for the chance that k leaves."""
-    mean, variance = of_a_day(demand, _days(hours), uplift, rules.demand)
+def _cover(day: Forecast, hours: int, rules: PlanningRules) -> int:
+    """Pieces that last for ``hours`` of such days but for the chance that k leaves."""
+    mean, variance = day
     spread = variance * hours / 24 + (mean * rules.lead_sd_hours / 24) ** 2
     return ceil(mean * hours / 24 + rules.safety_milli / MILLI * sqrt(spread) - 1e-6)
 
