@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from moto import mock_aws
 
+from state_schemas import shortage_line, stock_entry
 from tillstream.conf import load
 from tillstream.ops import history
 from tillstream.ops.backfill import File, Row, as_sent, in_order, lies_in, place_of
@@ -113,9 +114,13 @@ def s3():
 
 
 def put(client, key: str, ids: list[str]) -> None:
+    put_table(client, f"ledger/loyalty/{key}", {"entry_id": ids, "n": list(range(len(ids)))})
+
+
+def put_table(client, key: str, columns: dict[str, list]) -> None:
     out = io.BytesIO()
-    pq.write_table(pa.table({"entry_id": ids, "n": list(range(len(ids)))}), out)
-    client.put_object(Bucket="tillstream", Key=f"ledger/loyalty/{key}", Body=out.getvalue())
+    pq.write_table(pa.table(columns), out)
+    client.put_object(Bucket="tillstream", Key=key, Body=out.getvalue())
 
 
 def listed(client) -> set[str]:
@@ -151,6 +156,55 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     assert pq.read_table(io.BytesIO(kept["Body"].read()))["entry_id"].to_pylist() == ["f"]
     assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
     assert history.settle(conf, "another job", 40, 100, "r1") == (0, 0)
+
+
+def dated_by_name(monkeypatch) -> None:
+    """Files whose name begins with new- are the replay's."""
+    made = history.finished
+
+    def dated(client, bucket, prefix, since_ms):
+        return [f._replace(finished_ms=100 if "/new-" in f.key else 50)
+                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+
+    monkeypatch.setattr("tillstream.ops.history.finished", dated)
+
+
+def entries(client, key: str, identity: tuple[str, str]) -> list[tuple]:
+    body = client.get_object(Bucket="tillstream", Key=key)["Body"].read()
+    table = pq.read_table(io.BytesIO(body))
+    return list(zip(*(table[name].to_pylist() for name in identity), strict=True))
+
+
+def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3, monkeypatch):
+    monkeypatch.setattr("tillstream.ops.history.clients.s3", lambda _: s3)
+    dated_by_name(monkeypatch)
+    day = "ledger/stock/date=d1"
+    before = {"stock_key": ["45/1", "45/2", "46/1"], "entry_id": ["P:week/1", "P:week/1", "t/1"]}
+    again = {"stock_key": ["45/2", "46/1"], "entry_id": ["P:week/1", "t/1"]}
+    put_table(s3, f"{day}/old", before)
+    put_table(s3, f"{day}/new-one", again)
+    assert history.settle(load("local"), "inventory", 40, 100, "r1") == (1, 2)
+    kept = f"{day}/old-kept-r1.parquet"
+    assert entries(s3, kept, ("stock_key", "entry_id")) == [("45/1", "P:week/1")]
+
+
+def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
+    monkeypatch.setattr("tillstream.ops.history.clients.s3", lambda _: s3)
+    dated_by_name(monkeypatch)
+    day = "shortages/date=d1/region=gauteng"
+    put_table(s3, f"{day}/old", {"shelf": ["45/1", "45/1", "46/1"], "version": [7, 8, 8]})
+    put_table(s3, f"{day}/new-one", {"shelf": ["45/1", "46/1"], "version": [8, 8]})
+    assert history.settle(load("local"), "shortage", 40, 100, "r1") == (1, 2)
+    assert entries(s3, f"{day}/old-kept-r1.parquet", ("shelf", "version")) == [("45/1", 7)]
+
+
+def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
+    conf = load("local")
+    rows = {"inventory": stock_entry.ROW_TYPE, "shortage": shortage_line.ROW_TYPE}
+    for job, (prefix, identity) in history.HISTORY.items():
+        assert conf.s3.prefixes[prefix]
+        for name in identity if job in rows else ():
+            assert f" {name} " in rows[job].replace("`", "")
 
 
 def test_a_plan_is_read_back_as_written_until_it_is_done(tmp_path):

@@ -71,6 +71,27 @@ def test_while_the_stream_holds_all_nothing_about_the_source_changes(replay, mon
     assert only == {"source": {}, "from": "file:///s", "drops": False, "p": 2}
 
 
+def test_sums_are_not_replayed_for_they_would_count_twice(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    with pytest.raises(ReplayError, match="job restore sales"):
+        replay.begin("sales", savepoint(), {})
+    assert not replay.jobs.submitted
+
+
+def test_a_replay_needs_the_other_topics_too_for_no_archive_has_them(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    found = savepoint()
+    found.positions["kafka:stock-movements"] = {"0": "40"}
+    kept = {0: (41, 90), 1: (5, 7)}
+    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: kept)
+    with pytest.raises(ReplayError, match="stock-movements begins at 41"):
+        replay.begin("inventory", found, {})
+    replay.begin("inventory", found, {}, accept_loss=True)
+    kept[0] = (40, 90)
+    replay.begin("inventory", found, {})
+    assert [one["from"] for one in replay.jobs.submitted] == ["file:///s"] * 2
+
+
 def test_through_the_archive_and_on_from_exactly_where_it_ends(replay, monkeypatch):
     holds(monkeypatch, p0=150, p1=0)
     plan = replay.begin("loyalty", savepoint(), {})

@@ -18,12 +18,17 @@ from tillstream.conf import Conf
 from tillstream.connectors import clients
 from tillstream.ops.backfill import CLOCKS_MS, File, finished
 
-# job -> (prefix in settings, the column that is a row's identity)
-HISTORY = {
-    "loyalty": ("ledger", "entry_id"),
-    "archive": ("archive", "transaction_id"),
-    "fraud": ("fraud_audit", "transaction_id"),
+# job -> (prefix in settings, the columns that are a row's identity). A promotion's entry has one id
+# in all shelves; a shelf's line in the shortage job has only its version.
+HISTORY: dict[str, tuple[str, tuple[str, ...]]] = {
+    "loyalty": ("ledger", ("entry_id",)),
+    "archive": ("archive", ("transaction_id",)),
+    "fraud": ("fraud_audit", ("transaction_id",)),
+    "inventory": ("stock_ledger", ("stock_key", "entry_id")),
+    "shortage": ("shortages", ("shelf", "version")),
 }
+# Rows without an identity: a window's additions are cut by when its lines came.
+SUMS = frozenset({"sales"})
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
 
@@ -106,9 +111,11 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
     return Settled(files, rows)
 
 
-def _ids(client: Any, conf: Conf, key: str, identity: str) -> pa.ChunkedArray:
+def _ids(client: Any, conf: Conf, key: str, identity: tuple[str, ...]) -> pa.ChunkedArray:
     body = client.get_object(Bucket=conf.s3.bucket, Key=key)["Body"].read()
-    return pq.read_table(io.BytesIO(body), columns=[identity])[identity].cast(pa.string())
+    table = pq.read_table(io.BytesIO(body), columns=list(identity))
+    parts = [table[name].cast(pa.string()) for name in identity]
+    return pc.binary_join_element_wise(*parts, "\n") if len(parts) > 1 else parts[0]
 
 
 def _keep(client: Any, conf: Conf, key: str, mask: pa.Array, replay_id: str) -> None:

@@ -58,7 +58,15 @@ class Replay:
         accept_loss: bool = False,
     ) -> Plan:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
+        if job in history.SUMS:
+            raise ReplayError(
+                f"{job} cannot be replayed: what it adds up would be counted twice. `tillstream job "
+                f"restore {job}` goes on from its last checkpoint; a window it has missed can be added "
+                "up from the archive"
+            )
         self._history_is_there(found)
+        if not accept_loss:
+            self._other_topics_reach(found)
         found = self._with_true_positions(found)
         gap = stream_reach.gap(found, self.conf, stream_reach.reach(self.conf))
         if gap and not accept_loss:
@@ -100,6 +108,24 @@ class Replay:
                 f"{len(gone)} history files that this savepoint names as just finished are gone, so "
                 f"it cannot be restored: {gone[0]}. Put them back, or take another savepoint"
             )
+
+    def _other_topics_reach(self, found: Manifest) -> None:
+        """What the job reads besides till transactions is in no archive."""
+        source = self.conf.source.kafka.topic
+        for stream in found.positions:
+            kind, _, topic = stream.partition(":")
+            if kind != "kafka" or topic == source or topic.startswith("replay-"):
+                continue
+            begun = stream_reach.positions_of(found, topic)
+            for number, (low, _) in stream_reach.watermarks(
+                self.conf, topic, self.conf.kafka.bootstrap
+            ).items():
+                if low > begun.get(number, low):
+                    raise ReplayError(
+                        f"partition {number} of {topic} begins at {low:,}, the savepoint had read up "
+                        f"to {begun[number]:,}: what lies between is kept nowhere. Take a newer "
+                        "savepoint, or --accept-loss"
+                    )
 
     def _with_true_positions(self, found: Manifest) -> Manifest:
         """Positions of a savepoint that left out what arrived after a moment lie behind its state:
