@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 import msgspec
@@ -11,19 +12,21 @@ from tillstream.check.stock_rules import replay
 from tillstream.conf import load
 from tillstream.domain.inventory import InventoryRules, on_line
 from tillstream.domain.network import Near, Neighbours
+from tillstream.domain.notice import Notice
 from tillstream.domain.stock import DAY_MS, HOUR_MS, Line, Stock
-from tillstream.domain.stock_actions import Request
+from tillstream.domain.stock_actions import CentralUpdate, Request
 
 NOON = 1_764_072_000_000
 NEAR = Neighbours((Near(9003, 40),), (Near(46, 3),))
 CONF = load("local")
 
 
-def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int]]:
-    """The ledger of a shelf, and what was ordered for it."""
+def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int], Counter]:
+    """The ledger of a shelf, what was ordered for it, and what was told."""
     chance = Random(seed)
     ledger: list[dict] = []
     orders: dict[str, int] = {}
+    told: Counter = Counter()
     stock: Stock | None = None
     number = 0
 
@@ -36,6 +39,10 @@ def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int]]:
         for action in actions:
             if isinstance(action.body, Request) and action.body.ask == "order":
                 orders[action.body.order_id] = action.body.quantity
+            elif isinstance(action.body, CentralUpdate):
+                told[action.body.state] += 1
+            elif isinstance(action.body, Notice):
+                told[action.body.template] += 1
 
     line("count", round(5 * a_day), NOON)
     if seed % 2:
@@ -52,20 +59,23 @@ def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int]]:
         for name, pieces in list(orders.items())[-2:]:
             if any(name == o.order_id for o in stock.open_orders) and chance.random() < 0.6:
                 line("delivery", pieces, int(at), name)
-    return ledger, orders
+    return ledger, orders, told
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("a_day", [0.7, 6, 50])
 def test_the_check_orders_what_the_job_ordered(seed, a_day):
-    ledger, orders = trade(seed, a_day)
+    ledger, orders, told = trade(seed, a_day)
     wanted = replay(ledger, CONF.inventory, CONF.demand, is_store=True)
     assert wanted.faults == []
     assert wanted.orders == orders
     assert orders or a_day < 1
+    assert (wanted.lows, wanted.oks) == (told["low"], told["ok"])
+    assert wanted.belows == told["stock_below_zero"]
+    assert wanted.lows == told["low_stock"]
 
 
 def test_a_wrong_reorder_point_is_seen():
-    ledger, _ = trade(1, 50)
+    ledger, _, _ = trade(1, 50)
     ledger[-1]["reorder_point"] += 2
     assert "terms are" in replay(ledger, CONF.inventory, CONF.demand, is_store=True).faults[0]

@@ -253,6 +253,32 @@ def test_a_count_error_is_told_once_an_episode():
     assert len({n.notice_id for n in chain.sent["notices"]}) == 2
 
 
+def test_goods_brought_back_do_not_end_a_count_error():
+    chain = Chain()
+    chain.line(45, "count", 1, NOON)
+    for n in range(4):
+        chain.line(45, "sale", -2, NOON + 2 * n + 1)
+        chain.line(45, "refund", 2, NOON + 2 * n + 2)
+    assert [n.template for n in chain.sent["notices"]] == ["stock_below_zero"]
+    chain.line(45, "delivery", 10, NOON + 20)
+    chain.line(45, "sale", -12, NOON + 21)
+    assert len(chain.sent["notices"]) == 2
+
+
+def test_low_stock_that_nobody_had_is_still_an_emergency_when_it_is_asked_for_again():
+    chain = Chain()
+    chain.line(45, "plan", 200, NOON)
+    chain.line(45, "count", 40, NOON)
+    chain.line(45, "sale", -28, NOON + 1)
+    assert not chain.sent["orders"]
+    chain.line(9003, "count", 5_000, NOON + HOUR_MS)
+    chain.line(45, "sale", -1, NOON + 7 * HOUR_MS)
+    (order,) = chain.sent["orders"]
+    assert (order.emergency, order.quantity) == (True, 200 - 11)
+    assert len(chain.sent["truck_routes"]) == 1
+    assert [n.template for n in chain.sent["notices"]].count("low_stock") == 1
+
+
 def test_a_request_that_comes_twice_is_answered_once():
     chain = milk_at_store_45()
     (request,) = chain.asked("order")

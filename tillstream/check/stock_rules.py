@@ -156,7 +156,7 @@ def replay(rows: list[dict[str, Any]], terms: Any, learning: Any, is_store: bool
         if level < 0 and not below:
             below = True
             wanted.belows += 1
-        elif level >= 0:
+        elif level >= 0 and kind in ("count", "correction", "delivery", "transfer_in"):
             below = False
         if not is_store or s < 0 or not counted:
             continue

@@ -37,6 +37,8 @@ from tillstream.domain.stock_actions import (
 )
 
 TRADED = frozenset({"sale", "refund", "void"})
+# What puts a level right that was below zero; goods that customers bring back do not.
+MENDS = frozenset({"count", "correction", "delivery", "transfer_in"})
 Outcome = tuple[Stock | None, Entry | None, list[Action]]
 
 
@@ -65,7 +67,8 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
         elif line.order_id is not None:
             replenishment.delivered(stock, line.order_id, line.quantity)
         percent = _terms(stock, stale, rules)
-        actions = review(stock, line.store, line.product, near, percent, rules.planning)
+        mends = line.kind in MENDS
+        actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
     return stock, _entry(stock, line, moved, percent), actions
 
 
@@ -117,8 +120,10 @@ def review(
     near: Neighbours,
     percent: int,
     rules: PlanningRules,
+    mends: bool = False,
 ) -> list[Action]:
-    """What the stock as it is now sets going; marks in ``stock`` that it has been done."""
+    """What the stock as it is now sets going; marks in ``stock`` that it has been done. ``mends``: by a
+    line that can put a level right."""
     level, at_ms = stock.level, stock.newest_ms
     if level > stock.reorder_point and level >= 0 and not stock.low and not stock.below_zero:
         return []
@@ -127,7 +132,7 @@ def review(
         stock.below_zero = True
         stock.belows += 1
         actions.append(miscount_told(store, product, stock, at_ms))
-    elif level >= 0:
+    elif level >= 0 and mends:
         stock.below_zero = False
     # What was never counted may be there or not: nothing is ordered on a guess.
     if stock.reorder_point < 0 or stock.count_ms < 0 or store >= FIRST_CENTRE:
@@ -138,13 +143,17 @@ def review(
     starts = not stock.low and level <= low_level(stock, rules)
     replenishment.give_up_old_orders(stock, at_ms, rules)
     position = max(level, 0) + stock.on_order
-    quantity = stock.order_up_to - position
+    quantity, formula = stock.order_up_to - position, "order_up_to - level - on_order"
     if starts:
         # What is on order comes too late: at the least, ask for what lasts until it is there.
         quantity = max(quantity, stock.reorder_point - max(level, 0))
+        formula = f"max({formula}, reorder_point - level)"
     wanted = starts or position <= stock.reorder_point
     if wanted and quantity > 0 and near.centres and at_ms >= stock.no_order_before_ms:
-        actions.append(_order(stock, store, product, quantity, starts, near, percent))
+        # Low stock whose order nobody could fill, or nobody brought, is as urgent the second time.
+        emergency = starts or stock.low
+        why = _why(stock, percent, formula)
+        actions.append(_order(stock, store, product, quantity, emergency, near, why))
     if starts:
         stock.low = True
         stock.lows += 1
@@ -165,6 +174,13 @@ def _terms(stock: Stock, stale: bool, rules: InventoryRules) -> int:
     return promotion.uplift(stock.promotions, stock.newest_ms, lead_ms)[0]
 
 
+def _why(stock: Stock, percent: int, formula: str) -> Why:
+    return Why(
+        stock.level, stock.on_order, stock.reorder_point, stock.order_up_to, stock.plan,
+        stock.daily_milli, percent, replenishment.days_learnt(stock.demand), formula,
+    )  # fmt: skip
+
+
 def _order(
     stock: Stock,
     store: int,
@@ -172,15 +188,8 @@ def _order(
     quantity: int,
     emergency: bool,
     near: Neighbours,
-    percent: int,
+    why: Why,
 ) -> Action:
-    why = Why(
-        stock.level, stock.on_order, stock.reorder_point, stock.order_up_to, stock.plan,
-        stock.daily_milli, percent, replenishment.days_learnt(stock.demand),
-        "max(order_up_to - level - on_order, reorder_point - level)"
-        if emergency
-        else "order_up_to - level - on_order",
-    )  # fmt: skip
     stock.orders += 1
     order_id = f"{store}-{product}-{stock.orders:06d}"
     stock.open_orders.append(OpenOrder(order_id, quantity, stock.newest_ms))
