@@ -8,18 +8,23 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tillstream.domain.demand import (
+    ALL_DAY,
     DAY_MS,
     HOUR_MS,
     Demand,
     DemandRules,
+    day_spread,
     mark_absent,
+    mean_of,
     observe,
     roll,
     set_uplift,
+    week,
 )
-from tillstream.domain.forecast import forecast, normal_units, run_out, today
+from tillstream.domain.forecast import forecast, normal_units, of_a_day, run_out, today
 
 RULES = DemandRules(utc_offset_minutes=0)
 MONDAY = 20_416 * DAY_MS
@@ -160,6 +165,62 @@ def test_a_void_takes_its_sale_back():
     demand = observe(None, MONDAY + 10 * HOUR_MS, 3, RULES)
     demand = observe(demand, MONDAY + 10 * HOUR_MS, -3, RULES)
     assert sum(demand.hours) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_by_the_day_the_same_is_learnt_as_by_the_hour(seed):
+    chance = Random(seed)
+    hourly, daily = RULES, replace(RULES, hourly=False)
+    by_hour: Demand | None = None
+    by_day: Demand | None = None
+    for n in range(60):
+        if chance.random() < 0.1:
+            continue
+        start = MONDAY + n * DAY_MS
+        by_hour, by_day = roll(by_hour, start, hourly), roll(by_day, start, daily)
+        uplift = 2.0 if 30 <= n < 35 else 1.0
+        set_uplift(by_hour, start, uplift, hourly)
+        set_uplift(by_day, start, uplift, daily)
+        for at in sorted(chance.randrange(DAY_MS) for _ in range(poisson(chance, 9 + seed * 20))):
+            units = chance.choice((1, 1, 4))
+            late = DAY_MS if chance.random() < 0.02 else 0
+            by_hour = observe(by_hour, start + at - late, units, hourly)
+            by_day = observe(by_day, start + at - late, units, daily)
+    assert week(by_day) == pytest.approx(week(by_hour), rel=1e-5)
+    assert day_spread(by_day, daily) == pytest.approx(day_spread(by_hour, hourly), rel=1e-4)
+    whole_day = forecast(by_hour, MONDAY + 70 * DAY_MS, MONDAY + 71 * DAY_MS, hourly)
+    assert whole_day.mean > 0
+    assert len(by_day.sums) == 56
+
+
+def test_by_the_day_an_empty_shelf_teaches_only_what_it_sold_more():
+    rules = replace(RULES, hourly=False)
+    demand = None
+    for n in range(28):
+        demand = observe(demand, MONDAY + n * DAY_MS, 20, rules)
+    demand = roll(demand, MONDAY + 28 * DAY_MS, rules)
+    usual = of_a_day(demand, 1, 1.0, rules).mean
+    sold_out = copy.deepcopy(demand)
+    for day, sold in ((28, 3), (29, 60)):
+        sold_out = observe(sold_out, MONDAY + day * DAY_MS, sold, rules)
+        sold_out.absent = ALL_DAY
+    sold_out = roll(sold_out, MONDAY + 34 * DAY_MS, rules, empty=True)
+    assert mean_of(week(sold_out), 0, rules) == pytest.approx(usual, rel=0.15)
+    assert mean_of(week(sold_out), 1, rules) > 1.3 * usual
+
+
+def test_of_two_spans_of_days_the_busier_counts():
+    rules = replace(RULES, hourly=False)
+    demand = None
+    for n in range(35):
+        demand = observe(demand, MONDAY + n * DAY_MS, 60 if n % 7 == 5 else 20, rules)
+    friday = roll(copy.deepcopy(demand), MONDAY + 39 * DAY_MS, rules)
+    thursday = roll(demand, MONDAY + 38 * DAY_MS, rules)
+    assert of_a_day(thursday, 1, 1.0, rules).mean == pytest.approx(20, rel=0.3)
+    assert of_a_day(friday, 1, 1.0, rules).mean == pytest.approx(55, rel=0.2)
+    twice = of_a_day(friday, 1, 2.0, rules)
+    assert twice.mean == pytest.approx(2 * of_a_day(friday, 1, 1.0, rules).mean)
+    assert twice.variance > 2 * of_a_day(friday, 1, 1.0, rules).variance
 
 
 def test_stock_runs_out_when_its_units_have_sold():
