@@ -244,6 +244,7 @@ def main() -> int:
     parser.add_argument("--product", default="Bread")
     parser.add_argument("--first-half", action="store_true", help="figures of the half to tune on")
     parser.add_argument("--chain", action="store_true", help="only the simulated chain")
+    parser.add_argument("--seed", type=int, nargs="+", default=[7], help="of the chains")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of shuffled days")
     parser.add_argument("--margin", type=float, default=SilenceRules().margin)
     options = parser.parse_args()
@@ -275,7 +276,7 @@ def main() -> int:
         ]
         out["run_out"] = run_out(days, later)
     if not options.first_half:
-        out["chain"] = chain()
+        out["chains"] = [{"seed": seed, **chain(seed)} for seed in options.seed]
     print(json.dumps(out, indent=1))
     return 0
 
