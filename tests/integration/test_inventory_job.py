@@ -57,7 +57,7 @@ def send(shop: Shop, topic: str, key: str, document: dict[str, Any]) -> None:
 def moved(shop: Shop, kind: str, store: int, quantity: int, at_ms: int, **more: Any) -> None:
     document = {
         "schema": 1,
-        "document_id": f"{kind}-{store}-{at_ms}",
+        "document_id": f"{kind}-{store}-{at_ms % 10**9}",
         "kind": kind,
         "store": store,
         "event_time_ms": at_ms,
@@ -70,7 +70,7 @@ def sold(shop: Shop, quantity: int, at_ms: int) -> None:
     line = {"product": MILK, "quantity": quantity, "unit_price_cents": 1599, "category": "dairy"}
     document = {
         "schema": 1,
-        "transaction_id": f"0045-03-{at_ms}",
+        "transaction_id": f"0045-03-{at_ms % 10**9}",
         "store": 45,
         "region": "botswana",
         "till": 3,
