@@ -109,7 +109,7 @@ def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:
     facts: list[int] = []
     for ring, width in zip(windows, WIDTHS_MS, strict=True):
         bucket = at_ms // width
-        ahead = bucket - ring[-3]
+        ahead = bucket - ring[-3] if ring else PARTS
         if ahead < 0:
             facts += _count_late(ring, bucket, cents)
             continue
