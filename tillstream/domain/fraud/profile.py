@@ -137,7 +137,7 @@ def sale_of(txn: Transaction, places: Places, at_ms: int) -> Sale:
         local_hour(place, at_ms) if place is not None else -1.0,
         id_hash(txn.card_token) if txn.card_token else 0,
         METHODS[txn.payment_method],
-        tuple({category_hash(line.category) for line in txn.lines}),
+        tuple({category_hash(line.category) for line in txn.lines})[:MAX_CATEGORIES],
     )
 
 
