@@ -6,6 +6,7 @@ tillstream/domain/fraud; every operator has a uid, for a changed uid loses state
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
@@ -52,33 +53,30 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
-    settings, thread = conf.fraud, conf.job.require_thread_mode
-    wait_ms, versions = settings.linger_ms, conf.state.write_versions
-    labels, days = conf.kafka.topics["fraud_labels"], settings.label_delay_days
-    ahead_ms = settings.clock_ahead_hours * 3_600_000
-    at_till = batched.process(
+    settings, thread, versions = conf.fraud, conf.job.require_thread_mode, conf.state.write_versions
+    wait_ms, delay_days = settings.linger_ms, settings.label_delay_days
+    labels, ahead_ms = conf.kafka.topics["fraud_labels"], settings.clock_ahead_hours * 3_600_000
+    stage = partial(batched.process, control=inputs.orders, wait_ms=wait_ms)
+    at_till = stage(
         inputs.records,
-        inputs.orders,
-        CountAtTill(labels, days, ahead_ms, thread, versions),
+        function=CountAtTill(labels, delay_days, ahead_ms, thread, versions),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
+        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days,
     )  # fmt: skip
-    by_card = batched.process(
+    by_card = stage(
         batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
-        inputs.orders,
-        CountByCard(days, thread, versions),
+        function=CountByCard(delay_days, thread, versions),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
+        ttl_hours=24 * settings.card_ttl_days,
     )  # fmt: skip
-    judged = batched.process(
+    judged = stage(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
-        inputs.orders,
-        JudgeSales(
+        function=JudgeSales(
             starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
             settings.keep_days, thread, versions,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, wait_ms=wait_ms,
+        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
