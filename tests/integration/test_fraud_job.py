@@ -143,8 +143,8 @@ def test_the_stolen_card_and_the_gift_cards(open_shop):
 
 
 class Load:
-    """Honest sales at ``rate`` a second, of many customers, for as long as the block takes.
-    sent: the ids of those sent."""
+    """Honest sales at ``rate`` a second for as long as the block takes, each of another customer with
+    another card, so that no rule of the packaged set holds them. sent: the ids of those sent."""
 
     def __init__(self, tills: Tills, rate: float) -> None:
         self.sent: list[str] = []
@@ -157,10 +157,10 @@ class Load:
             if self._over.is_set():
                 return
             self.sent.append(f"load-{n:06d}")
+            letters = "".join("abcdefghij"[int(digit)] for digit in f"{n:016d}")
             yield sale(
-                self.sent[-1], now + n, 30_000 + n % 500, customer_id=f"C{n % 4000:010d}",
-                card_token=f"tok_{'abcdefghij'[n % 10]}{'x' * 15}", till=n % 90 + 1,
-                store=n % 2_000 + 1,
+                self.sent[-1], now + n, 30_000 + n % 500, customer_id=f"C{n:010d}",
+                card_token=f"tok_{letters}", till=n % 90 + 1, store=n % 2_000 + 1,
             )  # fmt: skip
 
     def __enter__(self) -> Load:
