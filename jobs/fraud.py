@@ -6,7 +6,6 @@ tillstream/domain/fraud; every operator has a uid, for a changed uid loses state
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
@@ -53,30 +52,33 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
-    settings, thread, versions = conf.fraud, conf.job.require_thread_mode, conf.state.write_versions
-    wait_ms, delay_days = settings.linger_ms, settings.label_delay_days
-    labels, ahead_ms = conf.kafka.topics["fraud_labels"], settings.clock_ahead_hours * 3_600_000
-    stage = partial(batched.process, control=inputs.orders, wait_ms=wait_ms)
-    at_till = stage(
+    settings, thread = conf.fraud, conf.job.require_thread_mode
+    wait_ms, versions = settings.linger_ms, conf.state.write_versions
+    labels, days = conf.kafka.topics["fraud_labels"], settings.label_delay_days
+    ahead_ms = settings.clock_ahead_hours * 3_600_000
+    at_till = batched.process(
         inputs.records,
-        function=CountAtTill(labels, delay_days, ahead_ms, thread, versions),
+        inputs.orders,
+        CountAtTill(labels, days, ahead_ms, thread, versions),
         state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days,
+        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    by_card = stage(
+    by_card = batched.process(
         batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
-        function=CountByCard(delay_days, thread, versions),
+        inputs.orders,
+        CountByCard(days, thread, versions),
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * settings.card_ttl_days,
+        ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    judged = stage(
+    judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
-        function=JudgeSales(
+        inputs.orders,
+        JudgeSales(
             starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
             settings.keep_days, thread, versions,
         ),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days,
+        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
