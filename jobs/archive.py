@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from state_schemas import archived_transaction, dead_letter
+from jobs import dead_letters
+from state_schemas import archived_transaction
 from tillstream.conf import Conf, load
-from tillstream.connectors import batched, kafka, s3, sources
+from tillstream.connectors import batched, s3, sources
 from udfs.archive import SIDES, ArchiveOnce
 from udfs.engine import environment
 
@@ -48,16 +49,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         region_field="region",
         uid="archive-history",
     )
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.dead_letters,
-        conf,
-        prefix=conf.s3.prefixes["dead_letters"],
-        row_type=dead_letter.ROW_TYPE,
-        date_field="failed_at_ms",
-        region_field=None,
-        uid="dead-letter-history",
-    )
+    dead_letters.sink(streams.dead_letters, conf)
 
 
 def main() -> None:

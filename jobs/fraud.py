@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from state_schemas import dead_letter, fraud_decision
+from jobs import dead_letters
+from state_schemas import fraud_decision
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.fraud.rules_file import starting_rules
@@ -53,20 +54,19 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     settings, thread = conf.fraud, conf.job.require_thread_mode
     wait_ms, versions = settings.linger_ms, conf.state.write_versions
+    labels, days = conf.kafka.topics["fraud_labels"], settings.label_delay_days
+    ahead_ms = settings.clock_ahead_hours * 3_600_000
     at_till = batched.process(
         inputs.records,
         inputs.orders,
-        CountAtTill(
-            conf.kafka.topics["fraud_labels"], settings.label_delay_days,
-            settings.clock_ahead_hours * 3_600_000, thread, versions,
-        ),
+        CountAtTill(labels, days, ahead_ms, thread, versions),
         state="fraud-till", uid="fraud-till", name="count at the till",
         sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
         batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
         inputs.orders,
-        CountByCard(settings.label_delay_days, thread, versions),
+        CountByCard(days, thread, versions),
         state="fraud-card", uid="fraud-card", name="count by card",
         ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
-    topics, tables, prefixes = conf.kafka.topics, conf.dynamodb.tables, conf.s3.prefixes
+    topics, tables = conf.kafka.topics, conf.dynamodb.tables
     for stream, topic, key, uid in (
         (streams.holds, "holds", "transaction_id", "holds"),
         (streams.notices, "notices", "notice_id", "notices"),
@@ -98,12 +98,11 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         streams.explanations, conf, tables["fraud_explanations"], uid="explanations"
     )
     kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    for stream, prefix, row, date, region, uid in (
-        (streams.audit, "fraud_audit", fraud_decision, "event_time_ms", "region", "audit"),
-        (streams.dead_letters, "dead_letters", dead_letter, "failed_at_ms", None,
-         "dead-letter-history"),
-    ):  # fmt: skip
-        s3.parquet_sink(stream, conf, prefixes[prefix], row.ROW_TYPE, date, region, uid, apart=True)
+    s3.parquet_sink(
+        streams.audit, conf, conf.s3.prefixes["fraud_audit"], fraud_decision.ROW_TYPE,
+        "event_time_ms", "region", uid="audit", apart=True,
+    )  # fmt: skip
+    dead_letters.history(streams.dead_letters, conf, apart=True)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import msgspec
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from state_schemas import dead_letter, stock_entry
+from jobs import dead_letters
+from state_schemas import stock_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.demand import DemandRules
@@ -19,7 +20,7 @@ from tillstream.domain.inventory import InventoryRules
 from tillstream.domain.replenishment import PlanningRules
 from tillstream.domain.stock import HOUR_MS, StockRules
 from tillstream.reference import network
-from udfs.engine import dead_letters, environment
+from udfs.engine import environment
 from udfs.inventory import CLOCK_AHEAD_MS, JOB, LINES, SIDES, StockDocuments, StockLedger
 
 
@@ -79,7 +80,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         wait_ms=conf.inventory.wait_ms,
     )
     actions, refused = (batched.side(ledger, name) for name in SIDES)
-    return Streams(ledger, actions, dead_letters(lines).union(refused))
+    return Streams(ledger, actions, batched.side(lines, "dead-letters").union(refused))
 
 
 def rules(conf: Conf) -> InventoryRules:
@@ -118,16 +119,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         "notices": topics["notices"],
     }
     kafka.routed_sink(streams.actions, conf, routes, uid="stock-actions")
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.dead_letters,
-        conf,
-        prefix=conf.s3.prefixes["dead_letters"],
-        row_type=dead_letter.ROW_TYPE,
-        date_field="failed_at_ms",
-        region_field=None,
-        uid="dead-letter-history",
-    )
+    dead_letters.sink(streams.dead_letters, conf)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from state_schemas import dead_letter, loyalty_entry
+from jobs import dead_letters
+from state_schemas import loyalty_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
@@ -76,16 +77,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
         uid="loyalty-events",
     )
     kafka.json_sink(streams.notices, conf, topics["notices"], key_field="notice_id", uid="notices")
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.dead_letters,
-        conf,
-        prefix=conf.s3.prefixes["dead_letters"],
-        row_type=dead_letter.ROW_TYPE,
-        date_field="failed_at_ms",
-        region_field=None,
-        uid="dead-letter-history",
-    )
+    dead_letters.sink(streams.dead_letters, conf)
 
 
 def main() -> None:

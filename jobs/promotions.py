@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from state_schemas import dead_letter
+from jobs import dead_letters
 from tillstream.conf import Conf, load
-from tillstream.connectors import kafka, s3, sources
+from tillstream.connectors import batched, kafka, sources
 from tillstream.domain.promotion_copies import READERS
-from udfs.engine import BYTES, dead_letters, environment
+from udfs.engine import BYTES, environment
 from udfs.promotions import JOB, PassOn
 
 
@@ -31,23 +31,14 @@ def build(announcements: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends, from ``read``."""
     function = PassOn(conf.job.require_thread_mode)
     copies = announcements.process(function, BYTES).uid("promotions-once").name("revisions once")
-    return Streams(copies, dead_letters(copies))
+    return Streams(copies, batched.side(copies, "dead-letters"))
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
     """A topic for each reader, dead letters."""
     topics = {reader: conf.kafka.topics[f"promotions_{reader}"] for reader in READERS}
     kafka.routed_sink(streams.copies, conf, topics, uid="promotion-copies")
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.dead_letters,
-        conf,
-        prefix=conf.s3.prefixes["dead_letters"],
-        row_type=dead_letter.ROW_TYPE,
-        date_field="failed_at_ms",
-        region_field=None,
-        uid="dead-letter-history",
-    )
+    dead_letters.sink(streams.dead_letters, conf)
 
 
 def main() -> None:

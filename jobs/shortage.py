@@ -11,16 +11,17 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from state_schemas import dead_letter, shortage_line
+from jobs import dead_letters
+from state_schemas import shortage_line
 from tillstream.conf import Conf, load
-from tillstream.connectors import dynamodb, kafka, s3, sources
+from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.demand import DemandRules
 from tillstream.domain.regional import RegionalRules
 from tillstream.domain.shortage import ShortageRules
 from tillstream.domain.shortage_line import MINUTE_MS
 from tillstream.domain.silence import SilenceRules
 from tillstream.reference import places
-from udfs.engine import BYTES, dead_letters, environment, notices
+from udfs.engine import BYTES, environment
 from udfs.shortage import BY_STORE, JOB, PromotionsByStore, RegionWatch, ShelfWatch
 
 
@@ -95,8 +96,8 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         .uid("region-watch")
         .name("shortages by region and product")
     )
-    refused = dead_letters(by_store).union(dead_letters(shelves))
-    return Streams(shelves, regions, notices(regions), refused)
+    refused = batched.side(by_store, "dead-letters").union(batched.side(shelves, "dead-letters"))
+    return Streams(shelves, regions, batched.side(regions, "notices"), refused)
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:
@@ -114,16 +115,7 @@ def attach_sinks(streams: Streams, conf: Conf) -> None:
     kafka.json_sink(
         streams.notices, conf, conf.kafka.topics["notices"], key_field="notice_id", uid="notices"
     )
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.dead_letters,
-        conf,
-        prefix=conf.s3.prefixes["dead_letters"],
-        row_type=dead_letter.ROW_TYPE,
-        date_field="failed_at_ms",
-        region_field=None,
-        uid="dead-letter-history",
-    )
+    dead_letters.sink(streams.dead_letters, conf)
 
 
 def main() -> None:

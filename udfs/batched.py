@@ -21,7 +21,6 @@ _PAIR = Struct(">ii")
 _ONE = Struct(">i")
 _MADE = Struct(">bii")
 STATE, OUTPUT, BROADCAST = 0, 1, 2
-NOT_READ = object()
 
 
 def _collect_seldom() -> None:
@@ -80,8 +79,10 @@ class BatchedFunction(KeyedCoProcessFunction):
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
         key_count, record_count = _PAIR.unpack_from(value, 0)
         at = 8
+        out = Outputs()
+        record, decode, encode = self.record, self.codec.decode, self._encode
         keys: list[str] = []
-        stored: list[bytes | None] = []
+        states: list[Any] = []
         for _ in range(key_count):
             (length,) = _ONE.unpack_from(value, at)
             at += 4
@@ -90,22 +91,15 @@ class BatchedFunction(KeyedCoProcessFunction):
             (length,) = _ONE.unpack_from(value, at)
             at += 4
             if length < 0:
-                stored.append(None)
+                states.append(None)
             else:
-                stored.append(value[at : at + length])
+                states.append(decode(value[at : at + length]))
                 at += length
-        states: list[Any] = [NOT_READ] * key_count
         changed: set[int] = set()
-        out = Outputs()
-        record, decode, encode = self.record, self.codec.decode, self._encode
         for _ in range(record_count):
             number, length = _PAIR.unpack_from(value, at)
             at += 8
-            state = states[number]
-            if state is NOT_READ:
-                data = stored[number]
-                state = states[number] = None if data is None else decode(data)
-            after = record(state, keys[number], value[at : at + length], out)
+            after = record(states[number], keys[number], value[at : at + length], out)
             if after is not None:
                 states[number] = after
                 changed.add(number)

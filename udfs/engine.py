@@ -5,12 +5,7 @@ from __future__ import annotations
 import time
 
 from pyflink.common import Types
-from pyflink.datastream import (
-    DataStream,
-    OutputTag,
-    RuntimeContext,
-    StreamExecutionEnvironment,
-)
+from pyflink.datastream import OutputTag, RuntimeContext, StreamExecutionEnvironment
 
 from state_schemas import states
 from tillstream.conf import Conf
@@ -54,21 +49,6 @@ def require_thread_mode(context: RuntimeContext) -> None:
             "Set it in the cluster's configuration, or job.require_thread_mode: false to accept "
             "about a tenth of the speed"
         )
-
-
-def dead_letters(stream: DataStream) -> DataStream:
-    """The dead letters a function put aside."""
-    return _put_aside(stream, DEAD_LETTERS)
-
-
-def notices(stream: DataStream) -> DataStream:
-    """The notices a function put aside."""
-    return _put_aside(stream, NOTICES)
-
-
-def _put_aside(stream: DataStream, tag: OutputTag) -> DataStream:
-    # PyFlink's get_side_output adds an idle Python operator without a uid; this does not.
-    return DataStream(stream._j_data_stream.getSideOutput(tag.get_java_output_tag()))
 
 
 def refuse(

@@ -17,8 +17,7 @@ from tillstream.domain.transaction import Transaction
 SALE, LABEL = ord("s"), ord("l")
 # tag, whether the card counts it, hash of its id, event time, cents, the broker's time
 _HEAD = Struct(">BBIqqq")
-# what a counter says; 0 in front where nothing was counted
-_FACTS = Struct(f">{len(CounterFacts._fields)}q")
+# what a counter says: a byte for its length, 0 where nothing was counted
 _NO_FACTS = b"\0"
 
 
@@ -44,6 +43,7 @@ class Passing(NamedTuple):
 _encode = msgspec.msgpack.Encoder().encode
 _transaction = msgspec.json.Decoder(Transaction).decode
 _label = msgspec.msgpack.Decoder(Label).decode
+_facts = msgspec.msgpack.Decoder(CounterFacts).decode
 
 
 def sale_to_card(
@@ -96,11 +96,13 @@ def sale_from(value: bytes) -> Passing:
 
 
 def _packed(facts: CounterFacts | None) -> bytes:
-    return _NO_FACTS if facts is None else b"\1" + _FACTS.pack(*facts)
+    if facts is None:
+        return _NO_FACTS
+    packed = _encode(facts)  # an array of 20 numbers of at most 9 bytes
+    return b"%c%b" % (len(packed), packed)
 
 
 def _unpacked(value: bytes, at: int) -> tuple[CounterFacts | None, int]:
     """The facts at ``at``, and where they end."""
-    if not value[at]:
-        return None, at + 1
-    return CounterFacts._make(_FACTS.unpack_from(value, at + 1)), at + 1 + _FACTS.size
+    end = at + 1 + value[at]
+    return (_facts(value[at + 1 : end]) if value[at] else None), end

@@ -57,6 +57,15 @@ def test_a_good_file_is_read_in_yaml_and_in_json():
         ("weight: 90", "weight: 90\n    wieght: 1", 6, "unknown field `wieght`"),
         ("version: v1", "version: v1\nversion: v2", 3, "'version' is there twice"),
         ("rules:", "rules", 6, ""),
+        ("version: v1", "version: &v v1\nnote: *v", 2, "anchors and aliases"),
+        ("threshold: 3\n    weight: 90", "threshold: *three\n    weight: 90", 8, "anchors"),
+        ("version: v1", "version: 2026-13-01", 2, "no timestamp: month must be in 1..12"),
+        ("hold_at: 80", f"hold_at: {'9' * 5000}", 4, "no int"),
+        ("hold_at: 80", f"hold_at: {'9' * 50}", 4, "no int: more than 64 bits"),
+        ("hold_at: 80", "hold_at: !!binary YWJj", 4, "tags such as tag:yaml.org,2002:binary"),
+        ("hold_at: 80", "hold_at: .nan", 4, "Expected `float`"),
+        ("hold_at: 80", "80: 80", 4, "a key must be a text"),
+        ("hold_at: 80", "[hold_at]: 80", 4, "a key must be a text"),
     ],
 )
 def test_a_problem_is_told_with_its_line(old, new, line, what):
@@ -70,6 +79,15 @@ def test_a_problem_is_told_with_its_line(old, new, line, what):
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "7", "a: &a [*a]", "{", "\t", "x" * 9])
 def test_a_file_that_holds_no_rules_is_refused(text):
     assert problems(text)
+
+
+def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once():
+    laughs = "a0: &a0 [ha]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+    )
+    assert problems(laughs) == [
+        "r.yaml:1: anchors and aliases (&name, *name) are not taken: write the value out"
+    ]
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

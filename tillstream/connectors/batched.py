@@ -64,7 +64,10 @@ def process(
 
 
 def side(stream: DataStream, name: str) -> DataStream:
-    """What the function of ``stream`` put into its side output ``name``."""
+    """What the function of ``stream``, batched or not, put into its side output ``name``.
+
+    PyFlink's get_side_output would add an idle Python operator without a uid.
+    """
     tag = java().org.apache.flink.util.OutputTag(name, BYTES.get_java_type_info())
     return DataStream(stream._j_data_stream.getSideOutput(tag))
 

@@ -13,12 +13,11 @@ from tillstream.connectors import clients
 from tillstream.domain.fraud import Decision, RuleSet
 from tillstream.domain.fraud_actions import notices_of
 from tillstream.fraud.cases import hot_item
-from tillstream.fraud.rule_sets import find
+from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.fraud.topics import TopicError
 
 _decision = msgspec.json.Decoder(Decision).decode
-_rule_set = msgspec.json.Decoder(RuleSet).decode
 
 
 class RuleLine(NamedTuple):
@@ -91,10 +90,9 @@ def _rules_of(conf: Conf, version: str) -> RuleSet | None:
     if packaged.version == version:
         return packaged
     try:
-        raw = find(conf, version)
+        return of_version(conf, version)
     except TopicError:
         return None
-    return _rule_set(raw) if raw else None
 
 
 def _notices(client: Any, table: str, decision: Decision) -> Iterator[NoticeLine]:

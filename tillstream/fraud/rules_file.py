@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from tillstream.domain.fraud import InvalidRules, Rules, load_rules, packaged_places
 
@@ -21,6 +23,33 @@ class RulesFileError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without tags, which are for other things, and without anchors and aliases, of which a few
+    lines can stand for gigabytes. What cannot be made a value, such as the date 2026-13-01, is an
+    error with its place like any other."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()
+        what = None
+        if event.anchor is not None:
+            what = "anchors and aliases (&name, *name) are not taken: write the value out"
+        elif event.tag is not None:
+            what = f"tags such as {event.tag} are not taken"
+        if what:
+            raise ComposerError(None, None, what, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise ValueError("more than 64 bits")
+        except ValueError as error:
+            kind = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"no {kind}: {error}", node.start_mark) from None
+        return value
 
 
 class RulesFile(NamedTuple):
@@ -46,8 +75,13 @@ def parse_rules(text: str, name: str) -> RulesFile:
     if len(text) > MAX_FILE_BYTES:
         raise RulesFileError([f"{name}: larger than {MAX_FILE_BYTES:,} bytes"])
     try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        loader = _Plain(text)
+        node = loader.get_single_node()
+        if node is None:
+            raise RulesFileError([f"{name}:1: the file is empty"])
+        if wrong := _wrong_keys(node):
+            raise RulesFileError([f"{name}:{line}: {what}" for line, what in wrong])
+        document = loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -55,15 +89,9 @@ def parse_rules(text: str, name: str) -> RulesFile:
         raise RulesFileError([f"{name}:{line}: {what}"]) from None
     except RecursionError:
         raise RulesFileError([f"{name}: nested too deeply"]) from None
-    if node is None:
-        raise RulesFileError([f"{name}:1: the file is empty"])
-    if doubled := _doubled(node):
-        raise RulesFileError([f"{name}:{line}: {key!r} is there twice" for line, key in doubled])
     try:
         raw = orjson.dumps(document)
         return RulesFile(name, raw, load_rules(raw, packaged_places()))
-    except TypeError as error:
-        raise RulesFileError([f"{name}: {error}"]) from None
     except InvalidRules as error:
         raise RulesFileError(
             [f"{name}:{_line(node, p.path)}: {p.path}: {p.message}" for p in error.problems]
@@ -95,21 +123,23 @@ def _line(node: Any, path: str) -> int:
     return node.start_mark.line + 1
 
 
-def _doubled(node: Any) -> list[tuple[int, str]]:
-    """(line, key) of keys that a mapping has twice: YAML would keep the last in silence."""
+def _wrong_keys(node: Any) -> list[tuple[int, str]]:
+    """(line, what) of keys that are no text, or twice in a mapping: YAML would keep the last in
+    silence."""
     found: list[tuple[int, str]] = []
-    waiting, seen = [node], set()
+    waiting = [node]
     while waiting:
         one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
         if isinstance(one, yaml.MappingNode):
             names: set[str] = set()
             for name, value in one.value:
-                if name.value in names:
-                    found.append((name.start_mark.line + 1, name.value))
-                names.add(name.value)
+                line = name.start_mark.line + 1
+                if name.tag != "tag:yaml.org,2002:str":
+                    found.append((line, "a key must be a text"))
+                elif name.value in names:
+                    found.append((line, f"{name.value!r} is there twice"))
+                else:
+                    names.add(name.value)
                 waiting.append(value)
         elif isinstance(one, yaml.SequenceNode):
             waiting += one.value

@@ -12,6 +12,7 @@ as known ``delay_days`` after they ended, for until then a sale without a label 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
@@ -23,7 +24,6 @@ WINDOWS = ("1m", "10m", "1h", "24h")
 WINDOWS_MS = (60_000, 600_000, 3_600_000, DAY_MS)
 PARTS = 12
 WIDTHS_MS = tuple(window // PARTS for window in WINDOWS_MS)
-RISK_DAYS = (1, 7, 28)
 KEEP_DAYS = 45  # the longest risk window and a delay of up to 16 days
 RECENT = 16  # ids remembered against a repeat that follows closely
 LABELLED = 256  # ids remembered against a repeated label
@@ -79,6 +79,7 @@ class CounterFacts(NamedTuple):
 
 
 NO_FACTS = CounterFacts()
+_facts = CounterFacts._make
 
 
 def new_counters() -> Counters:
@@ -101,10 +102,20 @@ def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:
 
     A sale older than what a window holds is not put into it; it sees itself and what is there.
     """
+    longest = windows[-1]
+    if not longest or at_ms // WIDTHS_MS[-1] - longest[-3] >= PARTS:  # so with the shorter ones
+        windows[:] = [[at_ms // width, 1, cents] for width in WIDTHS_MS]
+        return [1, cents] * len(WIDTHS_MS)
     facts: list[int] = []
     for ring, width in zip(windows, WIDTHS_MS, strict=True):
         bucket = at_ms // width
-        if not ring or bucket > ring[-3]:
+        ahead = bucket - ring[-3] if ring else PARTS
+        if ahead < 0:
+            facts += _count_late(ring, bucket, cents)
+            continue
+        if ahead >= PARTS:
+            ring[:] = (bucket, 1, cents)
+        elif ahead:
             ring += (bucket, 1, cents)
             oldest = bucket - PARTS
             drop = 0
@@ -112,14 +123,10 @@ def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:
                 drop += 3
             if drop:
                 del ring[:drop]
-            facts += (sum(ring[1::3]), sum(ring[2::3]))
-            continue
-        if bucket == ring[-3]:
+        else:
             ring[-2] += 1
             ring[-1] += cents
-            facts += (sum(ring[1::3]), sum(ring[2::3]))
-            continue
-        facts += _count_late(ring, bucket, cents)
+        facts += ring[1:] if len(ring) == 3 else (sum(ring[1::3]), sum(ring[2::3]))
     return facts
 
 
@@ -152,20 +159,20 @@ def observe(
     """
     if counters is None:
         counters = new_counters()
-    day = at_ms // DAY_MS
-    if transaction in counters.recent:
+    day, recent = at_ms // DAY_MS, counters.recent
+    if transaction in recent:
         copy = [list(ring) for ring in counters.windows]
         seen = count(copy, at_ms, 0)
         seen[0::2] = [n - 1 for n in seen[0::2]]
-        return counters, CounterFacts(*seen, *_labels(counters.days, day, delay_days))
-    counters.recent.append(transaction)
-    if len(counters.recent) > RECENT:
-        del counters.recent[0]
+        return counters, _facts((*seen, *_labels(counters.days, day, delay_days)))
+    recent.append(transaction)
+    if len(recent) > RECENT:
+        del recent[0]
     if at_ms > counters.newest_ms:
         counters.newest_ms = at_ms
     seen = count(counters.windows, at_ms, cents)
     _add_to_day(counters.days, day, 1, 0)
-    return counters, CounterFacts(*seen, *_labels(counters.days, day, delay_days))
+    return counters, _facts((*seen, *_labels(counters.days, day, delay_days)))
 
 
 def label(
@@ -217,15 +224,11 @@ def _labels(days: list[int], day: int, delay_days: int) -> tuple[int, ...]:
     if not any(days[2::3]):
         if days[0] > last_known:
             return NO_LABELS
-        n1 = n7 = n28 = 0
-        for that, sales in zip(days[0::3], days[1::3], strict=True):
-            back = last_known - that
-            if 0 <= back < 28:
-                n28 += sales
-                if back < 7:
-                    n7 += sales
-                    if not back:
-                        n1 += sales
+        there, sold = days[0::3], days[1::3]
+        end = bisect_right(there, last_known)
+        n1 = sum(sold[bisect_left(there, last_known) : end])
+        n7 = sum(sold[bisect_left(there, last_known - 6) : end])
+        n28 = sum(sold[bisect_left(there, last_known - 27) : end])
         return (n1, 0, n7, 0, n28, 0, 0, -1, -1, -1, 0, -1)
     n1 = f1 = n7 = f7 = n28 = f28 = early = run_frauds = honest = 0
     first = last = run = -1

@@ -137,7 +137,7 @@ def sale_of(txn: Transaction, places: Places, at_ms: int) -> Sale:
         local_hour(place, at_ms) if place is not None else -1.0,
         id_hash(txn.card_token) if txn.card_token else 0,
         METHODS[txn.payment_method],
-        tuple({category_hash(line.category) for line in txn.lines}),
+        tuple({category_hash(line.category) for line in txn.lines})[:MAX_CATEGORIES],
     )
 
 
@@ -174,7 +174,8 @@ def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSett
     CLIP * spread * gain, however large it is.
     """
     spread = profile.spread
-    pull = max(-CLIP, min(CLIP, (x - profile.level) / spread))
+    pull = (x - profile.level) / spread
+    pull = CLIP if pull > CLIP else -CLIP if pull < -CLIP else pull
     profile.level += gain * spread * pull
     factor = 1 + 0.5 * gain * (pull * pull / CLIPPED_VARIANCE - 1)
     profile.spread = min(max(spread * factor, settings.min_spread), 2.0)
@@ -182,15 +183,15 @@ def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSett
 
 def _use(entries: list[int], key: int, width: int, most: int) -> None:
     """Counts one use of ``key`` and puts it last; the one unused for longest gives way."""
-    for i in range(0, len(entries), width):
+    if entries and entries[-width] == key:
+        entries[1 - width] += 1
+        return
+    for i in range(0, len(entries) - width, width):
         if entries[i] == key:
-            if i + width == len(entries):
-                entries[i + 1] += 1
-            else:
-                entry = entries[i : i + width]
-                del entries[i : i + width]
-                entry[1] += 1
-                entries += entry
+            entry = entries[i : i + width]
+            del entries[i : i + width]
+            entry[1] += 1
+            entries += entry
             return
     if len(entries) >= most * width:
         del entries[:width]
@@ -199,6 +200,8 @@ def _use(entries: list[int], key: int, width: int, most: int) -> None:
 
 def fading(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
     """What is left at ``at_ms`` of ``heat`` and ``high``, as a factor: one half per half-life."""
+    if not profile.heat and not profile.high:
+        return 1.0  # nothing to fade
     days = max(at_ms - profile.heat_ms, 0) / DAY_MS
     return exp(-log(2) * days / settings.heat_half_life_days)
 
@@ -214,14 +217,18 @@ def remember(
     """What every judged sale leaves behind, learnt or not. ``ratio``: times the usual amount."""
     at = sale.event_ms
     left = fading(profile, at, settings)
-    profile.heat = profile.heat * left + min(max(score, 0.0), 100.0) / 100
+    profile.heat *= left
+    if score > 0:
+        profile.heat += min(score, 100.0) / 100
     profile.high *= left
     if ratio >= settings.high_ratio and profile.sales:
         profile.high += min(ratio / settings.high_ratio, 4.0)
         if ratio >= peak_at(profile, at, settings):
             profile.peak, profile.peak_ms = min(ratio, 1e6), at
-    profile.heat_ms = max(profile.heat_ms, at)
-    profile.newest_ms = max(profile.newest_ms, at)
+    if at > profile.heat_ms:
+        profile.heat_ms = at
+    if at > profile.newest_ms:
+        profile.newest_ms = at
     profile.recent.append(sale.transaction)
     if len(profile.recent) > MAX_RECENT:
         del profile.recent[0]

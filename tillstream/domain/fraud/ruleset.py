@@ -6,7 +6,8 @@ what a schema cannot and makes it ready to judge with. Nothing of it is code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -118,6 +119,8 @@ class Rules(NamedTuple):
     ready: tuple[Ready, ...]
     scorer: Scorer | None
     places: Places
+    measured: Callable[[list[float]], tuple[float, ...]]  # the rules' signals, in the rules' order
+    thresholds: tuple[float, ...]
 
     @property
     def version(self) -> str:
@@ -164,7 +167,10 @@ def compile_rules(data: RuleSet, places: Places) -> Rules:
             problems.append(Problem("$.model", str(error)))
     if problems:
         raise InvalidRules(problems)
-    return Rules(data, tuple(ready), scorer, places)
+    # itemgetter gives a tuple for two places and more: the first again, after the last, sees to it.
+    measured = itemgetter(*(one.at for one in ready), ready[0].at)
+    thresholds = tuple(one.threshold for one in ready)
+    return Rules(data, tuple(ready), scorer, places, measured, thresholds)
 
 
 def _problems(data: RuleSet) -> Iterator[Problem]:

@@ -109,52 +109,61 @@ def measure(
 
     ``own``: the subject's windows, this sale included; None without a subject.
     """
-    values: list[float] = []
-    cents = sale.cents
-    values += _of_amount(profile, cents, txn.currency, settings)
-    if profile is None:
-        values += (nan,) * 9
-    else:
-        at = sale.event_ms
-        left = fading(profile, at, settings)
-        values += (
-            profile.high * left,
-            peak_at(profile, at, settings),
-            profile.sales,
-            max(at - profile.first_ms, 0) / DAY_MS,
-            max(at - profile.newest_ms, 0) / DAY_MS,
-            profile.heat * left,
-            profile.frauds,
-            max(at - profile.last_fraud_ms, 0) / DAY_MS if profile.frauds else nan,
-            1 if at < profile.watch_until_ms else 0,
-        )
-    values += _of_products(profile, txn, settings)
-    values += _of_hour(profile, sale)
-    values += _of_place(profile, sale, settings, places)
-    values += _of_payment(profile, sale)
-    values += own if own is not None else (nan,) * 8
     card, till = facts
-    values += card[:8] if card is not None else (nan,) * 8
+    return [
+        *_of_amount(profile, sale.cents, txn.currency, settings),
+        *_of_subject(profile, sale.event_ms, settings),
+        *_of_products(profile, txn, settings),
+        *_of_hour(profile, sale),
+        *_of_place(profile, sale, settings, places),
+        *_of_payment(profile, sale),
+        *(own if own is not None else _NO_WINDOWS),
+        *(card[:8] if card is not None else _NO_WINDOWS),
+        *_of_terminal(till, settings),
+        *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
+        nan,
+    ]
+
+
+_NO_WINDOWS = (nan,) * 8
+
+
+def _of_subject(profile: Profile | None, at: int, settings: ProfileSettings) -> tuple[float, ...]:
+    if profile is None:
+        return (nan,) * 9
+    left = fading(profile, at, settings)
+    old, idle = at - profile.first_ms, at - profile.newest_ms
+    return (
+        profile.high * left,
+        peak_at(profile, at, settings),
+        profile.sales,
+        old / DAY_MS if old > 0 else 0.0,
+        idle / DAY_MS if idle > 0 else 0.0,
+        profile.heat * left,
+        profile.frauds,
+        max(at - profile.last_fraud_ms, 0) / DAY_MS if profile.frauds else nan,
+        1 if at < profile.watch_until_ms else 0,
+    )
+
+
+def _of_terminal(till: CounterFacts | None, settings: ProfileSettings) -> tuple[float, ...]:
     if till is None:
-        values += (nan,) * 18
-    else:
-        values += till[:8]
-        early, base, weight = till.frauds_early, settings.fraud_base, settings.fraud_weight
-        values += (
-            shrunk(till.frauds_1d + early, till.known_1d + early, base, weight),
-            shrunk(till.frauds_7d + early, till.known_7d + early, base, weight),
-            shrunk(till.frauds_28d + early, till.known_28d + early, base, weight),
-            till.frauds_28d,
-            till.frauds_early,
-            till.first_fraud_days if till.first_fraud_days >= 0 else nan,
-            till.last_fraud_days if till.last_fraud_days >= 0 else nan,
-            till.run_days if till.run_days >= 0 else nan,
-            till.run_frauds,
-            till.honest_since if till.honest_since >= 0 else nan,
-        )
-    values += (card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)
-    values.append(nan)
-    return values
+        return (nan,) * 18
+    _, _, _, _, _, _, _, _, n1, f1, n7, f7, n28, f28, early, first, last, run, runs, honest = till
+    base, weight = settings.fraud_base, settings.fraud_weight
+    return (
+        *till[:8],
+        shrunk(f1 + early, n1 + early, base, weight),
+        shrunk(f7 + early, n7 + early, base, weight),
+        shrunk(f28 + early, n28 + early, base, weight),
+        f28,
+        early,
+        first if first >= 0 else nan,
+        last if last >= 0 else nan,
+        run if run >= 0 else nan,
+        runs,
+        honest if honest >= 0 else nan,
+    )
 
 
 def _of_amount(

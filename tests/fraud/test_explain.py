@@ -1,0 +1,46 @@
+"""An analyst's question is answered in two seconds, of which starting takes little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from tillstream.conf import load
+from tillstream.domain.fraud_control import Order
+from tillstream.fraud import rule_sets
+from tillstream.fraud.rules_file import packaged_rules
+from tillstream.fraud.topics import Message
+
+HEAVY = {"pyflink", "pyarrow", "numpy", "pandas", "lightgbm", "apache_beam"}
+
+
+def test_explain_starts_without_the_engine_and_other_heavy_libraries():
+    program = (
+        "import sys; from tillstream.cli import COMMANDS; import importlib; "
+        "importlib.import_module(COMMANDS['explain'][0]); import tillstream.fraud.explain; "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_the_rules_that_judged_are_found_on_the_topic_whatever_else_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    rules = msgspec.Raw(packaged_rules().raw)
+    version = packaged_rules().rules.version
+    orders = [
+        msgspec.json.encode(Order("live", version, 1, "tester", rules)),
+        b"\xff",
+        msgspec.json.encode(Order("shadow-off", version, 2, "tester")),
+        msgspec.json.encode(Order("live", version, 3, "tester", msgspec.Raw(b"{}"))),
+    ]
+    topic = [Message(f"kafka:r/0/{n}", n, order) for n, order in enumerate(orders)]
+    monkeypatch.setattr(rule_sets, "read_all", lambda conf, name: topic)
+    found = rule_sets.of_version(load("local"), version)
+    assert found == packaged_rules().rules.data
+    assert rule_sets.of_version(load("local"), "never-pushed") is None
