@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any
@@ -185,11 +184,10 @@ def cost_us(stages: Run, traffic: Traffic) -> float:
     return sum(stage.cpu_s for stage in stages.values()) / traffic.count * 1e6
 
 
-def state_bytes(traffic: Traffic, conf: settings.Conf) -> dict[str, dict[str, float]]:
-    """By state: keys, and mean bytes a key as its codec writes them, after all of ``traffic``."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for run in JOBS.values():
-        for name, stage in run(traffic, conf).items():
-            sizes = [len(state) for state in stage.states.values()]
-            found[name] = {"keys": len(sizes), "bytes_a_key": sum(sizes) / max(len(sizes), 1)}
-    return dict(found)
+def state_bytes(traffic: Traffic, conf: settings.Conf, job: str) -> dict[str, dict[str, float]]:
+    """By state of the job: keys, and mean bytes a key as the codec writes them, after ``traffic``."""
+    found = {}
+    for name, stage in JOBS[job](traffic, conf).items():
+        sizes = [len(state) for state in stage.states.values()]
+        found[name] = {"keys": len(sizes), "bytes_a_key": sum(sizes) / max(len(sizes), 1)}
+    return found

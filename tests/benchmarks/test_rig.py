@@ -134,9 +134,10 @@ def test_the_guard_has_a_ratio_of_every_job_it_runs():
 
 def test_the_functions_without_an_engine_keep_a_state_for_every_key():
     traffic, conf = Traffic(200), load("local")
-    found = in_python.state_bytes(traffic, conf)
+    found = in_python.state_bytes(traffic, conf, "loyalty")
     customers = {sale.customer_id for sale in traffic.sales if sale.customer_id}
     assert found["loyalty-account"]["keys"] == len(customers)
+    found |= in_python.state_bytes(traffic, conf, "inventory")
     shelves = {(sale.store, line.product) for sale in traffic.sales for line in sale.lines}
     assert found["stock"]["keys"] == len(shelves)
     assert all(size["bytes_a_key"] > 10 for size in found.values())
