@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any
@@ -42,6 +43,7 @@ class Stage:
         self.name, self._call = name, function.process_element1
         self.states: dict[str, bytes] = {}
         self.cpu_s, self.records = 0.0, 0
+        self.sides: Counter[int] = Counter()  # records by output, 0 the main one
 
     # What functions ask of their context.
     def get_index_of_this_subtask(self) -> int:
@@ -82,8 +84,10 @@ class Stage:
             at += _MADE.size
             if kind == STATE:
                 self.states[keys[number]] = made[at : at + length]
-            elif kind == OUTPUT and number == 0:
-                out.append(made[at : at + length])
+            elif kind == OUTPUT:
+                self.sides[number] += 1
+                if number == 0:
+                    out.append(made[at : at + length])
             at += length
 
 

@@ -1,8 +1,8 @@
 """The loyalty sum in Pathway: run by benchmarks/peers/run.py in an environment of its own.
 
 Reading, parsing and summing are expressions, so its engine does them and no Python runs for a record;
-the count of records is another expression. State is kept by operator, its documentation's fastest way;
-where a licence is needed for that, what it has without one. One thread.
+the count of records is another expression. State is kept by operator, its documentation's fastest way, where
+a licence key is set (PATHWAY_LICENSE_KEY), and without one by its input, as it may then. One thread.
 """
 
 import os
@@ -13,7 +13,7 @@ BROKERS, TOPIC, FOLDER = (os.environ[f"PEER_{name}"] for name in ("BROKERS", "TO
 
 
 class Sale(pw.Schema):
-    customer_id: str | None
+    customer_id: str | None = pw.column_definition(default_value=None)
     total_cents: int
 
 
