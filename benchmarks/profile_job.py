@@ -9,6 +9,7 @@ benchmarks do (its outputs dropped in the JVM), and once it is warm looks at it 
 - Java stacks by Flight Recorder, part of every JDK: by thread and by method, those in native code apart.
 
 Text goes to standard output and to --out FILE; the raw recordings to --keep FOLDER. Two minutes.
+``--python-only`` needs no stack: the job's functions without an engine (benchmarks/in_python.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -25,8 +28,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import in_python
 from benchmarks.fraud_speed import simulated
+from benchmarks.jobs.stacks import Sampler
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
+from tillstream import conf as settings
 from tillstream.local.layout import java
 
 RATE = 100  # py-spy's samples a second
@@ -96,6 +102,22 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     text = [threads(job, found), *python_part(folder / f"{job}.stacks", sample, problem)]
     text += java_part(recording) if not begun else [f"Java: no recording: {said.strip()}"]
     return "\n\n".join(text) + "\n"
+
+
+def without_engine(job: str, seconds: float, file: Path) -> str:
+    """The profile of the functions alone, as text."""
+    traffic, conf = in_python.Traffic(8_000), settings.load("local")
+    run = in_python.JOBS[job]
+    sampler = Sampler(threading.get_ident(), file)
+    until, spent = time.monotonic() + seconds, []
+    with in_python.no_collections():
+        while time.monotonic() < until:
+            spent.append(in_python.cost_us(run(traffic, conf), traffic))
+    file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
+    made = about()
+    head = f"{job} without an engine, {made['date']}, {made['machine']}, {made['cpu']}: "
+    head += f"{min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
+    return "\n\n".join([head, *python_part(file, True, "")]) + "\n"
 
 
 def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
@@ -207,11 +229,16 @@ def main() -> None:
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--keep", type=Path, help="folder for the raw recordings")
     parser.add_argument("--out", type=Path, help="write the text here too")
+    parser.add_argument("--python-only", action="store_true", help="without a stack")
     args = parser.parse_args()
-    with rig(args.disk, taskmanagers=1) as bench:
-        folder = args.keep or bench.stack.layout.data / "profile"
-        folder.mkdir(parents=True, exist_ok=True)
-        text = look(bench, args.job, args, folder.resolve())
+    if args.python_only:
+        with tempfile.TemporaryDirectory() as place:
+            text = without_engine(args.job, args.seconds, Path(place) / "stacks")
+    else:
+        with rig(args.disk, taskmanagers=1) as bench:
+            folder = args.keep or bench.stack.layout.data / "profile"
+            folder.mkdir(parents=True, exist_ok=True)
+            text = look(bench, args.job, args, folder.resolve())
     print(text)
     if args.out:
         args.out.write_text(text)

@@ -22,7 +22,7 @@ class Sampler(threading.Thread):
 
     def __init__(self, ident: int, path: Path) -> None:
         super().__init__(daemon=True, name="stack sampler")
-        self._ident, self._path = ident, path
+        self._watched, self._path = ident, path
         self.found: Counter[str] = Counter()
         self.start()
 
@@ -30,7 +30,7 @@ class Sampler(threading.Thread):
         written = time.monotonic()
         while True:
             time.sleep(EVERY_S)
-            frame = sys._current_frames().get(self._ident)
+            frame = sys._current_frames().get(self._watched)
             self.found[collapsed(frame)] += 1
             if time.monotonic() - written > WRITE_S:
                 written = time.monotonic()
