@@ -31,7 +31,7 @@ from tillstream import conf as settings
 from tillstream.local.layout import java
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
-from tillstream.ops.flink_rest import FlinkRestError
+from tillstream.ops.flink_rest import TERMINAL, FlinkRestError
 from tillstream.ops.jobs import Jobs
 from tillstream.sim.senders import KafkaSender
 
@@ -214,6 +214,13 @@ class Rig:
         changed = overrides | {"job": {"require_thread_mode": mode != "process"}}
         name = f"{job}-variant"
         return self.jobs.submit(name, parallelism, changed, savepoint, file, timeout_s=timeout_s)
+
+    def clear(self) -> None:
+        """Cancels whatever still runs, as after a submission that failed half-way: it holds slots."""
+        for job in self.jobs.flink.jobs():
+            if job["state"] not in TERMINAL:
+                with contextlib.suppress(FlinkRestError):
+                    self.jobs.flink.cancel(job["jid"])
 
     def clocks(self) -> Path:
         """A new folder for what a job's Python measures of itself."""

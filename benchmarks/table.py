@@ -114,6 +114,7 @@ def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any
             except Exception as error:  # one row's failure is told in it: the others still count
                 row["error"] = f"{type(error).__name__}: {error}"[:400]
                 say(f"{name}: {row['error']}", markup=False)
+                bench.clear()
                 continue
             found = row["samples"][-1]
             say(f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second")
@@ -177,6 +178,7 @@ def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
                 found[job] = event_latency(bench, job, rate, seconds, warm_s)
         except Exception as error:  # as above
             found[job] = {"error": f"{type(error).__name__}: {error}"[:400]}
+            bench.clear()
         say(f"{job}, latency: {found[job]}", markup=False)
     if "loyalty" in chosen.jobs:
         found[BARE] = event_latency(bench, "", rate, seconds, warm_s)

@@ -1,9 +1,10 @@
 """All stateful jobs at once on one stream: loyalty, fraud, inventory, shortage and archive.
 
-``python benchmarks/together.py`` starts a stack with a TaskManager of one slot for each job, submits all jobs on
-an empty topic, each with its outputs dropped in the JVM, fills it within seconds, and takes each job's rate
-in the same window: from the moment all have begun and warmed up, until the first has read nine tenths or
---window is over. The rate of the whole is that of the slowest job: a replay is over when the last one is.
+``python benchmarks/together.py`` starts a stack with a TaskManager of one slot for each job, submits all
+jobs on an empty topic, each with its outputs dropped in the JVM, fills it within seconds, and takes each
+job's rate in the same window: from the moment all have begun and warmed up, until the first has
+read nine tenths or --window is over. The rate of the whole is that of the slowest job: a replay is over
+when the last one is.
 """
 
 from __future__ import annotations

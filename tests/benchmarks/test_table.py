@@ -35,7 +35,7 @@ def figures(monkeypatch) -> dict:
         raise peers.PeerError(f"{name} says no")
 
     conf = SimpleNamespace(source=SimpleNamespace(kafka=SimpleNamespace(bootstrap="h:1")))
-    bench = SimpleNamespace(rate=rate, conf=lambda overrides: conf, stack=None)
+    bench = SimpleNamespace(rate=rate, conf=lambda overrides: conf, stack=None, clear=lambda: None)
     bench.stack = SimpleNamespace(layout=SimpleNamespace(data=None))
     monkeypatch.setattr(bare, "consume", lambda *args: sample(70_000.0))
     monkeypatch.setattr(peers, "rate", failing)
