@@ -111,6 +111,12 @@ def test_without_any_stock_ledger_silence_is_found_all_the_same(shop):
     assert statuses(shop.trade(0, start=11, bread=False)) == [SILENT]
 
 
+def test_a_ledger_ahead_of_the_baskets_tells_its_own_time(shop):
+    shop.trade(0, end=11)
+    (line,) = shop.level(0, shop.at(0, 11.5))
+    assert (line.status, line.at_ms, line.since_ms) == (SOLD_OUT, *[shop.at(0, 11.5)] * 2)
+
+
 def test_a_sale_ends_the_silence_and_so_does_a_delivery(shop):
     shop.trade(0, end=11)
     shop.trade(0, start=11, end=15, bread=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -179,9 +180,13 @@ def _drain(consumer: Consumer, topic: str) -> list[Message]:
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
     open_ = set(partitions)
     out: list[Message] = []
+    answered = time.monotonic()
     while open_:
-        messages = consumer.consume(1000, timeout=KAFKA_SECONDS)
-        if not messages:
+        # Waits all of its time for a full batch, whatever has come.
+        messages = consumer.consume(5000, timeout=0.1)
+        if messages:
+            answered = time.monotonic()
+        elif time.monotonic() - answered > KAFKA_SECONDS:
             raise Unreachable(f"Kafka stopped answering while {topic} was read: {UP}")
         for message in messages:
             error: Any = message.error()

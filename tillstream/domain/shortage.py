@@ -275,7 +275,7 @@ class _Look(NamedTuple):
         if before == OK:
             day = dm.local(at, rules.demand)[0]
             shelf.episode = shelf.episode + 1 if day == shelf.episode_day else 1
-            shelf.episode_day, shelf.since_ms = day, at
+            shelf.episode_day, shelf.since_ms = day, self._now(shelf)
         worse = shelf.status in (SOLD_OUT, SILENT) and before == RUNNING_OUT
         self.watch.version += 1
         shelf.told_ms = told
@@ -294,8 +294,12 @@ class _Look(NamedTuple):
             )
         )
 
+    def _now(self, shelf: Shelf) -> int:
+        """The ledger may be ahead of the baskets, which come by another stream."""
+        return max(self.watch.newest_ms, shelf.stock_ms)
+
     def _line(self, product: str, shelf: Shelf, before: str, **told: Any) -> Shortage:
-        at = self.watch.newest_ms
+        at = self._now(shelf)
         shelf_id = f"{self.store}/{product}"
         line = Shortage(
             shelf=shelf_id,
