@@ -77,8 +77,7 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     meter = bench.meter(clocks)
     (manager,) = bench.processes("taskmanager")[:1]
     try:
-        while bench.done(job_id, STAGE[job]) < total * 0.1:
-            time.sleep(0.5)
+        bench.wait_read(job_id, STAGE[job], int(total * 0.1), limit_s=180)
         recording = folder / f"{job}.jfr"
         pid = str(manager.pid)
         begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
