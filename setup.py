@@ -34,6 +34,7 @@ setup(
             "jsonschema>=4.20",
             "lightgbm>=4",
             "mypy>=1.10",
+            "py-spy>=0.4",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.5",

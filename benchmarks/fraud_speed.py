@@ -14,59 +14,29 @@ Rates are taken in mid-run, warm-up and drain excluded. Results: a table, and JS
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import signal
 import statistics
 import sys
-import tempfile
-import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-import psutil
-from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.loyalty import _cpu
+from benchmarks.latency import Told
+from benchmarks.rig import Rig, about, names, paced, percentiles, rig, say, write
 from state_schemas import fraud_counters, fraud_profile
-from tillstream import conf as settings
 from tillstream.domain.fraud import observe
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.local.resources import create_resources
-from tillstream.local.stack import Stack
-from tillstream.ops.jobs import Jobs
-from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
-say = Console(stderr=True).print
-VARIANT = Path(__file__).parent / "jobs" / "fraud_variant.py"
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
-
-
-def overrides(topic: str) -> dict[str, Any]:
-    """Names of their own for one measurement."""
-    names = ("dead_letters", "fraud_labels", "fraud_rules", "fraud_answers", "holds", "notices")
-    return {
-        "source": {"kind": "kafka", "kafka": {"topic": topic}},
-        "kafka": {"topics": {name: f"{topic}-{name}" for name in names}},
-        "dynamodb": {
-            "tables": {
-                "fraud_cases": f"{topic}-cases",
-                "fraud_explanations": f"{topic}-explanations",
-            }
-        },
-        "s3": {"prefixes": {"fraud_audit": f"{topic}-audit", "dead_letters": f"{topic}-dead"}},
-    }
 
 
 def simulated(count: int, customers: int, seed: int) -> Simulator:
@@ -78,93 +48,33 @@ def simulated(count: int, customers: int, seed: int) -> Simulator:
     )
 
 
-class FraudBench:
-    """One stack, one filled topic."""
+def latency(
+    bench: Rig, topic: str, rate: int, seconds: int, warm_s: int, parallelism: int = 1
+) -> dict[str, Any]:
+    """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second."""
+    overrides = names(topic, apart=True)
+    conf = bench.conf(overrides)
+    job_id = bench.jobs.submit("fraud", parallelism, overrides)
+    alerts = Told(conf, conf.kafka.topics["notices"], alerted)
+    sender = bench.sender(conf)
+    total = rate * (seconds + warm_s)
+    for n, sent in enumerate(paced(simulated(total, 4 * total, 2), rate)):
+        raw, planted = sent.raw, None
+        if n % max(rate // 10, 1) == 0:
+            raw, planted = suspicious(sent.raw, n)
+        if planted and n > rate * warm_s:
+            alerts.put[planted] = time.perf_counter()
+        sender.send(sent.key, raw)
+    sender.close()
+    found = alerts.results()
+    bench.jobs.flink.cancel(job_id)
+    lost = len(alerts.put) - len(found)
+    return {"rate": rate, **percentiles("", found), "samples": len(found), "lost": lost}
 
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.jobs = Jobs(stack)
 
-    def conf(self, topic: str) -> settings.Conf:
-        conf = settings.load("local", overrides(topic))
-        if create_resources(conf):
-            time.sleep(2)  # until every broker's client may know the topics
-        return conf
-
-    def fill(self, topic: str, count: int, customers: int) -> None:
-        """``count`` simulated transactions into ``topic``."""
-        began = time.perf_counter()
-        sender = KafkaSender(self.conf(topic), self.stack.layout.data / f"{topic}.spool")
-        for sent in simulated(count, customers, 1):
-            sender.send(sent.key, sent.raw)
-        sender.close()
-        say(f"{topic}: {count:,} put at {count / (time.perf_counter() - began):,.0f} a second")
-
-    def throughput(self, topic: str, count: int, parallelism: int, limit_s: float) -> dict:
-        """Rate of the last stage from a quarter of the records to nine tenths, or the limit."""
-        self.conf(topic)
-        job_id = self.jobs.submit(
-            "fraud-variant", parallelism, overrides(topic), job_file=VARIANT, timeout_s=120
-        )
-        managers = [
-            psutil.Process(process["pid"])
-            for name, process in self.stack.layout.read()["processes"].items()
-            if name.startswith("taskmanager")
-        ]
-        try:
-            samples: list[tuple[float, int, float]] = []
-            deadline = time.monotonic() + limit_s
-            while time.monotonic() < deadline:
-                vertices = self.jobs.flink.job(job_id)["vertices"]
-                judge = next(v for v in vertices if "judge by subject" in v["name"])
-                done = judge["metrics"]["read-records"]
-                if done > count * 0.25:
-                    samples.append((time.perf_counter(), done, _cpu(managers)))
-                if done > count * 0.9:
-                    break
-                time.sleep(0.5)
-            (t0, n0, c0), (t1, n1, c1) = samples[0], samples[-1]
-            return {
-                "rate": (n1 - n0) / (t1 - t0),
-                "per_cpu_second": (n1 - n0) / (c1 - c0),
-                "records": n1 - n0,
-                "seconds": t1 - t0,
-            }
-        finally:
-            self.jobs.flink.cancel(job_id)
-
-    def latency(self, topic: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
-        """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second."""
-        conf = self.conf(topic)
-        job_id = self.jobs.submit("fraud", 1, overrides(topic))
-        alerts = Alerts(conf)
-        sender = KafkaSender(conf, self.stack.layout.data / f"{topic}.spool")
-        put: dict[str, int] = {}
-        began = time.perf_counter()
-        total = rate * (seconds + warm_s)
-        for n, sent in enumerate(simulated(total, 4 * total, 2)):
-            ahead = began + n / rate - time.perf_counter()
-            if ahead > 0.001:
-                time.sleep(ahead)
-            raw, planted = sent.raw, None
-            if n % max(rate // 10, 1) == 0:
-                raw, planted = suspicious(sent.raw, n)
-            if planted and n > rate * warm_s:
-                put[planted] = time.time_ns()
-            sender.send(sent.key, raw)
-        sender.close()
-        found = alerts.close(put, 20)
-        self.jobs.flink.cancel(job_id)
-        took = sorted((found[name] - put[name]) / 1e6 for name in put if name in found)
-        cuts = statistics.quantiles(took, n=100)
-        return {
-            "rate": rate,
-            "p50_ms": cuts[49],
-            "p99_ms": cuts[98],
-            "max_ms": took[-1],
-            "samples": len(took),
-            "lost": len(put) - len(took),
-        }
+def alerted(notice: dict[str, Any]) -> str | None:
+    """The transaction an alert is about."""
+    return notice["cause"] if notice["kind"] == "alert" else None
 
 
 def suspicious(raw: bytes, n: int) -> tuple[bytes, str | None]:
@@ -184,44 +94,6 @@ def suspicious(raw: bytes, n: int) -> tuple[bytes, str | None]:
     document |= {"lines": [gift], "total_cents": 2_000_000, "transaction_id": f"planted-{n:08d}"}
     document.pop("points_to_redeem", None)
     return orjson.dumps(document), document["transaction_id"]
-
-
-class Alerts(threading.Thread):
-    """Reads the topic of notices and notes when each alert could be read (ns since epoch)."""
-
-    def __init__(self, conf: settings.Conf) -> None:
-        super().__init__(daemon=True)
-        topic = conf.kafka.topics["notices"]
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": conf.kafka.bootstrap or "",
-                "group.id": "alerts",
-                "fetch.wait.max.ms": 5,
-            }
-        )
-        partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        self._consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
-        self._seen: dict[str, int] = {}
-        self._stop = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._stop.is_set():
-            for message in self._consumer.consume(100, 0.005):
-                now = time.time_ns()
-                if message.error() is None:
-                    notice = orjson.loads(message.value())
-                    if notice["kind"] == "alert":
-                        self._seen.setdefault(notice["cause"], now)
-        self._consumer.close()
-
-    def close(self, wanted: dict[str, int], wait_s: float) -> dict[str, int]:
-        deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline and not wanted.keys() <= self._seen.keys():
-            time.sleep(0.1)
-        self._stop.set()
-        self.join(10)
-        return self._seen
 
 
 def state_bytes(count: int, customers: int) -> dict[str, float]:
@@ -259,39 +131,30 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the stack goes down in any case
-    figures: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "count": args.count,
-    }
+    figures: dict[str, Any] = {**about(), "count": args.count}
     if args.only in (None, "state"):
         figures["state_bytes"] = state_bytes(100_000, 5_000)
     if args.only != "state":
-        with tempfile.TemporaryDirectory(prefix="tillstream-bench-") as home:
-            os.environ["TILLSTREAM_HOME"] = home
-            stack = Stack(home)
-            try:
-                stack.up(taskmanagers=2, progress=say)
-                measure(FraudBench(stack), args, figures)
-            finally:
-                stack.down(purge=True)
+        with rig() as bench:
+            measure(bench, args, figures)
     show(figures)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
-def measure(bench: FraudBench, args: argparse.Namespace, figures: dict[str, Any]) -> None:
+def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> None:
     if args.only in (None, "throughput"):
-        bench.fill("fraud-bench", args.count, args.customers)
+        traffic = simulated(args.count, args.customers, 1)
+        bench.fill("fraud-bench", ((sent.key, sent.raw) for sent in traffic))
         for parallelism in (1, 2):
-            row = bench.throughput("fraud-bench", args.count, parallelism, 120)
-            figures[f"{parallelism} TaskManager"] = row
-            say(
-                f"{parallelism}: {row['rate']:,.0f} tx/s, {row['per_cpu_second']:,.0f} a CPU second"
+            row = bench.rate(
+                "fraud", "fraud-bench", parallelism, warm=0.25, warm_s=1e9, limit_s=120
             )
+            figures[f"{parallelism} TaskManager"] = row
+            rate, per_cpu = row["rate"], row["per_cpu_second"]
+            say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     if args.only in (None, "latency"):
-        figures["latency"] = bench.latency(
-            "fraud-latency", args.rate, args.latency_seconds, args.warm_seconds
+        figures["latency"] = latency(
+            bench, "fraud-latency", args.rate, args.latency_seconds, args.warm_seconds
         )
 
 

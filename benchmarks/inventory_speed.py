@@ -17,13 +17,9 @@ The stack's data lies in memory (/dev/shm) unless --disk says otherwise. Results
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,40 +27,20 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.loyalty import _cpu
+from benchmarks.rig import STAGE, Rig, about, memory, names, rig, write
 from state_schemas import stock as codec
-from tillstream import conf as settings
 from tillstream.domain.inventory import NOBODY, InventoryRules, on_line
 from tillstream.domain.stock import HOUR_MS, Line
-from tillstream.local.resources import create_resources
-from tillstream.local.stack import Stack
-from tillstream.ops.jobs import Jobs
-from tillstream.sim.senders import KafkaSender
 from tillstream.sim.world import load_products, load_stores
 
-say = Console(stderr=True).print
-VARIANT = Path(__file__).parent / "jobs" / "inventory_variant.py"
 LINES = 3
-LEDGER = "stock by store and product"
 EVENT_RATE = 300  # transactions a second of event time: 1,000 busy stores
 
 
-def overrides(topic: str) -> dict[str, Any]:
-    """Names of their own for one measurement."""
-    names = settings.load("local").kafka.topics
-    return {
-        "source": {"kind": "kafka", "kafka": {"topic": topic}},
-        "kafka": {"topics": {name: f"{topic}-{used}" for name, used in names.items()}},
-        "dynamodb": {"tables": {"stock": f"{topic}-stock"}},
-        "s3": {"prefixes": {"stock_ledger": f"{topic}/stock", "dead_letters": f"{topic}/dead"}},
-    }
-
-
-def transactions(count: int, stores: int, hot: bool) -> Any:
+def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, bytes]]:
     """(key, bytes) of sales of three lines; ``hot``: bread first, store 1 with 100 times the traffic."""
     rng = Random(7)
     places, products = load_stores()[:stores], load_products()
@@ -96,82 +72,45 @@ def transactions(count: int, stores: int, hot: bool) -> Any:
         yield sale["transaction_id"], orjson.dumps(sale)
 
 
-class Bench:
-    """One stack, one filled topic after another."""
+class Inventory:
+    """Filled topics, and the job on them."""
 
-    def __init__(self, stack: Stack):
-        self.stack = stack
-        self.jobs = Jobs(stack)
-        self.keys: dict[str, int] = {}
+    def __init__(self, bench: Rig) -> None:
+        self.bench = bench
+        self.shelves: dict[str, int] = {}
 
     def fill(self, topic: str, count: int, stores: int, hot: bool) -> None:
-        conf = settings.load("local", overrides(topic))
-        create_resources(conf)
-        began, keys = time.perf_counter(), set()
-        sender = KafkaSender(conf, self.stack.layout.data / f"{topic}.spool")
-        for key, raw in transactions(count, stores, hot):
-            sender.send(key, raw)
-            sale = orjson.loads(raw)
-            keys.update((sale["store"], line["product"]) for line in sale["lines"])
-        sender.close()
-        self.keys[topic] = len(keys)
-        rate = count / (time.perf_counter() - began)
-        say(f"{topic}: {count:,} transactions put at {rate:,.0f} a second, {len(keys):,} shelves")
+        keys: set[tuple[int, str]] = set()
+
+        def noted() -> Iterator[tuple[str, bytes]]:
+            for key, raw in transactions(count, stores, hot):
+                sale = orjson.loads(raw)
+                keys.update((sale["store"], line["product"]) for line in sale["lines"])
+                yield key, raw
+
+        self.bench.fill(topic, noted())
+        self.shelves[topic] = len(keys)
 
     def job(
         self, topic: str, sinks: str, parallelism: int, count: int, limit_s: float = 120
     ) -> dict[str, Any]:
-        """Rate of transactions in mid-run."""
-        os.environ["TILLSTREAM_BENCH"] = json.dumps({"sinks": sinks})
-        job_id = self.jobs.submit(
-            "inventory-variant", parallelism, overrides(topic), job_file=VARIANT, timeout_s=150
+        """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
+        bench, apart = self.bench, sinks != "none"
+        bench.conf(names(topic, apart))
+        clocks = bench.clocks()
+        job_id = bench.submit(
+            "inventory", parallelism, names(topic, apart), sinks=sinks, clocks=clocks
         )
-        managers = [
-            psutil.Process(p["pid"])
-            for name, p in self.stack.layout.read()["processes"].items()
-            if name.startswith("taskmanager")
-        ]
         try:
-            row = self._watch(job_id, count * LINES, managers, limit_s)
-            row["state_bytes"] = self._state_bytes(job_id) / self.keys[topic]
-            return row
+            row = bench.watch(
+                job_id, STAGE["inventory"], count * LINES, bench.meter(clocks),
+                each=1 / LINES, limit_s=limit_s,
+            )  # fmt: skip
+            time.sleep(12)
+            latest = bench.newest_checkpoint(job_id) or {"state_size": 0}
+            return {**row, "state_bytes": latest["state_size"] / self.shelves[topic]}
         finally:
-            self.jobs.flink.cancel(job_id)
-
-    def _watch(
-        self, job_id: str, total: int, managers: list[psutil.Process], limit_s: float
-    ) -> dict[str, Any]:
-        """From a fifth of the lines (or 10 s after the first) to nine tenths, or the limit."""
-        samples: list[tuple[float, int, float]] = []
-        first = 0.0
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            vertices = self.jobs.flink.job(job_id)["vertices"]
-            done = next(
-                v["metrics"]["read-records"] for v in vertices if v["name"].startswith(LEDGER)
-            )
-            now = time.perf_counter()
-            if done:
-                first = first or now
-                if done > total * 0.9 and len(samples) > 1:
-                    break
-                if done > total * 0.2 or now - first > 10:
-                    samples.append((now, done, _cpu(managers)))
-            time.sleep(0.5)
-        (t0, n0, c0), (t1, n1, c1) = samples[0], samples[-1]
-        return {
-            "rate": (n1 - n0) / LINES / (t1 - t0),
-            "per_cpu_second": (n1 - n0) / LINES / (c1 - c0),
-            "transactions": (n1 - n0) / LINES,
-            "seconds": t1 - t0,
-        }
-
-    def _state_bytes(self, job_id: str) -> float:
-        """Bytes of the newest whole checkpoint once every line is in it."""
-        time.sleep(12)
-        rest = self.jobs.flink
-        latest = rest.checkpoints(job_id)["latest"]["completed"]
-        return float(latest["state_size"]) if latest else 0.0
+            bench.jobs.flink.cancel(job_id)
 
 
 def codec_bytes() -> dict[str, int]:
@@ -189,23 +128,20 @@ def codec_bytes() -> dict[str, int]:
     return out
 
 
-def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
-    bench.fill("spread", args.count, args.stores, hot=False)
-    bench.fill("hot", args.count, 2_900, hot=True)
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    inventory = Inventory(bench)
+    inventory.fill("spread", args.count, args.stores, hot=False)
+    inventory.fill("hot", args.count, 2_900, hot=True)
     rows = {
-        "1 TaskManager": bench.job("spread", "none", 1, args.count),
-        "2 TaskManagers": bench.job("spread", "none", 2, args.count),
-        "hot bread and store, 1 TaskManager": bench.job("hot", "none", 1, args.count),
-        "hot bread and store, 2 TaskManagers": bench.job("hot", "none", 2, args.count),
-        "all sinks, 1 TaskManager": bench.job("spread", "all", 1, args.count, limit_s=60),
+        "1 TaskManager": inventory.job("spread", "none", 1, args.count),
+        "2 TaskManagers": inventory.job("spread", "none", 2, args.count),
+        "hot bread and store, 1 TaskManager": inventory.job("hot", "none", 1, args.count),
+        "hot bread and store, 2 TaskManagers": inventory.job("hot", "none", 2, args.count),
+        "all sinks, 1 TaskManager": inventory.job("spread", "all", 1, args.count, limit_s=60),
     }
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "count": args.count,
-        "rows": rows,
-        "codec_bytes_by_lines": codec_bytes(),
-    }
+        **about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),
+    }  # fmt: skip
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -234,19 +170,10 @@ def main() -> None:
     parser.add_argument("--disk", action="store_true", help="keep the stack's data on disk")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    memory = Path("/dev/shm")
-    parent = memory if memory.is_dir() and not args.disk else None
-    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=parent) as home:
-        os.environ["TILLSTREAM_HOME"] = home
-        stack = Stack(home)
-        try:
-            stack.up(taskmanagers=2, progress=say)
-            figures = measure(Bench(stack), args)
-        finally:
-            stack.down(purge=True)
+    with rig(None if args.disk else memory()) as bench:
+        figures = measure(bench, args)
     show(figures)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +32,13 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rig import VARIANT, about, say, write
 from tillstream import conf as settings
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 from tillstream.ops.jobs import Jobs
 from tillstream.ops.state_report import report
 
-say = Console(stderr=True).print
-VARIANT = Path(__file__).parent / "jobs" / "loyalty_variant.py"
 TOPIC = "restore"
 T0 = 1_764_000_000_000
 DAY_MS = 86_400_000
@@ -126,7 +123,9 @@ class Watch(threading.Thread):
 
 def submit(jobs: Jobs, savepoint: str | None) -> tuple[str, float, float]:
     """(job id, seconds to restore, seconds with the client)."""
-    os.environ["TILLSTREAM_BENCH"] = json.dumps({"mode": "thread", "sinks": "none"})
+    os.environ["TILLSTREAM_BENCH"] = json.dumps(
+        {"job": "loyalty", "mode": "thread", "sinks": "none"}
+    )
     watch, began = Watch(jobs), time.time()
     job = jobs.submit("loyalty-variant", 2, OVERRIDES, savepoint, VARIANT, timeout_s=240)
     watch.join(60)
@@ -204,8 +203,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         finally:
             stack.down()
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        **about(),
         "customers": args.customers,
         "visits": args.visits,
         "rows": rows,
@@ -241,8 +239,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))
     show(figures)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
 if __name__ == "__main__":

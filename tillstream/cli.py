@@ -52,6 +52,12 @@ COMMANDS = {
         "notify",
         "Send notices once; decide what is uncertain.",
     ),
+    "bench": (
+        "tillstream.ops.bench_commands",
+        "bench",
+        "Every job's speed here, beside what else could do it.",
+    ),
+    "size": ("tillstream.ops.size_commands", "size", "What a shop's traffic takes on AWS."),
     "demo": ("tillstream.demo.commands", "demo", "The main job, live, with its proof."),
 }
 

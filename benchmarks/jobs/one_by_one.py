@@ -1,34 +1,50 @@
 """A batched function run as PyFlink would have it: one call and its state accesses for each record.
 
-Only to measure beside: in thread mode or in PyFlink's default process mode.
+Only to measure beside: in thread mode or in PyFlink's default process mode. ``process`` stands in for
+``tillstream.connectors.batched.process``; it has no broadcast input and forgets no key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import unpack_from
 from typing import Any
 
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream import (
+    DataStream,
+    KeyedProcessFunction,
+    KeyedStream,
+    OutputTag,
+    RuntimeContext,
+)
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from udfs.batched import STATE, BatchedFunction, Outputs
 from udfs.engine import BYTES, STATE_BYTES
 
 
+def process(
+    records: KeyedStream, control: DataStream | None, function: BatchedFunction, *, state: str,
+    uid: str, name: str, sides: Sequence[str] = (), **_: Any,
+) -> DataStream:  # fmt: skip
+    """``records`` through ``function``, one call a record."""
+    made = records.process(OneByOne(function, state, sides), BYTES)
+    return made.uid(uid).name(f"{name}, one call a record")
+
+
 class OneByOne(KeyedProcessFunction):
     """The same rules and the same state, kept as PyFlink's pickle of the codec's bytes."""
 
-    def __init__(self, function: BatchedFunction, sides: list[str]) -> None:
+    def __init__(self, function: BatchedFunction, state: str, sides: Sequence[str]) -> None:
         function.thread_mode = False
-        self.function = function
+        self.function, self.name = function, state
         self.tags = [OutputTag(name, BYTES) for name in sides]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)
         codec = self.function.codec
         self.decode, self.encode = codec.decode, codec.writer(self.function.write_versions)
-        descriptor = ValueStateDescriptor("state", STATE_BYTES)
+        descriptor = ValueStateDescriptor(self.name, STATE_BYTES)
         self.state: ValueState = runtime_context.get_state(descriptor)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:

@@ -1,0 +1,197 @@
+"""The jobs' Python functions without an engine: what a record costs there, and what a key's state takes.
+
+Each stage is called as BatchedPython.java calls it, with the same bytes, 128 records at a time, states
+in a dict. Packing a batch and unpacking what comes back is the JVM's work and is not timed; nor is what
+the JVM does before Python, so inventory begins with the lines of baskets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import time
+from collections import Counter
+from collections.abc import Iterator
+from struct import Struct
+from typing import Any
+
+from jobs import inventory, loyalty
+from tillstream import conf as settings
+from tillstream.domain.envelope import seal
+from tillstream.domain.transaction import Transaction, parse
+from tillstream.fraud.rules_file import starting_rules
+from tillstream.reference import network
+from tillstream.sim.simulator import Simulator
+from udfs.batched import OUTPUT, STATE, BatchedFunction
+from udfs.fraud import JudgeSales
+from udfs.fraud_counters import CountAtTill, CountByCard
+from udfs.inventory import StockLedger
+
+T0 = 1_764_000_000_000
+BATCH = 128
+VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
+_HEAD, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
+Keyed = tuple[str, bytes]
+
+
+class Stage:
+    """One batched function. ``states``: key -> bytes; ``cpu_s``: what its calls have taken."""
+
+    def __init__(self, name: str, function: BatchedFunction) -> None:
+        function.thread_mode = False
+        function.open(self)
+        self.name, self._call = name, function.process_element1
+        self.states: dict[str, bytes] = {}
+        self.cpu_s, self.records = 0.0, 0
+        self.sides: Counter[int] = Counter()  # records by output, 0 the main one
+
+    # What functions ask of their context.
+    def get_index_of_this_subtask(self) -> int:
+        return 0
+
+    def get_number_of_parallel_subtasks(self) -> int:
+        return 1
+
+    def run(self, records: list[Keyed]) -> list[bytes]:
+        """The main output of all ``records``."""
+        out: list[bytes] = []
+        for start in range(0, len(records), BATCH):
+            batch = records[start : start + BATCH]
+            keys = list(dict.fromkeys(key for key, _ in batch))
+            packed = self._packed(keys, batch)
+            began = time.thread_time()
+            made = self._call(packed, None)
+            self.cpu_s += time.thread_time() - began
+            self.records += len(batch)
+            self._take(b"".join(made), keys, out)
+        return out
+
+    def _packed(self, keys: list[str], batch: list[Keyed]) -> bytes:
+        parts = [_HEAD.pack(len(keys), len(batch))]
+        for key in keys:
+            name, state = key.encode(), self.states.get(key)
+            parts += (_INT.pack(len(name)), name)
+            parts += (_INT.pack(-1),) if state is None else (_INT.pack(len(state)), state)
+        numbers = {key: n for n, key in enumerate(keys)}
+        for key, value in batch:
+            parts += (_HEAD.pack(numbers[key], len(value)), value)
+        return b"".join(parts)
+
+    def _take(self, made: bytes, keys: list[str], out: list[bytes]) -> None:
+        at = 0
+        while at < len(made):
+            kind, number, length = _MADE.unpack_from(made, at)
+            at += _MADE.size
+            if kind == STATE:
+                self.states[keys[number]] = made[at : at + length]
+            elif kind == OUTPUT:
+                self.sides[number] += 1
+                if number == 0:
+                    out.append(made[at : at + length])
+            at += length
+
+
+class Traffic:
+    """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each."""
+
+    def __init__(self, count: int, visits: float = 10.0, seed: int = 5) -> None:
+        customers = max(int(count / visits), 1)
+        rate = customers * VISITS_A_DAY / 86_400
+        sent = Simulator(
+            "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=T0
+        )
+        self.count = count
+        self.raw = [one.raw for one in sent]
+        self.sales = [parse(raw) for raw in self.raw]
+        self.sealed = [
+            seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
+            for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
+        ]
+
+
+Run = dict[str, Stage]
+
+
+def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
+    stage = Stage("loyalty-account", loyalty.ledger_function(conf))
+    stage.run(
+        [
+            (sale.customer_id or f"~{n % 720}", value)
+            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.sealed, strict=True))
+        ]
+    )
+    return {stage.name: stage}
+
+
+def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
+    """Three stages, one after the other for each batch, as records flow."""
+    chosen = conf.fraud
+    labels = conf.kafka.topics["fraud_labels"]
+    ahead_ms = chosen.clock_ahead_hours * 3_600_000
+    stages = [
+        Stage("fraud-till", CountAtTill(labels, chosen.label_delay_days, ahead_ms)),
+        Stage("fraud-card", CountByCard(chosen.label_delay_days)),
+        Stage(
+            "fraud-profile",
+            JudgeSales(starting_rules(chosen.rules), False, False, chosen.keep_days),
+        ),
+    ]
+    records: list[Keyed] = [
+        (f"{sale.store:04d}-{sale.till:02d}", value)
+        for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
+    ]
+    for start in range(0, len(records), BATCH):
+        made = stages[0].run(records[start : start + BATCH])
+        for stage in stages[1:]:
+            made = stage.run([_keyed(value) for value in made])
+    return {stage.name: stage for stage in stages}
+
+
+def _keyed(value: bytes) -> Keyed:
+    key, _, rest = value.partition(b"\n")
+    return key.decode(), rest
+
+
+def run_inventory(traffic: Traffic, conf: settings.Conf) -> Run:
+    stage = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+    stage.run([line for sale in traffic.sales for line in lines(sale)])
+    return {stage.name: stage}
+
+
+def lines(sale: Transaction) -> Iterator[Keyed]:
+    """As StockLines.java takes a basket apart."""
+    sign = -1 if sale.kind == "sale" else 1
+    for n, line in enumerate(sale.lines, 1):
+        head = f'["{sale.kind}","{sale.transaction_id}/{n}",{sale.store},"{line.product}"'
+        text = f"{head},{sign * line.quantity},{sale.event_time_ms}]"
+        yield f"{sale.store}/{line.product}", text.encode()
+
+
+JOBS: dict[str, Any] = {"loyalty": run_loyalty, "fraud": run_fraud, "inventory": run_inventory}
+
+
+@contextlib.contextmanager
+def no_collections() -> Iterator[None]:
+    """States hold no cycles, and the product collects seldom: collections would be noise here."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def cost_us(stages: Run, traffic: Traffic) -> float:
+    """Microseconds of CPU a transaction, over all stages."""
+    return sum(stage.cpu_s for stage in stages.values()) / traffic.count * 1e6
+
+
+def state_bytes(traffic: Traffic, conf: settings.Conf, job: str) -> dict[str, dict[str, float]]:
+    """By state of the job: keys, and mean bytes a key as the codec writes them, after ``traffic``."""
+    found = {}
+    for name, stage in JOBS[job](traffic, conf).items():
+        sizes = [len(state) for state in stage.states.values()]
+        found[name] = {"keys": len(sizes), "bytes_a_key": sum(sizes) / max(len(sizes), 1)}
+    return found

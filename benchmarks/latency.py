@@ -1,0 +1,137 @@
+"""Readers that note when something could be read: records of a Kafka topic, items of DynamoDB."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from confluent_kafka import Consumer, TopicPartition
+
+from tillstream import conf as settings
+from tillstream.connectors import clients
+
+Document = dict[str, Any]
+
+
+class Told(threading.Thread):
+    """Reads a topic from its beginning and notes when each cause was first told of.
+
+    ``cause`` gives the cause of a document, None for one that does not matter; ``put`` holds when the
+    awaited causes were put, in seconds of time.perf_counter.
+    """
+
+    def __init__(
+        self, conf: settings.Conf, topic: str, cause: Callable[[Document], str | None]
+    ) -> None:
+        super().__init__(daemon=True)
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": conf.kafka.bootstrap or "",
+                "group.id": "latency",
+                "fetch.wait.max.ms": 5,
+            }
+        )
+        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self._cause = cause
+        self._over = threading.Event()
+        self.put: dict[str, float] = {}
+        self.seen: dict[str, float] = {}
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            for message in self._consumer.consume(500, timeout=0.005):
+                if message.error() is None:
+                    now = time.perf_counter()
+                    cause = self._cause(orjson.loads(message.value()))
+                    if cause in self.put:
+                        self.seen.setdefault(cause, now)
+        self._consumer.close()
+
+    def results(self, wait_s: float = 20) -> list[float]:
+        """Milliseconds from put to told, of those that came within ``wait_s`` from now."""
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline and len(self.seen) < len(self.put):
+            time.sleep(0.1)
+        self._over.set()
+        self.join(10)
+        return [(seen - self.put[cause]) * 1000 for cause, seen in self.seen.items()]
+
+
+class HotItems:
+    """Looks at hot items until they show a transaction: all that are awaited at once, 50 times a
+    second, so that looking costs the machine the same whatever the latency is."""
+
+    PAUSE_S = 0.02
+    PATIENCE_S = 20.0
+
+    def __init__(self, conf: settings.Conf):
+        self._client = clients.dynamodb(conf)
+        self._table = conf.dynamodb.tables["balances"]
+        self._awaited: dict[str, tuple[str, float]] = {}
+        self._new: queue.SimpleQueue[tuple[str, str, float]] = queue.SimpleQueue()
+        self._found: list[float] = []
+        self._over = False
+        self.lost = 0
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def watch(self, customer: str, transaction: str) -> None:
+        self._new.put((customer, transaction, time.perf_counter()))
+
+    def _look(self) -> None:
+        while not (self._over and self._new.empty() and not self._awaited):
+            while not self._new.empty():
+                customer, transaction, since = self._new.get()
+                self._awaited[customer] = (transaction, since)
+            for item in self._items(list(self._awaited)[:100]):
+                transaction, since = self._awaited[item["customer_id"]["S"]]
+                if item["last_transaction_id"]["S"] == transaction:
+                    self._found.append((time.perf_counter() - since) * 1000)
+                    del self._awaited[item["customer_id"]["S"]]
+            for customer, (_, since) in list(self._awaited.items()):
+                if time.perf_counter() - since > self.PATIENCE_S:
+                    del self._awaited[customer]
+                    self.lost += 1
+            time.sleep(self.PAUSE_S)
+
+    def _items(self, customers: list[str]) -> list[Document]:
+        if not customers:
+            return []
+        keys = [{"customer_id": {"S": customer}} for customer in customers]
+        asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        return self._client.batch_get_item(RequestItems=asked)["Responses"][self._table]
+
+    def results(self) -> list[float]:
+        """Milliseconds from put to item, of those that were found."""
+        self._over = True
+        self._thread.join(60)
+        return self._found
+
+
+def stand_in(conf: settings.Conf, seconds: float = 8) -> float:
+    """Conditional puts a second that the stand-in for DynamoDB takes from 8 threads."""
+    client, table = clients.dynamodb(conf, pool=8), conf.dynamodb.tables["balances"]
+    until, puts = time.monotonic() + seconds, [0] * 8
+
+    def write(thread: int) -> None:
+        while time.monotonic() < until:
+            client.put_item(
+                TableName=table,
+                Item={"customer_id": {"S": f"{thread}-{puts[thread]}"}, "version": {"N": "1"}},
+                ConditionExpression="attribute_not_exists(version) OR version <= :v",
+                ExpressionAttributeValues={":v": {"N": "1"}},
+            )
+            puts[thread] += 1
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(puts) / seconds

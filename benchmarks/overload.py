@@ -1,0 +1,338 @@
+"""Latency of a job up to saturation, and what an overload of twice its capacity does to it.
+
+``python benchmarks/overload.py`` starts a stack of its own with one TaskManager, held to a share of a
+core so that one machine can send more than the job takes (--cores 0: not held), and
+
+1. takes the job's capacity from a filled topic, with its Kafka events on;
+2. sends at steady shares of it, for --step-seconds each, the first third not counted: p50 and p99 from
+   put to event, how busy and how backpressured the tasks are, what waits at the end;
+3. sends at half of it, then at twice for --overload-seconds, then at half again: how far behind it falls,
+   and how long until it is as before. Then it counts: every sale must have come back as an event.
+
+Latency is of every event: the sale carries the time it was sent at. Some seven minutes. Results: tables,
+JSON with --json FILE, a picture with --picture FILE.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import orjson
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.pacer import Pacer, number
+from benchmarks.rig import STAGE, Rig, about, held, memory, names, rig, say, write
+from tillstream import conf as settings
+from tillstream.sim.simulator import Simulator
+
+SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
+BASKETS, CUSTOMERS = 100_000, 50_000
+# The topic of what a job tells at once, and the field that ends in the sale's number.
+EVENTS = {
+    "loyalty": ("loyalty_events", "transaction_id"),
+    "inventory": ("stock_changes", "entry_id"),
+}
+PATIENCE_S = 240.0
+Second = int
+
+
+class Events(threading.Thread):
+    """Reads events: latencies by the second they came in, and which sales came back."""
+
+    def __init__(self, conf: settings.Conf, job: str) -> None:
+        super().__init__(daemon=True)
+        name, self._field = EVENTS[job]
+        topic = conf.kafka.topics[name]
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": conf.kafka.bootstrap or "",
+                "group.id": "overload",
+                "fetch.wait.max.ms": 5,
+            }
+        )
+        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self.late: dict[Second, list[int]] = defaultdict(list)
+        self.seen = bytearray()
+        self.told = self.events = 0
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            for message in self._consumer.consume(1_000, timeout=0.02):
+                if message.error() is None:
+                    self.take(orjson.loads(message.value()), time.time())
+        self._consumer.close()
+
+    def take(self, event: dict[str, Any], now: float) -> None:
+        self.events += 1
+        self.late[int(now)].append(int(now * 1000) - event["event_time_ms"])
+        sale = number(event[self._field].partition("/")[0])
+        if sale >= len(self.seen):
+            self.seen.extend(bytes(sale + 100_000 - len(self.seen)))
+        self.told += not self.seen[sale]
+        self.seen[sale] = 1
+
+    def close(self) -> None:
+        self._over.set()
+        self.join(10)
+
+
+def summary(late: list[int]) -> dict[str, float]:
+    """p50, p99 and the largest of milliseconds; {} of fewer than two."""
+    if len(late) < 2:
+        return {}
+    cuts = statistics.quantiles(late, n=100)
+    return {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(late)}
+
+
+def between(events: Events, start: float, end: float) -> list[int]:
+    """Latencies of what came in whole seconds between two moments."""
+    return [ms for s in range(int(start) + 1, int(end)) for ms in events.late.get(s, ())]
+
+
+class Run:
+    """The job on a topic of its own, a sender, a reader."""
+
+    def __init__(self, bench: Rig, job: str, topic: str, plan: list[tuple[float, float]]) -> None:
+        overrides = names(topic, apart=True)
+        conf = bench.conf(overrides)
+        self.flink = bench.jobs.flink
+        self.pacer = Pacer(conf.source.kafka.bootstrap or "", topic, plan, BASKETS, CUSTOMERS)
+        self.job_id = bench.submit(job, 1, overrides, sinks="events")
+        self.events = Events(conf, job)
+        vertices = self.flink.job(self.job_id)["vertices"]
+        self.source = next(v["id"] for v in vertices if v["name"].startswith("Source: till"))
+        self.stage = next(v["id"] for v in vertices if v["name"].startswith(STAGE[job]))
+
+    @property
+    def waiting(self) -> int:
+        """Sales that were sent and have not come back."""
+        return self.pacer.sent.value - self.events.told
+
+    def pressure(self) -> dict[str, float]:
+        """Percent of the last moments that the stage was busy and the source held back by it."""
+        wanted = ["busyTimeMsPerSecond", "backPressuredTimeMsPerSecond"]
+        stage = self.flink.metrics(self.job_id, self.stage, wanted)
+        source = self.flink.metrics(self.job_id, self.source, wanted)
+        return {
+            "busy_percent": stage.get(wanted[0], 0.0) / 10,
+            "backpressured_percent": source.get(wanted[1], 0.0) / 10,
+        }
+
+    def end(self) -> dict[str, int]:
+        """Stops sending, waits for all to come back, says what did not."""
+        sent = self.pacer.stop()
+        deadline = time.monotonic() + PATIENCE_S
+        while self.events.told < sent and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self.events.close()
+        self.flink.cancel(self.job_id)
+        return {"sent": sent, "told": self.events.told, "lost": sent - self.events.told,
+                "events": self.events.events}  # fmt: skip
+
+
+def curve(bench: Rig, job: str, capacity: float, step_s: float) -> list[dict[str, Any]]:
+    """A row for each share of the capacity."""
+    run = Run(bench, job, "curve", [(capacity * share, step_s) for share in SHARES])
+    rows = []
+    run.pacer.go()
+    for share in SHARES:
+        began = time.time()
+        time.sleep(step_s / 3)
+        counted, before, pressed = time.time(), run.events.told, []
+        while time.time() - began < step_s - 1:
+            time.sleep(1)
+            pressed.append(run.pressure())
+        now = time.time()
+        row = {
+            "share": share,
+            "sent_per_second": capacity * share,
+            "told_per_second": (run.events.told - before) / (now - counted),
+            **summary(between(run.events, counted, now)),
+            **{k: statistics.mean(p[k] for p in pressed) for k in pressed[0]},
+            "waiting": run.waiting,
+        }
+        rows.append(row)
+        say(f"{share:.0%} of capacity: {row}", markup=False)
+        time.sleep(max(began + step_s - time.time(), 0))
+    say(f"curve: {run.end()}")
+    return rows
+
+
+def overload(bench: Rig, job: str, capacity: float, seconds: float) -> dict[str, Any]:
+    """Half, twice, half of the capacity; how long it took to be as before."""
+    calm_s = 25.0
+    plan = [(capacity / 2, calm_s), (capacity * 2, seconds), (capacity / 2, 0.0)]
+    run = Run(bench, job, "overload", plan)
+    run.pacer.go()
+    began = time.time()
+    line: list[dict[str, Any]] = []
+    recovered = 0.0
+    steady: dict[str, float] = {}
+    over = began + calm_s + seconds
+    while time.time() < over + PATIENCE_S:
+        time.sleep(1)
+        now = time.time()
+        # What came in the second before the last is complete.
+        last = summary(run.events.late.get(int(now) - 1, []))
+        line.append({"s": round(now - began, 1), **last, "waiting": run.waiting, **run.pressure()})
+        if not steady and now > began + calm_s - 2:
+            steady = summary(between(run.events, began + 10, now))
+        if now > over and not recovered and as_before(line[-1], steady, capacity / 2):
+            recovered = now - over
+            say(f"recovered {recovered:.0f} s after the overload")
+        if recovered and now > over + recovered + 10:
+            break
+    return {
+        "steady": steady,
+        "overload_s": seconds,
+        "most_waiting": max(row["waiting"] for row in line),
+        "worst_p99_ms": max(row.get("p99_ms", 0.0) for row in line),
+        "recovered_after_s": recovered or None,
+        **run.end(),
+        "line": line,
+    }
+
+
+def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> bool:
+    """Less than a second's sales wait, and p99 is no more than twice what it was (or 500 ms)."""
+    most = max(2 * steady.get("p99_ms", 0.0), 500.0)
+    return row["waiting"] < rate and row.get("p99_ms", most + 1) <= most
+
+
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    lines = 0
+
+    def records() -> Iterator[tuple[str, bytes]]:
+        nonlocal lines
+        for sent in Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000):
+            lines += len(sent.record["lines"]) if sent.record else 0
+            yield sent.key, sent.raw
+
+    bench.fill("capacity", records(), apart=True)
+    figures: dict[str, Any] = {**about(), "job": args.job, "cores": args.cores}
+    with contextlib.ExitStack() as stack:
+        if args.cores:
+            try:
+                stack.enter_context(held(bench.processes("taskmanager"), args.cores))
+            except OSError as error:
+                say(f"the TaskManager cannot be held here ({error}): it takes what it gets")
+                figures["cores"] = 0
+        total, each = args.count, 1.0
+        if args.job == "inventory":
+            total, each = lines, args.count / lines
+        row = bench.rate(
+            args.job, "capacity", 1, sinks="events", apart=True, total=total, each=each, window_s=30
+        )
+        figures["capacity"] = args.capacity or row["rate"]
+        say(f"capacity: {figures['capacity']:,.0f} tx/s")
+        if args.only != "overload":
+            figures["curve"] = curve(bench, args.job, figures["capacity"], args.step_seconds)
+        if args.only != "curve":
+            figures["overload"] = overload(
+                bench, args.job, figures["capacity"], args.overload_seconds
+            )
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    console = Console()
+    share = f"held to {figures['cores']:g} of a core" if figures["cores"] else "not held"
+    title = f"{figures['job']}, {figures['capacity']:,.0f} tx/s, one TaskManager {share}"
+    table = Table(title=f"{title}, {figures['machine']}")
+    for column in ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
+                   "backpressured", "waiting at the end"):  # fmt: skip
+        table.add_column(column, justify="right")
+    for row in figures.get("curve", []):
+        late = [f"{row[k]:,.0f}" if k in row else "" for k in ("p50_ms", "p99_ms", "max_ms")]
+        table.add_row(
+            f"{row['share']:.0%}", f"{row['sent_per_second']:,.0f}",
+            f"{row['told_per_second']:,.0f}", *late, f"{row['busy_percent']:.0f} %",
+            f"{row['backpressured_percent']:.0f} %", f"{row['waiting']:,}",
+        )  # fmt: skip
+    console.print(table)
+    if found := figures.get("overload"):
+        after = found["recovered_after_s"]
+        console.print(
+            f"twice the capacity for {found['overload_s']:g} s: {found['most_waiting']:,} waited at "
+            f"most, p99 rose to {found['worst_p99_ms'] / 1000:.1f} s; as before "
+            + (f"{after:.0f} s after it" if after else f"not within {PATIENCE_S:.0f} s")
+            + f"; {found['sent']:,} sent, {found['lost']:,} lost",
+            soft_wrap=True,
+        )
+
+
+def svg(rows: list[dict[str, Any]]) -> str:
+    """p50 and p99 over the rate; the scale of milliseconds is logarithmic."""
+    from math import log10
+
+    width, height, left, top = 640, 360, 60, 20
+    rows = [row for row in rows if "p99_ms" in row]
+    most_rate = max(row["sent_per_second"] for row in rows)
+    decades = max(1.0, log10(max(row["p99_ms"] for row in rows)))
+
+    def place(row: dict[str, Any], name: str) -> str:
+        x = left + row["sent_per_second"] / most_rate * (width - left - 20)
+        y = height - 40 - log10(max(row[name], 1)) / decades * (height - 40 - top)
+        return f"{x:.1f},{y:.1f}"
+
+    parts = [f'<rect width="{width}" height="{height}" fill="white"/>']
+    for power in range(int(decades) + 1):
+        y = height - 40 - power / decades * (height - 40 - top)
+        parts.append(f'<path d="M{left} {y:.1f}H{width - 20}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{10**power}</text>')
+    for name, colour in (("p50_ms", "#1f77b4"), ("p99_ms", "#d62728")):
+        points = " ".join(place(row, name) for row in rows)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        x, y = place(rows[-1], name).split(",")
+        parts.append(
+            f'<text x="{float(x) - 30}" y="{float(y) - 6}" fill="{colour}">{name[:3]}</text>'
+        )
+    for row in rows:
+        x = place(row, "p50_ms").split(",")[0]
+        text = f"{row['sent_per_second']:,.0f}"
+        parts.append(f'<text x="{x}" y="{height - 22}" text-anchor="middle">{text}</text>')
+    parts.append(f'<text x="{left}" y="{height - 6}">transactions a second; ms to the event</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+    return head + 'font-family="sans-serif" font-size="11">\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
+    parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
+    parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
+    parser.add_argument("--count", type=int, default=250_000, help="transactions, for the capacity")
+    parser.add_argument("--step-seconds", type=float, default=15)
+    parser.add_argument("--overload-seconds", type=float, default=60)
+    parser.add_argument("--only", choices=["curve", "overload"])
+    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--picture", type=Path, help="FILE.svg of the curve")
+    args = parser.parse_args()
+    with rig(args.disk, taskmanagers=1) as bench:
+        figures = measure(bench, args)
+    show(figures)
+    write(args.json, figures)
+    if args.picture and figures.get("curve"):
+        args.picture.write_text(svg(figures["curve"]))
+    return 1 if figures.get("overload", {}).get("lost") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

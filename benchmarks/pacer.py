@@ -1,0 +1,123 @@
+"""Sends sales at a given rate from a process of its own, each with its number as id and now as its time.
+
+A sale's event comes back with both, so whoever reads events needs nothing from the sender to know how
+late each is and which are missing. The baskets and customers are a simulator's, used over and over.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+from confluent_kafka import Producer
+
+from tillstream.sim.simulator import Simulator
+
+TICK_S = 0.005
+ID = "bench-{:012d}"
+Parts = tuple[bytes, bytes, bytes, bytes]
+
+
+def number(transaction_id: str) -> int:
+    """Of an id that was made here."""
+    return int(transaction_id.rpartition("-")[2])
+
+
+def baskets(count: int, customers: int) -> list[Parts]:
+    """(key, and a sale's bytes before its id, between id and time, after the time): sales of
+    customers, nothing redeemed or brought back, so that each makes an event."""
+    traffic = Simulator(
+        "normal", seed=4, count=count, customers=customers, rate=1_000,
+        refunds=0, voids=0, redemptions=0,
+    )  # fmt: skip
+    made = []
+    for sent in traffic:
+        assert sent.record is not None
+        if "customer_id" in sent.record:
+            made.append((sent.key.encode(), *split(sent.raw)))
+    return made
+
+
+def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    before, mark, rest = raw.partition(b'"transaction_id":"')
+    _, quote, rest = rest.partition(b'"')
+    between, mark_time, rest = rest.partition(b'"event_time_ms":')
+    return before + mark, quote + between + mark_time, rest.lstrip(b"0123456789")
+
+
+class Pacer:
+    """``plan``: (sales a second, seconds), one after the other; the last goes on until ``stop``."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, plan: list[tuple[float, float]], count: int,
+        customers: int,
+    ) -> None:  # fmt: skip
+        context = multiprocessing.get_context("spawn")
+        self.sent: Synchronized[int] = context.Value("q", 0)
+        self._ready, self._go, self._stop = context.Event(), context.Event(), context.Event()
+        self._process = context.Process(
+            target=_run, daemon=True,
+            args=(bootstrap, topic, plan, count, customers, self.sent, self._ready, self._go,
+                  self._stop),
+        )  # fmt: skip
+        self._process.start()
+
+    def go(self) -> None:
+        """Returns once the first sale may go out."""
+        if not self._ready.wait(300):
+            raise RuntimeError("the sender did not begin")
+        self._go.set()
+
+    def stop(self) -> int:
+        """How many were sent and taken by the broker."""
+        self._stop.set()
+        self._process.join(90)
+        if self._process.exitcode != 0:
+            raise RuntimeError(f"the sender ended with {self._process.exitcode}")
+        return self.sent.value
+
+
+def _run(
+    bootstrap: str, topic: str, plan: list[tuple[float, float]], count: int, customers: int,
+    sent: Any, ready: Any, go: Any, stop: Any,
+) -> None:  # fmt: skip
+    made = baskets(count, customers)
+    failed: list[Any] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 200_000,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, message: failed.append(error),
+        }
+    )
+    ready.set()
+    go.wait()
+    n = 0
+    for place, (rate, seconds) in enumerate(plan):
+        began, first = time.monotonic(), n
+        last = place == len(plan) - 1
+        while not stop.is_set() and (last or time.monotonic() - began < seconds):
+            due = first + int((time.monotonic() - began) * rate)
+            now = b"%d" % (time.time_ns() // 1_000_000)
+            while n < due:
+                key, before, between, after = made[n % len(made)]
+                raw = b"%b%b%b%b%b" % (before, ID.format(n).encode(), between, now, after)
+                try:
+                    producer.produce(topic, raw, key)
+                except BufferError:  # the broker is slower: wait, and be late as a till would
+                    producer.poll(0.05)
+                    continue
+                n += 1
+            sent.value = n
+            producer.poll(0)
+            time.sleep(TICK_S)
+    producer.flush(60)
+    if failed or len(producer):
+        raise SystemExit(f"{len(failed) + len(producer)} sales did not reach the broker")

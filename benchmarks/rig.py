@@ -1,0 +1,377 @@
+"""What benchmarks on the local stack share: a stack of their own, filled topics, a job's rate in mid-run.
+
+A rate is that of one vertex between two moments: after the first fifth of the records, or ten seconds
+after the first, and until nine tenths are read or the window is over. CPU is taken at the same two
+moments (benchmarks/cpu.py). Results carry the date, the machine, versions and the git revision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+
+from benchmarks.cpu import Meter, Used
+from tillstream import conf as settings
+from tillstream.local.layout import java
+from tillstream.local.resources import create_resources
+from tillstream.local.stack import Stack
+from tillstream.ops.flink_rest import TERMINAL, FlinkRestError
+from tillstream.ops.jobs import Jobs
+from tillstream.sim.senders import KafkaSender
+
+say = Console(stderr=True, highlight=False).print
+JOBS = Path(__file__).parent / "jobs"
+VARIANT = JOBS / "variant.py"
+PAUSE_S = 0.5
+# What a rate is taken of, by job: the start of the name of its last keyed stage.
+STAGE = {
+    "loyalty": "points ledger by customer",
+    "archive": "archive once",
+    "fraud": "judge by subject",
+    "inventory": "stock by store and product",
+    "shortage": "shelves by store",
+}
+
+
+def memory() -> Path | None:
+    """Where a stack's data lies by default: what is measured is the job, not this machine's disk."""
+    shm = Path("/dev/shm")
+    return shm if shm.is_dir() else None
+
+
+def about() -> dict[str, Any]:
+    """When, where and with what a figure was taken."""
+    version = metadata.version
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "cpu": _cpu_model(),
+        "versions": {
+            "java": _said([java(), "-version"]).splitlines()[:1],
+            **{name: version(name) for name in ("apache-flink", "msgspec", "orjson")},
+        },
+        "revision": revision(),
+    }
+
+
+def revision() -> str:
+    """The commit, with + where files differ from it; "" outside a clone."""
+    git = ["git", "-C", str(settings.ROOT)]
+    commit = _said([*git, "rev-parse", "--short", "HEAD"]).strip()
+    return commit + ("+" if commit and _said([*git, "status", "--porcelain", "-uno"]) else "")
+
+
+def _said(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout or done.stderr) if done.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def write(path: Path | None, figures: Any) -> None:
+    """As JSON, if a file was asked for."""
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def names(topic: str, apart: bool = False) -> dict[str, Any]:
+    """Overrides of conf for a measurement on ``topic``; ``apart``: with outputs of its own."""
+    source = {"source": {"kind": "kafka", "kafka": {"topic": topic}}}
+    if not apart:
+        return source
+    conf = settings.load("local")
+
+    def own(known: dict[str, str], between: str) -> dict[str, str]:
+        return {key: f"{topic}{between}{name}" for key, name in known.items()}
+
+    return source | {
+        "kafka": {"topics": own(conf.kafka.topics, "-")},
+        "dynamodb": {"tables": own(conf.dynamodb.tables, "-")},
+        "s3": {"prefixes": own(conf.s3.prefixes, "/")},
+    }
+
+
+@contextlib.contextmanager
+def rig(
+    disk: Path | None = None, taskmanagers: int = 2, state_backend: str | None = None
+) -> Iterator[Rig]:
+    """A stack in a new folder under ``disk``, taken down with all its data in any case."""
+    before = os.environ.get("TILLSTREAM_HOME")
+    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home:
+        os.environ["TILLSTREAM_HOME"] = home
+        stack = Stack(home)
+        try:
+            stack.up(taskmanagers=taskmanagers, state_backend=state_backend, progress=say)
+            yield Rig(stack)
+        finally:
+            stack.down(purge=True)
+            if before is None:
+                os.environ.pop("TILLSTREAM_HOME", None)
+            else:
+                os.environ["TILLSTREAM_HOME"] = before
+
+
+class Rig:
+    """One stack, and what is done with it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.jobs = Jobs(stack)
+        self._runs = 0
+
+    def conf(self, overrides: dict[str, Any]) -> settings.Conf:
+        """The settings with ``overrides``, all they name being there."""
+        conf = settings.load("local", overrides)
+        if create_resources(conf):
+            time.sleep(2)  # until every broker's client may know the topics
+        return conf
+
+    def sender(self, conf: settings.Conf, topic: str | None = None) -> KafkaSender:
+        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}", topic)
+
+    def fill(self, topic: str, records: Iterable[tuple[str, bytes]], apart: bool = False) -> int:
+        """Puts (key, record) into ``topic``; returns how many."""
+        sender, count = self.sender(self.conf(names(topic, apart))), 0
+        began = time.perf_counter()
+        for key, raw in records:
+            sender.send(key, raw)
+            count += 1
+        if lost := sender.close():
+            raise RuntimeError(f"{lost:,} of {count:,} transactions did not reach {topic}")
+        rate = count / (time.perf_counter() - began)
+        say(f"{topic}: {count:,} transactions put at {rate:,.0f} a second")
+        return count
+
+    def total(self, topic: str) -> int:
+        """Records in ``topic``."""
+        conf = settings.load("local", names(topic))
+        consumer = Consumer({"bootstrap.servers": conf.kafka.bootstrap or "", "group.id": "total"})
+        parts = consumer.list_topics(topic, 10).topics[topic].partitions
+        ends = [
+            consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in parts
+        ]
+        consumer.close()
+        return sum(ends)
+
+    # -- processes ---------------------------------------------------------------------------------
+
+    def processes(self, start: str) -> list[psutil.Process]:
+        """Those of the stack whose names begin so, e.g. ``taskmanager`` or ``kafka``."""
+        running = self.stack.layout.read()["processes"]
+        return [psutil.Process(p["pid"]) for n, p in running.items() if n.startswith(start)]
+
+    def meter(self, clocks: Path | None = None) -> Meter:
+        return Meter(self.processes("taskmanager"), self.processes("kafka"), clocks)
+
+    # -- jobs --------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        job: str,
+        parallelism: int,
+        overrides: dict[str, Any],
+        *,
+        mode: str = "batched",
+        sinks: str = "none",
+        clocks: Path | None = None,
+        sample: bool = False,
+        savepoint: str | None = None,
+        file: Path = VARIANT,
+        timeout_s: float = 150,
+    ) -> str:
+        """A job as benchmarks run it (benchmarks/jobs/variant.py says what the words mean)."""
+        chosen = {"job": job, "mode": mode, "sinks": sinks, "sample": sample}
+        if clocks is not None:
+            clocks.mkdir(parents=True, exist_ok=True)
+            chosen["clocks"] = str(clocks)
+        os.environ["TILLSTREAM_BENCH"] = json.dumps(chosen)
+        changed = overrides | {"job": {"require_thread_mode": mode != "process"}}
+        name = f"{job}-variant"
+        return self.jobs.submit(name, parallelism, changed, savepoint, file, timeout_s=timeout_s)
+
+    def clear(self) -> None:
+        """Cancels whatever still runs, as after a submission that failed half-way: it holds slots."""
+        for job in self.jobs.flink.jobs():
+            if job["state"] not in TERMINAL:
+                with contextlib.suppress(FlinkRestError):
+                    self.jobs.flink.cancel(job["jid"])
+
+    def clocks(self) -> Path:
+        """A new folder for what a job's Python measures of itself."""
+        self._runs += 1
+        return self.stack.layout.data / "clocks" / str(self._runs)
+
+    def rate(
+        self,
+        job: str,
+        topic: str,
+        parallelism: int,
+        *,
+        mode: str = "batched",
+        sinks: str = "none",
+        total: int | None = None,
+        stage: str | None = None,
+        file: Path = VARIANT,
+        apart: bool = False,
+        **watching: Any,
+    ) -> dict[str, Any]:
+        """Submits the job on a filled topic, watches it in mid-run (``watch``), cancels it.
+
+        ``total``: records that the watched stage will have read, by default all of the topic's.
+        """
+        self.conf(names(topic, apart))
+        clocks = self.clocks() if mode == "batched" and file == VARIANT else None
+        total = self.total(topic) if total is None else total
+        job_id = self.submit(
+            job, parallelism, names(topic, apart), mode=mode, sinks=sinks, clocks=clocks, file=file
+        )
+        try:
+            meter = self.meter(clocks)
+            return self.watch(
+                job_id, STAGE[job] if stage is None else stage, total, meter, **watching
+            )
+        finally:
+            self.jobs.flink.cancel(job_id)
+
+    def watch(
+        self,
+        job_id: str,
+        stage: str,
+        total: int,
+        meter: Meter,
+        *,
+        each: float = 1.0,
+        warm: float = 0.2,
+        warm_s: float = 10.0,
+        window_s: float = 1e9,
+        limit_s: float = 240.0,
+    ) -> dict[str, Any]:
+        """Transactions a second at ``stage``, ``each`` to a record, once warm (a share of ``total``
+        or seconds after the first), for ``window_s`` at most and until nine tenths are read."""
+        seen: list[tuple[float, int, Used]] = []
+        first = 0.0
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            done = self.done(job_id, stage)
+            now = time.perf_counter()
+            if done:
+                first = first or now
+                if len(seen) > 1 and (done > total * 0.9 or now - seen[0][0] > window_s):
+                    break
+                if done > total * warm or now - first > warm_s:
+                    seen.append((now, done, meter.read()))
+            time.sleep(PAUSE_S)
+        if len(seen) < 2:
+            raise RuntimeError(f"{stage}: nothing to measure in {limit_s:.0f} s; more --count?")
+        return mid_run(seen, each)
+
+    def done(self, job_id: str, stage: str) -> int:
+        """Records that ``stage`` has read; "" is the last vertex."""
+        vertices = self.jobs.flink.job(job_id)["vertices"]
+        found = [v for v in vertices if v["name"].startswith(stage)] if stage else vertices[-1:]
+        if not found:
+            known = ", ".join(v["name"][:40] for v in vertices)
+            raise RuntimeError(f"no stage {stage!r} in the job: {known}")
+        return int(found[0]["metrics"]["read-records"])
+
+    def wait_read(self, job_id: str, stage: str, total: int, limit_s: float = 1200) -> float:
+        """Seconds until ``stage`` has read ``total`` records."""
+        began = time.monotonic()
+        while (done := self.done(job_id, stage)) < total:
+            if time.monotonic() - began > limit_s:
+                raise RuntimeError(f"only {done:,} of {total:,} were read in {limit_s:.0f} s")
+            time.sleep(PAUSE_S)
+        return time.monotonic() - began
+
+    def newest_checkpoint(self, job_id: str) -> dict[str, Any] | None:
+        """The newest complete one, as Flink tells of it."""
+        with contextlib.suppress(FlinkRestError):
+            return self.jobs.flink.checkpoints(job_id)["latest"]["completed"]
+        return None
+
+
+def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
+    """Rates between the first and the last of (clock, records, CPU used)."""
+    (t0, n0, c0), (t1, n1, c1) = seen[0], seen[-1]
+    count, used = (n1 - n0) * each, c1 - c0
+    steps = [(b[1] - a[1]) * each / (b[0] - a[0]) for a, b in pairwise(seen)]
+    return {
+        "rate": count / (t1 - t0),
+        "per_cpu_second": count / used.total if used.total else 0.0,
+        "records": count,
+        "seconds": t1 - t0,
+        "rate_sd": statistics.pstdev(steps) if len(steps) > 1 else 0.0,
+        "cpu_us": {name: round(s / count * 1e6, 2) for name, s in used.split().items()},
+        "threads_us": {name: round(s / count * 1e6, 2) for name, s in used.busiest()},
+    }
+
+
+def spread(found: list[float]) -> dict[str, float]:
+    """Median, least and most of repeated measurements."""
+    return {"median": statistics.median(found), "min": min(found), "max": max(found)}
+
+
+def percentiles(name: str, found: list[float]) -> dict[str, float]:
+    """p50, p99 and the largest of milliseconds; {} of fewer than two."""
+    if len(found) < 2:
+        return {}
+    cuts = statistics.quantiles(found, n=100)
+    return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
+
+
+def paced(records: Iterable[Any], rate: float, began: float | None = None) -> Iterator[Any]:
+    """``records`` at ``rate`` a second."""
+    start = time.perf_counter() if began is None else began
+    for n, record in enumerate(records):
+        ahead = start + n / rate - time.perf_counter()
+        if ahead > 0.001:
+            time.sleep(ahead)
+        yield record
+
+
+@contextlib.contextmanager
+def held(processes: list[psutil.Process], cores: float) -> Iterator[None]:
+    """Each of ``processes`` gets at most so much of the machine (cgroups v1; raises OSError without).
+
+    On a machine of two cores one TaskManager takes more than one of them, so two cannot show what
+    they would do on machines of their own; two that are held to half a core each can.
+    """
+    folders = [Path(f"/sys/fs/cgroup/cpu/tillstream-bench-{p.pid}") for p in processes]
+    try:
+        for folder, process in zip(folders, processes, strict=True):
+            folder.mkdir()
+            (folder / "cpu.cfs_period_us").write_text("20000")
+            (folder / "cpu.cfs_quota_us").write_text(str(int(cores * 20_000)))
+            (folder / "cgroup.procs").write_text(str(process.pid))
+        yield
+    finally:
+        for folder, process in zip(folders, processes, strict=True):
+            with contextlib.suppress(OSError):
+                Path("/sys/fs/cgroup/cpu/cgroup.procs").write_text(str(process.pid))
+                folder.rmdir()

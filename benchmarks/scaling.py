@@ -1,0 +1,210 @@
+"""How a job's cost grows with TaskManagers, customers and shards: measured, fitted, checked, kept.
+
+``python benchmarks/scaling.py --job loyalty`` starts a stack and measures the job's CPU a transaction at
+some points: 1, 2 and 4 TaskManagers (on a machine of fewer cores that shows the overhead, not the
+speed), 1,000 to 1 million customers, 1 to 20 partitions, which stand for shards. It fits the terms of
+``tillstream.ops.size.features`` by least squares, and then compares what the fit says with one more point
+that it was not fitted on. Some eight minutes a job. ``--model`` puts the fit into what `tillstream size`
+reads.
+
+``--state`` measures nothing on a stack: bytes a key from the codecs, by how much a key remembers, and what
+a record holds; seconds, and always into the model. ``--from FILE`` fits an earlier --json again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from confluent_kafka.admin import AdminClient, NewTopic
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import in_python
+from benchmarks.fraud_speed import simulated
+from benchmarks.rig import Rig, about, memory, names, rig, say, write
+from benchmarks.state_codec import account
+from state_schemas import fraud_counters, loyalty_account
+from tillstream import conf as settings
+from tillstream.domain.fraud import observe
+from tillstream.ops import size
+
+
+class Point(NamedTuple):
+    workers: int
+    customers: int
+    partitions: int
+
+    @property
+    def topic(self) -> str:
+        return f"scale-{self.customers}-{self.partitions}"
+
+
+FITTED = (
+    Point(1, 100_000, 4), Point(2, 100_000, 4), Point(4, 100_000, 4),
+    Point(1, 1_000, 4), Point(1, 1_000_000, 4),
+    Point(1, 100_000, 1), Point(2, 100_000, 20),
+)  # fmt: skip
+HELD_OUT = Point(2, 300_000, 8)
+
+
+def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
+    """A row for each point, the held-out one last."""
+    rows, filled = [], {}
+    for point in (*FITTED, HELD_OUT):
+        if point.topic not in filled:
+            filled[point.topic] = _fill(bench, point, count)
+        lines = filled[point.topic]
+        total, each = (lines, count / lines) if job == "inventory" else (count, 1.0)
+        row = bench.rate(
+            job, point.topic, point.workers, total=total, each=each, window_s=20, limit_s=150
+        )
+        us = 1e6 / row["per_cpu_second"]
+        say(f"{point}: {row['rate']:,.0f} tx/s, {us:.1f} us of CPU a transaction")
+        rows.append({**point._asdict(), "us": us, **row})
+    return rows
+
+
+def _fill(bench: Rig, point: Point, count: int) -> int:
+    """Lines of all baskets. The topic is made first: the stack would give it four partitions."""
+    admin = AdminClient({"bootstrap.servers": settings.load("local").kafka.bootstrap or ""})
+    admin.create_topics([NewTopic(point.topic, point.partitions, 1)])[point.topic].result(20)
+    lines = 0
+
+    def records() -> Any:
+        nonlocal lines
+        for sent in simulated(count, point.customers, 1):
+            lines += len(sent.record["lines"]) if sent.record else 0
+            yield sent.key, sent.raw
+
+    bench.fill(point.topic, records())
+    return lines
+
+
+def fit(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Coefficients of ``size.features``, least squares over all but the held-out rows."""
+    fitted = [row for row in rows if _point(row) != HELD_OUT]
+    wanted = [size.features(row["workers"], row["customers"], row["partitions"]) for row in fitted]
+    matrix = np.array([list(found.values()) for found in wanted])
+    target = np.array([row["us"] for row in fitted])
+    found, *_ = np.linalg.lstsq(matrix, target, rcond=None)
+    return {name: round(float(value), 3) for name, value in zip(wanted[0], found, strict=True)}
+
+
+def check(rows: list[dict[str, Any]], coefficients: dict[str, float]) -> list[dict[str, Any]]:
+    """What the fit says of each row, and by how much it is off."""
+    checked = []
+    for row in rows:
+        said = size.cpu_us({"cpu_us": coefficients}, *_point(row))
+        checked.append(
+            {**_point(row)._asdict(), "us": row["us"], "fit_us": said, "off": said / row["us"] - 1,
+             "held_out": _point(row) == HELD_OUT}
+        )  # fmt: skip
+    return checked
+
+
+def _point(row: dict[str, Any]) -> Point:
+    return Point(row["workers"], row["customers"], row["partitions"])
+
+
+def into_model(job: str, figures: dict[str, Any], source: str) -> None:
+    """Puts a job's fit into the model of `tillstream size`."""
+    model = size.load()
+    off = next(row["off"] for row in figures["check"] if row["held_out"])
+    model["jobs"][job] |= {
+        "cpu_us": figures["fit"],
+        "basis": f"fitted {figures['date']} on {len(FITTED)} points; {off:+.0%} at the one held out",
+        "source": source,
+    }
+    write(size.MODEL, model)
+
+
+def state_into_model() -> dict[str, Any]:
+    """Bytes a key by what is remembered, and what a record holds, from the codecs and simulator."""
+    conf, model = settings.load("local"), size.load()
+    traffic = {visits: in_python.Traffic(8_000, visits) for visits in (1.0, 4.0, 10.0, 40.0)}
+    by_visits = {
+        visits: {
+            name: found["bytes_a_key"]
+            for job in in_python.JOBS
+            for name, found in in_python.state_bytes(made, conf, job).items()
+        }
+        for visits, made in traffic.items()
+    }
+    one, ten = (len(loyalty_account.encode(account(postings))) for postings in (1, 10))
+    each = (ten - one) / 9
+    model["state"]["loyalty-account"] |= {
+        "per_remembered": round(each, 1), "base": round(one - each, 1),
+    }  # fmt: skip
+    for name in ("fraud-profile", "fraud-card"):
+        model["state"][name]["base"] = round(by_visits[40.0][name], 1)
+    busy = None
+    for n in range(50_000):  # 36 hours of a till that sells every 2.6 s: its windows are full
+        busy, _ = observe(busy, n, in_python.T0 + n * 2_600, 40_000)
+    assert busy is not None
+    model["state"]["fraud-till"]["base"] = float(len(fraud_counters.encode(busy)))
+    sales = traffic[10.0].sales
+    model["record"] |= {
+        "bytes": round(sum(map(len, traffic[10.0].raw)) / len(sales), 1),
+        "lines": round(sum(len(sale.lines) for sale in sales) / len(sales), 2),
+        "with_customer": round(sum(s.customer_id is not None for s in sales) / len(sales), 3),
+    }
+    model["state_made"] = {**about(), "command": "python benchmarks/scaling.py --state"}
+    write(size.MODEL, model)
+    return {"by_visits": by_visits, "record": model["record"]}
+
+
+def show(job: str, figures: dict[str, Any]) -> None:
+    table = Table(title=f"{job}: us of CPU a transaction, {figures['machine']}")
+    for column in ("TaskManagers", "customers", "partitions", "measured", "fit", "off", ""):
+        table.add_column(column, justify="right")
+    for row in figures["check"]:
+        table.add_row(
+            str(row["workers"]), f"{row['customers']:,}", str(row["partitions"]),
+            f"{row['us']:.1f}", f"{row['fit_us']:.1f}", f"{row['off']:+.0%}",
+            "held out" if row["held_out"] else "",
+        )  # fmt: skip
+    Console().print(table)
+    terms = " + ".join(f"{value:g} {name}" for name, value in figures["fit"].items())
+    Console().print(f"us = {terms}   (terms: tillstream/ops/size.py)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--job", choices=["loyalty", "archive", "fraud", "inventory", "shortage"])
+    parser.add_argument("--count", type=int, default=300_000, help="transactions in each topic")
+    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument("--from", dest="earlier", type=Path, help="fit this --json again")
+    parser.add_argument("--model", action="store_true", help="put the fit into the model")
+    parser.add_argument("--state", action="store_true", help="only sizes, without a stack")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    if args.state:
+        print(json.dumps(state_into_model(), indent=1))
+        return
+    if not args.job:
+        parser.error("--job is missing")
+    if args.earlier:
+        figures = json.loads(args.earlier.read_text())
+    else:
+        with rig(args.disk, taskmanagers=4) as bench:
+            bench.conf(names("scale"))
+            figures = {**about(), "job": args.job, "count": args.count,
+                       "rows": measure(bench, args.job, args.count)}  # fmt: skip
+    figures["fit"] = fit(figures["rows"])
+    figures["check"] = check(figures["rows"], figures["fit"])
+    show(args.job, figures)
+    write(args.json, figures)
+    if args.model:
+        file = args.json or args.earlier
+        into_model(args.job, figures, f"{file}" if file else "python benchmarks/scaling.py")
+
+
+if __name__ == "__main__":
+    main()

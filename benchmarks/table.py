@@ -1,0 +1,229 @@
+"""Every job beside what else could do its work, in one run on one machine: what ``tillstream bench`` runs.
+
+Rows: each job as it is; each job in PyFlink's default process mode; the loyalty sum in SQL, which is the
+JVM alone; in a bare Python consumer; and in other engines. All read one topic of the same transactions,
+on one worker each: one TaskManager of one slot, one thread, one process. Rates are taken in mid-run
+(benchmarks/rig.py), in rounds, so that repeats of a row lie minutes apart; latency at a steady rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import bare, in_python
+from benchmarks.fraud_speed import latency as alert_latency
+from benchmarks.fraud_speed import simulated
+from benchmarks.jobs import loyalty_sql
+from benchmarks.latency import Told
+from benchmarks.peers import run as peers
+from benchmarks.rig import Rig, about, memory, names, paced, percentiles, rig, say, spread
+from tillstream import conf as settings
+from tillstream.sim.simulator import Simulator
+
+SQL_JOB = Path(loyalty_sql.__file__)
+SHOWN = ("loyalty", "fraud", "inventory")
+TOPIC = "bench"
+# The state that stands for a job in the table, and its key.
+STATE = {
+    "loyalty": ("loyalty-account", "customer"),
+    "fraud": ("fraud-profile", "customer"),
+    "inventory": ("stock", "shelf"),
+}
+VISITS = 6.0  # of a customer, in the topic and in the figures of state
+
+
+class Settings(NamedTuple):
+    """What one run measures. Seconds: warm-up, window and limit of a rate; of a latency."""
+
+    jobs: tuple[str, ...] = SHOWN
+    count: int = 600_000
+    repeats: int = 2
+    peers: tuple[str, ...] = ()
+    process_mode: bool = True
+    latency: bool = True
+    latency_rate: int = 1_000
+    latency_s: int = 20
+    warm_s: float = 8.0
+    window_s: float = 12.0
+    disk: Path | None = memory()
+
+
+class Topic(NamedTuple):
+    """What is in the filled topic."""
+
+    count: int
+    with_customer: int
+    lines: int
+    customers: int
+
+
+def measure(chosen: Settings) -> dict[str, Any]:
+    """All figures of one run; a peer that does not run has an ``error`` in its row."""
+    began = time.monotonic()
+    for name in chosen.peers:  # before anything is measured
+        say(f"installing {peers.PEERS[name].name}")
+        peers.python_of(name)
+    with rig(chosen.disk, taskmanagers=1) as bench:
+        topic = fill(bench, chosen.count)
+        rows = rates(bench, chosen, topic)
+        if chosen.latency:
+            for name, found in latencies(bench, chosen).items():
+                rows.setdefault(name, {"samples": []})["latency"] = found
+    for job, found in state(chosen).items():
+        rows[job]["state"] = found
+    return {
+        **about(),
+        "took_s": round(time.monotonic() - began),
+        "topic": topic._asdict(),
+        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in chosen._asdict().items()},
+        "rows": rows,
+    }
+
+
+def fill(bench: Rig, count: int) -> Topic:
+    customers, lines, known = max(int(count / VISITS), 1), 0, 0
+    seen: set[str] = set()
+
+    def records() -> Iterator[tuple[str, bytes]]:
+        nonlocal lines, known
+        for sent in simulated(count, customers, 1):
+            assert sent.record is not None
+            lines += len(sent.record["lines"])
+            if customer := sent.record.get("customer_id"):
+                known += 1
+                seen.add(customer)
+            yield sent.key, sent.raw
+
+    bench.fill(TOPIC, records())
+    return Topic(count, known, lines, len(seen))
+
+
+def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any]]:
+    """Rounds over all rows; the slow ones (process mode) in the first alone."""
+    rows: dict[str, dict[str, Any]] = {}
+    for round_ in range(chosen.repeats):
+        for name, run in subjects(bench, chosen, topic).items():
+            if round_ and name.endswith(PROCESS):
+                continue
+            row = rows.setdefault(name, {"samples": []})
+            try:
+                row["samples"].append(run())
+            except Exception as error:  # one row's failure is told in it: the others still count
+                row["error"] = f"{type(error).__name__}: {error}"[:400]
+                say(f"{name}: {row['error']}", markup=False)
+                bench.clear()
+                continue
+            found = row["samples"][-1]
+            say(f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second")
+    for row in rows.values():
+        if samples := row["samples"]:
+            for figure in ("rate", "per_cpu_second"):
+                row[figure] = spread([sample[figure] for sample in samples])
+            row["cpu_us"] = samples[-1].get("cpu_us", {})
+    return rows
+
+
+PROCESS = ", process mode"
+SQL, BARE = "loyalty sum, SQL in the JVM", "loyalty sum, bare Python consumer"
+Run = Callable[[], dict[str, Any]]
+
+
+def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
+    """Row -> what measures it once."""
+    watching = {"warm_s": chosen.warm_s, "window_s": chosen.window_s, "limit_s": 120.0}
+    conf = bench.conf(names(TOPIC))
+    bootstrap = conf.source.kafka.bootstrap or ""
+    runs: dict[str, Run] = {}
+
+    def job(name: str, mode: str) -> Run:
+        total, each = topic.count, 1.0
+        if name == "inventory":
+            total, each = topic.lines, topic.count / topic.lines
+        return lambda: bench.rate(name, TOPIC, 1, mode=mode, total=total, each=each, **watching)
+
+    for name in chosen.jobs:
+        runs[name] = job(name, "batched")
+    if chosen.process_mode:
+        for name in chosen.jobs:
+            runs[f"{name}{PROCESS}"] = job(name, "process")
+    if "loyalty" in chosen.jobs:
+        runs[SQL] = lambda: bench.rate(
+            "loyalty-sql", TOPIC, 1, file=SQL_JOB, stage=loyalty_sql.STAGE,
+            total=topic.with_customer, each=topic.count / topic.with_customer, **watching,
+        )  # fmt: skip
+        runs[BARE] = lambda: bare.consume(bootstrap, TOPIC, topic.count)
+        for name in chosen.peers:
+            runs[f"loyalty sum, {peers.PEERS[name].name}"] = lambda name=name: peers.rate(
+                name, bootstrap, TOPIC, topic.count, bench.stack.layout.data,
+                window_s=chosen.window_s,
+            )  # fmt: skip
+    return runs
+
+
+# -- latency ---------------------------------------------------------------------------------------
+
+
+def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
+    """By row: p50 and p99 from put to what a reader of Kafka sees of it."""
+    rate, seconds, warm_s = chosen.latency_rate, chosen.latency_s, 10
+    found: dict[str, dict[str, Any]] = {}
+    for job in chosen.jobs:
+        try:
+            if job == "fraud":
+                found[job] = alert_latency(bench, f"late-{job}", rate, seconds, warm_s)
+            else:
+                found[job] = event_latency(bench, job, rate, seconds, warm_s)
+        except Exception as error:  # as above
+            found[job] = {"error": f"{type(error).__name__}: {error}"[:400]}
+            bench.clear()
+        say(f"{job}, latency: {found[job]}", markup=False)
+    if "loyalty" in chosen.jobs:
+        found[BARE] = event_latency(bench, "", rate, seconds, warm_s)
+    return found
+
+
+CAUSE: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "loyalty": lambda entry: entry["transaction_id"],
+    "inventory": lambda entry: entry["entry_id"].rpartition("/")[0],
+    "": lambda sale: sale["transaction_id"],
+}
+
+
+def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
+    """Milliseconds from put until the job's event is read, of a dozen transactions a second; without
+    a job: until the transaction itself is read and its JSON parsed."""
+    topic = f"late-{job or 'bare'}"
+    overrides = names(topic, apart=True)
+    conf = bench.conf(overrides)
+    job_id = bench.submit(job, 1, overrides, sinks="events") if job else ""
+    topics = conf.kafka.topics
+    read = {"loyalty": topics["loyalty_events"], "inventory": topics["stock_changes"]}
+    told = Told(conf, read.get(job, topic), CAUSE[job])
+    sender = bench.sender(conf)
+    count = rate * (seconds + warm_s)
+    for n, sent in enumerate(paced(Simulator("normal", 2, count=count, customers=count), rate)):
+        wanted = n > rate * warm_s and n % max(rate // 12, 1) == 0
+        if wanted and sent.record and "customer_id" in sent.record:
+            told.put[sent.record["transaction_id"]] = time.perf_counter()
+        sender.send(sent.key, sent.raw)
+    sender.close()
+    found = told.results()
+    if job_id:
+        bench.jobs.flink.cancel(job_id)
+    lost = len(told.put) - len(found)
+    return {"rate": rate, **percentiles("", found), "samples": len(found), "lost": lost}
+
+
+def state(chosen: Settings) -> dict[str, dict[str, Any]]:
+    """By job: bytes a key as the codec writes them, of customers with VISITS visits."""
+    traffic, conf = in_python.Traffic(20_000, VISITS), settings.load("local")
+    found = {}
+    for job in chosen.jobs:
+        if job in STATE:
+            sizes = in_python.state_bytes(traffic, conf, job)
+            name, key = STATE[job]
+            found[job] = {"key": key, "bytes_a_key": sizes[name]["bytes_a_key"], "all": sizes}
+    return found

@@ -1,0 +1,151 @@
+"""What benchmarks say about a run follows from what they saw of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import psutil
+
+from benchmarks import cpu, guard, in_python
+from benchmarks.cpu import CLOCK, Meter, Used
+from benchmarks.in_python import Traffic
+from benchmarks.jobs.clocked import Clocked
+from benchmarks.jobs.stacks import Sampler, collapsed
+from benchmarks.rig import Rig, mid_run, names, spread
+from jobs import loyalty
+from tillstream.conf import load
+
+
+def used(total: float, python: float = 0.0, conversion: float = 0.0) -> Used:
+    return Used(total, python, conversion, total / 2, Counter({"GC": total / 4}), True)
+
+
+def test_a_rate_is_taken_between_the_first_and_the_last_sample_alone():
+    seen = [(10.0, 1_000, used(2.0, 1.0, 0.5)), (11.0, 2_000, used(2.5)),
+            (12.0, 4_000, used(4.0, 2.0, 1.0))]  # fmt: skip
+    row = mid_run(seen, each=0.5)
+    assert row["rate"] == 750
+    assert row["per_cpu_second"] == 750
+    assert row["records"] == 1_500
+    assert row["rate_sd"] == 250
+    assert row["cpu_us"] == {
+        "python": 666.67, "conversion": 333.33, "jvm": 333.33, "broker": 666.67,
+    }  # fmt: skip
+
+
+def test_without_clocks_nothing_is_said_of_python_in_the_jvm():
+    row = used(4.0)._replace(split_known=False)
+    assert row.split() == {"jvm": 4.0, "broker": 2.0}
+
+
+def test_python_is_told_from_the_rest_of_its_thread(tmp_path):
+    me = psutil.Process()
+    thread = cpu.threads(me.pid)
+    assert os.getpid() in thread, "the main thread has the process's id"
+    (tmp_path / "a.clock").write_bytes(CLOCK.pack(me.pid, 30_000_000, 7))
+    (tmp_path / "b.clock").write_bytes(bytes(CLOCK.size))  # not begun
+    (tmp_path / "c.clock").write_bytes(b"")  # being made
+    assert cpu.clocks(tmp_path) == [(me.pid, 0.03)]
+    seen = Meter([me], [], tmp_path).read()
+    assert seen.split_known
+    assert seen.python >= 0.03
+    assert seen.conversion >= 0
+    assert 0 < seen.threads.total() <= seen.total + 0.1
+
+
+def test_a_clocked_function_does_what_it_did_and_says_what_it_took(tmp_path):
+    conf = load("local")
+    plain = in_python.run_loyalty(Traffic(300), conf)["loyalty-account"]
+    inner = loyalty.ledger_function(conf)
+    inner.thread_mode = False
+    clocked = in_python.Stage("loyalty-account", Clocked(inner, str(tmp_path), False))
+    traffic = Traffic(300)
+    clocked.run(
+        [
+            (sale.customer_id or f"~{n % 720}", value)
+            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.sealed, strict=True))
+        ]
+    )
+    assert clocked.states == plain.states
+    ((_, seconds),) = cpu.clocks(tmp_path)
+    assert 0 < seconds <= clocked.cpu_s
+
+
+def test_threads_that_are_alike_are_added_up():
+    alike = ("GC Thread#0", "G1 Conc#0", "C2 CompilerThre", "kafka-fetch (1/2)")
+    assert [cpu._kind(name) for name in alike] == [
+        "garbage collection", "garbage collection", "JIT compiler", "kafka-fetch",
+    ]  # fmt: skip
+
+
+def test_a_stack_is_told_from_the_outside_inwards():
+    def inner() -> str:
+        return collapsed(__import__("sys")._getframe())
+
+    stack = inner().split(";")
+    assert stack[-1].startswith("test_rig.test_a_stack_is_told_from_the_outside_inwards.<locals>")
+    assert stack[-2].startswith("test_rig.test_a_stack")
+    assert collapsed(None) == "(not in Python)"
+
+
+def test_a_measurement_of_its_own_names_every_output_apart():
+    plain, apart = names("bench"), names("bench", apart=True)
+    assert set(plain) == {"source"}
+    conf = load("local", apart)
+    others = [*conf.kafka.topics.values(), *conf.dynamodb.tables.values()]
+    others += conf.s3.prefixes.values()
+    assert all(name.startswith("bench") for name in others)
+    assert len(set(others)) == len(others)
+
+
+def test_watching_leaves_out_the_warm_up_and_ends_before_the_drain(monkeypatch):
+    done = iter([0, 10, 100, 300, 600, 950, 1000])
+    rig = Rig.__new__(Rig)
+    monkeypatch.setattr(rig, "done", lambda job, stage: next(done), raising=False)
+    monkeypatch.setattr("benchmarks.rig.PAUSE_S", 0.0)
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    meter = SimpleNamespace(read=lambda: used(1.0))
+    row = rig.watch("job", "stage", 1000, meter, warm_s=1e9)
+    assert row["records"] == 300
+    assert row["rate"] == 300
+
+
+def test_spread_is_median_least_and_most():
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+def test_the_guard_fails_on_a_fall_of_more_than_thirty_percent():
+    recorded = {"loyalty": {"ratio": 0.2}, "fraud": {"ratio": 0.05}}
+    assert guard.fallen({"loyalty": {"ratio": 0.15}, "fraud": {"ratio": 0.05}}, recorded) == []
+    (line,) = guard.fallen({"loyalty": {"ratio": 0.13}, "fraud": {"ratio": 0.06}}, recorded)
+    assert line.startswith("loyalty: -35%")
+    assert guard.fallen({"loyalty": {"ratio": 0.2}}, recorded), "a job that is gone has fallen"
+
+
+def test_the_guard_has_a_ratio_of_every_job_it_runs():
+    recorded = guard.json.loads(guard.RECORDED.read_text())["jobs"]
+    assert set(recorded) == {"bare", *in_python.JOBS}
+
+
+def test_the_functions_without_an_engine_keep_a_state_for_every_key():
+    traffic, conf = Traffic(200), load("local")
+    found = in_python.state_bytes(traffic, conf, "loyalty")
+    customers = {sale.customer_id for sale in traffic.sales if sale.customer_id}
+    assert found["loyalty-account"]["keys"] == len(customers)
+    found |= in_python.state_bytes(traffic, conf, "inventory")
+    shelves = {(sale.store, line.product) for sale in traffic.sales for line in sale.lines}
+    assert found["stock"]["keys"] == len(shelves)
+    assert all(size["bytes_a_key"] > 10 for size in found.values())
+
+
+def test_the_sampler_watches_the_thread_it_was_given(tmp_path):
+    sampler = Sampler(threading.get_ident(), tmp_path / "stacks")
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        sum(range(100))
+    assert any("test_the_sampler_watches" in stack for stack in sampler.found)
