@@ -160,7 +160,7 @@ class Load:
             self.sent.append(f"load-{n:06d}")
             letters = "".join("abcdefghij"[int(digit)] for digit in f"{n:016d}")
             yield sale(
-                self.sent[-1], now + n, 30_000 + n % 500, customer_id=f"C{n:010d}",
+                self.sent[-1], now + n, 30_000 + n % 500, customer_id=f"C9{n:09d}",
                 card_token=f"tok_{letters}", till=n % 90 + 1, store=n % 2_000 + 1,
             )  # fmt: skip
 
@@ -236,8 +236,7 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     rows = wait_for_audit(shop, len(load) + 22)
     (after,) = (row for row in rows if row["transaction_id"] == "after-0001")
     assert (after["rules_version"], after["watched"]) == ("kept", True)
-    learnt = explained["decision"]["outcome"] != "hold"  # what is held waits for its verdict
-    assert json.loads(after["decision"])["profile"]["sales"] == 20 + learnt
+    assert json.loads(after["decision"])["profile"]["sales"] == 20  # what is held is not learnt
 
 
 REAL = "card_fraud_2018-04_to_07.parquet"
