@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -171,7 +172,10 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
     stack = Stack(tmp_path)
     command = [sys.executable, "-m", "tillstream.cli", "up"]
     env = {**os.environ, "TILLSTREAM_HOME": str(tmp_path)}
-    up = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    up = subprocess.Popen(command, env=env, preexec_fn=listen, **out)
     deadline = time.monotonic() + 30
     while not processes.all_of(stack.layout.root) and time.monotonic() < deadline:
         time.sleep(0.1)
