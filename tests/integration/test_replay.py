@@ -185,7 +185,8 @@ def test_a_savepoint_is_verified_by_restoring_it_elsewhere(shop):
     assert "restored in" in said
     kept = json.loads(shop.run("savepoint", "list", "loyalty", "--json").splitlines()[0])
     assert kept["verified"]["state_bytes"] > 10_000
-    # Of one hour the newest stays; tests before this one may have left older ones.
-    assert shop.run("savepoint", "prune", "loyalty").endswith(" deleted, 1 are there\n")
+    # Of each hour the newest stays; tests before this one have left older ones, of this hour or the last.
+    assert shop.run("savepoint", "prune", "loyalty").endswith(" are there\n")
     left = shop.run("savepoint", "list", "loyalty", "--json").splitlines()
-    assert [json.loads(line)["location"] for line in left] == [kept["location"]]
+    assert 1 <= len(left) <= 2
+    assert json.loads(left[0])["location"] == kept["location"]
