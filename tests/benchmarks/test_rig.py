@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import Counter
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from benchmarks import cpu, guard, in_python
 from benchmarks.cpu import CLOCK, Meter, Used
 from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
-from benchmarks.jobs.stacks import Sampler, collapsed
+from benchmarks.jobs.stacks import collapsed
 from benchmarks.rig import Rig, mid_run, names, spread
 from jobs import loyalty
 from tillstream.conf import load
@@ -141,11 +140,3 @@ def test_the_functions_without_an_engine_keep_a_state_for_every_key():
     shelves = {(sale.store, line.product) for sale in traffic.sales for line in sale.lines}
     assert found["stock"]["keys"] == len(shelves)
     assert all(size["bytes_a_key"] > 10 for size in found.values())
-
-
-def test_the_sampler_watches_the_thread_it_was_given(tmp_path):
-    sampler = Sampler(threading.get_ident(), tmp_path / "stacks")
-    until = time.monotonic() + 0.2
-    while time.monotonic() < until:
-        sum(range(100))
-    assert any("test_the_sampler_watches" in stack for stack in sampler.found)
