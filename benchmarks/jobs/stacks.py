@@ -1,9 +1,8 @@
 """Samples the Python stack of one thread from another: where py-spy cannot look into a process.
 
 A sample is taken when the interpreter switches threads, so it falls between two bytecodes: what is
-spent inside a C function is counted for the Python function that called it. Walking the frames of a thread
-that runs has been seen to crash CPython 3.11: a process that is sampled is one to be thrown away, never that of
-the tests.
+spent inside a C function is counted for the Python function that called it. Walking the frames of a
+thread that runs has been seen to crash CPython 3.11: what is sampled is a process to be thrown away.
 """
 
 from __future__ import annotations
