@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.shop import Shop
 from tillstream.local import ports, processes
 from tillstream.local.stack import Stack
 from tillstream.ops.flink_rest import TERMINAL
@@ -70,6 +71,21 @@ def stack(stack_home: Path) -> Iterator[Stack]:
             del os.environ["TILLSTREAM_HOME"]
         else:
             os.environ["TILLSTREAM_HOME"] = before
+
+
+@pytest.fixture
+def open_shop(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    """Opens shops by name, source and settings; closes them after the test."""
+    opened: list[Shop] = []
+
+    def opener(name: str, source: str, **settings: object) -> Shop:
+        stack.up()  # brings back what a test before this one killed
+        opened.append(Shop(stack, name, tmp_path, source, **settings))
+        return opened[-1]
+
+    yield opener
+    for shop in opened:
+        shop.close()
 
 
 @pytest.fixture

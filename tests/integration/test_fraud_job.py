@@ -35,18 +35,11 @@ NEW_CARD = "tok_z9y8x7w6v5u4t3s2"
 
 
 @pytest.fixture
-def open_shop(stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    opened: list[Shop] = []
-
+def open_shop(open_shop) -> Callable[..., Shop]:
     def opener(name: str, **fraud) -> Shop:
-        stack.up()
-        settings = {"fraud": fraud} if fraud else {}
-        opened.append(Shop(stack, f"fraud-{name}", tmp_path, "kafka", **settings))
-        return opened[-1]
+        return open_shop(f"fraud-{name}", "kafka", **({"fraud": fraud} if fraud else {}))
 
-    yield opener
-    for shop in opened:
-        shop.close()
+    return opener
 
 
 def audit(shop: Shop) -> list[dict]:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,20 +26,6 @@ DIRTY = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--out
 # Of some six lines each. More of them (36000 make 200,000 lines) take ten minutes.
 TRANSACTIONS = int(os.environ.get("TILLSTREAM_STOCK_TRANSACTIONS", "8000"))
 TRAFFIC = ("--movements", "0.1", "--stores", "4", "--products", "40", *DIRTY)
-
-
-@pytest.fixture
-def open_shop(stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    opened: list[Shop] = []
-
-    def opener(name: str, source: str) -> Shop:
-        stack.up()  # brings back what a test before this one killed
-        opened.append(Shop(stack, name, tmp_path, source))
-        return opened[-1]
-
-    yield opener
-    for shop in opened:
-        shop.close()
 
 
 def start_of(days: float) -> str:

@@ -4,30 +4,13 @@ whatever is killed, stopped, rescaled or split on the way."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from integration.shop import Shop
 from tillstream.connectors import clients
 
 pytestmark = pytest.mark.integration
 DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--late", "0.05")
-
-
-@pytest.fixture
-def open_shop(stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    opened: list[Shop] = []
-
-    def opener(name: str, source: str) -> Shop:
-        stack.up()  # brings back what a test before this one killed
-        opened.append(Shop(stack, name, tmp_path, source))
-        return opened[-1]
-
-    yield opener
-    for shop in opened:
-        shop.close()
 
 
 def test_a_hundred_thousand_transactions_with_duplicates_rubbish_and_late_ones(open_shop):
