@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tillstream.conf import Conf
 from tillstream.local.layout import StackError
-from tillstream.local.services import aws
+from tillstream.local.services import aws, listed
 
 SHARDS = 4
 PARTITIONS = 4
@@ -80,7 +80,7 @@ def _stream(conf: Conf, timeout_s: float) -> list[str]:
     if source.endpoint is None:
         return []
     client = aws("kinesis", source.endpoint)
-    if source.stream in client.list_streams(Limit=1000)["StreamNames"]:
+    if source.stream in listed(client, "list_streams", "StreamNames"):
         return []
     client.create_stream(StreamName=source.stream, ShardCount=SHARDS)
 
@@ -96,7 +96,7 @@ def _tables(conf: Conf) -> list[str]:
     if conf.dynamodb.endpoint is None:
         return []
     client = aws("dynamodb", conf.dynamodb.endpoint)
-    there = client.list_tables()["TableNames"]
+    there = listed(client, "list_tables", "TableNames")
     missing = {key: name for key, name in conf.dynamodb.tables.items() if name not in there}
     for key, name in missing.items():
         attributes = TABLE_KEYS[key]
@@ -132,7 +132,7 @@ def _notice_topics(conf: Conf) -> list[str]:
     if conf.notify.sns_endpoint is None:
         return []
     client = aws("sns", conf.notify.sns_endpoint)
-    there = {topic["TopicArn"] for topic in client.list_topics()["Topics"]}
+    there = {topic["TopicArn"] for topic in listed(client, "list_topics", "Topics")}
     missing = [arn for arn in conf.notify.sns_topics.values() if arn not in there]
     for arn in missing:
         client.create_topic(Name=arn.rpartition(":")[2])

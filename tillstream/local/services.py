@@ -67,6 +67,11 @@ def aws(service: str, endpoint: str, timeout_s: float = 3.0) -> Any:
     )
 
 
+def listed(client: Any, operation: str, field: str) -> list[Any]:
+    """Everything a listing has: DynamoDB and SNS answer a hundred at a time."""
+    return [found for page in client.get_paginator(operation).paginate() for found in page[field]]
+
+
 def url(context: Context, port: str) -> str:
     return f"http://127.0.0.1:{context.ports[port]}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tillstream.conf import Conf
 from tillstream.local.resources import topics
-from tillstream.local.services import aws
+from tillstream.local.services import aws, listed
 from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
 
 CREATE = "`tillstream up` creates it, or correct the name in conf/"
@@ -121,7 +121,7 @@ def _stream(conf: Conf) -> list[str]:
 
 def _tables(conf: Conf) -> list[str]:
     client = aws("dynamodb", conf.dynamodb.endpoint or "")
-    there = client.list_tables()["TableNames"]
+    there = listed(client, "list_tables", "TableNames")
     names = conf.dynamodb.tables.values()
     return [f"no DynamoDB table {name}: {CREATE}" for name in names if name not in there]
 
