@@ -31,6 +31,7 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import profile_job
 from benchmarks.cpu import kind, seconds, threads
 from benchmarks.rig import Rig, about, memory, rig, say, write
 from tillstream import conf as settings
@@ -121,6 +122,24 @@ def cpu_seconds(bench: Rig) -> Counter[str]:
     return found
 
 
+def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
+    """Flight Recorder of each TaskManager: ``start`` or ``dump``, which also writes it as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, process in enumerate(bench.processes("taskmanager"), 1):
+        file = (folder / f"taskmanager-{number}.jfr").resolve()
+        if do == "dump":
+            options = (f"filename={file}",)
+        code, said = profile_job.run(
+            [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
+        )
+        if code:
+            say(f"no recording: {said.strip()[-300:]}")
+        elif do == "dump":
+            text = "\n\n".join(profile_job.java_part(file))
+            file.with_suffix(".txt").write_text(text + "\n")
+            say(f"{file.with_suffix('.txt')} tells where Java's time went")
+
+
 def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
@@ -147,6 +166,8 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     )
 
     live = Live(conf, args.source, args.rate, 3, folder)
+    if args.profile:
+        recorders(bench, args.profile, "start", "settings=profile")
     cpu, began = cpu_seconds(bench), time.perf_counter()
     caught: dict[str, float] = {}
     rates: dict[str, float] = {}
@@ -177,6 +198,8 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     for thread in threads:
         thread.join()
     took, used = time.perf_counter() - began, cpu_seconds(bench) - cpu
+    if args.profile:
+        recorders(bench, args.profile, "dump")
     sent = live.end()
     if failures:
         raise failures[0]
@@ -224,6 +247,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
     parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     with rig(args.disk) as bench:
