@@ -232,6 +232,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
         "rate": args.rate,
         "customers": CUSTOMERS,
         "disk": str(args.disk),
+        "task_heap": args.heap,
         "arrived_meanwhile": sent,
         "caught_up_s": caught,
         "hot_items_current_s": current.get("loyalty"),
@@ -273,10 +274,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
     parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
+    parser.add_argument("--heap", default="1536m", help="task heap of a TaskManager")
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
     with rig(args.disk) as bench:
         figures = measure(bench, args, bench.stack.layout.root)
     show(figures)

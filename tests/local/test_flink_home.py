@@ -53,6 +53,15 @@ def test_ports_are_the_stacks_own(tmp_path):
     assert rendered["rest.port"] == 2
 
 
+def test_engine_settings_of_the_environment_go_over_all_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("TILLSTREAM_FLINK", '{"taskmanager.memory.task.heap.size": "1536m"}')
+    assert settings(tmp_path)["taskmanager.memory.task.heap.size"] == "1536m"
+    for wrong in ("1536m", "[]"):
+        monkeypatch.setenv("TILLSTREAM_FLINK", wrong)
+        with pytest.raises(StackError, match="TILLSTREAM_FLINK"):
+            settings(tmp_path)
+
+
 def test_a_wrong_memory_size_is_named():
     assert flink_home.megabytes("2g") == 2048
     with pytest.raises(StackError, match="lots"):

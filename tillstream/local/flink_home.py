@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import sys
@@ -62,7 +64,20 @@ def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[st
         "s3.access-key": CREDENTIAL,
         "s3.secret-key": CREDENTIAL,
     }
-    return settings
+    return settings | changed_by_user()
+
+
+def changed_by_user() -> dict[str, Any]:
+    """Engine settings of $TILLSTREAM_FLINK, a JSON object such as
+    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises StackError if it is none."""
+    text = os.environ.get("TILLSTREAM_FLINK") or "{}"
+    try:
+        changed = json.loads(text)
+    except ValueError as error:
+        raise StackError(f"TILLSTREAM_FLINK is no JSON ({error}): {text[:80]}") from None
+    if not isinstance(changed, dict):
+        raise StackError(f"TILLSTREAM_FLINK must be a JSON object: {text[:80]}")
+    return changed
 
 
 def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
