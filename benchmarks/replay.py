@@ -38,6 +38,7 @@ from tillstream import conf as settings
 from tillstream.ops.replay import Replay
 from tillstream.ops.replay_watch import Watch
 from tillstream.ops.savepoints import Savepoints
+from tillstream.ops.stream_reach import SLACK_MS
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.runner import run
 from tillstream.sim.senders import KafkaSender
@@ -273,12 +274,16 @@ def main() -> None:
     parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
-    parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
+    parser.add_argument(
+        "--warm", type=int, help="seconds of traffic before the outage; Kafka 20, Kinesis 75, for a "
+        "replay goes to the archive for what came before the stream was made, within a minute"
+    )  # fmt: skip
     parser.add_argument("--heap", default="1536m", help="task heap of a TaskManager")
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    args.warm = args.warm or (20 if args.source == "kafka" else SLACK_MS // 1000 + 15)
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
     with rig(args.disk) as bench:
         figures = measure(bench, args, bench.stack.layout.root)
