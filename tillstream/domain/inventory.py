@@ -326,7 +326,7 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         stock.daily_milli,
         percent,
         replenishment.run_out_ms(stock, percent),
-        " ".join(f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders) if orders else "",
+        " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
     )
 
