@@ -66,6 +66,8 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
             stock.plan, stale = line.quantity, True
         elif line.order_id is not None:
             replenishment.delivered(stock, line.order_id, line.quantity)
+        elif line.kind == "delivery":
+            replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
         percent = _terms(stock, stale, rules)
         mends = line.kind in MENDS
         actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
