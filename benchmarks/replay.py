@@ -17,13 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +31,10 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import profile_job
+from benchmarks.cpu import kind, seconds, threads
+from benchmarks.rig import Rig, about, memory, rig, say, write
 from tillstream import conf as settings
-from tillstream.local.stack import Stack
-from tillstream.ops.jobs import Jobs
 from tillstream.ops.replay import Replay
 from tillstream.ops.replay_watch import Watch
 from tillstream.ops.savepoints import Savepoints
@@ -45,7 +43,6 @@ from tillstream.sim.runner import run
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
-say = Console(stderr=True).print
 JOBS = ("loyalty", "archive")
 LIMIT_S = 400.0
 
@@ -112,25 +109,57 @@ def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> No
     sender.close()
 
 
-def cpu_seconds(stack: Stack) -> Counter[str]:
-    """User and system seconds of each process so far, by its name in the stack."""
+def cpu_seconds(bench: Rig) -> Counter[str]:
+    """User and system seconds so far of each process, and of each thread of the TaskManagers."""
     found: Counter[str] = Counter()
-    for name, record in stack.layout.read()["processes"].items():
-        try:
-            times = psutil.Process(record["pid"]).cpu_times()
-            found[name] = times.user + times.system
-        except psutil.NoSuchProcess:
-            continue
-    own = psutil.Process().cpu_times()
-    found["tills and watching"] = own.user + own.system
+    for name in bench.stack.layout.read()["processes"]:
+        for process in bench.processes(name):
+            found[name] = seconds([process])
+            if name.startswith("taskmanager"):
+                for thread, used in threads(process.pid).values():
+                    found[f"{name}: {kind(thread)}"] += used
+    found["tills and watching"] = seconds([psutil.Process()])
     return found
 
 
-def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
+    """Flight Recorder of each TaskManager: ``start`` or ``dump``, which also writes it as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, process in enumerate(bench.processes("taskmanager"), 1):
+        file = (folder / f"taskmanager-{number}.jfr").resolve()
+        if do == "dump":
+            options = (f"filename={file}",)
+        code, said = profile_job.run(
+            [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
+        )
+        if code:
+            say(f"no recording: {said.strip()[-300:]}")
+        elif do == "dump":
+            text = "\n\n".join(profile_job.java_part(file))
+            file.with_suffix(".txt").write_text(text + "\n")
+            say(f"{file.with_suffix('.txt')} tells where Java's time went")
+
+
+def hot_items(bench: Rig, job_id: str) -> Counter[str]:
+    """What the hot items' sink tells of itself: held, waiting, written, coalesced, ..."""
+    flink, found = bench.jobs.flink, Counter[str]()
+    for vertex in flink.job(job_id)["vertices"]:
+        names = [
+            name
+            for name in flink.metric_names(job_id, vertex["id"])
+            if name.endswith((".held", ".waiting", ".written", ".coalesced"))
+        ]
+        if names:
+            for row in flink.metric_rows(job_id, vertex["id"], names):
+                found[row["id"].rpartition(".")[2]] += int(row["sum"])
+    return found
+
+
+def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
-    jobs = Jobs(stack)
+    jobs = bench.jobs
     for name in JOBS:
         jobs.submit(name, 1)
     say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
@@ -152,8 +181,11 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
     )
 
     live = Live(conf, args.source, args.rate, 3, folder)
-    cpu, began = cpu_seconds(stack), time.perf_counter()
+    if args.profile:
+        recorders(bench, args.profile, "start", "settings=profile")
+    cpu, began = cpu_seconds(bench), time.perf_counter()
     caught: dict[str, float] = {}
+    current: dict[str, float] = {}
     rates: dict[str, float] = {}
     failures: list[BaseException] = []
 
@@ -171,6 +203,12 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
                 if one._there(plan, seen):
                     caught[name] = now - began
                     rates[name] = seen.read / (now - running)
+                    if name == "loyalty":
+                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
+                        while hot_items(bench, plan.job_id)["held"]:
+                            time.sleep(0.5)
+                        current[name] = time.perf_counter() - began
+                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
                     return
                 time.sleep(1)
         except BaseException as failure:
@@ -181,23 +219,31 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
         thread.start()
     for thread in threads:
         thread.join()
-    took, used = time.perf_counter() - began, cpu_seconds(stack) - cpu
+    took, used = time.perf_counter() - began, cpu_seconds(bench) - cpu
+    if args.profile:
+        recorders(bench, args.profile, "dump")
     sent = live.end()
     if failures:
         raise failures[0]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        **about(),
         "source": args.source,
         "outage_minutes": args.minutes,
         "rate": args.rate,
         "customers": CUSTOMERS,
         "disk": str(args.disk),
+        "task_heap": args.heap,
         "arrived_meanwhile": sent,
         "caught_up_s": caught,
+        "hot_items_current_s": current.get("loyalty"),
         "read_per_second": rates,
         "ratio": args.minutes * 60 / max(caught.values()) if len(caught) == len(JOBS) else 0.0,
-        "cpu_share": {name: seconds / took for name, seconds in used.most_common()},
+        "cpu_share": {name: used[name] / took for name in used if ": " not in name},
+        "thread_share": {
+            name: share
+            for name, spent in used.most_common()
+            if ": " in name and (share := spent / took) > 0.005
+        },
     }
 
 
@@ -208,19 +254,18 @@ def show(figures: dict[str, Any]) -> None:
     )
     for column in ("job", "caught up after", "read a second"):
         table.add_column(column, justify="left" if column == "job" else "right")
-    for name, seconds in figures["caught_up_s"].items():
-        table.add_row(name, f"{seconds:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
+    for name, after in figures["caught_up_s"].items():
+        table.add_row(name, f"{after:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
     console.print(table)
     busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
     console.print(f"cores busy: {busy}")
+    if figures["hot_items_current_s"]:
+        console.print(
+            f"the last held hot item was written {figures['hot_items_current_s']:.0f} s after"
+        )
     console.print(
         f"outage / catch-up: {figures['ratio']:.1f}x" if figures["ratio"] else "not caught up"
     )
-
-
-def _memory() -> Path | None:
-    shm = Path("/dev/shm")
-    return shm if shm.is_dir() else None
 
 
 def main() -> None:
@@ -229,20 +274,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
     parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
-    parser.add_argument("--disk", type=Path, default=_memory(), help="where the stack's data lies")
+    parser.add_argument("--heap", default="1536m", help="task heap of a TaskManager")
+    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=args.disk) as home:
-        os.environ["TILLSTREAM_HOME"] = home
-        stack = Stack(home)
-        try:
-            stack.up(taskmanagers=2, progress=say)
-            figures = measure(stack, args, Path(home))
-        finally:
-            stack.down(purge=True)
+    os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
+    with rig(args.disk) as bench:
+        figures = measure(bench, args, bench.stack.layout.root)
     show(figures)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
 if __name__ == "__main__":
