@@ -58,7 +58,7 @@ def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int], Counter]
             line(kind, sign * chance.choice((1, 1, 1, 4)), int(at) - late)
         for name, pieces in list(orders.items())[-2:]:
             if any(name == o.order_id for o in stock.open_orders) and chance.random() < 0.6:
-                line("delivery", pieces, int(at), name)
+                line("delivery", pieces, int(at), name if chance.random() < 0.8 else None)
     return ledger, orders, told
 
 

@@ -295,6 +295,61 @@ def test_an_order_nobody_delivers_is_given_up_and_made_again():
     assert len(chain.sent["orders"]) == 2
 
 
+def still_open(chain: Chain) -> list[tuple[int, int]]:
+    """(number of the order, pieces not delivered yet) of store 45."""
+    return [(int(o.order_id[-6:]), o.quantity) for o in chain.stocks[45].open_orders]
+
+
+def milk_on_two_orders() -> Chain:
+    """170 pieces of a regular order, 38 of an emergency."""
+    chain = milk_at_store_45()
+    chain.line(45, "sale", -18, NOON)
+    assert still_open(chain) == [(1, 170), (2, 38)]
+    return chain
+
+
+def test_a_delivery_that_names_no_order_settles_the_oldest_first():
+    chain = milk_on_two_orders()
+    chain.line(45, "delivery", 100, NOON + HOUR_MS)
+    assert still_open(chain) == [(1, 70), (2, 38)]
+    chain.line(45, "delivery", 80, NOON + 2 * HOUR_MS)
+    assert still_open(chain) == [(2, 28)]
+
+
+def test_more_than_was_ordered_settles_every_order_and_no_more():
+    chain = milk_on_two_orders()
+    chain.line(45, "delivery", 500, NOON + HOUR_MS)
+    assert still_open(chain) == []
+    assert chain.stocks[45].on_order == 0
+
+
+def test_a_delivery_that_names_its_order_leaves_older_ones_open():
+    chain = milk_on_two_orders()
+    chain.line(45, "delivery", 38, NOON + HOUR_MS, order=f"45-{MILK}-000002")
+    assert still_open(chain) == [(1, 170)]
+
+
+def test_what_came_before_an_order_was_placed_cannot_be_its_delivery():
+    chain = milk_on_two_orders()
+    chain.line(45, "delivery", 60, NOON - HOUR_MS // 2)
+    assert still_open(chain) == [(1, 110), (2, 38)]
+    chain.line(45, "delivery", 60, NOON - 90 * 60_000)
+    assert still_open(chain) == [(1, 110), (2, 38)]
+
+
+def test_goods_of_a_nearby_store_are_no_delivery_of_an_order():
+    chain = milk_on_two_orders()
+    chain.line(45, "transfer_in", 30, NOON + HOUR_MS)
+    assert still_open(chain) == [(1, 170), (2, 38)]
+
+
+def test_what_an_unnamed_delivery_brought_and_is_sold_is_ordered_again():
+    chain = milk_at_store_45()
+    chain.line(45, "delivery", 170, NOON)
+    chain.line(45, "sale", -160, NOON + HOUR_MS)
+    assert [order.quantity for order in chain.sent["orders"]] == [170, 160]
+
+
 def test_actions_are_json_of_texts_and_whole_numbers():
     chain = milk_at_store_45()
     chain.line(45, "sale", -18, NOON)

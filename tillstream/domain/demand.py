@@ -26,7 +26,7 @@ Time is an argument, ms since the epoch (UTC); the day is local by ``utc_offset_
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -110,11 +110,13 @@ def observe(
     Sales may come out of order; those of an earlier day add to what was learnt of its weekday.
     ``empty``: the shelf was, before this sale.
     """
-    demand = roll(demand, at_ms, rules, empty)
     day, hour = local(at_ms, rules)
+    if demand is None or not 0 <= day <= demand.day:
+        demand = roll(demand, at_ms, rules, empty)
     if day == demand.day:
         hour = hour if rules.hourly else 0
-        demand.hours[hour] = max(demand.hours[hour] + units, 0)
+        sold = demand.hours[hour] + units
+        demand.hours[hour] = sold if sold > 0 else 0
     elif units > 0:
         _learn_late(demand, day, hour, units, rules)
     if units > 0:
@@ -147,8 +149,8 @@ def mark_absent(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) ->
 
 def set_uplift(demand: Demand, at_ms: int, uplift: float, rules: DemandRules) -> None:
     """From ``at_ms`` on promotions multiply the expected demand by ``uplift`` (1: none)."""
-    day, hour = local(at_ms, rules)
     if uplift != demand.uplift:
+        day, hour = local(at_ms, rules)
         demand.uplift_before = demand.uplift
         demand.uplift_hour = hour if day == demand.day and rules.hourly else 0
         demand.uplift = uplift
@@ -196,9 +198,14 @@ def days_known(sums: bytes) -> float:
 
 def mean_of(table: Sequence[float], of_weekday: int, rules: DemandRules) -> float:
     """Units normally sold on this weekday; ``table`` begins with the week's sums."""
+    return means_of(table, (of_weekday,), rules)[0]
+
+
+def means_of(table: Sequence[float], weekdays: Iterable[int], rules: DemandRules) -> list[float]:
+    """``mean_of`` each of these weekdays."""
     all_days = (sum(table[:7]) + 0.5 * rules.first_units_a_day) / (sum(table[7:14]) + 0.5)
     belief = rules.weekday_days
-    return (table[of_weekday] + belief * all_days) / (table[7 + of_weekday] + belief)
+    return [(table[day] + belief * all_days) / (table[7 + day] + belief) for day in weekdays]
 
 
 def week(demand: Demand) -> tuple[float, ...]:
@@ -246,7 +253,8 @@ def _learn_day(
     whole = mean_of(table, weekday(demand.day), rules)
     expected, sold = whole * demand.uplift, hours[0]
     if absent and sold <= expected:
-        expected, sold = 0.0, 0
+        fade = 0.5 ** (1 / rules.half_life_days)
+        return [value * fade for value in table]
     return _learn(demand, table, whole, expected, sold, rules)[0]
 
 

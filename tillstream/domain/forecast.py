@@ -16,7 +16,7 @@ from tillstream.domain.demand import (
     day_spread,
     local,
     lump_of,
-    mean_of,
+    means_of,
     profile,
     rate,
     week,
@@ -133,7 +133,7 @@ def of_a_day(demand: Demand, days: int, uplift: float, rules: DemandRules) -> Fo
     """Units of one day and their variance: the mean of the busier ``days`` (1 to 28) in a row, those
     that begin today or tomorrow. ``uplift``: by which promotions multiply them then."""
     table, first = week(demand), weekday(demand.day)
-    ahead = [mean_of(table, (first + n) % 7, rules) for n in range(days + 1)]
+    ahead = means_of(table, [(first + n) % 7 for n in range(days + 1)], rules)
     mean = uplift * (sum(ahead) - min(ahead[0], ahead[-1])) / days
     return Forecast(mean, mean * lump_of(demand) + mean * mean / day_spread(demand, rules))
 

@@ -66,6 +66,8 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
             stock.plan, stale = line.quantity, True
         elif line.order_id is not None:
             replenishment.delivered(stock, line.order_id, line.quantity)
+        elif line.kind == "delivery":
+            replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
         percent = _terms(stock, stale, rules)
         mends = line.kind in MENDS
         actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
@@ -326,7 +328,7 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         stock.daily_milli,
         percent,
         replenishment.run_out_ms(stock, percent),
-        " ".join(f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders) if orders else "",
+        " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
     )
 

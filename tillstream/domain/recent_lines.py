@@ -78,7 +78,7 @@ def thin_out(recent: Recent, oldest_ms: int, most: int) -> None:
     """Drop what is before ``oldest_ms``, now and then: whenever twice as many lines have gathered as
     the last time left over. Still over ``most`` lines, drop the older half as well."""
     count = size(recent)
-    if count < max(recent.due, FEWEST) and count <= most:
+    if (count < recent.due or count < FEWEST) and count <= most:
         return
     if oldest_ms > recent.base_ms:
         forget(recent, oldest_ms - 1)

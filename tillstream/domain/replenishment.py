@@ -145,3 +145,14 @@ def delivered(stock: Stock, order_id: str, pieces: int) -> None:
         if order.order_id == order_id:
             order.quantity -= pieces
     stock.open_orders = [order for order in stock.open_orders if order.quantity > 0]
+
+
+def delivered_unnamed(stock: Stock, pieces: int, at_ms: int) -> None:
+    """Goods that came at ``at_ms`` and name no order: taken off the orders placed by then, the oldest
+    first, each up to its quantity."""
+    for order in stock.open_orders:
+        if order.ordered_ms <= at_ms:
+            taken = min(order.quantity, pieces)
+            order.quantity -= taken
+            pieces -= taken
+    stock.open_orders = [order for order in stock.open_orders if order.quantity > 0]

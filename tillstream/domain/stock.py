@@ -24,6 +24,7 @@ FIRST_CENTRE = 9001
 
 INBOUND = frozenset({"delivery", "transfer_in", "refund", "void"})
 OUTBOUND = frozenset({"sale", "transfer_out", "write_off", "allocation"})
+MOVES = INBOUND | OUTBOUND
 ABSOLUTE = frozenset({"count", "correction"})
 
 
@@ -90,7 +91,7 @@ class Stock(msgspec.Struct, array_like=True):
 
     @property
     def on_order(self) -> int:
-        return sum(order.quantity for order in self.open_orders)
+        return sum([order.quantity for order in self.open_orders])
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -150,11 +151,10 @@ def move(stock: Stock, line: Line, rules: StockRules) -> Moved | None:
     behind = max(stock.newest_ms - event_ms, 0)
     if behind > rules.horizon_ms or event_ms <= recent.floor_ms:
         return Moved("too_late", old, behind)
-    absolute = line.kind in ABSOLUTE
-    moves = not absolute and (line.kind in OUTBOUND or line.kind in INBOUND)
+    moves = line.kind in MOVES
     moved = line.quantity if moves else 0
     recent_lines.add(recent, fingerprint, event_ms, moved, rules.horizon_ms)
-    if absolute:
+    if line.kind in ABSOLUTE:
         outcome = _count(stock, line)
     elif not moves:
         outcome = "noted"

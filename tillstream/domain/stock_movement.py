@@ -19,7 +19,7 @@ Reason = Literal["expired", "damaged", "stolen", "given_away", "recalled", "othe
 
 
 class MovementLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Pieces of one product. ``order_id``: of the order a delivery fulfils."""
+    """Pieces of one product. ``order_id``: of the order a delivery fulfils; without it the oldest."""
 
     product: Product
     quantity: Annotated[int, Meta(ge=0, le=1_000_000)]
