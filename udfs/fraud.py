@@ -72,7 +72,7 @@ class JudgeSales(BatchedFunction):
 
     # -- transactions and labels -------------------------------------------------------------------
 
-    def record(self, state: Profile | None, key: str, value: bytes, out: Outputs) -> Profile | None:
+    def record(self, state: Profile | None, value: bytes, out: Outputs) -> Profile | None:
         if is_label(value):
             return self._verdict(state, label_from(value), out)
         record = sale_from(value)

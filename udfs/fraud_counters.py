@@ -46,9 +46,7 @@ class CountAtTill(BatchedFunction):
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
 
-    def record(
-        self, state: Counters | None, key: str, value: bytes, out: Outputs
-    ) -> Counters | None:
+    def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = unseal(value)
         if envelope.origin.startswith(self.labels_origin):
             return self._label(state, envelope, out)
@@ -101,9 +99,7 @@ class CountByCard(BatchedFunction):
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
 
-    def record(
-        self, state: Counters | None, key: str, value: bytes, out: Outputs
-    ) -> Counters | None:
+    def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         if is_label(value):
             verdict = label_from(value)
             out.emit(label_to_next(judge_key(verdict), verdict))
