@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import compress
 from math import atan2, exp
 from operator import ge
-from typing import NamedTuple
+
+import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, id_hash
 from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
@@ -30,7 +31,7 @@ HOUR_MS = 3_600_000
 LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """profile: to be stored, None where there is nothing to store. decision: None for what is not
     judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
     what was measured, in the order of NAMES, empty when not judged."""

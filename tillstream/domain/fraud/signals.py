@@ -7,7 +7,8 @@ thresholds; no signal decides anything. Formulas, sources and failure modes: doc
 from __future__ import annotations
 
 from math import atan2, exp, log, nan, pi, sqrt
-from typing import NamedTuple
+
+import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
 from tillstream.domain.fraud.places import Places, distance_km
@@ -83,7 +84,7 @@ SIGNALS: dict[str, str] = {
 NAMES = tuple(SIGNALS)
 
 
-class Facts(NamedTuple):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What the counters of the card and of the till say; the card's are None without a card."""
 
     card: CounterFacts | None
@@ -109,7 +110,7 @@ def measure(
 
     ``own``: the subject's windows, this sale included; None without a subject.
     """
-    card, till = facts
+    card, till = facts.card, facts.terminal
     return [
         *_of_amount(profile, sale.cents, txn.currency, settings),
         *_of_subject(profile, sale.event_ms, settings),
