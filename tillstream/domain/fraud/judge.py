@@ -8,7 +8,7 @@ from operator import ge
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
 from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
@@ -16,7 +16,6 @@ from tillstream.domain.fraud.profile import (
     TURN,
     Profile,
     Sale,
-    count_sale,
     learn,
     new_profile,
     remember,
@@ -81,7 +80,7 @@ def judge_both(
     if known:
         if profile is None:
             profile = new_profile(settings, now_ms)
-        own = count_sale(profile, sale)
+        own = count(profile.windows, now_ms, sale.cents)
     else:
         profile = None
     signals = measure(profile, sale, txn, facts, own, settings, rules.places)
