@@ -164,9 +164,10 @@ def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str
     if sale.card:
         _use(profile.cards, sale.card, 3, MAX_CARDS)
     profile.methods |= sale.method
+    known = profile.categories
     for category in sale.categories:
-        if category not in profile.categories and len(profile.categories) < MAX_CATEGORIES:
-            profile.categories.append(category)
+        if category not in known and len(known) < MAX_CATEGORIES:
+            known.append(category)
 
 
 def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSettings) -> None:
