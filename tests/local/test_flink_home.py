@@ -24,9 +24,9 @@ def total_mib(rendered):
 
 
 @pytest.mark.parametrize("backend", flink_home.STATE_BACKENDS)
-def test_a_taskmanager_takes_two_gigabytes_and_a_quarter(tmp_path, backend):
+def test_a_taskmanager_takes_less_than_two_gigabytes(tmp_path, backend):
     rendered = settings(tmp_path, backend)
-    assert total_mib(rendered) == 2304
+    assert total_mib(rendered) <= 1920
     assert rendered["state.backend.type"] == backend
 
 
@@ -51,6 +51,15 @@ def test_ports_are_the_stacks_own(tmp_path):
     )
     assert rendered["s3.endpoint"] == "http://127.0.0.1:1"
     assert rendered["rest.port"] == 2
+
+
+def test_engine_settings_of_the_environment_go_over_all_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("TILLSTREAM_FLINK", '{"taskmanager.memory.task.heap.size": "1536m"}')
+    assert settings(tmp_path)["taskmanager.memory.task.heap.size"] == "1536m"
+    for wrong in ("1536m", "[]"):
+        monkeypatch.setenv("TILLSTREAM_FLINK", wrong)
+        with pytest.raises(StackError, match="TILLSTREAM_FLINK"):
+            settings(tmp_path)
 
 
 def test_a_wrong_memory_size_is_named():

@@ -53,6 +53,7 @@ public final class BatchedPython
     private static final long serialVersionUID = 1L;
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+    private static final long NO_TIMESTAMP = Long.MAX_VALUE;
     private static final int STATE = 0;
     private static final int OUTPUT = 1;
     private static final int BROADCAST = 2;
@@ -73,6 +74,8 @@ public final class BatchedPython
     private transient List<Integer> keyNumbers;
     private transient boolean timerSet;
     private transient StreamRecord<byte[]> out;
+    /** Timestamp of the batch's oldest record, which what comes of the batch gets. */
+    private transient long oldest;
 
     /**
      * @param stateName name of the one keyed state, bytes of a codec of the function's own
@@ -116,6 +119,7 @@ public final class BatchedPython
         records = new ArrayList<>();
         keyNumbers = new ArrayList<>();
         out = new StreamRecord<>(null);
+        oldest = NO_TIMESTAMP;
         super.open();
         ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>(stateName, BYTES);
         if (stateTtlMs > 0) {
@@ -134,6 +138,9 @@ public final class BatchedPython
 
     @Override
     public void processElement1(StreamRecord<Row> record) throws Exception {
+        if (record.hasTimestamp()) {
+            oldest = Math.min(oldest, record.getTimestamp());
+        }
         Row row = record.getValue();
         String key = (String) row.getField(0);
         Integer number = keys.get(key);
@@ -198,6 +205,12 @@ public final class BatchedPython
         keys.clear();
         records.clear();
         keyNumbers.clear();
+        if (oldest == NO_TIMESTAMP) {
+            out.eraseTimestamp();
+        } else {
+            out.setTimestamp(oldest);
+        }
+        oldest = NO_TIMESTAMP;
         call("process_element1", batch, batchContexts);
     }
 
