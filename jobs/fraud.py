@@ -6,7 +6,6 @@ tillstream/domain/fraud; every operator has a uid, for a changed uid loses state
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
@@ -66,25 +65,25 @@ def functions(conf: Conf) -> tuple[CountAtTill, CountByCard, JudgeSales]:
 
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
-    fraud, wait_ms = conf.fraud, conf.fraud.linger_ms
+    fraud, wait_ms, orders = conf.fraud, conf.fraud.linger_ms, inputs.orders
     till, card, judge = functions(conf)
-    stage = partial(batched.process, control=inputs.orders, wait_ms=wait_ms)
-    at_till = stage(
-        inputs.records, function=till, state="fraud-till", uid="fraud-till",
+    at_till = batched.process(
+        inputs.records, orders, till, state="fraud-till", uid="fraud-till",
         name="count at the till", sides=["dead-letters"], ttl_hours=24 * fraud.till_ttl_days,
+        wait_ms=wait_ms,
     )  # fmt: skip
-    by_card = stage(
-        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), function=card,
+    by_card = batched.process(
+        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), orders, card,
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * fraud.card_ttl_days,
+        ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    judged = stage(
-        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), function=judge,
+    judged = batched.process(
+        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), orders, judge,
         state="fraud-profile", uid="fraud-judge", name="judge by subject", sides=SIDES,
-        ttl_hours=24 * fraud.profile_ttl_days,
+        ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    sides = (batched.side(judged, name) for name in SIDES)
-    return Streams(judged, *sides, batched.side(at_till, "dead-letters"))
+    sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
+    return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

@@ -66,7 +66,7 @@ def label_from(value: bytes) -> Label:
 def card_sale(value: bytes) -> tuple[int, int, int] | None:
     """Hash of the id, event time and cents of a sale that its card counts: paid by card, and no
     refund or void. None for any other."""
-    return _COUNTED.unpack_from(value) if value[1] else None  # type: ignore[return-value]
+    return _COUNTED.unpack_from(value) if value[1] else None
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
