@@ -15,16 +15,13 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from jobs import inventory, loyalty
+from jobs import fraud, inventory, loyalty
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.domain.transaction import Transaction, parse
-from tillstream.fraud.rules_file import starting_rules
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
 from udfs.batched import OUTPUT, STATE, BatchedFunction
-from udfs.fraud import JudgeSales
-from udfs.fraud_counters import CountAtTill, CountByCard
 from udfs.inventory import StockLedger
 
 T0 = 1_764_000_000_000
@@ -124,27 +121,25 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
 
 
 def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
-    """Three stages, one after the other for each batch, as records flow."""
-    chosen = conf.fraud
-    labels = conf.kafka.topics["fraud_labels"]
-    ahead_ms = chosen.clock_ahead_hours * 3_600_000
-    stages = [
-        Stage("fraud-till", CountAtTill(labels, chosen.label_delay_days, ahead_ms)),
-        Stage("fraud-card", CountByCard(chosen.label_delay_days)),
-        Stage(
-            "fraud-profile",
-            JudgeSales(starting_rules(chosen.rules), False, False, chosen.keep_days),
-        ),
-    ]
+    stages = fraud_stages(conf)
     records: list[Keyed] = [
         (f"{sale.store:04d}-{sale.till:02d}", value)
         for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
     ]
     for start in range(0, len(records), BATCH):
-        made = stages[0].run(records[start : start + BATCH])
-        for stage in stages[1:]:
-            made = stage.run([_keyed(value) for value in made])
+        through(stages, records[start : start + BATCH])
     return {stage.name: stage for stage in stages}
+
+
+def fraud_stages(conf: settings.Conf) -> list[Stage]:
+    states = ("fraud-till", "fraud-card", "fraud-profile")
+    return [Stage(*both) for both in zip(states, fraud.functions(conf), strict=True)]
+
+
+def through(stages: list[Stage], records: list[Keyed]) -> None:
+    """One batch through one stage after the other, as records flow."""
+    for stage in stages:
+        records = [_keyed(value) for value in stage.run(records)]
 
 
 def _keyed(value: bytes) -> Keyed:

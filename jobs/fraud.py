@@ -50,35 +50,37 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
     return Inputs(sources.keyed(records), orders.set_parallelism(1).set_buffer_timeout(wait_ms))
 
 
+def functions(conf: Conf) -> tuple[CountAtTill, CountByCard, JudgeSales]:
+    """The three stages as conf has them."""
+    fraud, days = conf.fraud, conf.fraud.label_delay_days
+    every = conf.job.require_thread_mode, conf.state.write_versions
+    labels, ahead_ms = conf.kafka.topics["fraud_labels"], fraud.clock_ahead_hours * 3_600_000
+    audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
+    return (
+        CountAtTill(labels, days, ahead_ms, *every),
+        CountByCard(days, *every),
+        JudgeSales(starting_rules(fraud.rules), audit_all, explain_all, fraud.keep_days, *every),
+    )
+
+
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
-    settings, thread = conf.fraud, conf.job.require_thread_mode
-    wait_ms, versions = settings.linger_ms, conf.state.write_versions
-    labels, days = conf.kafka.topics["fraud_labels"], settings.label_delay_days
-    ahead_ms = settings.clock_ahead_hours * 3_600_000
+    fraud, wait_ms, orders = conf.fraud, conf.fraud.linger_ms, inputs.orders
+    till, card, judge = functions(conf)
     at_till = batched.process(
-        inputs.records,
-        inputs.orders,
-        CountAtTill(labels, days, ahead_ms, thread, versions),
-        state="fraud-till", uid="fraud-till", name="count at the till",
-        sides=["dead-letters"], ttl_hours=24 * settings.till_ttl_days, wait_ms=wait_ms,
+        inputs.records, orders, till, state="fraud-till", uid="fraud-till",
+        name="count at the till", sides=["dead-letters"], ttl_hours=24 * fraud.till_ttl_days,
+        wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
-        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms),
-        inputs.orders,
-        CountByCard(days, thread, versions),
+        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), orders, card,
         state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * settings.card_ttl_days, wait_ms=wait_ms,
+        ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     judged = batched.process(
-        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms),
-        inputs.orders,
-        JudgeSales(
-            starting_rules(settings.rules), settings.audit == "all", settings.explain == "all",
-            settings.keep_days, thread, versions,
-        ),
-        state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        sides=SIDES, ttl_hours=24 * settings.profile_ttl_days, wait_ms=wait_ms,
+        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), orders, judge,
+        state="fraud-profile", uid="fraud-judge", name="judge by subject", sides=SIDES,
+        ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
     return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)

@@ -32,7 +32,7 @@ class ArchiveOnce(BatchedFunction):
         self.write_versions = write_versions or {}
 
     def record(
-        self, state: archived_mark.Mark | None, key: str, value: bytes, out: Outputs
+        self, state: archived_mark.Mark | None, value: bytes, out: Outputs
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:

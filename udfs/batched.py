@@ -58,9 +58,9 @@ class BatchedFunction(KeyedCoProcessFunction):
     thread_mode = True
     write_versions: Mapping[str, int] = {}
 
-    def record(self, state: Any, key: str, value: bytes, out: Outputs) -> Any:
-        """Handles one record; ``state`` is None for a new key. Returns the state if it changed,
-        also in place, else None."""
+    def record(self, state: Any, value: bytes, out: Outputs) -> Any:
+        """Handles one record; ``state``, of the record's key, is None for a new one. Returns the
+        state if it changed, also in place, else None."""
         raise NotImplementedError
 
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:
@@ -77,18 +77,15 @@ class BatchedFunction(KeyedCoProcessFunction):
         self.start(runtime_context)
 
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
-        key_count, record_count = _PAIR.unpack_from(value, 0)
-        at = 8
-        out = Outputs()
+        pair, one = _PAIR.unpack_from, _ONE.unpack_from
         record, decode, encode = self.record, self.codec.decode, self._encode
-        keys: list[str] = []
+        out = Outputs()
+        key_count, record_count = pair(value)
+        at = 8
         states: list[Any] = []
         for _ in range(key_count):
-            (length,) = _ONE.unpack_from(value, at)
-            at += 4
-            keys.append(value[at : at + length].decode())
-            at += length
-            (length,) = _ONE.unpack_from(value, at)
+            at += 4 + one(value, at)[0]  # past the key: a record needs only its state
+            (length,) = one(value, at)
             at += 4
             if length < 0:
                 states.append(None)
@@ -97,13 +94,14 @@ class BatchedFunction(KeyedCoProcessFunction):
                 at += length
         changed: set[int] = set()
         for _ in range(record_count):
-            number, length = _PAIR.unpack_from(value, at)
+            number, length = pair(value, at)
             at += 8
-            after = record(states[number], keys[number], value[at : at + length], out)
+            end = at + length
+            after = record(states[number], value[at:end], out)
+            at = end
             if after is not None:
                 states[number] = after
                 changed.add(number)
-            at += length
         for number in changed:
             out.state(number, encode(states[number]))
         return (b"".join(out.made),)

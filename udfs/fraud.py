@@ -12,7 +12,6 @@ from state_schemas import fraud_profile
 from tillstream.domain import fraud_actions as actions
 from tillstream.domain.envelope import unseal
 from tillstream.domain.fraud import (
-    Facts,
     Label,
     Profile,
     apply_label,
@@ -72,14 +71,13 @@ class JudgeSales(BatchedFunction):
 
     # -- transactions and labels -------------------------------------------------------------------
 
-    def record(self, state: Profile | None, key: str, value: bytes, out: Outputs) -> Profile | None:
+    def record(self, state: Profile | None, value: bytes, out: Outputs) -> Profile | None:
         if is_label(value):
             return self._verdict(state, label_from(value), out)
         record = sale_from(value)
         live, shadow = self.now
-        facts = Facts(record.card, record.till)
         judged = judge_both(
-            state, record.transaction, facts, live, shadow, record.arrived_ms, self.whole
+            state, record.transaction, record.facts, live, shadow, record.arrived_ms, self.whole
         )
         decision, second = judged.decision, judged.shadow
         if decision is not None:

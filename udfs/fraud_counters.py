@@ -46,9 +46,7 @@ class CountAtTill(BatchedFunction):
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
 
-    def record(
-        self, state: Counters | None, key: str, value: bytes, out: Outputs
-    ) -> Counters | None:
+    def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = unseal(value)
         if envelope.origin.startswith(self.labels_origin):
             return self._label(state, envelope, out)
@@ -61,15 +59,14 @@ class CountAtTill(BatchedFunction):
             message = "event_time_ms is ahead of the broker's clock"
             _refused(envelope, "apply", "clock_ahead", message, out)
             return None
-        after, facts = None, None
+        after, facts, number = None, None, id_hash(sale.transaction_id)
         if sale.kind == "sale":
             after, facts = observe(
-                state, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
-                self.delay_days,
-            )  # fmt: skip
-        judge = judge_key(sale)
-        key = sale.card_token or judge
-        out.emit(sale_to_card(key, judge, sale, envelope.arrived_ms, facts, envelope.raw))
+                state, number, sale.event_time_ms, sale.total_cents, self.delay_days
+            )
+        out.emit(
+            sale_to_card(judge_key(sale), sale, number, envelope.arrived_ms, facts, envelope.raw)
+        )
         return after
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
@@ -101,9 +98,7 @@ class CountByCard(BatchedFunction):
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
 
-    def record(
-        self, state: Counters | None, key: str, value: bytes, out: Outputs
-    ) -> Counters | None:
+    def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         if is_label(value):
             verdict = label_from(value)
             out.emit(label_to_next(judge_key(verdict), verdict))
@@ -112,12 +107,10 @@ class CountByCard(BatchedFunction):
             number = id_hash(verdict.transaction_id)
             return label(state, number, verdict.event_time_ms, verdict.fraud)
         sale = card_sale(value)
-        if not sale.counted:
+        if sale is None:
             out.emit(sale_to_judge(value, None))
             return None
-        after, facts = observe(
-            state, sale.transaction, sale.event_time_ms, sale.cents, self.delay_days
-        )
+        after, facts = observe(state, *sale, self.delay_days)
         out.emit(sale_to_judge(value, facts))
         return after
 

@@ -7,37 +7,27 @@ five numbers of a sale; they stand in front, so that it copies the rest without 
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.fraud import CounterFacts, Label, id_hash
+from tillstream.domain.fraud import CounterFacts, Facts, Label
 from tillstream.domain.transaction import Transaction
 
 SALE, LABEL = ord("s"), ord("l")
 # tag, whether the card counts it, hash of its id, event time, cents, the broker's time
 _HEAD = Struct(">BBIqqq")
+_COUNTED, _ARRIVED = Struct(">2xIqq"), Struct(">22xq")  # parts of it
 # what a counter says: a byte for its length, 0 where nothing was counted
 _NO_FACTS = b"\0"
 
 
-class CardSale(NamedTuple):
-    """A sale as the card's stage sees it. counted: paid by card, and no refund or void."""
-
-    counted: bool
-    transaction: int
-    event_time_ms: int
-    cents: int
-
-
-class Passing(NamedTuple):
-    """A sale as the judge sees it. raw: the till's JSON. till, card: None where not counted."""
+class Passing(msgspec.Struct, frozen=True, gc=False):
+    """A sale as the judge sees it. raw: the till's JSON. facts: None where not counted."""
 
     transaction: Transaction
     arrived_ms: int
     raw: bytes
-    till: CounterFacts | None
-    card: CounterFacts | None
+    facts: Facts
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -47,16 +37,17 @@ _facts = msgspec.msgpack.Decoder(CounterFacts).decode
 
 
 def sale_to_card(
-    key: str, judge_key: str, sale: Transaction, arrived_ms: int, till: CounterFacts | None,
+    judge_key: str, sale: Transaction, number: int, arrived_ms: int, till: CounterFacts | None,
     raw: bytes,
 ) -> bytes:  # fmt: skip
-    """A sale for the stage keyed by card; ``judge_key`` is the key of the stage after it."""
-    counted = sale.card_token is not None and sale.kind == "sale"
-    head = _HEAD.pack(
-        SALE, counted, id_hash(sale.transaction_id), sale.event_time_ms, sale.total_cents,
-        arrived_ms,
-    )  # fmt: skip
-    return b"%b\n%b%b\n%b%b" % (key.encode(), head, judge_key.encode(), _packed(till), raw)
+    """A sale for the stage keyed by card, or of no card; ``judge_key`` is the key of the stage after
+    it, ``number`` the hash of its id."""
+    token = sale.card_token
+    counted = token is not None and sale.kind == "sale"
+    head = _HEAD.pack(SALE, counted, number, sale.event_time_ms, sale.total_cents, arrived_ms)
+    judge = judge_key.encode()
+    key = judge if token is None else token.encode()
+    return b"%b\n%b%b\n%b%b" % (key, head, judge, _packed(till), raw)
 
 
 def label_to_next(key: str, label: Label) -> bytes:
@@ -72,10 +63,10 @@ def label_from(value: bytes) -> Label:
     return _label(memoryview(value)[1:])
 
 
-def card_sale(value: bytes) -> CardSale:
-    """The five numbers in front of a sale."""
-    _, counted, transaction, event_time_ms, cents, _ = _HEAD.unpack_from(value)
-    return CardSale(counted == 1, transaction, event_time_ms, cents)
+def card_sale(value: bytes) -> tuple[int, int, int] | None:
+    """Hash of the id, event time and cents of a sale that its card counts: paid by card, and no
+    refund or void. None for any other."""
+    return _COUNTED.unpack_from(value) if value[1] else None
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
@@ -88,11 +79,11 @@ def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
 
 def sale_from(value: bytes) -> Passing:
     """The sale that `sale_to_judge` made, without the line of its key."""
-    arrived_ms = _HEAD.unpack_from(value)[5]
+    (arrived_ms,) = _ARRIVED.unpack_from(value)
     card, at = _unpacked(value, _HEAD.size)
     till, at = _unpacked(value, at)
     raw = value[at:]
-    return Passing(_transaction(raw), arrived_ms, raw, till, card)
+    return Passing(_transaction(raw), arrived_ms, raw, Facts(card, till))
 
 
 def _packed(facts: CounterFacts | None) -> bytes:

@@ -103,7 +103,7 @@ class StockLedger(BatchedFunction):
         self.decode_line = msgspec.json.Decoder(Line).decode
         self.decode_other = msgspec.json.Decoder(Request | PromotionLine).decode
 
-    def record(self, state: Stock | None, key: str, value: bytes, out: Outputs) -> Stock | None:
+    def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         first = value[0]
         if first == LINE:
             line = self.decode_line(value)

@@ -43,7 +43,7 @@ class LoyaltyLedger(BatchedFunction):
     def start(self, runtime_context: RuntimeContext) -> None:
         self.json = msgspec.json.Encoder().encode
 
-    def record(self, state: Account | None, key: str, value: bytes, out: Outputs) -> Account | None:
+    def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         envelope = unseal(value)
         try:
             transaction = parse(envelope.raw)

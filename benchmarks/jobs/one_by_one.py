@@ -51,7 +51,7 @@ class OneByOne(KeyedProcessFunction):
         stored = self.state.value()
         before = None if stored is None else self.decode(stored)
         out = Outputs()
-        after = self.function.record(before, ctx.get_current_key(), value, out)
+        after = self.function.record(before, value, out)
         if after is not None:
             self.state.update(self.encode(after))
         for head, made in zip(out.made[::2], out.made[1::2], strict=True):

@@ -15,11 +15,10 @@ _GROUPED = (
     r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}"
 )
 _find = re.compile(rf"(?<![0-9])(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])").finditer
-# A cheap first look, for nearly all texts have nothing of the kind; digits first, so that the search
-# skips to them.
-_maybe = re.compile(
-    r"[0-9]{4}(?:[0-9]{9}|[ -](?:[0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -])[0-9])"
-).search
+# A cheap first look, for nearly all texts have nothing of the kind: every digit as 0 and a space as a
+# dash, for a search that begins with a fixed text takes half the time.
+_SHAPE = bytes.maketrans(b"123456789 ", b"000000000-")
+_maybe = re.compile(rb"0000(?:000000000|-(?:0000-0000-|000000-)0)").search
 
 _find_bytes = re.compile(
     # the two 13-digit values that are no card number: a GTIN-13, an event time from 2015 to 2100
@@ -38,7 +37,7 @@ def passes_luhn(digits: str) -> bool:
 
 def contains_card_number(text: str) -> bool:
     """Whether ``text`` holds 13 to 19 digits that look like a card number."""
-    if not _maybe(text):
+    if not _maybe(text.encode("utf-8", "replace").translate(_SHAPE)):
         return False
     return any(_is_card_number(found.group()) for found in _find(text))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """origin: ``kafka:topic/partition/offset`` or ``kinesis:stream/shard/sequence``;
     arrived_ms: when the broker took it (ms since epoch, UTC); raw: the record as sent."""
 

@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 WINDOWS = ("1m", "10m", "1h", "24h")
 WINDOWS_MS = (60_000, 600_000, 3_600_000, DAY_MS)
 PARTS = 12
-WIDTHS_MS = tuple(window // PARTS for window in WINDOWS_MS)
+WIDTHS_MS = MINUTE, TEN, HOUR, DAY = tuple(window // PARTS for window in WINDOWS_MS)
 KEEP_DAYS = 45  # the longest risk window and a delay of up to 16 days
 RECENT = 16  # ids remembered against a repeat that follows closely
 LABELLED = 256  # ids remembered against a repeated label
@@ -103,9 +103,14 @@ def count(windows: list[list[int]], at_ms: int, cents: int) -> list[int]:
     A sale older than what a window holds is not put into it; it sees itself and what is there.
     """
     longest = windows[-1]
-    if not longest or at_ms // WIDTHS_MS[-1] - longest[-3] >= PARTS:  # so with the shorter ones
-        windows[:] = [[at_ms // width, 1, cents] for width in WIDTHS_MS]
-        return [1, cents] * len(WIDTHS_MS)
+    if not longest or at_ms // DAY - longest[-3] >= PARTS:  # so with the shorter ones
+        windows[:] = (
+            [at_ms // MINUTE, 1, cents],
+            [at_ms // TEN, 1, cents],
+            [at_ms // HOUR, 1, cents],
+            [at_ms // DAY, 1, cents],
+        )
+        return [1, cents, 1, cents, 1, cents, 1, cents]
     facts: list[int] = []
     for ring, width in zip(windows, WIDTHS_MS, strict=True):
         bucket = at_ms // width

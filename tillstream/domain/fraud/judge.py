@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import compress
 from math import atan2, exp
 from operator import ge
-from typing import NamedTuple
 
-from tillstream.domain.fraud.counters import DAY_MS, id_hash
+import msgspec
+
+from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
 from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
@@ -15,7 +16,6 @@ from tillstream.domain.fraud.profile import (
     TURN,
     Profile,
     Sale,
-    count_sale,
     learn,
     new_profile,
     remember,
@@ -30,7 +30,7 @@ HOUR_MS = 3_600_000
 LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """profile: to be stored, None where there is nothing to store. decision: None for what is not
     judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
     what was measured, in the order of NAMES, empty when not judged."""
@@ -80,7 +80,7 @@ def judge_both(
     if known:
         if profile is None:
             profile = new_profile(settings, now_ms)
-        own = count_sale(profile, sale)
+        own = count(profile.windows, now_ms, sale.cents)
     else:
         profile = None
     signals = measure(profile, sale, txn, facts, own, settings, rules.places)

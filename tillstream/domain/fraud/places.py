@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -34,7 +35,7 @@ def read_places(lines: Iterable[str]) -> dict[int, Place]:
     places: dict[int, Place] = {}
     for number, row in enumerate(csv.DictReader(lines), start=2):
         try:
-            place = Place(float(row["lat"]), float(row["lon"]), row["zone"])
+            place = Place(float(row["lat"]), float(row["lon"]), sys.intern(row["zone"]))
             store = int(row["store"])
             ZoneInfo(place.zone)
         except (KeyError, TypeError, ValueError, OSError) as error:

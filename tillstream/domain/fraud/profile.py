@@ -10,7 +10,7 @@ from math import cos, exp, log, pi, sin
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, category_hash, count, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, category_hash, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
 from tillstream.domain.transaction import Transaction
 
@@ -148,10 +148,13 @@ def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str
     if not n and not profile.level:
         usual = settings.usual_cents.get(currency)
         profile.level = log(usual + 1) if usual else x
-    gain = max(1 / (n + 1 + settings.prior_sales), 1 / settings.memory_sales)
+    least = 1 / settings.memory_sales
+    gain = 1 / (n + 1 + settings.prior_sales)
+    gain = gain if gain > least else least
     _learn_amount(profile, x, gain, settings)
     if sale.hour >= 0:
-        turn = max(1 / (n + 1), 1 / settings.memory_sales)
+        turn = 1 / (n + 1)
+        turn = turn if turn > least else least
         profile.hour_x += turn * (cos(sale.hour * TURN) - profile.hour_x)
         profile.hour_y += turn * (sin(sale.hour * TURN) - profile.hour_y)
     profile.sales = n + 1
@@ -161,9 +164,10 @@ def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str
     if sale.card:
         _use(profile.cards, sale.card, 3, MAX_CARDS)
     profile.methods |= sale.method
+    known = profile.categories
     for category in sale.categories:
-        if category not in profile.categories and len(profile.categories) < MAX_CATEGORIES:
-            profile.categories.append(category)
+        if category not in known and len(known) < MAX_CATEGORIES:
+            known.append(category)
 
 
 def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSettings) -> None:
@@ -232,8 +236,3 @@ def remember(
     profile.recent.append(sale.transaction)
     if len(profile.recent) > MAX_RECENT:
         del profile.recent[0]
-
-
-def count_sale(profile: Profile, sale: Sale) -> list[int]:
-    """The customer's own windows, this sale included."""
-    return count(profile.windows, sale.event_ms, sale.cents)

@@ -7,11 +7,20 @@ thresholds; no signal decides anything. Formulas, sources and failure modes: doc
 from __future__ import annotations
 
 from math import atan2, exp, log, nan, pi, sqrt
-from typing import NamedTuple
+
+import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
 from tillstream.domain.fraud.places import Places, distance_km
-from tillstream.domain.fraud.profile import TURN, Profile, ProfileSettings, Sale, fading, peak_at
+from tillstream.domain.fraud.profile import (
+    MAX_CATEGORIES,
+    TURN,
+    Profile,
+    ProfileSettings,
+    Sale,
+    fading,
+    peak_at,
+)
 from tillstream.domain.transaction import Transaction
 
 # name -> what it says; the order is the order of a vector of values
@@ -83,17 +92,11 @@ SIGNALS: dict[str, str] = {
 NAMES = tuple(SIGNALS)
 
 
-class Facts(NamedTuple):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What the counters of the card and of the till say; the card's are None without a card."""
 
     card: CounterFacts | None
     terminal: CounterFacts | None
-
-
-def shrunk(frauds: int, sales: int, base: float, weight: float) -> float:
-    """Posterior mean of a share with a beta prior worth ``weight`` sales at ``base``. Frauds that
-    are confirmed early come on top of both."""
-    return (frauds + base * weight) / (sales + weight)
 
 
 def measure(
@@ -109,11 +112,11 @@ def measure(
 
     ``own``: the subject's windows, this sale included; None without a subject.
     """
-    card, till = facts
+    card, till = facts.card, facts.terminal
     return [
         *_of_amount(profile, sale.cents, txn.currency, settings),
         *_of_subject(profile, sale.event_ms, settings),
-        *_of_products(profile, txn, settings),
+        *_of_products(profile, sale, txn, settings),
         *_of_hour(profile, sale),
         *_of_place(profile, sale, settings, places),
         *_of_payment(profile, sale),
@@ -147,15 +150,18 @@ def _of_subject(profile: Profile | None, at: int, settings: ProfileSettings) -> 
 
 
 def _of_terminal(till: CounterFacts | None, settings: ProfileSettings) -> tuple[float, ...]:
+    """Risk: the posterior mean of a share, with a beta prior worth fraud_weight sales at fraud_base.
+    Frauds that are confirmed early come on top of both."""
     if till is None:
         return (nan,) * 18
-    _, _, _, _, _, _, _, _, n1, f1, n7, f7, n28, f28, early, first, last, run, runs, honest = till
-    base, weight = settings.fraud_base, settings.fraud_weight
+    n1, f1, n7, f7, n28, f28, early, first, last, run, runs, honest = till[8:]
+    weight = settings.fraud_weight
+    prior = settings.fraud_base * weight
     return (
         *till[:8],
-        shrunk(f1 + early, n1 + early, base, weight),
-        shrunk(f7 + early, n7 + early, base, weight),
-        shrunk(f28 + early, n28 + early, base, weight),
+        (f1 + early + prior) / (n1 + early + weight),
+        (f7 + early + prior) / (n7 + early + weight),
+        (f28 + early + prior) / (n28 + early + weight),
         f28,
         early,
         first if first >= 0 else nan,
@@ -181,11 +187,19 @@ def _of_amount(
 
 
 def _of_products(
-    profile: Profile | None, txn: Transaction, settings: ProfileSettings
+    profile: Profile | None, sale: Sale, txn: Transaction, settings: ProfileSettings
 ) -> tuple[float, float, float, float]:
-    gifts = settings.gift_categories
-    pieces = worth = new = 0
+    gifts, categories = settings.gift_categories, sale.categories
     known = profile.categories if profile is not None else ()
+    # A first look, by hash: in most baskets is no gift card and nothing new, and no line tells more.
+    plain = len(categories) < MAX_CATEGORIES  # all that were bought
+    for gift in gifts:
+        plain = plain and category_hash(gift) not in categories
+    if plain and (profile is None or not profile.sales):
+        return 0, 0, nan, nan
+    if plain and not [category for category in categories if category not in known]:
+        return 0, 0, 0, 0.0
+    pieces = worth = new = 0
     gift_known = False
     for line in txn.lines:
         category = line.category
@@ -215,9 +229,10 @@ def _of_hour(profile: Profile | None, sale: Sale) -> tuple[float, float, float]:
     if resultant < 0.05:
         return sale.hour, 0.0, 0.0
     away = abs(sale.hour - atan2(y, x) / TURN) % 24
-    away = min(away, 24 - away)
+    if away > 12:
+        away = 24 - away
     deviation = sqrt(-2 * log(min(resultant, 0.9999))) * 12 / pi
-    return sale.hour, away, away / max(deviation, 1.0)
+    return sale.hour, away, away / deviation if deviation > 1 else away
 
 
 def _of_place(
