@@ -23,7 +23,7 @@ from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.simulator import Simulator
-from udfs.batched import OUTPUT, STATE, BatchedFunction, _collect_seldom
+from udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction, _collect_seldom
 from udfs.fraud import JudgeSales
 from udfs.fraud_counters import CountAtTill, CountByCard
 
@@ -55,7 +55,7 @@ class Stage:
     def take(self, records: Records) -> Records:
         """One batch; what goes to the next stage, by its key."""
         numbers = {key: n for n, key in enumerate(dict.fromkeys(key for key, _ in records))}
-        parts = [_PAIR.pack(len(numbers), len(records))]
+        parts = [HEAD.pack(len(numbers), len(records), 0)]
         for key in numbers:
             name, state = key.encode(), self.states.get(key)
             parts += (_ONE.pack(len(name)), name)

@@ -15,14 +15,16 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from jobs import inventory, loyalty
+import orjson
+
+from jobs import inventory, loyalty, shortage
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
-from udfs.batched import OUTPUT, STATE, BatchedFunction
+from udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction
 from udfs.fraud import JudgeSales
 from udfs.fraud_counters import CountAtTill, CountByCard
 from udfs.inventory import StockLedger
@@ -30,7 +32,7 @@ from udfs.inventory import StockLedger
 T0 = 1_764_000_000_000
 BATCH = 128
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
-_HEAD, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
+_PAIR, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
 Keyed = tuple[str, bytes]
 
 
@@ -67,14 +69,14 @@ class Stage:
         return out
 
     def _packed(self, keys: list[str], batch: list[Keyed]) -> bytes:
-        parts = [_HEAD.pack(len(keys), len(batch))]
+        parts = [HEAD.pack(len(keys), len(batch), T0)]
         for key in keys:
             name, state = key.encode(), self.states.get(key)
             parts += (_INT.pack(len(name)), name)
             parts += (_INT.pack(-1),) if state is None else (_INT.pack(len(state)), state)
         numbers = {key: n for n, key in enumerate(keys)}
         for key, value in batch:
-            parts += (_HEAD.pack(numbers[key], len(value)), value)
+            parts += (_PAIR.pack(numbers[key], len(value)), value)
         return b"".join(parts)
 
     def _take(self, made: bytes, keys: list[str], out: list[bytes]) -> None:
@@ -107,6 +109,15 @@ class Traffic:
             seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
             for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
         ]
+        self._said: dict[str, bytes] = {}
+
+    def ledger(self, conf: settings.Conf) -> dict[str, bytes]:
+        """What the inventory job says of each line of the baskets."""
+        if not self._said:
+            stage = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+            made = stage.run([line for sale in self.sales for line in lines(sale)])
+            self._said = {orjson.loads(entry)["entry_id"]: entry for entry in made}
+        return self._said
 
 
 Run = dict[str, Stage]
@@ -167,7 +178,27 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
         yield f"{sale.store}/{line.product}", text.encode()
 
 
-JOBS: dict[str, Any] = {"loyalty": run_loyalty, "fraud": run_fraud, "inventory": run_inventory}
+def run_shortage(traffic: Traffic, conf: settings.Conf) -> Run:
+    """Each basket, then what the stock ledger says of its lines, which is not timed."""
+    stage, topic = Stage("store-watch", shortage.watch_function(conf)), conf.kafka.topics
+    said = traffic.ledger(conf)
+    records: list[Keyed] = []
+    for sale, value in zip(traffic.sales, traffic.sealed, strict=True):
+        records.append((str(sale.store), value))
+        for n, _ in enumerate(sale.lines, 1):
+            entry = said[f"{sale.transaction_id}/{n}"]
+            origin = f"kafka:{topic['stock_changes']}/0/{n}"
+            records.append((str(sale.store), seal(origin, sale.event_time_ms + 100, entry)))
+    stage.run(records)
+    return {stage.name: stage}
+
+
+JOBS: dict[str, Any] = {
+    "loyalty": run_loyalty,
+    "fraud": run_fraud,
+    "inventory": run_inventory,
+    "shortage": run_shortage,
+}
 
 
 @contextlib.contextmanager

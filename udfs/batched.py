@@ -2,13 +2,14 @@
 
 BatchedPython.java says why and in which bytes. A function is a subclass of `BatchedFunction`: it
 decodes and encodes its state and handles one record at a time, as a function called for each record
-would; the state of a key is decoded once a batch and encoded once, if it changed.
+would; the state of a key is decoded once a batch and encoded once, if it changed. A timer that is due
+comes among the records, in its place.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Any
 
@@ -17,10 +18,12 @@ from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 from state_schemas.versioned import Codec
 from udfs.engine import require_thread_mode
 
+HEAD = Struct(">iiq")  # keys, records, processing time
 _PAIR = Struct(">ii")
 _ONE = Struct(">i")
 _MADE = Struct(">bii")
-STATE, OUTPUT, BROADCAST = 0, 1, 2
+TIME = Struct(">q")
+STATE, OUTPUT, BROADCAST, TIMER = 0, 1, 2, 3
 
 
 def _collect_seldom() -> None:
@@ -31,10 +34,12 @@ def _collect_seldom() -> None:
 
 
 class Outputs:
-    """What a batch makes, in order."""
+    """What a batch makes, in order. ``now_ms``: the engine's processing time as it began."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: int = 0) -> None:
+        self.now_ms = now_ms
         self.made: list[bytes] = []
+        self.wakes: list[tuple[str, int]] = []
 
     def emit(self, value: bytes, side: int = 0) -> None:
         """To the main output, or to side output ``side``, counted from 1."""
@@ -45,6 +50,14 @@ class Outputs:
         encoded = name.encode()
         length = -1 if value is None else len(value)
         self.made += (_MADE.pack(BROADCAST, len(encoded), length), encoded, value or b"")
+
+    def wake(self, key: str, at_ms: int) -> None:
+        """Has ``due`` called for ``key``, that of a record of this batch, once the processing time is
+        ``at_ms``; twice for the same time is once."""
+        self.wakes.append((key, at_ms))
+
+    def timer(self, number: int, at_ms: int) -> None:
+        self.made += (_MADE.pack(TIMER, number, TIME.size), TIME.pack(at_ms))
 
     def state(self, number: int, value: bytes) -> None:
         self.made += (_MADE.pack(STATE, number, len(value)), value)
@@ -63,6 +76,14 @@ class BatchedFunction(KeyedCoProcessFunction):
         also in place, else None."""
         raise NotImplementedError
 
+    def due(self, state: Any, key: str, at_ms: int, out: Outputs) -> Any:
+        """Handles a timer that was set for ``at_ms``, or later; state as of ``record``."""
+        raise NotImplementedError
+
+    def reader(self) -> Callable[[bytes], Any]:
+        """What decodes a key's state: the codec, unless other bytes than its own may be there too."""
+        return self.codec.decode
+
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:
         """Handles a record of the broadcast input, or one kept of it when a job is restored."""
 
@@ -73,14 +94,15 @@ class BatchedFunction(KeyedCoProcessFunction):
         if self.thread_mode:
             require_thread_mode(runtime_context)
             _collect_seldom()
+        self._decode = self.reader()
         self._encode = self.codec.writer(self.write_versions)
         self.start(runtime_context)
 
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
-        key_count, record_count = _PAIR.unpack_from(value, 0)
-        at = 8
-        out = Outputs()
-        record, decode, encode = self.record, self.codec.decode, self._encode
+        key_count, record_count, now_ms = HEAD.unpack_from(value, 0)
+        at = HEAD.size
+        out = Outputs(now_ms)
+        record, decode, encode = self.record, self._decode, self._encode
         keys: list[str] = []
         states: list[Any] = []
         for _ in range(key_count):
@@ -99,13 +121,20 @@ class BatchedFunction(KeyedCoProcessFunction):
         for _ in range(record_count):
             number, length = _PAIR.unpack_from(value, at)
             at += 8
-            after = record(states[number], keys[number], value[at : at + length], out)
+            if length < 0:
+                (due_ms,) = TIME.unpack_from(value, at)
+                after = self.due(states[number], keys[number], due_ms, out)
+                at += TIME.size
+            else:
+                after = record(states[number], keys[number], value[at : at + length], out)
+                at += length
             if after is not None:
                 states[number] = after
                 changed.add(number)
-            at += length
         for number in changed:
             out.state(number, encode(states[number]))
+        for key, at_ms in out.wakes:
+            out.timer(keys.index(key), at_ms)
         return (b"".join(out.made),)
 
     def process_element2(self, value: bytes, ctx: Any) -> Iterable[bytes]:
