@@ -77,7 +77,7 @@ class Meter:
             operators += by_id.get(thread, ("", 0.0))[1]
         names: Counter[str] = Counter()
         for name, used in by_id.values():
-            names[_kind(name)] += used
+            names[kind(name)] += used
         return Used(
             total=seconds(self._managers) + workers,
             python=python + workers,
@@ -126,7 +126,7 @@ def clocks(folder: Path) -> list[tuple[int, float]]:
     return found
 
 
-def _kind(name: str) -> str:
+def kind(name: str) -> str:
     """C2 CompilerThre, GC Thread#0 and the like under one name each."""
     for kind in ("GC Thread", "G1 ", "C1 ", "C2 "):
         if name.startswith(kind):

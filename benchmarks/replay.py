@@ -17,13 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +31,10 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import profile_job
+from benchmarks.cpu import kind, seconds, threads
+from benchmarks.rig import Rig, about, memory, rig, say, write
 from tillstream import conf as settings
-from tillstream.local.stack import Stack
-from tillstream.ops.jobs import Jobs
 from tillstream.ops.replay import Replay
 from tillstream.ops.replay_watch import Watch
 from tillstream.ops.savepoints import Savepoints
@@ -45,7 +43,6 @@ from tillstream.sim.runner import run
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
-say = Console(stderr=True).print
 JOBS = ("loyalty", "archive")
 LIMIT_S = 400.0
 
@@ -112,25 +109,42 @@ def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> No
     sender.close()
 
 
-def cpu_seconds(stack: Stack) -> Counter[str]:
-    """User and system seconds of each process so far, by its name in the stack."""
+def cpu_seconds(bench: Rig) -> Counter[str]:
+    """User and system seconds so far of each process, and of each thread of the TaskManagers."""
     found: Counter[str] = Counter()
-    for name, record in stack.layout.read()["processes"].items():
-        try:
-            times = psutil.Process(record["pid"]).cpu_times()
-            found[name] = times.user + times.system
-        except psutil.NoSuchProcess:
-            continue
-    own = psutil.Process().cpu_times()
-    found["tills and watching"] = own.user + own.system
+    for name in bench.stack.layout.read()["processes"]:
+        for process in bench.processes(name):
+            found[name] = seconds([process])
+            if name.startswith("taskmanager"):
+                for thread, used in threads(process.pid).values():
+                    found[f"{name}: {kind(thread)}"] += used
+    found["tills and watching"] = seconds([psutil.Process()])
     return found
 
 
-def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
+    """Flight Recorder of each TaskManager: ``start`` or ``dump``, which also writes it as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, process in enumerate(bench.processes("taskmanager"), 1):
+        file = (folder / f"taskmanager-{number}.jfr").resolve()
+        if do == "dump":
+            options = (f"filename={file}",)
+        code, said = profile_job.run(
+            [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
+        )
+        if code:
+            say(f"no recording: {said.strip()[-300:]}")
+        elif do == "dump":
+            text = "\n\n".join(profile_job.java_part(file))
+            file.with_suffix(".txt").write_text(text + "\n")
+            say(f"{file.with_suffix('.txt')} tells where Java's time went")
+
+
+def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
-    jobs = Jobs(stack)
+    jobs = bench.jobs
     for name in JOBS:
         jobs.submit(name, 1)
     say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
@@ -152,7 +166,9 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
     )
 
     live = Live(conf, args.source, args.rate, 3, folder)
-    cpu, began = cpu_seconds(stack), time.perf_counter()
+    if args.profile:
+        recorders(bench, args.profile, "start", "settings=profile")
+    cpu, began = cpu_seconds(bench), time.perf_counter()
     caught: dict[str, float] = {}
     rates: dict[str, float] = {}
     failures: list[BaseException] = []
@@ -181,13 +197,14 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
         thread.start()
     for thread in threads:
         thread.join()
-    took, used = time.perf_counter() - began, cpu_seconds(stack) - cpu
+    took, used = time.perf_counter() - began, cpu_seconds(bench) - cpu
+    if args.profile:
+        recorders(bench, args.profile, "dump")
     sent = live.end()
     if failures:
         raise failures[0]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        **about(),
         "source": args.source,
         "outage_minutes": args.minutes,
         "rate": args.rate,
@@ -197,7 +214,12 @@ def measure(stack: Stack, args: argparse.Namespace, folder: Path) -> dict[str, A
         "caught_up_s": caught,
         "read_per_second": rates,
         "ratio": args.minutes * 60 / max(caught.values()) if len(caught) == len(JOBS) else 0.0,
-        "cpu_share": {name: seconds / took for name, seconds in used.most_common()},
+        "cpu_share": {name: used[name] / took for name in used if ": " not in name},
+        "thread_share": {
+            name: share
+            for name, spent in used.most_common()
+            if ": " in name and (share := spent / took) > 0.005
+        },
     }
 
 
@@ -208,8 +230,8 @@ def show(figures: dict[str, Any]) -> None:
     )
     for column in ("job", "caught up after", "read a second"):
         table.add_column(column, justify="left" if column == "job" else "right")
-    for name, seconds in figures["caught_up_s"].items():
-        table.add_row(name, f"{seconds:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
+    for name, after in figures["caught_up_s"].items():
+        table.add_row(name, f"{after:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
     console.print(table)
     busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
     console.print(f"cores busy: {busy}")
@@ -218,31 +240,20 @@ def show(figures: dict[str, Any]) -> None:
     )
 
 
-def _memory() -> Path | None:
-    shm = Path("/dev/shm")
-    return shm if shm.is_dir() else None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
     parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
-    parser.add_argument("--disk", type=Path, default=_memory(), help="where the stack's data lies")
+    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=args.disk) as home:
-        os.environ["TILLSTREAM_HOME"] = home
-        stack = Stack(home)
-        try:
-            stack.up(taskmanagers=2, progress=say)
-            figures = measure(stack, args, Path(home))
-        finally:
-            stack.down(purge=True)
+    with rig(args.disk) as bench:
+        figures = measure(bench, args, bench.stack.layout.root)
     show(figures)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def test_a_clocked_function_does_what_it_did_and_says_what_it_took(tmp_path):
 
 def test_threads_that_are_alike_are_added_up():
     alike = ("GC Thread#0", "G1 Conc#0", "C2 CompilerThre", "kafka-fetch (1/2)")
-    assert [cpu._kind(name) for name in alike] == [
+    assert [cpu.kind(name) for name in alike] == [
         "garbage collection", "garbage collection", "JIT compiler", "kafka-fetch",
     ]  # fmt: skip
 

@@ -245,6 +245,14 @@ def test_product_and_event_time_of_13_digits_are_kept() -> None:
     assert masked.endswith(b'"x":"*********' + gtin[-4:].encode() + b'"}')
 
 
+def test_an_id_that_holds_the_ms_since_epoch_is_no_card_number() -> None:
+    time = next(t for t in range(1795500000000, 1795500000100) if passes_luhn(str(t)))
+    text = f"0045-03-{time}"
+    assert not contains_card_number(text)
+    assert mask_card_numbers(text.encode()) == text.encode()
+    assert contains_card_number("0045-03-" + card_number(13))
+
+
 def test_other_digits_are_kept() -> None:
     raw = card_number(16)[:-1].encode() + b"0" if card_number(16)[-1] != "0" else b"1" * 16
     for kept in (raw, b"1" * 25, b"123456789012", b"2026-11-24 0045-03-20261124-000123"):

@@ -2,7 +2,8 @@
 
 What counts as one: a whole run of digits of a card number's length that passes the Luhn check,
 written together or grouped as cards print it (4-4-4-4 and so on, 4-6-5). A run longer than 19
-digits is no card number.
+digits is no card number, and neither are 13 digits that begin with 1: cards of 13 digits begin with 4
+to 6 (ISO/IEC 7812: Visa, Maestro), while ids often hold the ms since epoch, 1... until 2033.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def mask_card_numbers(raw: bytes) -> bytes:
 
 def _is_card_number(found: str) -> bool:
     digits = found.replace("-", "").replace(" ", "")
+    if len(digits) == 13 and digits[0] == "1":
+        return False
     return 13 <= len(digits) <= 19 and passes_luhn(digits)
 
 
