@@ -31,6 +31,8 @@ from udfs.inventory import StockLedger
 
 T0 = 1_764_000_000_000
 BATCH = 128
+STORES = 20
+SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
 _PAIR, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
 Keyed = tuple[str, bytes]
@@ -94,14 +96,19 @@ class Stage:
 
 
 class Traffic:
-    """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each."""
+    """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
+    first ``stores`` alone, ``daily`` each."""
 
-    def __init__(self, count: int, visits: float = 10.0, seed: int = 5) -> None:
+    def __init__(
+        self, count: int, visits: float = 10.0, seed: int = 5,
+        stores: int | None = None, daily: int = SALES_A_DAY, start_ms: int = T0,
+    ) -> None:  # fmt: skip
         customers = max(int(count / visits), 1)
-        rate = customers * VISITS_A_DAY / 86_400
+        a_day = stores * daily if stores else customers * VISITS_A_DAY
         sent = Simulator(
-            "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=T0
-        )
+            "normal", seed=seed, count=count, customers=customers, rate=a_day / 86_400,
+            start_ms=start_ms, stores=stores,
+        )  # fmt: skip
         self.count = count
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
@@ -109,15 +116,35 @@ class Traffic:
             seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
             for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
         ]
-        self._said: dict[str, bytes] = {}
 
-    def ledger(self, conf: settings.Conf) -> dict[str, bytes]:
-        """What the inventory job says of each line of the baskets."""
-        if not self._said:
-            stage = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
-            made = stage.run([line for sale in self.sales for line in lines(sale)])
-            self._said = {orjson.loads(entry)["entry_id"]: entry for entry in made}
-        return self._said
+
+class Stores:
+    """Some stores as the shortage job knows them after nine days of few baskets, which is not timed, and
+    ``count`` transactions as fast as a store sells, each followed by what the stock ledger says."""
+
+    def __init__(self, count: int, conf: settings.Conf) -> None:
+        topic = conf.kafka.topics["stock_changes"]
+        self._ledger = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+        before = Traffic(
+            STORES * 60 * 9, seed=6, stores=STORES, daily=60, start_ms=T0 - 9 * 86_400_000
+        )
+        known = Stage("store-watch", shortage.watch_function(conf))
+        known.run(self._told(before, topic))
+        self.states = known.states
+        self.records = self._told(Traffic(count, seed=7, stores=STORES), topic)
+
+    def _told(self, traffic: Traffic, topic: str) -> list[Keyed]:
+        records = []
+        for sale, value in zip(traffic.sales, traffic.sealed, strict=True):
+            store, at_ms = str(sale.store), sale.event_time_ms
+            moved = list(lines(sale))
+            for key in {key for key, _ in moved} - self._ledger.states.keys():
+                line = ["count", f"count/{key}", sale.store, key.split("/")[1], 9_999, at_ms - 1]
+                self._ledger.run([(key, orjson.dumps(line))])
+            records.append((store, value))
+            for n, entry in enumerate(self._ledger.run(moved)):
+                records.append((store, seal(f"kafka:{topic}/{n}/{at_ms}", at_ms + 100, entry)))
+        return records
 
 
 Run = dict[str, Stage]
@@ -178,18 +205,17 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
         yield f"{sale.store}/{line.product}", text.encode()
 
 
+_stores: dict[int, Stores] = {}
+
+
 def run_shortage(traffic: Traffic, conf: settings.Conf) -> Run:
-    """Each basket, then what the stock ledger says of its lines, which is not timed."""
-    stage, topic = Stage("store-watch", shortage.watch_function(conf)), conf.kafka.topics
-    said = traffic.ledger(conf)
-    records: list[Keyed] = []
-    for sale, value in zip(traffic.sales, traffic.sealed, strict=True):
-        records.append((str(sale.store), value))
-        for n, _ in enumerate(sale.lines, 1):
-            entry = said[f"{sale.transaction_id}/{n}"]
-            origin = f"kafka:{topic['stock_changes']}/0/{n}"
-            records.append((str(sale.store), seal(origin, sale.event_time_ms + 100, entry)))
-    stage.run(records)
+    """As many transactions as ``traffic``, of few stores: what a store knows is what costs."""
+    if traffic.count not in _stores:
+        _stores[traffic.count] = Stores(traffic.count, conf)
+    known = _stores[traffic.count]
+    stage = Stage("store-watch", shortage.watch_function(conf))
+    stage.states = dict(known.states)
+    stage.run(known.records)
     return {stage.name: stage}
 
 
