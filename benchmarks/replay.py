@@ -140,6 +140,21 @@ def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
             say(f"{file.with_suffix('.txt')} tells where Java's time went")
 
 
+def hot_items(bench: Rig, job_id: str) -> Counter[str]:
+    """What the hot items' sink tells of itself: held, waiting, written, coalesced, ..."""
+    flink, found = bench.jobs.flink, Counter[str]()
+    for vertex in flink.job(job_id)["vertices"]:
+        names = [
+            name
+            for name in flink.metric_names(job_id, vertex["id"])
+            if name.endswith((".held", ".waiting", ".written", ".coalesced"))
+        ]
+        if names:
+            for row in flink.metric_rows(job_id, vertex["id"], names):
+                found[row["id"].rpartition(".")[2]] += int(row["sum"])
+    return found
+
+
 def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
@@ -170,6 +185,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
         recorders(bench, args.profile, "start", "settings=profile")
     cpu, began = cpu_seconds(bench), time.perf_counter()
     caught: dict[str, float] = {}
+    current: dict[str, float] = {}
     rates: dict[str, float] = {}
     failures: list[BaseException] = []
 
@@ -187,6 +203,12 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
                 if one._there(plan, seen):
                     caught[name] = now - began
                     rates[name] = seen.read / (now - running)
+                    if name == "loyalty":
+                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
+                        while hot_items(bench, plan.job_id)["held"]:
+                            time.sleep(0.5)
+                        current[name] = time.perf_counter() - began
+                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
                     return
                 time.sleep(1)
         except BaseException as failure:
@@ -212,6 +234,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
         "disk": str(args.disk),
         "arrived_meanwhile": sent,
         "caught_up_s": caught,
+        "hot_items_current_s": current.get("loyalty"),
         "read_per_second": rates,
         "ratio": args.minutes * 60 / max(caught.values()) if len(caught) == len(JOBS) else 0.0,
         "cpu_share": {name: used[name] / took for name in used if ": " not in name},
@@ -235,6 +258,10 @@ def show(figures: dict[str, Any]) -> None:
     console.print(table)
     busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
     console.print(f"cores busy: {busy}")
+    if figures["hot_items_current_s"]:
+        console.print(
+            f"the last held hot item was written {figures['hot_items_current_s']:.0f} s after"
+        )
     console.print(
         f"outage / catch-up: {figures['ratio']:.1f}x" if figures["ratio"] else "not caught up"
     )

@@ -181,6 +181,8 @@ class Job(_Base, frozen=True):
     parallelism: int
     max_parallelism: int
     require_thread_mode: bool
+    checkpoint_interval_ms: int | None
+    replay_checkpoint_interval_ms: int
 
 
 class Conf(_Base, frozen=True):

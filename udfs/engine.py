@@ -27,12 +27,16 @@ class NotThreadMode(RuntimeError):
 
 
 def environment(conf: Conf) -> StreamExecutionEnvironment:
-    """The execution environment; everything but parallelism is set by the platform's own conf.
+    """The execution environment; what is not set here is set by the platform's own conf.
 
     Raises UnknownVersion where conf asks for a state version that there is not.
     """
     states.check_versions(conf.state.write_versions)
     env = StreamExecutionEnvironment.get_execution_environment()
+    # No operator of ours keeps or changes what it was given, so none needs a copy of its own.
+    env.get_config().enable_object_reuse()
+    if conf.job.checkpoint_interval_ms is not None:
+        env.enable_checkpointing(conf.job.checkpoint_interval_ms)
     env.set_parallelism(conf.job.parallelism)
     env.set_max_parallelism(conf.job.max_parallelism)
     return env

@@ -26,8 +26,8 @@ def ours() -> Any:
     # py4j takes a class it cannot find for a package.
     if type(package.KafkaEnvelope).__name__ != "JavaClass":
         raise JarMissing(
-            "the job jar is not on the class path: submit with `tillstream job submit`, which adds "
-            "it, or build it with `python -m tillstream.connectors.jars` and pass it as --jarfile"
+            "the job jar is not on the class path: a cluster of `tillstream up` has it in lib/; elsewhere "
+            "build it with `python -m tillstream.connectors.jars` and pass it as --jarfile"
         )
     return package
 

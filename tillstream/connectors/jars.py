@@ -56,6 +56,12 @@ class JarSet:
         return self.folder / PARTS["job"]
 
     @property
+    def job_version(self) -> str:
+        """Hash of what the job jar was built of; "" if it is not built."""
+        stamp = self.folder / ".stamps" / "job"
+        return stamp.read_text().strip() if stamp.exists() else ""
+
+    @property
     def plugins(self) -> Path:
         """To copy or link into a Flink home: holds s3-fs-hadoop/."""
         return self.folder / "plugins"

@@ -15,6 +15,7 @@ from tillstream.connectors.jars import JarSet
 from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError, java
 
 STATE_BACKENDS = ("hashmap", "rocksdb")
+JOB_VERSION = "job-jar-version"
 
 
 def wheel() -> Path:
@@ -76,8 +77,11 @@ def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
     python_jars = list((wheel() / "opt").glob("flink-python-*.jar"))
     if not python_jars:
         raise StackError("apache-flink is not installed whole: run bin/setup")
-    for jar in [*(wheel() / "lib").glob("*.jar"), *python_jars]:
+    # The job jar too: taken along by each submission, a cluster loads its classes anew each time, which
+    # leaves the old ones behind in the metaspace and what was compiled of them of no use.
+    for jar in [*(wheel() / "lib").glob("*.jar"), *python_jars, jars.job]:
         (lib / jar.name).symlink_to(jar)
+    (layout.flink / JOB_VERSION).write_text(jars.job_version)
     # ... and in opt/, where the client looks for it; it does not follow a linked folder.
     for jar in python_jars:
         (opt / jar.name).symlink_to(jar)
@@ -86,6 +90,12 @@ def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
     (layout.flink / "conf" / "config.yaml").write_text(yaml.safe_dump(settings, width=10_000))
     for name in ("log4j-console.properties", "log4j-cli.properties", "log4j.properties"):
         shutil.copy(HERE / "log4j2.properties", layout.flink / "conf" / name)
+
+
+def runs_job_jar(layout: Layout, jars: JarSet) -> bool:
+    """Whether the cluster was made with the job jar as it is now built."""
+    made_with = layout.flink / JOB_VERSION
+    return made_with.exists() and made_with.read_text() == jars.job_version
 
 
 def client_environment(layout: Layout) -> dict[str, str]:

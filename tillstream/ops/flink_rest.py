@@ -52,6 +52,10 @@ class FlinkRest:
         """How many checkpoints the job has completed since it was submitted."""
         return int(self.checkpoints(job_id)["counts"]["completed"])
 
+    def checkpoint(self, job_id: str, timeout_s: float = 120.0) -> None:
+        """Takes one now, and returns once it is complete. Raises FlinkRestError if it fails."""
+        self._operation(job_id, "checkpoints", {"checkpointType": "CONFIGURED"}, timeout_s)
+
     def exceptions(self, job_id: str, since_ms: int = 0) -> list[str]:
         """Stack traces of the job's failures since then (ms UTC), newest first."""
         answer = self._get(f"/jobs/{job_id}/exceptions?maxExceptions=10")
@@ -92,7 +96,7 @@ class FlinkRest:
     def savepoint(self, job_id: str, directory: str, timeout_s: float = 300.0) -> str:
         """Takes a savepoint of a job that runs on; returns its location."""
         body = {"target-directory": directory, "cancel-job": False}
-        return self._operation(job_id, "savepoints", body, timeout_s)
+        return str(self._operation(job_id, "savepoints", body, timeout_s)["location"])
 
     def stop_with_savepoint(
         self, job_id: str, directory: str, drain: bool = False, timeout_s: float = 300.0
@@ -102,25 +106,29 @@ class FlinkRest:
         ``drain`` also fires all timers and emits what waits: only for a job that never comes back.
         """
         body = {"targetDirectory": directory, "drain": drain}
-        location = self._operation(job_id, "stop", body, timeout_s)
+        location = str(self._operation(job_id, "stop", body, timeout_s)["location"])
         deadline = time.monotonic() + timeout_s
         while self.job(job_id)["state"] not in TERMINAL and time.monotonic() < deadline:
             time.sleep(0.2)
         return location
 
-    def _operation(self, job_id: str, verb: str, body: dict[str, Any], timeout_s: float) -> str:
+    def _operation(
+        self, job_id: str, verb: str, body: dict[str, Any], timeout_s: float
+    ) -> dict[str, Any]:
+        """What a savepoint or checkpoint led to, once it is complete."""
         trigger = self._call("POST", f"/jobs/{job_id}/{verb}", body)["request-id"]
+        what = "checkpoint" if verb == "checkpoints" else "savepoint"
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            answer = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
+            answer = self._get(f"/jobs/{job_id}/{what}s/{trigger}")
             if answer["status"]["id"] == "COMPLETED":
                 operation = answer.get("operation", {})
-                if "location" in operation:
-                    return operation["location"]
-                cause = operation.get("failure-cause", {}).get("stack-trace", "no reason given")
-                raise FlinkRestError(f"savepoint of job {job_id} failed: {root_cause(cause)}")
+                if "failure-cause" not in operation:
+                    return operation
+                cause = operation["failure-cause"].get("stack-trace", "no reason given")
+                raise FlinkRestError(f"{what} of job {job_id} failed: {root_cause(cause)}")
             time.sleep(0.2)
-        raise FlinkRestError(f"savepoint of job {job_id} is not complete after {timeout_s:.0f} s")
+        raise FlinkRestError(f"{what} of job {job_id} is not complete after {timeout_s:.0f} s")
 
     def _get(self, path: str) -> Any:
         return self._call("GET", path)

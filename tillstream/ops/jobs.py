@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from tillstream import conf as settings
-from tillstream.connectors.jars import jar_set
 from tillstream.local import flink_home
 from tillstream.local.layout import Layout, environment
 from tillstream.local.stack import Stack
@@ -86,9 +85,8 @@ class Jobs:
             changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
         stack_conf = settings.endpoints(self.layout.read())
         conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
-        jar = jar_set().job
         self._await_slots(flink, conf.job.parallelism)
-        if found := preflight.problems(conf, flink, file, jar, conf.job.parallelism):
+        if found := preflight.problems(conf, flink, file, self.layout, conf.job.parallelism):
             raise NotReady(found)
         location = self.locate(name, start_from) if start_from else None
         arguments = ["run", "-d", "-p", str(conf.job.parallelism)]
@@ -96,7 +94,7 @@ class Jobs:
             arguments += ["-s", location, *(["-n"] if allow_dropped_state else [])]
             progress(f"from {location}")
         python = str(Path(sys.prefix) / "bin" / "python")
-        arguments += ["--jarfile", str(jar), "-pyexec", python, "-pyclientexec", python]
+        arguments += ["-pyexec", python, "-pyclientexec", python]
         job_id = self._client([*arguments, "-py", str(file)], changed)
         self._remember(name, job_id, location)
         progress(f"submitted {name}: {job_id}")

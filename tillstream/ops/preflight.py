@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tillstream.conf import Conf
+from tillstream.connectors.jars import jar_set
+from tillstream.local import flink_home
+from tillstream.local.layout import Layout
 from tillstream.local.resources import topics
 from tillstream.local.services import aws, listed
 from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
@@ -15,15 +18,18 @@ CREATE = "`tillstream up` creates it, or correct the name in conf/"
 
 
 def problems(
-    conf: Conf, flink: FlinkRest, job_file: Path, jar: Path, slots: int | None
+    conf: Conf, flink: FlinkRest, job_file: Path, layout: Layout, slots: int | None
 ) -> list[str]:
     """Everything that would keep the job from running. ``slots``: how many it needs, None: any."""
     found = []
     if not job_file.exists():
         known = sorted(p.stem for p in job_file.parent.glob("*.py") if p.stem != "__init__")
         found.append(f"no job {job_file.stem}: there are {', '.join(known) or 'none'}")
-    if not jar.exists():
-        found.append(f"{jar.name} is not built: run `tillstream up`")
+    if not flink_home.runs_job_jar(layout, jar_set()):
+        found.append(
+            "the cluster was started with another job jar than is built now: "
+            "`tillstream down`, then `tillstream up`"
+        )
     found += _slots(flink, slots)
     found += _kafka(conf)
     if conf.source.kind == "kinesis":

@@ -167,6 +167,9 @@ class Replay:
             source["until_ms"] = plan.until_ms
         return {"source": source} if source else {}
 
+    def _pace(self) -> dict[str, Any]:
+        return {"job": {"checkpoint_interval_ms": self.conf.job.replay_checkpoint_interval_ms}}
+
     def _submit(self, plan: Plan, checkpoint: str | None = None) -> None:
         """Submits what the phase asks for, from ``start_from`` or a ``checkpoint`` of the same."""
         if plan.phase == "fill":
@@ -179,7 +182,7 @@ class Replay:
         plan.job_id = self.jobs.submit(
             plan.job,
             plan.parallelism,
-            settings.merge(plan.overrides, self._source(plan)),
+            settings.merge(self._pace(), settings.merge(plan.overrides, self._source(plan))),
             plan.start_from,
             progress=self.say,
             allow_dropped_state=plan.drops,
@@ -278,7 +281,7 @@ class Replay:
             found = self.savepoints.stop(plan.job, plan.until_ms)
             self.say(f"stopped as of {shown(plan.until_ms)}: {found.location}")
         else:
-            self._await_checkpoints(plan.job_id)
+            self._checkpoint(plan.job_id)
         settled = history.settle(
             self.conf, plan.job, plan.taken_at_ms, plan.boundary_ms, plan.replay_id
         )
@@ -291,11 +294,13 @@ class Replay:
         plan.phase = "done"
         self.plans.save(plan)
 
-    def _await_checkpoints(self, job_id: str) -> None:
-        """Two: the first may have begun before the job was up to date; files follow a checkpoint."""
-        goal = self.jobs.flink.completed_checkpoints(job_id) + 2
+    def _checkpoint(self, job_id: str) -> None:
+        """Begun now, when the job is up to date: what it has read until here is in files after it."""
         deadline = time.monotonic() + CHECKPOINT_TIMEOUT_S
-        while self.jobs.flink.completed_checkpoints(job_id) < goal:
-            if time.monotonic() > deadline:
-                raise ReplayError(f"no checkpoint of {job_id} in {CHECKPOINT_TIMEOUT_S:.0f} s")
-            time.sleep(POLL_S)
+        while True:
+            try:
+                return self.jobs.flink.checkpoint(job_id)
+            except FlinkRestError as error:
+                if time.monotonic() > deadline:
+                    raise ReplayError(f"no checkpoint of {job_id}: {error}") from None
+                time.sleep(POLL_S)

@@ -64,6 +64,7 @@ public final class BatchedPython
     private static final long serialVersionUID = 1L;
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+    private static final long NO_TIMESTAMP = Long.MAX_VALUE;
     private static final int STATE = 0;
     private static final int OUTPUT = 1;
     private static final int BROADCAST = 2;
@@ -87,6 +88,8 @@ public final class BatchedPython
     private transient List<Long> dueTimes;
     private transient boolean lingering;
     private transient StreamRecord<byte[]> out;
+    /** Timestamp of the batch's oldest record, which what comes of the batch gets. */
+    private transient long oldest;
 
     /**
      * @param stateName name of the one keyed state, bytes of a codec of the function's own
@@ -131,6 +134,7 @@ public final class BatchedPython
         keyNumbers = new ArrayList<>();
         dueTimes = new ArrayList<>();
         out = new StreamRecord<>(null);
+        oldest = NO_TIMESTAMP;
         super.open();
         // The one that super.open() has made: PyFlink's.
         timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
@@ -151,6 +155,9 @@ public final class BatchedPython
 
     @Override
     public void processElement1(StreamRecord<Row> record) throws Exception {
+        if (record.hasTimestamp()) {
+            oldest = Math.min(oldest, record.getTimestamp());
+        }
         Row row = record.getValue();
         add((String) row.getField(0), (byte[]) row.getField(1));
     }
@@ -229,6 +236,12 @@ public final class BatchedPython
         records.clear();
         keyNumbers.clear();
         dueTimes.clear();
+        if (oldest == NO_TIMESTAMP) {
+            out.eraseTimestamp();
+        } else {
+            out.setTimestamp(oldest);
+        }
+        oldest = NO_TIMESTAMP;
         call("process_element1", batch, batchContexts);
     }
 

@@ -78,12 +78,15 @@ final class HotItemBuffer {
         return older != null;
     }
 
-    /** The next item to write, now in flight, or null if none is to be written yet. */
-    HotItem take(long nowNanos) {
+    /**
+     * The next item to write, now in flight, or null if none is to be written yet; {@code live}:
+     * what is held need not wait for newer versions.
+     */
+    HotItem take(long nowNanos, boolean live) {
         HotItem item = first(urgent);
         if (item == null && !held.isEmpty()) {
             HotItem oldest = held.values().iterator().next();
-            if (oldest.dueNanos - nowNanos <= 0 || isFilling()) {
+            if (live || oldest.dueNanos - nowNanos <= 0 || isFilling()) {
                 item = first(held);
             }
         }

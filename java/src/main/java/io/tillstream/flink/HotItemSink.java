@@ -34,8 +34,8 @@ import software.amazon.awssdk.services.dynamodb.DynamoDbClientBuilder;
  * find written is kept in it and written after a restore, so nothing is lost and a slow table does not
  * hold up checkpoints; a full buffer slows the job down.
  *
- * <p>An item whose record is old, as in a replay, may wait for a tenth of that age (at most
- * {@code heldMs}) for newer versions of it.
+ * <p>An item whose record is old, as in a replay, may wait for half of that age (at most
+ * {@code heldMs}) for newer versions of it, but no longer than until the job is up to date.
  *
  * <p>Fluent: {@code new HotItemSink(table, region).endpoint(..).attribute(..).key(..).version(..)}.
  */

@@ -32,10 +32,13 @@ import software.amazon.awssdk.services.dynamodb.model.UpdateItemRequest;
  */
 final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private static final long CHECKPOINT_PATIENCE_MS = 500;
-    /** An item may wait for a tenth of the time by which its record is late anyway. */
-    private static final int HELD_SHARE = 10;
-    private static final long TOO_SHORT_TO_HOLD_MS = 500;
-    private static final long LONGEST_NAP_NANOS = TimeUnit.SECONDS.toNanos(5);
+    /** A record that arrived so long ago is being caught up with. */
+    private static final long OLD_MS = 10_000;
+    /** Its item may wait for half the time by which it is late anyway. */
+    private static final int HELD_SHARE = 2;
+    /** No old record for so long: nothing is held any more. */
+    private static final long LIVE_AFTER_NANOS = TimeUnit.SECONDS.toNanos(2);
+    private static final long LONGEST_NAP_NANOS = TimeUnit.SECONDS.toNanos(1);
     private static final long FIRST_BACKOFF_MS = 50;
     private static final long LONGEST_BACKOFF_MS = 5_000;
     private static final long LONGEST_THROTTLED_BACKOFF_MS = 20_000;
@@ -51,6 +54,7 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private final Condition work = lock.newCondition();
     private final Condition room = lock.newCondition();
     private final HotItemBuffer buffer;
+    private long lastOldNanos = System.nanoTime();
     private IOException failure;
     private boolean closed;
     private final Thread[] workers;
@@ -96,7 +100,8 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     @Override
     public void write(byte[] json, Context context) throws IOException, InterruptedException {
         long now = System.nanoTime();
-        HotItem item = format.parse(json, now + heldNanos(context.timestamp()));
+        long heldNanos = heldNanos(context.timestamp());
+        HotItem item = format.parse(json, now + heldNanos);
         lock.lockInterruptibly();
         try {
             while (failure == null && buffer.isFull() && !buffer.contains(item.key)) {
@@ -106,7 +111,10 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
             if (buffer.add(item, now)) {
                 coalesced.inc();
             }
-            if (item.dueNanos - now <= 0 || buffer.isFilling()) {
+            if (heldNanos > 0) {
+                lastOldNanos = now;
+            }
+            if (heldNanos == 0 || buffer.isFilling()) {
                 work.signal();
             }
         } finally {
@@ -116,16 +124,19 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
 
     /**
      * How long an item may wait for a newer version: nothing for a record of now. In a replay of
-     * records that are minutes old most versions are overtaken by the next within seconds, and
-     * writing each would cost more than the whole rest of the job.
+     * records that are minutes old most versions are overtaken by the next, and writing each would
+     * cost more than the whole rest of the job. What is held when the job is up to date is written
+     * then, after what is urgent.
      */
     private long heldNanos(Long arrivedMs) {
         if (arrivedMs == null || sink.heldMs == 0) {
             return 0;
         }
         long behindMs = System.currentTimeMillis() - arrivedMs;
-        long ms = Math.min(behindMs / HELD_SHARE, sink.heldMs);
-        return ms < TOO_SHORT_TO_HOLD_MS ? 0 : TimeUnit.MILLISECONDS.toNanos(ms);
+        if (behindMs < OLD_MS) {
+            return 0;
+        }
+        return TimeUnit.MILLISECONDS.toNanos(Math.min(behindMs / HELD_SHARE, sink.heldMs));
     }
 
     /** Waits for a moment for what is urgent, at the end of the input until all is written. */
@@ -214,7 +225,7 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         try {
             while (!closed && failure == null) {
                 long now = System.nanoTime();
-                HotItem item = buffer.take(now);
+                HotItem item = buffer.take(now, now - lastOldNanos > LIVE_AFTER_NANOS);
                 if (item != null) {
                     room.signalAll();
                     return item;
