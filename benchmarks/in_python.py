@@ -15,19 +15,23 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from jobs import fraud, inventory, loyalty
+import orjson
+
+from jobs import fraud, inventory, loyalty, shortage
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
-from udfs.batched import OUTPUT, STATE, BatchedFunction
+from udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction
 from udfs.inventory import StockLedger
 
 T0 = 1_764_000_000_000
 BATCH = 128
+STORES = 20
+SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
-_HEAD, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
+_PAIR, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
 Keyed = tuple[str, bytes]
 
 
@@ -64,14 +68,14 @@ class Stage:
         return out
 
     def _packed(self, keys: list[str], batch: list[Keyed]) -> bytes:
-        parts = [_HEAD.pack(len(keys), len(batch))]
+        parts = [HEAD.pack(len(keys), len(batch), T0)]
         for key in keys:
             name, state = key.encode(), self.states.get(key)
             parts += (_INT.pack(len(name)), name)
             parts += (_INT.pack(-1),) if state is None else (_INT.pack(len(state)), state)
         numbers = {key: n for n, key in enumerate(keys)}
         for key, value in batch:
-            parts += (_HEAD.pack(numbers[key], len(value)), value)
+            parts += (_PAIR.pack(numbers[key], len(value)), value)
         return b"".join(parts)
 
     def _take(self, made: bytes, keys: list[str], out: list[bytes]) -> None:
@@ -89,14 +93,19 @@ class Stage:
 
 
 class Traffic:
-    """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each."""
+    """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
+    first ``stores`` alone, ``daily`` each."""
 
-    def __init__(self, count: int, visits: float = 10.0, seed: int = 5) -> None:
+    def __init__(
+        self, count: int, visits: float = 10.0, seed: int = 5,
+        stores: int | None = None, daily: int = SALES_A_DAY, start_ms: int = T0,
+    ) -> None:  # fmt: skip
         customers = max(int(count / visits), 1)
-        rate = customers * VISITS_A_DAY / 86_400
+        a_day = stores * daily if stores else customers * VISITS_A_DAY
         sent = Simulator(
-            "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=T0
-        )
+            "normal", seed=seed, count=count, customers=customers, rate=a_day / 86_400,
+            start_ms=start_ms, stores=stores,
+        )  # fmt: skip
         self.count = count
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
@@ -104,6 +113,35 @@ class Traffic:
             seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
             for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
         ]
+
+
+class Stores:
+    """Some stores as the shortage job knows them after nine days of few baskets, which is not timed, and
+    ``count`` transactions as fast as a store sells, each followed by what the stock ledger says."""
+
+    def __init__(self, count: int, conf: settings.Conf) -> None:
+        topic = conf.kafka.topics["stock_changes"]
+        self._ledger = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+        before = Traffic(
+            STORES * 60 * 9, seed=6, stores=STORES, daily=60, start_ms=T0 - 9 * 86_400_000
+        )
+        known = Stage("store-watch", shortage.watch_function(conf))
+        known.run(self._told(before, topic))
+        self.states = known.states
+        self.records = self._told(Traffic(count, seed=7, stores=STORES), topic)
+
+    def _told(self, traffic: Traffic, topic: str) -> list[Keyed]:
+        records = []
+        for sale, value in zip(traffic.sales, traffic.sealed, strict=True):
+            store, at_ms = str(sale.store), sale.event_time_ms
+            moved = list(lines(sale))
+            for key in {key for key, _ in moved} - self._ledger.states.keys():
+                line = ["count", f"count/{key}", sale.store, key.split("/")[1], 9_999, at_ms - 1]
+                self._ledger.run([(key, orjson.dumps(line))])
+            records.append((store, value))
+            for n, entry in enumerate(self._ledger.run(moved)):
+                records.append((store, seal(f"kafka:{topic}/{n}/{at_ms}", at_ms + 100, entry)))
+        return records
 
 
 Run = dict[str, Stage]
@@ -162,7 +200,26 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
         yield f"{sale.store}/{line.product}", text.encode()
 
 
-JOBS: dict[str, Any] = {"loyalty": run_loyalty, "fraud": run_fraud, "inventory": run_inventory}
+_stores: dict[int, Stores] = {}
+
+
+def run_shortage(traffic: Traffic, conf: settings.Conf) -> Run:
+    """As many transactions as ``traffic``, of few stores: what a store knows is what costs."""
+    if traffic.count not in _stores:
+        _stores[traffic.count] = Stores(traffic.count, conf)
+    known = _stores[traffic.count]
+    stage = Stage("store-watch", shortage.watch_function(conf))
+    stage.states = dict(known.states)
+    stage.run(known.records)
+    return {stage.name: stage}
+
+
+JOBS: dict[str, Any] = {
+    "loyalty": run_loyalty,
+    "fraud": run_fraud,
+    "inventory": run_inventory,
+    "shortage": run_shortage,
+}
 
 
 @contextlib.contextmanager

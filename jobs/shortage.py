@@ -22,7 +22,7 @@ from tillstream.domain.shortage_line import MINUTE_MS
 from tillstream.domain.silence import SilenceRules
 from tillstream.reference import places
 from udfs.engine import BYTES, environment
-from udfs.shortage import BY_STORE, JOB, PromotionsByStore, RegionWatch, ShelfWatch
+from udfs.shortage import BY_STORE, JOB, SIDES, PromotionsByStore, RegionWatch, ShelfWatch
 
 
 class Inputs(NamedTuple):
@@ -52,13 +52,11 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
     return Inputs(baskets.union(levels), promotions)
 
 
-def build(inputs: Inputs, conf: Conf) -> Streams:
-    """The job without its ends."""
-    settings, thread_mode = conf.shortage, conf.job.require_thread_mode
-    stores = tuple(store.number for store in places(conf)[0])
-    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days)
+def watch_function(conf: Conf) -> ShelfWatch:
+    """The settings as the rules take them."""
+    settings = conf.shortage
     rules = ShortageRules(
-        demand=local,
+        demand=_local(conf),
         silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
         lead_minutes=settings.lead_minutes,
         lead_minutes_by_store=settings.lead_minutes_by_store,
@@ -67,28 +65,42 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         max_shelves=settings.max_shelves,
         stale_ms=settings.stale_minutes * MINUTE_MS,
     )
+    return ShelfWatch(
+        rules,
+        frozenset(settings.categories),
+        conf.kafka.topics["stock_changes"],
+        settings.ask_again_minutes * MINUTE_MS,
+        conf.job.require_thread_mode,
+        conf.state.write_versions,
+    )
+
+
+def _local(conf: Conf) -> DemandRules:
+    return DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days)
+
+
+def build(inputs: Inputs, conf: Conf) -> Streams:
+    """The job without its ends."""
+    thread_mode = conf.job.require_thread_mode
+    stores = tuple(store.number for store in places(conf)[0])
     by_store = (
         sources.keyed(inputs.promotions)
         .process(PromotionsByStore(stores, thread_mode), BY_STORE)
         .uid("promotions-by-store")
         .name("promotions by store")
     )
-    watch = ShelfWatch(
-        rules,
-        frozenset(settings.categories),
-        conf.kafka.topics["stock_changes"],
-        settings.ask_again_minutes * MINUTE_MS,
-        thread_mode,
-        conf.state.write_versions,
-    )
-    shelves = (
-        sources.keyed(inputs.of_stores.union(by_store))
-        .process(watch, BYTES)
-        .uid("shelf-watch")
-        .name("shelves by store")
+    shelves = batched.process(
+        sources.keyed(inputs.of_stores.union(by_store)),
+        sources.none_of(inputs.promotions, uid="shelf-watch-no-control"),
+        watch_function(conf),
+        state="store-watch",
+        uid="shelf-watch",
+        name="shelves by store",
+        sides=SIDES,
+        wait_ms=conf.shortage.wait_ms,
     )
     regional = RegionalRules(
-        normal=replace(RegionalRules().normal, utc_offset_minutes=local.utc_offset_minutes)
+        normal=replace(RegionalRules().normal, utc_offset_minutes=_local(conf).utc_offset_minutes)
     )
     regions = (
         sources.by_field(shelves, "area", "shortages-by-area")

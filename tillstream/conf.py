@@ -157,6 +157,7 @@ class Shortage(_Base, frozen=True):
     false_alarms_a_year: float
     stale_minutes: int
     ask_again_minutes: int
+    wait_ms: int
 
 
 class Savepoints(_Base, frozen=True):

@@ -2,13 +2,14 @@
 
 BatchedPython.java says why and in which bytes. A function is a subclass of `BatchedFunction`: it
 decodes and encodes its state and handles one record at a time, as a function called for each record
-would; the state of a key is decoded once a batch and encoded once, if it changed.
+would; the state of a key is decoded once a batch and encoded once, if it changed. A timer that is due
+comes among the records, in its place.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Any
 
@@ -17,10 +18,12 @@ from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 from state_schemas.versioned import Codec
 from udfs.engine import require_thread_mode
 
+HEAD = Struct(">iiq")  # keys, records, processing time
 _PAIR = Struct(">ii")
 _ONE = Struct(">i")
 _MADE = Struct(">bii")
-STATE, OUTPUT, BROADCAST = 0, 1, 2
+TIME = Struct(">q")
+STATE, OUTPUT, BROADCAST, TIMER = 0, 1, 2, 3
 
 
 def _collect_seldom() -> None:
@@ -31,10 +34,12 @@ def _collect_seldom() -> None:
 
 
 class Outputs:
-    """What a batch makes, in order."""
+    """What a batch makes, in order. ``now_ms``: the engine's processing time as it began."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: int = 0) -> None:
+        self.now_ms = now_ms
         self.made: list[bytes] = []
+        self.wakes: list[int] = []
 
     def emit(self, value: bytes, side: int = 0) -> None:
         """To the main output, or to side output ``side``, counted from 1."""
@@ -45,6 +50,17 @@ class Outputs:
         encoded = name.encode()
         length = -1 if value is None else len(value)
         self.made += (_MADE.pack(BROADCAST, len(encoded), length), encoded, value or b"")
+
+    def wake(self, at_ms: int) -> None:
+        """Has ``due`` called for the record's key once the processing time is ``at_ms``; twice for the
+        same time is once."""
+        self.wakes.append(at_ms)
+
+    def set_timers(self, number: int) -> None:
+        """What ``wake`` asked for is for key ``number`` of the batch."""
+        for at_ms in self.wakes:
+            self.made += (_MADE.pack(TIMER, number, TIME.size), TIME.pack(at_ms))
+        self.wakes.clear()
 
     def state(self, number: int, value: bytes) -> None:
         self.made += (_MADE.pack(STATE, number, len(value)), value)
@@ -63,6 +79,14 @@ class BatchedFunction(KeyedCoProcessFunction):
         state if it changed, also in place, else None."""
         raise NotImplementedError
 
+    def due(self, state: Any, key: str, at_ms: int, out: Outputs) -> Any:
+        """Handles a timer that was set for ``at_ms``, or later; state as of ``record``."""
+        raise NotImplementedError
+
+    def reader(self) -> Callable[[bytes], Any]:
+        """What decodes a key's state: the codec, unless other bytes than its own may be there too."""
+        return self.codec.decode
+
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:
         """Handles a record of the broadcast input, or one kept of it when a job is restored."""
 
@@ -73,15 +97,16 @@ class BatchedFunction(KeyedCoProcessFunction):
         if self.thread_mode:
             require_thread_mode(runtime_context)
             _collect_seldom()
+        self._decode = self.reader()
         self._encode = self.codec.writer(self.write_versions)
         self.start(runtime_context)
 
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
         pair, one = _PAIR.unpack_from, _ONE.unpack_from
-        record, decode, encode = self.record, self.codec.decode, self._encode
-        out = Outputs()
-        key_count, record_count = pair(value)
-        at = 8
+        record, decode, encode = self.record, self._decode, self._encode
+        key_count, record_count, now_ms = HEAD.unpack_from(value)
+        at = HEAD.size
+        out = Outputs(now_ms)
         states: list[Any] = []
         for _ in range(key_count):
             at += 4 + one(value, at)[0]  # past the key: a record needs only its state
@@ -96,12 +121,19 @@ class BatchedFunction(KeyedCoProcessFunction):
         for _ in range(record_count):
             number, length = pair(value, at)
             at += 8
-            end = at + length
-            after = record(states[number], value[at:end], out)
-            at = end
+            if length < 0:
+                (due_ms,) = TIME.unpack_from(value, at)
+                after = self.due(states[number], _key(value, number), due_ms, out)
+                at += TIME.size
+            else:
+                end = at + length
+                after = record(states[number], value[at:end], out)
+                at = end
             if after is not None:
                 states[number] = after
                 changed.add(number)
+            if out.wakes:
+                out.set_timers(number)
         for number in changed:
             out.state(number, encode(states[number]))
         return (b"".join(out.made),)
@@ -110,3 +142,13 @@ class BatchedFunction(KeyedCoProcessFunction):
         out = Outputs()
         self.control(value[1:], value[0] == 1, out)
         return (b"".join(out.made),) if out.made else ()
+
+
+def _key(batch: bytes, number: int) -> str:
+    """Key ``number`` of a batch: only timers ask for it."""
+    at = HEAD.size
+    for _ in range(number):
+        at += 4 + _ONE.unpack_from(batch, at)[0]
+        at += 4 + max(_ONE.unpack_from(batch, at)[0], 0)
+    (length,) = _ONE.unpack_from(batch, at)
+    return batch[at + 4 : at + 4 + length].decode()

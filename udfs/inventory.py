@@ -21,11 +21,13 @@ from tillstream.domain.inventory import (
     on_line,
     on_promotion,
     on_request,
+    on_wake,
+    wake_ms,
 )
 from tillstream.domain.network import Neighbours
 from tillstream.domain.promotion import PromotionLine
 from tillstream.domain.stock import Line, Stock
-from tillstream.domain.stock_actions import Request
+from tillstream.domain.stock_actions import Action, Request
 from tillstream.domain.transaction import InvalidTransaction
 from udfs.batched import BatchedFunction, Outputs
 from udfs.engine import BYTES, refuse, require_thread_mode
@@ -82,7 +84,8 @@ def _key(line: Line | PromotionLine | Request) -> str:
 class StockLedger(BatchedFunction):
     """Keyed by store and product. In: lines (JSON arrays), requests and promotions (JSON objects), and
     refused till transactions as they came. Out: ledger entries as JSON bytes; to the sides: actions
-    as ``<route>|<key>\\n<json>``, dead letters as JSON bytes."""
+    as ``<route>|<key>\\n<json>``, dead letters as JSON bytes. A timer has a shelf ask again for what
+    nobody had."""
 
     codec = stock_codec.CODEC
 
@@ -110,17 +113,28 @@ class StockLedger(BatchedFunction):
             near = self.near.get(line.store, NOBODY)
             after, entry, actions = on_line(state, line, near, self.rules)
         elif first == OTHER:
-            after, entry, actions = self._other(self.decode_other(value), state)
+            other = self.decode_other(value)
+            after, entry, actions = self._other(other, state)
+            if after is not None and isinstance(other, Request) and other.ask == "refusal":
+                out.wake(wake_ms(after, out.now_ms, self.rules))
         else:
             out.emit(refuse_transaction(unseal(value)), REFUSED)
             return None
         if entry is None:
             return None
         out.emit(self.encode_body(entry))
+        self._act(actions, out)
+        return after
+
+    def due(self, state: Stock | None, key: str, at_ms: int, out: Outputs) -> None:
+        if state is not None:
+            store, _, product = key.partition("/")
+            self._act(on_wake(state, int(store), product, at_ms, self.rules), out)
+
+    def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
             head = f"{action.route}|{action.key}\n".encode()
             out.emit(head + self.encode_body(action.body), ACTIONS)
-        return after
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import pickle
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from state_schemas import shortage_area, store_watch
 from tillstream.domain import promotion, shortage_events
-from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.envelope import unseal
 from tillstream.domain.regional import RegionalRules, apply_line
 from tillstream.domain.shortage import (
     ShortageRules,
@@ -25,12 +26,15 @@ from tillstream.domain.shortage import (
 from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
+from udfs.batched import BatchedFunction, Outputs
 from udfs.engine import BYTES, NOTICES, STATE_BYTES, refuse, require_thread_mode
 
 JOB = "shortage"
+SIDES = ("dead-letters",)
+REFUSED = 1
+PICKLE = b"\x80"  # what its frame begins with; no version of a codec does
 # As the rows that sources make: key, value.
 BY_STORE = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-WATCH = ValueStateDescriptor("store-watch", STATE_BYTES)
 AREA = ValueStateDescriptor("shortage-area", STATE_BYTES)
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +61,7 @@ class PromotionsByStore(KeyedProcessFunction):
         return [Row(str(store), _encode(line)) for store, line in told]
 
 
-class ShelfWatch(KeyedProcessFunction):
+class ShelfWatch(BatchedFunction):
     """Keyed by store. In: enveloped transactions and entries of the stock ledger, and promotions as
     JSON. Out: shelves' lines as JSON bytes; to the side: dead letters as JSON bytes.
     ``write_versions`` is conf's.
@@ -66,6 +70,8 @@ class ShelfWatch(KeyedProcessFunction):
     of other stores, while that is of now: a stream that stands still, or a replay, in which one
     partition may run ahead of another, makes nobody offline.
     """
+
+    codec = store_watch.CODEC
 
     def __init__(
         self,
@@ -83,74 +89,65 @@ class ShelfWatch(KeyedProcessFunction):
         self.thread_mode = thread_mode
         self.write_versions = write_versions or {}
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        self.watch: ValueState = runtime_context.get_state(WATCH)
-        self.encode_watch = store_watch.CODEC.writer(self.write_versions)
+    def start(self, runtime_context: RuntimeContext) -> None:
         self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
         self.decode_change = msgspec.json.Decoder(shortage_events.StockChange).decode
         self.heard_ms = (
             0  # of any store; forgotten at a restart, then nobody is offline for a while
         )
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def reader(self) -> Callable[[bytes], StoreWatch]:
+        return _stored_watch
+
+    def record(self, state: StoreWatch | None, value: bytes, out: Outputs) -> StoreWatch | None:
         if value[0] == 123:  # {
             line = self.decode_promotion(value)
-            watch = apply_promotion(self._stored(), line.products, line.promotion, self.rules)
-            self._store(watch)
-            return ()
+            return apply_promotion(state, line.products, line.promotion, self.rules)
         envelope = unseal(value)
         if envelope.origin.startswith(self.stock_origin):
             change = self.decode_change(envelope.raw)
             level = shortage_events.level(change, envelope.arrived_ms)
-            watch, lines = apply_level(change.store, self._stored(), level, self.rules)
+            watch, lines = apply_level(change.store, state, level, self.rules)
         else:
             try:
                 txn = parse(envelope.raw)
             except InvalidTransaction as error:
-                return [refuse(envelope, JOB, "validate", error.reason, error.message)]
+                out.emit(refuse(envelope, JOB, "validate", error.reason, error.message)[1], REFUSED)
+                return None
             basket = shortage_events.basket(txn, envelope.arrived_ms, self.categories)
             if basket is None:
-                return ()
-            self._hear(envelope)
-            watch, lines = apply_basket(txn.store, self._stored(), basket, self.rules)
-            if watch is not None and not watch.wake_ms:
-                self._ask_later(watch, ctx)
-        self._store(watch)
-        return [_encode(line) for line in lines]
+                return None
+            self.heard_ms = max(self.heard_ms, envelope.arrived_ms)
+            watch, lines = apply_basket(txn.store, state, basket, self.rules)
+            # One long overdue is lost; should it come after all, it is not the one awaited.
+            if watch is not None and out.now_ms > watch.wake_ms + self.ask_again_ms:
+                self._ask_later(watch, out)
+        for told in lines:
+            out.emit(_encode(told))
+        return watch
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterable[Any]:
-        watch = self._stored()
-        if watch is None:
-            return ()
-        now_ms = ctx.timer_service().current_processing_time()
-        live = now_ms - self.heard_ms <= self.rules.stale_ms
-        store = int(ctx.get_current_key())
-        lines = missed(store, watch, self.heard_ms, self.rules) if live else []
-        if watch.offline_ms:
-            watch.wake_ms = 0  # its next basket sets the next timer
+    def due(
+        self, state: StoreWatch | None, key: str, at_ms: int, out: Outputs
+    ) -> StoreWatch | None:
+        if state is None or at_ms != state.wake_ms:
+            return None
+        live = out.now_ms - self.heard_ms <= self.rules.stale_ms
+        for told in missed(int(key), state, self.heard_ms, self.rules) if live else []:
+            out.emit(_encode(told))
+        if state.offline_ms:
+            state.wake_ms = 0  # its next basket sets the next timer
         else:
-            self._ask_later(watch, ctx)
-        self._store(watch)
-        return [_encode(line) for line in lines]
+            self._ask_later(state, out)
+        return state
 
-    def _hear(self, envelope: Envelope) -> None:
-        if envelope.arrived_ms > self.heard_ms:
-            self.heard_ms = envelope.arrived_ms
+    def _ask_later(self, watch: StoreWatch, out: Outputs) -> None:
+        watch.wake_ms = out.now_ms + self.ask_again_ms
+        out.wake(watch.wake_ms)
 
-    def _ask_later(self, watch: StoreWatch, ctx: Any) -> None:
-        timers = ctx.timer_service()
-        watch.wake_ms = timers.current_processing_time() + self.ask_again_ms
-        timers.register_processing_time_timer(watch.wake_ms)
 
-    def _stored(self) -> StoreWatch | None:
-        stored = self.watch.value()
-        return store_watch.decode(stored) if stored is not None else None
-
-    def _store(self, watch: StoreWatch | None) -> None:
-        if watch is not None:
-            self.watch.update(self.encode_watch(watch))
+def _stored_watch(stored: bytes) -> StoreWatch:
+    """Written by one call a record, PyFlink's pickle is around the codec's bytes."""
+    return store_watch.decode(pickle.loads(stored) if stored[:1] == PICKLE else stored)
 
 
 class RegionWatch(KeyedProcessFunction):

@@ -6,7 +6,8 @@ Only to measure beside: in thread mode or in PyFlink's default process mode. ``p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from struct import unpack_from
 from typing import Any
 
@@ -43,17 +44,30 @@ class OneByOne(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)
         codec = self.function.codec
-        self.decode, self.encode = codec.decode, codec.writer(self.function.write_versions)
+        self.decode, self.encode = (
+            self.function.reader(),
+            codec.writer(self.function.write_versions),
+        )
         descriptor = ValueStateDescriptor(self.name, STATE_BYTES)
         self.state: ValueState = runtime_context.get_state(descriptor)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+        record = self.function.record
+        return self._handle(lambda before, out: record(before, value, out), ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterable[Any]:
+        due, key = self.function.due, ctx.get_current_key()
+        return self._handle(lambda before, out: due(before, key, timestamp, out), ctx)
+
+    def _handle(self, rule: Callable[[Any, Outputs], Any], ctx: Any) -> Iterable[Any]:
         stored = self.state.value()
         before = None if stored is None else self.decode(stored)
-        out = Outputs()
-        after = self.function.record(before, value, out)
+        out = Outputs(time.time_ns() // 1_000_000)
+        after = rule(before, out)
         if after is not None:
             self.state.update(self.encode(after))
+        for at_ms in out.wakes:
+            ctx.timer_service().register_processing_time_timer(at_ms)
         for head, made in zip(out.made[::2], out.made[1::2], strict=True):
             kind, side, _ = unpack_from(">bii", head)
             assert kind != STATE

@@ -12,6 +12,8 @@ from tillstream.domain.inventory import (
     on_line,
     on_promotion,
     on_request,
+    on_wake,
+    wake_ms,
 )
 from tillstream.domain.network import Near, Neighbours
 from tillstream.domain.promotion import Promotion, PromotionLine
@@ -48,6 +50,10 @@ class Chain:
             self.sent[action.route].append(action.body)
             if isinstance(action.body, Request):
                 self._take(action.body.to, on_request, action.body)
+
+    def wake(self, store: int, due_ms: int):
+        for action in on_wake(self.stocks[store], store, MILK, due_ms, RULES):
+            self._take(store, on_request, action.body)
 
     def asked(self, ask: str) -> list[Request]:
         return [request for request in self.sent["requests"] if request.ask == ask]
@@ -143,6 +149,54 @@ def test_what_nobody_has_is_told_once_and_not_asked_for_again_at_every_sale():
     assert chain.stocks[45].open_orders == []
     chain.line(45, "sale", -1, NOON + 7 * HOUR_MS)
     assert len(chain.asked("order")) == 4
+
+
+def an_empty_shelf_nobody_had_anything_for() -> Chain:
+    chain = Chain()
+    chain.line(45, "plan", 200, NOON)
+    chain.line(45, "count", 40, NOON)
+    chain.line(45, "sale", -40, NOON + 1)
+    assert len(chain.asked("refusal")) == 1
+    return chain
+
+
+def test_an_empty_shelf_asks_again_by_itself_for_what_nobody_had():
+    chain = an_empty_shelf_nobody_had_anything_for()
+    due_ms = wake_ms(chain.stocks[45], NOON + 30_000, RULES)
+    assert due_ms == NOON + 30_000 + 6 * HOUR_MS
+    chain.wake(45, due_ms)
+    assert len(chain.asked("refusal")) == 2
+    chain.line(9003, "count", 5_000, NOON + 7 * HOUR_MS)
+    chain.wake(45, wake_ms(chain.stocks[45], due_ms, RULES))
+    (order,) = chain.sent["orders"]
+    assert (order.emergency, order.quantity, order.ordered_ms) == (
+        True,
+        200,
+        NOON + 12 * HOUR_MS + 1,
+    )
+    chain.wake(45, due_ms + 20 * HOUR_MS)
+    assert len(chain.sent["orders"]) == 1
+    chain.line(45, "delivery", 200, NOON + 20 * HOUR_MS, order=order.order_id)
+    version = chain.stocks[45].version
+    chain.wake(45, due_ms + 40 * HOUR_MS)
+    assert chain.stocks[45].version == version
+
+
+def test_a_later_refusal_is_waited_for():
+    chain = an_empty_shelf_nobody_had_anything_for()
+    first = wake_ms(chain.stocks[45], NOON, RULES)
+    chain.line(45, "write_off", 0, NOON + 7 * HOUR_MS)
+    assert len(chain.asked("refusal")) == 2
+    before = copy.deepcopy(chain.stocks[45])
+    chain.wake(45, first)
+    assert chain.stocks[45] == before
+
+
+def test_what_has_left_the_range_is_asked_for_no_more():
+    chain = an_empty_shelf_nobody_had_anything_for()
+    for _ in range(200):
+        chain.wake(45, wake_ms(chain.stocks[45], chain.stocks[45].newest_ms, RULES))
+    assert 28 * 4 <= len(chain.asked("refusal")) <= 29 * 4 + 1
 
 
 def test_a_nearby_store_offers_what_it_has_above_its_own_reorder_point():

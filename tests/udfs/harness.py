@@ -1,8 +1,7 @@
 """A keyed function without an engine: keyed state in a dict, outputs in lists.
 
 It does what the engine does for the functions of this project, and nothing more: state by key and by
-descriptor's name, values passed through the serialisation the engine would use, side outputs by tag,
-processing-time timers that fire once each, in order of time, when the test moves the clock.
+descriptor's name, values passed through the serialisation the engine would use, side outputs by tag.
 test_harness_is_faithful.py compares it with a real mini cluster.
 """
 
@@ -34,26 +33,9 @@ class _ValueState:
         self._cells().pop(self._name, None)
 
 
-class _TimerService:
-    def __init__(self, harness: KeyedHarness):
-        self._harness = harness
-
-    def current_processing_time(self) -> int:
-        return self._harness.now_ms
-
-    def register_processing_time_timer(self, at_ms: int) -> None:
-        self._harness.timers.add((at_ms, self._harness.key))
-
-    def delete_processing_time_timer(self, at_ms: int) -> None:
-        self._harness.timers.discard((at_ms, self._harness.key))
-
-
 class _Context:
     def __init__(self, harness: KeyedHarness):
         self._harness = harness
-
-    def timer_service(self) -> _TimerService:
-        return _TimerService(self._harness)
 
     def get_state(self, descriptor: Any) -> _ValueState:
         return _ValueState(self._harness, descriptor.name)
@@ -63,12 +45,9 @@ class _Context:
 
 
 class KeyedHarness:
-    """Runs one KeyedProcessFunction. ``state``: key -> {state name -> pickled value}; ``timers``:
-    (time, key) still to fire; ``now_ms``: the processing time."""
+    """Runs one KeyedProcessFunction. ``state``: key -> {state name -> pickled value}."""
 
-    def __init__(self, function: KeyedProcessFunction, now_ms: int = 0):
-        self.now_ms = now_ms
-        self.timers: set[tuple[int, str]] = set()
+    def __init__(self, function: KeyedProcessFunction):
         self.state: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.key = ""
         self.main: list[Any] = []
@@ -81,16 +60,6 @@ class KeyedHarness:
         """The main outputs of this one element."""
         self.key = key
         return self._take(self._function.process_element(value, self._context))
-
-    def advance_to(self, now_ms: int) -> list[Any]:
-        """Moves the clock; the main outputs of the timers that are due, those they set included."""
-        self.now_ms = now_ms
-        made = []
-        while due := [timer for timer in self.timers if timer[0] <= now_ms]:
-            at_ms, self.key = timer = min(due)
-            self.timers.discard(timer)
-            made += self._take(self._function.on_timer(at_ms, self._context))
-        return made
 
     def _take(self, outputs: Any) -> list[Any]:
         made = []

@@ -16,6 +16,7 @@ from tillstream.domain.network import Near, Neighbours
 from udfs.inventory import ACTIONS, REFUSED, StockDocuments, StockLedger
 
 T0 = 1_764_072_000_000
+HOUR_MS = 3_600_000
 MILK = "2000000000411"
 KEY = f"45/{MILK}"
 NEAR = {45: Neighbours((Near(9003, 40),), (Near(46, 3),))}
@@ -135,6 +136,28 @@ def test_low_stock_goes_out_by_route_and_a_request_is_answered(ledger):
     assert stock.decode(ledger.state[centre]).level == 500 - 188
     assert ledger.outputs[ACTIONS][-2].startswith(b"orders|45-2000000000411-000001\n")
     assert ledger.outputs[ACTIONS][-1].startswith(b"truck_routes|")
+
+
+def test_a_refused_order_wakes_the_shelf_after_the_hold(ledger):
+    ledger.now_ms = T0 + 60_000
+    ledger.process(
+        line("plan", "M:plan/1", 200),
+        line("count", "M:count/1", 60),
+        line("sale", "t/1", -60, T0 + 1),
+    )
+    request = ledger.outputs[ACTIONS][0].partition(b"\n")[2]
+    ledger.process((f"9003/{MILK}", request))
+    refusal = next(sent for sent in ledger.outputs[ACTIONS] if b"-refused\n" in sent)
+    ledger.process((KEY, refusal.partition(b"\n")[2]))
+    assert ledger.timers == {(T0 + 60_000 + 6 * HOUR_MS, KEY)}
+    assert ledger.advance_to(T0 + 60_000 + 6 * HOUR_MS) == []
+    again = ledger.outputs[ACTIONS][-1].partition(b"\n")[2]
+    (entry,) = map(json.loads, ledger.process((KEY, again)))
+    assert (entry["kind"], entry["new_quantity"]) == ("retry", 0)
+    assert entry["open_orders"].startswith(f"45-{MILK}-000002:200:")
+    assert ledger.outputs[ACTIONS][-1].startswith(f"requests|45-{MILK}-000002@9003\n".encode())
+    assert ledger.timers == set()
+    assert ledger.process((KEY, again)) == []
 
 
 def test_a_transaction_the_reader_did_not_take_is_one_dead_letter_and_says_why(ledger):

@@ -7,6 +7,7 @@ import pickle
 from random import Random
 
 import pytest
+from batched_harness import BatchedHarness
 from harness import KeyedHarness
 from pyflink.common import Row
 
@@ -15,7 +16,7 @@ from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.regional import RegionalRules
 from tillstream.domain.shortage import ShortageRules
-from udfs.shortage import PromotionsByStore, RegionWatch, ShelfWatch
+from udfs.shortage import REFUSED, PromotionsByStore, RegionWatch, ShelfWatch
 
 BREAD, MILK = "2000000000015", "2000000000404"
 DAY0 = 20_416 * DAY_MS
@@ -83,8 +84,8 @@ def history(store: int = 45) -> list[tuple[str, bytes]]:
 
 
 @pytest.fixture
-def shelves() -> KeyedHarness:
-    return KeyedHarness(watch_function(), now_ms=1_000_000)
+def shelves() -> BatchedHarness:
+    return BatchedHarness(watch_function(), now_ms=1_000_000)
 
 
 def lines(made) -> list[dict]:
@@ -92,39 +93,38 @@ def lines(made) -> list[dict]:
 
 
 def test_an_empty_shelf_becomes_one_line(shelves):
-    told = [line for key, value in history() for line in lines(shelves.process(key, value))]
+    told = lines(shelves.process(*history()))
     (line,) = told
     assert (line["status"], line["shelf"]) == ("silent", f"45/{BREAD}")
     assert line["area"] == f"gauteng/{BREAD}"
     assert line["silent_baskets"] > 15
-    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    watch = store_watch.decode(shelves.state["45"])
     assert watch.shelves[BREAD].status == "silent"
     assert MILK not in watch.shelves
 
 
 def test_levels_of_the_ledger_and_sales_meet_in_one_store(shelves):
-    for key, value in history()[:-290]:
-        shelves.process(key, value)
-    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    shelves.process(*history()[:-290])
+    watch = store_watch.decode(shelves.state["45"])
     at = watch.newest_ms
-    (line,) = lines(shelves.process("45", level(1, 0, at)))
+    (line,) = lines(shelves.process(("45", level(1, 0, at))))
     assert line["status"] == "sold_out"
-    (line,) = lines(shelves.process("45", level(2, 400, at + 1, "delivery")))
+    (line,) = lines(shelves.process(("45", level(2, 400, at + 1, "delivery"))))
     assert (line["status"], line["before"]) == ("ok", "sold_out")
 
 
 def test_a_record_that_is_no_transaction_is_a_dead_letter(shelves):
-    assert shelves.process("45", seal("kafka:till-transactions/0/1", DAY0, b"{")) == []
-    (letter,) = map(json.loads, shelves.side["dead-letters"])
+    assert shelves.process(("45", seal("kafka:till-transactions/0/1", DAY0, b"{"))) == []
+    (letter,) = map(json.loads, shelves.outputs[REFUSED])
     assert (letter["job"], letter["reason"]) == ("shortage", "not_json")
-    assert shelves.keys_with_state() == set()
+    assert shelves.state == {}
     assert shelves.timers == set()
 
 
 def test_a_refund_leaves_no_trace(shelves):
     refund = receipt(1, DAY0, kind="refund", refers_to="0045-03-20251124-000009")
-    assert shelves.process("45", refund) == []
-    assert shelves.keys_with_state() == set()
+    assert shelves.process(("45", refund)) == []
+    assert shelves.state == {}
 
 
 def test_a_promotion_reaches_every_store_it_is_for(shelves):
@@ -143,12 +143,12 @@ def test_a_promotion_reaches_every_store_it_is_for(shelves):
     raw = json.dumps(announced).encode()
     rows = spread.process("promo-0001", seal("kafka:promotions/0/1", DAY0, raw))
     assert [row[0] for row in rows if isinstance(row, Row)] == ["45", "46", "47"]
-    assert shelves.process("45", rows[0][1]) == []
-    assert shelves.keys_with_state() == set()
-    shelves.process(*history()[0])
-    shelves.process("45", receipt(900_000, DAY0 - DAY_MS, bread=1))
-    assert shelves.process("45", rows[0][1]) == []
-    watch = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"]))
+    assert shelves.process(("45", rows[0][1])) == []
+    assert shelves.state == {}
+    shelves.process(history()[0])
+    shelves.process(("45", receipt(900_000, DAY0 - DAY_MS, bread=1)))
+    assert shelves.process(("45", rows[0][1])) == []
+    watch = store_watch.decode(shelves.state["45"])
     assert watch.promotions[BREAD][0].uplift_percent == 200
     assert spread.process("x", seal("kafka:promotions/0/2", DAY0, b"[]")) == []
     assert len(spread.side["dead-letters"]) == 1
@@ -156,23 +156,21 @@ def test_a_promotion_reaches_every_store_it_is_for(shelves):
 
 def test_a_store_that_is_heard_no_more_is_offline_while_others_are(shelves):
     for store in (45, 46):
-        for key, value in history(store)[:-250]:
-            shelves.process(key, value)
+        shelves.process(*history(store)[:-250])
     assert {key for _, key in shelves.timers} == {"45", "46"}
-    silent_since = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"])).newest_ms
+    silent_since = store_watch.decode(shelves.state["45"]).newest_ms
     for n in range(90):
-        shelves.process("46", receipt(900_000 + n, silent_since + n * 60_000, 46, n % 3 == 0))
+        shelves.process(("46", receipt(900_000 + n, silent_since + n * 60_000, 46, n % 3 == 0)))
     told = lines(shelves.advance_to(shelves.now_ms + ASK_MS))
     assert [(line["place"], line["status"]) for line in told] == [("store:45", "offline")]
     assert {key for _, key in shelves.timers} == {"46"}
-    told = lines(shelves.process("45", receipt(999_999, silent_since + 91 * 60_000)))
+    told = lines(shelves.process(("45", receipt(999_999, silent_since + 91 * 60_000))))
     assert [(line["product"], line["status"]) for line in told] == [("*", "ok")]
     assert {key for _, key in shelves.timers} == {"45", "46"}
 
 
 def test_a_stream_that_stands_still_makes_nobody_offline(shelves):
-    for key, value in history()[:-250]:
-        shelves.process(key, value)
+    shelves.process(*history()[:-250])
     for n in range(1, 20):
         assert shelves.advance_to(1_000_000 + n * ASK_MS) == []
     assert len(shelves.timers) == 1
@@ -180,27 +178,44 @@ def test_a_stream_that_stands_still_makes_nobody_offline(shelves):
 
 def test_in_a_replay_nobody_is_offline(shelves):
     for store in (45, 46):
-        for key, value in history(store)[:-250]:
-            shelves.process(key, value)
-    newest = store_watch.decode(pickle.loads(shelves.state["45"]["store-watch"])).newest_ms
+        shelves.process(*history(store)[:-250])
+    newest = store_watch.decode(shelves.state["45"]).newest_ms
     for n in range(90):
-        shelves.process("46", receipt(900_000 + n, newest + n * 60_000, 46, n % 3 == 0))
+        shelves.process(("46", receipt(900_000 + n, newest + n * 60_000, 46, n % 3 == 0)))
     assert shelves.advance_to(newest + 20 * HOUR_MS) == []
 
 
 def test_after_a_restart_nobody_is_offline_until_others_are_heard(shelves):
-    for key, value in history()[:-250]:
-        shelves.process(key, value)
-    again = KeyedHarness(watch_function(), now_ms=shelves.now_ms)
+    shelves.process(*history()[:-250])
+    again = BatchedHarness(watch_function(), now_ms=shelves.now_ms)
     again.state, again.timers = shelves.state, shelves.timers
     assert again.advance_to(again.now_ms + 10 * ASK_MS) == []
 
 
+def test_a_watch_kept_by_one_call_a_record_is_read(shelves):
+    shelves.process(*history()[:-250])
+    again = BatchedHarness(watch_function(), now_ms=shelves.now_ms)
+    again.state = {key: pickle.dumps(state) for key, state in shelves.state.items()}
+    assert again.process(*history()[-250:]) == shelves.process(*history()[-250:])
+    assert again.state == shelves.state
+
+
+def test_a_timer_that_is_lost_is_set_again_and_does_no_harm_should_it_come_late(shelves):
+    shelves.process(*history()[:-250])
+    (lost,) = shelves.timers
+    shelves.timers.clear()
+    shelves.now_ms += 2 * ASK_MS + 1
+    shelves.process(history()[-250])
+    (awaited,) = shelves.timers
+    assert awaited == (shelves.now_ms + ASK_MS, "45")
+    shelves.timers.add(lost)
+    assert shelves.advance_to(shelves.now_ms) == []
+    assert shelves.timers == {awaited}
+
+
 def test_a_region_hears_its_shelves_and_gives_notices(shelves):
     region = KeyedHarness(RegionWatch(RegionalRules(normal=LOCAL), thread_mode=False))
-    told = []
-    for key, value in history():
-        told += shelves.process(key, value)
+    told = shelves.process(*history())
     assert region.process(f"gauteng/{BREAD}", told[0]) == []
     (notice,) = map(json.loads, region.side["notices"])
     assert notice["recipient"] == "store:45"

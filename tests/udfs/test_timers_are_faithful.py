@@ -1,49 +1,91 @@
-"""Timers of the harness against a real mini cluster in thread mode; and the shortage job's watch."""
+"""Timers of batched functions: the harness against a real mini cluster in thread mode, and a savepoint of
+one call a record, whose state and timers the batched function finds; and the shortage job's watch."""
 
 from __future__ import annotations
 
+import pickle
 import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from harness import KeyedHarness
+from batched_harness import BatchedHarness
 from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import (
+    DataStream,
+    KeyedProcessFunction,
+    RuntimeContext,
+    StreamExecutionEnvironment,
+)
 from pyflink.datastream.state import ValueStateDescriptor
 from test_shortage_functions import history, watch_function
 
-from tillstream.connectors import sources
-from udfs.engine import BYTES
+from tillstream.connectors import batched, jars, sources
+from udfs.batched import BatchedFunction, Outputs
+from udfs.engine import BYTES, STATE_BYTES
 
-COUNT = ValueStateDescriptor("count", Types.PICKLED_BYTE_ARRAY())
+ROWS = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 
-class Probe(KeyedProcessFunction):
-    """Counts elements by key; a timer, set twice for one time and once for another that is taken
-    back, tells the count and sets one more."""
+class Number:
+    """A codec of whole numbers."""
+
+    decode = staticmethod(int)
+
+    def writer(self, versions: Mapping[str, int]) -> Callable[[int], bytes]:
+        return lambda number: b"%d" % number
+
+
+class Probe(BatchedFunction):
+    """Counts records by key; a timer, set twice by the first, tells the count and sets one more."""
+
+    codec: Any = Number()
+
+    def __init__(self, wait_ms: int = 300) -> None:
+        self.wait_ms = wait_ms
+
+    def record(self, state: int | None, value: bytes, out: Outputs) -> int:
+        count = (state or 0) + 1
+        if count == 1:
+            out.wake(out.now_ms + self.wait_ms)
+            out.wake(out.now_ms + self.wait_ms)
+        out.emit(b"%s %d" % (value, count))
+        return count
+
+    def due(self, state: int, key: str, at_ms: int, out: Outputs) -> int | None:
+        assert at_ms <= out.now_ms
+        out.emit(b"%s told %d" % (key.encode(), state))
+        if state > 100:
+            return None
+        out.wake(at_ms + 50)
+        return state + 100
+
+    def reader(self) -> Callable[[bytes], int]:
+        return lambda stored: int(pickle.loads(stored) if stored[:1] == b"\x80" else stored)
+
+
+class AsBefore(KeyedProcessFunction):
+    """A probe of one call a record, as PyFlink has it, whose timer is set but never seen to fire."""
+
+    def __init__(self, seen: Path) -> None:
+        self.seen = seen
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self.count = runtime_context.get_state(COUNT)
-        self.first_ms: dict[str, int] = {}
+        self.count = runtime_context.get_state(ValueStateDescriptor("count", STATE_BYTES))
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context):
-        count = (self.count.value() or 0) + 1
-        self.count.update(count)
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[bytes]:
+        count = int(self.count.value() or 0) + 1
+        self.count.update(b"%d" % count)
         if count == 1:
             timers = ctx.timer_service()
-            at_ms = self.first_ms[ctx.get_current_key()] = timers.current_processing_time() + 300
-            timers.register_processing_time_timer(at_ms)
-            timers.register_processing_time_timer(at_ms)
-            timers.register_processing_time_timer(at_ms + 10)
-            timers.delete_processing_time_timer(at_ms + 10)
-        return [b"%s %d" % (value, count)]
+            timers.register_processing_time_timer(timers.current_processing_time() + 15_000)
+        (self.seen / f"{ctx.get_current_key()}-{count}").touch()
+        return ()
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext):
-        key, count = ctx.get_current_key(), self.count.value()
-        after = timestamp - self.first_ms[key]
-        if after == 0:
-            ctx.timer_service().register_processing_time_timer(timestamp + 50)
-            self.count.update(count + 100)
-        return [b"%s told %d after %d" % (key.encode(), count, after)]
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterable[bytes]:
+        (self.seen / "too-early").touch()
+        return ()
 
 
 def wait(row: Row) -> Row:
@@ -53,45 +95,86 @@ def wait(row: Row) -> Row:
     return row
 
 
-def engine() -> StreamExecutionEnvironment:
+def engine(**settings: str) -> StreamExecutionEnvironment:
     conf = Configuration()
     conf.set_string("python.execution-mode", "thread")
     conf.set_string("parallelism.default", "1")
+    for name, value in settings.items():
+        conf.set_string(name, value)
     env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_python_file(
-        str(Path(__file__).parent)
-    )  # for Probe, which is found by its module's name
+    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    # For the probes, which are found by their module's name.
+    env.add_python_file(str(Path(__file__).parent))
     return env
 
 
-ROWS = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
+def through(rows: DataStream, function: BatchedFunction) -> DataStream:
+    keyed = sources.keyed(rows)
+    return batched.process(keyed, None, function, state="count", uid="probe", name="probe")
 
 
-def run(env: StreamExecutionEnvironment, records, function, slow: bool = False) -> list[bytes]:
-    rows = env.from_collection([Row(key, value) for key, value in records], ROWS)
-    if slow:
-        rows = rows.map(wait, ROWS)
-    with sources.keyed(rows).process(function, BYTES).execute_and_collect() as results:
+def run(records: list[tuple[str, bytes]], function: BatchedFunction) -> list[bytes]:
+    rows = engine().from_collection([Row(key, value) for key, value in records], ROWS)
+    with through(rows.map(wait, ROWS), function).execute_and_collect() as results:
         return [bytes(one) for one in results]
 
 
 def test_timers_fire_once_for_their_key_with_its_state_and_may_set_others():
     records = [("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"late 4"), ("b", b"late 5")]
-    harness = KeyedHarness(Probe(), now_ms=5_000)
-    for key, value in records[:3]:
-        harness.process(key, value)
+    harness = BatchedHarness(Probe(), now_ms=5_000)
+    harness.process(*records[:3])
     assert harness.advance_to(5_299) == []
     harness.advance_to(5_350)
-    for key, value in records[3:]:
-        harness.process(key, value)
+    harness.process(*records[3:])
     assert harness.timers == set()
-    assert sorted(run(engine(), records, Probe(), slow=True)) == sorted(harness.main)
+    assert harness.outputs[0][3:] == [
+        b"a told 2", b"b told 1", b"a told 102", b"b told 101", b"late 4 103", b"late 5 102",
+    ]  # fmt: skip
+    assert sorted(run(records, Probe())) == sorted(harness.outputs[0])
+
+
+def endless(env: StreamExecutionEnvironment) -> DataStream:
+    """Records of the keys a, b and a, then of others, slowly."""
+    java = env._j_stream_execution_environment
+    numbers = batched.java().org.apache.flink.api.connector.source.lib.NumberSequenceSource(
+        0, 2**40
+    )
+    marks = batched.java().org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    return DataStream(java.fromSource(numbers, marks, "numbers").uid("numbers")).map(slowly, ROWS)
+
+
+def slowly(number: int) -> Row:
+    time.sleep(0.05)
+    return Row("aba"[number] if number < 3 else "other", b"%d" % number)
+
+
+def test_state_and_timers_of_one_call_a_record_are_found_in_a_savepoint(tmp_path):
+    env = engine()
+    before = sources.keyed(endless(env)).process(AsBefore(tmp_path), BYTES).uid("probe")
+    before.print().uid("end")
+    job = env.execute_async()
+    while not (tmp_path / "other-2").exists():
+        time.sleep(0.1)
+    saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
+    assert not (tmp_path / "too-early").exists()
+
+    env = engine(**{
+        "execution.state-recovery.path": saved,
+        "execution.state-recovery.ignore-unclaimed-state": "true",
+    })  # fmt: skip
+    told: list[bytes] = []
+    with through(endless(env), Probe()).execute_and_collect() as results:
+        for one in islice(results, 1_000):  # of 50 ms
+            made = bytes(one)
+            told += [made] if made.startswith((b"a told", b"b told")) else []
+            if len(told) == 4:
+                break
+    assert sorted(told) == [b"a told 102", b"a told 2", b"b told 1", b"b told 101"]
 
 
 def test_the_watch_over_shelves_says_in_the_engine_what_it_says_in_the_harness():
     records = history(45) + history(46)
-    harness = KeyedHarness(watch_function())
-    for key, value in records:
-        harness.process(key, value)
-    assert len(harness.main) == 2
-    assert sorted(run(engine(), records, watch_function(thread_mode=True))) == sorted(harness.main)
+    harness = BatchedHarness(watch_function())
+    harness.process(*records)
+    assert len(harness.outputs[0]) == 2
+    assert sorted(run(records, watch_function(thread_mode=True))) == sorted(harness.outputs[0])

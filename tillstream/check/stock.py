@@ -153,7 +153,7 @@ def _actions(
             asked[request["order_id"]] = max(asked.get(request["order_id"], 0), request["quantity"])
         elif request["ask"] == "refusal":
             refused[request["order_id"]] += request["quantity"]
-        else:
+        elif request["ask"] == "query":
             queries += 1
     for order in sent["stock_orders"]:
         granted[order["order_id"]] += order["quantity"]

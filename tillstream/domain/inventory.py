@@ -92,7 +92,8 @@ def on_promotion(
 def on_request(
     stock: Stock | None, request: Request, near: Neighbours, rules: InventoryRules
 ) -> Outcome:
-    """A question from elsewhere: an order to this centre, a query to this store, a refusal."""
+    """A question from elsewhere: an order to this centre, a query to this store, a refusal; or the
+    shelf's own, to ask again."""
     stock = stock or Stock()
     # What is asked is asked now, however old the sale that led to it: no count knows of it yet.
     at_ms = max(request.event_time_ms, stock.newest_ms, stock.count_ms + 1)
@@ -107,12 +108,50 @@ def on_request(
         actions = _allocated(request, have, gave, rules.planning)
     elif request.ask == "query":
         actions = [_offer(stock, request)]
+    elif request.ask == "retry":
+        percent = _terms(stock, stock.newest_ms >= stock.terms_until_ms, rules)
+        actions = review(stock, request.to, request.product, near, percent, rules.planning)
+        return stock, _entry(stock, line, moved, percent), actions
     else:
         replenishment.delivered(stock, request.order_id, request.quantity)
         stock.no_order_before_ms = at_ms + rules.planning.retry_hours * HOUR_MS
         actions = []
     percent = _terms(stock, False, rules)
     return stock, _entry(stock, line, moved, percent), actions
+
+
+def on_wake(
+    stock: Stock, store: int, product: str, due_ms: int, rules: InventoryRules
+) -> list[Action]:
+    """It is ``due_ms`` by the wall clock, set when nobody had what this shelf needs: it is to ask again,
+    for a shelf that is empty sells nothing that would make it ask. Not where goods have come, where a later
+    answer says to wait longer, or for a product that has left the range.
+
+    What comes of the wall clock changes no state: it goes out as a request of the shelf to itself, which
+    a replay reads in its place. Its event time is when the hold ends, never ahead of that."""
+    at_ms = stock.no_order_before_ms
+    if stock.level > stock.reorder_point or due_ms < at_ms:
+        return []
+    if replenishment.left(stock, at_ms, rules.planning):
+        return []
+    request = Request(
+        request_id=f"{store}-{product}-{stock.orders:06d}-retry",
+        ask="retry",
+        to=store,
+        asked_by=store,
+        product=product,
+        order_id="",
+        quantity=0,
+        event_time_ms=at_ms,
+        emergency=stock.low,
+    )
+    return [Action("requests", request.request_id, request)]
+
+
+def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:
+    """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
+    long past, not before they have had time to come."""
+    return max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
 
 
 def review(
@@ -333,4 +372,4 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
     )
 
 
-__all__ = ["NOBODY", "InventoryRules", "on_line", "on_promotion", "on_request", "review"]
+__all__ = ["NOBODY", "InventoryRules", "on_line", "on_promotion", "on_request", "on_wake", "review"]

@@ -32,6 +32,7 @@ from tillstream.domain.forecast import Forecast, of_a_day
 from tillstream.domain.stock import BY_THE_DAY, DAY_MS, HOUR_MS, Line, Stock
 
 MILLI = 1000
+FORGET_DAYS = 28
 
 
 class PlanningRules(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +102,13 @@ def set_terms(stock: Stock, at_ms: int, rules: PlanningRules) -> int:
 def days_learnt(demand: Demand) -> int:
     """As they still count."""
     return round(demand.days_known)
+
+
+def left(stock: Stock, at_ms: int, rules: PlanningRules) -> bool:
+    """Neither sold nor counted for so long that the product has left the range."""
+    day, _ = dm.local(at_ms, rules.demand)
+    counted, _ = dm.local(stock.count_ms, rules.demand)
+    return day - max(stock.demand.day, counted) > FORGET_DAYS
 
 
 def _days(hours: int) -> int:

@@ -50,7 +50,8 @@ class Request(
     """From one place to another about a product, by way of the topic ``stock-requests``.
 
     ask: ``order`` (to a centre: give ``quantity``), ``query`` (to a store: could you spare some?),
-    ``refusal`` (to the store that ordered: so many pieces nobody has). to: a store or centre.
+    ``refusal`` (to the store that ordered: so many pieces nobody has), ``retry`` (of a store to itself:
+    ask again for what was refused). to: a store or centre.
     centres: those to ask after ``to``, as [number, km]; km: to ``to``.
     """
 

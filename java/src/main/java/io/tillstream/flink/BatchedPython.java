@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,8 @@ import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedDataStreamPythonFunctionOperator;
 import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonKeyedCoProcessOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
@@ -41,12 +44,20 @@ import pemja.core.object.PyIterator;
  * never within one. What Python asks to keep of it is broadcast state, and is shown to Python again
  * at a restore.
  *
- * <p>Bytes to Python, integers big-endian: {@code int keys, int records}, per key {@code int
- * length, key, int length or -1, state}, per record {@code int key's number, int length, record}.
+ * <p>Python may ask to be woken for a key at a processing time. That is a timer of Flink's own, by key,
+ * in savepoints, under the name and namespace that PyFlink's keyed functions use, so a function that
+ * moves here from a KeyedProcessFunction finds its timers again. A timer that is due goes to Python
+ * among the records of a batch, in its place, with the state of its key; like a record it never waits
+ * across a checkpoint, so none is lost. Timers do not fire any more once the input has ended.
+ *
+ * <p>Bytes to Python, integers big-endian: {@code int keys, int records, long processing time}, per
+ * key {@code int length, key, int length or -1, state}, per record {@code int key's number, int
+ * length, record}; for a timer that is due, length -1 and {@code long} its time in the record's place.
  * From Python: a run of {@code byte kind, int number, int length or -1, bytes} with kind 0 = state of
  * key {@code number} (-1: none any more), 1 = output {@code number} (0 main, then the side outputs),
- * 2 = broadcast entry whose name of {@code number} bytes comes first (-1: remove it). A record of the
- * second input goes to Python after a byte: 0 = new, 1 = kept, shown again at a restore.
+ * 2 = broadcast entry whose name of {@code number} bytes comes first (-1: remove it), 3 = timer for
+ * key {@code number}, {@code long} time. A record of the second input goes to Python after a byte:
+ * 0 = new, 1 = kept, shown again at a restore.
  */
 public final class BatchedPython
         extends EmbeddedPythonKeyedCoProcessOperator<String, Row, Row, byte[]> {
@@ -57,6 +68,7 @@ public final class BatchedPython
     private static final int STATE = 0;
     private static final int OUTPUT = 1;
     private static final int BROADCAST = 2;
+    private static final int TIMER = 3;
     private static final int NEW = 0;
     private static final int RESTORED = 1;
 
@@ -67,12 +79,14 @@ public final class BatchedPython
     private final List<OutputTag<byte[]>> sides = new ArrayList<>();
 
     private transient ValueState<byte[]> state;
+    private transient InternalTimerService<VoidNamespace> timers;
     private transient BroadcastState<String, byte[]> broadcast;
     private transient Map<String, Integer> keys;
     private transient List<Object> contexts;
-    private transient List<byte[]> records;
+    private transient List<byte[]> records; // null: the next of dueTimes
     private transient List<Integer> keyNumbers;
-    private transient boolean timerSet;
+    private transient List<Long> dueTimes;
+    private transient boolean lingering;
     private transient StreamRecord<byte[]> out;
     /** Timestamp of the batch's oldest record, which what comes of the batch gets. */
     private transient long oldest;
@@ -118,9 +132,12 @@ public final class BatchedPython
         contexts = new ArrayList<>();
         records = new ArrayList<>();
         keyNumbers = new ArrayList<>();
+        dueTimes = new ArrayList<>();
         out = new StreamRecord<>(null);
         oldest = NO_TIMESTAMP;
         super.open();
+        // The one that super.open() has made: PyFlink's.
+        timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
         ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>(stateName, BYTES);
         if (stateTtlMs > 0) {
             descriptor.enableTimeToLive(
@@ -142,7 +159,17 @@ public final class BatchedPython
             oldest = Math.min(oldest, record.getTimestamp());
         }
         Row row = record.getValue();
-        String key = (String) row.getField(0);
+        add((String) row.getField(0), (byte[]) row.getField(1));
+    }
+
+    @Override
+    public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+        dueTimes.add(timer.getTimestamp());
+        add((String) ((Row) getCurrentKey()).getField(0), null);
+    }
+
+    /** {@code record} is of the engine's current key. */
+    private void add(String key, byte[] record) throws Exception {
         Integer number = keys.get(key);
         if (number == null) {
             number = keys.size();
@@ -150,19 +177,22 @@ public final class BatchedPython
             contexts.add(getCurrentKey());
         }
         keyNumbers.add(number);
-        records.add((byte[]) row.getField(1));
+        records.add(record);
         if (records.size() >= batchSize) {
             flush();
-        } else if (!timerSet) {
-            timerSet = true;
-            long now = getProcessingTimeService().getCurrentProcessingTime();
-            getProcessingTimeService().registerTimer(now + lingerMs, this::lingered);
+        } else if (!lingering) {
+            lingering = true;
+            getProcessingTimeService().registerTimer(now() + lingerMs, this::lingered);
         }
     }
 
     private void lingered(long time) throws Exception {
-        timerSet = false;
+        lingering = false;
         flush();
+    }
+
+    private long now() {
+        return getProcessingTimeService().getCurrentProcessingTime();
     }
 
     @Override
@@ -205,6 +235,7 @@ public final class BatchedPython
         keys.clear();
         records.clear();
         keyNumbers.clear();
+        dueTimes.clear();
         if (oldest == NO_TIMESTAMP) {
             out.eraseTimestamp();
         } else {
@@ -215,7 +246,7 @@ public final class BatchedPython
     }
 
     private byte[] packed() throws Exception {
-        int size = 8;
+        int size = 16;
         byte[][] keyBytes = new byte[keys.size()][];
         byte[][] states = new byte[keys.size()][];
         int next = 0;
@@ -227,9 +258,10 @@ public final class BatchedPython
             next++;
         }
         for (byte[] record : records) {
-            size += 8 + record.length;
+            size += 8 + (record == null ? 8 : record.length);
         }
-        ByteBuffer batch = ByteBuffer.allocate(size).putInt(keys.size()).putInt(records.size());
+        ByteBuffer batch = ByteBuffer.allocate(size);
+        batch.putInt(keys.size()).putInt(records.size()).putLong(now());
         for (int i = 0; i < keyBytes.length; i++) {
             batch.putInt(keyBytes[i].length).put(keyBytes[i]);
             if (states[i] == null) {
@@ -238,9 +270,15 @@ public final class BatchedPython
                 batch.putInt(states[i].length).put(states[i]);
             }
         }
+        Iterator<Long> due = dueTimes.iterator();
         for (int i = 0; i < records.size(); i++) {
             byte[] record = records.get(i);
-            batch.putInt(keyNumbers.get(i)).putInt(record.length).put(record);
+            batch.putInt(keyNumbers.get(i));
+            if (record == null) {
+                batch.putInt(-1).putLong(due.next());
+            } else {
+                batch.putInt(record.length).put(record);
+            }
         }
         return batch.array();
     }
@@ -269,6 +307,10 @@ public final class BatchedPython
             if (kind == STATE) {
                 setCurrentKey(batchContexts.get(number));
                 state.update(value);
+            } else if (kind == TIMER) {
+                setCurrentKey(batchContexts.get(number));
+                timers.registerProcessingTimeTimer(
+                        VoidNamespace.INSTANCE, ByteBuffer.wrap(value).getLong());
             } else if (kind == OUTPUT && number == 0) {
                 output.collect(out.replace(value));
             } else if (kind == OUTPUT) {
