@@ -6,14 +6,8 @@ import copy
 from random import Random
 
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
-from tillstream.domain.shortage import (
-    Basket,
-    Level,
-    ShortageRules,
-    StoreWatch,
-    apply_basket,
-    apply_level,
-)
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import Basket, Level, apply_basket, apply_level
 from tillstream.domain.shortage_line import Shortage
 
 BREAD = "2000000000015"

@@ -162,6 +162,11 @@ def local(at_ms: int, rules: DemandRules) -> tuple[int, int]:
     return day, ms // HOUR_MS
 
 
+def hour_end(at_ms: int, rules: DemandRules) -> int:
+    """When the local hour of this time is over."""
+    return at_ms - (at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS + HOUR_MS
+
+
 def weekday(day: int) -> int:
     """0 is Monday; day 0 of the epoch was a Thursday."""
     return (day + 3) % 7

@@ -106,9 +106,18 @@ def start_anew(
 def silence(appeal: Appeal, baskets: Sequence[int], rules: SilenceRules) -> tuple[float, int]:
     """(P(so long a silence | goods on the shelf), baskets since the last one with the product)."""
     weight, count = _since(appeal, baskets, _weights(appeal.sums, rules))
-    spread = _spread(appeal, rules)
-    shape, rate = (appeal.shape, appeal.rate) if appeal.rate else (spread, spread)
+    shape, rate = _factor(appeal, rules)
     return math.exp(-shape * math.log1p(weight / rate)), count
+
+
+def patience(appeal: Appeal, baskets: Sequence[int], rules: SilenceRules) -> int:
+    """So many more baskets, of whatever hours today, cannot make an alarm of the silence."""
+    weights = _weights(appeal.sums, rules)
+    weight, _ = _since(appeal, baskets, weights)
+    shape, rate = _factor(appeal, rules)
+    # An alpha of 0 is never reached; the share of a billionth is for rounding.
+    needed = rate * math.expm1(-math.log(max(alpha(appeal, rules), 1e-300)) / shape)
+    return int((needed * (1 - 1e-9) - weight) / max(weights))
 
 
 def _since(appeal: Appeal, baskets: Sequence[int], weights: Sequence[float]) -> tuple[float, int]:
@@ -182,6 +191,14 @@ def _carry(
 def share(appeal: Appeal, hour: int, rules: SilenceRules) -> float:
     """Share of the baskets of this hour that normally hold the product."""
     return -math.expm1(-_weights(appeal.sums, rules)[hour])
+
+
+def _factor(appeal: Appeal, rules: SilenceRules) -> tuple[float, float]:
+    """Shape and rate of what is known of today's factor."""
+    if appeal.rate:
+        return appeal.shape, appeal.rate
+    spread = _spread(appeal, rules)
+    return spread, spread
 
 
 def _spread(appeal: Appeal, rules: SilenceRules) -> float:
