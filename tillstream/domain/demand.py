@@ -174,10 +174,14 @@ def weekday(day: int) -> int:
 
 def rate(demand: Demand, day: int, hour: int, rules: DemandRules) -> float:
     """Units normally sold in this hour of this day, promotions included."""
-    uplift = demand.uplift
+    return profile(demand.sums, weekday(day), rules)[hour] * uplift_at(demand, day, hour)
+
+
+def uplift_at(demand: Demand, day: int, hour: int) -> float:
+    """What promotions multiply the demand of this hour by."""
     if (day, hour) < (demand.day, demand.uplift_hour):
-        uplift = demand.uplift_before
-    return profile(demand.sums, weekday(day), rules)[hour] * uplift
+        return demand.uplift_before
+    return demand.uplift
 
 
 def _kind(of_weekday: int) -> int:

@@ -20,6 +20,7 @@ from tillstream.domain.demand import (
     means_of,
     profile,
     rate,
+    uplift_at,
     week,
     weekday,
 )
@@ -126,11 +127,13 @@ def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
     fade = 0.5 ** (1 / rules.factor_half_life_hours)
     normal = profile(demand.sums, weekday(day), rules)
     sold = expected = 0.0
+    hours, absent = demand.hours, demand.absent
+    before, after, changed = demand.uplift_before, demand.uplift, demand.uplift_hour
     for hour in range(now + 1):
         sold, expected = sold * fade, expected * fade
-        if not demand.absent >> hour & 1:
-            uplift = demand.uplift if hour >= demand.uplift_hour else demand.uplift_before
-            sold += demand.hours[hour]
+        if not absent >> hour & 1:
+            sold += hours[hour]
+            uplift = after if hour >= changed else before
             expected += normal[hour] * uplift * (part if hour == now else 1.0)
     lump = lump_of(demand)
     return Today((spread + sold / lump) / (spread + expected / lump), spread + sold / lump)
@@ -155,14 +158,16 @@ def _by_day(
 ) -> list[tuple[int, float]]:
     """(day, units normally sold in the part of it that lies between the two times)."""
     out: list[tuple[int, float]] = []
-    start = from_ms
+    day, hour = local(from_ms, rules)
+    start, end = from_ms, hour_end(from_ms, rules)
     while start < to_ms:
-        day, hour = local(start, rules)
-        stop = min(hour_end(start, rules), to_ms)
-        units = rate(demand, day, hour, rules) * (stop - start) / HOUR_MS
-        if out and out[-1][0] == day:
-            out[-1] = (day, out[-1][1] + units)
-        else:
-            out.append((day, units))
-        start = stop
+        normal = profile(demand.sums, weekday(day), rules)
+        units = 0.0
+        while start < to_ms and hour < 24:
+            per_hour = normal[hour] * uplift_at(demand, day, hour)
+            stop = end if end < to_ms else to_ms
+            units += per_hour * (stop - start) / HOUR_MS
+            start, end, hour = stop, end + HOUR_MS, hour + 1
+        out.append((day, units))
+        day, hour = day + 1, 0
     return out

@@ -68,11 +68,12 @@ class Look(NamedTuple):
         if stock is not None and (stock < 0 or (stock == 0 and shelf.sold_ms > shelf.stock_ms)):
             stock = None  # the ledger is wrong, or behind: goods were sold that it does not know
         unlikely, silent = sl.silence(shelf.appeal, self.watch.traffic.hours, rules.silence)
+        alpha = sl.alpha(shelf.appeal, rules.silence)
         trusted = shelf.demand.days_known >= rules.silence.least_days
         until_ms = NEVER
         if stock == 0:
             shelf.status = SOLD_OUT
-        elif unlikely <= sl.alpha(shelf.appeal, rules.silence) or (before == SILENT and not filled):
+        elif unlikely <= alpha or (before == SILENT and not filled):
             shelf.status = SILENT
         elif stock is not None and trusted:
             until_ms = self._lasts(shelf, stock) if before == OK else at
@@ -88,7 +89,7 @@ class Look(NamedTuple):
             dm.mark_absent(shelf.demand, empty_ms, at, rules.demand)
         if shelf.status != before or shelf.status == RUNNING_OUT:
             self._tell(product, shelf, before, stock, silent)
-        self._remember(product, shelf, until_ms)
+        self._remember(product, shelf, until_ms, alpha)
 
     def _lasts(self, shelf: Shelf, stock: int) -> int:
         """Until when the risk is 0 if nothing is sold: the end of the hour, or now if that is not sure.
@@ -98,13 +99,13 @@ class Look(NamedTuple):
         ahead = fc.forecast(shelf.demand, at, end + rules.lead_ms(self.store), rules.demand)
         return end if ahead.is_covered_by(stock - 1) else at
 
-    def _remember(self, product: str, shelf: Shelf, until_ms: int) -> None:
+    def _remember(self, product: str, shelf: Shelf, until_ms: int, alpha: float) -> None:
         """The shelf was judged; nothing but what becomes of the store can make it other than ok before
         ``until_ms``."""
         self.quiet.pop(product, None)
         if shelf.status == OK and until_ms > self.watch.newest_ms:
             hours = self.watch.traffic.hours
-            more = sl.patience(shelf.appeal, hours, self.rules.silence)
+            more = sl.patience(shelf.appeal, hours, alpha, self.rules.silence)
             self.quiet[product] = Quiet(until_ms, sum(hours) + more)
 
     def close(self, product: str, shelf: Shelf) -> None:
