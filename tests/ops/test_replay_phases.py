@@ -180,3 +180,16 @@ def test_it_is_not_there_before_its_first_checkpoint(replay, monkeypatch):
     for done, there in ((0, False), (1, True)):
         replay.jobs.flink.completed_checkpoints = lambda job_id, done=done: done
         assert replay._there(plan, idle) == there
+
+
+def test_a_job_restored_at_the_end_of_an_idle_stream_is_there_though_its_source_says_nothing(
+    replay, monkeypatch
+):
+    holds(monkeypatch, p0=0, p1=0)
+    plan = replay.begin("loyalty", savepoint(), {})
+    replay.jobs.flink.completed_checkpoints = lambda job_id: 1
+    silent = Progress(0, 0.0, None, None, "RUNNING")
+    for end, there in ((501, False), (500, True)):
+        ends = {0: (0, 500), 1: (0, end)}
+        monkeypatch.setattr(stream_reach, "watermarks", lambda *_, ends=ends: ends)
+        assert replay._there(plan, silent) == there

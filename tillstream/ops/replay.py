@@ -260,21 +260,29 @@ class Replay:
         """Before the first checkpoint a source's figures may be of before it began."""
         if not self.jobs.flink.completed_checkpoints(plan.job_id):
             return False
+        unknown = progress.waiting is None and progress.behind_ms is None
+        if plan.until_ms is None and unknown and self.conf.source.kind == "kafka":
+            # A source that was restored at the stream's end has no figures until something comes.
+            return self._read_to(plan.job, {})
         if plan.until_ms is None or progress.waiting == 0:
             return progress.caught_up
         if self.conf.source.kind == "kinesis":
             age_ms = time.time_ns() // 1_000_000 - plan.until_ms
             return progress.behind_ms is not None and progress.behind_ms < age_ms
+        return self._read_to(plan.job, stream_reach.offsets_at(self.conf, plan.until_ms))
+
+    def _read_to(self, job: str, wanted: dict[int, int]) -> bool:
+        """Whether the newest checkpoint lies at or beyond ``wanted``: partition -> offset; -1 or not
+        named: the partition's end."""
         source = self.conf.source.kafka
-        read = stream_reach.committed(
-            self.conf, source.topic, source.bootstrap, f"tillstream-{plan.job}"
-        )
-        wanted = stream_reach.offsets_at(self.conf, plan.until_ms)
+        group = f"tillstream-{job}"
+        read = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
         ends = stream_reach.watermarks(self.conf, source.topic, source.bootstrap)
-        return all(
-            read.get(number, 0) >= (at if at >= 0 else ends[number][1])
-            for number, at in wanted.items()
-        )
+        for number, (_, end) in ends.items():
+            at = wanted.get(number, -1)
+            if read.get(number, 0) < (at if at >= 0 else end):
+                return False
+        return True
 
     def _finish(self, plan: Plan) -> None:
         if plan.until_ms is not None:
