@@ -17,14 +17,8 @@ from msgspec.structs import replace
 
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.regional import Area, RegionalRules, apply_line
-from tillstream.domain.shortage import (
-    Basket,
-    Level,
-    ShortageRules,
-    StoreWatch,
-    apply_basket,
-    apply_level,
-)
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import Basket, Level, apply_basket, apply_level
 from tillstream.domain.shortage_line import OK, SILENT, Shortage
 
 REGIONS, STORES = 5, 200

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 from tillstream.domain import demand as dm
 from tillstream.domain.counts import poisson_tail
 from tillstream.domain.demand import DAY_MS, HOUR_MS
-from tillstream.domain.shortage import Basket, ShortageRules, StoreWatch, apply_basket
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import Basket, apply_basket
 from tillstream.domain.shortage_line import OK, SILENT
 
 BEST_SELLERS = 20

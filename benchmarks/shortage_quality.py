@@ -38,7 +38,8 @@ from tillstream.domain import demand as dm
 from tillstream.domain import forecast as fc
 from tillstream.domain import silence as sl
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
-from tillstream.domain.shortage import Basket, ShortageRules, StoreWatch, apply_basket
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import Basket, apply_basket
 from tillstream.domain.shortage_line import OK, SILENT
 from tillstream.domain.silence import SilenceRules
 

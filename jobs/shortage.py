@@ -17,7 +17,7 @@ from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.domain.demand import DemandRules
 from tillstream.domain.regional import RegionalRules
-from tillstream.domain.shortage import ShortageRules
+from tillstream.domain.shelves import ShortageRules
 from tillstream.domain.shortage_line import MINUTE_MS
 from tillstream.domain.silence import SilenceRules
 from tillstream.reference import places

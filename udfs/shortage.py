@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,14 +16,9 @@ from state_schemas import shortage_area, store_watch
 from tillstream.domain import promotion, shortage_events
 from tillstream.domain.envelope import unseal
 from tillstream.domain.regional import RegionalRules, apply_line
-from tillstream.domain.shortage import (
-    ShortageRules,
-    StoreWatch,
-    apply_basket,
-    apply_level,
-    apply_promotion,
-    missed,
-)
+from tillstream.domain.shelf_look import Quiet
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import apply_basket, apply_level, apply_promotion, missed
 from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
@@ -95,6 +91,8 @@ class ShelfWatch(BatchedFunction):
         self.heard_ms = (
             0  # of any store; forgotten at a restart, then nobody is offline for a while
         )
+        # By store, of the states this subtask has written; forgotten with them at a restart.
+        self.quiet: dict[int, dict[str, Quiet]] = defaultdict(dict)
 
     def reader(self) -> Callable[[bytes], StoreWatch]:
         return _stored_watch
@@ -102,12 +100,14 @@ class ShelfWatch(BatchedFunction):
     def record(self, state: StoreWatch | None, value: bytes, out: Outputs) -> StoreWatch | None:
         if value[0] == 123:  # {
             line = self.decode_promotion(value)
-            return apply_promotion(state, line.products, line.promotion, self.rules)
+            quiet = self.quiet[line.store]
+            return apply_promotion(state, line.products, line.promotion, self.rules, quiet)
         envelope = unseal(value)
         if envelope.origin.startswith(self.stock_origin):
             change = self.decode_change(envelope.raw)
             level = shortage_events.level(change, envelope.arrived_ms)
-            watch, lines = apply_level(change.store, state, level, self.rules)
+            quiet = self.quiet[change.store]
+            watch, lines = apply_level(change.store, state, level, self.rules, quiet)
         else:
             try:
                 txn = parse(envelope.raw)
@@ -118,7 +118,8 @@ class ShelfWatch(BatchedFunction):
             if basket is None:
                 return None
             self.heard_ms = max(self.heard_ms, envelope.arrived_ms)
-            watch, lines = apply_basket(txn.store, state, basket, self.rules)
+            quiet = self.quiet[txn.store]
+            watch, lines = apply_basket(txn.store, state, basket, self.rules, quiet)
             # One long overdue is lost; should it come after all, it is not the one awaited.
             if watch is not None and out.now_ms > watch.wake_ms + self.ask_again_ms:
                 self._ask_later(watch, out)

@@ -14,7 +14,7 @@ from state_schemas.store_watch import v1
 from state_schemas.versioned import Codec, Layout
 from tillstream.domain.demand import Demand
 from tillstream.domain.promotion import Promotion
-from tillstream.domain.shortage import Shelf, StoreWatch
+from tillstream.domain.shelves import Shelf, StoreWatch
 
 CODEC = Codec("store_watch", StoreWatch, [Layout(1, v1.Watch)])
 

@@ -6,14 +6,9 @@ import copy
 from random import Random
 
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
-from tillstream.domain.shortage import (
-    Basket,
-    Level,
-    ShortageRules,
-    StoreWatch,
-    apply_basket,
-    apply_level,
-)
+from tillstream.domain.shelf_look import Quiet
+from tillstream.domain.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage import Basket, Level, apply_basket, apply_level
 from tillstream.domain.shortage_line import Shortage
 
 BREAD = "2000000000015"
@@ -33,6 +28,7 @@ class Shop:
         self.told: list[Shortage] = []
         self.stock: int | None = None
         self.marks = self.levels = 0
+        self.quiet: dict[str, Quiet] | None = {}
 
     def at(self, day: int, hour: float) -> int:
         return int((MONDAY + day) * DAY_MS + hour * HOUR_MS)
@@ -45,7 +41,7 @@ class Shop:
             self.region, at_ms, arrived_ms or at_ms, lines, mark or self.marks.to_bytes(4, "big"),
             sign,
         )  # fmt: skip
-        after, lines_told = apply_basket(self.store, self.watch, made, self.rules)
+        after, lines_told = apply_basket(self.store, self.watch, made, self.rules, self.quiet)
         self.watch = after or self.watch
         self.told += lines_told
         return lines_told
@@ -54,7 +50,7 @@ class Shop:
         self.stock = stock
         self.levels += 1
         made = Level(BREAD, stock, self.levels, at_ms, at_ms, came)
-        after, lines = apply_level(self.store, self.watch, made, self.rules)
+        after, lines = apply_level(self.store, self.watch, made, self.rules, self.quiet)
         self.watch = after or self.watch
         self.told += lines
         return lines

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from state_schemas import shortage_area, store_watch
 from state_schemas.freeze import golden
 from state_schemas.store_watch.samples import BREAD, NOON_MS, ROLLS, V1
-from tillstream.domain.shortage import Basket, ShortageRules, apply_basket
+from tillstream.domain.shelves import ShortageRules
+from tillstream.domain.shortage import Basket, apply_basket
 
 SHORT = golden(store_watch.CODEC, 1, "a-shelf-runs-out-under-a-promotion")
 

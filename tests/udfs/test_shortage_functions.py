@@ -15,7 +15,7 @@ from state_schemas import store_watch
 from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.regional import RegionalRules
-from tillstream.domain.shortage import ShortageRules
+from tillstream.domain.shelves import ShortageRules
 from udfs.shortage import REFUSED, PromotionsByStore, RegionWatch, ShelfWatch
 
 BREAD, MILK = "2000000000015", "2000000000404"

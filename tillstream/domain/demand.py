@@ -162,6 +162,11 @@ def local(at_ms: int, rules: DemandRules) -> tuple[int, int]:
     return day, ms // HOUR_MS
 
 
+def hour_end(at_ms: int, rules: DemandRules) -> int:
+    """When the local hour of this time is over."""
+    return at_ms - (at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS + HOUR_MS
+
+
 def weekday(day: int) -> int:
     """0 is Monday; day 0 of the epoch was a Thursday."""
     return (day + 3) % 7
@@ -169,10 +174,14 @@ def weekday(day: int) -> int:
 
 def rate(demand: Demand, day: int, hour: int, rules: DemandRules) -> float:
     """Units normally sold in this hour of this day, promotions included."""
-    uplift = demand.uplift
+    return profile(demand.sums, weekday(day), rules)[hour] * uplift_at(demand, day, hour)
+
+
+def uplift_at(demand: Demand, day: int, hour: int) -> float:
+    """What promotions multiply the demand of this hour by."""
     if (day, hour) < (demand.day, demand.uplift_hour):
-        uplift = demand.uplift_before
-    return profile(demand.sums, weekday(day), rules)[hour] * uplift
+        return demand.uplift_before
+    return demand.uplift
 
 
 def _kind(of_weekday: int) -> int:

@@ -14,11 +14,13 @@ from tillstream.domain.demand import (
     Demand,
     DemandRules,
     day_spread,
+    hour_end,
     local,
     lump_of,
     means_of,
     profile,
     rate,
+    uplift_at,
     week,
     weekday,
 )
@@ -34,9 +36,14 @@ class Forecast(NamedTuple):
         """Units that suffice with this probability."""
         return count_quantile(self.mean, self.variance, probability)
 
+    def is_covered_by(self, units: int) -> bool:
+        """Whether Cantelli's inequality puts the probability that so many are asked for below 0.05; then
+        it does so for each forecast of less mean and variance, too."""
+        return self.variance < 0.05 * (self.variance + max(units - self.mean, 0.0) ** 2)
+
     def at_least(self, units: int) -> float:
-        """Probability that so many are asked for; 0 where Cantelli's inequality puts it below 0.05."""
-        if self.variance < 0.05 * (self.variance + max(units - self.mean, 0.0) ** 2):
+        """Probability that so many are asked for; 0 where it is small (``is_covered_by``)."""
+        if self.is_covered_by(units):
             return 0.0
         spread = max(self.variance - self.mean, self.mean * self.mean * 1e-9)
         return negative_binomial_tail(units, self.mean, self.mean * self.mean / max(spread, 1e-12))
@@ -96,7 +103,7 @@ def run_out(
     start, end = at_ms, at_ms + horizon_ms
     while waiting < 3 and start < end:
         day, hour = local(start, rules)
-        stop = min(start - (start + rules.utc_offset_minutes * 60_000) % HOUR_MS + HOUR_MS, end)
+        stop = min(hour_end(start, rules), end)
         normal = rate(demand, day, hour, rules)
         now = normal * (luck.factor if day == demand.day else 1.0)
         units = now * (stop - start) / HOUR_MS
@@ -110,7 +117,8 @@ def run_out(
 
 
 def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
-    """Today's demand against the normal, from what was sold and what was expected until now."""
+    """Today's demand against the normal, from what was sold and what was expected until now. Within an
+    hour without a sale the factor only falls, and the shape stays."""
     spread = day_spread(demand, rules)
     day, now = local(at_ms, rules)
     if day != demand.day:
@@ -119,11 +127,13 @@ def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
     fade = 0.5 ** (1 / rules.factor_half_life_hours)
     normal = profile(demand.sums, weekday(day), rules)
     sold = expected = 0.0
+    hours, absent = demand.hours, demand.absent
+    before, after, changed = demand.uplift_before, demand.uplift, demand.uplift_hour
     for hour in range(now + 1):
         sold, expected = sold * fade, expected * fade
-        if not demand.absent >> hour & 1:
-            uplift = demand.uplift if hour >= demand.uplift_hour else demand.uplift_before
-            sold += demand.hours[hour]
+        if not absent >> hour & 1:
+            sold += hours[hour]
+            uplift = after if hour >= changed else before
             expected += normal[hour] * uplift * (part if hour == now else 1.0)
     lump = lump_of(demand)
     return Today((spread + sold / lump) / (spread + expected / lump), spread + sold / lump)
@@ -148,15 +158,16 @@ def _by_day(
 ) -> list[tuple[int, float]]:
     """(day, units normally sold in the part of it that lies between the two times)."""
     out: list[tuple[int, float]] = []
-    offset = rules.utc_offset_minutes * 60_000
-    start = from_ms
+    day, hour = local(from_ms, rules)
+    start, end = from_ms, hour_end(from_ms, rules)
     while start < to_ms:
-        day, hour = local(start, rules)
-        stop = min(start - (start + offset) % HOUR_MS + HOUR_MS, to_ms)
-        units = rate(demand, day, hour, rules) * (stop - start) / HOUR_MS
-        if out and out[-1][0] == day:
-            out[-1] = (day, out[-1][1] + units)
-        else:
-            out.append((day, units))
-        start = stop
+        normal = profile(demand.sums, weekday(day), rules)
+        units = 0.0
+        while start < to_ms and hour < 24:
+            per_hour = normal[hour] * uplift_at(demand, day, hour)
+            stop = end if end < to_ms else to_ms
+            units += per_hour * (stop - start) / HOUR_MS
+            start, end, hour = stop, end + HOUR_MS, hour + 1
+        out.append((day, units))
+        day, hour = day + 1, 0
     return out

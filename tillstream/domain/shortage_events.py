@@ -30,6 +30,7 @@ class StockChange(msgspec.Struct, gc=False, frozen=True):
 class StorePromotion(msgspec.Struct, gc=False, frozen=True):
     """A promotion as one store hears of it."""
 
+    store: int
     products: tuple[str, ...]
     promotion: Promotion
 
@@ -41,7 +42,7 @@ def promotions(
     line = next(iter(lines(announced, stores)), None)
     if line is not None:
         for store in announced.stores or stores:
-            yield store, StorePromotion(announced.products, line.promotion)
+            yield store, StorePromotion(store, announced.products, line.promotion)
 
 
 def basket(txn: Transaction, arrived_ms: int, categories: Set[str]) -> Basket | None:

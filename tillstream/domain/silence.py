@@ -92,11 +92,11 @@ def start_anew(
     appeal: Appeal, baskets: Sequence[int], hour: int, rules: SilenceRules, absent: int = 0
 ) -> None:
     """A silence begins now: the shelf is known to hold goods."""
-    weights = _weights(appeal.sums, rules)
     spread = _spread(appeal, rules)
     # Against the sales count expected sales, p a basket, not its weight: the baskets with the product
     # are in it too, and both agree where today is as all days are.
-    due = math.fsum(baskets[h] * -math.expm1(-weights[h]) for h in range(24) if not absent >> h & 1)
+    shares = _shares(appeal.sums, rules)
+    due = math.fsum([baskets[h] * shares[h] for h in range(24) if not absent >> h & 1])
     appeal.shape = spread + sum(appeal.hours)
     appeal.rate = spread + due
     appeal.since_hour, appeal.since_baskets = hour, baskets[hour]
@@ -106,9 +106,19 @@ def start_anew(
 def silence(appeal: Appeal, baskets: Sequence[int], rules: SilenceRules) -> tuple[float, int]:
     """(P(so long a silence | goods on the shelf), baskets since the last one with the product)."""
     weight, count = _since(appeal, baskets, _weights(appeal.sums, rules))
-    spread = _spread(appeal, rules)
-    shape, rate = (appeal.shape, appeal.rate) if appeal.rate else (spread, spread)
+    shape, rate = _factor(appeal, rules)
     return math.exp(-shape * math.log1p(weight / rate)), count
+
+
+def patience(appeal: Appeal, baskets: Sequence[int], at_alpha: float, rules: SilenceRules) -> int:
+    """So many more baskets, of whatever hours today, leave the silence more probable than ``at_alpha``,
+    if it is that now."""
+    weights = _weights(appeal.sums, rules)
+    weight, _ = _since(appeal, baskets, weights)
+    shape, rate = _factor(appeal, rules)
+    # An alpha of 0 is never reached; the share of a billionth is for rounding.
+    needed = rate * math.expm1(-math.log(max(at_alpha, 1e-300)) / shape)
+    return int((needed * (1 - 1e-9) - weight) / max(weights))
 
 
 def _since(appeal: Appeal, baskets: Sequence[int], weights: Sequence[float]) -> tuple[float, int]:
@@ -149,7 +159,8 @@ def end_day(
     total = sum(seen)
     if learn and total:
         bought = float(sum(n for hour, n in enumerate(appeal.hours) if seen[hour]))
-        expected = math.fsum(n * -math.expm1(-w) for n, w in zip(seen, weights, strict=True))
+        shares = _shares(appeal.sums, rules)
+        expected = math.fsum([n * p for n, p in zip(seen, shares, strict=True)])
         if appeal.days >= rules.least_days and expected > 1:
             p = expected / total
             error = (bought - expected) ** 2 - expected * (1 - p)
@@ -181,7 +192,15 @@ def _carry(
 
 def share(appeal: Appeal, hour: int, rules: SilenceRules) -> float:
     """Share of the baskets of this hour that normally hold the product."""
-    return -math.expm1(-_weights(appeal.sums, rules)[hour])
+    return _shares(appeal.sums, rules)[hour]
+
+
+def _factor(appeal: Appeal, rules: SilenceRules) -> tuple[float, float]:
+    """Shape and rate of what is known of today's factor."""
+    if appeal.rate:
+        return appeal.shape, appeal.rate
+    spread = _spread(appeal, rules)
+    return spread, spread
 
 
 def _spread(appeal: Appeal, rules: SilenceRules) -> float:
@@ -202,3 +221,9 @@ def _weights(sums: bytes, rules: SilenceRules) -> tuple[float, ...]:
         -math.log1p(-min((table[h] + belief * mean) / (table[24 + h] + belief), _MOST))
         for h in range(24)
     )
+
+
+@lru_cache(maxsize=16384)
+def _shares(sums: bytes, rules: SilenceRules) -> tuple[float, ...]:
+    """Share of the baskets that hold the product, by hour."""
+    return tuple(-math.expm1(-weight) for weight in _weights(sums, rules))
