@@ -128,9 +128,9 @@ def clocks(folder: Path) -> list[tuple[int, float]]:
 
 def kind(name: str) -> str:
     """C2 CompilerThre, GC Thread#0 and the like under one name each."""
-    for kind in ("GC Thread", "G1 ", "C1 ", "C2 "):
-        if name.startswith(kind):
-            return {"C1 ": "JIT compiler", "C2 ": "JIT compiler"}.get(kind, "garbage collection")
+    for start in ("GC Thread", "G1 ", "C1 ", "C2 "):
+        if name.startswith(start):
+            return {"C1 ": "JIT compiler", "C2 ": "JIT compiler"}.get(start, "garbage collection")
     return name.rstrip("0123456789#-/() ") or name
 
 

@@ -14,7 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.in_python import BATCH, T0, VISITS_A_DAY, fraud_stages, no_collections, through
+from benchmarks.in_python import (
+    BATCH,
+    T0,
+    VISITS_A_DAY,
+    fraud_stages,
+    no_collections,
+    through,
+    till_of,
+)
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.sim.simulator import Simulator
@@ -36,7 +44,7 @@ def main() -> None:
     with no_collections():
         for n, sent in enumerate(traffic, 1):
             assert sent.record is not None
-            key = f"{sent.record['store']:04d}-{sent.record['till']:02d}"
+            key = till_of(sent.record["store"], sent.record["till"])
             at_ms = sent.record["event_time_ms"] + 50
             batch.append((key, seal(f"kafka:tills/0/{n}", at_ms, sent.raw)))
             if len(batch) == BATCH:

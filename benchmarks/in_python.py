@@ -161,12 +161,17 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
 def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
     stages = fraud_stages(conf)
     records: list[Keyed] = [
-        (f"{sale.store:04d}-{sale.till:02d}", value)
+        (till_of(sale.store, sale.till), value)
         for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
     ]
     for start in range(0, len(records), BATCH):
         through(stages, records[start : start + BATCH])
     return {stage.name: stage for stage in stages}
+
+
+def till_of(store: int, till: int) -> str:
+    """The key of the first stage."""
+    return f"{store:04d}-{till:02d}"
 
 
 def fraud_stages(conf: settings.Conf) -> list[Stage]:
