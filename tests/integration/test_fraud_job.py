@@ -3,7 +3,6 @@ restore, and a day of real data judged exactly as the pure rules judge it."""
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
@@ -21,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from integration.shop import Shop
 from integration.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
-from tillstream.connectors import clients
+from tillstream.connectors import clients, parquet
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
@@ -51,7 +50,7 @@ def audit(shop: Shop) -> list[dict]:
         for item in page.get("Contents", ()):
             if item["Size"] and not item["Key"].rpartition("/")[2].startswith((".", "_")):
                 body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                tables.append(pq.ParquetFile(io.BytesIO(body)).read())
+                tables.append(parquet.table(body))
     return pa.concat_tables(tables).to_pylist() if tables else []
 
 

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from state_schemas import shortage_line, stock_entry
 from tillstream.conf import load
+from tillstream.connectors import parquet
 from tillstream.ops import history
 from tillstream.ops.backfill import File, Row, as_sent, in_order, lies_in, place_of
 from tillstream.ops.manifest import Manifest
@@ -153,7 +154,7 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     }  # fmt: skip
     assert "_replayed/r1/date=d1/after" in listed(s3)
     kept = s3.get_object(Bucket="tillstream", Key="ledger/loyalty/date=d1/partly-kept-r1.parquet")
-    assert pq.read_table(io.BytesIO(kept["Body"].read()))["entry_id"].to_pylist() == ["f"]
+    assert parquet.table(kept["Body"].read())["entry_id"].to_pylist() == ["f"]
     assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
     assert history.settle(conf, "another job", 40, 100, "r1") == (0, 0)
 
@@ -171,7 +172,7 @@ def dated_by_name(monkeypatch) -> None:
 
 def entries(client, key: str, identity: tuple[str, str]) -> list[tuple]:
     body = client.get_object(Bucket="tillstream", Key=key)["Body"].read()
-    table = pq.read_table(io.BytesIO(body))
+    table = parquet.table(body)
     return list(zip(*(table[name].to_pylist() for name in identity), strict=True))
 
 

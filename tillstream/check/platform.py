@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import time
@@ -219,7 +218,9 @@ def _read(client: Any, bucket: str, key: str, columns: list[str]) -> pa.Table | 
         body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except client.exceptions.NoSuchKey:
         return None
-    table = pq.read_table(io.BytesIO(body), columns=columns)
+    # One thread: a pool thread that frees our bytes while Python ends would abort it.
+    file = pq.ParquetFile(pa.BufferReader(body))
+    table = file.read(columns=columns, use_threads=False)
     kinds = [pa.string() if pa.types.is_string(f.type) else pa.int64() for f in table.schema]
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))).select(columns)
 

@@ -7,7 +7,6 @@ profiles (some 2 kB a customer).
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.connectors import clients, parquet
 from tillstream.domain.fraud import Decision, Label, Rules
 from tillstream.domain.transaction import Transaction
 from tillstream.fraud.pure_job import PureJob
@@ -224,7 +223,7 @@ def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa
                     keys.setdefault(day, []).append(item["Key"])
         for day in sorted(keys):
             bodies = [client.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys[day]]
-            yield [pq.ParquetFile(io.BytesIO(body)).read() for body in bodies]
+            yield [parquet.table(body) for body in bodies]
     except (ClientError, BotoCoreError) as error:
         raise DryRunError(f"the archive cannot be read ({error}): `tillstream status`") from None
 

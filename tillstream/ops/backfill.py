@@ -7,18 +7,16 @@ which they first stood there.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
-import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.connectors import clients, parquet
 from tillstream.ops.dlq_clients import kafka_settings
 from tillstream.ops.jobs import JobError
 from tillstream.ops.stream_reach import Gap
@@ -131,7 +129,7 @@ def finished(client: Any, bucket: str, prefix: str, since_ms: int) -> list[File]
 def rows(client: Any, bucket: str, key: str, gap: Gap) -> Iterator[Row]:
     """The file's transactions that lie in the gap."""
     body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    for batch in pq.ParquetFile(io.BytesIO(body)).iter_batches(batch_size=4096):
+    for batch in parquet.batches(body):
         for record in batch.to_pylist():
             arrived_ms, origin = record.pop("arrived_ms"), record.pop("origin")
             place = place_of(origin)

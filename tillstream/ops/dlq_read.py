@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from tillstream.conf import Conf
+from tillstream.connectors import parquet
 from tillstream.ops.dlq import DlqError, Failure, Marker, Sighting
 from tillstream.ops.dlq_clients import aws_client, kafka_settings
 
@@ -194,8 +193,8 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith((".", "_")) for part in path.split("/"))
 
 
-def _rows(parquet: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:
-    for batch in pq.ParquetFile(io.BytesIO(parquet)).iter_batches(batch_size=4096):
+def _rows(body: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:
+    for batch in parquet.batches(body):
         for row in batch.to_pylist():
             if not wanted(row["dead_letter_id"]):
                 continue

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.connectors import clients, parquet
 from tillstream.ops.backfill import CLOCKS_MS, File, finished
 
 # job -> (prefix in settings, the columns that are a row's identity). A promotion's entry has one id
@@ -113,7 +113,7 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
 
 def _ids(client: Any, conf: Conf, key: str, identity: tuple[str, ...]) -> pa.ChunkedArray:
     body = client.get_object(Bucket=conf.s3.bucket, Key=key)["Body"].read()
-    table = pq.read_table(io.BytesIO(body), columns=list(identity))
+    table = parquet.table(body, identity)
     parts = [table[name].cast(pa.string()) for name in identity]
     return pc.binary_join_element_wise(*parts, "\n") if len(parts) > 1 else parts[0]
 
@@ -122,6 +122,6 @@ def _keep(client: Any, conf: Conf, key: str, mask: pa.Array, replay_id: str) -> 
     """Writes the rows of ``mask`` beside the file, which then goes."""
     body = client.get_object(Bucket=conf.s3.bucket, Key=key)["Body"].read()
     out = io.BytesIO()
-    pq.write_table(pq.read_table(io.BytesIO(body)).filter(mask), out, compression="zstd")
+    pq.write_table(parquet.table(body).filter(mask), out, compression="zstd")
     name = f"{key.removesuffix('.parquet')}-kept-{replay_id}.parquet"
     client.put_object(Bucket=conf.s3.bucket, Key=name, Body=out.getvalue())
