@@ -62,13 +62,38 @@ def wait_for_audit(shop: Shop, count: int, timeout_s: float = 90) -> list[dict]:
     return rows
 
 
+def explained(shop: Shop, transaction: str, timeout_s: float = 60) -> dict:
+    """What ``tillstream explain`` says once it knows: a notice may be told before its why is written."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return json.loads(shop.run("explain", transaction, "--json"))
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
 def explained_in_time(shop: Shop, transaction: str) -> dict:
     """What ``tillstream explain`` says, within the seconds it may take from start to exit."""
+    explained(shop, transaction)
     began = time.monotonic()
     said = json.loads(shop.run("explain", transaction, "--json"))
     took = time.monotonic() - began
     assert took < IN_TIME_S, f"explain took {took:.1f} s"
     return said
+
+
+def wait_for_cases(shop: Shop, transactions: set[str], timeout_s: float = 60) -> None:
+    """Until exactly these have an open case: notices may be told before their case is written."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        lines = shop.run("fraud", "cases", "--json").splitlines()
+        found = {json.loads(line)["transaction_id"] for line in lines}
+        if found == transactions:
+            return
+        assert time.monotonic() < deadline, f"cases of {found}, not {transactions}"
+        time.sleep(0.5)
 
 
 def rule_set(version: str, **changes) -> dict:
@@ -103,19 +128,18 @@ def test_the_stolen_card_and_the_gift_cards(open_shop):
             ("sms", f"customer:{customer}"), ("alert", "team:fraud")}  # fmt: skip
     assert not [n for n in notices.seen if n["cause"].startswith(("cape", "grocer"))]
 
-    cases = [json.loads(line) for line in shop.run("fraud", "cases", "--json").splitlines()]
-    assert {case["transaction_id"] for case in cases} == {"durban-0001", "gift-cards-0001"}
+    wait_for_cases(shop, {"durban-0001", "gift-cards-0001"})
     assert "new_card" in shop.run("fraud", "show", "durban-0001")
     shop.run("notify", "run", "--until-idle", "2")
     sent = Path(conf.notify.file or "").read_text().splitlines()
     assert len(sent) == len({json.loads(line)["notice_id"] for line in sent}) == 4
-    explained = explained_in_time(shop, "durban-0001")
-    assert explained["decision"]["outcome"] == "hold"
-    assert explained["decision"]["profile"]["sales"] == 20
-    assert explained["transaction"]["store"] == 156
-    fired = {rule["code"] for rule in explained["rules"] if rule["points"]}
+    why = explained_in_time(shop, "durban-0001")
+    assert why["decision"]["outcome"] == "hold"
+    assert why["decision"]["profile"]["sales"] == 20
+    assert why["transaction"]["store"] == 156
+    fired = {rule["code"] for rule in why["rules"] if rule["points"]}
     assert {"amount_far_above_usual", "new_card", "unusual_hour"} <= fired
-    assert {notice["state"] for notice in explained["notices"]} == {"sent"}
+    assert {notice["state"] for notice in why["notices"]} == {"sent"}
     assert "amount_far_above_usual" in shop.run("explain", "durban-0001")
     assert "Traceback" not in shop.run("explain", "cape-town-0001", fails=True)
 
@@ -130,9 +154,9 @@ def test_the_stolen_card_and_the_gift_cards(open_shop):
     tills.send([sale("grocer-9001", today_ms() + HOUR_MS // 2, 250_000, customer_id="C0000000789",
                      card_token="tok_b2c3d4e5f6g7h8i9")])  # fmt: skip
     notices.wait(lambda n: n["cause"] == "grocer-9001")
-    explained = json.loads(shop.run("explain", "grocer-9001", "--json"))
-    assert explained["decision"]["watched"]
-    assert explained["decision"]["signals"]["subject.frauds"] == 1
+    why = explained(shop, "grocer-9001")
+    assert why["decision"]["watched"]
+    assert why["decision"]["signals"]["subject.frauds"] == 1
 
 
 class Load:
@@ -219,9 +243,9 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     assert "no difference" in shop.run("rules", "diff", "live", str(file))
     tills.send([sale("durban-0002", today_ms(), 400_000, store=156, till=2, card_token=NEW_CARD)])
     wait_for_audit(shop, len(load) + 21)
-    explained = explained_in_time(shop, "durban-0002")
-    assert explained["decision"]["rules_version"] == "kept"
-    assert len(explained["rules"]) == len(packaged_rules().rules.ready)  # read from the topic
+    why = explained_in_time(shop, "durban-0002")
+    assert why["decision"]["rules_version"] == "kept"
+    assert len(why["rules"]) == len(packaged_rules().rules.ready)  # read from the topic
     shop.run("job", "stop", "fraud", "--savepoint")
     shop.run("job", "restore", "fraud", "--from", "latest-savepoint", "--parallelism", "1")
     tills.send([sale("after-0001", today_ms() + HOUR_MS // 4, 40_000)])

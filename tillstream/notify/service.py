@@ -73,7 +73,9 @@ class Service:
                 if batch:
                     self._handle(batch)
                     heard = time.monotonic()
-                elif until_idle_s is not None and self._idle() and now - heard > until_idle_s:
+                elif not self._consumer.assignment():
+                    heard = now  # who has no partitions yet cannot say that it is quiet
+                elif until_idle_s is not None and now - heard > until_idle_s:
                     break
                 if now - told > 10 and self.outcomes:
                     progress(self.outcomes)
@@ -82,9 +84,6 @@ class Service:
             pass
         finally:
             self._consumer.close()
-
-    def _idle(self) -> bool:
-        return bool(self._consumer.assignment())
 
     def _poll(self) -> list[Message]:
         good = []

@@ -198,6 +198,7 @@ public final class BatchedPython
     @Override
     public void processElement2(StreamRecord<Row> record) throws Exception {
         flush();
+        stamp(record.hasTimestamp() ? record.getTimestamp() : NO_TIMESTAMP);
         call("process_element2", marked(NEW, (byte[]) record.getValue().getField(1)), null);
     }
 
@@ -236,13 +237,18 @@ public final class BatchedPython
         records.clear();
         keyNumbers.clear();
         dueTimes.clear();
-        if (oldest == NO_TIMESTAMP) {
-            out.eraseTimestamp();
-        } else {
-            out.setTimestamp(oldest);
-        }
+        stamp(oldest);
         oldest = NO_TIMESTAMP;
         call("process_element1", batch, batchContexts);
+    }
+
+    /** What is called next gives records of this time. */
+    private void stamp(long timestamp) {
+        if (timestamp == NO_TIMESTAMP) {
+            out.eraseTimestamp();
+        } else {
+            out.setTimestamp(timestamp);
+        }
     }
 
     private byte[] packed() throws Exception {
