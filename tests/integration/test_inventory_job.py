@@ -102,7 +102,9 @@ def test_milk_at_store_45(open_shop):
     sold(shop, 48, now + 2_000)
     sold(shop, 48, now + 2_000)  # the till says it twice
     wait_for(lambda: level(shop) == 12)
-    wait_for(lambda: bodies(shop, "transfer_offers") and bodies(shop, "truck_routes"))
+    # Each topic is written by a sink of its own: one may be seen before the other.
+    told = ("stock_orders", "notices", "central_stock", "truck_routes", "transfer_offers")
+    wait_for(lambda: all(bodies(shop, topic) for topic in told))
 
     (order,) = bodies(shop, "stock_orders")
     assert (order["store"], order["centre"], order["emergency"]) == (45, 9007, True)
