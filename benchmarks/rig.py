@@ -320,6 +320,8 @@ def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
     """Rates between the first and the last of (clock, records, CPU used)."""
     (t0, n0, c0), (t1, n1, c1) = seen[0], seen[-1]
     count, used = (n1 - n0) * each, c1 - c0
+    if not count:
+        raise RuntimeError("all was read between two looks: more --count?")
     steps = [(b[1] - a[1]) * each / (b[0] - a[0]) for a, b in pairwise(seen)]
     return {
         "rate": count / (t1 - t0),

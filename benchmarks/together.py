@@ -17,9 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.cpu import Meter
+from benchmarks.cpu import clocks as read_clocks
 from benchmarks.fraud_speed import simulated
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, write
 
@@ -36,56 +39,61 @@ def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, 
     clocks = {job: bench.clocks() for job in jobs}
     ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
     bench.fill(TOPIC, made)
-    meters = {job: bench.meter(clocks[job]) for job in jobs}
     seen: dict[str, list[Any]] = {job: [] for job in jobs}
-    began = 0.0
+    meters: dict[str, Meter] = {}
+    began, open_jobs = 0.0, set(jobs)
     deadline = time.monotonic() + args.limit
-    while time.monotonic() < deadline:
+    while open_jobs and time.monotonic() < deadline:
         done = {job: bench.done(ids[job], STAGE[job]) * each[job] for job in jobs}
         now = time.perf_counter()
         if not began and min(done.values()) > 0:
             began = now
         if began and now - began > args.warm:
-            for job in jobs:
+            meters = meters or {
+                job: Meter(home(bench, clocks[job]), [], clocks[job]) for job in jobs
+            }
+            for job in sorted(open_jobs):
                 seen[job].append((now, done[job], meters[job].read()))
-            over = max(done.values()) > args.count * 0.9 or now - began > args.warm + args.window
-            if over and len(seen[jobs[0]]) > 1:
-                break
+                if done[job] > args.count * 0.9:
+                    open_jobs.remove(job)
         time.sleep(0.5)
     for job_id in ids.values():
         bench.jobs.flink.cancel(job_id)
-    if len(seen[jobs[0]]) < 2:
-        raise SystemExit("a job had read all before the others were warm: more --count")
+    if open_jobs:
+        raise SystemExit(f"{', '.join(open_jobs)}: not done in {args.limit:.0f} s; more --limit?")
+    if short := [job for job in jobs if len(seen[job]) < 3]:
+        raise SystemExit(f"{', '.join(short)}: done before the others were warm; more --count?")
     rows = {job: mid_run(seen[job], 1.0) for job in jobs}
-    whole = rows[jobs[0]]
+    last = max(jobs, key=lambda job: seen[job][-1][0])
     return {
         **about(),
         "count": args.count,
-        "rate": min(row["rate"] for row in rows.values()),
-        "seconds": whole["seconds"],
-        "rates": {job: row["rate"] for job, row in rows.items()},
-        "python_us": {job: row["cpu_us"].get("python") for job, row in rows.items()},
-        "cores": _cores(seen[jobs[0]]),
+        "last": last,
+        "rate": rows[last]["rate"],
+        "rows": rows,
+        "cpu_us": sum(sum(row["cpu_us"].values()) for row in rows.values()),
     }
 
 
-def _cores(seen: list[Any]) -> dict[str, float]:
-    """Cores busy in all TaskManagers and in the broker."""
-    (t0, _, before), (t1, _, after) = seen[0], seen[-1]
-    used = after - before
-    return {"taskmanagers": used.total / (t1 - t0), "broker": used.broker / (t1 - t0)}
+def home(bench: Rig, clocks: Path) -> list[psutil.Process]:
+    """The TaskManagers in which the job runs that writes ``clocks``."""
+    threads = {thread for thread, _ in read_clocks(clocks)}
+    managers = bench.processes("taskmanager")
+    return [p for p in managers if threads & {t.id for t in p.threads()}]
 
 
 def show(figures: dict[str, Any]) -> None:
-    table = Table("", "tx/s", "us in Python", title=f"all at once, {figures['machine']}")
-    for job, rate in figures["rates"].items():
-        spent = figures["python_us"][job]
-        table.add_row(job, f"{rate:,.0f}", f"{spent:.1f}" if spent is not None else "")
+    table = Table("", "tx/s", "us of CPU a tx", "in Python", title=f"at once, {figures['machine']}")
+    for job, row in figures["rows"].items():
+        cpu = row["cpu_us"]
+        table.add_row(
+            job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}"
+        )
     Console().print(table)
-    cores = figures["cores"]
+    cost = figures["cpu_us"]
     Console().print(
-        f"the whole: {figures['rate']:,.0f} tx/s; cores busy: {cores['taskmanagers']:.2f} in "
-        f"TaskManagers, {cores['broker']:.2f} in the broker"
+        f"the whole: {figures['rate']:,.0f} tx/s, {figures['last']} last; {cost:,.0f} us of CPU a "
+        f"transaction, so {1e6 / cost:,.0f} tx/s a core at most"
     )
 
 
@@ -94,8 +102,7 @@ def main() -> None:
     parser.add_argument("--jobs", default=",".join(STAGE), help="of " + ", ".join(STAGE))
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument("--warm", type=float, default=8, help="seconds after all have begun")
-    parser.add_argument("--window", type=float, default=40, help="seconds that are counted")
-    parser.add_argument("--limit", type=float, default=240)
+    parser.add_argument("--limit", type=float, default=600, help="seconds for all of it")
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
