@@ -74,6 +74,8 @@ def apply_basket(
     at = min(basket.at_ms, basket.arrived_ms)
     look = Look(store, watch, rules, basket.arrived_ms, [], quiet)
     watch.region = basket.region
+    if watch.traffic.day < 0:  # a store may begin with a void, which is no traffic
+        watch.traffic = dm.roll(None, at, rules.demand)
     if at > watch.newest_ms:
         _turn_day(look, at)
     watch.newest_ms = max(watch.newest_ms, at)
