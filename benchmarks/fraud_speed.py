@@ -14,7 +14,6 @@ Rates are taken in mid-run, warm-up and drain excluded. Results: a table, and JS
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
 import sys
 import time
@@ -158,7 +157,6 @@ def main() -> None:
     parser.add_argument("--only", choices=["throughput", "latency", "state"])
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the stack goes down in any case
     figures: dict[str, Any] = {**about(), "count": args.count}
     if args.only in (None, "state"):
         figures["state_bytes"] = state_bytes(100_000, 5_000)

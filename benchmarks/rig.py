@@ -11,8 +11,10 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -123,6 +125,8 @@ def rig(
 ) -> Iterator[Rig]:
     """A stack in a new folder under ``disk``, taken down with all its data in any case."""
     before = os.environ.get("TILLSTREAM_HOME")
+    with contextlib.suppress(ValueError):  # not in the main thread, as in a test
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home:
         os.environ["TILLSTREAM_HOME"] = home
         stack = Stack(home)
