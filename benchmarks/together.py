@@ -5,7 +5,8 @@ jobs on an empty topic, each with its outputs dropped in the JVM, fills it while
 there are cgroups v1), and watches each job from the moment all have begun and warmed up until it has read
 nine tenths. The rate of the whole is that of the job that is done last: a replay is over when the last
 one is. Each job has a TaskManager of its own, so its CPU a transaction is known too; their sum says what
-any sharing of the cores can reach.
+any sharing of the cores can reach. The traffic is that of an outage: all stores, --event-rate of them a second
+of event time. (As customers come, days apart, each transaction would begin a new day in its store.)
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ from rich.table import Table
 
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.fraud_speed import simulated
 from benchmarks.rig import STAGE, Rig, about, held, memory, mid_run, names, rig, write
+from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
+CUSTOMERS = 1_000_000  # so that few come twice within the minutes that the traffic is of
 
 
 def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, Any]:
     lines, made = 0, []
-    for sent in simulated(args.count, max(args.count // 6, 1), 1):
+    start_ms = int((time.time() - args.count / args.event_rate) * 1000)
+    for sent in Simulator(
+        "normal", 1, count=args.count, customers=CUSTOMERS, rate=args.event_rate, start_ms=start_ms
+    ):
         lines += len(sent.record["lines"]) if sent.record else 0
         made.append((sent.key, sent.raw))
     bench.conf(names(TOPIC))
@@ -74,6 +79,7 @@ def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, 
     return {
         **about(),
         "count": args.count,
+        "event_rate": args.event_rate,
         "last": last,
         "rate": rows[last]["rate"],
         "rows": rows,
@@ -107,6 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", default=",".join(STAGE), help="of " + ", ".join(STAGE))
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
+    parser.add_argument(
+        "--event-rate", type=float, default=1_000, help="tx/s of event time, over all stores"
+    )
     parser.add_argument("--warm", type=float, default=8, help="seconds after all have begun")
     parser.add_argument("--limit", type=float, default=600, help="seconds for all of it")
     parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
