@@ -5,8 +5,10 @@ jobs on an empty topic, each with its outputs dropped in the JVM, fills it while
 there are cgroups v1), and watches each job from the moment all have begun and warmed up until it has read
 nine tenths. The rate of the whole is that of the job that is done last: a replay is over when the last
 one is. Each job has a TaskManager of its own, so its CPU a transaction is known too; their sum says what
-any sharing of the cores can reach. The traffic is that of an outage: all stores, --event-rate of them a second
-of event time. (As customers come, days apart, each transaction would begin a new day in its store.)
+any sharing of the cores can reach.
+
+The traffic is that of an outage: all stores, --event-rate a second of event time. (With the stores as empty as
+a few customers' visits leave them, each transaction would begin a new day in its store.)
 """
 
 from __future__ import annotations
