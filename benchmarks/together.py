@@ -7,8 +7,8 @@ nine tenths. The rate of the whole is that of the job that is done last: a repla
 one is. Each job has a TaskManager of its own, so its CPU a transaction is known too; their sum says what
 any sharing of the cores can reach.
 
-The traffic is that of an outage: all stores, --event-rate a second of event time. (With the stores as empty as
-a few customers' visits leave them, each transaction would begin a new day in its store.)
+The traffic is that of an outage: all stores, --event-rate a second of event time. (With the stores as
+empty as a few customers' visits leave them, each transaction would begin a new day in its store.)
 """
 
 from __future__ import annotations
