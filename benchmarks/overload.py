@@ -39,7 +39,8 @@ from tillstream import conf as settings
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
-BASKETS, CUSTOMERS = 100_000, 50_000
+# So many that an account does not grow in minutes as it does in years.
+BASKETS, CUSTOMERS = 500_000, 400_000
 # The topic of what a job tells at once, and the field that ends in the sale's number.
 EVENTS = {
     "loyalty": ("loyalty_events", "transaction_id"),
