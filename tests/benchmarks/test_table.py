@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -97,10 +98,15 @@ def test_an_unknown_job_or_peer_is_named_with_those_there_are():
 
 
 def test_state_is_told_of_each_job_from_its_own_codec(monkeypatch):
-    monkeypatch.setattr(table.in_python, "Traffic", lambda n, v: real(300, v))
+    def little(count: int, visits: float = 10.0, **more: Any) -> table.in_python.Traffic:
+        return real(min(count, 300), visits, **more)
+
+    monkeypatch.setattr(table.in_python, "Traffic", little)
     found = table.state(table.Settings())
     assert found["loyalty"]["key"] == "customer"
     assert set(found["fraud"]["all"]) == {"fraud-till", "fraud-card", "fraud-profile"}
+    assert found["shortage"]["key"] == "store"
+    assert "archive" not in found
 
 
 real = table.in_python.Traffic
