@@ -32,6 +32,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from benchmarks import shortage_chance
 from benchmarks.shortage_chain import chain
 from tillstream.domain import demand as dm
