@@ -14,17 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.in_python import (
-    BATCH,
-    T0,
-    VISITS_A_DAY,
-    fraud_stages,
-    no_collections,
-    through,
-    till_of,
-)
+from benchmarks.in_python import BATCH, T0, VISITS_A_DAY, fraud_stages, no_collections, through
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
+from tillstream.domain.fraud import terminal
+from tillstream.domain.transaction import parse
 from tillstream.sim.simulator import Simulator
 
 WARM_UP = 30_000
@@ -43,10 +37,9 @@ def main() -> None:
     batch = []
     with no_collections():
         for n, sent in enumerate(traffic, 1):
-            assert sent.record is not None
-            key = till_of(sent.record["store"], sent.record["till"])
-            at_ms = sent.record["event_time_ms"] + 50
-            batch.append((key, seal(f"kafka:tills/0/{n}", at_ms, sent.raw)))
+            sale = parse(sent.raw)
+            value = seal(f"kafka:tills/0/{n}", sale.event_time_ms + 50, sent.raw)
+            batch.append((terminal(sale), value))
             if len(batch) == BATCH:
                 through(stages, batch)
                 batch = []

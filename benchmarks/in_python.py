@@ -20,6 +20,7 @@ import orjson
 from jobs import fraud, inventory, loyalty, shortage
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
+from tillstream.domain.fraud import terminal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
@@ -161,17 +162,11 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
 def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
     stages = fraud_stages(conf)
     records: list[Keyed] = [
-        (till_of(sale.store, sale.till), value)
-        for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
+        (terminal(sale), value) for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
     ]
     for start in range(0, len(records), BATCH):
         through(stages, records[start : start + BATCH])
     return {stage.name: stage for stage in stages}
-
-
-def till_of(store: int, till: int) -> str:
-    """The key of the first stage."""
-    return f"{store:04d}-{till:02d}"
 
 
 def fraud_stages(conf: settings.Conf) -> list[Stage]:

@@ -9,7 +9,7 @@ on one worker each: one TaskManager of one slot, one thread, one process. Rates 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +19,11 @@ from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
 from benchmarks.latency import Told
 from benchmarks.peers import run as peers
-from benchmarks.rig import Rig, about, memory, names, paced, percentiles, rig, say, spread
+from benchmarks.rig import STAGE, Rig, about, memory, names, paced, percentiles, rig, say, spread
 from tillstream import conf as settings
 from tillstream.sim.simulator import Simulator
 
 SQL_JOB = Path(loyalty_sql.__file__)
-SHOWN = ("loyalty", "fraud", "inventory", "shortage", "archive")
 # Those that are shown in process mode too, a minute each.
 IN_PROCESS_MODE = ("loyalty", "fraud", "inventory")
 TOPIC = "bench"
@@ -43,7 +42,7 @@ VISITS = 6.0  # of a customer, in the topic and in the figures of state
 class Settings(NamedTuple):
     """What one run measures. Seconds: warm-up, window and limit of a rate; of a latency."""
 
-    jobs: tuple[str, ...] = SHOWN
+    jobs: tuple[str, ...] = tuple(STAGE)
     count: int = 600_000
     repeats: int = 2
     peers: tuple[str, ...] = ()
@@ -91,22 +90,17 @@ def measure(chosen: Settings) -> dict[str, Any]:
 def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Topic:
     customers, lines, known = max(int(count / VISITS), 1), 0, 0
     seen: set[str] = set()
-
-    def records() -> Iterator[tuple[str, bytes]]:
-        nonlocal lines, known
-        for sent in simulated(count, customers, 1):
-            assert sent.record is not None
-            lines += len(sent.record["lines"])
-            if customer := sent.record.get("customer_id"):
-                known += 1
-                seen.add(customer)
-            yield sent.key, sent.raw
-
-    bench.fill(TOPIC, records())
-    made = Topic(count, known, lines, len(seen))
-    for topic in more:
-        bench.fill(topic, records())
-    return made
+    made = []
+    for sent in simulated(count, customers, 1):
+        assert sent.record is not None
+        lines += len(sent.record["lines"])
+        if customer := sent.record.get("customer_id"):
+            known += 1
+            seen.add(customer)
+        made.append((sent.key, sent.raw))
+    for topic in (TOPIC, *more):
+        bench.fill(topic, made)
+    return Topic(count, known, lines, len(seen))
 
 
 def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any]]:

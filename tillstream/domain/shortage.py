@@ -176,7 +176,7 @@ def _turn_day(look: Look, at: int) -> None:
     not sold for long has left the range, whatever its shelf looked like."""
     watch, rules = look.watch, look.rules
     day, _ = dm.local(at, rules.demand)
-    if watch.traffic.day < 0 or day <= watch.traffic.day:
+    if day <= watch.traffic.day:
         return
     look.quiet.clear()
     for product in list(watch.shelves):

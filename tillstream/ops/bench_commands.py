@@ -19,8 +19,7 @@ PEERS = ("quixstreams", "bytewax", "pathway")
 
 
 @click.command()
-@click.option("--jobs", default="loyalty,fraud,inventory,shortage,archive", show_default=True,
-              metavar="NAMES")  # fmt: skip
+@click.option("--jobs", default=",".join(JOBS), show_default=True, metavar="NAMES")
 @click.option("--count", type=click.IntRange(20_000), default=600_000, show_default=True,
               help="Transactions in the topic.")  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 20), default=2, show_default=True,
