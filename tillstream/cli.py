@@ -29,6 +29,11 @@ COMMANDS = {
         "replay",
         "Back to a savepoint and forward again.",
     ),
+    "history": (
+        "tillstream.ops.history_commands",
+        "history",
+        "Parquet files on S3: list them, make small ones large.",
+    ),
     "state": ("tillstream.ops.state_commands", "state", "Bytes a key, from a savepoint."),
     "sim": ("tillstream.sim.commands", "sim", "Send simulated till transactions."),
     "check": ("tillstream.check.commands", "check", "Recompute every balance and compare."),

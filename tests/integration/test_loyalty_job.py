@@ -4,6 +4,7 @@ whatever is killed, stopped, rescaled or split on the way."""
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -25,6 +26,29 @@ def test_the_archive_holds_every_valid_transaction_once(open_shop):
     shop.submit("archive", parallelism=1)
     shop.feed(10_000, 1_000, *DIRTY).done()
     shop.prove("sent", 150, "--no-loyalty")
+
+    # The same after its many files have become few, as they do once they are old.
+    before = aged(shop, "archive", hours=3)
+    said = shop.run("history", "compact", "archive", "--older-than", "2h")
+    after = aged(shop, "archive", hours=0)
+    assert "became" in said, said
+    assert after < before / 2, said
+    shop.prove("sent", 150, "--no-loyalty")
+    assert "archive: nothing to do" in shop.run(
+        "history", "compact", "archive", "--older-than", "2h"
+    )
+    assert f"{after:,}" in shop.run("history", "list", "archive")
+
+
+def aged(shop, name: str, hours: float) -> int:
+    """Makes all files of a history but the newest so much older; returns how many there are."""
+    conf = shop.conf()
+    folder = shop.stack.layout.data / "s3" / conf.s3.bucket / conf.s3.prefixes[name]
+    files = [path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_"))]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-1]:
+        past = path.stat().st_mtime - hours * 3600
+        os.utime(path, (past, past))
+    return len(files)
 
 
 def test_a_taskmanager_killed_in_mid_traffic_changes_nothing(open_shop):

@@ -7,6 +7,7 @@ which they first stood there.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -24,13 +25,19 @@ from tillstream.ops.stream_reach import Gap
 SETTLE_MS = 60_000  # files of one checkpoint are finished within so long of each other
 CLOCKS_MS = 600_000  # and our clock and S3's differ by less than this
 DELIVERY_S = 60.0
+COMPACTED = "compacted-"  # a compacted file's name: this, ms since the epoch, what tells it apart
+
+_UNTIL = re.compile(rf"{COMPACTED}(\d+)-")
 
 Place = tuple[str, int]  # partition or shard, offset or sequence number
 
 
 class File(NamedTuple):
+    """finished_ms: by S3's clock; of a compacted file, when the youngest in it was finished."""
+
     key: str
     finished_ms: int
+    bytes: int = 0
 
 
 class Row(NamedTuple):
@@ -118,11 +125,12 @@ def finished(client: Any, bucket: str, prefix: str, since_ms: int) -> list[File]
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     for page in pages:
         for item in page.get("Contents", ()):
-            at_ms = int(item["LastModified"].timestamp() * 1000)
             parts = item["Key"].removeprefix(prefix).split("/")
+            said = _UNTIL.match(parts[-1])
+            at_ms = int(said[1]) if said else int(item["LastModified"].timestamp() * 1000)
             hidden = any(part.startswith((".", "_")) for part in parts)
             if item["Size"] and at_ms >= since_ms and not hidden:
-                found.append(File(item["Key"], at_ms))
+                found.append(File(item["Key"], at_ms, item["Size"]))
     return sorted(found, key=lambda file: (file.finished_ms, file.key))
 
 
