@@ -3,7 +3,8 @@
 ``python benchmarks/loyalty.py`` starts a stack of its own, fills a Kafka topic, and measures
 
 - a bare consumer: confluent-kafka, orjson, one dict of sums; one thread, no state to restore;
-- the job on one TaskManager and on two; the same rules and state with one call of Python a record, in
+- the job on one TaskManager and on two, both also held to a share of a core, for on two cores the two
+  would only share what one has; the same rules and state with one call of Python a record, in
   thread mode and in PyFlink's default process mode: ledger entries are made and dropped in the JVM, so
   that no emulator is measured;
 - the job with all its real sinks, where the stand-in for DynamoDB sets the pace;
@@ -31,14 +32,25 @@ from rich.table import Table
 
 from benchmarks import bare
 from benchmarks.latency import HotItems, Told, stand_in
-from benchmarks.rig import Rig, about, held, memory, names, paced, percentiles, rig, say, write
+from benchmarks.rig import (
+    Rig,
+    about,
+    held,
+    memory,
+    names,
+    paced,
+    percentiles,
+    rig,
+    say,
+    spread,
+    write,
+)
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
 
 ONE = "the job, 1 TaskManager"
 WARM_S = 30  # JVMs, the stand-in's above all, take a third of a minute to compile what is hot
-ROUNDS = 3  # of one and two TaskManagers in turns
-HALF = "the job, {} TaskManager(s) held to half a core each"
+SHARE = 0.3  # of a core: two held to it leave the broker and their caches room on two cores
 
 
 def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]:
@@ -70,16 +82,18 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
     return found
 
 
-def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def fill(bench: Rig, args: argparse.Namespace) -> None:
     for topic, count in (("bench", args.count), ("bench-all", args.all_sinks_count)):
         traffic = Simulator("normal", 1, count=count, customers=args.customers, rate=1_000)
         bench.fill(topic, ((sent.key, sent.raw) for sent in traffic))
+
+
+def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     bootstrap = bench.conf(names("bench")).kafka.bootstrap or ""
     rows: dict[str, Any] = {}
     rows["bare Python consumer"] = bare.consume(bootstrap, "bench", args.count)
     rows[ONE] = bench.rate("loyalty", "bench", 1)
     rows["the job, 2 TaskManagers"] = bench.rate("loyalty", "bench", 2)
-    rows |= halves(bench)
     rows["one call a record, thread mode"] = bench.rate("loyalty", "bench", 1, mode="thread")
     rows["one call a record, process mode"] = bench.rate(
         "loyalty", "bench", 1, mode="process", limit_s=70
@@ -92,33 +106,47 @@ def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def halves(bench: Rig) -> dict[str, dict[str, Any]]:
-    """One and two TaskManagers held to half a core each, in turns: the median row of each, with the
-    rates of all, for a shared machine's speed moves from one minute to the next."""
-    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
-    try:
-        with held(bench.processes("taskmanager"), 0.5):
-            for _ in range(ROUNDS):
-                for count, rows in found.items():
-                    rows.append(bench.rate("loyalty", "bench", count, warm=0.3, warm_s=60,
-                                           window_s=20, limit_s=150))  # fmt: skip
-    except OSError as error:
-        say(f"TaskManagers cannot be held to a share of the machine here ({error}): left out")
-        return {}
-    middle = {
-        count: sorted(rows, key=lambda row: row["rate"])[ROUNDS // 2]
-        | {"rates": [row["rate"] for row in rows]}
-        for count, rows in found.items()
-    }
-    return {HALF.format(count): row for count, row in middle.items()}
+def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
+    """One and two TaskManagers held to a share of a core each, in pairs, now one first, now the other.
+
+    A shared machine's speed moves within minutes by more than what is looked for, so what counts is
+    the median of the pairs' ratios. Returns the pairs' rates, CPU a transaction and ratios.
+    """
+    for count in (2, 2, 1):
+        bench.rate("loyalty", "bench", count)  # until all JVMs have compiled what is hot
+    pairs = []
+    with held(bench.processes("taskmanager"), SHARE):
+        for n in range(rounds):
+            pair = {
+                count: bench.rate(
+                    "loyalty", "bench", count, warm=0.2, warm_s=15, window_s=15, limit_s=150
+                )
+                for count in ((1, 2) if n % 2 else (2, 1))
+            }
+            pairs.append(
+                {
+                    "ratio": pair[2]["rate"] / pair[1]["rate"],
+                    "rates": [pair[1]["rate"], pair[2]["rate"]],
+                    "cpu_us": [pair[1]["cpu_us"], pair[2]["cpu_us"]],
+                }
+            )
+            say(f"two TaskManagers: {pairs[-1]['ratio']:.2f} times one")
+    return {"share_of_a_core": SHARE, "pairs": pairs, **spread([p["ratio"] for p in pairs])}
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {**about(), "count": args.count, "disk": str(args.disk)}
     figures["hot_table"] = args.hot_table
     if args.only != "latency":
+        fill(bench, args)
+    if args.only in (None, "rates"):
         figures["rows"] = rates(bench, args)
-    if args.only != "rates":
+    if args.only in (None, "scaling"):
+        try:
+            figures["scaling"] = scaling(bench, args.rounds)
+        except OSError as error:
+            say(f"TaskManagers cannot be held to a share of the machine here ({error}): left out")
+    if args.only in (None, "latency"):
         figures["stand_in_puts_per_s"] = stand_in(bench.conf(names("stand-in", apart=True)))
         figures["latency"] = [
             latency(bench, f"bench-latency-{rate}", rate, args.latency_seconds)
@@ -139,13 +167,12 @@ def show(figures: dict[str, Any]) -> None:
             share = f"{rate / rows[ONE]['rate']:.2f}x"
             table.add_row(name, f"{rate:,.0f}", f"{per_cpu:,.0f}", share)
         console.print(table)
-        if HALF.format(2) in rows:
-            one, two = rows[HALF.format(1)], rows[HALF.format(2)]
-            each = [b / a for a, b in zip(one["rates"], two["rates"], strict=True)]
-            console.print(
-                f"two TaskManagers held to half a core each: {two['rate'] / one['rate']:.2f}x one "
-                f"({min(each):.2f} to {max(each):.2f} by rounds)"
-            )
+    if found := figures.get("scaling"):
+        console.print(
+            f"two TaskManagers held to {found['share_of_a_core']} of a core each: "
+            f"{found['median']:.2f} times one, median of {len(found['pairs'])} pairs "
+            f"({found['min']:.2f} to {found['max']:.2f})"
+        )
     for row in figures.get("latency", []):
         parts = [
             f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
@@ -171,7 +198,12 @@ def main() -> None:
         default="memory",
         help="where the stand-in for DynamoDB keeps its tables",
     )
-    parser.add_argument("--only", choices=["rates", "latency"], help="leave the other out")
+    parser.add_argument(
+        "--only", choices=["rates", "scaling", "latency"], help="leave the others out"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="pairs of one and two TaskManagers held to a share"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     if args.hot_table == "memory":

@@ -83,7 +83,8 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
-    return Streams(judged, dead_letters=batched.side(at_till, "dead-letters"), **sides)
+    refused = batched.side(at_till, "dead-letters").union(sides.pop("dead_letters"))
+    return Streams(judged, dead_letters=refused, **sides)
 
 
 def attach_sinks(streams: Streams, conf: Conf) -> None:

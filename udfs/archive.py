@@ -8,7 +8,7 @@ from state_schemas import archived_mark
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import refuse
+from udfs.engine import failed, refuse
 
 DEAD_LETTERS = 1
 SIDES = ["dead-letters"]
@@ -45,6 +45,9 @@ class ArchiveOnce(BatchedFunction):
             return None
         out.emit(with_origin(envelope))
         return archived_mark.Mark()
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        return DEAD_LETTERS, failed(unseal(value), self.job, problem)
 
 
 def with_origin(envelope: Envelope) -> bytes:

@@ -4,11 +4,16 @@ BatchedPython.java says why and in which bytes. A function is a subclass of `Bat
 decodes and encodes its state and handles one record at a time, as a function called for each record
 would; the state of a key is decoded once a batch and encoded once, if it changed. A timer that is due
 comes among the records, in its place.
+
+A record on which the function raises would stop the job, and again after each restart. So its batch is
+done once more, one record at a time, and that record becomes a dead letter, its key's state as it was.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Any
@@ -24,6 +29,14 @@ _ONE = Struct(">i")
 _MADE = Struct(">bii")
 TIME = Struct(">q")
 STATE, OUTPUT, BROADCAST, TIMER = 0, 1, 2, 3
+# So many records of a subtask may fail from one start to the next: more, and it is not the records.
+MOST_FAILED = 100
+
+_log = logging.getLogger(__name__)
+
+
+class TooManyFailed(RuntimeError):
+    """The rules fail on record after record: the release is wrong, not the records."""
 
 
 def _collect_seldom() -> None:
@@ -87,6 +100,14 @@ class BatchedFunction(KeyedCoProcessFunction):
         """What decodes a key's state: the codec, unless other bytes than its own may be there too."""
         return self.codec.decode
 
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes] | None:
+        """A dead letter, and its side output, for a record on which ``record`` raised; ``problem`` says
+        what and where, without values. None, the default: there is none, the job ends."""
+        return None
+
+    def abandon(self) -> None:
+        """Forgets what was kept beside the states: those of a batch are not written after all."""
+
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:
         """Handles a record of the broadcast input, or one kept of it when a job is restored."""
 
@@ -99,9 +120,17 @@ class BatchedFunction(KeyedCoProcessFunction):
             _collect_seldom()
         self._decode = self.reader()
         self._encode = self.codec.writer(self.write_versions)
+        self._failures = 0
         self.start(runtime_context)
 
     def process_element1(self, value: bytes, ctx: Any) -> Iterable[bytes]:
+        try:
+            return (self._at_once(value),)
+        except Exception:
+            self.abandon()
+            return (self._one_by_one(value),)
+
+    def _at_once(self, value: bytes) -> bytes:
         pair, one = _PAIR.unpack_from, _ONE.unpack_from
         record, decode, encode = self.record, self._decode, self._encode
         key_count, record_count, now_ms = HEAD.unpack_from(value)
@@ -136,12 +165,85 @@ class BatchedFunction(KeyedCoProcessFunction):
                 out.set_timers(number)
         for number in changed:
             out.state(number, encode(states[number]))
-        return (b"".join(out.made),)
+        return b"".join(out.made)
+
+    def _one_by_one(self, value: bytes) -> bytes:
+        """The same batch, states encoded after each record, so that one that fails leaves no trace."""
+        key_count, record_count, now_ms = HEAD.unpack_from(value)
+        stored, at = _states(value, key_count)
+        made: list[bytes] = []
+        changed: set[int] = set()
+        for _ in range(record_count):
+            number, length = _PAIR.unpack_from(value, at)
+            at += 8
+            one = value[at : at + max(length, 0)]
+            out, before = Outputs(now_ms), stored[number]
+            state = None if before is None else self._decode(before)
+            if length < 0:
+                (due_ms,) = TIME.unpack_from(value, at)
+                at += TIME.size
+                after = self._encoded(self.due(state, _key(value, number), due_ms, out))
+            else:
+                at += length
+                try:
+                    after = self._encoded(self.record(state, one, out))
+                except MemoryError:  # says nothing of the record
+                    raise
+                except Exception as error:
+                    out, after = self._dead_letter(one, error, now_ms), None
+            if after is not None:
+                stored[number] = after
+                changed.add(number)
+            out.set_timers(number)
+            made += out.made
+        last = Outputs()
+        for number in changed:
+            last.state(number, stored[number] or b"")
+        return b"".join(made + last.made)
+
+    def _encoded(self, state: Any) -> bytes | None:
+        return None if state is None else self._encode(state)
+
+    def _dead_letter(self, value: bytes, error: Exception, now_ms: int) -> Outputs:
+        """Raises ``error`` again where there is no dead letter for it, TooManyFailed after too many."""
+        self.abandon()
+        problem = _problem(error)
+        told = self.failed(value, problem)
+        if told is None:
+            raise error
+        self._failures += 1
+        _log.error("a record goes to the dead letters: %s", problem)
+        if self._failures > MOST_FAILED:
+            raise TooManyFailed(
+                f"{type(self).__name__} failed on {self._failures} records since it started, last with "
+                f"{problem}: stop the job with a savepoint, restore it with the release before"
+            ) from error
+        out = Outputs(now_ms)
+        out.emit(told[1], told[0])
+        return out
 
     def process_element2(self, value: bytes, ctx: Any) -> Iterable[bytes]:
         out = Outputs()
         self.control(value[1:], value[0] == 1, out)
         return (b"".join(out.made),) if out.made else ()
+
+
+def _states(batch: bytes, count: int) -> tuple[list[bytes | None], int]:
+    """The states of all keys of a batch, as they are stored, and where its records begin."""
+    at, found = HEAD.size, list[bytes | None]()
+    for _ in range(count):
+        at += 4 + _ONE.unpack_from(batch, at)[0]
+        (length,) = _ONE.unpack_from(batch, at)
+        at += 4
+        found.append(None if length < 0 else batch[at : at + length])
+        at += max(length, 0)
+    return found, at
+
+
+def _problem(error: Exception) -> str:
+    """What was raised and where; its message may quote what must not be written down."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {last.filename.rpartition('/')[2]}:{last.lineno} {last.name}"
 
 
 def _key(batch: bytes, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from pyflink.common import Types
@@ -61,3 +62,15 @@ def refuse(
     """A dead letter for the side output."""
     now_ms = time.time_ns() // 1_000_000
     return DEAD_LETTERS, dead_letter(envelope, job, stage, reason, message, SCHEMA_VERSION, now_ms)
+
+
+def failed(envelope: Envelope, job: str, problem: str) -> bytes:
+    """The dead letter of a record on which a rule raised, which it should not."""
+    return refuse(envelope, job, "apply", "rule_failed", problem)[1]
+
+
+def failed_part(raw: bytes, job: str, problem: str, arrived_ms: int = 0) -> bytes:
+    """The same of what no longer knows its place in the stream: a line of a document, a sale between
+    two stages. A hash of its bytes is its origin, so failing twice is one dead letter."""
+    name = hashlib.sha256(raw).hexdigest()[:24]
+    return failed(Envelope(f"{job}:{name}", arrived_ms, raw), job, problem)

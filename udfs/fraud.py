@@ -22,11 +22,12 @@ from tillstream.domain.fraud import (
 )
 from tillstream.domain.fraud_control import Answer, InForce, Refused, obey
 from udfs.batched import BatchedFunction, Outputs
+from udfs.engine import failed_part
 from udfs.fraud_passing import Passing, is_label, label_from, sale_from
 
 # The main output is the audit; side outputs count from 1.
-SIDES = ("explanations", "cases", "holds", "notices", "rule-answers")
-EXPLANATIONS, CASES, HOLDS, NOTICES, ANSWERS = range(1, 6)
+SIDES = ("explanations", "cases", "holds", "notices", "rule-answers", "dead-letters")
+EXPLANATIONS, CASES, HOLDS, NOTICES, ANSWERS, DEAD_LETTERS = range(1, 7)
 
 _json = msgspec.json.Encoder().encode
 
@@ -123,6 +124,12 @@ class JudgeSales(BatchedFunction):
         if held or verdict.source == "hold":
             out.emit(_json(actions.ended_by(verdict, self.now.live.version)), HOLDS)
         return apply_label(state, verdict, self.now.live)
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        if is_label(value):
+            return DEAD_LETTERS, failed_part(_json(label_from(value)), "fraud", problem)
+        sale = sale_from(value)
+        return DEAD_LETTERS, failed_part(sale.raw, "fraud", problem, sale.arrived_ms)
 
     # -- rules -------------------------------------------------------------------------------------
 

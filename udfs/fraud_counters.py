@@ -12,7 +12,7 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import Counters, Label, id_hash, label, observe
 from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
 from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import refuse
+from udfs.engine import failed, refuse
 from udfs.fraud_passing import (
     card_sale,
     is_label,
@@ -68,6 +68,9 @@ class CountAtTill(BatchedFunction):
             sale_to_card(judge_key(sale), sale, number, envelope.arrived_ms, facts, envelope.raw)
         )
         return after
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        return DEAD_LETTERS, failed(unseal(value), "fraud", problem)
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
         try:

@@ -30,7 +30,7 @@ from tillstream.domain.stock import Line, Stock
 from tillstream.domain.stock_actions import Action, Request
 from tillstream.domain.transaction import InvalidTransaction
 from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import BYTES, refuse, require_thread_mode
+from udfs.engine import BYTES, failed, failed_part, refuse, require_thread_mode
 
 JOB = "inventory"
 # As the rows that Java makes of till transactions: key, value.
@@ -130,6 +130,11 @@ class StockLedger(BatchedFunction):
         if state is not None:
             store, _, product = key.partition("/")
             self._act(on_wake(state, int(store), product, at_ms, self.rules), out)
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        whole = value[0] not in (LINE, OTHER)  # a transaction, not a line of one
+        letter = failed(unseal(value), JOB, problem) if whole else failed_part(value, JOB, problem)
+        return REFUSED, letter
 
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:

@@ -13,7 +13,7 @@ from tillstream.domain.loyalty import Account, LoyaltyRules, Refused, apply
 from tillstream.domain.loyalty_notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import refuse
+from udfs.engine import failed, refuse
 
 DEAD_LETTERS, NOTICES = 1, 2
 SIDES = ["dead-letters", "notices"]
@@ -65,3 +65,6 @@ class LoyaltyLedger(BatchedFunction):
             for notice in filter(None, map(redemption_notice, entries)):
                 out.emit(self.json(notice), NOTICES)
         return after
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        return DEAD_LETTERS, failed(unseal(value), self.job, problem)

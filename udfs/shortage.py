@@ -23,7 +23,15 @@ from tillstream.domain.shortage_events import StorePromotion
 from tillstream.domain.shortage_line import Shortage
 from tillstream.domain.transaction import InvalidTransaction, parse
 from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import BYTES, NOTICES, STATE_BYTES, refuse, require_thread_mode
+from udfs.engine import (
+    BYTES,
+    NOTICES,
+    STATE_BYTES,
+    failed,
+    failed_part,
+    refuse,
+    require_thread_mode,
+)
 
 JOB = "shortage"
 SIDES = ("dead-letters",)
@@ -126,6 +134,14 @@ class ShelfWatch(BatchedFunction):
         for told in lines:
             out.emit(_encode(told))
         return watch
+
+    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
+        part = value[0] == 123  # of a promotion
+        letter = failed_part(value, JOB, problem) if part else failed(unseal(value), JOB, problem)
+        return REFUSED, letter
+
+    def abandon(self) -> None:
+        self.quiet.clear()
 
     def due(
         self, state: StoreWatch | None, key: str, at_ms: int, out: Outputs

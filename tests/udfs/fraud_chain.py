@@ -114,7 +114,7 @@ class Chain:
         found = {"audit": self.judge.outputs[0]}
         for number, name in enumerate(SIDES, 1):
             found[name] = self.judge.outputs[number]
-        found["dead-letters"] = self.till.outputs[DEAD_LETTERS]
+        found["dead-letters"] = self.till.outputs[DEAD_LETTERS] + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
 
 
