@@ -33,10 +33,12 @@ from rich.table import Table
 from benchmarks import bare
 from benchmarks.latency import HotItems, Told, stand_in
 from benchmarks.rig import (
+    STAGE,
     Rig,
     about,
     held,
     memory,
+    mid_run,
     names,
     paced,
     percentiles,
@@ -50,6 +52,7 @@ from tillstream.sim.simulator import Simulator
 
 ONE = "the job, 1 TaskManager"
 WARM_S = 30  # JVMs, the stand-in's above all, take a third of a minute to compile what is hot
+WAYS = ["one", "two", "apart"]
 SHARE = 0.3  # of a core: two held to it leave the broker and their caches room on two cores
 
 
@@ -107,31 +110,57 @@ def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
-    """One and two TaskManagers held to a share of a core each, in pairs, now one first, now the other.
+    """One TaskManager, two, and two with a job of their own each, all held to a share of a core, in
+    turns: now one first, now the others. The last is what two could do here if nothing crossed.
 
     A shared machine's speed moves within minutes by more than what is looked for, so what counts is
-    the median of the pairs' ratios. Returns the pairs' rates, CPU a transaction and ratios.
+    the median of the rounds' ratios. Returns the rounds' rates, CPU a transaction, and ratios.
     """
     for count in (2, 2, 1):
         bench.rate("loyalty", "bench", count)  # until all JVMs have compiled what is hot
-    pairs = []
+    found = []
     with held(bench.processes("taskmanager"), SHARE):
         for n in range(rounds):
-            pair = {
-                count: bench.rate(
-                    "loyalty", "bench", count, warm=0.2, warm_s=15, window_s=15, limit_s=150
-                )
-                for count in ((1, 2) if n % 2 else (2, 1))
-            }
-            pairs.append(
-                {
-                    "ratio": pair[2]["rate"] / pair[1]["rate"],
-                    "rates": [pair[1]["rate"], pair[2]["rate"]],
-                    "cpu_us": [pair[1]["cpu_us"], pair[2]["cpu_us"]],
-                }
+            rows = {what: measured(bench, what) for what in (WAYS if n % 2 else WAYS[::-1])}
+            found.append(
+                {what: {k: row[k] for k in ("rate", "cpu_us")} for what, row in rows.items()}
             )
-            say(f"two TaskManagers: {pairs[-1]['ratio']:.2f} times one")
-    return {"share_of_a_core": SHARE, "pairs": pairs, **spread([p["ratio"] for p in pairs])}
+            one = rows["one"]["rate"]
+            say(
+                f"two: {rows['two']['rate'] / one:.2f} times one; apart: {rows['apart']['rate'] / one:.2f}"
+            )
+    ratios = {
+        name: spread([rows[what]["rate"] / rows[to]["rate"] for rows in found])
+        for name, what, to in (
+            ("two_to_one", "two", "one"), ("apart_to_one", "apart", "one"),
+            ("two_to_apart", "two", "apart"),
+        )
+    }  # fmt: skip
+    return {"share_of_a_core": SHARE, "rounds": found, **ratios}
+
+
+def measured(bench: Rig, what: str) -> dict[str, Any]:
+    if what != "apart":
+        return bench.rate(
+            "loyalty", "bench", WAYS.index(what) + 1, warm=0.2, warm_s=15, window_s=15, limit_s=150
+        )
+    clocks, topic = bench.clocks(), names("bench")
+    ids = [bench.submit("loyalty", 1, topic, clocks=clocks, beside=n > 0) for n in range(2)]
+    try:
+        meter = bench.meter(clocks)
+        while min(done := [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]) == 0:
+            time.sleep(0.5)
+        time.sleep(10)
+        seen = []
+        for _ in range(2):
+            done = [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]
+            seen.append((time.perf_counter(), sum(done), meter.read()))
+            if len(seen) == 1:
+                time.sleep(15)
+        return mid_run(seen, 1.0)
+    finally:
+        for job_id in ids:
+            bench.jobs.flink.cancel(job_id)
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
@@ -169,10 +198,17 @@ def show(figures: dict[str, Any]) -> None:
         console.print(table)
     if found := figures.get("scaling"):
         console.print(
-            f"two TaskManagers held to {found['share_of_a_core']} of a core each: "
-            f"{found['median']:.2f} times one, median of {len(found['pairs'])} pairs "
-            f"({found['min']:.2f} to {found['max']:.2f})"
+            f"held to {found['share_of_a_core']} of a core each, {len(found['rounds'])} rounds:"
         )
+        for name, what in (
+            ("two_to_one", "two TaskManagers to one"),
+            ("apart_to_one", "two with a job of their own each to one"),
+            ("two_to_apart", "two TaskManagers to two with a job of their own each"),
+        ):
+            part = found[name]
+            console.print(
+                f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})"
+            )
     for row in figures.get("latency", []):
         parts = [
             f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
@@ -201,9 +237,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=["rates", "scaling", "latency"], help="leave the others out"
     )
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="pairs of one and two TaskManagers held to a share"
-    )
+    parser.add_argument("--rounds", type=int, default=5, help="of TaskManagers held to a share")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     if args.hot_table == "memory":

@@ -208,15 +208,17 @@ class Rig:
         savepoint: str | None = None,
         file: Path = VARIANT,
         timeout_s: float = 150,
+        beside: bool = False,
     ) -> str:
-        """A job as benchmarks run it (benchmarks/jobs/variant.py says what the words mean)."""
+        """A job as benchmarks run it (benchmarks/jobs/variant.py says what the words mean); ``beside``:
+        though the same runs already."""
         chosen = {"job": job, "mode": mode, "sinks": sinks, "sample": sample}
         if clocks is not None:
             clocks.mkdir(parents=True, exist_ok=True)
             chosen["clocks"] = str(clocks)
         os.environ["TILLSTREAM_BENCH"] = json.dumps(chosen)
         changed = overrides | {"job": {"require_thread_mode": mode != "process"}}
-        name = f"{job}-variant"
+        name = f"{job}-variant" + ("-beside" if beside else "")
         return self.jobs.submit(name, parallelism, changed, savepoint, file, timeout_s=timeout_s)
 
     def clear(self) -> None:
