@@ -146,15 +146,19 @@ def measured(bench: Rig, what: str) -> dict[str, Any]:
         )
     clocks, topic = bench.clocks(), names("bench")
     ids = [bench.submit("loyalty", 1, topic, clocks=clocks, beside=n > 0) for n in range(2)]
+
+    def read() -> list[int]:
+        return [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]
+
     try:
         meter = bench.meter(clocks)
-        while min(done := [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]) == 0:
+        while min(read()) == 0:
             time.sleep(0.5)
         time.sleep(10)
         seen = []
         for _ in range(2):
-            done = [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]
-            seen.append((time.perf_counter(), sum(done), meter.read()))
+            done = sum(read())
+            seen.append((time.perf_counter(), done, meter.read()))
             if len(seen) == 1:
                 time.sleep(15)
         return mid_run(seen, 1.0)
