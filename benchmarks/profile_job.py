@@ -29,6 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import in_python
+from benchmarks.cpu import Meter
 from benchmarks.fraud_speed import simulated
 from benchmarks.jobs.stacks import Sampler
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
@@ -37,6 +38,7 @@ from tillstream.local.layout import java
 
 RATE = 100  # py-spy's samples a second
 MOST = 25  # lines of each list
+COMPILING = 0.05  # share of the TaskManager's CPU below which it is warm
 TOPIC = "profiled"
 OURS = "io.tillstream.flink"
 
@@ -77,7 +79,7 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     meter = bench.meter(clocks)
     (manager,) = bench.processes("taskmanager")[:1]
     try:
-        bench.wait_read(job_id, STAGE[job], int(total * 0.1), limit_s=180)
+        compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
         recording = folder / f"{job}.jfr"
         pid = str(manager.pid)
         begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
@@ -101,6 +103,19 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     text = [threads(job, found), *python_part(folder / f"{job}.stacks", sample, problem)]
     text += java_part(recording) if not begun else [f"Java: no recording: {said.strip()}"]
     return "\n\n".join(text) + "\n"
+
+
+def compiled(bench: Rig, job_id: str, stage: str, latest: int, meter: Meter) -> None:
+    """Waits until the JVM spends little on compiling, or the stage has read ``latest`` records."""
+    bench.wait_read(job_id, stage, 1, limit_s=180)
+    share, done = 1.0, 0
+    while share > COMPILING and done < latest:
+        before = meter.read()
+        time.sleep(5)
+        used = meter.read() - before
+        share = used.threads["JIT compiler"] / used.total if used.total else 1.0
+        done = bench.done(job_id, stage)
+    say(f"{done:,} records read; the JVM spends {share:.0%} of its CPU on compiling")
 
 
 def without_engine(job: str, seconds: float, file: Path) -> str:
