@@ -39,6 +39,9 @@ from tillstream.sim.simulator import Simulator
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
+BASKETS_A_DAY = 5_000_000 / 2_900  # of a store
+BY_STORE = ("inventory", "shortage")
+STORES = 100  # so that some hundred thousand transactions are days, not hours
 
 
 def simulated(count: int, customers: int, seed: int) -> Simulator:
@@ -48,6 +51,20 @@ def simulated(count: int, customers: int, seed: int) -> Simulator:
     return Simulator(
         "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms
     )
+
+
+def of_job(job: str, count: int, customers: int, seed: int) -> Simulator:
+    """Traffic for a measurement of ``job``: customers as in ``simulated``, but where stores are the keys,
+    STORES of them, each as busy as the grocer's are, however many the customers. Or a store's days,
+    which cost what they cost once a day, would pass faster the fewer customers there are."""
+    if job not in BY_STORE:
+        return simulated(count, customers, seed)
+    rate = STORES * BASKETS_A_DAY / 86_400
+    start_ms = int((time.time() - count / rate) * 1000)
+    return Simulator(
+        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
+        stores=STORES,
+    )  # fmt: skip
 
 
 def latency(

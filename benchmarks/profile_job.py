@@ -1,7 +1,8 @@
 """Where a record's time goes in a running job: threads, Python stacks, Java stacks, as text.
 
 ``python benchmarks/profile_job.py JOB`` starts a stack with one TaskManager, fills a topic, runs the job as
-benchmarks do (its outputs dropped in the JVM), and once it is warm looks at it for --seconds:
+benchmarks do (its outputs dropped in the JVM), and once it is warm looks at it for --seconds. A fast job
+wants a larger --count, to last until the end:
 
 - CPU by part and by thread, as benchmarks/cpu.py tells them;
 - Python stacks of the operators' threads, by py-spy (extra ``dev``), or, where it is not installed or may
@@ -30,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import in_python
 from benchmarks.cpu import Meter
-from benchmarks.fraud_speed import simulated
+from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
 from tillstream import conf as settings
@@ -66,7 +67,7 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
 
     def records() -> Iterator[tuple[str, bytes]]:
         nonlocal lines
-        for sent in simulated(args.count, max(args.count // 6, 1), 1):
+        for sent in of_job(job, args.count, max(args.count // 6, 1), 1):
             lines += len(sent.record["lines"]) if sent.record else 0
             yield sent.key, sent.raw
 
@@ -136,8 +137,10 @@ def without_engine(job: str, seconds: float, file: Path) -> str:
 
 def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
     """ "" or why py-spy gave nothing."""
-    command = [spy, "record", "-p", pid, "-d", str(int(seconds)), "-r", str(RATE), "-f", "raw",
-               "-o", str(file)]  # fmt: skip
+    # nonblocking: else it stops the process while it reads a stack, and the JVM with its many threads
+    # stands still nearly all the time; a stack that changed while it was read is lost or wrong at its top
+    command = [spy, "record", "--nonblocking", "-p", pid, "-d", str(int(seconds)), "-r", str(RATE),
+               "-f", "raw", "-o", str(file)]  # fmt: skip
     code, said = run(command, seconds + 60)
     return "" if code == 0 and file.exists() else said.strip()[-300:] or "nothing"
 

@@ -115,6 +115,20 @@ def test_a_law_that_holds_is_found_again_and_the_held_out_point_has_no_say():
     assert scaling.HELD_OUT not in scaling.FITTED
 
 
+@pytest.mark.parametrize("term", ["crossing", "tenfold", "shards"])
+def test_a_term_below_nothing_is_left_out_and_the_others_are_fitted_without_it(term):
+    law = {"base": 30.0, "crossing": 8.0, "tenfold": 2.0, "shards": 0.1}
+    found = scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0))
+    assert term not in found
+    assert all(value >= 0 for value in found.values())
+    assert found == scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0), (term,))
+
+
+def test_a_term_that_a_job_cannot_have_is_not_fitted():
+    law = {"base": 30.0, "crossing": 8.0, "shards": 0.1}
+    assert scaling.fit(rows_of(law, held_out_us=40.0), ("tenfold",)) == pytest.approx(law)
+
+
 def test_a_fit_goes_into_the_model_with_its_date_and_its_error(tmp_path, monkeypatch):
     file = tmp_path / "model.json"
     file.write_text(json.dumps(MODEL))
