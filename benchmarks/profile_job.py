@@ -30,7 +30,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import in_python
-from benchmarks.cpu import Meter
+from benchmarks.cpu import Meter, Used
 from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
@@ -84,13 +84,13 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
         recording = folder / f"{job}.jfr"
         pid = str(manager.pid)
         begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
-        start = (time.perf_counter(), bench.done(job_id, STAGE[job]), meter.read())
+        start = moment(bench, job_id, STAGE[job], meter)
         problem = ""
         if sample:
             time.sleep(args.seconds)
         else:
             problem = spied(str(spy), pid, folder / f"{job}.stacks", args.seconds)
-        end = (time.perf_counter(), bench.done(job_id, STAGE[job]), meter.read())
+        end = moment(bench, job_id, STAGE[job], meter)
         if not begun:
             run([tool("jcmd"), pid, "JFR.dump", "name=bench", f"filename={recording}"])
             run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
@@ -104,6 +104,11 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     text = [threads(job, found), *python_part(folder / f"{job}.stacks", sample, problem)]
     text += java_part(recording) if not begun else [f"Java: no recording: {said.strip()}"]
     return "\n\n".join(text) + "\n"
+
+
+def moment(bench: Rig, job_id: str, stage: str, meter: Meter) -> tuple[float, int, Used]:
+    done = bench.done(job_id, stage)
+    return time.perf_counter(), done, meter.read()
 
 
 def compiled(bench: Rig, job_id: str, stage: str, latest: int, meter: Meter) -> None:
@@ -137,8 +142,8 @@ def without_engine(job: str, seconds: float, file: Path) -> str:
 
 def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
     """ "" or why py-spy gave nothing."""
-    # nonblocking: else it stops the process while it reads a stack, and the JVM with its many threads
-    # stands still nearly all the time; a stack that changed while it was read is lost or wrong at its top
+    # nonblocking: else it stops the whole process, the JVM's threads too, while it reads a stack; what
+    # changed while it was read is lost or wrong at its top
     command = [spy, "record", "--nonblocking", "-p", pid, "-d", str(int(seconds)), "-r", str(RATE),
                "-f", "raw", "-o", str(file)]  # fmt: skip
     code, said = run(command, seconds + 60)

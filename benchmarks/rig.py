@@ -41,6 +41,8 @@ say = Console(stderr=True, highlight=False).print
 JOBS = Path(__file__).parent / "jobs"
 VARIANT = JOBS / "variant.py"
 PAUSE_S = 0.5
+STALE_S = 2.0  # after so long Flink's REST knows no figure of now
+FETCH_S = 1.2  # until it does: metrics.fetcher.update-interval and the way there
 # What a rate is taken of, by job: the start of the name of its last keyed stage.
 STAGE = {
     "loyalty": "points ledger by customer",
@@ -148,6 +150,7 @@ class Rig:
         self.stack = stack
         self.jobs = Jobs(stack)
         self._runs = 0
+        self._asked = -STALE_S
 
     def conf(self, overrides: dict[str, Any]) -> settings.Conf:
         """The settings with ``overrides``, all they name being there."""
@@ -298,7 +301,15 @@ class Rig:
         return mid_run(seen, each)
 
     def done(self, job_id: str, stage: str) -> int:
-        """Records that ``stage`` has read; "" is the last vertex."""
+        """Records that ``stage`` has read, a second ago or so; "" is the last vertex.
+
+        Flink answers with the figures it has and only then asks the TaskManagers for new ones, so after
+        a pause it tells of the moment of the last question: it is asked again.
+        """
+        if time.monotonic() - self._asked > STALE_S:
+            self.jobs.flink.job(job_id)
+            time.sleep(FETCH_S)
+        self._asked = time.monotonic()
         vertices = self.jobs.flink.job(job_id)["vertices"]
         found = [v for v in vertices if v["name"].startswith(stage)] if stage else vertices[-1:]
         if not found:

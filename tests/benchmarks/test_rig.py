@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import psutil
 
-from benchmarks import cpu, guard, in_python
+from benchmarks import cpu, guard, in_python, rig
 from benchmarks.cpu import CLOCK, Meter, Used
 from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
@@ -34,6 +34,31 @@ def test_a_rate_is_taken_between_the_first_and_the_last_sample_alone():
     assert row["cpu_us"] == {
         "python": 666.67, "conversion": 333.33, "jvm": 333.33, "broker": 666.67,
     }  # fmt: skip
+
+
+def test_after_a_pause_a_stage_is_asked_for_twice_for_the_first_answer_is_old(monkeypatch):
+    class Flink:
+        """Like Flink's REST: what was true when it was last asked."""
+
+        now, known, asked = 0, 0, 0
+
+        def job(self, job_id: str) -> dict:
+            answer = {"name": "judge", "metrics": {"read-records": self.known}}
+            self.known, self.asked = self.now, self.asked + 1
+            return {"vertices": [answer]}
+
+    monkeypatch.setattr(rig.time, "sleep", lambda seconds: None)
+    flink, clock = Flink(), [100.0]
+    monkeypatch.setattr(rig.time, "monotonic", lambda: clock[0])
+    bench = Rig(SimpleNamespace(layout=None))  # type: ignore[arg-type]
+    bench.jobs = SimpleNamespace(flink=flink)  # type: ignore[assignment]
+    flink.now = 5
+    assert bench.done("id", "judge") == 5
+    clock[0], flink.now = 115.0, 80
+    assert bench.done("id", "judge") == 80
+    clock[0] += 0.5
+    assert bench.done("id", "judge") == 80
+    assert flink.asked == 5, "one that asks all the time asks once"
 
 
 def test_without_clocks_nothing_is_said_of_python_in_the_jvm():
