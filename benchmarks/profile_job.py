@@ -80,10 +80,13 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     meter = bench.meter(clocks)
     (manager,) = bench.processes("taskmanager")[:1]
     try:
-        compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
         recording = folder / f"{job}.jfr"
         pid = str(manager.pid)
+        # The first recording changes classes, which are then compiled anew: one that is thrown away.
+        run([tool("jcmd"), pid, "JFR.start", "name=warm", "settings=profile"])
+        compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
         begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
+        run([tool("jcmd"), pid, "JFR.stop", "name=warm"])
         start = moment(bench, job_id, STAGE[job], meter)
         problem = ""
         if sample:
@@ -169,7 +172,7 @@ def python_part(file: Path, sampled: bool, problem: str) -> list[str]:
     own, whole = python_shares(file.read_text().splitlines())
     return [
         f"Python, by {how}: % of samples in a function itself\n" + ranked(own),
-        "Python: % of samples in a function and what it calls\n" + ranked(whole),
+        "Python: % of samples in a function and what it calls\n" + ranked(whole, own.total()),
     ]
 
 
