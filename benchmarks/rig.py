@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import pairwise
@@ -280,9 +280,11 @@ class Rig:
         warm_s: float = 10.0,
         window_s: float = 1e9,
         limit_s: float = 240.0,
+        at_each: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
         """Transactions a second at ``stage``, ``each`` to a record, once warm (a share of ``total``
-        or seconds after the first), for ``window_s`` at most and until nine tenths are read."""
+        or seconds after the first), for ``window_s`` at most and until nine tenths are read; ``at_each``
+        is called at each look that counts."""
         seen: list[tuple[float, int, Used]] = []
         first = 0.0
         deadline = time.monotonic() + limit_s
@@ -295,6 +297,7 @@ class Rig:
                     break
                 if done > total * warm or now - first > warm_s:
                     seen.append((now, done, meter.read()))
+                    at_each()
             time.sleep(PAUSE_S)
         if len(seen) < 2:
             raise RuntimeError(f"{stage}: nothing to measure in {limit_s:.0f} s; more --count?")

@@ -4,8 +4,11 @@
 some points: 1, 2 and 4 TaskManagers (on a machine of fewer cores that shows the overhead, not the
 speed), 1,000 to 1 million customers, 1 to 20 partitions, which stand for shards. It fits the terms of
 ``tillstream.ops.size.features`` by least squares, and then compares what the fit says with one more point
-that it was not fitted on. Some eight minutes a job. ``--model`` puts the fit into what `tillstream size`
-reads. The window of a point should be seconds: a fast job wants a larger ``--count``.
+that it was not fitted on. A machine that others use too is slower in one minute than in the next, by half
+and more: so a bare loop of orjson and a dict over some sales, the yardstick, is timed at each look, and a
+point's cost is told for a machine on which the loop takes YARDSTICK_US. Some eight minutes a job.
+``--model`` puts the fit into what `tillstream size` reads. The window of a point should be seconds: a fast
+job wants a larger ``--count``.
 
 ``--state`` measures nothing on a stack: bytes a key from the codecs, by how much a key remembers, and what
 a record holds; seconds, and always into the model. ``--from FILE`` fits an earlier --json again.
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +31,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import in_python
+from benchmarks import bare, in_python
 from benchmarks.fraud_speed import BY_STORE, of_job
 from benchmarks.rig import Rig, about, memory, names, rig, say, write
 from benchmarks.state_codec import account
@@ -52,36 +57,68 @@ FITTED = (
     Point(1, 100_000, 1), Point(2, 100_000, 20),
 )  # fmt: skip
 HELD_OUT = Point(2, 300_000, 8)
+YARDSTICK_US = 4.0  # a transaction, as it mostly is here while a job runs beside it
+VISITS = 365  # a customer's at most: of eight years, for there are no sales before 2015
 WARMING = 2  # runs before the first that counts: every TaskManager's JVM compiles on its own
+
+
+class Put(NamedTuple):
+    sales: int
+    lines: int
+
+
+class Yardstick:
+    """What a bare loop takes of a core at the moment, in microseconds a transaction."""
+
+    def __init__(self) -> None:
+        self._raw = in_python.Traffic(2_000).raw
+        self.found: list[float] = []
+
+    def measure(self) -> None:
+        began = time.thread_time()
+        bare.add({}, self._raw)
+        self.found.append((time.thread_time() - began) / len(self._raw) * 1e6)
 
 
 def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
     """A row for each point, the held-out one last."""
-    rows, filled = [], {}
+    rows, filled, yardstick = [], {}, Yardstick()
     widest = max(FITTED, key=lambda point: point.workers)
     filled[widest.topic] = _fill(bench, job, widest, count)
-    total = filled[widest.topic] if job == "inventory" else count
+    total = filled[widest.topic].lines if job == "inventory" else count
     for _ in range(WARMING):
         bench.rate(job, widest.topic, widest.workers, total=total, limit_s=240)
     for point in (*FITTED, HELD_OUT):
         if point.topic not in filled:
             filled[point.topic] = _fill(bench, job, point, count)
-        lines = filled[point.topic]
-        total, each = (lines, count / lines) if job == "inventory" else (count, 1.0)
+        put = filled[point.topic]
+        total, each = (put.lines, put.sales / put.lines) if job == "inventory" else (put.sales, 1.0)
+        yardstick.found.clear()
         row = bench.rate(
-            job, point.topic, point.workers, total=total, each=each, window_s=20, limit_s=150
-        )
-        us = 1e6 / row["per_cpu_second"]
-        say(f"{point}: {row['rate']:,.0f} tx/s, {us:.1f} us of CPU a transaction")
-        rows.append({**point._asdict(), "us": us, **row})
+            job, point.topic, point.workers, total=total, each=each, window_s=20, limit_s=150,
+            at_each=yardstick.measure,
+        )  # fmt: skip
+        row |= {
+            "us": 1e6 / row["per_cpu_second"],
+            "yardstick_us": statistics.median(yardstick.found),
+        }
+        say(f"{point}: {row['rate']:,.0f} tx/s, {row['us']:.1f} us of CPU a transaction, "
+            f"yardstick {row['yardstick_us']:.2f}")  # fmt: skip
+        rows.append({**point._asdict(), **row})
     return rows
 
 
-def _fill(bench: Rig, job: str, point: Point, count: int) -> int:
-    """Lines of all baskets. The topic is made first: the stack would give it four partitions."""
+def us_of(row: dict[str, Any]) -> float:
+    """CPU a transaction as it would be where the yardstick takes YARDSTICK_US."""
+    return float(row["us"]) * YARDSTICK_US / row["yardstick_us"]
+
+
+def _fill(bench: Rig, job: str, point: Point, count: int) -> Put:
+    """The topic is made first: the stack would give it four partitions."""
     admin = AdminClient({"bootstrap.servers": settings.load("local").kafka.bootstrap or ""})
     admin.create_topics([NewTopic(point.topic, point.partitions, 1)])[point.topic].result(20)
     lines = 0
+    count = count if job in BY_STORE else min(count, point.customers * VISITS)
 
     def records() -> Any:
         nonlocal lines
@@ -89,8 +126,7 @@ def _fill(bench: Rig, job: str, point: Point, count: int) -> int:
             lines += len(sent.record["lines"]) if sent.record else 0
             yield sent.key, sent.raw
 
-    bench.fill(point.topic, records())
-    return lines
+    return Put(bench.fill(point.topic, records()), lines)
 
 
 def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, float]:
@@ -104,7 +140,7 @@ def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, 
     wanted = [size.features(row["workers"], row["customers"], row["partitions"]) for row in fitted]
     terms = [name for name in wanted[0] if name not in without]
     matrix = np.array([[found[name] for name in terms] for found in wanted])
-    target = np.array([row["us"] for row in fitted])
+    target = np.array([us_of(row) for row in fitted])
     solved, *_ = np.linalg.lstsq(matrix, target, rcond=None)
     found = dict(zip(terms, map(float, solved), strict=True))
     least = min(found, key=found.__getitem__)
@@ -119,7 +155,7 @@ def check(rows: list[dict[str, Any]], coefficients: dict[str, float]) -> list[di
     for row in rows:
         said = size.cpu_us({"cpu_us": coefficients}, *_point(row))
         checked.append(
-            {**_point(row)._asdict(), "us": row["us"], "fit_us": said, "off": said / row["us"] - 1,
+            {**_point(row)._asdict(), "us": us_of(row), "fit_us": said, "off": said / us_of(row) - 1,
              "held_out": _point(row) == HELD_OUT}
         )  # fmt: skip
     return checked
@@ -211,7 +247,7 @@ def main() -> None:
     else:
         with rig(args.disk, taskmanagers=4) as bench:
             bench.conf(names("scale"))
-            figures = {**about(), "job": args.job, "count": args.count,
+            figures = {**about(), "job": args.job, "count": args.count, "yardstick_us": YARDSTICK_US,
                        "rows": measure(bench, args.job, args.count)}  # fmt: skip
     # Customers are no key where stores are.
     figures["fit"] = fit(figures["rows"], ("tenfold",) if figures["job"] in BY_STORE else ())

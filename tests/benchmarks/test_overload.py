@@ -90,6 +90,14 @@ def test_python_stacks_of_either_sampler_count_by_function():
     assert whole["batched.process_element1"] == 3
 
 
+def test_a_share_with_callees_is_of_the_samples(tmp_path):
+    file = tmp_path / "stacks"
+    file.write_text("process_element1 (b.py:1);f (a.py:2) 3\nprocess_element1 (b.py:1) 1\n")
+    own, whole = profile_job.python_part(file, False, "")
+    assert own.splitlines()[1:] == [" 75.0%  a.f", " 25.0%  b.process_element1"]
+    assert whole.splitlines()[1:] == ["100.0%  b.process_element1", " 75.0%  a.f"]
+
+
 def test_java_stacks_count_by_thread_by_method_and_by_ours():
     said = """
 jdk.ExecutionSample {
