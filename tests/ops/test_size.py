@@ -106,7 +106,10 @@ def rows_of(coefficients: dict[str, float], held_out_us: float) -> list[dict]:
 
 def seen(us: float, slower: float) -> dict[str, float]:
     """A measurement of ``us`` while the machine is so much slower than the yardstick has it."""
-    return {"us": us * slower, "yardstick_us": scaling.YARDSTICK_US * slower}
+    return {
+        "us": us * slower**scaling.YARDSTICK_POWER,
+        "yardstick_us": scaling.YARDSTICK_US * slower,
+    }
 
 
 def test_a_law_that_holds_is_found_again_and_the_held_out_point_has_no_say():
@@ -127,6 +130,14 @@ def test_a_term_below_nothing_is_left_out_and_the_others_are_fitted_without_it(t
     assert term not in found
     assert all(value >= 0 for value in found.values())
     assert found == scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0), (term,))
+
+
+def test_a_point_measured_twice_is_checked_by_its_mean():
+    law = {"base": 30.0}
+    found = scaling.check([*rows_of(law, 20.0), *rows_of(law, 60.0)], law)
+    assert len(found) == len(scaling.FITTED) + 1
+    assert found[-1]["us"] == pytest.approx(40.0)
+    assert found[-1]["off"] == pytest.approx(-0.25)
 
 
 def test_a_term_that_a_job_cannot_have_is_not_fitted():
