@@ -53,17 +53,17 @@ def simulated(count: int, customers: int, seed: int) -> Simulator:
     )
 
 
-def of_job(job: str, count: int, customers: int, seed: int) -> Simulator:
+def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES) -> Simulator:
     """Traffic for a measurement of ``job``: customers as in ``simulated``, but where stores are the keys,
-    STORES of them, each as busy as the grocer's are, however many the customers. Or a store's days,
+    so many of them, each as busy as the grocer's are, however many the customers. Or a store's days,
     which cost what they cost once a day, would pass faster the fewer customers there are."""
     if job not in BY_STORE:
         return simulated(count, customers, seed)
-    rate = STORES * BASKETS_A_DAY / 86_400
+    rate = stores * BASKETS_A_DAY / 86_400
     start_ms = int((time.time() - count / rate) * 1000)
     return Simulator(
         "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
-        stores=STORES,
+        stores=stores,
     )  # fmt: skip
 
 

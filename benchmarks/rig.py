@@ -136,6 +136,8 @@ def rig(
             stack.up(taskmanagers=taskmanagers, state_backend=state_backend, progress=say)
             yield Rig(stack)
         finally:
+            with contextlib.suppress(ValueError):  # a second one would leave the stack running
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             stack.down(purge=True)
             if before is None:
                 os.environ.pop("TILLSTREAM_HOME", None)

@@ -2,13 +2,15 @@
 
 ``python benchmarks/scaling.py --job loyalty`` starts a stack and measures the job's CPU a transaction at
 some points: 1, 2 and 4 TaskManagers (on a machine of fewer cores that shows the overhead, not the
-speed), 1,000 to 1 million customers, 1 to 20 partitions, which stand for shards. It fits the terms of
-``tillstream.ops.size.features`` by least squares, and then compares what the fit says with one more point
-that it was not fitted on. A machine that others use too is slower in one minute than in the next, by half
-and more: so a bare loop of orjson and a dict over some sales, the yardstick, is timed at each look, and a
-point's cost is told for a machine on which the loop takes YARDSTICK_US. A point is measured over the same
-stretch of its topic as all others, and that should last seconds: a fast job wants a larger ``--count``. Some
-eight minutes a job. ``--model`` puts the fit into what `tillstream size` reads.
+speed), 1,000 to 1 million customers (30 to 300 stores for shortage), 1 to 20 partitions, which stand for
+shards. It fits the terms of ``tillstream.ops.size.features`` by least squares, and then compares what the
+fit says with one more point that it was not fitted on. Some eight minutes a job. ``--model`` puts the fit
+into what `tillstream size` reads.
+
+A machine that others use too is slower in one minute than in the next, by half and more: so a bare loop of
+orjson and a dict over some sales, the yardstick, is timed at each look, and a point's cost is told for a
+machine on which the loop takes YARDSTICK_US. A point is measured over the same stretch of its topic as all
+others, and that should last seconds: a fast job wants a larger ``--count``.
 
 ``--state`` measures nothing on a stack: bytes a key from the codecs, by how much a key remembers, and what
 a record holds; seconds, and always into the model. ``--from FILE...`` fits earlier --json again, all their
@@ -33,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import bare, in_python
-from benchmarks.fraud_speed import BY_STORE, of_job
+from benchmarks.fraud_speed import BY_STORE, STORES, of_job
 from benchmarks.rig import Rig, about, memory, names, rig, say, write
 from benchmarks.state_codec import account
 from state_schemas import fraud_counters, loyalty_account
@@ -46,10 +48,11 @@ class Point(NamedTuple):
     workers: int
     customers: int
     partitions: int
+    stores: int = STORES  # where they are the keys
 
     @property
     def topic(self) -> str:
-        return f"scale-{self.customers}-{self.partitions}"
+        return f"scale-{self.customers}-{self.partitions}-{self.stores}"
 
 
 FITTED = (
@@ -58,6 +61,15 @@ FITTED = (
     Point(1, 100_000, 1), Point(2, 100_000, 20),
 )  # fmt: skip
 HELD_OUT = Point(2, 300_000, 8)
+# Of shortage, whose state is a store's: stores in place of customers.
+FITTED_BY_STORE = (
+    Point(1, 100_000, 4), Point(2, 100_000, 4), Point(4, 100_000, 4),
+    Point(1, 100_000, 4, 30), Point(1, 100_000, 4, 300),
+    Point(1, 100_000, 1), Point(2, 100_000, 20),
+)  # fmt: skip
+HELD_OUT_BY_STORE = Point(2, 100_000, 8, 200)
+# Customers are no key where stores are; where products are too, every line has a state of its own.
+WITHOUT = {"shortage": ("tenfold",), "inventory": ("tenfold", "stores")}
 # a transaction: on the machine of the runs of 2026-11-28 it moved between 3.1 and 5.3
 YARDSTICK_US = 4.0
 # A job's cost goes with this power of it, for not all of a job is as sensitive as a loop that fills a dict:
@@ -89,12 +101,14 @@ class Yardstick:
 def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
     """A row for each point, the held-out one last."""
     rows, filled, yardstick = [], {}, Yardstick()
-    widest = max(FITTED, key=lambda point: point.workers)
+    points = FITTED_BY_STORE if job == "shortage" else FITTED
+    last = HELD_OUT_BY_STORE if job == "shortage" else HELD_OUT
+    widest = max(points, key=lambda point: point.workers)
     filled[widest.topic] = _fill(bench, job, widest, count)
     total = filled[widest.topic].lines if job == "inventory" else count
     for _ in range(WARMING):
         bench.rate(job, widest.topic, widest.workers, total=total, limit_s=240)
-    for point in (*FITTED, HELD_OUT):
+    for point in (*points, last):
         if point.topic not in filled:
             filled[point.topic] = _fill(bench, job, point, count)
         put = filled[point.topic]
@@ -128,7 +142,7 @@ def _fill(bench: Rig, job: str, point: Point, count: int) -> Put:
 
     def records() -> Any:
         nonlocal lines
-        for sent in of_job(job, count, point.customers, 1):
+        for sent in of_job(job, count, point.customers, 1, point.stores):
             lines += len(sent.record["lines"]) if sent.record else 0
             yield sent.key, sent.raw
 
@@ -142,8 +156,8 @@ def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, 
     shards make no transaction cheaper, and a law that says so tells of less than nothing somewhere beyond
     what was measured.
     """
-    fitted = [row for row in rows if _point(row) != HELD_OUT]
-    wanted = [size.features(row["workers"], row["customers"], row["partitions"]) for row in fitted]
+    fitted = [row for row in rows if not held_out(_point(row))]
+    wanted = [size.features(*_point(row)) for row in fitted]
     terms = [name for name in wanted[0] if name not in without]
     matrix = np.array([[found[name] for name in terms] for found in wanted])
     target = np.array([us_of(row) for row in fitted])
@@ -162,12 +176,16 @@ def check(rows: list[dict[str, Any]], coefficients: dict[str, float]) -> list[di
         us = statistics.mean(us_of(row) for row in rows if _point(row) == point)
         said = size.cpu_us({"cpu_us": coefficients}, *point)
         checked.append({**point._asdict(), "us": us, "fit_us": said, "off": said / us - 1,
-                        "held_out": point == HELD_OUT})  # fmt: skip
+                        "held_out": held_out(point)})  # fmt: skip
     return checked
 
 
 def _point(row: dict[str, Any]) -> Point:
-    return Point(row["workers"], row["customers"], row["partitions"])
+    return Point(*(row[name] for name in Point._fields))
+
+
+def held_out(point: Point) -> bool:
+    return point in (HELD_OUT, HELD_OUT_BY_STORE)
 
 
 def into_model(job: str, figures: dict[str, Any], source: str) -> None:
@@ -219,11 +237,21 @@ def state_into_model() -> dict[str, Any]:
 
 def show(job: str, figures: dict[str, Any]) -> None:
     table = Table(title=f"{job}: us of CPU a transaction, {figures['machine']}")
-    for column in ("TaskManagers", "customers", "partitions", "measured", "fit", "off", ""):
+    for column in (
+        "TaskManagers",
+        "customers",
+        "stores",
+        "partitions",
+        "measured",
+        "fit",
+        "off",
+        "",
+    ):
         table.add_column(column, justify="right")
     for row in figures["check"]:
         table.add_row(
-            str(row["workers"]), f"{row['customers']:,}", str(row["partitions"]),
+            str(row["workers"]), f"{row['customers']:,}",
+            str(row["stores"]) if job in BY_STORE else "all", str(row["partitions"]),
             f"{row['us']:.1f}", f"{row['fit_us']:.1f}", f"{row['off']:+.0%}",
             "held out" if row["held_out"] else "",
         )  # fmt: skip
@@ -257,8 +285,7 @@ def main() -> None:
             bench.conf(names("scale"))
             figures = {**about(), "job": args.job, "count": args.count, "yardstick_us": YARDSTICK_US,
                        "rows": measure(bench, args.job, args.count)}  # fmt: skip
-    # Customers are no key where stores are.
-    figures["fit"] = fit(figures["rows"], ("tenfold",) if figures["job"] in BY_STORE else ())
+    figures["fit"] = fit(figures["rows"], WITHOUT.get(args.job, ("stores",)))
     figures["check"] = check(figures["rows"], figures["fit"])
     show(args.job, figures)
     write(args.json, figures)

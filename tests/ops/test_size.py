@@ -38,7 +38,7 @@ def test_no_worker_is_busier_than_assumed_and_one_fewer_would_be():
         assert job.cores <= most * job.workers
         if job.workers > 1:
             fewer = job.workers - 1
-            us = size.cpu_us(MODEL["jobs"][job.job], fewer, GROCER.customers, 19)
+            us = size.cpu_us(MODEL["jobs"][job.job], fewer, GROCER.customers, 19, 2_900)
             assert GROCER.tx_per_second * us / 1e6 > most * fewer
         assert job.kpus == job.workers + 1
 
@@ -52,9 +52,9 @@ def test_state_that_fits_no_worker_s_disk_takes_more_workers():
 
 def test_records_cross_between_workers_ever_more_but_never_more_than_all():
     job = {"cpu_us": {"base": 30.0, "crossing": 8.0, "tenfold": 2.0, "shards": 0.1}}
-    assert size.cpu_us(job, 1, 100_000, 4) == 30
-    assert size.cpu_us(job, 2, 100_000, 4) == 34
-    assert size.cpu_us(job, 1_000, 1_000_000, 14) == pytest.approx(40.992)
+    assert size.cpu_us(job, 1, 100_000, 4, 100) == 30
+    assert size.cpu_us(job, 2, 100_000, 4, 100) == 34
+    assert size.cpu_us(job, 1_000, 1_000_000, 14, 100) == pytest.approx(40.992)
 
 
 def test_a_customer_of_few_visits_is_smaller_than_one_of_many():
@@ -82,7 +82,7 @@ def test_every_state_of_a_sized_job_is_in_the_model():
 def test_every_figure_of_cpu_says_what_it_rests_on():
     for name, job in MODEL["jobs"].items():
         assert job["basis"], name
-        assert set(job["cpu_us"]) <= set(size.features(1, 1, 1))
+        assert set(job["cpu_us"]) <= set(size.features(1, 1, 1, 1))
 
 
 def test_the_command_prints_what_it_assumes():
@@ -96,10 +96,12 @@ def test_the_command_prints_what_it_assumes():
     assert plain["kpus"] == sum(job["kpus"] for job in plain["jobs"])
 
 
-def rows_of(coefficients: dict[str, float], held_out_us: float) -> list[dict]:
+def rows_of(
+    coefficients: dict[str, float], held_out_us: float, points: tuple = scaling.FITTED
+) -> list[dict]:
     rows = [
         point._asdict() | seen(size.cpu_us({"cpu_us": coefficients}, *point), 1 + n / 4)
-        for n, point in enumerate(scaling.FITTED)
+        for n, point in enumerate(points)
     ]
     return [*rows, scaling.HELD_OUT._asdict() | seen(held_out_us, 0.5)]
 
@@ -115,7 +117,7 @@ def seen(us: float, slower: float) -> dict[str, float]:
 def test_a_law_that_holds_is_found_again_and_the_held_out_point_has_no_say():
     law = {"base": 30.0, "crossing": 8.0, "tenfold": 2.0, "shards": 0.1}
     rows = rows_of(law, held_out_us=70.0)
-    found = scaling.fit(rows)
+    found = scaling.fit(rows, ("stores",))
     assert found == pytest.approx(law)
     off = [row["off"] for row in scaling.check(rows, found)]
     assert max(map(abs, off[:-1])) < 1e-3
@@ -126,10 +128,10 @@ def test_a_law_that_holds_is_found_again_and_the_held_out_point_has_no_say():
 @pytest.mark.parametrize("term", ["crossing", "tenfold", "shards"])
 def test_a_term_below_nothing_is_left_out_and_the_others_are_fitted_without_it(term):
     law = {"base": 30.0, "crossing": 8.0, "tenfold": 2.0, "shards": 0.1}
-    found = scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0))
+    found = scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0), ("stores",))
     assert term not in found
     assert all(value >= 0 for value in found.values())
-    assert found == scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0), (term,))
+    assert found == scaling.fit(rows_of(law | {term: -1.0}, held_out_us=40.0), ("stores", term))
 
 
 def test_a_point_measured_twice_is_checked_by_its_mean():
@@ -142,7 +144,19 @@ def test_a_point_measured_twice_is_checked_by_its_mean():
 
 def test_a_term_that_a_job_cannot_have_is_not_fitted():
     law = {"base": 30.0, "crossing": 8.0, "shards": 0.1}
-    assert scaling.fit(rows_of(law, held_out_us=40.0), ("tenfold",)) == pytest.approx(law)
+    rows = rows_of(law, held_out_us=40.0)
+    assert scaling.fit(rows, scaling.WITHOUT["inventory"]) == pytest.approx(law)
+
+
+def test_a_worker_of_many_stores_reads_and_writes_one_s_state_for_nearly_every_record():
+    seen = [size.features(1, 1, 4, stores)["stores"] for stores in (1, 30, 300, 2_900)]
+    assert seen[0] == 1 / size.BATCH
+    assert seen == sorted(seen)
+    assert 0.97 < seen[-1] < 1
+    assert size.features(10, 1, 4, 3_000)["stores"] == seen[2]
+    law = {"base": 40.0, "crossing": 8.0, "shards": 0.1, "stores": 60.0}
+    rows = rows_of(law, 40.0, scaling.FITTED_BY_STORE)
+    assert scaling.fit(rows, scaling.WITHOUT["shortage"]) == pytest.approx(law, abs=0.01)
 
 
 def test_a_fit_goes_into_the_model_with_its_date_and_its_error(tmp_path, monkeypatch):

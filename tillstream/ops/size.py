@@ -19,6 +19,7 @@ VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 millio
 SHARD_RECORDS, SHARD_BYTES = 1_000, 1_000_000  # in, a second
 KPU_STORAGE = 50_000_000_000
 WRITE_UNIT = 1_000
+BATCH = 128  # records for which Python is called once (udfs/batched.py)
 
 
 class Shop(NamedTuple):
@@ -66,23 +67,28 @@ def load(path: Path = MODEL) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def features(workers: int, customers: float, shards: float) -> dict[str, float]:
+def features(workers: int, customers: float, shards: float, stores: float) -> dict[str, float]:
     """What a transaction's cost is linear in.
 
     crossing: share of records that go from one worker to another. tenfold: of 100,000 customers.
-    shards: beyond the four that most is measured with.
+    shards: beyond the four that most is measured with. stores: how many of them a worker's batch meets,
+    to a record: each has its state read and written once for all its records in the batch.
     """
+    a_worker = max(stores / workers, 1.0)
     return {
         "base": 1.0,
         "crossing": (workers - 1) / workers,
         "tenfold": math.log10(max(customers, 1) / 100_000),
         "shards": shards - 4.0,
+        "stores": a_worker * (1 - (1 - 1 / a_worker) ** BATCH) / BATCH,
     }
 
 
-def cpu_us(job: dict[str, Any], workers: int, customers: float, shards: float) -> float:
+def cpu_us(
+    job: dict[str, Any], workers: int, customers: float, shards: float, stores: float
+) -> float:
     """Microseconds of CPU a transaction."""
-    wanted = features(workers, customers, shards)
+    wanted = features(workers, customers, shards, stores)
     return sum(job["cpu_us"].get(name, 0.0) * value for name, value in wanted.items())
 
 
@@ -108,7 +114,7 @@ def _job(
     busy, spread = assumed["use_of_a_worker"]["value"], assumed["state_on_disk"]["value"]
     workers = max(1, math.ceil(state * spread / KPU_STORAGE))
     while True:
-        us = cpu_us(job, workers, shop.customers, shards)
+        us = cpu_us(job, workers, shop.customers, shards, shop.stores)
         cores = shop.tx_per_second * us / 1e6
         if cores <= workers * busy:
             return JobSize(name, us, cores, workers, workers + 1, state, job["basis"])
