@@ -19,7 +19,7 @@ VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 millio
 SHARD_RECORDS, SHARD_BYTES = 1_000, 1_000_000  # in, a second
 KPU_STORAGE = 50_000_000_000
 WRITE_UNIT = 1_000
-BATCH = 128  # records for which Python is called once (udfs/batched.py)
+BATCH = 128  # records for which Python is called once (tillstream/connectors/batched.py)
 
 
 class Shop(NamedTuple):
