@@ -151,8 +151,19 @@ def test_the_guard_fails_on_a_fall_of_more_than_thirty_percent():
     assert guard.fallen({"loyalty": {"ratio": 0.2}}, recorded), "a job that is gone has fallen"
 
 
+def test_a_cpu_is_held_to_its_own_ratios_and_one_that_is_not_known_to_the_least():
+    records = {
+        "large": {"jobs": {"fraud": {"ratio": 0.06}, "loyalty": {"ratio": 0.2}}},
+        "small": {"jobs": {"fraud": {"ratio": 0.05}, "loyalty": {"ratio": 0.3}}},
+    }
+    assert guard.recorded_of(records, "large")["fraud"]["ratio"] == 0.06
+    assert guard.recorded_of(records, "another") == {
+        "fraud": {"ratio": 0.05}, "loyalty": {"ratio": 0.2},
+    }  # fmt: skip
+
+
 def test_the_guard_has_a_ratio_of_every_job_it_runs():
-    recorded = guard.json.loads(guard.RECORDED.read_text())["jobs"]
+    recorded = guard.recorded_of(guard.json.loads(guard.RECORDED.read_text()), "a CPU unheard of")
     assert set(recorded) == {"bare", *in_python.JOBS}
 
 
