@@ -27,6 +27,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told
 from benchmarks.rig import Rig, about, names, paced, percentiles, rig, say, write
 from state_schemas import fraud_counters, fraud_profile
@@ -38,33 +39,27 @@ from tillstream.sim.simulator import Simulator
 
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 
-VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
-BASKETS_A_DAY = 5_000_000 / 2_900  # of a store
 BY_STORE = ("inventory", "shortage")
 STORES = 100  # so that some hundred thousand transactions are days, not hours
 
 
-def simulated(count: int, customers: int, seed: int) -> Simulator:
-    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at."""
-    rate = customers * VISITS_A_DAY / 86_400
+def simulated(count: int, customers: int, seed: int, stores: int | None = None) -> Simulator:
+    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at; or of
+    so many ``stores``, each as busy as a grocer's are."""
+    a_day = stores * SALES_A_DAY if stores else customers * VISITS_A_DAY
+    rate = a_day / 86_400
     start_ms = int((time.time() - count / rate) * 1000)  # so that the last is of now
-    return Simulator(
-        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms
-    )
-
-
-def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES) -> Simulator:
-    """Traffic for a measurement of ``job``: customers as in ``simulated``, but where stores are the keys,
-    so many of them, each as busy as the grocer's are, however many the customers. Or a store's days,
-    which cost what they cost once a day, would pass faster the fewer customers there are."""
-    if job not in BY_STORE:
-        return simulated(count, customers, seed)
-    rate = stores * BASKETS_A_DAY / 86_400
-    start_ms = int((time.time() - count / rate) * 1000)
     return Simulator(
         "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
         stores=stores,
     )  # fmt: skip
+
+
+def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES) -> Simulator:
+    """Traffic for a measurement of ``job``: by customers, but where stores are the keys by so many of
+    them. Or a store's days, which cost what they cost once a day, would pass faster the fewer customers
+    there are."""
+    return simulated(count, customers, seed, stores if job in BY_STORE else None)
 
 
 def latency(

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import bare, in_python
 from benchmarks.in_python import Traffic
-from benchmarks.rig import about, write
+from benchmarks.rig import about, cpu_model, write
 from tillstream import conf as settings
 
 RECORDED = Path(__file__).parent / "results" / "guard.json"
@@ -39,7 +39,7 @@ def measure(traffic: Traffic, conf: settings.Conf, rounds: int) -> dict[str, dic
     with in_python.no_collections():
         for _ in range(rounds):
             for name, run in in_python.JOBS.items():
-                best["bare"] = min(best["bare"], _bare_us(traffic))
+                best["bare"] = min(best["bare"], bare_us(traffic))
                 best[name] = min(best[name], in_python.cost_us(run(traffic, conf), traffic))
     return {
         name: {"us": round(us, 2), "ratio": round(best["bare"] / us, 4)}
@@ -47,7 +47,8 @@ def measure(traffic: Traffic, conf: settings.Conf, rounds: int) -> dict[str, dic
     }
 
 
-def _bare_us(traffic: Traffic) -> float:
+def bare_us(traffic: Traffic) -> float:
+    """Microseconds of CPU a transaction that the loop takes."""
     sums: dict[str, int] = {}
     began = time.thread_time()
     bare.add(sums, traffic.raw)
@@ -88,14 +89,14 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the recorded ratios anew")
     args = parser.parse_args()
     traffic, conf = Traffic(args.count), settings.load("local")
-    machine, records = about(), json.loads(RECORDED.read_text())
-    recorded = {} if args.record else recorded_of(records, machine["cpu"])
+    cpu, records = cpu_model(), json.loads(RECORDED.read_text())
+    recorded = {} if args.record else recorded_of(records, cpu)
     now = measure(traffic, conf, args.rounds)
     for _ in range(TRIES - 1):
         if args.record or fallen(now, recorded):
             now = better(now, measure(traffic, conf, args.rounds))
     if args.record:
-        records[machine["cpu"]] = {**machine, "count": args.count, "jobs": now}
+        records[cpu] = {**about(), "count": args.count, "jobs": now}
         write(RECORDED, records)
     for name, found in now.items():
         was = f", recorded {recorded[name]['ratio']:.3f}" if name in recorded else ""

@@ -22,7 +22,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -217,19 +216,9 @@ def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> boo
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    lines = 0
-
-    def records() -> Iterator[tuple[str, bytes]]:
-        nonlocal lines
-        for sent in Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000):
-            lines += len(sent.record["lines"]) if sent.record else 0
-            yield sent.key, sent.raw
-
-    bench.fill("capacity", records(), apart=True)
+    traffic = Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000)
+    total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
     figures: dict[str, Any] = {**about(), "job": args.job, "cores": args.cores}
-    total, each = args.count, 1.0
-    if args.job == "inventory":
-        total, each = lines, args.count / lines
 
     def rate() -> float:
         row = bench.rate(

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,8 @@ def run(command: list[str], timeout_s: float = 120) -> tuple[int, str]:
 
 def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     """The profile as text."""
-    lines = 0
-
-    def records() -> Iterator[tuple[str, bytes]]:
-        nonlocal lines
-        for sent in of_job(job, args.count, max(args.count // 6, 1), 1):
-            lines += len(sent.record["lines"]) if sent.record else 0
-            yield sent.key, sent.raw
-
-    bench.fill(TOPIC, records())
-    total = lines if job == "inventory" else args.count
+    put = bench.fill_sent(TOPIC, of_job(job, args.count, max(args.count // 6, 1), 1))
+    total, each = put.read_by(job)
     spy = shutil.which("py-spy", path=str(Path(sys.prefix) / "bin")) or shutil.which("py-spy")
     clocks = bench.clocks()
     sample = args.python == "sampler" or not spy
@@ -99,7 +91,7 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
             run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
     finally:
         bench.jobs.flink.cancel(job_id)
-    found = mid_run([start, end], args.count / total)
+    found = mid_run([start, end], each)
     if sample:
         time.sleep(1)
         stacks = "\n".join(file.read_text() for file in clocks.glob("*.stacks"))

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from confluent_kafka import Consumer, TopicPartition
@@ -36,6 +36,7 @@ from tillstream.local.stack import Stack
 from tillstream.ops.flink_rest import TERMINAL, FlinkRestError
 from tillstream.ops.jobs import Jobs
 from tillstream.sim.senders import KafkaSender
+from tillstream.sim.simulator import Sent
 
 say = Console(stderr=True, highlight=False).print
 JOBS = Path(__file__).parent / "jobs"
@@ -65,7 +66,7 @@ def about() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "versions": {
             "java": _said([java(), "-version"]).splitlines()[:1],
             **{name: version(name) for name in ("apache-flink", "msgspec", "orjson")},
@@ -89,7 +90,7 @@ def _said(command: list[str]) -> str:
     return (done.stdout or done.stderr) if done.returncode == 0 else ""
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -102,6 +103,17 @@ def write(path: Path | None, figures: Any) -> None:
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+class Put(NamedTuple):
+    """What lies in a topic: transactions, and the lines of all their baskets."""
+
+    sales: int
+    lines: int
+
+    def read_by(self, job: str) -> tuple[int, float]:
+        """Records that STAGE's vertex of ``job`` will read, and transactions to each of them."""
+        return (self.lines, self.sales / self.lines) if job == "inventory" else (self.sales, 1.0)
 
 
 def names(topic: str, apart: bool = False) -> dict[str, Any]:
@@ -127,8 +139,7 @@ def rig(
 ) -> Iterator[Rig]:
     """A stack in a new folder under ``disk``, taken down with all its data in any case."""
     before = os.environ.get("TILLSTREAM_HOME")
-    with contextlib.suppress(ValueError):  # not in the main thread, as in a test
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    handled = _on_sigterm(lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home:
         os.environ["TILLSTREAM_HOME"] = home
         stack = Stack(home)
@@ -136,13 +147,20 @@ def rig(
             stack.up(taskmanagers=taskmanagers, state_backend=state_backend, progress=say)
             yield Rig(stack)
         finally:
-            with contextlib.suppress(ValueError):  # a second one would leave the stack running
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _on_sigterm(signal.SIG_IGN)  # a second one would leave the stack running
             stack.down(purge=True)
+            _on_sigterm(handled)
             if before is None:
                 os.environ.pop("TILLSTREAM_HOME", None)
             else:
                 os.environ["TILLSTREAM_HOME"] = before
+
+
+def _on_sigterm(handler: Any) -> Any:
+    """The handler before; outside the main thread, as in a test, there is nothing to set."""
+    with contextlib.suppress(ValueError):
+        return signal.signal(signal.SIGTERM, handler)
+    return signal.SIG_DFL
 
 
 class Rig:
@@ -176,6 +194,18 @@ class Rig:
         rate = count / (time.perf_counter() - began)
         say(f"{topic}: {count:,} transactions put at {rate:,.0f} a second")
         return count
+
+    def fill_sent(self, topic: str, traffic: Iterable[Sent], apart: bool = False) -> Put:
+        """``fill`` with what a simulator sends."""
+        lines = 0
+
+        def records() -> Iterator[tuple[str, bytes]]:
+            nonlocal lines
+            for sent in traffic:
+                lines += len(sent.record["lines"]) if sent.record else 0
+                yield sent.key, sent.raw
+
+        return Put(self.fill(topic, records(), apart), lines)
 
     def total(self, topic: str) -> int:
         """Records in ``topic``."""

@@ -23,7 +23,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +33,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bare, in_python
+from benchmarks import in_python
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Rig, about, memory, names, rig, say, write
+from benchmarks.guard import bare_us
+from benchmarks.rig import Put, Rig, about, memory, names, rig, say, write
 from benchmarks.state_codec import account
 from state_schemas import fraud_counters, loyalty_account
 from tillstream import conf as settings
@@ -80,47 +80,29 @@ VISITS = 365  # a customer's at most: of eight years, for there are no sales bef
 WARMING = 2  # runs before the first that counts: every TaskManager's JVM compiles on its own
 
 
-class Put(NamedTuple):
-    sales: int
-    lines: int
-
-
-class Yardstick:
-    """What a bare loop takes of a core at the moment, in microseconds a transaction."""
-
-    def __init__(self) -> None:
-        self._raw = in_python.Traffic(2_000).raw
-        self.found: list[float] = []
-
-    def measure(self) -> None:
-        began = time.thread_time()
-        bare.add({}, self._raw)
-        self.found.append((time.thread_time() - began) / len(self._raw) * 1e6)
-
-
 def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
     """A row for each point, the held-out one last."""
-    rows, filled, yardstick = [], {}, Yardstick()
-    points = FITTED_BY_STORE if job == "shortage" else FITTED
-    last = HELD_OUT_BY_STORE if job == "shortage" else HELD_OUT
+    rows, filled, loop = [], {}, in_python.Traffic(2_000)
+    points, last = FITTED, HELD_OUT
+    if job == "shortage":
+        points, last = FITTED_BY_STORE, HELD_OUT_BY_STORE
     widest = max(points, key=lambda point: point.workers)
     filled[widest.topic] = _fill(bench, job, widest, count)
-    total = filled[widest.topic].lines if job == "inventory" else count
+    total, _ = filled[widest.topic].read_by(job)
     for _ in range(WARMING):
         bench.rate(job, widest.topic, widest.workers, total=total, limit_s=240)
     for point in (*points, last):
         if point.topic not in filled:
             filled[point.topic] = _fill(bench, job, point, count)
-        put = filled[point.topic]
-        total, each = (put.lines, put.sales / put.lines) if job == "inventory" else (put.sales, 1.0)
-        yardstick.found.clear()
+        total, each = filled[point.topic].read_by(job)
+        yardstick: list[float] = []
         row = bench.rate(
             job, point.topic, point.workers, total=total, each=each, warm=STRETCH, warm_s=1e9,
-            at_each=yardstick.measure,
+            at_each=lambda seen=yardstick: seen.append(bare_us(loop)),
         )  # fmt: skip
         row |= {
             "us": 1e6 / row["per_cpu_second"],
-            "yardstick_us": statistics.median(yardstick.found),
+            "yardstick_us": statistics.median(yardstick),
         }
         say(f"{point}: {row['rate']:,.0f} tx/s, {row['us']:.1f} us of CPU a transaction, "
             f"yardstick {row['yardstick_us']:.2f}")  # fmt: skip
@@ -137,16 +119,8 @@ def _fill(bench: Rig, job: str, point: Point, count: int) -> Put:
     """The topic is made first: the stack would give it four partitions."""
     admin = AdminClient({"bootstrap.servers": settings.load("local").kafka.bootstrap or ""})
     admin.create_topics([NewTopic(point.topic, point.partitions, 1)])[point.topic].result(20)
-    lines = 0
     count = count if job in BY_STORE else min(count, point.customers * VISITS)
-
-    def records() -> Any:
-        nonlocal lines
-        for sent in of_job(job, count, point.customers, 1, point.stores):
-            lines += len(sent.record["lines"]) if sent.record else 0
-            yield sent.key, sent.raw
-
-    return Put(bench.fill(point.topic, records()), lines)
+    return bench.fill_sent(point.topic, of_job(job, count, point.customers, 1, point.stores))
 
 
 def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, float]:
@@ -238,15 +212,8 @@ def state_into_model() -> dict[str, Any]:
 def show(job: str, figures: dict[str, Any]) -> None:
     table = Table(title=f"{job}: us of CPU a transaction, {figures['machine']}")
     for column in (
-        "TaskManagers",
-        "customers",
-        "stores",
-        "partitions",
-        "measured",
-        "fit",
-        "off",
-        "",
-    ):
+        "TaskManagers", "customers", "stores", "partitions", "measured", "fit", "off", "",
+    ):  # fmt: skip
         table.add_column(column, justify="right")
     for row in figures["check"]:
         table.add_row(

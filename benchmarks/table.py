@@ -19,7 +19,19 @@ from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
 from benchmarks.latency import Told
 from benchmarks.peers import run as peers
-from benchmarks.rig import STAGE, Rig, about, memory, names, paced, percentiles, rig, say, spread
+from benchmarks.rig import (
+    STAGE,
+    Put,
+    Rig,
+    about,
+    memory,
+    names,
+    paced,
+    percentiles,
+    rig,
+    say,
+    spread,
+)
 from tillstream import conf as settings
 from tillstream.sim.simulator import Simulator
 
@@ -141,9 +153,7 @@ def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
     runs: dict[str, Run] = {}
 
     def job(name: str, mode: str) -> Run:
-        total, each = topic.count, 1.0
-        if name == "inventory":
-            total, each = topic.lines, topic.count / topic.lines
+        total, each = Put(topic.count, topic.lines).read_by(name)
         return lambda: bench.rate(name, TOPIC, 1, mode=mode, total=total, each=each, **watching)
 
     for name in chosen.jobs:

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Rig, about, held, memory, mid_run, names, rig, write
+from benchmarks.rig import STAGE, Put, Rig, about, held, memory, mid_run, names, rig, write
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
@@ -44,7 +44,7 @@ def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, 
         lines += len(sent.record["lines"]) if sent.record else 0
         made.append((sent.key, sent.raw))
     bench.conf(names(TOPIC))
-    each = {job: args.count / lines if job == "inventory" else 1.0 for job in jobs}
+    each = {job: Put(args.count, lines).read_by(job)[1] for job in jobs}
     clocks = {job: bench.clocks() for job in jobs}
     ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
     with contextlib.ExitStack() as stack:

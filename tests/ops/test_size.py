@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from inspect import signature
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from benchmarks import scaling
 from state_schemas.states import STATES
 from tillstream.cli import main
+from tillstream.connectors import batched
 from tillstream.ops import size
 
 MODEL = size.load()
@@ -146,6 +148,10 @@ def test_a_term_that_a_job_cannot_have_is_not_fitted():
     law = {"base": 30.0, "crossing": 8.0, "shards": 0.1}
     rows = rows_of(law, held_out_us=40.0)
     assert scaling.fit(rows, scaling.WITHOUT["inventory"]) == pytest.approx(law)
+
+
+def test_a_batch_of_the_model_is_a_batch_of_the_jobs():
+    assert signature(batched.process).parameters["batch_size"].default == size.BATCH
 
 
 def test_a_worker_of_many_stores_reads_and_writes_one_s_state_for_nearly_every_record():
