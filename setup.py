@@ -1,21 +1,36 @@
-"""Package metadata. Exact versions of everything below these are in constraints.txt."""
+"""Package metadata. Exact versions of everything below these are in constraints.txt.
+
+jobs/, udfs/, state_schemas/, conf/ and java/ are linked into tillstream/, so a wheel holds one package.
+"""
 
 from setuptools import find_namespace_packages, setup
-
-PACKAGES = ["tillstream", "jobs", "udfs", "state_schemas"]
 
 setup(
     name="tillstream",
     version="0.1.0",
     description="Till transactions to loyalty balances, archives and live views, on Apache Flink.",
+    license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    packages=find_namespace_packages(include=[n for p in PACKAGES for n in (p, f"{p}.*")]),
-    package_data={"": ["*.json", "*.jsonl", "*.yaml", "*.properties", "*.bin", "*.csv", "*.xml"]},
+    packages=find_namespace_packages(include=["tillstream", "tillstream.*"]),
+    package_data={
+        "": [
+            "*.json",
+            "*.jsonl",
+            "*.yaml",
+            "*.properties",
+            "*.bin",
+            "*.csv",
+            "*.xml",
+            "*.java",
+            "py.typed",
+        ]
+    },
     install_requires=[
         "apache-flink==1.20.5",
         "boto3>=1.34",
         "click>=8.1",
         "confluent-kafka>=2.5",
+        "moto[server]==5.2.5",
         "msgspec>=0.18",
         "orjson>=3.10",
         "psutil>=5.9",
@@ -25,10 +40,9 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "local": ["moto[server]==5.2.5"],
         "model": ["lightgbm>=4"],
         "dev": [
-            "moto[server]==5.2.5",
+            "build>=1",
             "duckdb>=1",
             "hypothesis>=6.100",
             "jsonschema>=4.20",

@@ -30,12 +30,12 @@ from rich.table import Table
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told
 from benchmarks.rig import Rig, about, names, paced, percentiles, rig, say, write
-from state_schemas import fraud_counters, fraud_profile
 from tillstream.domain.fraud import observe
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.simulator import Simulator
+from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 

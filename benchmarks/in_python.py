@@ -17,15 +17,15 @@ from typing import Any
 
 import orjson
 
-from jobs import fraud, inventory, loyalty, shortage
 from tillstream import conf as settings
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud import terminal
 from tillstream.domain.transaction import Transaction, parse
+from tillstream.jobs import fraud, inventory, loyalty, shortage
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
-from udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction
-from udfs.inventory import StockLedger
+from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction
+from tillstream.udfs.inventory import StockLedger
 
 T0 = 1_764_000_000_000
 BATCH = 128

@@ -31,10 +31,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rig import STAGE, Rig, about, memory, names, rig, write
-from state_schemas import stock as codec
-from tillstream.domain.inventory import NOBODY, InventoryRules, on_line
-from tillstream.domain.stock import HOUR_MS, Line
+from tillstream.domain.stock.inventory import NOBODY, InventoryRules, on_line
+from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.sim.world import load_products, load_stores
+from tillstream.state_schemas.keyed import stock as codec
 
 LINES = 3
 EVENT_RATE = 300  # transactions a second of event time: 1,000 busy stores

@@ -12,7 +12,7 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from tillstream import conf as settings
-from tillstream.connectors import clients
+from tillstream.clients import aws as clients
 
 Document = dict[str, Any]
 

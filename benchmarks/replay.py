@@ -35,10 +35,10 @@ from benchmarks import profile_job
 from benchmarks.cpu import kind, seconds, threads
 from benchmarks.rig import Rig, about, memory, rig, say, write
 from tillstream import conf as settings
-from tillstream.ops.replay import Replay
-from tillstream.ops.replay_watch import Watch
-from tillstream.ops.savepoints import Savepoints
-from tillstream.ops.stream_reach import SLACK_MS
+from tillstream.cluster.savepoints import Savepoints
+from tillstream.replay.replay import Replay
+from tillstream.replay.stream_reach import SLACK_MS
+from tillstream.replay.watch import Watch
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.runner import run
 from tillstream.sim.senders import KafkaSender

@@ -30,11 +30,11 @@ from rich.console import Console
 
 from benchmarks.cpu import Meter, Used
 from tillstream import conf as settings
+from tillstream.clients.flink import TERMINAL, FlinkRestError
+from tillstream.cluster.jobs import Jobs
 from tillstream.local.layout import java
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
-from tillstream.ops.flink_rest import TERMINAL, FlinkRestError
-from tillstream.ops.jobs import Jobs
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Sent
 

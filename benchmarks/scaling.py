@@ -3,7 +3,7 @@
 ``python benchmarks/scaling.py --job loyalty`` starts a stack and measures the job's CPU a transaction at
 some points: 1, 2 and 4 TaskManagers (on a machine of fewer cores that shows the overhead, not the
 speed), 1,000 to 1 million customers (30 to 300 stores for shortage), 1 to 20 partitions, which stand for
-shards. It fits the terms of ``tillstream.ops.size.features`` by least squares, and then compares what the
+shards. It fits the terms of ``tillstream.sizing.model.features`` by least squares, and then compares what the
 fit says with one more point that it was not fitted on. Some eight minutes a job. ``--model`` puts the fit
 into what `tillstream size` reads.
 
@@ -38,10 +38,10 @@ from benchmarks.fraud_speed import BY_STORE, STORES, of_job
 from benchmarks.guard import bare_us
 from benchmarks.rig import Put, Rig, about, memory, names, rig, say, write
 from benchmarks.state_codec import account
-from state_schemas import fraud_counters, loyalty_account
 from tillstream import conf as settings
 from tillstream.domain.fraud import observe
-from tillstream.ops import size
+from tillstream.sizing import model as size
+from tillstream.state_schemas.keyed import fraud_counters, loyalty_account
 
 
 class Point(NamedTuple):
@@ -224,7 +224,7 @@ def show(job: str, figures: dict[str, Any]) -> None:
         )  # fmt: skip
     Console().print(table)
     terms = " + ".join(f"{value:g} {name}" for name, value in figures["fit"].items())
-    Console().print(f"us = {terms}   (terms: tillstream/ops/size.py)")
+    Console().print(f"us = {terms}   (terms: tillstream/sizing/model.py)")
 
 
 def main() -> None:

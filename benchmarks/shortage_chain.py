@@ -15,11 +15,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
-from tillstream.domain.regional import Area, RegionalRules, apply_line
-from tillstream.domain.shelves import ShortageRules, StoreWatch
-from tillstream.domain.shortage import Basket, Level, apply_basket, apply_level
-from tillstream.domain.shortage_line import OK, SILENT, Shortage
+from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
+from tillstream.domain.shortage.line import OK, SILENT, Shortage
+from tillstream.domain.shortage.regional import Area, RegionalRules, apply_line
+from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage.store import Basket, Level, apply_basket, apply_level
 
 REGIONS, STORES = 5, 200
 LEARN, NORMAL = 21, 14  # days

@@ -22,12 +22,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from tillstream.domain import demand as dm
-from tillstream.domain.counts import poisson_tail
-from tillstream.domain.demand import DAY_MS, HOUR_MS
-from tillstream.domain.shelves import ShortageRules, StoreWatch
-from tillstream.domain.shortage import Basket, apply_basket
-from tillstream.domain.shortage_line import OK, SILENT
+from tillstream.domain.demand import model as dm
+from tillstream.domain.demand.counts import poisson_tail
+from tillstream.domain.demand.model import DAY_MS, HOUR_MS
+from tillstream.domain.shortage.line import OK, SILENT
+from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage.store import Basket, apply_basket
 
 BEST_SELLERS = 20
 

@@ -36,14 +36,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import shortage_chance
 from benchmarks.shortage_chain import chain
-from tillstream.domain import demand as dm
-from tillstream.domain import forecast as fc
-from tillstream.domain import silence as sl
-from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
-from tillstream.domain.shelves import ShortageRules, StoreWatch
-from tillstream.domain.shortage import Basket, apply_basket
-from tillstream.domain.shortage_line import OK, SILENT
-from tillstream.domain.silence import SilenceRules
+from tillstream.domain.demand import forecast as fc
+from tillstream.domain.demand import model as dm
+from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
+from tillstream.domain.shortage import silence as sl
+from tillstream.domain.shortage.line import OK, SILENT
+from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage.silence import SilenceRules
+from tillstream.domain.shortage.store import Basket, apply_basket
 
 DATA = Path(__file__).parents[2] / "shared/data/bakery_till_2016-10_to_2017-04.csv"
 STORE, PRODUCT = 1, "20000000"

@@ -23,8 +23,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from state_schemas.loyalty_account import CODEC
-from tillstream.domain.loyalty import Account, Posting
+from tillstream.domain.loyalty.ledger import Account, Posting
+from tillstream.state_schemas.keyed.loyalty_account import CODEC
 
 T0 = 1_764_000_000_000
 HEAD = struct.Struct("<qqqqqI")

@@ -34,10 +34,10 @@ from rich.table import Table
 
 from benchmarks.rig import VARIANT, about, say, write
 from tillstream import conf as settings
+from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.state_report import report
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
-from tillstream.ops.jobs import Jobs
-from tillstream.ops.state_report import report
 
 TOPIC = "restore"
 T0 = 1_764_000_000_000

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
-from state_schemas import archived_transaction
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, s3, sources
-from udfs.archive import SIDES, ArchiveOnce
-from udfs.engine import environment
+from tillstream.jobs import dead_letters
+from tillstream.state_schemas.tables import archived_transaction
+from tillstream.udfs.archive import SIDES, ArchiveOnce
+from tillstream.udfs.engine import environment
 
 
 class Streams(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyflink.datastream import DataStream
 
-from state_schemas import dead_letter
 from tillstream.conf import Conf
 from tillstream.connectors import kafka, s3
+from tillstream.state_schemas.tables import dead_letter
 
 
 def sink(stream: DataStream, conf: Conf) -> None:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
-from state_schemas import fraud_decision
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
 from tillstream.fraud.rules_file import starting_rules
-from udfs.engine import environment
-from udfs.fraud import SIDES, JudgeSales
-from udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.jobs import dead_letters
+from tillstream.state_schemas.tables import fraud_decision
+from tillstream.udfs.engine import environment
+from tillstream.udfs.fraud import SIDES, JudgeSales
+from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
 
 
 class Inputs(NamedTuple):

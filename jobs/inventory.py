@@ -1,6 +1,6 @@
 """Inventory: every line sold, delivered, counted or moved in; stock levels, orders and alerts out.
 
-Every rule is in tillstream/domain/inventory.py and what it uses; every operator has a uid, for a
+Every rule is in tillstream/domain/stock/inventory.py and what it uses; every operator has a uid, for a
 changed uid loses state.
 """
 
@@ -11,17 +11,24 @@ from typing import NamedTuple
 import msgspec
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
-from state_schemas import stock_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
-from tillstream.domain.demand import DemandRules
-from tillstream.domain.inventory import InventoryRules
-from tillstream.domain.replenishment import PlanningRules
-from tillstream.domain.stock import HOUR_MS, StockRules
+from tillstream.domain.demand.model import DemandRules
+from tillstream.domain.stock.inventory import InventoryRules
+from tillstream.domain.stock.ledger import HOUR_MS, StockRules
+from tillstream.domain.stock.replenishment import PlanningRules
+from tillstream.jobs import dead_letters
 from tillstream.reference import network
-from udfs.engine import environment
-from udfs.inventory import CLOCK_AHEAD_MS, JOB, LINES, SIDES, StockDocuments, StockLedger
+from tillstream.state_schemas.tables import stock_entry
+from tillstream.udfs.engine import environment
+from tillstream.udfs.inventory import (
+    CLOCK_AHEAD_MS,
+    JOB,
+    LINES,
+    SIDES,
+    StockDocuments,
+    StockLedger,
+)
 
 
 class Inputs(NamedTuple):

@@ -1,6 +1,6 @@
 """Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events and notices to Kafka.
 
-Every rule is in tillstream/domain/loyalty.py; every operator has a uid, for a changed uid loses state.
+Every rule is in tillstream/domain/loyalty/ledger.py; every operator has a uid, for a changed uid loses state.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
-from state_schemas import loyalty_entry
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
-from tillstream.domain.loyalty import DAY_MS, LoyaltyRules
-from udfs.engine import environment
-from udfs.loyalty import SIDES, LoyaltyLedger
+from tillstream.domain.loyalty.ledger import DAY_MS, LoyaltyRules
+from tillstream.jobs import dead_letters
+from tillstream.state_schemas.tables import loyalty_entry
+from tillstream.udfs.engine import environment
+from tillstream.udfs.loyalty import SIDES, LoyaltyLedger
 
 
 class Streams(NamedTuple):

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, kafka, sources
-from tillstream.domain.promotion_copies import READERS
-from udfs.engine import BYTES, environment
-from udfs.promotions import JOB, PassOn
+from tillstream.domain.promotions.copies import READERS
+from tillstream.jobs import dead_letters
+from tillstream.udfs.engine import BYTES, environment
+from tillstream.udfs.promotions import JOB, PassOn
 
 
 class Streams(NamedTuple):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from state_schemas import sales_addition
 from tillstream.conf import Conf, load
 from tillstream.connectors import kafka, s3, sources, tracking
 from tillstream.reference import price_list
-from udfs.engine import environment
+from tillstream.state_schemas.tables import sales_addition
+from tillstream.udfs.engine import environment
 
 MINUTE_MS = 60_000
 

@@ -1,6 +1,6 @@
 """Shortage: till transactions, stock levels and promotions in; shelves that run out or are empty out.
 
-Every rule is in tillstream/domain/shortage.py and regional.py; every operator has a uid, for a changed
+Every rule is in tillstream/domain/shortage/store.py and regional.py; every operator has a uid, for a changed
 uid loses state.
 """
 
@@ -11,18 +11,25 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from jobs import dead_letters
-from state_schemas import shortage_line
 from tillstream.conf import Conf, load
 from tillstream.connectors import batched, dynamodb, kafka, s3, sources
-from tillstream.domain.demand import DemandRules
-from tillstream.domain.regional import RegionalRules
-from tillstream.domain.shelves import ShortageRules
-from tillstream.domain.shortage_line import MINUTE_MS
-from tillstream.domain.silence import SilenceRules
+from tillstream.domain.demand.model import DemandRules
+from tillstream.domain.shortage.line import MINUTE_MS
+from tillstream.domain.shortage.regional import RegionalRules
+from tillstream.domain.shortage.shelves import ShortageRules
+from tillstream.domain.shortage.silence import SilenceRules
+from tillstream.jobs import dead_letters
 from tillstream.reference import places
-from udfs.engine import BYTES, environment
-from udfs.shortage import BY_STORE, JOB, SIDES, PromotionsByStore, RegionWatch, ShelfWatch
+from tillstream.state_schemas.tables import shortage_line
+from tillstream.udfs.engine import BYTES, environment
+from tillstream.udfs.shortage import (
+    BY_STORE,
+    JOB,
+    SIDES,
+    PromotionsByStore,
+    RegionWatch,
+    ShelfWatch,
+)
 
 
 class Inputs(NamedTuple):

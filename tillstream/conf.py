@@ -14,11 +14,15 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from tillstream.errors import Problem
+
+PACKAGE = Path(__file__).resolve().parent
+RESOURCES = PACKAGE / "resources"  # conf/ and java/, linked in a clone, copied into the wheel
+ROOT = PACKAGE.parent  # of a clone, or where packages are installed
 AMSF_PROPERTIES = Path("/etc/flink/application_properties.json")
 
 
-class ConfError(ValueError):
+class ConfError(Problem, ValueError):
     """A setting is missing or wrong; the message names the setting."""
 
 
@@ -207,9 +211,19 @@ class Conf(_Base, frozen=True):
     job: Job
 
 
+def is_clone() -> bool:
+    """Whether this runs from a clone of the repository rather than from an installed wheel."""
+    return (ROOT / "setup.py").exists()
+
+
+def own_folder() -> Path:
+    """Where what is built and kept goes by default: <repo>/.tillstream, or ~/.tillstream of a wheel."""
+    return (ROOT if is_clone() else Path.home()) / ".tillstream"
+
+
 def home() -> Path:
-    """Where jars are built and the local stack keeps its state: $TILLSTREAM_HOME or <repo>/.tillstream."""
-    return Path(os.environ.get("TILLSTREAM_HOME") or ROOT / ".tillstream")
+    """Where the local stack keeps its state: $TILLSTREAM_HOME, else ``own_folder``."""
+    return Path(os.environ.get("TILLSTREAM_HOME") or own_folder())
 
 
 def stack_file() -> Path:
@@ -241,7 +255,7 @@ def load(env: str | None = None, overrides: dict[str, Any] | None = None) -> Con
 
 
 def _conf_dir() -> Path:
-    return Path(os.environ.get("TILLSTREAM_CONF_DIR") or ROOT / "conf")
+    return Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
 
 
 def _read(path: Path) -> dict[str, Any]:

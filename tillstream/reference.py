@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from tillstream.conf import ROOT, Conf, ConfError
-from tillstream.domain.network import Neighbours, Place, neighbours
+from tillstream.conf import PACKAGE, Conf, ConfError
+from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
-PACKAGED = ROOT / "tillstream" / "sim" / "data"
+PACKAGED = PACKAGE / "sim" / "data"
 
 
 def places(conf: Conf) -> tuple[list[Place], list[Place]]:

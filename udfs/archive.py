@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state_schemas import archived_mark
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import failed, refuse
+from tillstream.state_schemas.keyed import archived_mark
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import failed, refuse
 
 DEAD_LETTERS = 1
 SIDES = ["dead-letters"]

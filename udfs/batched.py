@@ -20,8 +20,8 @@ from typing import Any
 
 from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
-from state_schemas.versioned import Codec
-from udfs.engine import require_thread_mode
+from tillstream.state_schemas.keyed.versioned import Codec
+from tillstream.udfs.engine import require_thread_mode
 
 HEAD = Struct(">iiq")  # keys, records, processing time
 _PAIR = Struct(">ii")

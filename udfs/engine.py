@@ -8,11 +8,11 @@ import time
 from pyflink.common import Types
 from pyflink.datastream import OutputTag, RuntimeContext, StreamExecutionEnvironment
 
-from state_schemas import states
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.transaction import SCHEMA_VERSION
+from tillstream.state_schemas.keyed import states
 
 # Records cross between the JVM and Python as bytes: the one type that needs no conversion.
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 import msgspec
 from pyflink.datastream import RuntimeContext
 
-from state_schemas import fraud_profile
-from tillstream.domain import fraud_actions as actions
 from tillstream.domain.envelope import unseal
 from tillstream.domain.fraud import (
     Label,
@@ -20,10 +18,12 @@ from tillstream.domain.fraud import (
     load_rules,
     packaged_places,
 )
-from tillstream.domain.fraud_control import Answer, InForce, Refused, obey
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import failed_part
-from udfs.fraud_passing import Passing, is_label, label_from, sale_from
+from tillstream.domain.fraud import actions as actions
+from tillstream.domain.fraud.control import Answer, InForce, Refused, obey
+from tillstream.state_schemas.keyed import fraud_profile
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import failed_part
+from tillstream.udfs.fraud_passing import Passing, is_label, label_from, sale_from
 
 # The main output is the audit; side outputs count from 1.
 SIDES = ("explanations", "cases", "holds", "notices", "rule-answers", "dead-letters")

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from state_schemas import fraud_counters
 from tillstream.domain.card_numbers import contains_card_number
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import Counters, Label, id_hash, label, observe
 from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import failed, refuse
-from udfs.fraud_passing import (
+from tillstream.state_schemas.keyed import fraud_counters
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import failed, refuse
+from tillstream.udfs.fraud_passing import (
     card_sale,
     is_label,
     label_from,

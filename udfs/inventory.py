@@ -9,12 +9,15 @@ import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from state_schemas import stock as stock_codec
-from tillstream.domain import promotion, stock_movement, transaction
+from tillstream.domain import transaction
 from tillstream.domain.documents import decode
 from tillstream.domain.documents import refuse as refused
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.inventory import (
+from tillstream.domain.promotions import promotion
+from tillstream.domain.promotions.promotion import PromotionLine
+from tillstream.domain.stock import movement as stock_movement
+from tillstream.domain.stock.actions import Action, Request
+from tillstream.domain.stock.inventory import (
     NOBODY,
     InventoryRules,
     Outcome,
@@ -24,13 +27,12 @@ from tillstream.domain.inventory import (
     on_wake,
     wake_ms,
 )
-from tillstream.domain.network import Neighbours
-from tillstream.domain.promotion import PromotionLine
-from tillstream.domain.stock import Line, Stock
-from tillstream.domain.stock_actions import Action, Request
+from tillstream.domain.stock.ledger import Line, Stock
+from tillstream.domain.stock.network import Neighbours
 from tillstream.domain.transaction import InvalidTransaction
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import BYTES, failed, failed_part, refuse, require_thread_mode
+from tillstream.state_schemas.keyed import stock as stock_codec
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import BYTES, failed, failed_part, refuse, require_thread_mode
 
 JOB = "inventory"
 # As the rows that Java makes of till transactions: key, value.

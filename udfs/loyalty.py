@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import msgspec
 from pyflink.datastream import RuntimeContext
 
-from state_schemas import loyalty_account
 from tillstream.domain.envelope import unseal
-from tillstream.domain.loyalty import Account, LoyaltyRules, Refused, apply
-from tillstream.domain.loyalty_notices import redemption_notice
+from tillstream.domain.loyalty.ledger import Account, LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import failed, refuse
+from tillstream.state_schemas.keyed import loyalty_account
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import failed, refuse
 
 DEAD_LETTERS, NOTICES = 1, 2
 SIDES = ["dead-letters", "notices"]

@@ -9,12 +9,12 @@ import msgspec
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from state_schemas import promotion_known
 from tillstream.domain.envelope import unseal
-from tillstream.domain.promotion import parse
-from tillstream.domain.promotion_copies import Outdated, pass_on
+from tillstream.domain.promotions.copies import Outdated, pass_on
+from tillstream.domain.promotions.promotion import parse
 from tillstream.domain.transaction import InvalidTransaction
-from udfs.engine import STATE_BYTES, refuse, require_thread_mode
+from tillstream.state_schemas.keyed import promotion_known
+from tillstream.udfs.engine import STATE_BYTES, refuse, require_thread_mode
 
 JOB = "promotions"
 KNOWN = ValueStateDescriptor("promotion", STATE_BYTES)

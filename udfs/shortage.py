@@ -12,18 +12,24 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from state_schemas import shortage_area, store_watch
-from tillstream.domain import promotion, shortage_events
 from tillstream.domain.envelope import unseal
-from tillstream.domain.regional import RegionalRules, apply_line
-from tillstream.domain.shelf_look import Quiet
-from tillstream.domain.shelves import ShortageRules, StoreWatch
-from tillstream.domain.shortage import apply_basket, apply_level, apply_promotion, missed
-from tillstream.domain.shortage_events import StorePromotion
-from tillstream.domain.shortage_line import Shortage
+from tillstream.domain.promotions import promotion
+from tillstream.domain.shortage import events as shortage_events
+from tillstream.domain.shortage.events import StorePromotion
+from tillstream.domain.shortage.line import Shortage
+from tillstream.domain.shortage.regional import RegionalRules, apply_line
+from tillstream.domain.shortage.shelf_review import Quiet
+from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage.store import (
+    apply_basket,
+    apply_level,
+    apply_promotion,
+    missed,
+)
 from tillstream.domain.transaction import InvalidTransaction, parse
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import (
+from tillstream.state_schemas.keyed import shortage_area, store_watch
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import (
     BYTES,
     NOTICES,
     STATE_BYTES,

@@ -15,7 +15,7 @@ from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
 from benchmarks.cpu import CLOCK
 from benchmarks.jobs.stacks import Sampler
-from udfs.batched import BatchedFunction
+from tillstream.udfs.batched import BatchedFunction
 
 
 class Clocked(KeyedCoProcessFunction):

@@ -20,8 +20,8 @@ from pyflink.datastream import (
 )
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from udfs.batched import STATE, BatchedFunction, Outputs
-from udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.batched import STATE, BatchedFunction, Outputs
+from tillstream.udfs.engine import BYTES, STATE_BYTES
 
 
 def process(

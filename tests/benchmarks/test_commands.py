@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+from tests.support import ROOT
+
+FOLDER = ROOT / "benchmarks"
 COMMANDS = sorted(f.name for f in FOLDER.glob("*.py") if "\ndef main(" in f.read_text())
 
 

@@ -15,8 +15,8 @@ from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
 from benchmarks.jobs.stacks import collapsed
 from benchmarks.rig import Rig, mid_run, names, spread
-from jobs import loyalty
 from tillstream.conf import load
+from tillstream.jobs import loyalty
 
 
 def used(total: float, python: float = 0.0, conversion: float = 0.0) -> Used:

@@ -7,8 +7,9 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from benchmarks.jobs import loyalty_sql, variant
 from benchmarks.rig import STAGE
+from tillstream import jars
 from tillstream.conf import load
-from tillstream.connectors import batched, jars
+from tillstream.connectors import batched
 
 CONF = {
     "kafka": {"bootstrap": "h:1"},

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tillstream.check.compare import Report
 from tillstream.check.notices import NoticeLog, called_for, compare
+from tillstream.check.report import Report
 from tillstream.check.rules import Sent, replay
 from tillstream.check.sent import Truth
 

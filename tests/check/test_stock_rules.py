@@ -10,11 +10,11 @@ import pytest
 
 from tillstream.check.stock_rules import replay
 from tillstream.conf import load
-from tillstream.domain.inventory import InventoryRules, on_line
-from tillstream.domain.network import Near, Neighbours
 from tillstream.domain.notice import Notice
-from tillstream.domain.stock import DAY_MS, HOUR_MS, Line, Stock
-from tillstream.domain.stock_actions import CentralUpdate, Request
+from tillstream.domain.stock.actions import CentralUpdate, Request
+from tillstream.domain.stock.inventory import InventoryRules, on_line
+from tillstream.domain.stock.ledger import DAY_MS, HOUR_MS, Line, Stock
+from tillstream.domain.stock.network import Near, Neighbours
 
 NOON = 1_764_072_000_000
 NEAR = Neighbours((Near(9003, 40),), (Near(46, 3),))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pyflink.datastream import StreamExecutionEnvironment
 
-from tillstream.connectors import gateway, jars
+from tillstream import jars
+from tillstream.connectors import gateway
 
 
 @pytest.fixture(scope="session")

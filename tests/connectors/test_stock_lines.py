@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support import ROOT
 from tillstream.connectors.gateway import java
 from tillstream.domain.envelope import seal
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.simulator import Faults, Simulator
 
-EXAMPLES = Path(__file__).parents[2] / "state_schemas" / "pos_transaction" / "examples"
+EXAMPLES = ROOT / "state_schemas" / "events" / "pos_transaction" / "examples"
 ARRIVED = 4_000_000_000_000
 DAY_MS = 86_400_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tillstream.domain.loyalty import Account, LoyaltyRules, apply
-from tillstream.domain.loyalty_notices import redemption_notice
+from tillstream.domain.loyalty.ledger import Account, LoyaltyRules, apply
+from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.notice import InvalidNotice, notice, parse
 from tillstream.domain.transaction import Line, Transaction
 

@@ -16,10 +16,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
+from tests.support import ROOT
 from tillstream.domain.card_numbers import contains_card_number, passes_luhn
-from tillstream.domain.transaction import REASONS, InvalidTransaction, mask_card_numbers, parse
+from tillstream.domain.transaction import (
+    REASONS,
+    InvalidTransaction,
+    mask_card_numbers,
+    parse,
+)
 
-CONTRACT = Path(__file__).parents[2] / "state_schemas" / "pos_transaction"
+CONTRACT = ROOT / "state_schemas" / "events" / "pos_transaction"
 VALID = sorted((CONTRACT / "examples" / "valid").iterdir())
 INVALID = sorted((CONTRACT / "examples" / "invalid").iterdir())
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tillstream.conf import load
-from tillstream.domain.fraud_control import Order
+from tillstream.domain.fraud.control import Order
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.fraud.topics import Message

@@ -14,12 +14,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.fraud import baseline, protocol, stream
+from tests.support import ROOT
 from tillstream.domain.fraud import INDEX, NAMES
 from tillstream.domain.fraud.model import compile_model
 from tillstream.fraud.rules_file import read_rules
 from tillstream.fraud.training import train
 
-RULES = Path(__file__).parents[2] / "benchmarks" / "fraud" / "rules.yaml"
+RULES = ROOT / "benchmarks" / "fraud" / "rules.yaml"
 DAY = 86_400_000
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from integration.shop import Shop
+from tests.support.shop import Shop
+from tillstream.clients.flink import TERMINAL
+from tillstream.cluster.jobs import Jobs
 from tillstream.local import ports, processes
 from tillstream.local.stack import Stack
-from tillstream.ops.flink_rest import TERMINAL
-from tillstream.ops.jobs import Jobs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

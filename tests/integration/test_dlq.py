@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tillstream.clients import aws as clients
 from tillstream.conf import load
-from tillstream.connectors import clients
-from tillstream.ops.dlq_commands import dlq
+from tillstream.dead_letters.commands import dlq
 
 pytestmark = pytest.mark.integration
 

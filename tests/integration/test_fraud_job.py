@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from integration.shop import Shop
-from integration.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
-from tillstream.connectors import clients, parquet
+from tests.support.shop import Shop
+from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
+from tillstream.clients import aws as clients
+from tillstream.clients import parquet
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.shop import Shop
+from tests.support.shop import Shop
 
 pytestmark = pytest.mark.integration
 DISK_MIB = 512

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from history import releases
 
-from integration.shop import Shop
-from state_schemas import loyalty_account
+from tests.savepoints import releases
+from tests.support.shop import Shop
 from tillstream.check.platform import Platform
+from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.restoring import advice
+from tillstream.cluster.state_report import report, values
 from tillstream.local.stack import Stack
-from tillstream.ops.jobs import JobError, Jobs
-from tillstream.ops.restoring import advice
-from tillstream.ops.state_report import report, values
+from tillstream.state_schemas.keyed import loyalty_account
 
 pytestmark = pytest.mark.integration
 JOBS = Path(__file__).parent / "jobs"

@@ -17,8 +17,10 @@ from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
+from tillstream import jars
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf, load
-from tillstream.connectors import clients, dynamodb, jars
+from tillstream.connectors import dynamodb
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 WRITERS = 4

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from integration.shop import Shop
+from tests.support.shop import Shop
 from tillstream.check.platform import Platform
 from tillstream.check.stock_sent import read_stock_truth
-from tillstream.connectors import clients
+from tillstream.clients import aws as clients
 from tillstream.sim.senders import KafkaSender
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tillstream.connectors import clients
+from tillstream.clients import aws as clients
 
 pytestmark = pytest.mark.integration
 DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--late", "0.05")

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from integration.shop import Shop
+from tests.support.shop import Shop
 from tillstream.domain.notice import notice
 from tillstream.local.services import aws
 

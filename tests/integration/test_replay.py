@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from integration.shop import Shop
-from tillstream.connectors import clients
+from tests.support.shop import Shop
+from tillstream.clients import aws as clients
 
 PATIENCE_S = 240  # a busy machine takes longer, not another way
 DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--redemptions", "0.03")
@@ -143,7 +143,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
 
 def entries(shop: Shop) -> int:
     topic = shop.conf().kafka.topics["loyalty_events"]
-    from tillstream.ops.stream_reach import watermarks
+    from tillstream.replay.stream_reach import watermarks
 
     return sum(
         high for _, high in watermarks(shop.conf(), topic, shop.conf().kafka.bootstrap).values()

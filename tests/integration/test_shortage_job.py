@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from integration.shop import Shop
+from tests.support.shop import Shop
 from tillstream import conf as settings
-from tillstream.domain.demand import DAY_MS, HOUR_MS
+from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 
 pytestmark = pytest.mark.integration
 BREAD, MILK = "2000000000015", "2000000000404"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tillstream.cluster.jobs import JobError, Jobs, NotReady
 from tillstream.local import ports, processes
 from tillstream.local.services import aws
 from tillstream.local.stack import Stack
-from tillstream.ops.jobs import JobError, Jobs, NotReady
 
 COUNTS = Path(__file__).parent / "jobs" / "counts.py"
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from pyflink.datastream import StreamExecutionEnvironment
 
+from tillstream import jars
 from tillstream.conf import load
-from tillstream.connectors import jars, sources
+from tillstream.connectors import sources
 
 RECORDED = Path(__file__).with_name("uids.json")
 JOBS = {
@@ -35,7 +36,7 @@ def operators(job: str, kind: str) -> list[list[str | None]]:
     conf = load("local", CONF | {"source": {"kind": kind, "kafka": {"bootstrap": "h:1"}}})
     env = StreamExecutionEnvironment.get_execution_environment()
     env.add_jars(jars.ensure_jars(print).job.as_uri())
-    module = importlib.import_module(f"jobs.{job}")
+    module = importlib.import_module(f"tillstream.jobs.{job}")
     if hasattr(module, "read"):  # a job of several inputs makes them itself
         inputs = module.read(env, conf)
     else:

@@ -7,8 +7,8 @@ import pytest
 from moto import mock_aws
 
 from tillstream import conf as settings
+from tillstream.cluster import preflight
 from tillstream.local import resources
-from tillstream.ops import preflight
 
 KEY = {"AttributeName": "id", "KeyType": "HASH"}
 

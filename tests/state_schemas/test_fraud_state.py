@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from state_schemas import fraud_counters, fraud_profile
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.simulator import Simulator
+from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
 
 @pytest.fixture(scope="module")

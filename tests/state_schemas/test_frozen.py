@@ -7,8 +7,8 @@ import hashlib
 import msgspec
 import pytest
 
-from state_schemas import freeze
-from state_schemas.versioned import describe
+from tillstream.state_schemas.keyed import freeze
+from tillstream.state_schemas.keyed.versioned import describe
 
 RECORD = freeze.record()
 CODECS = {codec.name: codec for codec in freeze.codecs()}
@@ -54,7 +54,9 @@ def test_layouts_are_those_that_were_released(name):
     assert {v: layouts.get(v) for v in released} == released, (
         f"state_schemas/{name}: a released layout has changed; put it back and add a version"
     )
-    assert layouts.keys() == released.keys(), "new here: run `python -m state_schemas.freeze`"
+    assert layouts.keys() == released.keys(), (
+        "new here: run `python -m tillstream.state_schemas.keyed.freeze`"
+    )
 
 
 @pytest.mark.parametrize("name", CODECS)

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_schemas.loyalty_account import CODEC, CURRENT, UnknownVersion, decode, encode
-from tillstream.domain.loyalty import Account, Pending, Posting
+from tillstream.domain.loyalty.ledger import Account, Pending, Posting
+from tillstream.state_schemas.keyed.loyalty_account import (
+    CODEC,
+    CURRENT,
+    UnknownVersion,
+    decode,
+    encode,
+)
 
 whole = st.integers(-(2**53), 2**53)
 names = st.text(max_size=20)

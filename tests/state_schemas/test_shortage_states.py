@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_schemas import shortage_area, store_watch
-from state_schemas.freeze import golden
-from state_schemas.store_watch.samples import BREAD, NOON_MS, ROLLS, V1
-from tillstream.domain.shelves import ShortageRules
-from tillstream.domain.shortage import Basket, apply_basket
+from tillstream.domain.shortage.shelves import ShortageRules
+from tillstream.domain.shortage.store import Basket, apply_basket
+from tillstream.state_schemas.keyed import shortage_area, store_watch
+from tillstream.state_schemas.keyed.freeze import golden
+from tillstream.state_schemas.keyed.store_watch.samples import BREAD, NOON_MS, ROLLS, V1
 
 SHORT = golden(store_watch.CODEC, 1, "a-shelf-runs-out-under-a-promotion")
 

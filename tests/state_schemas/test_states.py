@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
 
-from state_schemas.states import STATES
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+from tillstream.state_schemas.keyed.states import STATES
 
 
 def named_states() -> set[str]:
@@ -30,7 +28,7 @@ def named_states() -> set[str]:
 
 def test_no_function_keeps_a_state_without_a_stated_life():
     assert named_states() == {state.name for state in STATES}, (
-        "state_schemas/states.py lists every state with its life, or why it stays for ever"
+        "state_schemas/keyed/states.py lists every state with its life, or why it stays for ever"
     )
 
 

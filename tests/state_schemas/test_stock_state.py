@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_schemas.stock import CURRENT, UnknownVersion, decode, encode
-from tillstream.domain.demand import Demand
-from tillstream.domain.promotion import Promotion
-from tillstream.domain.recent_lines import Recent
-from tillstream.domain.stock import OpenOrder, Stock
+from tillstream.domain.demand.model import Demand
+from tillstream.domain.promotions.promotion import Promotion
+from tillstream.domain.stock.ledger import OpenOrder, Stock
+from tillstream.domain.stock.recent_lines import Recent
+from tillstream.state_schemas.keyed.stock import CURRENT, UnknownVersion, decode, encode
 
 whole = st.integers(-(2**53), 2**53)
 names = st.text(max_size=20)

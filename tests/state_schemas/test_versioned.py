@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_schemas import states
-from state_schemas.versioned import Codec, Layout, LayoutChanged, UnknownVersion, describe
+from tillstream.state_schemas.keyed import states
+from tillstream.state_schemas.keyed.versioned import (
+    Codec,
+    Layout,
+    LayoutChanged,
+    UnknownVersion,
+    describe,
+)
 
 
 class V1(msgspec.Struct, array_like=True):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tillstream.domain import stock_movement
-from tillstream.domain.stock import mark
+from tillstream.domain.stock import movement as stock_movement
+from tillstream.domain.stock.ledger import mark
 from tillstream.stock.corrections import correction
 
 NOON = datetime(2025, 11, 25, 12, 0, 0, tzinfo=UTC)

@@ -7,16 +7,17 @@ import json
 from functools import partial
 
 import pytest
-from fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from jobs import fraud
+from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
+from tillstream import jars
 from tillstream.conf import load
-from tillstream.connectors import batched, jars, sources
+from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal
-from udfs.engine import BYTES
-from udfs.fraud_counters import DEAD_LETTERS
+from tillstream.jobs import fraud
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.fraud_counters import DEAD_LETTERS
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 

@@ -6,23 +6,32 @@ import base64
 import json
 
 import pytest
-from batched_harness import BatchedHarness
-from fraud_chain import LABELS, T0, Chain, label_of, sale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 
+from tests.support.batched_harness import BatchedHarness
+from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
+from tillstream import jars
 from tillstream.connectors import batched as connector
-from tillstream.connectors import jars, sources
-from tillstream.domain.demand import DAY_MS, DemandRules
+from tillstream.connectors import sources
+from tillstream.domain.demand.model import DAY_MS, DemandRules
 from tillstream.domain.envelope import seal
-from tillstream.domain.inventory import InventoryRules
-from tillstream.domain.loyalty import LoyaltyRules
-from tillstream.domain.shelves import ShortageRules
-from udfs import archive, batched, fraud, fraud_counters, inventory, loyalty, shortage
-from udfs.batched import TooManyFailed
-from udfs.engine import BYTES
+from tillstream.domain.loyalty.ledger import LoyaltyRules
+from tillstream.domain.shortage.shelves import ShortageRules
+from tillstream.domain.stock.inventory import InventoryRules
+from tillstream.udfs import (
+    archive,
+    batched,
+    fraud,
+    fraud_counters,
+    inventory,
+    loyalty,
+    shortage,
+)
+from tillstream.udfs.batched import TooManyFailed
+from tillstream.udfs.engine import BYTES
 
 BAD = "0023-04-2025-000013"
 SECRET = "what must not be written down"

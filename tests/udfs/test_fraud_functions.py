@@ -6,15 +6,15 @@ import json
 
 import msgspec
 import pytest
-from fraud_chain import DAY_MS, T0, Chain, label_of, sale
 
+from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.simulator import Simulator
-from udfs.fraud import KeptRulesUnusable
+from tillstream.udfs.fraud import KeptRulesUnusable
 
 HOUR_MS = 3_600_000
 NIGHT = T0 + 20 * DAY_MS + 8 * HOUR_MS  # 02:00 in South Africa

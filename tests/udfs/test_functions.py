@@ -6,15 +6,15 @@ import base64
 import json
 
 import pytest
-from batched_harness import BatchedHarness
 
-from state_schemas import loyalty_account
+from tests.support.batched_harness import BatchedHarness
 from tillstream.domain.envelope import seal
-from tillstream.domain.loyalty import LoyaltyRules
-from udfs import loyalty as loyalty_udf
-from udfs.archive import ArchiveOnce
-from udfs.engine import NotThreadMode
-from udfs.loyalty import LoyaltyLedger
+from tillstream.domain.loyalty.ledger import LoyaltyRules
+from tillstream.state_schemas.keyed import loyalty_account
+from tillstream.udfs import loyalty as loyalty_udf
+from tillstream.udfs.archive import ArchiveOnce
+from tillstream.udfs.engine import NotThreadMode
+from tillstream.udfs.loyalty import LoyaltyLedger
 
 T0 = 1_764_000_000_000
 CUSTOMER = "C0000000001"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from batched_harness import BatchedHarness
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
-from test_functions import CUSTOMER, record, sealed
 
-from tillstream.connectors import batched, jars, sources
-from tillstream.domain.loyalty import LoyaltyRules
-from udfs.archive import ArchiveOnce
-from udfs.engine import BYTES
-from udfs.loyalty import LoyaltyLedger
+from tests.support.batched_harness import BatchedHarness
+from tests.udfs.test_functions import CUSTOMER, record, sealed
+from tillstream import jars
+from tillstream.connectors import batched, sources
+from tillstream.domain.loyalty.ledger import LoyaltyRules
+from tillstream.udfs.archive import ArchiveOnce
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.loyalty import LoyaltyLedger
 
 OTHER = "C0000000002"
 RECORDS = [

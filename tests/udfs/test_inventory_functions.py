@@ -6,14 +6,14 @@ import base64
 import json
 
 import pytest
-from batched_harness import BatchedHarness
-from harness import KeyedHarness
 
-from state_schemas import stock
+from tests.support.batched_harness import BatchedHarness
+from tests.support.harness import KeyedHarness
 from tillstream.domain.envelope import seal
-from tillstream.domain.inventory import InventoryRules
-from tillstream.domain.network import Near, Neighbours
-from udfs.inventory import ACTIONS, REFUSED, StockDocuments, StockLedger
+from tillstream.domain.stock.inventory import InventoryRules
+from tillstream.domain.stock.network import Near, Neighbours
+from tillstream.state_schemas.keyed import stock
+from tillstream.udfs.inventory import ACTIONS, REFUSED, StockDocuments, StockLedger
 
 T0 = 1_764_072_000_000
 HOUR_MS = 3_600_000

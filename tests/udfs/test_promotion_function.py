@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from harness import KeyedHarness
-
-from state_schemas import promotion_known
+from tests.support import ROOT
+from tests.support.harness import KeyedHarness
 from tillstream.domain.envelope import seal
-from tillstream.domain.promotion import parse
-from tillstream.domain.promotion_copies import READERS, Known
-from udfs.promotions import PassOn
+from tillstream.domain.promotions.copies import READERS, Known
+from tillstream.domain.promotions.promotion import parse
+from tillstream.state_schemas.keyed import promotion_known
+from tillstream.udfs.promotions import PassOn
 
-SCHEMAS = Path(__file__).parents[2] / "state_schemas"
+SCHEMAS = ROOT / "state_schemas" / "events"
 ANNOUNCED = json.loads(
     (SCHEMAS / "promotion/examples/valid/in_two_stores_at_a_price.json").read_bytes()
 )
@@ -63,6 +62,6 @@ def test_an_outdated_revision_is_not_passed_on_and_not_lost():
 
 
 def test_released_bytes_are_read_and_written_as_ever():
-    golden = (SCHEMAS / "promotion_known/golden/v1-third-revision.bin").read_bytes()
+    golden = (SCHEMAS.parent / "keyed/promotion_known/golden/v1-third-revision.bin").read_bytes()
     assert promotion_known.decode(golden) == Known(3)
     assert promotion_known.encode(Known(3)) == golden

@@ -7,16 +7,16 @@ import pickle
 from random import Random
 
 import pytest
-from batched_harness import BatchedHarness
-from harness import KeyedHarness
 from pyflink.common import Row
 
-from state_schemas import store_watch
-from tillstream.domain.demand import DAY_MS, HOUR_MS, DemandRules
+from tests.support.batched_harness import BatchedHarness
+from tests.support.harness import KeyedHarness
+from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.envelope import seal
-from tillstream.domain.regional import RegionalRules
-from tillstream.domain.shelves import ShortageRules
-from udfs.shortage import REFUSED, PromotionsByStore, RegionWatch, ShelfWatch
+from tillstream.domain.shortage.regional import RegionalRules
+from tillstream.domain.shortage.shelves import ShortageRules
+from tillstream.state_schemas.keyed import store_watch
+from tillstream.udfs.shortage import REFUSED, PromotionsByStore, RegionWatch, ShelfWatch
 
 BREAD, MILK = "2000000000015", "2000000000404"
 DAY0 = 20_416 * DAY_MS

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batched_harness import BatchedHarness
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import (
     DataStream,
@@ -19,11 +18,13 @@ from pyflink.datastream import (
     StreamExecutionEnvironment,
 )
 from pyflink.datastream.state import ValueStateDescriptor
-from test_shortage_functions import history, watch_function
 
-from tillstream.connectors import batched, jars, sources
-from udfs.batched import BatchedFunction, Outputs
-from udfs.engine import BYTES, STATE_BYTES
+from tests.support.batched_harness import BatchedHarness
+from tests.udfs.test_shortage_functions import history, watch_function
+from tillstream import jars
+from tillstream.connectors import batched, sources
+from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.engine import BYTES, STATE_BYTES
 
 ROWS = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tillstream import conf as settings
-from tillstream.check.compare import Report
 from tillstream.check.compare import check as run_check
 from tillstream.check.platform import Unreachable
+from tillstream.check.report import Report
 from tillstream.check.sent import NoTruth
 from tillstream.check.stock import check_stock
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,13 +15,13 @@ import pyarrow.compute as pc
 from tillstream.check import notices as sent_notices
 from tillstream.check.notices import NoticeLog
 from tillstream.check.platform import Platform
+from tillstream.check.report import Report
 from tillstream.check.rules import Sent, Step, replay
 from tillstream.check.sent import Truth, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
 POLL_SECONDS = 2.0
-SHOWN = 10  # differences that are kept; all are counted
 LEDGER = [
     "customer_id",
     "version",
@@ -58,34 +57,6 @@ class Holdings(Protocol):
     def archive(self, columns: list[str]) -> pa.Table: ...
     def dead_letters(self) -> dict[str, tuple[str, bytes]]: ...
     def notices(self) -> NoticeLog: ...
-
-
-@dataclass(frozen=True)
-class Difference:
-    where: str
-    subject: str
-    cause: str
-
-
-@dataclass
-class Report:
-    """``totals``: name -> (recomputed, found). ``others``: what belongs to other runs, for the eye."""
-
-    totals: dict[str, tuple[int, int]] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
-    count: int = 0
-    sent: int = 0
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        return self.count == 0 and all(a == b for a, b in self.totals.values())
-
-    def differ(self, where: str, subject: str, cause: str) -> None:
-        self.count += 1
-        if len(self.differences) < SHOWN:
-            self.differences.append(Difference(where, subject, cause))
 
 
 def check(

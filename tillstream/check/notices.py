@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from tillstream.check.report import Report
 from tillstream.check.rules import Step
 from tillstream.check.sent import Truth
-
-if TYPE_CHECKING:
-    from tillstream.check.compare import Report
 
 OF_LOYALTY = ("points_redeemed", "redemption_refused")
 

@@ -26,15 +26,16 @@ from confluent_kafka import (
 
 from tillstream import conf as settings
 from tillstream.check.notices import NoticeLog
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.errors import Problem
 
 READERS = 8
 KAFKA_SECONDS = 8.0
 UP = "run `tillstream status`, then `tillstream up`"
 
 
-class Unreachable(RuntimeError):
+class Unreachable(Problem):
     """A store does not answer or is not there; the message is one line that names the fix."""
 
 

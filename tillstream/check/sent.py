@@ -11,9 +11,10 @@ from pathlib import Path
 import orjson
 
 from tillstream.check.rules import Sent
+from tillstream.errors import Problem
 
 
-class NoTruth(ValueError):
+class NoTruth(Problem):
     """The truth directory cannot be used; the message says how to make one."""
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 import pyarrow.compute as pc
 
-from tillstream.check.compare import POLL_SECONDS, Report
+from tillstream.check.compare import POLL_SECONDS
 from tillstream.check.platform import Platform
+from tillstream.check.report import Report
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
 from tillstream.check.stock_sent import Key, StockTruth, level, read_stock_truth

@@ -27,7 +27,7 @@ def ours() -> Any:
     if type(package.KafkaEnvelope).__name__ != "JavaClass":
         raise JarMissing(
             "the job jar is not on the class path: a cluster of `tillstream up` has it in lib/; elsewhere "
-            "build it with `python -m tillstream.connectors.jars` and pass it as --jarfile"
+            "build it with `python -m tillstream.jars` and pass it as --jarfile"
         )
     return package
 

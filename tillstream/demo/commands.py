@@ -15,14 +15,14 @@ from rich.live import Live
 
 from tillstream import conf as settings
 from tillstream.check.commands import show
-from tillstream.check.compare import Report
 from tillstream.check.compare import check as run_check
-from tillstream.connectors.jars import JarsError
+from tillstream.check.report import Report
+from tillstream.cluster.jobs import JobError, Jobs
 from tillstream.demo.view import View
 from tillstream.demo.watch import Watch
+from tillstream.jars import JarsError
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
-from tillstream.ops.jobs import JobError, Jobs
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.runner import run
 from tillstream.sim.senders import SendError

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from tillstream.clients.flink import FlinkRest, FlinkRestError
 from tillstream.conf import Conf
-from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
 
 RATE_WINDOW_S = 5.0
 

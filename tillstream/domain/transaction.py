@@ -1,6 +1,6 @@
 """A till transaction, contract v1: bytes in, a checked and typed Transaction out.
 
-The contract for readers is state_schemas/pos_transaction/v1.json; this is the same contract as
+The contract for readers is state_schemas/events/pos_transaction/v1.json; this is the same contract as
 code. The rules around here use the standard library only; this module is the one exception, for it
 runs once for every record of every job: msgspec parses and checks types and ranges.
 

@@ -13,16 +13,17 @@ import msgspec
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
 from tillstream.domain.fraud import Label
+from tillstream.errors import Problem
 from tillstream.fraud.topics import put
 
 OPEN_CASES = "open-cases"
 _plain = TypeDeserializer().deserialize
 
 
-class CaseError(RuntimeError):
+class CaseError(Problem):
     """The case is not there or cannot be decided; one line that says what to do."""
 
 

@@ -21,10 +21,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from tillstream.clients import aws as clients
+from tillstream.clients import parquet
 from tillstream.conf import Conf
-from tillstream.connectors import clients, parquet
 from tillstream.domain.fraud import Decision, Label, Rules
 from tillstream.domain.transaction import Transaction
+from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.topics import read_all
 
@@ -32,7 +34,7 @@ SHOWN = 20
 _label = msgspec.json.Decoder(Label).decode
 
 
-class DryRunError(RuntimeError):
+class DryRunError(Problem):
     """There is nothing to run over, or it cannot be read; one line that says what to do."""
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
 from tillstream.domain.fraud import Decision, RuleSet
-from tillstream.domain.fraud_actions import notices_of
+from tillstream.domain.fraud.actions import notices_of
 from tillstream.fraud.cases import hot_item
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules

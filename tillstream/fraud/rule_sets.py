@@ -9,7 +9,7 @@ import msgspec
 
 from tillstream.conf import Conf
 from tillstream.domain.fraud import RuleSet
-from tillstream.domain.fraud_control import MAX_ORDER_BYTES, Answer, Mode, Order
+from tillstream.domain.fraud.control import MAX_ORDER_BYTES, Answer, Mode, Order
 from tillstream.fraud.topics import Reader, TopicError, put, read_all
 
 _order = msgspec.json.Decoder(Order).decode

@@ -13,11 +13,12 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from tillstream.domain.fraud import InvalidRules, Rules, load_rules, packaged_places
+from tillstream.errors import Problem
 
 MAX_FILE_BYTES = 2_000_000
 
 
-class RulesFileError(ValueError):
+class RulesFileError(Problem):
     """The file holds no usable rule set; one line for each problem, ``file:line: what``."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from tillstream.conf import Conf
+from tillstream.errors import Problem
 
 TIMEOUT_S = 10.0
 
 
-class TopicError(RuntimeError):
+class TopicError(Problem):
     """The broker does not answer, or refuses; the message says what to do."""
 
 

@@ -10,12 +10,12 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from tillstream.connectors.jars import JarsError
+from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.jars import JarsError
 from tillstream.local import doctor as diagnosis
 from tillstream.local import processes
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
-from tillstream.ops.flink_rest import FlinkRest, FlinkRestError
 
 
 def _fail(error: Exception) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tillstream import conf
-from tillstream.connectors import jars
+from tillstream import conf, jars
 from tillstream.local import ports, processes
 from tillstream.local.layout import StackError, java
 from tillstream.local.stack import Stack
@@ -107,6 +106,8 @@ def maven(mvn: str | None, javac: str | None) -> Finding:
 
 def dependencies() -> list[Finding]:
     """Installed versions against constraints.txt."""
+    if not conf.is_clone():  # pip has chosen the versions
+        return []
     wrong = []
     for line in (conf.ROOT / "constraints.txt").read_text().splitlines():
         name, _, wanted = line.partition("==")
@@ -162,7 +163,7 @@ def jars_built() -> Finding:
     return Finding(
         not stale,
         f"jars built{': missing or old: ' + ', '.join(stale) if stale else ''}",
-        "tillstream up (builds them), or python -m tillstream.connectors.jars",
+        "tillstream up (builds them), or python -m tillstream.jars",
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tillstream import conf
-from tillstream.connectors.jars import JarSet
+from tillstream.jars import JarSet
 from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError, java
 
 STATE_BACKENDS = ("hashmap", "rocksdb")
@@ -35,7 +35,7 @@ def java_options() -> list[str]:
 
 def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[str, Any]:
     """conf/flink/config.yaml, the overlay of the state backend, and this stack's own addresses."""
-    folder = conf.ROOT / "conf" / "flink"
+    folder = conf.RESOURCES / "conf" / "flink"
     settings: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
     overlay = folder / f"{state_backend}.yaml"
     if overlay.exists():

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tillstream import conf
+from tillstream.errors import Problem
 
 HERE = Path(__file__).resolve().parent
 REGION = "af-south-1"
 CREDENTIAL = "local"  # both halves; the stand-ins accept nothing else and protect nothing
 
 
-class StackError(RuntimeError):
+class StackError(Problem):
     """The stack cannot do what was asked; the message says why and what to do."""
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tillstream.connectors.jars import JarSet
+from tillstream.clients.flink import FlinkRest
+from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
     CREDENTIAL,
@@ -22,7 +23,6 @@ from tillstream.local.layout import (
     environment,
     java,
 )
-from tillstream.ops.flink_rest import FlinkRest
 
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
 SMALL_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Xss512k"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tillstream import conf as settings
-from tillstream.connectors.jars import ensure_jars, jar_set
+from tillstream.jars import ensure_jars, jar_set
 from tillstream.local import flink_home, ports, processes, resources
 from tillstream.local.layout import REGION, Layout, StackError, environment
 from tillstream.local.services import Context, Service, services, url

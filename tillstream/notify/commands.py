@@ -18,7 +18,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tillstream.conf import ConfError, load
+from tillstream.conf import load
+from tillstream.errors import Problem
 from tillstream.notify.log import DECIDABLE, Logged, NotThere, SentLog
 
 
@@ -30,12 +31,9 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
         from botocore.exceptions import BotoCoreError, ClientError
         from confluent_kafka import KafkaException
 
-        from tillstream.notify.notifier import Unavailable
-        from tillstream.ops.dlq import DlqError
-
         try:
             return command(*args, **kwargs)
-        except (NotThere, Unavailable, DlqError, ConfError) as error:
+        except Problem as error:
             raise click.ClickException(str(error)) from None
         except KafkaException as error:
             raise click.ClickException(

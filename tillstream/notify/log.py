@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
 from tillstream.domain.notice import Notice
+from tillstream.errors import Problem
 
 INDEX = "open-notices"
 DAY_S = 86_400
@@ -41,7 +42,7 @@ class Logged(NamedTuple):
     decided_by: str
 
 
-class NotThere(LookupError):
+class NotThere(Problem):
     """No such notice, or not one a person may decide on; the message says which."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tillstream.conf import Conf, ConfError
 from tillstream.domain.notice import KINDS, Notice
+from tillstream.errors import Problem
 from tillstream.notify.log import SentLog
 from tillstream.notify.pace import Pace
 from tillstream.notify.senders import MaybeSent, NotSent, Refused, Sender
@@ -18,7 +19,7 @@ LONGEST_BACKOFF_S = 15.0
 HOUR_MS = 3_600_000
 
 
-class Unavailable(RuntimeError):
+class Unavailable(Problem):
     """The sender does not take notices now; nothing was lost, a later run goes on from here."""
 
 

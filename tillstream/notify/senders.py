@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 
 from tillstream import conf as settings
-from tillstream.connectors import clients
+from tillstream.clients import aws as clients
 from tillstream.domain.notice import Notice
 
 

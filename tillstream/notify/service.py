@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
+from tillstream.clients.kafka import kafka_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import DeadLetter
 from tillstream.domain.dead_letter import dead_letter as as_dead_letter
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.notice import InvalidNotice, Notice, parse
 from tillstream.notify.notifier import Notifier, Stopped
-from tillstream.ops.dlq_clients import kafka_settings
-from tillstream.ops.dlq_read import partitions
 
 BATCH = 200
 POLL_S = 0.5
@@ -61,7 +60,7 @@ class Service:
     ) -> None:
         """Until told to stop, or until nothing came for ``until_idle_s``.
 
-        Raises Unavailable from the notifier, DlqError when Kafka or the topic is not there.
+        Raises Unavailable from the notifier, Unreachable when Kafka or the topic is not there.
         """
         try:
             partitions(self._consumer, self._topic, self._conf.kafka.bootstrap)

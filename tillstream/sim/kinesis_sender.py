@@ -18,8 +18,8 @@ from urllib.parse import urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
 from tillstream.sim.senders import SendError, Spool
 
 BATCH_RECORDS = 500  # limits of PutRecords

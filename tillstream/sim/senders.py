@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaException, Producer
 
 from tillstream.conf import Conf
+from tillstream.errors import Problem
 
 CONNECT_SECONDS = 6.0
 DELIVERY_SECONDS = 60
 
 
-class SendError(RuntimeError):
+class SendError(Problem):
     """Records cannot be sent; the message is one line that names the fix."""
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from tillstream.errors import Problem
+
 HERE = Path(__file__).parent
 DEPTH = 4096  # entries of a table for weighted draws: one random number, no search
 
 
-class UnknownProfile(ValueError):
+class UnknownProfile(Problem):
     """No such profile; the message names those that exist."""
 
 

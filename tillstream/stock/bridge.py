@@ -14,15 +14,16 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.errors import Problem
 from tillstream.stock.corrections import correction
 
 DONE = "done"  # position of a shard that is closed and read to its end
 FLUSH_SECONDS = 30.0
 
 
-class BridgeError(RuntimeError):
+class BridgeError(Problem):
     """The stream or topic cannot be used; one line that names the fix."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tillstream.domain.stock import mark
+from tillstream.domain.stock.ledger import mark
 
 ID_ROOM = 38  # of 40 characters of a document id
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.connectors import clients
+from tillstream.errors import Problem
 
 FIRST_CENTRE = 9001
 DAY_MS = 86_400_000
 
 
-class NoSuchStock(ValueError):
+class NoSuchStock(Problem):
     """Nothing is known of the product in that store, or the table does not answer."""
 
 

@@ -8,10 +8,10 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from jobs.loyalty import Streams, attach_sinks, build
 from tillstream.conf import load
 from tillstream.connectors import batched, sources
-from udfs.engine import BYTES, environment
+from tillstream.jobs.loyalty import Streams, attach_sinks, build
+from tillstream.udfs.engine import BYTES, environment
 
 
 class AsText(KeyedProcessFunction):

@@ -3,21 +3,21 @@
 # No deferred annotations: the structs below are made inside a function, where only it knows their types.
 from typing import Any
 
-import jobs.loyalty
-from jobs.loyalty import attach_sinks, build
 from tillstream.conf import load
 from tillstream.connectors import sources
-from udfs.engine import environment
-from udfs.loyalty import LoyaltyLedger
+from tillstream.jobs import loyalty
+from tillstream.jobs.loyalty import attach_sinks, build
+from tillstream.udfs.engine import environment
+from tillstream.udfs.loyalty import LoyaltyLedger
 
 
 def made_up() -> Any:
     """(codec, account) of version 2. Made where it is used, for a job file's classes have no home."""
     import msgspec
 
-    from state_schemas.loyalty_account import v1
-    from state_schemas.versioned import Codec, Layout
-    from tillstream.domain.loyalty import Pending, Posting
+    from tillstream.domain.loyalty.ledger import Pending, Posting
+    from tillstream.state_schemas.keyed.loyalty_account import v1
+    from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
     class AccountV2(msgspec.Struct, array_like=True, gc=False):
         version: int
@@ -79,7 +79,7 @@ class LedgerV2(LoyaltyLedger):
 def main() -> None:
     conf = load()
     env = environment(conf)
-    jobs.loyalty.LoyaltyLedger = LedgerV2  # type: ignore[misc]
+    loyalty.LoyaltyLedger = LedgerV2  # type: ignore[misc]
     transactions = sources.transactions(env, conf, key_field="customer_id", job="loyalty")
     attach_sinks(build(transactions, conf), conf)
     env.execute("loyalty")

@@ -12,8 +12,8 @@ A sale without card skips the card's counters (`Facts.card` is None); one withou
 profile and is judged by its till alone.
 
 Rule sets: `load_rules` takes the JSON that travels on the topic and raises `InvalidRules`, whose
-``problems`` say why; what it returns judges. State codecs: state_schemas/fraud_counters and
-state_schemas/fraud_profile.
+``problems`` say why; what it returns judges. State codecs: state_schemas/keyed/fraud_counters and
+state_schemas/keyed/fraud_profile.
 """
 
 from __future__ import annotations

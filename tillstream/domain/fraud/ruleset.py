@@ -1,6 +1,6 @@
 """Rule sets: thresholds, weights, windows and conditions as data, checked and compiled.
 
-A rule set travels as JSON (`RuleSet`, schema in state_schemas/fraud_ruleset); `compile_rules` checks
+A rule set travels as JSON (`RuleSet`, schema in state_schemas/events/fraud_ruleset); `compile_rules` checks
 what a schema cannot and makes it ready to judge with. Nothing of it is code.
 """
 
@@ -14,7 +14,11 @@ import msgspec
 from msgspec import Meta
 
 from tillstream.domain.fraud.counters import WINDOWS
-from tillstream.domain.fraud.expressions import Condition, InvalidCondition, compile_condition
+from tillstream.domain.fraud.expressions import (
+    Condition,
+    InvalidCondition,
+    compile_condition,
+)
 from tillstream.domain.fraud.model import Model, Scorer, compile_model
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import ProfileSettings

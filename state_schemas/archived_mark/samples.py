@@ -1,7 +1,0 @@
-"""Marks as each version can hold them, from which its golden bytes were made. Append-only."""
-
-from __future__ import annotations
-
-from state_schemas.archived_mark import v1
-
-SAMPLES = {1: {"archived": v1.Mark()}}

@@ -1,0 +1,31 @@
+"""Accounts as each version can hold them, from which its golden bytes were made. Append-only."""
+
+from __future__ import annotations
+
+from tillstream.state_schemas.keyed.loyalty_account import v1
+
+V1 = {
+    "new": v1.Account(0, 0, 0, -1, 0, {}, {}),
+    "one-sale": v1.Account(
+        1, 10, 1_764_000_000_000, -1, 1_764_000_000_000,
+        {"0045-03-20251124-000001": v1.Posting(1_764_000_000_000, 10_000, 0, 0, 1000, 10)},
+        {},
+    ),
+    "redeemed-refunded-pending": v1.Account(
+        5, -3, 1_764_100_000_000, 1_761_000_000_000, 1_764_000_000_000,
+        {
+            "0045-03-20251124-000001": v1.Posting(1_764_000_000_000, 20_000, 25, 5_000, 1000, 10),
+            "0045-03-20251124-000002": v1.Posting(1_764_100_000_000, 0, 0, 0, 0, 0),
+        },
+        {
+            "2900-99-20251124-999999": [
+                v1.Pending("0045-03-20251124-000002", 1_764_100_000_000, "void", None,
+                           15_000, 45, "western-cape"),
+                v1.Pending("0045-03-20251124-000003", 1_764_100_000_000, "refund", 15_000,
+                           15_000, 45, "western-cape"),
+            ]
+        },
+    ),
+}  # fmt: skip
+
+SAMPLES = {1: V1}

@@ -1,0 +1,106 @@
+"""Every keyed state of every job: whose it is, how long it lives, how many keys a full house has.
+
+docs/state.md shows this as a table and `tillstream state report` projects with it; tests hold that no
+function keeps a state that is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tillstream.state_schemas.keyed import (
+    archived_mark,
+    fraud_counters,
+    fraud_profile,
+    loyalty_account,
+    promotion_known,
+    shortage_area,
+    stock,
+    store_watch,
+)
+from tillstream.state_schemas.keyed.versioned import Codec, UnknownVersion
+
+# The full house: loyalty customers, products in all stores, transactions a day.
+CUSTOMERS = 40_000_000
+TILLS = 50_000
+STORES = 2_900
+STORE_PRODUCTS = 2_900 * 30_000
+TRANSACTIONS_A_DAY = 5_000_000
+
+
+class KeyedState(NamedTuple):
+    """``uid`` and ``name``: the operator's uid and the descriptor's name, by which a savepoint finds it.
+
+    ``key``: what it is keyed by. ``keys``: how many of them at full size. ``life``: when a key's
+    state goes, or why it stays for ever. ``codec`` is None where there are no bytes to version.
+    """
+
+    job: str
+    uid: str
+    name: str
+    codec: Codec | None
+    key: str
+    keys: int
+    life: str
+
+
+STATES = (
+    KeyedState(
+        "loyalty", "loyalty-ledger", "loyalty-account", loyalty_account.CODEC,
+        "customer", CUSTOMERS,
+        "for ever: points are owed until they are spent. What it remembers of transactions goes "
+        "after loyalty.horizon_days (35), at most loyalty.max_postings (512) of them",
+    ),
+    KeyedState(
+        "archive", "archive-once", "archived", archived_mark.CODEC,
+        "transaction", TRANSACTIONS_A_DAY * 26 // 24,
+        "TTL of archive.dedupe_hours (26) from the first sight, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-till", "fraud-till", fraud_counters.CODEC, "store and till", TILLS,
+        "TTL of fraud.till_ttl_days (60) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-card", "fraud-card", fraud_counters.CODEC, "card token", CUSTOMERS,
+        "TTL of fraud.card_ttl_days (60) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-judge", "fraud-profile", fraud_profile.CODEC,
+        "customer, or card token without one", CUSTOMERS,
+        "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
+    ),
+    KeyedState(
+        "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
+        "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (72)",
+    ),
+    KeyedState(
+        "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
+        "for ever: a late older revision must never follow a newer one; 3 bytes each",
+    ),
+    KeyedState(
+        "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,
+        "for ever; at most shortage.max_shelves (32) products, one not sold for 28 days goes",
+    ),
+    KeyedState(
+        "shortage", "region-watch", "shortage-area", shortage_area.CODEC, "region and product",
+        50 * 40,
+        "for ever; a store is remembered as short for a day",
+    ),
+)  # fmt: skip
+
+
+def find(uid: str, name: str) -> KeyedState | None:
+    """The state a savepoint knows by these two."""
+    return next((s for s in STATES if (s.uid, s.name) == (uid, name)), None)
+
+
+def check_versions(versions: Mapping[str, int]) -> None:
+    """Raises UnknownVersion unless every name and version of ``state.write_versions`` exists."""
+    codecs = {state.codec.name: state.codec for state in STATES if state.codec is not None}
+    for name in versions:
+        if name not in codecs:
+            raise UnknownVersion(
+                f"state.write_versions: there is no {name}; known: {', '.join(sorted(codecs))}"
+            )
+        codecs[name].writer(versions)

@@ -1,0 +1,415 @@
+"""Dead letters: merged, judged, put back, marked."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from confluent_kafka import Producer
+
+from tillstream.dead_letters import commands as dlq_commands
+from tillstream.dead_letters import read as dlq_read
+from tillstream.dead_letters.commands import hexdump
+from tillstream.dead_letters.model import (
+    DlqError,
+    Failure,
+    Marker,
+    Refusal,
+    Sendable,
+    Sighting,
+    advice,
+    choose,
+    export,
+    judge,
+    judge_all,
+    merge,
+    read_repaired,
+    since,
+    totals,
+)
+from tillstream.dead_letters.read import of_message
+from tillstream.dead_letters.send import KafkaSource, KinesisSource, Sent, redrive
+
+ID = "kinesis:till-transactions/shardId-000000000000/4965"
+
+
+def sale(**changes):
+    return {
+        "schema": 1,
+        "transaction_id": "0045-03-20261124-000123",
+        "store": 45,
+        "region": "western-cape",
+        "till": 3,
+        "customer_id": "C0001234567",
+        "payment_method": "cash",
+        "event_time_ms": 1_795_500_000_000,
+        "currency": "ZAR",
+        "lines": [
+            {
+                "product": "6001234567890",
+                "quantity": 2,
+                "unit_price_cents": 500,
+                "category": "bakery",
+            }
+        ],
+        "total_cents": 1000,
+        "kind": "sale",
+        **changes,
+    }
+
+
+def sighting(dead_letter_id=ID, raw=b"{}", job="loyalty", reason="missing_field", at=1_000):
+    failure = Failure(job, "validate", reason, "$.store is required", 1, at)
+    return Sighting(dead_letter_id, raw, len(raw), failure)
+
+
+def dead(document, reason="missing_field", dead_letter_id=ID):
+    raw = document if isinstance(document, bytes) else orjson.dumps(document)
+    return merge([sighting(dead_letter_id, raw, reason=reason)])[dead_letter_id]
+
+
+# --- merging
+
+
+def test_two_jobs_refusing_one_record_is_one_dead_letter():
+    merged = merge([sighting(job="loyalty"), sighting(job="archive")])
+    assert list(merged) == [ID]
+    assert merged[ID].jobs == ["archive", "loyalty"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_replay_writes_a_failure_twice_and_the_newest_counts(order):
+    seen = [sighting(at=1_000, reason="not_json"), sighting(at=2_000, reason="bad_format")]
+    merged = merge(seen[::order])
+    assert merged[ID].reasons == ["bad_format"]
+    assert len(merged[ID].failures) == 1
+
+
+def test_a_marker_counts_wherever_it_stands_and_also_if_a_replay_writes_the_letter_again():
+    marker = Marker(ID, 5_000, "thandi", None)
+    for seen in ([marker, sighting()], [sighting(), marker], [sighting(), marker, sighting()]):
+        assert merge(seen)[ID].redriven == [marker]
+    assert merge([marker]) == {}
+
+
+def test_redriven_ones_are_hidden_unless_all_are_wanted():
+    merged = merge([sighting(), sighting("kafka:t/0/1", at=2), Marker(ID, 5_000, "thandi", None)])
+    assert [r.dead_letter_id for r in choose(merged.values())] == ["kafka:t/0/1"]
+    assert len(choose(merged.values(), with_redriven=True)) == 2
+
+
+def test_filters_must_match_within_one_failure():
+    merged = merge(
+        [sighting(job="loyalty", reason="a", at=10), sighting(job="archive", reason="b")]
+    )
+    assert choose(merged.values(), reasons=["a"], jobs=["loyalty"], since_ms=10)
+    assert not choose(merged.values(), reasons=["b"], jobs=["loyalty"])
+    assert totals(merged.values()) == {"a": 1, "b": 1}
+
+
+def test_since_takes_an_age_or_a_time():
+    assert since("2h", 10_000_000) == 2_800_000
+    assert since("2026-11-24T08:00", 0) == since("2026-11-24T10:00+02:00", 0) == 1_795_507_200_000
+    with pytest.raises(DlqError, match="30m"):
+        since("yesterday", 0)
+
+
+# --- judging
+
+
+def test_a_valid_record_goes_back_byte_for_byte_under_its_customer():
+    raw = json.dumps(sale(), indent=1).encode()
+    verdict = judge(dead(raw))
+    assert verdict == Sendable(ID, "0045-03-20261124-000123", "C0001234567", raw, False)
+
+
+def test_an_anonymous_record_goes_back_under_its_transaction_id():
+    document = sale()
+    del document["customer_id"]
+    assert judge(dead(document)).key == "0045-03-20261124-000123"
+
+
+def test_a_record_still_bad_stays_dead_with_its_reason_of_today():
+    verdict = judge(dead(sale(total_cents=999), reason="missing_field"))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason == "total_mismatch"
+
+
+def test_a_repaired_record_is_sent_in_place_of_the_original():
+    verdict = judge(dead(sale(total_cents=999)), sale())
+    assert verdict.repaired
+    assert orjson.loads(verdict.payload) == sale()
+
+
+def test_a_masked_record_stays_dead_until_its_token_is_put_in():
+    record = dead(sale(payment_method="card", card_token="************1111"))
+    verdict = judge(record)
+    assert isinstance(verdict, Refusal)
+    assert "masked" in verdict.message
+    token = sale(payment_method="card", card_token="tok_0123456789abcdef")
+    assert isinstance(judge(record, token), Sendable)
+
+
+@pytest.mark.parametrize("reason", ["beyond_horizon", "clock_ahead"])
+def test_what_time_refused_goes_back_only_with_its_time_repaired(reason):
+    record = dead(sale(), reason=reason)
+    assert judge(record).reason == reason
+    assert judge(record, sale()).reason == reason
+    assert judge(record, sale(till=4)).reason == reason
+    assert isinstance(judge(record, sale(event_time_ms=1_795_400_000_000)), Sendable)
+
+
+def test_a_second_redrive_is_refused_unless_asked_for_again():
+    record = merge([sighting(raw=orjson.dumps(sale())), Marker(ID, 5, "thandi", None)])[ID]
+    assert judge(record).reason == "already_redriven"
+    assert isinstance(judge(record, again=True), Sendable)
+
+
+def test_two_contents_of_one_transaction_id_do_not_both_go_back():
+    one, same, other = (dead(sale(), dead_letter_id=f"kafka:t/0/{n}") for n in range(3))
+    fixes = {"kafka:t/0/2": sale(till=9)}
+    sendable, refused = judge_all([one, same, other], fixes)
+    assert [s.dead_letter_id for s in sendable] == ["kafka:t/0/0", "kafka:t/0/1"]
+    assert refused[0].reason == "same_transaction_id"
+
+
+def test_an_export_can_be_edited_and_given_back():
+    record = dead(sale(total_cents=999))
+    line = export(record, with_raw=True)
+    line["record"]["total_cents"] = 1000
+    fixes = read_repaired([orjson.dumps(line), b"\n"])
+    assert isinstance(judge(record, fixes[ID]), Sendable)
+    assert export(dead(b"\xff"), with_raw=True)["record"] is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([b"[]"], "line 1"),
+        ([b'{"dead_letter_id":"a","record":null}'], "no object as record for a"),
+        ([b'{"dead_letter_id":"a","record":{}}'] * 2, "line 2: a is there twice"),
+    ],
+)
+def test_a_wrong_repaired_file_names_the_line(lines, says):
+    with pytest.raises(DlqError, match=says):
+        read_repaired(lines)
+
+
+def test_advice_says_what_is_wrong_and_what_to_do():
+    assert "sends it as it is" in advice(dead(sale()))
+    assert "ledger first" in advice(dead(sale(), reason="beyond_horizon"))
+    assert "Repair that field" in advice(dead(sale(total_cents=1)))
+
+
+# --- reading
+
+
+HEADERS = {
+    "__connect.errors.topic": "till-transactions",
+    "__connect.errors.connector.name": "loyalty",
+    "__connect.errors.task.id": "1",
+    "__connect.errors.stage": "validate",
+    "__connect.errors.exception.message": "$.región",
+    "tillstream.origin": ID,
+    "tillstream.reason": "unknown_field",
+    "tillstream.schema.version": "1",
+    "tillstream.failed.at.ms": "1234",
+}
+
+
+def headers(**more):
+    return [(name, text.encode()) for name, text in (HEADERS | more).items()]
+
+
+def test_a_record_of_the_topic_is_read_by_its_headers():
+    one = of_message(ID.encode(), headers(), b"\xff", 9)
+    assert one.failure == Failure(
+        "loyalty", "validate", "unknown_field", "$.región", 1, 1234, task_id="1"
+    )
+    assert one.raw == b"\xff"
+    assert of_message(None, headers(), b"x", 9, keep_raw=False).dead_letter_id == ID
+
+
+def test_a_record_that_is_no_dead_letter_is_left_out():
+    assert of_message(None, None, b"x", 9) is None
+    assert of_message(b"a", [], b"x", 9) is None
+    late = of_message(b"a", headers(**{"tillstream.failed.at.ms": "soon"}), None, 9)
+    assert (late.failure.failed_at_ms, late.raw) == (9, b"")
+
+
+def parquet(**columns):
+    sink = io.BytesIO()
+    row = {
+        "dead_letter_id": ID,
+        "job": "archive",
+        "stage": "validate",
+        "reason": "not_json",
+        "message": "",
+        "raw_b64": base64.b64encode(b"\x00raw").decode(),
+        "origin": ID,
+        "schema_version": 1,
+        "failed_at_ms": 77,
+    } | columns
+    pq.write_table(pa.table({name: [value] for name, value in row.items()}), sink)
+    return sink.getvalue()
+
+
+def test_s3_is_read_without_hidden_files_and_earlier_days(monkeypatch):
+    files = {
+        "dead-letters/date=2026-11-22/a.parquet": parquet(dead_letter_id="old"),
+        "dead-letters/date=2026-11-24/a.parquet": parquet(),
+        "dead-letters/date=2026-11-24/.inprogress": b"half",
+    }
+    page = {"Contents": [{"Key": key, "Size": len(body)} for key, body in files.items()]}
+    client = SimpleNamespace(
+        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]),
+        get_object=lambda Bucket, Key: {"Body": io.BytesIO(files[Key])},
+    )
+    monkeypatch.setattr(dlq_read.aws, "listening", lambda conf, service: client)
+    conf = SimpleNamespace(
+        s3=SimpleNamespace(bucket="b", prefixes={"dead_letters": "dead-letters"})
+    )
+    found = list(dlq_read.from_s3(conf, since_ms=since("2026-11-24", 0)))
+    assert [(one.dead_letter_id, one.raw, one.failure.job) for one in found] == [
+        (ID, b"\x00raw", "archive")
+    ]
+
+
+def test_a_hexdump_shows_where_and_what():
+    assert hexdump(b"ab\xff").startswith("00000000  61 62 ff")
+    assert hexdump(b"x" * 300).endswith("... 44 more bytes")
+
+
+# --- sending
+
+
+def sendable(n):
+    return Sendable(f"kafka:t/0/{n}", f"id-{n}", f"C{n}", b"{}", False)
+
+
+class FlakyKinesis:
+    """Refuses each key as often as told."""
+
+    def __init__(self, refusals):
+        self.refusals, self.calls = dict(refusals), []
+
+    def put_records(self, StreamName, Records):
+        keys = [record["PartitionKey"] for record in Records]
+        self.calls.append(keys)
+        answers = []
+        for key in keys:
+            if self.refusals.get(key, 0) > 0:
+                self.refusals[key] -= 1
+                answers.append({"ErrorCode": "Throttled", "ErrorMessage": "slow down"})
+            else:
+                answers.append({"ShardId": "s0", "SequenceNumber": key})
+        return {"Records": answers}
+
+
+def test_only_the_failed_records_are_sent_again_after_growing_waits():
+    client, waits = FlakyKinesis({"C1": 2, "C2": 99}), []
+    sent = KinesisSource(client, "till", waits.append).send([sendable(n) for n in range(3)])
+    assert client.calls == [["C0", "C1", "C2"], ["C1", "C2"], ["C1", "C2"], ["C2"]]
+    assert waits == [0.1, 0.2, 0.4]
+    assert [one.to for one in sent] == ["kinesis:till/s0/C0", "kinesis:till/s0/C1", None]
+    assert sent[2].error == "Throttled: slow down"
+
+
+def test_a_record_larger_than_kinesis_takes_is_reported_not_sent():
+    client = FlakyKinesis({})
+    large = Sendable("a", "id", "C1", b"x" * 1_048_576, False)
+    sent = KinesisSource(client, "till").send([large, sendable(0)])
+    assert client.calls == [["C0"]]
+    assert "1 MiB" in sent[0].error
+
+
+class Log:
+    """Source and markers that write down what happened in which order."""
+
+    name = "log"
+
+    def __init__(self, fails=(), mark_fails=()):
+        self.fails, self.mark_fails, self.happened = set(fails), set(mark_fails), []
+
+    def send(self, batch):
+        self.happened.append(("send", len(batch)))
+        return [
+            Sent(one.dead_letter_id, *((None, "no") if one.key in self.fails else ("o", None)))
+            for one in batch
+        ]
+
+    def write(self, sent, by, at_ms):
+        self.happened.append(("mark", len(sent)))
+        return [one.dead_letter_id for one in sent if one.dead_letter_id in self.mark_fails]
+
+
+def test_each_batch_is_sent_then_marked_and_what_failed_is_not_marked():
+    log = Log(fails={"C3"})
+    list(redrive([sendable(n) for n in range(501)], log, log, "thandi", lambda: 1))
+    assert log.happened == [("send", 500), ("mark", 499), ("send", 1), ("mark", 1)]
+
+
+def test_nothing_more_is_sent_once_marks_cannot_be_written():
+    log = Log(mark_fails={"kafka:t/0/0"})
+    batches = list(redrive([sendable(n) for n in range(501)], log, log, "thandi", lambda: 1))
+    assert log.happened == [("send", 500), ("mark", 500)]
+    assert batches[-1].unmarked == ["kafka:t/0/0"]
+
+
+# --- commands
+
+
+def run(monkeypatch, seen, *args, **kwargs):
+    def from_kafka(conf, wanted=dlq_read.everything, keep_raw=True):
+        return [one for one in seen if wanted(one.dead_letter_id)]
+
+    monkeypatch.setattr(dlq_read, "from_kafka", from_kafka)
+    return CliRunner().invoke(dlq_commands.dlq, args, **kwargs)
+
+
+def test_list_shows_totals_by_reason_and_says_what_it_hides(monkeypatch):
+    seen = [sighting(), sighting("kafka:t/0/1"), Marker("kafka:t/0/1", 5, "thandi", None)]
+    result = run(monkeypatch, seen, "list")
+    assert result.exit_code == 0
+    assert ID in result.output
+    assert "kafka:t/0/1" not in result.output
+    assert "1 redriven ones hidden" in result.output
+
+
+def test_a_dry_run_says_what_stays_dead_and_exits_1(monkeypatch):
+    seen = [sighting(raw=orjson.dumps(sale())), sighting("kafka:t/0/1", raw=b"no")]
+    result = run(monkeypatch, seen, "redrive", "--all", "--dry-run")
+    assert result.exit_code == 1
+    assert f"would send  {ID}" in result.output
+    assert "stays dead  kafka:t/0/1  not_json" in result.output
+
+
+def test_an_unknown_id_and_a_redrive_of_nothing_are_refused_in_one_line(monkeypatch):
+    result = run(monkeypatch, [], "show", "nowhere")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: no dead letter nowhere on kafka: see `tillstream dlq list`, or --source s3\n"
+    )
+    assert "say which" in run(monkeypatch, [], "redrive").output
+
+
+def test_show_prints_json_or_a_hexdump_with_advice(monkeypatch):
+    text = run(monkeypatch, [sighting(raw=b"\xff\xfe")], "show", ID).output
+    assert "00000000  ff fe" in text
+    assert "refused again" in text
+    exported = run(monkeypatch, [sighting(raw=orjson.dumps(sale()))], "show", ID, "--json").output
+    assert orjson.loads(exported)["record"] == sale()
+
+
+def test_a_record_larger_than_the_kafka_client_takes_is_reported_not_raised():
+    producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    large = Sendable("a", "id", "C1", b"x" * 2_000_000, False)
+    (sent,) = KafkaSource(producer, "till").send([large])
+    assert "too large" in sent.error

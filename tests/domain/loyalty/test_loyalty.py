@@ -1,0 +1,232 @@
+"""The points rule, by the case study's figures and by properties."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
+from tillstream.domain.transaction import Line, Transaction
+
+T0 = 1_764_000_000_000
+RULES = LoyaltyRules()
+CUSTOMER = "C0000000001"
+
+
+def txn(
+    name: str,
+    cents: int,
+    kind: str = "sale",
+    refers_to: str | None = None,
+    redeem: int = 0,
+    at: int = T0,
+) -> Transaction:
+    return Transaction(
+        schema=1,
+        transaction_id=name,
+        store=45,
+        region="western-cape",
+        till=3,
+        customer_id=CUSTOMER,
+        payment_method="cash",
+        event_time_ms=at,
+        currency="ZAR",
+        lines=(
+            Line(product="6001234567890", quantity=1, unit_price_cents=cents, category="bakery"),
+        ),
+        total_cents=cents,
+        kind=kind,
+        refers_to=refers_to,
+        points_to_redeem=redeem,
+    )
+
+
+def run(*transactions, rules: LoyaltyRules = RULES, account: Account | None = None):
+    """(account, all entries) after the transactions, as the job would have it."""
+    entries: list = []
+    for transaction in transactions:
+        after, made = apply(account, transaction, rules, arrived_ms=transaction.event_time_ms)
+        account = after or account
+        entries.extend([made] if isinstance(made, Refused) else made)
+    return account, entries
+
+
+def test_a_hundred_rand_earns_ten_points():
+    account, entries = run(txn("sale-001", 10_000))
+    assert account.balance == 10
+    assert (entries[0].earned, entries[0].redeemed, entries[0].delta) == (10, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("cents", "points"), [(999, 0), (1000, 1), (1999, 1), (0, 0), (99_999, 99)]
+)
+def test_only_whole_ten_rands_count(cents, points):
+    assert run(txn("sale-001", cents))[0].balance == points
+
+
+def test_ten_and_twenty_make_thirty_and_redeeming_twenty_five_leaves_five():
+    account, entries = run(
+        txn("sale-001", 10_000), txn("sale-002", 20_000), txn("sale-003", 900, redeem=25)
+    )
+    assert account.balance == 5
+    assert entries[-1].outcome == "posted"
+    assert entries[-1].paid_cents == 650
+
+
+def test_twenty_five_of_twenty_four_is_refused_with_the_reason_and_the_sale_still_earns():
+    account, entries = run(txn("sale-001", 24_000), txn("sale-002", 10_000, redeem=25))
+    assert (entries[-1].outcome, entries[-1].reason) == (
+        "redemption_refused",
+        "insufficient_balance",
+    )
+    assert entries[-1].redeemed == 0
+    assert account.balance == 34
+
+
+def test_a_redemption_worth_more_than_the_basket_is_refused_whole():
+    account, entries = run(txn("sale-001", 100_000), txn("sale-002", 500, redeem=51))
+    assert entries[-1].reason == "exceeds_total"
+    assert account.balance == 100
+
+
+def test_points_are_earned_on_what_is_paid_after_redemption():
+    _, entries = run(txn("sale-001", 100_000), txn("sale-002", 10_000, redeem=100))
+    assert (entries[-1].paid_cents, entries[-1].earned) == (9_000, 9)
+
+
+def test_the_same_transaction_twice_has_the_effect_of_once():
+    once, entries = run(txn("sale-001", 10_000))
+    twice, more = run(txn("sale-001", 10_000), txn("sale-001", 10_000))
+    assert (twice, more) == (once, entries)
+
+
+def test_a_void_takes_back_what_was_earned_and_gives_back_what_was_redeemed():
+    account, entries = run(
+        txn("sale-001", 50_000),
+        txn("sale-002", 20_000, redeem=40),
+        txn("void-001", 20_000, "void", "sale-002"),
+    )
+    assert account.balance == 50
+    assert (entries[-1].earned, entries[-1].redeemed, entries[-1].delta) == (-19, -40, 21)
+
+
+def test_a_partial_refund_takes_back_only_its_part():
+    account, _ = run(txn("sale-001", 10_500), txn("refund-01", 1_000, "refund", "sale-001"))
+    assert account.balance == 9
+
+
+def test_a_second_void_finds_nothing_to_reverse():
+    account, entries = run(
+        txn("sale-001", 10_000),
+        txn("void-001", 10_000, "void", "sale-001"),
+        txn("void-002", 10_000, "void", "sale-001"),
+    )
+    assert (entries[-1].outcome, entries[-1].reason) == ("nothing_to_reverse", "already_reversed")
+    assert account.balance == 0
+
+
+def test_a_refund_before_its_sale_waits_and_is_settled_by_it():
+    account, entries = run(txn("refund-01", 4_000, "refund", "sale-001"), txn("sale-001", 10_000))
+    assert [e.outcome for e in entries] == ["pending_original", "posted", "settled"]
+    assert [e.entry_id for e in entries] == ["refund-01", "sale-001", "refund-01:settled"]
+    assert account.balance == 6
+    assert not account.pending
+
+
+def test_a_refund_of_spent_points_leaves_points_owed_and_nothing_more_to_redeem():
+    account, entries = run(
+        txn("sale-001", 10_000),
+        txn("sale-002", 100, redeem=10),
+        txn("void-001", 10_000, "void", "sale-001"),
+        txn("sale-003", 100, redeem=1),
+    )
+    assert account.balance == -10
+    assert entries[-1].reason == "insufficient_balance"
+
+
+def test_a_transaction_beyond_the_horizon_is_refused_for_it_may_be_a_duplicate():
+    old = txn("sale-001", 10_000)
+    account, entries = run(old, txn("sale-002", 10_000, at=T0 + 36 * DAY_MS), old)
+    assert isinstance(entries[-1], Refused)
+    assert entries[-1].reason == "beyond_horizon"
+    assert account.balance == 20
+
+
+def test_a_till_with_a_clock_far_ahead_cannot_close_the_horizon():
+    _, refused = apply(None, txn("sale-001", 10_000, at=T0 + 2 * DAY_MS), RULES, arrived_ms=T0)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "clock_ahead"
+
+
+def test_memory_is_bounded_and_what_is_forgotten_cannot_earn_again():
+    rules = LoyaltyRules(max_postings=64)
+    many = [txn(f"sale-{n:05d}", 1_000, at=T0 + n) for n in range(1_000)]
+    account, _ = run(*many, rules=rules)
+    assert account.balance == 1_000
+    assert len(account.postings) <= 64
+    again, entries = run(*many, rules=rules, account=account)
+    assert again.balance == 1_000
+    assert all(isinstance(e, Refused) for e in entries)
+
+
+def test_a_sale_is_reversed_on_the_terms_it_was_made_on():
+    account, _ = run(txn("sale-001", 10_000))
+    dearer = LoyaltyRules(cents_per_point=2_000)
+    account, _ = run(txn("void-001", 10_000, "void", "sale-001"), rules=dearer, account=account)
+    assert account.balance == 0
+
+
+@st.composite
+def histories(draw, redeem=False):
+    sales = [
+        txn(
+            f"sale-{n:03d}",
+            draw(st.integers(0, 60_000)),
+            redeem=draw(st.integers(0, 60)) if redeem else 0,
+            at=T0 + n,
+        )
+        for n in range(draw(st.integers(1, 4)))
+    ]
+    reversals = [
+        txn(
+            f"back-{n:03d}",
+            draw(st.integers(0, 60_000)),
+            draw(st.sampled_from(["refund", "void"])),
+            draw(st.sampled_from(sales)).transaction_id,
+            at=T0 + 100 + n,
+        )
+        for n in range(draw(st.integers(0, 3)))
+    ]
+    return sales + reversals
+
+
+@given(histories(), st.randoms())
+def test_without_redemptions_order_and_duplicates_change_nothing_about_the_balance(history, random):
+    shuffled = history + random.sample(history, len(history))
+    random.shuffle(shuffled)
+    assert run(*shuffled)[0].balance == run(*history)[0].balance
+
+
+@given(histories(redeem=True), st.randoms())
+def test_the_ledger_always_adds_up_to_the_balance(history, random):
+    random.shuffle(history)
+    account, entries = run(*history)
+    assert sum(e.delta for e in entries) == account.balance
+    assert [e.version for e in entries] == list(range(1, account.version + 1))
+    assert len({e.entry_id for e in entries}) == len(entries)
+    running = itertools.accumulate(e.delta for e in entries)
+    assert [e.balance for e in entries] == list(running)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 100_000), st.integers(0, 500), st.lists(st.integers(0, 60_000), max_size=5))
+def test_a_sale_wholly_given_back_leaves_the_balance_as_before(total, redeem, refunds):
+    opening, _ = run(txn("sale-000", 600_000))
+    before = opening.balance
+    events = [txn("sale-001", total, redeem=redeem)]
+    events += [txn(f"back-{n:03d}", c, "refund", "sale-001") for n, c in enumerate(refunds)]
+    account, _ = run(*events, txn("void-001", total, "void", "sale-001"), account=opening)
+    assert account.balance == before

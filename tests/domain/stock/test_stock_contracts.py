@@ -1,0 +1,92 @@
+"""The contracts of stock movements and promotions: their examples, and the code against the schemas."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
+
+from tests.domain.test_transaction import _python_patterns
+from tests.support import ROOT
+from tillstream.domain.promotions import promotion
+from tillstream.domain.stock import movement as stock_movement
+from tillstream.domain.transaction import REASONS, InvalidTransaction
+
+SCHEMAS = ROOT / "state_schemas" / "events"
+PARSERS = {"stock_movement": stock_movement.parse, "promotion": promotion.parse}
+EXAMPLES = [
+    path for name in PARSERS for path in sorted((SCHEMAS / name).rglob("examples/*/*.json"))
+]
+TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: type(v) is int)
+VALIDATORS = {
+    name: extend(Draft202012Validator, type_checker=TYPES)(
+        json.loads((SCHEMAS / name / "v1.json").read_text(), object_hook=_python_patterns)
+    )
+    for name in PARSERS
+}
+
+
+def accepted_by_schema(contract: str, document: dict) -> bool:
+    if not VALIDATORS[contract].is_valid(document):
+        return False
+    return contract != "promotion" or document["end_ms"] > document["start_ms"]
+
+
+def accepted_by_code(contract: str, document: dict) -> bool:
+    try:
+        PARSERS[contract](json.dumps(document).encode())
+    except InvalidTransaction as error:
+        return error.reason not in REASONS  # an unknown reason is a failure
+    return True
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: f"{p.parts[-4]}/{p.stem}")
+def test_every_example_is_judged_as_its_name_says(path):
+    contract, judged = path.parts[-4], path.parts[-2]
+    document = json.loads(path.read_bytes())
+    assert accepted_by_schema(contract, document) == (judged == "valid")
+    if judged == "valid":
+        PARSERS[contract](path.read_bytes())
+        return
+    with pytest.raises(InvalidTransaction) as refused:
+        PARSERS[contract](path.read_bytes())
+    assert refused.value.reason == path.stem.partition("--")[0]
+
+
+odd = st.sampled_from(
+    [0, 1, -1, 1.0, 45, 3000, 9003, 2**31, 2**63, True, None, "", "x", "count", "delivery", "plan",
+     "write_off", "transfer_in", "expired", "cancelled", "T1", [], {}, [1], ["2000000000411"],
+     "2000000000411", "45-2000000000411-000001", 1_764_072_000_000]
+)  # fmt: skip
+VALID = [path for path in EXAMPLES if path.parts[-2] == "valid"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(VALID), st.data())
+def test_code_and_schema_judge_any_change_alike(path, data):
+    contract = path.parts[-4]
+    document = copy.deepcopy(json.loads(path.read_bytes()))
+    names = [*VALIDATORS[contract].schema["properties"], "colour"]
+    for _ in range(data.draw(st.integers(1, 2))):
+        where = document
+        if isinstance(document.get("lines"), list) and data.draw(st.booleans()):
+            lines = [line for line in document["lines"] if isinstance(line, dict)]
+            where = data.draw(st.sampled_from(lines)) if lines else document
+        pool = ["product", "quantity", "order_id", "price"] if where is not document else names
+        name = data.draw(st.sampled_from(pool))
+        if data.draw(st.booleans()):
+            where[name] = data.draw(odd)
+        else:
+            where.pop(name, None)
+    assert accepted_by_code(contract, document) == accepted_by_schema(contract, document), document
+
+
+def test_a_movement_becomes_a_line_for_each_product_signed_by_its_kind():
+    out = (SCHEMAS / "stock_movement/examples/valid/transfer_out_of_store_46.json").read_bytes()
+    (line,) = stock_movement.lines(stock_movement.parse(out))
+    assert (line.line_id, line.store, line.quantity) == ("M:0046-out-20251125-2/1", 46, -12)

@@ -1,0 +1,184 @@
+"""Small history files become large ones: every row once, whatever breaks, and nothing a restore needs."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from tillstream.clients import parquet
+from tillstream.history import compact
+from tillstream.history.compact import CompactError, Compactor
+from tillstream.history.files import CLOCKS_MS, File, finished
+
+BUCKET, PREFIX = "tillstream", "ledger/loyalty"
+DAY = f"{PREFIX}/date=2026-01-05"
+LATE = 10**15  # all of the tests' files are older
+
+
+class Broken(Exception):
+    """The machine goes down."""
+
+
+@pytest.fixture
+def s3():
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def newest_is_not_left_alone(monkeypatch):
+    """The stand-in dates all files now; one test puts the margin back."""
+    monkeypatch.setattr(compact, "CLOCKS_MS", -CLOCKS_MS)
+
+
+def put(client, key: str, ids: list[int], **more: list) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"entry_id": ids, **more}), out)
+    client.put_object(Bucket=BUCKET, Key=key, Body=out.getvalue())
+
+
+def files(client) -> list[File]:
+    return finished(client, BUCKET, PREFIX, 0)
+
+
+def rows(client) -> Counter:
+    found: Counter = Counter()
+    for file in files(client):
+        body = client.get_object(Bucket=BUCKET, Key=file.key)["Body"].read()
+        found.update(parquet.table(body)["entry_id"].to_pylist())
+    return found
+
+
+def run(client, target: int = 10**6):
+    made = Compactor(client, BUCKET)
+    ended = made.finish(PREFIX)
+    return ended, made.compact(PREFIX, made.plan(PREFIX, LATE, target), lambda _: None)
+
+
+def test_files_of_a_folder_become_one_and_folders_stay_apart(s3):
+    for n in range(5):
+        put(s3, f"{DAY}/region=GP/part-{n}.parquet", [n, 10 + n])
+        put(s3, f"{DAY}/region=WC/part-{n}.parquet", [20 + n])
+    put(s3, f"{DAY}/region=EC/part-0.parquet", [99])
+    before, sizes = rows(s3), sum(file.bytes for file in files(s3))
+    ended, done = run(s3)
+    assert (ended, done.files, done.into) == (0, 10, 2)
+    assert rows(s3) == before
+    assert sizes > sum(file.bytes for file in files(s3))
+    names = {file.key.rpartition("/")[0]: file.key for file in files(s3)}
+    assert len(names) == len(files(s3)) == 3
+    assert names[f"{DAY}/region=EC"].endswith("part-0.parquet")  # alone: left as it is
+    assert run(s3) == (0, (0, 0, 0))
+
+
+def test_a_compacted_file_is_as_old_as_the_youngest_in_it(s3):
+    """So a replay that reads what is younger than its savepoint does not open it."""
+    put(s3, f"{DAY}/a.parquet", [1])
+    put(s3, f"{DAY}/b.parquet", [2])
+    youngest = files(s3)[-1].finished_ms
+    run(s3)
+    (only,) = files(s3)
+    assert only.finished_ms == youngest
+    assert finished(s3, BUCKET, PREFIX, youngest + 1) == []
+
+
+def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
+    put(s3, f"{DAY}/large.parquet", list(range(20_000)))
+    large = files(s3)[0].bytes
+    for n in range(40):
+        put(s3, f"{DAY}/small-{n:02}.parquet", [n])
+    small = max(file.bytes for file in files(s3) if "small" in file.key)
+    groups = Compactor(s3, BUCKET).plan(PREFIX, LATE, 10 * small)
+    assert large > 5 * small
+    assert f"{DAY}/large.parquet" not in {file.key for group in groups for file in group.files}
+    assert [len(group.files) for group in groups] == [10, 10, 10, 10]
+    assert all(group.bytes <= 10 * small for group in groups)
+
+
+def test_what_a_savepoint_may_name_is_left_alone(s3, monkeypatch):
+    put(s3, f"{DAY}/a.parquet", [1])
+    put(s3, f"{DAY}/b.parquet", [2])
+    made = Compactor(s3, BUCKET)
+    oldest = files(s3)[0].finished_ms
+    assert made.plan(PREFIX, oldest, 10**6) == []
+    monkeypatch.setattr(compact, "CLOCKS_MS", CLOCKS_MS)
+    assert made.plan(PREFIX, LATE, 10**6) == []  # and the newest, whatever was asked for
+
+
+def test_columns_that_a_release_added_do_not_mix(s3):
+    for n in range(2):
+        put(s3, f"{DAY}/old-{n}.parquet", [n])
+        put(s3, f"{DAY}/new-{n}.parquet", [10 + n], reason=["x"])
+    put(s3, f"{DAY}/odd.parquet", [20], reason=[1])
+    _, done = run(s3)
+    assert (done.files, done.into) == (4, 2)
+    assert rows(s3) == Counter([0, 1, 10, 11, 20])
+    assert run(s3)[1] == (0, 0, 0)
+
+
+@pytest.mark.parametrize("step", ["_put", "_delete"])
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_that_breaks_off_loses_nothing_and_the_next_one_ends_it(s3, step, nth, after):
+    for n in range(4):
+        put(s3, f"{DAY}/part-{n}.parquet", [n])
+    before = rows(s3)
+    broken = Compactor(s3, BUCKET)
+    real, calls = getattr(broken, step), 0
+
+    def breaks(*args):
+        nonlocal calls
+        calls += 1
+        if calls == nth and not after:
+            raise Broken
+        real(*args)
+        if calls == nth:
+            raise Broken
+
+    setattr(broken, step, breaks)
+    with pytest.raises(Broken):
+        broken.compact(PREFIX, broken.plan(PREFIX, LATE, 10**6), lambda _: None)
+    assert set(rows(s3)) == set(before)  # twice perhaps, but never too few
+    run(s3)
+    assert rows(s3) == before
+    assert len(files(s3)) == 1
+    assert Compactor(s3, BUCKET).finish(PREFIX) == 0
+
+
+def test_a_file_that_arrives_short_deletes_nothing(s3, monkeypatch):
+    put(s3, f"{DAY}/a.parquet", [1])
+    put(s3, f"{DAY}/b.parquet", [2])
+    made = Compactor(s3, BUCKET)
+    groups = made.plan(PREFIX, LATE, 10**6)
+    real = s3.put_object
+    monkeypatch.setattr(s3, "put_object", lambda **k: real(**{**k, "Body": k["Body"][:-1]}))
+    with pytest.raises(CompactError, match="bytes after"):
+        made.compact(PREFIX, groups, lambda _: None)
+    keys = {file.key for file in files(s3)}
+    assert {f"{DAY}/a.parquet", f"{DAY}/b.parquet"} <= keys
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=50), min_size=1, max_size=12),
+       st.integers(1, 5_000))  # fmt: skip
+def test_every_row_is_there_as_often_as_before(s3, contents, target):
+    for file in files(s3):
+        s3.delete_object(Bucket=BUCKET, Key=file.key)
+    for n, ids in enumerate(contents):
+        put(s3, f"{DAY}/part-{n}.parquet", ids)
+    before, count = rows(s3), len(files(s3))
+    run(s3, target)
+    assert rows(s3) == before
+    assert len(files(s3)) <= count

@@ -1,0 +1,268 @@
+"""The parts of a replay: what is missing, putting it back in order, setting repeated history aside."""
+
+from __future__ import annotations
+
+import io
+from random import Random
+
+import boto3
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto import mock_aws
+
+from tillstream.clients import parquet
+from tillstream.cluster.manifest import Manifest
+from tillstream.conf import load
+from tillstream.history import settle as history
+from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, place_of
+from tillstream.replay.plan import Plan, Plans
+from tillstream.replay.stream_reach import Gap, Reach, gap
+from tillstream.replay.watch import Progress, Watch
+from tillstream.state_schemas.tables import shortage_line, stock_entry
+
+T0 = 1_764_000_000_000
+MINUTE = 60_000
+
+
+def savepoint(**positions: str) -> Manifest:
+    places = {"kafka:till-transactions": {k.removeprefix("p"): v for k, v in positions.items()}}
+    return Manifest("loyalty", "id", "file:///s", T0, T0, 1, "1", "1.20", 1, {}, places)
+
+
+def test_nothing_is_missing_while_the_stream_holds_all_that_follows():
+    conf = load("local", {"source": {"kind": "kafka"}})
+    held = Reach(kafka={0: (90, 200), 1: (0, 50)})
+    assert not gap(savepoint(p0="100", p1="0"), conf, held)
+
+
+def test_what_the_topic_let_go_of_is_missing_by_partition():
+    conf = load("local", {"source": {"kind": "kafka"}})
+    held = Reach(kafka={0: (150, 200), 1: (0, 50), 2: (7, 9)})
+    assert gap(savepoint(p0="100", p1="20"), conf, held).offsets == {0: (100, 150), 2: (0, 7)}
+
+
+def test_a_kinesis_stream_is_judged_by_time_with_room_for_clocks():
+    conf = load("local", {"source": {"kind": "kinesis"}})
+    assert not gap(savepoint(), conf, Reach(oldest_ms=T0 - 2 * MINUTE))
+    missing = gap(savepoint(), conf, Reach(oldest_ms=T0 + 10 * MINUTE))
+    assert (missing.from_ms, missing.to_ms) == (T0 - MINUTE, T0 + 11 * MINUTE)
+
+
+def test_a_record_lies_in_the_gap_by_its_place_or_its_time():
+    kafka = Gap({3: (10, 20)})
+    assert [lies_in(kafka, ("3", n), 0) for n in (9, 10, 19, 20)] == [False, True, True, False]
+    assert not lies_in(kafka, ("1", 15), 0)
+    times = Gap(from_ms=10, to_ms=20)
+    assert [lies_in(times, ("shardId-0", 1), at) for at in (9, 10, 20)] == [False, True, False]
+    assert place_of("kafka:till-transactions/3/17") == ("3", 17)
+    assert place_of("kinesis:till/shardId-000000000001/4959") == ("shardId-000000000001", 4959)
+    assert place_of("by hand") is None
+
+
+def test_a_null_column_was_a_field_that_was_not_there():
+    assert orjson.loads(as_sent({"kind": "sale", "customer_id": None, "points_to_redeem": 0})) == {
+        "kind": "sale",
+        "points_to_redeem": 0,
+    }
+
+
+def row(part: str, at: int) -> Row:
+    return Row((part, at), "k", b"", 0, "")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_partition_comes_back_in_its_order_whatever_pieces_the_archive_is_in(seed):
+    chance = Random(seed)
+    files: list[tuple[File, list[Row]]] = []
+    upto = {"0": 0, "1": 0}
+    for checkpoint in range(200):
+        pieces: list[list[Row]] = [[] for _ in range(3)]
+        for part in upto:
+            for _ in range(chance.randrange(8)):
+                chance.choice(pieces).append(row(part, upto[part]))
+                upto[part] += 1
+        for number, piece in enumerate(pieces):
+            # A piece may be finished later than one of the next checkpoint.
+            at = T0 + checkpoint * 5_000 + chance.randrange(9_000)
+            files.append((File(f"{checkpoint}-{number}", at), piece))
+    files.sort(key=lambda one: one[0].finished_ms)
+    out = list(in_order(iter(files)))
+    for part, count in upto.items():
+        assert [r.place[1] for r in out if r.place[0] == part] == list(range(count))
+
+
+def test_only_a_stretch_of_the_archive_is_held_in_memory():
+    read = 0
+
+    def files():
+        nonlocal read
+        for n in range(1000):
+            read = n
+            yield File(str(n), T0 + n * 5_000), [row("0", n)]
+
+    gaps = [read - r.place[1] for r in in_order(files())]
+    assert max(gaps) <= 20
+
+
+@pytest.fixture
+def s3():
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_bucket(Bucket="tillstream")
+        yield client
+
+
+def put(client, key: str, ids: list[str]) -> None:
+    put_table(client, f"ledger/loyalty/{key}", {"entry_id": ids, "n": list(range(len(ids)))})
+
+
+def put_table(client, key: str, columns: dict[str, list]) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    client.put_object(Bucket="tillstream", Key=key, Body=out.getvalue())
+
+
+def listed(client) -> set[str]:
+    found = client.list_objects_v2(Bucket="tillstream", Prefix="ledger/loyalty/")["Contents"]
+    return {item["Key"].removeprefix("ledger/loyalty/") for item in found}
+
+
+def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
+    conf = load("local")
+    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    put(s3, "date=d1/before", ["a", "b"])
+    put(s3, "date=d1/after", ["c", "d"])
+    put(s3, "date=d1/partly", ["e", "f"])
+    put(s3, "date=d2/elsewhere", ["z"])
+    for name in ("one", "two"):
+        put(s3, f"date=d1/new-{name}", ["c", "e"] if name == "one" else ["d", "g"])
+    made = history.finished
+
+    def dated(client, bucket, prefix, since_ms):
+        return [f._replace(finished_ms=100 if "new" in f.key else 50)
+                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+
+    monkeypatch.setattr("tillstream.history.settle.finished", dated)
+    settled = history.settle(conf, "loyalty", 40, 100, "r1")
+    assert settled == (2, 3)
+    left = {name for name in listed(s3) if not name.startswith("_")}
+    assert left == {
+        "date=d1/before", "date=d1/partly-kept-r1.parquet", "date=d2/elsewhere",
+        "date=d1/new-one", "date=d1/new-two",
+    }  # fmt: skip
+    assert "_replayed/r1/date=d1/after" in listed(s3)
+    kept = s3.get_object(Bucket="tillstream", Key="ledger/loyalty/date=d1/partly-kept-r1.parquet")
+    assert parquet.table(kept["Body"].read())["entry_id"].to_pylist() == ["f"]
+    assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
+    assert history.settle(conf, "another job", 40, 100, "r1") == (0, 0)
+
+
+def dated_by_name(monkeypatch) -> None:
+    """Files whose name begins with new- are the replay's."""
+    made = history.finished
+
+    def dated(client, bucket, prefix, since_ms):
+        return [f._replace(finished_ms=100 if "/new-" in f.key else 50)
+                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+
+    monkeypatch.setattr("tillstream.history.settle.finished", dated)
+
+
+def entries(client, key: str, identity: tuple[str, str]) -> list[tuple]:
+    body = client.get_object(Bucket="tillstream", Key=key)["Body"].read()
+    table = parquet.table(body)
+    return list(zip(*(table[name].to_pylist() for name in identity), strict=True))
+
+
+def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3, monkeypatch):
+    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    dated_by_name(monkeypatch)
+    day = "ledger/stock/date=d1"
+    before = {"stock_key": ["45/1", "45/2", "46/1"], "entry_id": ["P:week/1", "P:week/1", "t/1"]}
+    again = {"stock_key": ["45/2", "46/1"], "entry_id": ["P:week/1", "t/1"]}
+    put_table(s3, f"{day}/old", before)
+    put_table(s3, f"{day}/new-one", again)
+    assert history.settle(load("local"), "inventory", 40, 100, "r1") == (1, 2)
+    kept = f"{day}/old-kept-r1.parquet"
+    assert entries(s3, kept, ("stock_key", "entry_id")) == [("45/1", "P:week/1")]
+
+
+def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
+    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    dated_by_name(monkeypatch)
+    day = "shortages/date=d1/region=gauteng"
+    put_table(s3, f"{day}/old", {"shelf": ["45/1", "45/1", "46/1"], "version": [7, 8, 8]})
+    put_table(s3, f"{day}/new-one", {"shelf": ["45/1", "46/1"], "version": [8, 8]})
+    assert history.settle(load("local"), "shortage", 40, 100, "r1") == (1, 2)
+    assert entries(s3, f"{day}/old-kept-r1.parquet", ("shelf", "version")) == [("45/1", 7)]
+
+
+def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
+    conf = load("local")
+    rows = {"inventory": stock_entry.ROW_TYPE, "shortage": shortage_line.ROW_TYPE}
+    for job, (prefix, identity) in history.HISTORY.items():
+        assert conf.s3.prefixes[prefix]
+        for name in identity if job in rows else ():
+            assert f" {name} " in rows[job].replace("`", "")
+
+
+def test_a_plan_is_read_back_as_written_until_it_is_done(tmp_path):
+    plans = Plans(tmp_path / "replays")
+    assert plans.load("loyalty") is None
+    plan = Plan("loyalty", "r", "file:///s", "file:///s", T0, T0, gap=Gap({0: (1, 2)}))
+    plans.save(plan)
+    assert plans.load("loyalty") == plan
+    plan.phase = "done"
+    plans.save(plan)
+    assert plans.load("loyalty") is None
+
+
+class Cluster:
+    """Answers as the engine does; figures are per subtask."""
+
+    def __init__(self, **figures: list[float]):
+        self.figures = figures
+
+    def job(self, job_id):
+        metrics = {"write-records": 500}
+        return {
+            "state": "RUNNING",
+            "vertices": [
+                {"id": "v", "name": "Source: till transactions", "metrics": metrics},
+                {"id": "w", "name": "points ledger", "metrics": {"write-records": 7}},
+            ],
+        }
+
+    def metric_names(self, job_id, vertex):
+        return [f"Source__till.{name}" for name in self.figures] + ["other"]
+
+    def metric_rows(self, job_id, vertex, names):
+        return [
+            {"id": name, "sum": sum(values), "max": max(values)}
+            for name in names
+            for values in [self.figures[name.rpartition(".")[2]]]
+        ]
+
+
+def test_progress_says_how_far_behind_and_how_much_waits():
+    found = Watch(
+        Cluster(pendingRecords=[100, 50], currentEmitEventTimeLag=[90_000, 20]), "j"
+    ).look()
+    assert (found.read, found.behind_ms, found.waiting) == (500, 90_000, 150)
+    assert not found.caught_up
+    assert found.line().startswith("500 read, 0/s, 90 s behind, 150 waiting")
+
+
+def test_caught_up_means_seconds_behind_or_nothing_waiting():
+    assert Watch(Cluster(currentEmitEventTimeLag=[3_000]), "j").look().caught_up
+    assert Watch(Cluster(pendingRecords=[0], currentEmitEventTimeLag=[1e9]), "j").look().caught_up
+    assert not Watch(Cluster(), "j").look().caught_up
+    assert Watch(Cluster(millisBehindLatest=[-1, 400]), "j").look().behind_ms == 400
+
+
+def test_a_rate_gives_the_time_by_which_all_is_read():
+    line = Progress(10, 1000.0, 7_300_000, 60_000, "RUNNING").line()
+    assert line.startswith("10 read, 1,000/s, 2.0 h behind, 60,000 waiting, read by ")
+    assert Progress(0, 0.0, None, None, "RESTARTING").line() == "the job is restarting"

@@ -1,0 +1,123 @@
+"""The three functions of the fraud job one after the other, without an engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.batched_harness import BatchedHarness
+from tillstream.domain.envelope import seal
+from tillstream.fraud.rules_file import packaged_rules
+from tillstream.udfs.fraud import SIDES, JudgeSales
+from tillstream.udfs.fraud_counters import DEAD_LETTERS, CountAtTill, CountByCard
+
+LABELS = "fraud-labels"
+DAY_MS = 86_400_000
+T0 = 1_764_000_000_000  # 2025-11-24 16:00 UTC, 18:00 in South Africa
+
+
+def sale(number: int, at_ms: int = T0, **changes: Any) -> dict[str, Any]:
+    """A card sale of R400 by C0000012345 at store 23, as a till sends it."""
+    cents = changes.pop("cents", 40_000)
+    category = changes.pop("category", "groceries")
+    pieces = changes.pop("pieces", 1)
+    made = {
+        "schema": 1,
+        "transaction_id": f"0023-04-2025-{number:06d}",
+        "store": 23,
+        "region": "western-cape",
+        "till": 4,
+        "customer_id": "C0000012345",
+        "card_token": "tok_a1b2c3d4e5f6g7h8",
+        "payment_method": "card",
+        "event_time_ms": at_ms,
+        "currency": "ZAR",
+        "lines": [
+            {
+                "product": "6001234567890",
+                "quantity": pieces,
+                "unit_price_cents": cents // pieces,
+                "category": category,
+            }
+        ],
+        "total_cents": cents // pieces * pieces,
+        "kind": "sale",
+    }
+    made.update(changes)
+    return {k: v for k, v in made.items() if v is not None}
+
+
+def label_of(sold: dict[str, Any], fraud: bool, at_ms: int | None = None, **changes: Any) -> dict:
+    made = {
+        "transaction_id": sold["transaction_id"],
+        "fraud": fraud,
+        "event_time_ms": sold["event_time_ms"],
+        "labelled_ms": at_ms or sold["event_time_ms"] + 60_000,
+        "store": sold["store"],
+        "till": sold["till"],
+        "customer_id": sold.get("customer_id"),
+        "card_token": sold.get("card_token"),
+        "source": "review",
+    }
+    return made | changes
+
+
+class Chain:
+    """``out``: name of an output -> what came, as dicts."""
+
+    def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
+        options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
+        self.till = BatchedHarness(CountAtTill(LABELS, 7, DAY_MS))
+        self.card = BatchedHarness(CountByCard(7))
+        self.judge = BatchedHarness(JudgeSales(rules or packaged_rules().raw, **options), kept=kept)
+        self.offset = 0
+
+    def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:
+        self._through([self._record(document, arrived_ms, topic)])
+
+    def send_all(self, documents: list[dict[str, Any]]) -> None:
+        """In batches of a hundred."""
+        for start in range(0, len(documents), 100):
+            self._through([self._record(d) for d in documents[start : start + 100]])
+
+    def _record(
+        self, document: Any, arrived_ms: int | None = None, topic: str = "tills"
+    ) -> tuple[str, bytes]:
+        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+        fields = document if isinstance(document, dict) else {}
+        self.offset += 1
+        arrived = arrived_ms or fields.get("event_time_ms", T0) + 50
+        record = seal(f"kafka:{topic}/0/{self.offset}", arrived, raw)
+        return f"{fields.get('store')}:{fields.get('till')}", record
+
+    def _through(self, records: list[tuple[str, bytes]]) -> None:
+        for stage in (self.till, self.card, self.judge):
+            if records:
+                records = [split(value) for value in stage.process(*records)]
+
+    def label(self, document: Any) -> None:
+        self.send(document, topic=LABELS)
+
+    def order(self, mode: str, rules: bytes | None, version: str = "") -> None:
+        self.offset += 1
+        version = version or (json.loads(rules)["version"] if rules else "")
+        raw = json.dumps({"mode": mode, "version": version, "pushed_ms": 1, "by": "test"}).encode()
+        raw = raw[:-1] + b',"rules":' + (rules or b"null") + b"}"
+        self.raw_order(raw)
+
+    def raw_order(self, raw: bytes) -> None:
+        self.judge.control(seal(f"kafka:fraud-rules/0/{self.offset}", T0, raw))
+
+    @property
+    def out(self) -> dict[str, list[dict[str, Any]]]:
+        found = {"audit": self.judge.outputs[0]}
+        for number, name in enumerate(SIDES, 1):
+            found[name] = self.judge.outputs[number]
+        found["dead-letters"] = self.till.outputs[DEAD_LETTERS] + found["dead-letters"]
+        return {name: [json.loads(value) for value in values] for name, values in found.items()}
+
+
+def split(value: bytes) -> tuple[str, bytes]:
+    """The key in the first line, and the rest."""
+    key, _, rest = value.partition(b"\n")
+    return key.decode(), rest

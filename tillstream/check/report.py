@@ -1,0 +1,35 @@
+"""What a check found: both sides' totals and where they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SHOWN = 10  # differences that are kept; all are counted
+
+
+@dataclass(frozen=True)
+class Difference:
+    where: str
+    subject: str
+    cause: str
+
+
+@dataclass
+class Report:
+    """``totals``: name -> (recomputed, found). ``others``: what belongs to other runs, for the eye."""
+
+    totals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    count: int = 0
+    sent: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.count == 0 and all(a == b for a, b in self.totals.values())
+
+    def differ(self, where: str, subject: str, cause: str) -> None:
+        self.count += 1
+        if len(self.differences) < SHOWN:
+            self.differences.append(Difference(where, subject, cause))

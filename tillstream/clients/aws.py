@@ -1,0 +1,79 @@
+"""boto3 clients from conf: bounded retries with backoff, time-outs, endpoints."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+from tillstream.conf import Conf
+from tillstream.errors import Unreachable
+
+LOCAL_KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+
+def kinesis(conf: Conf, pool: int = 10) -> Any:
+    """``pool``: connections at once."""
+    return _client("kinesis", conf, conf.source.kinesis.endpoint, pool=pool)
+
+
+def dynamodb(conf: Conf, pool: int = 10) -> Any:
+    return _client("dynamodb", conf, conf.dynamodb.endpoint, pool=pool)
+
+
+def dynamodb_streams(conf: Conf) -> Any:
+    return _client("dynamodbstreams", conf, conf.dynamodb.endpoint, pool=2)
+
+
+def sns(conf: Conf, pool: int = 10) -> Any:
+    """Each call is tried once: whether a notice may be sent again is its sender's to decide."""
+    return _client("sns", conf, conf.notify.sns_endpoint, pool=pool, attempts=1)
+
+
+def s3(conf: Conf, pool: int = 10) -> Any:
+    return _client("s3", conf, conf.s3.endpoint, pool=pool, s3={"addressing_style": "path"})
+
+
+def _client(
+    service: str, conf: Conf, endpoint: str | None, pool: int, attempts: int = 5, **config: Any
+) -> Any:
+    return boto3.client(
+        service,
+        region_name=conf.region,
+        endpoint_url=endpoint,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=pool,
+            # Checksums in trailers are not understood by every stand-in for S3.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            **config,
+        ),
+        **(LOCAL_KEYS if conf.aws.credentials == "basic" else {}),
+    )
+
+
+def listening(conf: Conf, service: Literal["kinesis", "s3"]) -> Any:
+    """A boto3 client, after a look (3 s at most) whether anyone listens at the endpoint of conf.
+
+    The client's own retries would take a minute to say the same.
+    """
+    endpoint = conf.s3.endpoint if service == "s3" else conf.source.kinesis.endpoint
+    if conf.aws.credentials == "basic" and endpoint is None:
+        raise Unreachable(f"no {service} endpoint: start the local stack with `tillstream up`")
+    if endpoint is not None:
+        url = urlsplit(endpoint)
+        address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+        try:
+            socket.create_connection(address, timeout=3).close()
+        except OSError as error:
+            raise Unreachable(
+                f"{service} at {endpoint} does not answer ({error}): start the local stack with "
+                "`tillstream up`, or correct the endpoint in conf"
+            ) from None
+    return s3(conf) if service == "s3" else kinesis(conf)

@@ -1,0 +1,73 @@
+"""Kafka clients from conf, made to give up within seconds: a person waits for them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import boto3
+from confluent_kafka import KafkaError, KafkaException
+
+from tillstream.errors import Unreachable
+
+CONNECT_S = 8.0  # how long a broker may take to answer at first
+
+# Conf names Kafka's settings as the JVM does; these exist there only.
+_JVM_ONLY = ("sasl.jaas.config", "sasl.client.callback.handler.class")
+
+
+def kafka_settings(bootstrap: str | None, properties: dict[str, str]) -> dict[str, Any]:
+    """Settings of a librdkafka client from the JVM-style ``properties`` of conf."""
+    if not bootstrap:
+        raise Unreachable(
+            "no Kafka address: start the local stack with `tillstream up`, or set kafka.bootstrap"
+        )
+    settings: dict[str, Any] = {
+        name: value for name, value in properties.items() if name not in _JVM_ONLY
+    }
+    settings |= {
+        "bootstrap.servers": bootstrap,
+        "socket.connection.setup.timeout.ms": 3000,
+        # Connection trouble is reported once, by the command, not by the library line by line.
+        "log_level": 0,
+        "logger": logging.getLogger("tillstream.kafka"),
+        "error_cb": lambda error: None,
+    }
+    if settings.get("sasl.mechanism") == "AWS_MSK_IAM":
+        settings["sasl.mechanism"] = "OAUTHBEARER"
+        settings["oauth_cb"] = _msk_token
+    return settings
+
+
+def _msk_token(_: str) -> tuple[str, float]:
+    """(token, expiry in s since the epoch) of the caller's AWS identity for MSK."""
+    try:
+        from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+    except ImportError:
+        raise Unreachable(
+            "AWS_MSK_IAM needs a signer: pip install aws-msk-iam-sasl-signer-python"
+        ) from None
+    region = boto3.session.Session().region_name
+    token, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
+    return token, expires_ms / 1000
+
+
+def partitions(client: Any, topic: str, bootstrap: str | None) -> list[int]:
+    """The topic's partitions; Unreachable with the fix when the broker or the topic is not there."""
+    try:
+        known = client.list_topics(topic, timeout=CONNECT_S).topics[topic]
+    except KafkaException as error:
+        raise unreachable(bootstrap, error.args[0]) from None
+    if known.error is not None:
+        raise Unreachable(
+            f"Kafka at {bootstrap}: topic {topic}: {known.error.str()}. Create it (`tillstream up` "
+            "does so locally) or correct its name in conf"
+        )
+    return list(known.partitions)
+
+
+def unreachable(bootstrap: str | None, error: KafkaError) -> Unreachable:
+    return Unreachable(
+        f"Kafka at {bootstrap} does not answer ({error.str()}): start the local stack with "
+        "`tillstream up`, or correct kafka.bootstrap in conf"
+    )

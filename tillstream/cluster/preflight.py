@@ -1,0 +1,139 @@
+"""What a job needs, checked before it is submitted: each thing missing is one line with its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.conf import Conf
+from tillstream.jars import jar_set
+from tillstream.local import flink_home
+from tillstream.local.layout import Layout
+from tillstream.local.resources import topics
+from tillstream.local.services import aws, listed
+
+CREATE = "`tillstream up` creates it, or correct the name in conf/"
+
+
+def problems(
+    conf: Conf, flink: FlinkRest, job_file: Path, layout: Layout, slots: int | None
+) -> list[str]:
+    """Everything that would keep the job from running. ``slots``: how many it needs, None: any."""
+    found = []
+    if not job_file.exists():
+        known = sorted(p.stem for p in job_file.parent.glob("*.py") if p.stem != "__init__")
+        found.append(f"no job {job_file.stem}: there are {', '.join(known) or 'none'}")
+    if not flink_home.runs_job_jar(layout, jar_set()):
+        found.append(
+            "the cluster was started with another job jar than is built now: "
+            "`tillstream down`, then `tillstream up`"
+        )
+    found += _slots(flink, slots)
+    found += _kafka(conf)
+    if conf.source.kind == "kinesis":
+        found += _asked("Kinesis", conf.source.kinesis.endpoint, lambda: _stream(conf))
+    found += _asked("DynamoDB", conf.dynamodb.endpoint, lambda: _tables(conf))
+    found += _asked("S3", conf.s3.endpoint, lambda: _bucket(conf))
+    return found
+
+
+def _slots(flink: FlinkRest, needed: int | None) -> list[str]:
+    try:
+        overview = flink.overview()
+    except FlinkRestError as error:
+        return [str(error)]
+    free, total = overview["slots-available"], overview["slots-total"]
+    if needed is None or free >= needed:
+        return []
+    return [
+        f"the job needs {needed} slots, {free} of {total} are free: "
+        f"`tillstream up --taskmanagers {total - free + needed}`, a smaller --parallelism, "
+        "or `tillstream job cancel` another"
+    ]
+
+
+def _kafka(conf: Conf) -> list[str]:
+    brokers: dict[str, list[str]] = {}
+    for bootstrap, topic in _needed_topics(conf):
+        brokers.setdefault(bootstrap, []).append(topic)
+    found = []
+    for bootstrap, names in brokers.items():
+        if not bootstrap:
+            found.append("no Kafka broker is set: run `tillstream up`, or set kafka.bootstrap")
+            continue
+        there = _topics_at(bootstrap, conf)
+        if there is None:
+            found.append(f"Kafka at {bootstrap} does not answer: `tillstream up` starts it")
+            continue
+        found += [
+            f"no Kafka topic {name} at {bootstrap}: {CREATE}" for name in names if name not in there
+        ]
+    return found
+
+
+def _needed_topics(conf: Conf) -> list[tuple[str, str]]:
+    needed = [(conf.kafka.bootstrap or "", name) for name in conf.kafka.topics.values()]
+    if conf.source.kind == "kafka":
+        needed.insert(0, (conf.source.kafka.bootstrap or "", conf.source.kafka.topic))
+    return [(b, t) for b, t in needed if t in topics(conf)]
+
+
+def _topics_at(bootstrap: str, conf: Conf, timeout_s: float = 5.0) -> set[str] | None:
+    import logging
+
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    silent = logging.Logger("preflight")
+    silent.addHandler(logging.NullHandler())
+    settings: dict[str, Any] = {
+        "bootstrap.servers": bootstrap,
+        "logger": silent,
+        **conf.kafka.properties,
+    }
+    try:
+        client = AdminClient(settings)
+        return set(client.list_topics(timeout=timeout_s).topics)
+    except KafkaException:
+        return None
+
+
+def _asked(name: str, endpoint: str | None, check: Callable[[], list[str]]) -> list[str]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if endpoint is None:
+        return []  # AWS itself: the service checks with the application's own role
+    try:
+        return check()
+    except (BotoCoreError, ClientError) as error:
+        reason = str(error).splitlines()[0][:120]
+        return [f"{name} at {endpoint} does not answer ({reason}): `tillstream up` starts it"]
+
+
+def _stream(conf: Conf) -> list[str]:
+    source = conf.source.kinesis
+    client = aws("kinesis", source.endpoint or "")
+    try:
+        summary = client.describe_stream_summary(StreamName=source.stream)
+    except client.exceptions.ResourceNotFoundException:
+        return [f"no Kinesis stream {source.stream}: {CREATE}"]
+    state = summary["StreamDescriptionSummary"]["StreamStatus"]
+    if state in ("ACTIVE", "UPDATING"):
+        return []
+    return [f"Kinesis stream {source.stream} is {state}: wait until it is ACTIVE, then try again"]
+
+
+def _tables(conf: Conf) -> list[str]:
+    client = aws("dynamodb", conf.dynamodb.endpoint or "")
+    there = listed(client, "list_tables", "TableNames")
+    names = conf.dynamodb.tables.values()
+    return [f"no DynamoDB table {name}: {CREATE}" for name in names if name not in there]
+
+
+def _bucket(conf: Conf) -> list[str]:
+    client = aws("s3", conf.s3.endpoint or "")
+    if conf.s3.bucket in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        return []
+    return [f"no S3 bucket {conf.s3.bucket}: {CREATE}"]

@@ -1,0 +1,177 @@
+"""Savepoints of one cluster's jobs: taken with a manifest, listed, pruned by policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tillstream.clients.storage import Storage, open_storage
+from tillstream.cluster import manifest as manifests
+from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.manifest import FILE, Manifest
+from tillstream.cluster.retention import at_or_before, doomed
+from tillstream.conf import Conf
+
+SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are keyed state
+TAKE_TIMEOUT_S = 900.0
+
+
+class SavepointError(JobError):
+    """The savepoint cannot be used; the message says what to do."""
+
+
+class Savepoints:
+    """What is kept under ``savepoints.location``, or in the stack's own folder."""
+
+    def __init__(self, jobs: Jobs, conf: Conf) -> None:
+        self.jobs, self.conf = jobs, conf
+        self.root = conf.savepoints.location or jobs.layout.savepoints.as_uri()
+
+    def storage(self, job: str = "") -> Storage:
+        """Where the savepoints of ``job`` are, or of all jobs."""
+        return open_storage(f"{self.root.rstrip('/')}/{job}".rstrip("/"), self.conf)
+
+    def take(self, job: str) -> Manifest:
+        """A savepoint of the running ``job``, which runs on."""
+        job_id = self.jobs.resolve(job)
+        name = self.jobs.flink.job(job_id)["name"]
+        target = f"{self.root.rstrip('/')}/{name}"
+        location = self.jobs.flink.savepoint(job_id, target, TAKE_TIMEOUT_S)
+        return self.describe(location, name, job_id)
+
+    def stop(self, job: str, until_ms: int | None = None) -> Manifest:
+        """Stops the job with a savepoint. ``until_ms``: what the job was told to leave out after."""
+        job_id = self.jobs.resolve(job)
+        name = self.jobs.flink.job(job_id)["name"]
+        target = f"{self.root.rstrip('/')}/{name}"
+        location = self.jobs.flink.stop_with_savepoint(job_id, target, timeout_s=TAKE_TIMEOUT_S)
+        return self.describe(location, name, job_id, until_ms)
+
+    def describe(
+        self, location: str, job: str, job_id: str, until_ms: int | None = None
+    ) -> Manifest:
+        """Writes the manifest of a savepoint that was just taken."""
+        storage = open_storage(location, self.conf)
+        triggered, completed, parallelism = self._when(location, job_id)
+        files = dict(storage.names())
+        found = Manifest(
+            job=job,
+            job_id=job_id,
+            location=storage.root,
+            taken_at_ms=triggered,
+            completed_at_ms=completed,
+            size_bytes=sum(files.values()),
+            code_version=manifests.code_version(),
+            flink_version=str(self.jobs.flink.overview().get("flink-version", "")),
+            parallelism=parallelism,
+            state_schemas=manifests.schema_versions(job),
+            positions=self._positions(storage, files),
+            until_ms=until_ms,
+        )
+        storage.write(FILE, manifests.encode(found))
+        return found
+
+    def _when(self, location: str, job_id: str) -> tuple[int, int, int]:
+        """Ms of trigger and of completion, and the parallelism of the job's sources."""
+        now_ms = time.time_ns() // 1_000_000
+        job: dict[str, Any] = self.jobs.flink.job(job_id)
+        parallelism = max((vertex["parallelism"] for vertex in job["vertices"]), default=0)
+        for one in self.jobs.flink.checkpoints(job_id).get("history", ()):
+            path = str(one.get("external_path") or "")
+            if path.rpartition("/")[2] == location.rstrip("/").rpartition("/")[2]:
+                return one["trigger_timestamp"], one["latest_ack_timestamp"], parallelism
+        return now_ms, now_ms, parallelism
+
+    def _positions(self, storage: Storage, files: dict[str, int]) -> manifests.Positions:
+        parts = []
+        for state in _small_parts(storage, files):
+            parts.append(manifests.kafka_positions(state))
+            stream = self.conf.source.kinesis.stream
+            parts.append(manifests.kinesis_positions(state, stream))
+        return manifests.merged(parts)
+
+    def files_named(self, manifest: Manifest) -> list[tuple[str, str]]:
+        """(bucket, key) of history files that a restore has to find, or it fails."""
+        storage = open_storage(manifest.location, self.conf)
+        named: set[tuple[str, str]] = set()
+        for state in _small_parts(storage, dict(storage.names())):
+            named |= manifests.files_named(state)
+        return sorted(named)
+
+    def supersede(self, job: str, after_ms: int, before_ms: int, replay_id: str) -> None:
+        """Marks what was taken in between as of a history that the replay has replaced."""
+        for one in self.kept(job):
+            if after_ms < one.taken_at_ms < before_ms and not one.superseded_by:
+                one.superseded_by = replay_id
+                self.note(one)
+
+    def kept(self, job: str | None = None) -> list[Manifest]:
+        """Every savepoint with a manifest, newest first."""
+        found = []
+        for name in [job] if job else self.storage().folders():
+            storage = self.storage(name)
+            for folder in storage.folders():
+                raw = storage.read(f"{folder}/{FILE}")
+                if raw is not None and storage.read(f"{folder}/_metadata") is not None:
+                    try:
+                        found.append(manifests.decode(raw))
+                    except ValueError:
+                        continue
+        return sorted(found, key=lambda one: one.taken_at_ms, reverse=True)
+
+    def without_manifest(self, job: str | None = None) -> list[str]:
+        """Locations of savepoints nobody described, e.g. taken by Flink's own client."""
+        found = []
+        for name in [job] if job else self.storage().folders():
+            storage = self.storage(name)
+            for folder in storage.folders():
+                if storage.read(f"{folder}/{FILE}") is None:
+                    found.append(f"{storage.root}/{folder}")
+        return found
+
+    def find(self, job: str, wanted: str | int) -> Manifest:
+        """The savepoint at a location (or of a folder's name), or the last one at or before a time
+        (ms). Raises SavepointError."""
+        kept = self.kept(job)
+        if isinstance(wanted, int):
+            found = at_or_before(kept, wanted)
+            if found is None:
+                raise SavepointError(
+                    f"no savepoint of {job} is as old as that: `tillstream savepoint list` shows "
+                    f"{len(kept)}; an older state cannot be had back"
+                )
+            return found
+        for one in kept:
+            if wanted.rstrip("/").removeprefix("file://") in (
+                one.location.removeprefix("file://"),
+                one.location.rpartition("/")[2],
+            ):
+                return one
+        raise SavepointError(
+            f"{wanted} is no savepoint of {job} with a manifest: `tillstream savepoint list {job}`"
+        )
+
+    def note(self, manifest: Manifest) -> None:
+        """Writes a changed manifest back."""
+        open_storage(manifest.location, self.conf).write(FILE, manifests.encode(manifest))
+
+    def prune(
+        self, job: str, now_ms: int, dry_run: bool, progress: Callable[[Manifest], None]
+    ) -> int:
+        """Deletes what the policy does not keep; returns how many."""
+        policy = self.conf.savepoints
+        gone = doomed(self.kept(job), now_ms, policy.hourly_for_hours, policy.daily_for_days)
+        for one in gone:
+            progress(one)
+            if not dry_run:
+                parent, _, folder = one.location.rpartition("/")
+                open_storage(parent, self.conf).remove(folder)
+        return len(gone)
+
+
+def _small_parts(storage: Storage, files: dict[str, int]) -> Iterator[bytes]:
+    """Contents of the files that may hold the state of sources and sinks."""
+    for name in sorted(files, key=lambda name: name != "_metadata"):
+        if name == "_metadata" or files[name] <= SCANNED_BYTES:
+            yield storage.read(name) or b""

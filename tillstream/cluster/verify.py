@@ -1,0 +1,144 @@
+"""Verifies a savepoint: restores it in a scratch cluster of its own, far from everything in use."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tillstream.clients import aws as clients
+from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.storage import copy, open_storage
+from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.manifest import Manifest, Verified, code_version
+from tillstream.cluster.savepoints import Savepoints
+from tillstream.history import settle as history
+from tillstream.local.layout import StackError
+from tillstream.local.stack import Stack
+
+CHECKPOINT_TIMEOUT_S = 180.0
+Progress = Callable[[str], None]
+
+
+class NotNow(JobError):
+    """Nothing is wrong with the savepoint, but it cannot be verified yet."""
+
+
+def verify(
+    manifest: Manifest,
+    savepoints: Savepoints,
+    job_file: Path | None,
+    progress: Progress,
+) -> Verified:
+    """Copies the savepoint to the scratch cluster's disk, restores today's job from it, and waits for
+    a checkpoint of it. Of the deployment the savepoint is read, and the history files that it names as
+    just finished (without them a restore fails); nothing is written.
+
+    The scratch job reads from an empty Kafka, whatever the deployment reads from: its positions are
+    restored but lead nowhere, its keyed state is all there.
+    """
+    at_ms = time.time_ns() // 1_000_000
+    parent, _, folder = manifest.location.rpartition("/")
+    with tempfile.TemporaryDirectory(prefix="tillstream-verify-") as home:
+        copied = Path(home) / "savepoint"
+        progress("copying the savepoint")
+        copy(open_storage(parent, savepoints.conf), folder, copied)
+        stack = Stack(home)
+        try:
+            progress("starting a scratch cluster")
+            stack.up(taskmanagers=manifest.parallelism or 1)
+            _partitions(stack, manifest)
+            _history(stack, savepoints, manifest)
+            return _restore(stack, manifest, copied, job_file, at_ms, progress)
+        except NotNow:
+            raise
+        except (JobError, FlinkRestError, StackError) as error:
+            return Verified(at_ms, code_version(), problem=str(error))
+        finally:
+            stack.down()
+
+
+def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
+    """Copies the history files that the savepoint names into the scratch stack's S3."""
+    named = savepoints.files_named(manifest)
+    gone, unfinished = history.lacking(savepoints.conf, named)
+    if unfinished:
+        raise NotNow(
+            f"{len(unfinished)} history files that it names are not finished yet: the job's next "
+            "checkpoint finishes them, or its restore. Verify again after that"
+        )
+    if gone:
+        raise JobError(
+            f"{len(gone)} history files that it names are gone, so no restore finds them: {gone[0]}"
+        )
+    theirs, ours = clients.s3(savepoints.conf), clients.s3(stack.conf())
+    for bucket, key in named:
+        body = theirs.get_object(Bucket=bucket, Key=key)["Body"].read()
+        ours.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def _restore(
+    stack: Stack,
+    manifest: Manifest,
+    copied: Path,
+    job_file: Path | None,
+    at_ms: int,
+    progress: Progress,
+) -> Verified:
+    jobs = Jobs(stack)
+    progress("restoring")
+    began = time.monotonic()
+    source = {"source": {"kind": "kafka"}}
+    job_id = jobs.submit(
+        manifest.job,
+        manifest.parallelism or 1,
+        source,
+        start_from=str(copied),
+        job_file=job_file,
+        timeout_s=300.0,
+    )
+    restored = time.monotonic() - began
+    progress("waiting for a checkpoint of what was restored")
+    done = _checkpoint(jobs.flink, job_id)
+    return Verified(
+        at_ms,
+        code_version(),
+        restore_s=round(restored, 1),
+        checkpoint_s=round(done["end_to_end_duration"] / 1000, 2),
+        state_bytes=done["state_size"],
+    )
+
+
+def _checkpoint(flink: FlinkRest, job_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + CHECKPOINT_TIMEOUT_S
+    while time.monotonic() < deadline:
+        latest = flink.checkpoints(job_id).get("latest", {}).get("completed")
+        if latest:
+            return latest
+        time.sleep(0.3)
+    failures = flink.exceptions(job_id)
+    raise JobError(f"no checkpoint after the restore; failures: {failures[:1] or 'none'}")
+
+
+def _partitions(stack: Stack, manifest: Manifest) -> None:
+    """As many partitions as the savepoint has positions for: a missing one is not to be read."""
+    from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+    conf = stack.conf()
+    client = AdminClient({"bootstrap.servers": conf.kafka.bootstrap or ""})
+    there = client.list_topics(timeout=10).topics
+    for stream, places in manifest.positions.items():
+        kind, _, topic = stream.partition(":")
+        if kind != "kafka":
+            continue
+        wanted = max(map(int, places)) + 1
+        if topic not in there:
+            made = client.create_topics([NewTopic(topic, wanted, 1)])
+        elif len(there[topic].partitions) < wanted:
+            made = client.create_partitions([NewPartitions(topic, wanted)])
+        else:
+            continue
+        for future in made.values():
+            future.result(20)

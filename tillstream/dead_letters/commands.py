@@ -1,0 +1,308 @@
+"""``tillstream dlq``: list, show and redrive dead letters."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tillstream.conf import Conf, load
+from tillstream.dead_letters import model
+from tillstream.dead_letters.model import DeadRecord, DlqError, Refusal, Sendable
+from tillstream.errors import Problem
+
+SOURCES = click.Choice(["kafka", "s3"])
+
+
+def _console(stderr: bool = False) -> Console:
+    """Wide when nobody looks, so that ids stay whole for grep."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=260)
+
+
+def _clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except Problem as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@click.group()
+def dlq() -> None:
+    """List, show and redrive dead letters: records that no job could use."""
+
+
+def _read(
+    conf: Conf,
+    source: str,
+    wanted: set[str] | None = None,
+    keep_raw: bool = True,
+    since_ms: int | None = None,
+    marks_needed: bool = False,
+) -> dict[str, DeadRecord]:
+    """Dead letters merged by id. From S3, their redriven marks still come from the topic."""
+    from tillstream.dead_letters import read as dlq_read
+
+    keep = dlq_read.everything if wanted is None else wanted.__contains__
+    if source == "kafka":
+        return model.merge(dlq_read.from_kafka(conf, keep, keep_raw))
+    seen: list[model.Sighting | model.Marker] = list(
+        dlq_read.from_s3(conf, keep, keep_raw, since_ms)
+    )
+    try:
+        topic = dlq_read.from_kafka(conf, keep, keep_raw=False)
+        seen += [one for one in topic if isinstance(one, model.Marker)]
+    except Problem as error:
+        if marks_needed:
+            raise
+        click.echo(f"Which of them were redriven is not known: {error}", err=True)
+    return model.merge(seen)
+
+
+def _when(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@dlq.command("list")
+@click.option("--source", type=SOURCES, default="kafka", show_default=True)
+@click.option("--reason", "reasons", multiple=True, help="Only this reason (may be repeated).")
+@click.option("--job", "jobs", multiple=True, help="Only what this job refused.")
+@click.option("--since", "since_text", help="30m, 2h, 3d, or an ISO time (UTC).")
+@click.option("--limit", type=click.IntRange(min=1), help="The newest N only [table: 50].")
+@click.option("--all", "with_redriven", is_flag=True, help="Also those redriven already.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--raw", "with_raw", is_flag=True, help="With --json: the record itself as well.")
+@_clear_errors
+def list_(
+    source: str,
+    reasons: Sequence[str],
+    jobs: Sequence[str],
+    since_text: str | None,
+    limit: int | None,
+    with_redriven: bool,
+    as_json: bool,
+    with_raw: bool,
+) -> None:
+    """Dead letters and their number by reason."""
+    if with_raw and not as_json:
+        raise click.UsageError("--raw goes with --json")
+    since_ms = model.since(since_text, int(time.time() * 1000)) if since_text else None
+    records = _read(load(), source, keep_raw=with_raw, since_ms=since_ms)
+    chosen = model.choose(
+        records.values(), reasons=reasons, jobs=jobs, since_ms=since_ms, with_redriven=with_redriven
+    )
+    if as_json:
+        for record in chosen[-limit:] if limit else chosen:
+            click.echo(json.dumps(model.export(record, with_raw)))
+        return
+    limit = limit or 50
+    hidden = sum(bool(record.redriven) for record in records.values()) if not with_redriven else 0
+    console = _console()
+    if chosen:
+        console.print(_table(chosen[-limit:][::-1]))
+    for reason, count in model.totals(chosen).items():
+        console.print(f"{count:>8,}  {reason}", markup=False)
+    shown = f", the newest {limit} shown" if len(chosen) > limit else ""
+    redriven = f"; {hidden:,} redriven ones hidden (--all)" if hidden else ""
+    console.print(f"{len(chosen):>8,}  dead letters{shown}{redriven}", markup=False)
+
+
+def _table(records: Iterable[DeadRecord]) -> Table:
+    table = Table()
+    table.add_column("failed at (UTC)", no_wrap=True)
+    table.add_column("reason")
+    table.add_column("jobs")
+    table.add_column("bytes", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("redriven")
+    for record in records:
+        table.add_row(
+            _when(record.newest.failed_at_ms),
+            ", ".join(record.reasons),
+            ", ".join(record.jobs),
+            f"{record.size:,}",
+            record.dead_letter_id,
+            _when(record.redriven[-1].at_ms) if record.redriven else "",
+        )
+    return table
+
+
+@dlq.command()
+@click.argument("dead_letter_id")
+@click.option("--source", type=SOURCES, default="kafka", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, to edit and give back.")
+@_clear_errors
+def show(dead_letter_id: str, source: str, as_json: bool) -> None:
+    """All that is known of one dead letter, and what can be done about it."""
+    record = _read(load(), source, {dead_letter_id}).get(dead_letter_id)
+    if record is None:
+        raise DlqError(_not_found(dead_letter_id, source))
+    if as_json:
+        click.echo(json.dumps(model.export(record, with_raw=True)))
+        return
+    click.echo(f"id             {record.dead_letter_id}")
+    for failure in record.failures.values():
+        task = f", task {failure.task_id}" if failure.task_id else ""
+        click.echo(f"refused by     {failure.job} ({failure.stage}{task})")
+        click.echo(f"  at           {_when(failure.failed_at_ms)} UTC")
+        click.echo(f"  reason       {failure.reason}: {failure.message}")
+        click.echo(f"  contract     version {failure.schema_version}")
+        if failure.exception:
+            click.echo(f"  exception    {failure.exception}")
+    for mark in record.redriven:
+        click.echo(f"redriven       {_when(mark.at_ms)} UTC by {mark.by}, to {mark.to or '?'}")
+    raw = record.raw or b""
+    click.echo(f"raw            {len(raw):,} bytes")
+    document = model.document_of(raw)
+    click.echo(hexdump(raw) if document is None else json.dumps(document, indent=2))
+    click.echo()
+    click.echo(model.advice(record))
+
+
+def _not_found(dead_letter_id: str, source: str) -> str:
+    other = "s3" if source == "kafka" else "kafka"
+    return f"no dead letter {dead_letter_id} on {source}: see `tillstream dlq list`, or --source {other}"
+
+
+def hexdump(raw: bytes, limit: int = 256) -> str:
+    """The first ``limit`` bytes, 16 a line, with what is printable at the right."""
+    lines = []
+    for start in range(0, min(len(raw), limit), 16):
+        part = raw[start : min(start + 16, limit)]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"{start:08x}  {part.hex(' '):<47}  {text}")
+    if len(raw) > limit:
+        lines.append(f"... {len(raw) - limit:,} more bytes")
+    return "\n".join(lines)
+
+
+@dlq.command()
+@click.argument("ids", nargs=-1)
+@click.option("--reason", "reasons", multiple=True, help="All that died of it (may be repeated).")
+@click.option("--all", "everything", is_flag=True, help="All that were not redriven yet.")
+@click.option("--repaired", type=click.File("rb"), help="JSON lines of dead_letter_id and record.")
+@click.option("--edit", is_flag=True, help="Repair the one ID in $EDITOR first.")
+@click.option("--source", type=SOURCES, default="kafka", show_default=True, help="To read from.")
+@click.option("--again", is_flag=True, help="Also those redriven already.")
+@click.option("--by", default=None, help="Who, for the record [your user name].")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, send nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_clear_errors
+def redrive(
+    ids: Sequence[str],
+    reasons: Sequence[str],
+    everything: bool,
+    repaired: IO[bytes] | None,
+    edit: bool,
+    source: str,
+    again: bool,
+    by: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Put dead letters back to the stream the jobs read, each one checked first.
+
+    Exits 1 when anything that was asked for stays dead.
+    """
+    if edit and (len(ids) != 1 or reasons or everything or repaired):
+        raise click.UsageError("--edit takes exactly one ID and no other choice")
+    fixes = model.read_repaired(repaired) if repaired else {}
+    if not (ids or reasons or everything or fixes):
+        raise click.UsageError("say which: IDs, --reason, --all, or --repaired FILE")
+    conf = load()
+    by_id = {*ids, *fixes} if not (reasons or everything) else None
+    records = _read(conf, source, by_id, marks_needed=True)
+    named = list(dict.fromkeys([*ids, *(() if reasons or everything else fixes)]))
+    missing = [one for one in {*named, *fixes} if one not in records]
+    if missing:
+        raise DlqError(_not_found(missing[0], source))
+    wanted = {one: records[one] for one in named}
+    if reasons or everything:
+        found = model.choose(records.values(), reasons=reasons, with_redriven=again)
+        wanted |= {record.dead_letter_id: record for record in found}
+    if edit:
+        fixes = {ids[0]: _edited(wanted[ids[0]])}
+    in_order = model.choose(wanted.values(), with_redriven=True)
+    sendable, refused = model.judge_all(in_order, fixes, again)
+    for refusal in refused:
+        click.echo(f"stays dead  {refusal.dead_letter_id}  {refusal.reason}: {refusal.message}")
+    failed = _send(conf, sendable, by or getpass.getuser(), dry_run, yes)
+    if refused or failed:
+        sys.exit(1)
+
+
+def _edited(record: DeadRecord) -> dict[str, Any]:
+    """The record as its operator leaves it in $EDITOR, valid; asks again until it is or they stop."""
+    raw = record.raw or b""
+    document = model.document_of(raw)
+    text = (
+        json.dumps(document, indent=2)
+        if document is not None
+        else raw.decode("utf-8", "backslashreplace")
+    )
+    while True:
+        text = click.edit(text, extension=".json", require_save=False) or ""
+        if not text.strip():
+            raise DlqError("nothing left to send: the editor was left empty")
+        fixed = model.document_of(text.encode())
+        if isinstance(fixed, dict):
+            verdict = model.judge(record, fixed, again=True)
+            if not isinstance(verdict, Refusal):
+                return fixed
+            problem = f"{verdict.reason}: {verdict.message}"
+        else:
+            problem = "not one JSON object"
+        click.echo(problem, err=True)
+        if not click.confirm("Edit again?", default=True, err=True):
+            raise DlqError("not sent: it is still not valid")
+
+
+def _send(conf: Conf, sendable: Sequence[Sendable], by: str, dry_run: bool, yes: bool) -> bool:
+    """Whether anything fit to be sent was not."""
+    from tillstream.dead_letters import send as dlq_send
+
+    repaired = sum(one.repaired for one in sendable)
+    if not sendable:
+        click.echo("Nothing to send.")
+        return False
+    if dry_run:
+        for one in sendable:
+            what = "repaired" if one.repaired else "as it is"
+            click.echo(f"would send  {one.dead_letter_id}  {one.transaction_id} {what}")
+        click.echo(f"{len(sendable):,} to send ({repaired:,} repaired); nothing was sent.")
+        return False
+    stream = dlq_send.open_source(conf)
+    markers = dlq_send.open_markers(conf)
+    if not yes:
+        question = f"Send {len(sendable):,} records ({repaired:,} repaired) to {stream.name}?"
+        if not sys.stdin.isatty():
+            raise DlqError(f"{question} Nobody to ask here: give --yes")
+        click.confirm(question, abort=True)
+    arrived = 0
+    unmarked: list[str] = []
+    for batch in dlq_send.redrive(sendable, stream, markers, by):
+        arrived += sum(sent.error is None for sent in batch.sent)
+        unmarked += batch.unmarked
+        for sent in batch.sent:
+            if sent.error:
+                click.echo(f"not sent    {sent.dead_letter_id}  {sent.error}")
+    click.echo(f"{arrived:,} of {len(sendable):,} sent to {stream.name}.")
+    if unmarked:
+        click.echo(
+            f"{len(unmarked):,} of these could not be marked as redriven; stopped. The jobs drop a "
+            "second sending, so redrive again once Kafka answers."
+        )
+    return arrived < len(sendable) or bool(unmarked)

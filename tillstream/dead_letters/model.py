@@ -1,0 +1,344 @@
+"""Dead letters as an operator sees them: merged by id, judged, and ready to be put back or not.
+
+Pure: what Kafka or S3 hold comes in as Sightings and Markers (dlq_read), what leaves as a Sendable
+is sent by dlq_send. Times are ms since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tillstream.domain.transaction import REASONS, InvalidTransaction, parse
+from tillstream.errors import Problem
+
+
+class DlqError(Problem):
+    """Cannot go on; the message is one line and names the fix."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one job refused the record. ``exception`` and ``task_id`` are known on Kafka only."""
+
+    job: str
+    stage: str
+    reason: str
+    message: str
+    schema_version: int
+    failed_at_ms: int
+    task_id: str | None = None
+    exception: str | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One job's dead letter as stored. ``raw`` is None when the reader was told not to keep it."""
+
+    dead_letter_id: str
+    raw: bytes | None
+    size: int
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Marker:
+    """The dead letter was put back at ``at_ms`` by ``by``; ``to`` is the origin it has now."""
+
+    dead_letter_id: str
+    at_ms: int
+    by: str
+    to: str | None
+
+
+@dataclass
+class DeadRecord:
+    """One record of the source, with the failure of every job that refused it."""
+
+    dead_letter_id: str
+    raw: bytes | None = None
+    size: int = 0
+    failures: dict[str, Failure] = field(default_factory=dict)
+    redriven: list[Marker] = field(default_factory=list)
+
+    @property
+    def newest(self) -> Failure:
+        return max(self.failures.values(), key=lambda failure: failure.failed_at_ms)
+
+    @property
+    def reasons(self) -> list[str]:
+        return sorted({failure.reason for failure in self.failures.values()})
+
+    @property
+    def jobs(self) -> list[str]:
+        return sorted(self.failures)
+
+
+def merge(seen: Iterable[Sighting | Marker]) -> dict[str, DeadRecord]:
+    """One DeadRecord per id. A job's replay may repeat a failure: its newest one counts.
+
+    A marker whose dead letter is not there (expired, or filtered out) is dropped.
+    """
+    records: dict[str, DeadRecord] = {}
+    markers: dict[str, set[Marker]] = {}
+    for one in seen:
+        if isinstance(one, Marker):
+            markers.setdefault(one.dead_letter_id, set()).add(one)
+            continue
+        record = records.setdefault(one.dead_letter_id, DeadRecord(one.dead_letter_id))
+        if record.raw is None:
+            record.raw, record.size = one.raw, one.size
+        before = record.failures.get(one.failure.job)
+        if before is None or before.failed_at_ms <= one.failure.failed_at_ms:
+            record.failures[one.failure.job] = one.failure
+    for dead_letter_id, found in markers.items():
+        if dead_letter_id in records:
+            records[dead_letter_id].redriven = sorted(found, key=lambda marker: marker.at_ms)
+    return records
+
+
+def choose(
+    records: Iterable[DeadRecord],
+    *,
+    reasons: Iterable[str] = (),
+    jobs: Iterable[str] = (),
+    since_ms: int | None = None,
+    with_redriven: bool = False,
+) -> list[DeadRecord]:
+    """Those that match every given filter, oldest failure first (so a replay keeps their order).
+
+    A record that several jobs refused matches when one failure matches all of the filters.
+    """
+    wanted_reasons, wanted_jobs = set(reasons), set(jobs)
+
+    def matches(failure: Failure) -> bool:
+        return (
+            (not wanted_reasons or failure.reason in wanted_reasons)
+            and (not wanted_jobs or failure.job in wanted_jobs)
+            and (since_ms is None or failure.failed_at_ms >= since_ms)
+        )
+
+    chosen = [
+        record
+        for record in records
+        if (with_redriven or not record.redriven) and any(map(matches, record.failures.values()))
+    ]
+    return sorted(chosen, key=lambda record: (record.newest.failed_at_ms, record.dead_letter_id))
+
+
+def totals(records: Iterable[DeadRecord]) -> dict[str, int]:
+    """Dead letters per reason, most first. One refused for two reasons counts under both."""
+    return dict(Counter(reason for record in records for reason in record.reasons).most_common())
+
+
+def since(text: str, now_ms: int) -> int:
+    """Ms since the epoch of ``2h`` (s, m, h, d ago) or of an ISO date or time (UTC unless said)."""
+    ago = re.fullmatch(r"(\d+)([smhd])", text.strip())
+    if ago:
+        return now_ms - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]] * 1000
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise DlqError(
+            f"--since {text}: give an age (30m, 2h, 3d) or an ISO time (2026-11-24T08:00)"
+        ) from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+# What a rule (not the contract) refused depends on when, so the same bytes would be refused again.
+TIME_REASONS = {
+    "beyond_horizon": "it is older than what loyalty remembers of its customer, so it cannot be "
+    "told from a duplicate",
+    "clock_ahead": "its event_time_ms is ahead of the broker's clock: the till's clock was wrong",
+}
+_MASKED = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}")
+
+
+def is_masked(raw: bytes) -> bool:
+    """Whether a card number's digits were replaced by ``*`` when the dead letter was written."""
+    return _MASKED.search(raw) is not None
+
+
+@dataclass(frozen=True)
+class Sendable:
+    """A record fit to go back: ``payload`` under ``key`` (customer id, or else transaction id)."""
+
+    dead_letter_id: str
+    transaction_id: str
+    key: str
+    payload: bytes
+    repaired: bool
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A record that stays dead, and why."""
+
+    dead_letter_id: str
+    reason: str
+    message: str
+
+
+def judge(
+    record: DeadRecord, repaired: Mapping[str, Any] | None = None, again: bool = False
+) -> Sendable | Refusal:
+    """Whether ``record`` (or its ``repaired`` document) may go back to the source.
+
+    A repaired document equal to the original is no repair: the original bytes are judged and sent.
+    """
+
+    def refuse(reason: str, message: str) -> Refusal:
+        return Refusal(record.dead_letter_id, reason, message)
+
+    if record.redriven and not again:
+        last = record.redriven[-1]
+        return refuse("already_redriven", f"put back by {last.by}; --again sends it once more")
+    raw = record.raw
+    if raw is None:
+        return refuse("not_readable", "its bytes were not kept")
+    original = document_of(raw)
+    is_repair = repaired is not None and repaired != original
+    payload = orjson.dumps(repaired) if is_repair else raw
+    try:
+        transaction = parse(payload)
+    except InvalidTransaction as error:
+        hint = ""
+        if is_masked(payload):
+            hint = "; a card number was masked and is not kept: repair it, or have the till send it"
+        return refuse(error.reason, error.message + hint)
+    for reason in record.reasons:
+        unchanged = (
+            isinstance(original, dict)
+            and original.get("event_time_ms") == transaction.event_time_ms
+        )
+        if reason in TIME_REASONS and unchanged:
+            return refuse(
+                reason, f"{TIME_REASONS[reason]}; only with event_time_ms repaired can it go back"
+            )
+    key = transaction.customer_id or transaction.transaction_id
+    return Sendable(
+        record.dead_letter_id, transaction.transaction_id, key, payload, repaired=is_repair
+    )
+
+
+def judge_all(
+    records: Iterable[DeadRecord],
+    repaired: Mapping[str, Mapping[str, Any]],
+    again: bool = False,
+) -> tuple[list[Sendable], list[Refusal]]:
+    """Each record's verdict. Of two with one transaction_id and unequal content, the later stays
+    dead: the jobs would drop whichever comes second without a word."""
+    sendable: list[Sendable] = []
+    refused: list[Refusal] = []
+    content: dict[str, Any] = {}
+    for record in records:
+        verdict = judge(record, repaired.get(record.dead_letter_id), again)
+        if isinstance(verdict, Sendable):
+            document = orjson.loads(verdict.payload)
+            if content.setdefault(verdict.transaction_id, document) != document:
+                verdict = Refusal(
+                    record.dead_letter_id,
+                    "same_transaction_id",
+                    f"another dead letter with other content is {verdict.transaction_id} too: "
+                    "redrive the right one by its id",
+                )
+        if isinstance(verdict, Sendable):
+            sendable.append(verdict)
+        else:
+            refused.append(verdict)
+    return sendable, refused
+
+
+def document_of(raw: bytes) -> Any:
+    """The JSON document in ``raw``, or None when it is none (a literal null is None as well)."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def read_repaired(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
+    """Dead letter id -> repaired record, of JSON lines ``{"dead_letter_id": .., "record": {..}}``.
+
+    Other fields are ignored, so what ``list --json --raw`` printed can be edited and given back.
+    """
+    repaired: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        document = document_of(line)
+        if not isinstance(document, dict) or not isinstance(document.get("dead_letter_id"), str):
+            raise DlqError(
+                f'--repaired line {number}: want {{"dead_letter_id": "...", "record": {{...}}}} on '
+                "one line (jq -c prints it so)"
+            )
+        dead_letter_id = document["dead_letter_id"]
+        if not isinstance(document.get("record"), dict):
+            raise DlqError(f"--repaired line {number}: no object as record for {dead_letter_id}")
+        if dead_letter_id in repaired:
+            raise DlqError(f"--repaired line {number}: {dead_letter_id} is there twice")
+        repaired[dead_letter_id] = document["record"]
+    return repaired
+
+
+def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
+    """The record as JSON. ``record`` is the raw object where it is one, else ``raw_b64`` has all."""
+    out: dict[str, Any] = {
+        "dead_letter_id": record.dead_letter_id,
+        "reasons": record.reasons,
+        "jobs": record.jobs,
+        "size": record.size,
+        "failures": [vars(failure) for failure in record.failures.values()],
+        "redriven": [
+            {"at_ms": marker.at_ms, "by": marker.by, "to": marker.to} for marker in record.redriven
+        ],
+    }
+    if with_raw and record.raw is not None:
+        import base64
+
+        document = document_of(record.raw)
+        out["record"] = document if isinstance(document, dict) else None
+        out["raw_b64"] = base64.b64encode(record.raw).decode("ascii")
+    return out
+
+
+_REPAIRS = {
+    "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
+    "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
+    "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1.",
+    "card_number": "Put the card's token in; a card number never goes back.",
+    "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
+    "dead. Repair event_time_ms only when the till's clock was wrong.",
+    "clock_ahead": "Repair event_time_ms to the time of the sale.",
+}
+
+
+def advice(record: DeadRecord, judged: Callable[[DeadRecord], Sendable | Refusal] = judge) -> str:
+    """What is wrong and what can be done, for a person."""
+    lines = []
+    for failure in record.failures.values():
+        meaning = REASONS.get(failure.reason) or TIME_REASONS.get(failure.reason) or "no known code"
+        lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
+    verdict = judged(record)
+    if isinstance(verdict, Sendable):
+        lines.append("It is valid by today's contract: redrive sends it as it is.")
+    elif verdict.reason == "already_redriven":
+        lines.append(
+            "It was redriven; nothing is left to do unless it died again as " + _died(record)
+        )
+    else:
+        lines.append(f"As it is it would be refused again: {verdict.message}.")
+        fix = _REPAIRS.get(verdict.reason, "Repair that field with --edit or --repaired.")
+        lines.append(fix)
+    return "\n".join(lines)
+
+
+def _died(record: DeadRecord) -> str:
+    return f"{record.redriven[-1].to or 'a newer dead letter'}."

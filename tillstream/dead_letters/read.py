@@ -1,0 +1,187 @@
+"""Where dead letters are read: the Kafka topic up to its end of now, or Parquet on S3."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from tillstream.clients import aws, parquet
+from tillstream.clients.kafka import CONNECT_S, kafka_settings, partitions, unreachable
+from tillstream.conf import Conf
+from tillstream.dead_letters.model import DlqError, Failure, Marker, Sighting
+
+REDRIVEN_AT = "tillstream.redriven.at.ms"
+REDRIVEN_BY = "tillstream.redriven.by"
+REDRIVEN_TO = "tillstream.redriven.to"
+
+SILENCE_S = 15.0  # how long a broker may take to send anything once it answered
+
+Wanted = Callable[[str], bool]
+
+
+def everything(dead_letter_id: str) -> bool:
+    return True
+
+
+def of_message(
+    key: bytes | None,
+    headers: Any,
+    value: bytes | None,
+    timestamp_ms: int,
+    keep_raw: bool = True,
+) -> Sighting | Marker | None:
+    """One Kafka record, its headers as (name, bytes) pairs.
+
+    None when it is no dead letter: no id, or neither a job nor a mark.
+    """
+    texts = {name: (text or b"").decode("utf-8", "replace") for name, text in headers or ()}
+    dead_letter_id = key.decode("utf-8", "replace") if key else texts.get("tillstream.origin", "")
+    if not dead_letter_id:
+        return None
+    if REDRIVEN_AT in texts:
+        at_ms = _number(texts[REDRIVEN_AT], timestamp_ms)
+        to = texts.get(REDRIVEN_TO) or None
+        return Marker(dead_letter_id, at_ms, texts.get(REDRIVEN_BY, "unknown"), to)
+    job = texts.get("__connect.errors.connector.name")
+    if not job:
+        return None
+    raw = value or b""
+    failure = Failure(
+        job=job,
+        stage=texts.get("__connect.errors.stage", ""),
+        reason=texts.get("tillstream.reason", "unknown"),
+        message=texts.get("__connect.errors.exception.message", ""),
+        schema_version=_number(texts.get("tillstream.schema.version", ""), 0),
+        failed_at_ms=_number(texts.get("tillstream.failed.at.ms", ""), timestamp_ms),
+        task_id=texts.get("__connect.errors.task.id"),
+        exception=texts.get("__connect.errors.exception.class.name"),
+    )
+    return Sighting(dead_letter_id, raw if keep_raw else None, len(raw), failure)
+
+
+def _number(text: str, otherwise: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
+
+
+def from_kafka(
+    conf: Conf, wanted: Wanted = everything, keep_raw: bool = True
+) -> Iterator[Sighting | Marker]:
+    """All of the topic, from its beginning to where it ended when the reading began."""
+    settings = {
+        **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties),
+        "group.id": "tillstream-dlq",  # the client wants one; nothing joins it or commits to it
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+    }
+    consumer = Consumer(settings)
+    try:
+        yield from _read(consumer, conf, wanted, keep_raw)
+    except KafkaException as error:
+        raise unreachable(conf.kafka.bootstrap, error.args[0]) from None
+    finally:
+        consumer.close()
+
+
+def _read(
+    consumer: Consumer, conf: Conf, wanted: Wanted, keep_raw: bool
+) -> Iterator[Sighting | Marker]:
+    topic = conf.kafka.topics["dead_letters"]
+    ends: dict[int, int] = {}
+    for number in partitions(consumer, topic, conf.kafka.bootstrap):
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), CONNECT_S)
+        if high > low:
+            ends[number] = high
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends])
+    last_heard = time.monotonic()
+    while ends:
+        messages = consumer.consume(1000, timeout=0.5)
+        if messages:
+            last_heard = time.monotonic()
+        elif time.monotonic() - last_heard > SILENCE_S:
+            raise DlqError(
+                f"Kafka at {conf.kafka.bootstrap} stopped answering while {topic} was read: "
+                "see `tillstream status`, then try again"
+            )
+        for message in messages:
+            error, partition, offset = (
+                message.error(),
+                message.partition() or 0,
+                message.offset() or 0,
+            )
+            if error is not None:
+                # The end may be a transaction's mark, which is never delivered: EOF tells of it.
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
+                ends.pop(partition, None)
+                continue
+            end = ends.get(partition)
+            if end is None:
+                continue
+            if offset >= end - 1:
+                del ends[partition]
+            if offset >= end:
+                continue
+            one = of_message(
+                message.key(), message.headers(), message.value(), message.timestamp()[1], keep_raw
+            )
+            if one is not None and wanted(one.dead_letter_id):
+                yield one
+
+
+def from_s3(
+    conf: Conf, wanted: Wanted = everything, keep_raw: bool = True, since_ms: int | None = None
+) -> Iterator[Sighting]:
+    """All Parquet files under the dead letters' prefix; days before ``since_ms`` are not opened.
+
+    There are no redriven marks on S3: those are on the topic alone.
+    """
+    client = aws.listening(conf, "s3")
+    bucket, prefix = conf.s3.bucket, conf.s3.prefixes["dead_letters"].strip("/") + "/"
+    first_day = (
+        "" if since_ms is None else f"{datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
+    )
+    try:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                path = entry["Key"][len(prefix) :]
+                day = path.partition("/")[0].removeprefix("date=")
+                if _is_hidden(path) or not entry["Size"] or (first_day and day < first_day):
+                    continue
+                body = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                yield from _rows(body, wanted, keep_raw)
+    except (BotoCoreError, ClientError) as error:
+        raise DlqError(
+            f"s3://{bucket}/{prefix} cannot be read ({error}): start the local stack with "
+            "`tillstream up`, or correct s3.bucket, s3.endpoint and the credentials"
+        ) from None
+
+
+def _is_hidden(path: str) -> bool:
+    """Unfinished files and success marks begin with a dot or an underscore."""
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def _rows(body: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:
+    for batch in parquet.batches(body):
+        for row in batch.to_pylist():
+            if not wanted(row["dead_letter_id"]):
+                continue
+            raw = base64.b64decode(row["raw_b64"])
+            failure = Failure(
+                **{
+                    name: row[name]
+                    for name in ("job", "stage", "reason", "message", "schema_version")
+                },
+                failed_at_ms=row["failed_at_ms"],
+            )
+            yield Sighting(row["dead_letter_id"], raw if keep_raw else None, len(raw), failure)

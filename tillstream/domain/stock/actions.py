@@ -1,0 +1,167 @@
+"""What low stock sets going, as messages: one id each, made of store, product and a running number."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tillstream.domain.notice import notice
+from tillstream.domain.stock.ledger import HOUR_MS, Stock
+
+# route -> what its messages are; the job sends each route to a topic of its own
+ROUTES = ("requests", "orders", "central", "offers", "truck_routes", "notices")
+
+
+class Action(NamedTuple):
+    """One message: to which route, under which key, and what it says."""
+
+    route: str
+    key: str
+    body: Any
+
+
+class Why(msgspec.Struct, gc=False, frozen=True):
+    """Why this quantity: as the store saw it. ``formula`` in words; demand in thousandths a day."""
+
+    level: int
+    on_order: int
+    reorder_point: int
+    order_up_to: int
+    plan: int
+    daily_demand_milli: int
+    uplift_percent: int
+    days_learnt: int
+    formula: str
+
+
+class Tried(msgspec.Struct, gc=False, frozen=True):
+    """A centre that was asked: how far it is, what it had, what it gave."""
+
+    centre: int
+    km: int
+    had: int
+    gave: int
+
+
+class Request(
+    msgspec.Struct, tag="request", gc=False, frozen=True, kw_only=True, omit_defaults=True
+):
+    """From one place to another about a product, by way of the topic ``stock-requests``.
+
+    ask: ``order`` (to a centre: give ``quantity``), ``query`` (to a store: could you spare some?),
+    ``refusal`` (to the store that ordered: so many pieces nobody has), ``retry`` (of a store to itself:
+    ask again for what was refused). to: a store or centre.
+    centres: those to ask after ``to``, as [number, km]; km: to ``to``.
+    """
+
+    request_id: str
+    ask: str
+    to: int
+    asked_by: int
+    product: str
+    order_id: str
+    quantity: int
+    event_time_ms: int
+    emergency: bool
+    km: int = 0
+    centres: tuple[tuple[int, int], ...] = ()
+    tried: tuple[Tried, ...] = ()
+    why: Why | None = None
+
+
+class Order(msgspec.Struct, gc=False, frozen=True):
+    """Pieces that a centre has set aside for a store: deliver them, naming ``order_id``.
+
+    line_id: ``<order_id>@<centre>``. due_ms: when they should be on the shelf. tried: why this centre;
+    why: why this quantity of all centres together, ``ordered``.
+    """
+
+    line_id: str
+    order_id: str
+    store: int
+    product: str
+    centre: int
+    quantity: int
+    ordered: int
+    emergency: bool
+    ordered_ms: int
+    due_ms: int
+    tried: tuple[Tried, ...]
+    why: Why
+
+
+class CentralUpdate(msgspec.Struct, gc=False, frozen=True):
+    """For the central inventory: stock in a store is ``low``, or ``ok`` again."""
+
+    update_id: str
+    store: int
+    product: str
+    state: str
+    level: int
+    normal: int
+    event_time_ms: int
+
+
+class TruckRoute(msgspec.Struct, gc=False, frozen=True):
+    """A request to put a stop first on a truck's way."""
+
+    route_id: str
+    centre: int
+    store: int
+    product: str
+    quantity: int
+    km: int
+    needed_by_ms: int
+    order_id: str
+
+
+class Offer(msgspec.Struct, gc=False, frozen=True):
+    """What a nearby store could spare, 0 for nothing; ``low``: it is short itself."""
+
+    offer_id: str
+    from_store: int
+    to_store: int
+    product: str
+    level: int
+    spare: int
+    low: bool
+    km: int
+    event_time_ms: int
+
+
+def manager_told(store: int, product: str, stock: Stock, cause: str, at_ms: int) -> Action:
+    """The store's manager hears of low stock."""
+    told = notice(
+        "alert", f"store:{store}", "low_stock", cause, at_ms,
+        {"product": product, "level": stock.level, "normal": stock.order_up_to},
+    )  # fmt: skip
+    return Action("notices", told.notice_id, told)
+
+
+def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
+    """The store's manager is asked to count: the books say less than nothing is there."""
+    cause = f"{store}-{product}-below-{stock.belows}"
+    told = notice(
+        "alert", f"store:{store}", "stock_below_zero", cause, at_ms,
+        {"product": product, "level": stock.level},
+    )  # fmt: skip
+    return Action("notices", told.notice_id, told)
+
+
+def nobody_has_it(request: Request, missing: int) -> Action:
+    """The supply team hears that no centre has what a store needs."""
+    told = notice(
+        "alert", "team:supply", "order_unfilled", request.order_id, request.event_time_ms,
+        {"store": request.asked_by, "product": request.product, "missing": missing},
+    )  # fmt: skip
+    return Action("notices", told.notice_id, told)
+
+
+def emergency_hours(km: int, handling_hours: int, speed_kmh: int) -> int:
+    """From an emergency order to the shelf, rounded up."""
+    return handling_hours + -(-km // speed_kmh)
+
+
+def hours_later(at_ms: int, hours: int) -> int:
+    return at_ms + hours * HOUR_MS

@@ -1,0 +1,376 @@
+"""One product in one place, whatever happens to it: (stock, event) -> (stock, ledger entry, actions)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tillstream.domain.promotions import promotion
+from tillstream.domain.promotions.promotion import NO_UPLIFT, PromotionLine
+from tillstream.domain.stock import replenishment
+from tillstream.domain.stock.actions import (
+    Action,
+    CentralUpdate,
+    Offer,
+    Order,
+    Request,
+    Tried,
+    TruckRoute,
+    Why,
+    emergency_hours,
+    hours_later,
+    manager_told,
+    miscount_told,
+    nobody_has_it,
+)
+from tillstream.domain.stock.ledger import (
+    FIRST_CENTRE,
+    HOUR_MS,
+    Entry,
+    Line,
+    Moved,
+    OpenOrder,
+    Stock,
+    StockRules,
+    mark,
+    move,
+)
+from tillstream.domain.stock.network import NOBODY, Neighbours
+from tillstream.domain.stock.replenishment import PlanningRules, low_level, recovered_above
+
+TRADED = frozenset({"sale", "refund", "void"})
+# What puts a level right that was below zero; goods that customers bring back do not.
+MENDS = frozenset({"count", "correction", "delivery", "transfer_in"})
+Outcome = tuple[Stock | None, Entry | None, list[Action]]
+
+
+class InventoryRules(msgspec.Struct, frozen=True):
+    """Everything that is decided by."""
+
+    stock: StockRules = StockRules()
+    planning: PlanningRules = PlanningRules()
+
+
+def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryRules) -> Outcome:
+    """A sale, delivery, count or other line. A duplicate gives (None, None, [])."""
+    stock = stock or Stock()
+    old = stock.level
+    moved = move(stock, line, rules.stock)
+    if moved is None:
+        return None, None, []
+    actions: list[Action] = []
+    percent = NO_UPLIFT
+    if moved.outcome != "too_late":
+        stale = stock.newest_ms >= stock.terms_until_ms
+        if line.kind in TRADED:
+            stale |= replenishment.learn(stock, line, old, rules.planning)
+        elif line.kind == "plan":
+            stock.plan, stale = line.quantity, True
+        elif line.order_id is not None:
+            replenishment.delivered(stock, line.order_id, line.quantity)
+        elif line.kind == "delivery":
+            replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
+        percent = _terms(stock, stale, rules)
+        mends = line.kind in MENDS
+        actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
+    return stock, _entry(stock, line, moved, percent), actions
+
+
+def on_promotion(
+    stock: Stock | None, line: PromotionLine, near: Neighbours, rules: InventoryRules
+) -> Outcome:
+    """A promotion for this product here; an older revision than the known one changes nothing."""
+    stock = stock or Stock()
+    known = promotion.take(stock.promotions, line.promotion, stock.newest_ms)
+    if line.promotion not in known or line.promotion in stock.promotions:
+        return None, None, []
+    stock.promotions = known
+    percent = _terms(stock, True, rules)
+    actions = review(stock, line.store, line.product, near, percent, rules.planning)
+    noted = Line("promotion", line.line_id, line.store, line.product, 0, line.event_time_ms)
+    return stock, _entry(stock, noted, Moved("noted", stock.level, 0), percent), actions
+
+
+def on_request(
+    stock: Stock | None, request: Request, near: Neighbours, rules: InventoryRules
+) -> Outcome:
+    """A question from elsewhere: an order to this centre, a query to this store, a refusal; or the
+    shelf's own, to ask again."""
+    stock = stock or Stock()
+    # What is asked is asked now, however old the sale that led to it: no count knows of it yet.
+    at_ms = max(request.event_time_ms, stock.newest_ms, stock.count_ms + 1)
+    have = max(stock.level, 0)
+    gave = min(have, request.quantity) if request.ask == "order" else 0
+    kind = "allocation" if request.ask == "order" else request.ask
+    line = Line(kind, f"R:{request.request_id}", request.to, request.product, -gave, at_ms)
+    moved = move(stock, line, rules.stock)
+    if moved is None:
+        return None, None, []
+    if request.ask == "order":
+        actions = _allocated(request, have, gave, rules.planning)
+    elif request.ask == "query":
+        actions = [_offer(stock, request)]
+    elif request.ask == "retry":
+        percent = _terms(stock, stock.newest_ms >= stock.terms_until_ms, rules)
+        actions = review(stock, request.to, request.product, near, percent, rules.planning)
+        return stock, _entry(stock, line, moved, percent), actions
+    else:
+        replenishment.delivered(stock, request.order_id, request.quantity)
+        stock.no_order_before_ms = at_ms + rules.planning.retry_hours * HOUR_MS
+        actions = []
+    percent = _terms(stock, False, rules)
+    return stock, _entry(stock, line, moved, percent), actions
+
+
+def on_wake(
+    stock: Stock, store: int, product: str, due_ms: int, rules: InventoryRules
+) -> list[Action]:
+    """It is ``due_ms`` by the wall clock, set when nobody had what this shelf needs: it is to ask again,
+    for a shelf that is empty sells nothing that would make it ask. Not where goods have come, where a later
+    answer says to wait longer, or for a product that has left the range.
+
+    What comes of the wall clock changes no state: it goes out as a request of the shelf to itself, which
+    a replay reads in its place. Its event time is when the hold ends, never ahead of that."""
+    at_ms = stock.no_order_before_ms
+    if stock.level > stock.reorder_point or due_ms < at_ms:
+        return []
+    if replenishment.left(stock, at_ms, rules.planning):
+        return []
+    request = Request(
+        request_id=f"{store}-{product}-{stock.orders:06d}-retry",
+        ask="retry",
+        to=store,
+        asked_by=store,
+        product=product,
+        order_id="",
+        quantity=0,
+        event_time_ms=at_ms,
+        emergency=stock.low,
+    )
+    return [Action("requests", request.request_id, request)]
+
+
+def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:
+    """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
+    long past, not before they have had time to come."""
+    return max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
+
+
+def review(
+    stock: Stock,
+    store: int,
+    product: str,
+    near: Neighbours,
+    percent: int,
+    rules: PlanningRules,
+    mends: bool = False,
+) -> list[Action]:
+    """What the stock as it is now sets going; marks in ``stock`` that it has been done. ``mends``: by a
+    line that can put a level right."""
+    level, at_ms = stock.level, stock.newest_ms
+    if level > stock.reorder_point and level >= 0 and not stock.low and not stock.below_zero:
+        return []
+    actions: list[Action] = []
+    if level < 0 and not stock.below_zero:
+        stock.below_zero = True
+        stock.belows += 1
+        actions.append(miscount_told(store, product, stock, at_ms))
+    elif level >= 0 and mends:
+        stock.below_zero = False
+    # What was never counted may be there or not: nothing is ordered on a guess.
+    if stock.reorder_point < 0 or stock.count_ms < 0 or store >= FIRST_CENTRE:
+        return actions
+    if stock.low and level > recovered_above(stock, rules):
+        stock.low = False
+        actions.append(_central(stock, store, product, "ok", at_ms))
+    starts = not stock.low and level <= low_level(stock, rules)
+    replenishment.give_up_old_orders(stock, at_ms, rules)
+    position = max(level, 0) + stock.on_order
+    quantity, formula = stock.order_up_to - position, "order_up_to - level - on_order"
+    if starts:
+        # What is on order comes too late: at the least, ask for what lasts until it is there.
+        quantity = max(quantity, stock.reorder_point - max(level, 0))
+        formula = f"max({formula}, reorder_point - level)"
+    wanted = starts or position <= stock.reorder_point
+    if wanted and quantity > 0 and near.centres and at_ms >= stock.no_order_before_ms:
+        # Low stock whose order nobody could fill, or nobody brought, is as urgent the second time.
+        emergency = starts or stock.low
+        why = _why(stock, percent, formula)
+        actions.append(_order(stock, store, product, quantity, emergency, near, why))
+    if starts:
+        stock.low = True
+        stock.lows += 1
+        cause = f"{store}-{product}-low-{stock.lows}"
+        actions.append(manager_told(store, product, stock, cause, at_ms))
+        actions.append(_central(stock, store, product, "low", at_ms))
+        for place in near.stores:
+            actions.append(_query(stock, store, product, place.number, place.km, cause))
+    return actions
+
+
+def _terms(stock: Stock, stale: bool, rules: InventoryRules) -> int:
+    if stale:
+        return replenishment.set_terms(stock, stock.newest_ms, rules.planning)
+    if not stock.promotions:
+        return NO_UPLIFT
+    lead_ms = rules.planning.lead_hours * HOUR_MS
+    return promotion.uplift(stock.promotions, stock.newest_ms, lead_ms)[0]
+
+
+def _why(stock: Stock, percent: int, formula: str) -> Why:
+    return Why(
+        stock.level, stock.on_order, stock.reorder_point, stock.order_up_to, stock.plan,
+        stock.daily_milli, percent, replenishment.days_learnt(stock.demand), formula,
+    )  # fmt: skip
+
+
+def _order(
+    stock: Stock,
+    store: int,
+    product: str,
+    quantity: int,
+    emergency: bool,
+    near: Neighbours,
+    why: Why,
+) -> Action:
+    stock.orders += 1
+    order_id = f"{store}-{product}-{stock.orders:06d}"
+    stock.open_orders.append(OpenOrder(order_id, quantity, stock.newest_ms))
+    first, *others = near.centres
+    request = Request(
+        request_id=f"{order_id}@{first.number}",
+        ask="order",
+        to=first.number,
+        asked_by=store,
+        product=product,
+        order_id=order_id,
+        quantity=quantity,
+        event_time_ms=stock.newest_ms,
+        emergency=emergency,
+        km=first.km,
+        centres=tuple((other.number, other.km) for other in others),
+        why=why,
+    )
+    return Action("requests", request.request_id, request)
+
+
+def _allocated(request: Request, had: int, gave: int, rules: PlanningRules) -> list[Action]:
+    """The centre's answer: an order for what it gives, the rest to the next centre or refused."""
+    actions: list[Action] = []
+    tried = (*request.tried, Tried(request.to, request.km, had, gave))
+    if gave and request.why is not None:
+        hours = rules.lead_hours
+        if request.emergency:
+            hours = emergency_hours(request.km, rules.handling_hours, rules.speed_kmh)
+        due_ms = hours_later(request.event_time_ms, hours)
+        order = Order(
+            request.request_id, request.order_id, request.asked_by, request.product, request.to,
+            gave, request.quantity + sum(t.gave for t in request.tried), request.emergency,
+            request.event_time_ms, due_ms, tried, request.why,
+        )  # fmt: skip
+        actions.append(Action("orders", order.order_id, order))
+        if request.emergency:
+            route = TruckRoute(
+                f"{request.request_id}-route", request.to, request.asked_by, request.product,
+                gave, request.km, due_ms, request.order_id,
+            )  # fmt: skip
+            actions.append(Action("truck_routes", route.route_id, route))
+    missing = request.quantity - gave
+    if missing and request.centres:
+        (centre, km), *others = request.centres
+        onward = msgspec.structs.replace(
+            request,
+            request_id=f"{request.order_id}@{centre}",
+            to=centre,
+            km=km,
+            quantity=missing,
+            centres=tuple(others),
+            tried=tried,
+        )
+        actions.append(Action("requests", onward.request_id, onward))
+    elif missing:
+        refusal = Request(
+            request_id=f"{request.order_id}-refused",
+            ask="refusal",
+            to=request.asked_by,
+            asked_by=request.to,
+            product=request.product,
+            order_id=request.order_id,
+            quantity=missing,
+            event_time_ms=request.event_time_ms,
+            emergency=request.emergency,
+            tried=tried,
+        )
+        actions += [
+            Action("requests", refusal.request_id, refusal),
+            nobody_has_it(request, missing),
+        ]
+    return actions
+
+
+def _query(stock: Stock, store: int, product: str, other: int, km: int, cause: str) -> Action:
+    request = Request(
+        request_id=f"{cause}-to-{other}",
+        ask="query",
+        to=other,
+        asked_by=store,
+        product=product,
+        order_id="",
+        quantity=max(stock.order_up_to - max(stock.level, 0), 0),
+        event_time_ms=stock.newest_ms,
+        emergency=True,
+        km=km,
+    )
+    return Action("requests", request.request_id, request)
+
+
+def _offer(stock: Stock, request: Request) -> Action:
+    """What lies above the reorder point can be spared; nothing where no reorder point is known."""
+    spare = stock.level - stock.reorder_point if stock.reorder_point >= 0 else 0
+    offer = Offer(
+        request.request_id, request.to, request.asked_by, request.product, stock.level,
+        min(max(spare, 0), request.quantity), stock.low, request.km, request.event_time_ms,
+    )  # fmt: skip
+    return Action("offers", offer.offer_id, offer)
+
+
+def _central(stock: Stock, store: int, product: str, state: str, at_ms: int) -> Action:
+    update = CentralUpdate(
+        f"{store}-{product}-{state}-{stock.lows}",
+        store, product, state, stock.level, stock.order_up_to, at_ms,
+    )  # fmt: skip
+    return Action("central", update.update_id, update)
+
+
+def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
+    stock.version += 1
+    level, version = stock.level, stock.version
+    store, product = line.store, line.product
+    orders = stock.open_orders
+    return Entry(
+        line.line_id,
+        f"{store}/{product}",
+        store,
+        product,
+        version,
+        line.kind,
+        moved.outcome,
+        line.quantity,
+        level - moved.old_level,
+        moved.old_level,
+        level,
+        line.event_time_ms,
+        moved.behind_ms,
+        level < 0,
+        stock.low,
+        stock.reorder_point,
+        stock.order_up_to,
+        stock.on_order if orders else 0,
+        stock.daily_milli,
+        percent,
+        replenishment.run_out_ms(stock, percent),
+        " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
+        mark(version, level),
+    )
+
+
+__all__ = ["NOBODY", "InventoryRules", "on_line", "on_promotion", "on_request", "on_wake", "review"]

@@ -1,0 +1,26 @@
+"""What goes wrong outside the code: one base, shown by every command as a line that names the fix."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+
+class Problem(click.ClickException):
+    """Something a person can act on: the message says what is wrong and what to do.
+
+    Raised anywhere below a command it ends the command with ``exit_code`` and its lines on stderr.
+    """
+
+    def lines(self) -> list[str]:
+        """What is shown, each as a line of its own."""
+        return [f"error: {self.message}"]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        for line in self.lines():
+            click.echo(line, file=file, err=file is None)
+
+
+class Unreachable(Problem):
+    """A broker, a cluster, a table or a bucket does not answer, or has not what was asked for."""

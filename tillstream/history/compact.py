@@ -1,0 +1,205 @@
+"""Small history files made into few large ones, for what is asked of history years later.
+
+A sink closes a file at each checkpoint, by date, region and subtask: a quiet shop's are some kilobytes.
+Of each folder, the finished files that nobody needs one by one any more are written again as files of a
+wanted size. The steps, so that nothing is lost wherever it breaks off:
+
+1. a note under ``_compacting/`` says which files become which;
+2. the large file is put, whole, and found to be there;
+3. the small ones are deleted, then the note.
+
+The next run ends what a broken one began. Between 2 and 3, seconds, readers see rows twice, never too few.
+
+Left alone is what a restore or a replay may still need as it is: files as young as the oldest savepoint
+that is kept, and the newest ones of each history, which a checkpoint may name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tillstream.clients import parquet
+from tillstream.errors import Problem
+from tillstream.history.files import CLOCKS_MS, COMPACTED, File, finished
+
+NOTES = "_compacting"  # readers skip names that begin with an underscore
+ROW_GROUP = 100_000  # rows; fewer only where a file has fewer
+DELETED_AT_ONCE = 1_000  # S3's own limit
+
+
+class Note(msgspec.Struct):
+    """What is under way in one folder: ``sources`` become ``target``."""
+
+    target: str
+    sources: list[str]
+
+
+class Group(NamedTuple):
+    """Files of one folder that become one."""
+
+    folder: str
+    files: list[File]
+    bytes: int
+
+
+class Done(NamedTuple):
+    files: int
+    into: int
+    bytes: int
+
+    def __add__(self, other: Any) -> Done:
+        return Done(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class CompactError(Problem):
+    """A file is not what it should be; nothing of its folder was deleted."""
+
+
+class Compactor:
+    """Of one bucket."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self.client, self.bucket = client, bucket
+
+    def plan(self, prefix: str, before_ms: int, target_bytes: int) -> list[Group]:
+        """What would become one file each: finished before then, and before the newest of all.
+
+        Files of half the size and more stay as they are. Each group has two files or more, of
+        ``target_bytes`` at most.
+        """
+        found = finished(self.client, self.bucket, prefix, 0)
+        if not found:
+            return []
+        newest = max(file.finished_ms for file in found)
+        before_ms = min(before_ms, newest - CLOCKS_MS)
+        folders: dict[str, list[File]] = defaultdict(list)
+        for file in found:
+            if file.finished_ms < before_ms and file.bytes < target_bytes // 2:
+                folders[file.key.rpartition("/")[0]].append(file)
+        return [
+            group
+            for folder in sorted(folders)
+            for group in _groups(folder, folders[folder], target_bytes)
+        ]
+
+    def compact(self, prefix: str, groups: list[Group], progress: Callable[[Group], None]) -> Done:
+        """Makes each group one file. Raises CompactError, botocore's ClientError."""
+        done = Done(0, 0, 0)
+        for group in groups:
+            done += self._one(prefix, group)
+            progress(group)
+        return done
+
+    def finish(self, prefix: str) -> int:
+        """Ends what a run that broke off had begun; returns how many folders that were."""
+        count = 0
+        for key, _ in self._listed(f"{prefix}/{NOTES}/"):
+            note = msgspec.json.decode(self._body(key), type=Note)
+            if self._is_there(note.target):
+                self._delete(note.sources)
+            self._delete([key])
+            count += 1
+        return count
+
+    # -- one folder --------------------------------------------------------------------------------
+
+    def _one(self, prefix: str, group: Group) -> Done:
+        bodies = {file.key: self._body(file.key) for file in group.files}
+        until_ms = max(file.finished_ms for file in group.files)
+        done = Done(0, 0, 0)
+        for schema, same in _alike(bodies).items():
+            if len(same) < 2:
+                continue
+            tag = f"{until_ms}-{hashlib.sha256(chr(10).join(same).encode()).hexdigest()[:12]}"
+            target = f"{group.folder}/{COMPACTED}{tag}.parquet"
+            note = f"{prefix}/{NOTES}/{tag}.json"
+            body = _merged(schema, [bodies[key] for key in same], group.folder)
+            self._put(note, msgspec.json.encode(Note(target, same)))
+            self._put(target, body)
+            self._delete(same)
+            self._delete([note])
+            done += Done(len(same), 1, sum(len(bodies[key]) for key in same))
+        return done
+
+    # -- S3 ----------------------------------------------------------------------------------------
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        pages = self.client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield item["Key"], item["Size"]
+
+    def _body(self, key: str) -> bytes:
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def _put(self, key: str, body: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+        size = self.client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+        if size != len(body):
+            raise CompactError(f"{key} has {size:,} bytes after {len(body):,} were put")
+
+    def _is_there(self, key: str) -> bool:
+        return any(found == key for found, _ in self._listed(key))
+
+    def _delete(self, keys: list[str]) -> None:
+        for at in range(0, len(keys), DELETED_AT_ONCE):
+            objects = [{"Key": key} for key in keys[at : at + DELETED_AT_ONCE]]
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+            if errors := answer.get("Errors"):
+                raise CompactError(f"{errors[0]['Key']} is not deleted: {errors[0]['Message']}")
+
+
+def _groups(folder: str, files: list[File], target_bytes: int) -> Iterator[Group]:
+    """Files one after the other, oldest first, as many as the target holds; two or more."""
+    held: list[File] = []
+    size = 0
+    for file in sorted(files, key=lambda one: (one.finished_ms, one.key)):
+        if held and size + file.bytes > target_bytes:
+            if len(held) > 1:
+                yield Group(folder, held, size)
+            held, size = [], 0
+        held.append(file)
+        size += file.bytes
+    if len(held) > 1:
+        yield Group(folder, held, size)
+
+
+def _alike(bodies: dict[str, bytes]) -> dict[pa.Schema, list[str]]:
+    """Keys by their columns: a release may have added one."""
+    found: dict[pa.Schema, list[str]] = defaultdict(list)
+    for key, body in bodies.items():
+        found[pq.read_schema(pa.BufferReader(body)).remove_metadata()].append(key)
+    return found
+
+
+def _merged(schema: pa.Schema, bodies: list[bytes], folder: str) -> bytes:
+    """One Parquet file of all their rows, one after the other. Raises CompactError."""
+    out = io.BytesIO()
+    rows, waiting = 0, 0
+    held: list[pa.Table] = []
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for body in bodies:
+            table = parquet.table(body).replace_schema_metadata()
+            rows, waiting = rows + len(table), waiting + len(table)
+            held.append(table)
+            if waiting >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(held), ROW_GROUP)
+                held, waiting = [], 0
+        if held:
+            writer.write_table(pa.concat_tables(held), ROW_GROUP)
+    written = out.getvalue()
+    found = pq.ParquetFile(pa.BufferReader(written)).metadata.num_rows
+    if found != rows:
+        raise CompactError(f"{folder}: {found:,} of {rows:,} rows were written")
+    return written

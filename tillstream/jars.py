@@ -1,0 +1,237 @@
+"""The jars a job and the local stack need, built once by Maven from conf/pom.xml.
+
+``python -m tillstream.jars`` builds what is missing or out of date and prints where it
+is. What is up to date is known by a hash of its part of the pom and, for the job jar, of the Java
+sources, so a second call does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tillstream import conf
+from tillstream.errors import Problem
+
+POM = conf.RESOURCES / "conf" / "pom.xml"
+JAVA_SOURCES = conf.RESOURCES / "java" / "src" / "main"
+BUILD_TIMEOUT_S = 1800  # the first build downloads some 400 MB
+_NS = {"m": "http://maven.apache.org/POM/4.0.0"}
+
+# profile in the pom -> where its result is, relative to the jar folder
+PARTS = {
+    "job": "tillstream-flink.jar",
+    "s3-plugin": "plugins/s3-fs-hadoop",
+    "kafka": "kafka",
+    "dynamodb": "dynamodb",
+    "s3proxy": "s3proxy",
+}
+
+Progress = Callable[[str], None]
+
+
+class JarsError(Problem):
+    """The jars could not be built; the message says why, what to do, and where the log is."""
+
+
+@dataclass(frozen=True)
+class JarSet:
+    """Where the jars are: one file for the job, one folder for each local stand-in."""
+
+    folder: Path
+
+    @property
+    def job(self) -> Path:
+        """The one shaded jar with every connector."""
+        return self.folder / PARTS["job"]
+
+    @property
+    def job_version(self) -> str:
+        """Hash of what the job jar was built of; "" if it is not built."""
+        stamp = self.folder / ".stamps" / "job"
+        return stamp.read_text().strip() if stamp.exists() else ""
+
+    @property
+    def plugins(self) -> Path:
+        """To copy or link into a Flink home: holds s3-fs-hadoop/."""
+        return self.folder / "plugins"
+
+    @property
+    def kafka(self) -> Path:
+        return self.folder / PARTS["kafka"]
+
+    @property
+    def dynamodb(self) -> Path:
+        return self.folder / PARTS["dynamodb"]
+
+    @property
+    def dynamodb_native(self) -> Path:
+        """For -Djava.library.path of DynamoDB Local."""
+        return self.dynamodb / "native"
+
+    @property
+    def s3proxy(self) -> Path:
+        return self.folder / PARTS["s3proxy"]
+
+
+def jar_set() -> JarSet:
+    """Where the jars belong, built or not: $TILLSTREAM_JARS, or <own folder>/jars.
+
+    Not under $TILLSTREAM_HOME: many stacks share one set of jars.
+    """
+    return JarSet(Path(os.environ.get("TILLSTREAM_JARS") or conf.own_folder() / "jars"))
+
+
+def stale() -> list[str]:
+    """Names of the parts that are missing or older than the pom or the Java sources."""
+    folder = jar_set().folder
+    return [part for part in PARTS if not _fresh(folder, part)]
+
+
+def ensure_jars(progress: Progress = lambda line: None) -> JarSet:
+    """Build what is missing; ``progress`` gets a line before each step.
+
+    Raises JarsError. Safe to call from several processes: one builds, the others wait.
+    """
+    jars = jar_set()
+    if not stale():
+        return jars
+    jars.folder.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(jars.folder, progress):
+        wanted = stale()  # again: another process may have built them while we waited
+        maven = _maven() if wanted else ""
+        for number, part in enumerate(wanted, 1):
+            progress(f"building jars {number}/{len(wanted)}: {part} (the first time downloads)")
+            _build(maven, jars.folder, part)
+    return jars
+
+
+def _fresh(folder: Path, part: str) -> bool:
+    stamp = folder / ".stamps" / part
+    return (
+        (folder / PARTS[part]).exists()
+        and stamp.exists()
+        and stamp.read_text().strip() == _digest(part)
+    )
+
+
+def _digest(part: str) -> str:
+    """Hash of everything that decides what ``part`` becomes."""
+    pom = ET.parse(POM).getroot()
+    digest = hashlib.sha256()
+    for path in ("m:properties", "m:build", f"m:profiles/m:profile[m:id='{part}']"):
+        node = pom.find(path, _NS)
+        if node is None:
+            raise JarsError(f"conf/pom.xml has no {path.replace('m:', '')}")
+        digest.update(ET.tostring(node))
+    if part == "job":
+        for source in sorted(path for path in JAVA_SOURCES.rglob("*") if path.is_file()):
+            digest.update(str(source.relative_to(JAVA_SOURCES)).encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _maven() -> str:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise JarsError("Maven is missing: install it (Debian: apt-get install maven)")
+    if shutil.which("javac") is None:
+        raise JarsError("a JDK is missing: install it (Debian: apt-get install openjdk-17-jdk)")
+    return maven
+
+
+def _build(maven: str, folder: Path, part: str) -> None:
+    """Build aside, then swap in, so that an interrupted build leaves the old result whole."""
+    aside = folder / ".build" / part
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    log = folder / "logs" / f"{part}.log"
+    log.parent.mkdir(exist_ok=True)
+    digest = _digest(part)
+    command = [
+        *(maven, "-B", "-ntp", "-f", str(POM), "-P", part),
+        f"-Dtillstream.jars={aside}",
+        f"-Dtillstream.target={aside}",
+        "package" if part == "job" else "generate-sources",
+    ]
+    with log.open("w") as out:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                timeout=BUILD_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise JarsError(
+                f"Maven took more than {BUILD_TIMEOUT_S // 60} min for the jars '{part}': "
+                f"check the network, then try again; log: {log}"
+            ) from None
+    if done.returncode != 0:
+        raise JarsError(f"Maven could not build the jars '{part}': {_reason(log)}; log: {log}")
+    target = folder / PARTS[part]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(aside / PARTS[part], target)
+    shutil.rmtree(aside, ignore_errors=True)
+    stamps = folder / ".stamps"
+    stamps.mkdir(exist_ok=True)
+    (stamps / part).write_text(digest + "\n")
+
+
+_OFFLINE = re.compile(r"Unknown host|Could not transfer artifact|Connection (refused|timed out)")
+
+
+def _reason(log: Path) -> str:
+    """The one line of a Maven log that says what went wrong."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    errors = [line[8:].strip() for line in text.splitlines() if line.startswith("[ERROR] ")]
+    compiler = [line for line in errors if ".java:[" in line]
+    if compiler:
+        return compiler[0]
+    if _OFFLINE.search(text):
+        return "Maven Central cannot be reached (check the network or Maven's settings.xml)"
+    if "No space left on device" in text:
+        return "the disk is full (free some 2 GB)"
+    return errors[0].split(" -> [Help")[0] if errors else "no reason given"
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path, progress: Progress) -> Iterator[None]:
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another process is building the jars: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield  # closing the file lets go of the lock
+
+
+def main() -> int:
+    started = time.monotonic()
+    try:
+        jars = ensure_jars(lambda line: print(line, flush=True))
+    except JarsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    size_mb = jars.job.stat().st_size / 1e6
+    print(f"{jars.job} ({size_mb:.0f} MB), ready in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The archive's part in a replay: whether it reaches, a topic filled out of it, and where it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tillstream import conf as settings
+from tillstream.cli.times import shown
+from tillstream.clients import aws as clients
+from tillstream.clients.kafka import kafka_settings
+from tillstream.replay import backfill, stream_reach
+from tillstream.replay.backfill import BackfillError
+from tillstream.replay.stream_reach import SLACK_MS, Gap
+
+PARTITIONS = 4  # of the topic, where the stream itself is not Kafka
+ACCEPT = "--accept-loss goes on from what the stream holds"
+ADMIN_S = 30.0
+
+
+class Archive:
+    """Of one deployment; ``say`` gets a line for each step."""
+
+    def __init__(self, conf: settings.Conf, say: Callable[[str], None]) -> None:
+        self.conf, self.say = conf, say
+
+    def must_reach(self, job: str, gap: Gap) -> None:
+        """Raises BackfillError unless the archive has everything up to where the stream begins."""
+        if job == "archive":
+            raise BackfillError(
+                "the stream no longer holds all that follows this savepoint, and the archive job is "
+                f"where it would be: {ACCEPT}"
+            )
+        if not self.conf.kafka.bootstrap:
+            raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
+        if not gap.offsets:
+            client, bucket = clients.s3(self.conf), self.conf.s3.bucket
+            prefix = self.conf.s3.prefixes["archive"]
+            if not backfill.finished(client, bucket, prefix, gap.to_ms - 2 * SLACK_MS):
+                raise BackfillError(
+                    f"the stream begins at {shown(gap.to_ms - SLACK_MS)}, the archive ended before: "
+                    f"what lies between is kept nowhere. {ACCEPT}"
+                )
+            return
+        source = self.conf.source.kafka
+        group = "tillstream-archive"
+        done = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
+        for number, (_, end) in gap.offsets.items():
+            if done.get(number, 0) < end:
+                raise BackfillError(
+                    f"partition {number} of {source.topic} begins at {end:,}, the archive ends at "
+                    f"{done.get(number, 0):,}: what lies between is kept nowhere. {ACCEPT}"
+                )
+
+    def fill(self, topic: str, gap: Gap, taken_at_ms: int) -> int:
+        """A new topic with what the archive has of the gap; returns how many transactions."""
+        self._make_topic(topic)
+        if not gap:
+            return 0
+        if gap.offsets:
+            lost = sum(end - first for first, end in gap.offsets.values())
+            what = f"{lost:,} records that follow the savepoint"
+        else:
+            what = f"what arrived from {shown(gap.from_ms)} to {shown(gap.to_ms)}"
+        self.say(f"the stream no longer holds {what}: putting them back from the archive")
+        last = time.monotonic()
+
+        def progress(count: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > 5:
+                last = time.monotonic()
+                self.say(f"  {count:,} transactions")
+
+        filled = backfill.fill(self.conf, gap, taken_at_ms, topic, progress)
+        self.say(f"  {filled:,} transactions on topic {topic}")
+        return filled
+
+    def source(self, topic: str) -> dict[str, Any]:
+        """Settings of a source that reads the topic."""
+        return {
+            "kind": "kafka",
+            "kafka": {
+                "topic": topic,
+                "bootstrap": self.conf.kafka.bootstrap,
+                "properties": self.conf.kafka.properties,
+                "start": "earliest",
+                "offsets": {},
+            },
+        }
+
+    def drained(self, topic: str, job: str) -> bool:
+        """Whether the job's last checkpoint covers all of the topic."""
+        bootstrap = self.conf.kafka.bootstrap
+        ends = stream_reach.watermarks(self.conf, topic, bootstrap)
+        done = stream_reach.committed(self.conf, topic, bootstrap, f"tillstream-{job}")
+        return all(done.get(number, 0) >= high for number, (_, high) in ends.items())
+
+    def lost_meanwhile(self, gap: Gap) -> Gap:
+        """What the stream has let go of since, behind the end of ``gap``."""
+        held = stream_reach.reach(self.conf)
+        if gap.offsets:
+            ends = {number: end for number, (_, end) in gap.offsets.items()}
+            return Gap(
+                {n: (ends[n], low) for n, (low, _) in held.kafka.items() if low > ends.get(n, low)}
+            )
+        if gap and held.oldest_ms > gap.to_ms - SLACK_MS:
+            return Gap(from_ms=gap.to_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
+        return Gap()
+
+    def continues(self, gap: Gap, begun: dict[int, int]) -> dict[str, Any]:
+        """Settings of the source that goes on in the stream. A partition without a gap goes on where
+        the savepoint had it."""
+        if gap.offsets:
+            places = begun | {number: end for number, (_, end) in gap.offsets.items()}
+            return {"kafka": {"offsets": {str(number): at for number, at in places.items()}}}
+        if gap:
+            return {"start_ms": gap.to_ms - 2 * SLACK_MS}
+        return {"kinesis": {"start": "TRIM_HORIZON"}}
+
+    # -- topics ------------------------------------------------------------------------------------
+
+    def _admin(self) -> Any:
+        from confluent_kafka.admin import AdminClient
+
+        return AdminClient(kafka_settings(self.conf.kafka.bootstrap, self.conf.kafka.properties))
+
+    def _make_topic(self, topic: str) -> None:
+        """Makes it anew: what an interrupted filling left is not added to."""
+        from confluent_kafka.admin import NewTopic
+
+        self.drop_topic(topic)
+        count = PARTITIONS
+        if self.conf.source.kind == "kafka":
+            source = self.conf.source.kafka
+            count = len(stream_reach.watermarks(self.conf, source.topic, source.bootstrap))
+        made = NewTopic(topic, count, -1, config={"retention.ms": "-1"})
+        admin = self._admin()  # held on to: its answers die with it
+        admin.create_topics([made])[topic].result(ADMIN_S)
+
+    def drop_topic(self, topic: str) -> None:
+        admin = self._admin()
+        if topic not in admin.list_topics(timeout=ADMIN_S).topics:
+            return
+        admin.delete_topics([topic])[topic].result(ADMIN_S)
+        deadline = time.monotonic() + ADMIN_S
+        while topic in admin.list_topics(timeout=ADMIN_S).topics and time.monotonic() < deadline:
+            time.sleep(0.2)

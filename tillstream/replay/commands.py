@@ -1,0 +1,134 @@
+"""``tillstream replay``: back to a savepoint, and forward again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import KafkaException
+from rich.console import Console
+
+from tillstream import conf as settings
+from tillstream.cli.times import moment_ms, shown
+from tillstream.cluster.job_commands import overrides_of, told
+from tillstream.cluster.jobs import Jobs
+from tillstream.errors import Unreachable
+from tillstream.replay.plan import Plan
+from tillstream.replay.replay import Replay, ReplayError
+from tillstream.replay.watch import Progress
+
+QUIET_LINE_S = 10.0
+
+
+@click.command()
+@click.option("--job", required=True, help="Which job.")
+@click.option("--from", "start", metavar="TIME|SAVEPOINT", help="2h, an ISO time, or a savepoint.")
+@click.option("--to", "end", metavar="TIME", help="Leave out what arrived later, then stop.")
+@click.option("--resume", is_flag=True, help="Take up a replay that was interrupted.")
+@click.option("--no-wait", is_flag=True, help="Do not stay until it has caught up.")
+@click.option("--yes", is_flag=True, help="Stop the job, if it runs, without asking.")
+@click.option("--accept-loss", is_flag=True, help="Go on without what is kept nowhere.")
+@click.option("--parallelism", type=click.IntRange(1), help="Instead of the savepoint's.")
+@click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
+def replay(
+    job: str,
+    start: str | None,
+    end: str | None,
+    resume: bool,
+    no_wait: bool,
+    yes: bool,
+    accept_loss: bool,
+    parallelism: int | None,
+    pairs: tuple[str, ...],
+) -> None:
+    """Restore JOB from the last savepoint at or before a time and read again what came after it.
+
+    What the stream no longer holds comes out of the archive. Nothing is sent twice to people. With
+    --to, the job stops at that time with a savepoint; `replay --from` it goes on from there. Ctrl-C
+    stops watching, not the replay: --resume watches again, and restores it if it has died.
+    """
+    if bool(start) == resume:
+        raise click.UsageError("give either --from TIME|SAVEPOINT or --resume")
+    overrides = overrides_of(pairs)
+    now_ms = time.time_ns() // 1_000_000
+    until_ms = moment_ms(end, now_ms) if end else None
+    if end and until_ms is None:
+        raise click.BadParameter(
+            f"{end!r} is no time: write 30m, 2h, or 2026-11-24T08:00", param_hint="--to"
+        )
+    with told():
+        try:
+            one = Replay(Jobs(), settings.load(overrides=overrides), click.echo)
+            if resume:
+                plan = _resumed(one, job)
+            else:
+                plan = _begun(
+                    one, job, start or "", overrides, parallelism, until_ms, accept_loss, yes
+                )
+            if no_wait:
+                click.echo(f"`tillstream replay --job {job} --resume` watches it")
+                return
+            _follow(one, plan)
+        except (Unreachable, KafkaException, BotoCoreError, ClientError) as error:
+            raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
+
+
+def _begun(
+    one: Replay,
+    job: str,
+    start: str,
+    overrides: dict[str, Any],
+    parallelism: int | None,
+    until_ms: int | None,
+    accept_loss: bool,
+    yes: bool,
+) -> Plan:
+    at_ms = moment_ms(start, time.time_ns() // 1_000_000)
+    found = one.savepoints.find(job, at_ms if at_ms is not None else start)
+    click.echo(f"from the savepoint as of {shown(found.as_of_ms)}: {found.location}")
+    if until_ms is not None and until_ms <= found.as_of_ms:
+        raise ReplayError("--to must be later than the savepoint")
+    if one.jobs.flink.running(job) and not yes:
+        question = f"{job} runs. Stop it (with a savepoint) and replay?"
+        if not sys.stdin.isatty():
+            raise ReplayError(f"{question} Nobody to ask here: give --yes")
+        click.confirm(question, abort=True)
+    return one.begin(job, found, overrides, parallelism, until_ms, accept_loss)
+
+
+def _resumed(one: Replay, job: str) -> Plan:
+    plan = one.plans.load(job)
+    if plan is None:
+        raise ReplayError(f"no replay of {job} is under way: give --from TIME|SAVEPOINT")
+    one.resume(plan)
+    return plan
+
+
+def _follow(one: Replay, plan: Plan) -> None:
+    console = Console()
+    began = said = time.monotonic()
+    read = 0
+    with console.status("the replay begins") as status:
+
+        def show(progress: Progress) -> None:
+            nonlocal said, read
+            read = progress.read
+            if console.is_terminal:
+                status.update(progress.line())
+            elif time.monotonic() - said > QUIET_LINE_S:
+                said = time.monotonic()
+                click.echo(progress.line())
+
+        try:
+            one.follow(plan, show)
+        except KeyboardInterrupt:
+            click.echo(
+                f"\nno longer watching; the replay goes on. `tillstream replay --job {plan.job} "
+                f"--resume` watches it again, `tillstream job stop {plan.job}` stops it"
+            )
+            sys.exit(130)
+    done = "stopped" if plan.until_ms is not None else "live"
+    click.echo(f"{plan.job} is {done}: {read:,} read in {time.monotonic() - began:.0f} s")

@@ -1,0 +1,119 @@
+"""What a stream still holds, and what lies between a savepoint and that: the gap, if there is one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tillstream.clients import aws as clients
+from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.cluster.manifest import Manifest
+from tillstream.conf import Conf
+
+KAFKA_S = 10.0
+HOUR_MS = 3_600_000
+SLACK_MS = 60_000  # of clocks between a savepoint's time and a stream's; overlap does no harm
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Kafka: partition -> (oldest offset kept, next offset to come). Kinesis: records that arrived at
+    or after ``oldest_ms`` are kept, as far as can be known."""
+
+    kafka: dict[int, tuple[int, int]] = field(default_factory=dict)
+    oldest_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What the stream no longer holds. Kafka: partition -> offsets [first, last + 1). Kinesis:
+    arrival times [from_ms, to_ms), wide enough for whatever clocks differ by."""
+
+    offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
+    from_ms: int = 0
+    to_ms: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.offsets) or self.to_ms > self.from_ms
+
+
+def reach(conf: Conf) -> Reach:
+    """Asks the stream that conf.source names. Raises Unreachable when it is not to be had."""
+    if conf.source.kind == "kafka":
+        settings = conf.source.kafka
+        return Reach(kafka=watermarks(conf, settings.topic, settings.bootstrap))
+    client = clients.kinesis(conf)
+    found = client.describe_stream_summary(StreamName=conf.source.kinesis.stream)
+    summary = found["StreamDescriptionSummary"]
+    kept_ms = summary["RetentionPeriodHours"] * HOUR_MS
+    made_ms = int(summary["StreamCreationTimestamp"].timestamp() * 1000)
+    return Reach(oldest_ms=max(made_ms, _now_ms() - kept_ms))
+
+
+def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
+    """Partition -> (oldest offset kept, next offset to come)."""
+    consumer = _consumer(conf, bootstrap, "tillstream-replay")
+    try:
+        found = {}
+        for number in partitions(consumer, topic, bootstrap):
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), KAFKA_S)
+            found[number] = (low, high)
+        return found
+    finally:
+        consumer.close()
+
+
+def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:
+    """Partition -> the next offset that ``group`` will read, as of its last checkpoint; 0 if none."""
+    consumer = _consumer(conf, bootstrap, group)
+    try:
+        asked = [TopicPartition(topic, n) for n in partitions(consumer, topic, bootstrap)]
+        return {p.partition: max(p.offset, 0) for p in consumer.committed(asked, timeout=KAFKA_S)}
+    except KafkaException:
+        return {}
+    finally:
+        consumer.close()
+
+
+def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
+    """Partition of the source -> the first offset that arrived then or later; -1 for the end."""
+    settings = conf.source.kafka
+    consumer = _consumer(conf, settings.bootstrap, "tillstream-replay")
+    try:
+        numbers = partitions(consumer, settings.topic, settings.bootstrap)
+        asked = [TopicPartition(settings.topic, n, at_ms) for n in numbers]
+        return {p.partition: p.offset for p in consumer.offsets_for_times(asked, timeout=KAFKA_S)}
+    finally:
+        consumer.close()
+
+
+def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
+    settings = kafka_settings(bootstrap, {**conf.kafka.properties, **conf.source.kafka.properties})
+    return Consumer({**settings, "group.id": group, "enable.auto.commit": False})
+
+
+def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
+    """Partition -> the next offset to read, 0 for one that had not begun."""
+    places = manifest.positions.get(f"kafka:{topic}", {})
+    return {int(number): max(int(offset), 0) for number, offset in places.items()}
+
+
+def gap(manifest: Manifest, conf: Conf, held: Reach, slack_ms: int = SLACK_MS) -> Gap:
+    """What the stream no longer holds of what came after the savepoint."""
+    if conf.source.kind == "kinesis":
+        if held.oldest_ms <= manifest.taken_at_ms - slack_ms:
+            return Gap()
+        return Gap(from_ms=manifest.taken_at_ms - slack_ms, to_ms=held.oldest_ms + slack_ms)
+    begun = positions_of(manifest, conf.source.kafka.topic)
+    lost = {}
+    for number, (low, _) in held.kafka.items():
+        first = begun.get(number, 0)
+        if low > first:
+            lost[number] = (first, low)
+    return Gap(offsets=lost)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

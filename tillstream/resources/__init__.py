@@ -1,0 +1,1 @@
+"""What jobs and the local stack read beside the code: conf/ and java/ of the repository."""
