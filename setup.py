@@ -5,6 +5,8 @@ jobs/, udfs/, state_schemas/, conf/ and java/ are linked into tillstream/, so a 
 
 from setuptools import find_namespace_packages, setup
 
+DATA = ("json", "jsonl", "yaml", "properties", "bin", "csv", "xml", "java")
+
 setup(
     name="tillstream",
     version="0.1.0",
@@ -12,19 +14,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_namespace_packages(include=["tillstream", "tillstream.*"]),
-    package_data={
-        "": [
-            "*.json",
-            "*.jsonl",
-            "*.yaml",
-            "*.properties",
-            "*.bin",
-            "*.csv",
-            "*.xml",
-            "*.java",
-            "py.typed",
-        ]
-    },
+    package_data={"": [f"*.{kind}" for kind in DATA] + ["py.typed"]},
     install_requires=[
         "apache-flink==1.20.5",
         "boto3>=1.34",

@@ -1,4 +1,6 @@
-"""Release new state versions: ``python -m tillstream.state_schemas.keyed.freeze`` writes their golden bytes, once.
+"""Release new state versions: writes their golden bytes, once.
+
+``python -m tillstream.state_schemas.keyed.freeze``
 
 frozen.json then holds each version's layout and its samples' hashes. What it holds already is never
 written again: to change a released version is to lose every savepoint that holds it.

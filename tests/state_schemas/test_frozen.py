@@ -55,7 +55,7 @@ def test_layouts_are_those_that_were_released(name):
         f"state_schemas/{name}: a released layout has changed; put it back and add a version"
     )
     assert layouts.keys() == released.keys(), (
-        "new here: run `python -m tillstream.state_schemas.keyed.freeze`"
+        "new: `python -m tillstream.state_schemas.keyed.freeze`"
     )
 
 
