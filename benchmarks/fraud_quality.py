@@ -40,6 +40,7 @@ from tillstream.domain.fraud import Rules, compile_rules, points
 from tillstream.domain.fraud.ruleset import Rule
 from tillstream.fraud.rules_file import read_rules
 from tillstream.fraud.training import NoLightGBM, train
+from tillstream.reference import packaged_clocks
 
 RULES = Path(__file__).parent / "fraud" / "rules.yaml"
 DATA = Path("data/card_fraud.parquet")
@@ -54,7 +55,7 @@ def main() -> int:
     try:
         data = protocol.read(args.data)
         starts = _starts(data, args.weeks, args.train_from)
-        rules = read_rules(RULES).rules
+        rules = read_rules(RULES, packaged_clocks()).rules
     except (protocol.BadFile, ValueError) as error:
         say(f"fraud_quality: {error}")
         return 2

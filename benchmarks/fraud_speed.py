@@ -30,10 +30,12 @@ from rich.table import Table
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told
 from benchmarks.rig import Rig, about, names, paced, percentiles, rig, say, write
+from tillstream.catalog import topics
 from tillstream.domain.fraud import observe
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
@@ -69,7 +71,7 @@ def latency(
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
     job_id = bench.jobs.submit("fraud", parallelism, overrides)
-    alerts = Told(conf, conf.kafka.topics["notices"], alerted)
+    alerts = Told(conf, conf.topic(topics.NOTICES), alerted)
     sender = bench.sender(conf)
     total = rate * (seconds + warm_s)
     sends = list(planted_sales(simulated(total, 4 * total, 2), rate))
@@ -99,7 +101,7 @@ def held_or_reviewed(sends: list[Sent]) -> set[str | None]:
 
     They let pass, for one, a stranger's first sale in a country whose currency has no usual amounts.
     """
-    job, found = PureJob(packaged_rules().rules), set()
+    job, found = PureJob(packaged_rules(packaged_clocks()).rules), set()
     for _, raw, planted in sends:
         try:
             sale = parse(raw)
@@ -137,7 +139,7 @@ def suspicious(raw: bytes, n: int) -> tuple[bytes, str | None]:
 
 def state_bytes(count: int, customers: int) -> dict[str, float]:
     """Mean bytes of a state after ``count`` transactions, and those of the largest."""
-    job = PureJob(packaged_rules().rules)
+    job = PureJob(packaged_rules(packaged_clocks()).rules)
     for sent in simulated(count, customers, 3):
         try:
             sale = parse(sent.raw)

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from tillstream import conf as settings
+from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud import terminal
 from tillstream.domain.transaction import Transaction, parse
@@ -121,7 +122,7 @@ class Stores:
     ``count`` transactions as fast as a store sells, each followed by what the stock ledger says."""
 
     def __init__(self, count: int, conf: settings.Conf) -> None:
-        topic = conf.kafka.topics["stock_changes"]
+        topic = conf.topic(topics.STOCK_CHANGES)
         self._ledger = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
         before = Traffic(
             STORES * 60 * 9, seed=6, stores=STORES, daily=60, start_ms=T0 - 9 * 86_400_000

@@ -12,6 +12,7 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from tillstream import conf as settings
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 
 Document = dict[str, Any]
@@ -72,7 +73,7 @@ class HotItems:
 
     def __init__(self, conf: settings.Conf):
         self._client = clients.dynamodb(conf)
-        self._table = conf.dynamodb.tables["balances"]
+        self._table = conf.table(tables.BALANCES)
         self._awaited: dict[str, tuple[str, float]] = {}
         self._new: queue.SimpleQueue[tuple[str, str, float]] = queue.SimpleQueue()
         self._found: list[float] = []
@@ -116,7 +117,7 @@ class HotItems:
 
 def stand_in(conf: settings.Conf, seconds: float = 8) -> float:
     """Conditional puts a second that the stand-in for DynamoDB takes from 8 threads."""
-    client, table = clients.dynamodb(conf, pool=8), conf.dynamodb.tables["balances"]
+    client, table = clients.dynamodb(conf, pool=8), conf.table(tables.BALANCES)
     until, puts = time.monotonic() + seconds, [0] * 8
 
     def write(thread: int) -> None:

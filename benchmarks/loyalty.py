@@ -47,6 +47,7 @@ from benchmarks.rig import (
     spread,
     write,
 )
+from tillstream.catalog import topics
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
 
@@ -61,7 +62,7 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
     job_id = bench.jobs.submit("loyalty", 1, overrides)
-    events = Told(conf, conf.kafka.topics["loyalty_events"], lambda d: d["transaction_id"])
+    events = Told(conf, conf.topic(topics.LOYALTY_EVENTS), lambda d: d["transaction_id"])
     items = HotItems(conf)
     sender = bench.sender(conf)
     traffic = Simulator("normal", seed=2, count=rate * seconds, customers=rate * seconds, rate=rate)

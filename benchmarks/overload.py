@@ -35,6 +35,7 @@ from rich.table import Table
 from benchmarks.pacer import Pacer, number
 from benchmarks.rig import STAGE, Rig, about, held, memory, names, rig, say, write
 from tillstream import conf as settings
+from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
@@ -55,7 +56,7 @@ class Events(threading.Thread):
     def __init__(self, conf: settings.Conf, job: str) -> None:
         super().__init__(daemon=True)
         name, self._field = EVENTS[job]
-        topic = conf.kafka.topics[name]
+        topic = conf.topic(topics.BY_ID[name])
         self._consumer = Consumer(
             {
                 "bootstrap.servers": conf.kafka.bootstrap or "",

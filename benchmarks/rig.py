@@ -30,6 +30,7 @@ from rich.console import Console
 
 from benchmarks.cpu import Meter, Used
 from tillstream import conf as settings
+from tillstream.catalog.apart import apart as names_apart
 from tillstream.clients.flink import TERMINAL, FlinkRestError
 from tillstream.cluster.jobs import Jobs
 from tillstream.local.layout import java
@@ -119,18 +120,7 @@ class Put(NamedTuple):
 def names(topic: str, apart: bool = False) -> dict[str, Any]:
     """Overrides of conf for a measurement on ``topic``; ``apart``: with outputs of its own."""
     source = {"source": {"kind": "kafka", "kafka": {"topic": topic}}}
-    if not apart:
-        return source
-    conf = settings.load("local")
-
-    def own(known: dict[str, str], between: str) -> dict[str, str]:
-        return {key: f"{topic}{between}{name}" for key, name in known.items()}
-
-    return source | {
-        "kafka": {"topics": own(conf.kafka.topics, "-")},
-        "dynamodb": {"tables": own(conf.dynamodb.tables, "-")},
-        "s3": {"prefixes": own(conf.s3.prefixes, "/")},
-    }
+    return source | (names_apart(topic) if apart else {})
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from benchmarks.rig import (
     spread,
 )
 from tillstream import conf as settings
+from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
 
 SQL_JOB = Path(loyalty_sql.__file__)
@@ -213,8 +214,10 @@ def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) ->
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
     job_id = bench.submit(job, 1, overrides, sinks="events") if job else ""
-    topics = conf.kafka.topics
-    read = {"loyalty": topics["loyalty_events"], "inventory": topics["stock_changes"]}
+    read = {
+        "loyalty": conf.topic(topics.LOYALTY_EVENTS),
+        "inventory": conf.topic(topics.STOCK_CHANGES),
+    }
     told = Told(conf, read.get(job, topic), CAUSE[job])
     sender = bench.sender(conf)
     count = rate * (seconds + warm_s)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream
 
-from tillstream.conf import Conf, load
-from tillstream.connectors import batched, s3, sources
-from tillstream.jobs import dead_letters
-from tillstream.state_schemas.tables import archived_transaction
-from tillstream.udfs.archive import SIDES, ArchiveOnce
-from tillstream.udfs.engine import environment
+from tillstream.catalog import histories
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, s3, sources
+from tillstream.connectors.context import JobContext, run
+from tillstream.udfs.archive import SIDES, archive_once
 
 
 class Streams(NamedTuple):
@@ -21,44 +20,30 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def build(transactions: KeyedStream, conf: Conf) -> Streams:
-    """The job without its ends: ``transactions`` are enveloped records keyed by transaction id."""
+def read(context: JobContext) -> KeyedStream:
+    """Enveloped transactions by their id."""
+    return sources.transactions(context, key_field="transaction_id")
+
+
+def build(transactions: KeyedStream, context: JobContext) -> Streams:
+    """The job without its ends."""
     archived = batched.process(
-        transactions,
-        None,
-        ArchiveOnce(
-            thread_mode=conf.job.require_thread_mode, write_versions=conf.state.write_versions
-        ),
-        state="archived",
-        uid="archive-once",
-        name="archive once",
-        sides=SIDES,
-        ttl_hours=conf.archive.dedupe_hours,
-    )
+        transactions, None, archive_once(context.conf), state=context.state("archived"),
+        uid="archive-once", name="archive once", sides=SIDES,
+        ttl_hours=context.conf.archive.dedupe_hours,
+    )  # fmt: skip
     return Streams(archived, batched.side(archived, "dead-letters"))
 
 
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """History and dead letters."""
-    s3.parquet_sink(
-        streams.archived,
-        conf,
-        prefix=conf.s3.prefixes["archive"],
-        row_type=archived_transaction.ROW_TYPE,
-        date_field="event_time_ms",
-        region_field="region",
-        uid="archive-history",
-    )
-    dead_letters.sink(streams.dead_letters, conf)
+    s3.parquet_sink(context, streams.archived, histories.ARCHIVE, uid="archive-history")
+    dead_letters.sink(context, streams.dead_letters)
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    transactions = sources.transactions(env, conf, key_field="transaction_id", job="archive")
-    attach_sinks(build(transactions, conf), conf)
-    env.execute("archive")
-
+JOB = Job(
+    "archive", read, build, write, writes=(histories.ARCHIVE, *DEAD_LETTERS),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

@@ -1,119 +1,90 @@
 """Fraud: till transactions, verdicts and rule sets in; holds, notices, cases, an audit out.
 
-Counted at the till, then with the card, then judged by subject: docs/jobs/fraud.md. Every rule is in
-tillstream/domain/fraud; every operator has a uid, for a changed uid loses state.
+Counted at the till, then with the card, then judged by subject: docs/jobs/fraud.md.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream
 
-from tillstream.conf import Conf, load
-from tillstream.connectors import batched, dynamodb, kafka, s3, sources
+from tillstream.catalog import histories, tables, topics
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
+from tillstream.connectors.context import JobContext, run
 from tillstream.fraud.rules_file import starting_rules
-from tillstream.jobs import dead_letters
-from tillstream.state_schemas.tables import fraud_decision
-from tillstream.udfs.engine import environment
-from tillstream.udfs.fraud import SIDES, JudgeSales
-from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs import fraud as functions
 
-
-class Inputs(NamedTuple):
-    """records: enveloped transactions and labels, keyed by store and till; orders: rows of
-    enveloped orders about rules."""
-
-    records: KeyedStream
-    orders: DataStream
+KEY = "store+till"
+TO_KAFKA = {
+    "holds": topics.HOLDS.prompt,
+    "notices": topics.NOTICES.prompt,
+    "rule-answers": topics.FRAUD_ANSWERS.prompt,
+}
 
 
 class Streams(NamedTuple):
-    """What the job makes; each element is JSON bytes."""
+    """What the job makes, as JSON bytes: ``sides`` are the judge's side outputs by name."""
 
     audit: DataStream
-    explanations: DataStream
-    cases: DataStream
-    holds: DataStream
-    notices: DataStream
-    rule_answers: DataStream
+    sides: dict[str, DataStream]
     dead_letters: DataStream
 
 
-def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
-    """Transactions and labels as one stream; orders read by one subtask, so in one order by all."""
-    topics, key, wait_ms = conf.kafka.topics, "store+till", conf.fraud.linger_ms
-    sales = sources.transaction_rows(env, conf, key, "fraud")
-    labels = sources.topic_rows(env, conf, topics["fraud_labels"], key, "fraud", "fraud-labels")
-    orders = sources.topic_rows(env, conf, topics["fraud_rules"], "mode", "fraud", "fraud-rules")
+def read(context: JobContext) -> tuple[DataStream, DataStream]:
+    """Transactions and labels as one stream; orders about rules, read by one subtask, so in one
+    order by all."""
+    wait_ms = context.conf.fraud.linger_ms
+    sales = sources.transaction_rows(context, KEY)
+    labels = sources.topic_rows(context, topics.FRAUD_LABELS, "fraud-labels", key_field=KEY)
+    orders = sources.topic_rows(context, topics.FRAUD_RULES, "fraud-rules")
     records = sales.set_buffer_timeout(wait_ms).union(labels.set_buffer_timeout(wait_ms))
-    return Inputs(sources.keyed(records), orders.set_parallelism(1).set_buffer_timeout(wait_ms))
+    return records, orders.set_parallelism(1).set_buffer_timeout(wait_ms)
 
 
-def functions(conf: Conf) -> tuple[CountAtTill, CountByCard, JudgeSales]:
-    """The three stages as conf has them."""
-    fraud, days = conf.fraud, conf.fraud.label_delay_days
-    every = conf.job.require_thread_mode, conf.state.write_versions
-    labels, ahead_ms = conf.kafka.topics["fraud_labels"], fraud.clock_ahead_hours * 3_600_000
-    audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
-    return (
-        CountAtTill(labels, days, ahead_ms, *every),
-        CountByCard(days, *every),
-        JudgeSales(starting_rules(fraud.rules), audit_all, explain_all, fraud.keep_days, *every),
-    )
-
-
-def build(inputs: Inputs, conf: Conf) -> Streams:
-    """The job without its ends."""
-    fraud, wait_ms, orders = conf.fraud, conf.fraud.linger_ms, inputs.orders
-    till, card, judge = functions(conf)
+def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
+    """Three stages, each keyed anew; every one of them is shown the orders."""
+    (records, orders), conf = inputs, context.conf
+    fraud, wait_ms = conf.fraud, conf.fraud.linger_ms
     at_till = batched.process(
-        inputs.records, orders, till, state="fraud-till", uid="fraud-till",
-        name="count at the till", sides=["dead-letters"], ttl_hours=24 * fraud.till_ttl_days,
-        wait_ms=wait_ms,
+        sources.keyed(records), orders, functions.at_till(conf), state=context.state("fraud-till"),
+        uid="fraud-till", name="count at the till", sides=["dead-letters"],
+        ttl_hours=24 * fraud.till_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
-        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), orders, card,
-        state="fraud-card", uid="fraud-card", name="count by card",
-        ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
+        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), orders,
+        functions.by_card(conf), state=context.state("fraud-card"), uid="fraud-card",
+        name="count by card", ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
+    judge = functions.judge(conf, starting_rules(fraud.rules))
     judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), orders, judge,
-        state="fraud-profile", uid="fraud-judge", name="judge by subject", sides=SIDES,
-        ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
+        state=context.state("fraud-profile"), uid="fraud-judge", name="judge by subject",
+        sides=functions.SIDES, ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
-    refused = batched.side(at_till, "dead-letters").union(sides.pop("dead_letters"))
-    return Streams(judged, dead_letters=refused, **sides)
+    sides = {name: batched.side(judged, name) for name in functions.SIDES}
+    refused = batched.side(at_till, "dead-letters").union(sides.pop("dead-letters"))
+    return Streams(judged, sides, refused)
 
 
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
-    topics, tables = conf.kafka.topics, conf.dynamodb.tables
-    for stream, topic, key, uid in (
-        (streams.holds, "holds", "transaction_id", "holds"),
-        (streams.notices, "notices", "notice_id", "notices"),
-        (streams.rule_answers, "fraud_answers", "origin", "rule-answers"),
-    ):
-        kafka.json_sink(stream, conf, topics[topic], key, uid, prompt=True)
-    dynamodb.case_sink(streams.cases, conf, tables["fraud_cases"], uid="cases")
-    dynamodb.explanation_sink(
-        streams.explanations, conf, tables["fraud_explanations"], uid="explanations"
-    )
-    kafka.dead_letter_sink(streams.dead_letters, conf, uid="dead-letters")
-    s3.parquet_sink(
-        streams.audit, conf, conf.s3.prefixes["fraud_audit"], fraud_decision.ROW_TYPE,
-        "event_time_ms", "region", uid="audit", apart=True,
-    )  # fmt: skip
-    dead_letters.history(streams.dead_letters, conf, apart=True)
+    sides = streams.sides
+    for name, topic in TO_KAFKA.items():
+        kafka.json_sink(context, sides[name], topic, uid=name)
+    dynamodb.hot_item_sink(context, sides["cases"], tables.FRAUD_CASES, "cases", apart=True)
+    explanations = tables.FRAUD_EXPLANATIONS
+    dynamodb.hot_item_sink(context, sides["explanations"], explanations, "explanations", apart=True)
+    s3.parquet_sink(context, streams.audit, histories.FRAUD_AUDIT, uid="audit", apart=True)
+    dead_letters.sink(context, streams.dead_letters, apart=True)
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(read(env, conf), conf), conf)
-    env.execute("fraud")
-
+JOB = Job(
+    "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
+    writes=(*TO_KAFKA.values(), tables.FRAUD_CASES, tables.FRAUD_EXPLANATIONS,
+            histories.FRAUD_AUDIT, *DEAD_LETTERS),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

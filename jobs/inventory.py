@@ -1,41 +1,30 @@
-"""Inventory: every line sold, delivered, counted or moved in; stock levels, orders and alerts out.
-
-Every rule is in tillstream/domain/stock/inventory.py and what it uses; every operator has a uid, for a
-changed uid loses state.
-"""
+"""Inventory: every line sold, delivered, counted or moved in; stock levels, orders and alerts out."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream
 
-from tillstream.conf import Conf, load
-from tillstream.connectors import batched, dynamodb, kafka, s3, sources
-from tillstream.domain.demand.model import DemandRules
-from tillstream.domain.stock.inventory import InventoryRules
-from tillstream.domain.stock.ledger import HOUR_MS, StockRules
-from tillstream.domain.stock.replenishment import PlanningRules
-from tillstream.jobs import dead_letters
-from tillstream.reference import network
-from tillstream.state_schemas.tables import stock_entry
-from tillstream.udfs.engine import environment
-from tillstream.udfs.inventory import (
-    CLOCK_AHEAD_MS,
-    JOB,
-    LINES,
-    SIDES,
-    StockDocuments,
-    StockLedger,
-)
+from tillstream.catalog import histories, tables, topics
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
+from tillstream.connectors.context import JobContext, run
+from tillstream.udfs import inventory as functions
 
-
-class Inputs(NamedTuple):
-    """Lines of baskets by store and product; enveloped documents by their id."""
-
-    baskets: DataStream
-    documents: DataStream
+DOCUMENTS = {
+    "movement": topics.STOCK_MOVEMENTS,
+    "request": topics.STOCK_REQUESTS,
+    "promotion": topics.PROMOTIONS_INVENTORY,
+}
+ROUTES = {
+    "requests": topics.STOCK_REQUESTS.exactly_once,
+    "orders": topics.STOCK_ORDERS.exactly_once,
+    "central": topics.CENTRAL_STOCK.exactly_once,
+    "offers": topics.TRANSFER_OFFERS.exactly_once,
+    "truck_routes": topics.TRUCK_ROUTES.exactly_once,
+    "notices": topics.NOTICES.exactly_once,
+}
 
 
 class Streams(NamedTuple):
@@ -46,95 +35,44 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
-    """Everything the job reads; rows that are not yet keyed."""
-    topics = conf.kafka.topics
-    documents = [
-        sources.topic_rows(env, conf, topics[name], key, JOB, name.replace("_", "-"))
-        for name, key in (
-            ("stock_movements", "document_id"),
-            ("stock_requests", "request_id"),
-            ("promotions_inventory", "promotion_id"),
-        )
-    ]
-    baskets = sources.stock_lines(env, conf, JOB, CLOCK_AHEAD_MS)
-    return Inputs(baskets, documents[0].union(*documents[1:]))
+def read(context: JobContext) -> tuple[DataStream, DataStream]:
+    """Lines of baskets by store and product, enveloped documents by their id; not yet keyed."""
+    rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
+    return sources.stock_lines(context, functions.CLOCK_AHEAD_MS), rows[0].union(*rows[1:])
 
 
-def build(inputs: Inputs, conf: Conf) -> Streams:
-    """The job without its ends."""
-    near = network(conf)
-    topics, thread_mode = conf.kafka.topics, conf.job.require_thread_mode
-    kinds = {
-        topics["stock_movements"]: "movement",
-        topics["stock_requests"]: "request",
-        topics["promotions_inventory"]: "promotion",
-    }
-    lines = (
-        sources.keyed(inputs.documents)
-        .process(StockDocuments(kinds, tuple(near), thread_mode), LINES)
-        .uid("stock-documents")
-        .name("lines of documents")
+def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
+    """Documents into lines, lines into stock."""
+    baskets, documents = inputs
+    kinds = {context.conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
+    lines = sources.keyed(documents).process(
+        functions.documents(context.conf, kinds), functions.LINES
     )
+    lines = lines.uid("stock-documents").name("lines of documents")
     ledger = batched.process(
-        sources.keyed(inputs.baskets.union(lines)),
-        sources.none_of(inputs.documents, uid="stock-no-control"),
-        StockLedger(rules(conf), near, thread_mode, conf.state.write_versions),
-        state="stock",
-        uid="stock-ledger",
-        name="stock by store and product",
-        sides=SIDES,
-        wait_ms=conf.inventory.wait_ms,
-    )
-    actions, refused = (batched.side(ledger, name) for name in SIDES)
+        sources.keyed(baskets.union(lines)), sources.none_of(documents, uid="stock-no-control"),
+        functions.ledger(context.conf), state=context.state("stock"), uid="stock-ledger",
+        name="stock by store and product", sides=functions.SIDES,
+        wait_ms=context.conf.inventory.wait_ms,
+    )  # fmt: skip
+    actions, refused = (batched.side(ledger, name) for name in functions.SIDES)
     return Streams(ledger, actions, batched.side(lines, "dead-letters").union(refused))
 
 
-def rules(conf: Conf) -> InventoryRules:
-    """The settings as the rules take them."""
-    settings = msgspec.to_builtins(conf.inventory)
-    planning = {
-        name: settings[name] for name in PlanningRules.__struct_fields__ if name in settings
-    }
-    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days, hourly=False)
-    stock = StockRules(conf.inventory.horizon_hours * HOUR_MS, conf.inventory.max_lines)
-    return InventoryRules(stock, PlanningRules(**planning, demand=local))
-
-
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """Hot levels, history, changes, actions, dead letters."""
-    topics = conf.kafka.topics
-    dynamodb.stock_sink(streams.ledger, conf, uid="stock-levels")
-    s3.parquet_sink(
-        streams.ledger,
-        conf,
-        prefix=conf.s3.prefixes["stock_ledger"],
-        row_type=stock_entry.ROW_TYPE,
-        date_field="event_time_ms",
-        region_field=None,
-        uid="stock-history",
-    )
-    kafka.json_sink(
-        streams.ledger, conf, topics["stock_changes"], key_field="stock_key", uid="stock-changes"
-    )
-    routes = {
-        "requests": topics["stock_requests"],
-        "orders": topics["stock_orders"],
-        "central": topics["central_stock"],
-        "offers": topics["transfer_offers"],
-        "truck_routes": topics["truck_routes"],
-        "notices": topics["notices"],
-    }
-    kafka.routed_sink(streams.actions, conf, routes, uid="stock-actions")
-    dead_letters.sink(streams.dead_letters, conf)
+    dynamodb.hot_item_sink(context, streams.ledger, tables.STOCK, uid="stock-levels")
+    s3.parquet_sink(context, streams.ledger, histories.STOCK_LEDGER, uid="stock-history")
+    kafka.json_sink(context, streams.ledger, topics.STOCK_CHANGES, uid="stock-changes")
+    kafka.routed_sink(context, streams.actions, ROUTES, uid="stock-actions")
+    dead_letters.sink(context, streams.dead_letters)
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(read(env, conf), conf), conf)
-    env.execute(JOB)
-
+JOB = Job(
+    "inventory", read, build, write, reads=tuple(DOCUMENTS.values()),
+    writes=(tables.STOCK, histories.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(),
+            *DEAD_LETTERS),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

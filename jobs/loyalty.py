@@ -1,21 +1,20 @@
 """Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events and notices to Kafka.
 
-Every rule is in tillstream/domain/loyalty/ledger.py; every operator has a uid, for a changed uid loses state.
+Every rule is in tillstream/domain/loyalty/; every operator has a uid, for a changed uid loses state.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream
 
-from tillstream.conf import Conf, load
-from tillstream.connectors import batched, dynamodb, kafka, s3, sources
-from tillstream.domain.loyalty.ledger import DAY_MS, LoyaltyRules
-from tillstream.jobs import dead_letters
-from tillstream.state_schemas.tables import loyalty_entry
-from tillstream.udfs.engine import environment
+from tillstream.catalog import histories, tables, topics
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
+from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.loyalty import SIDES, LoyaltyLedger
+from tillstream.udfs.loyalty import ledger as ledger_function
 
 
 class Streams(NamedTuple):
@@ -26,29 +25,20 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def ledger_function(conf: Conf) -> LoyaltyLedger:
-    """The programme's terms as conf has them."""
-    terms = conf.loyalty
-    return LoyaltyLedger(
-        LoyaltyRules(
-            cents_per_point=terms.cents_per_point,
-            point_value_cents=terms.point_value_cents,
-            horizon_ms=terms.horizon_days * DAY_MS,
-            max_postings=terms.max_postings,
-        ),
-        thread_mode=conf.job.require_thread_mode,
-        notify=terms.notify,
-        write_versions=conf.state.write_versions,
-    )
+def read(context: JobContext) -> KeyedStream:
+    """Enveloped transactions by customer."""
+    return sources.transactions(context, key_field="customer_id")
 
 
-def build(transactions: KeyedStream, conf: Conf) -> Streams:
-    """The job without its ends: ``transactions`` are enveloped records keyed by customer."""
+def build(
+    transactions: KeyedStream, context: JobContext, function: LoyaltyLedger | None = None
+) -> Streams:
+    """The job without its ends. ``function``: in place of the one that the settings give."""
     ledger = batched.process(
         transactions,
         None,
-        ledger_function(conf),
-        state="loyalty-account",
+        function or ledger_function(context.conf),
+        state=context.state("loyalty-account"),
         uid="loyalty-ledger",
         name="points ledger by customer",
         sides=SIDES,
@@ -56,37 +46,20 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
     return Streams(ledger, batched.side(ledger, "notices"), batched.side(ledger, "dead-letters"))
 
 
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """Hot balances, history, events, notices, dead letters."""
-    dynamodb.balance_sink(streams.ledger, conf, uid="balances")
-    s3.parquet_sink(
-        streams.ledger,
-        conf,
-        prefix=conf.s3.prefixes["ledger"],
-        row_type=loyalty_entry.ROW_TYPE,
-        date_field="event_time_ms",
-        region_field="region",
-        uid="ledger-history",
-    )
-    topics = conf.kafka.topics
-    kafka.json_sink(
-        streams.ledger,
-        conf,
-        topics["loyalty_events"],
-        key_field="customer_id",
-        uid="loyalty-events",
-    )
-    kafka.json_sink(streams.notices, conf, topics["notices"], key_field="notice_id", uid="notices")
-    dead_letters.sink(streams.dead_letters, conf)
+    dynamodb.hot_item_sink(context, streams.ledger, tables.BALANCES, uid="balances")
+    s3.parquet_sink(context, streams.ledger, histories.LEDGER, uid="ledger-history")
+    kafka.json_sink(context, streams.ledger, topics.LOYALTY_EVENTS, uid="loyalty-events")
+    kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
+    dead_letters.sink(context, streams.dead_letters)
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    transactions = sources.transactions(env, conf, key_field="customer_id", job="loyalty")
-    attach_sinks(build(transactions, conf), conf)
-    env.execute("loyalty")
-
+JOB = Job(
+    "loyalty", read, build, write,
+    writes=(tables.BALANCES, histories.LEDGER, topics.LOYALTY_EVENTS, topics.NOTICES,
+            *DEAD_LETTERS),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream
 
-from tillstream.conf import Conf, load
-from tillstream.connectors import batched, kafka, sources
-from tillstream.domain.promotions.copies import READERS
-from tillstream.jobs import dead_letters
-from tillstream.udfs.engine import BYTES, environment
-from tillstream.udfs.promotions import JOB, PassOn
+from tillstream.catalog import topics
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, kafka, sources
+from tillstream.connectors.context import JobContext, run
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.promotions import PassOn
+
+COPIES = {
+    "inventory": topics.PROMOTIONS_INVENTORY.exactly_once,
+    "marketing": topics.PROMOTIONS_MARKETING.exactly_once,
+    "pricing": topics.PROMOTIONS_PRICING.exactly_once,
+    "analytics": topics.PROMOTIONS_ANALYTICS.exactly_once,
+}
 
 
 class Streams(NamedTuple):
@@ -21,32 +28,29 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(env: StreamExecutionEnvironment, conf: Conf) -> KeyedStream:
+def read(context: JobContext) -> KeyedStream:
     """Enveloped announcements keyed by promotion."""
-    topic = conf.kafka.topics["promotions"]
-    return sources.topic(env, conf, topic, "promotion_id", JOB, uid="promotions")
+    return sources.topic(context, topics.PROMOTIONS, uid="promotions")
 
 
-def build(announcements: KeyedStream, conf: Conf) -> Streams:
-    """The job without its ends, from ``read``."""
-    function = PassOn(conf.job.require_thread_mode)
+def build(announcements: KeyedStream, context: JobContext) -> Streams:
+    """The job without its ends."""
+    context.state("promotion")
+    function = PassOn(context.conf.job.require_thread_mode)
     copies = announcements.process(function, BYTES).uid("promotions-once").name("revisions once")
     return Streams(copies, batched.side(copies, "dead-letters"))
 
 
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """A topic for each reader, dead letters."""
-    topics = {reader: conf.kafka.topics[f"promotions_{reader}"] for reader in READERS}
-    kafka.routed_sink(streams.copies, conf, topics, uid="promotion-copies")
-    dead_letters.sink(streams.dead_letters, conf)
+    kafka.routed_sink(context, streams.copies, COPIES, uid="promotion-copies")
+    dead_letters.sink(context, streams.dead_letters)
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(read(env, conf), conf), conf)
-    env.execute(JOB)
-
+JOB = Job(
+    "promotions", read, build, write, transactions=False, reads=(topics.PROMOTIONS,),
+    writes=(*COPIES.values(), *DEAD_LETTERS),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream
 
-from tillstream.conf import Conf, load
+from tillstream.catalog import histories, topics
+from tillstream.catalog.entry import Job
 from tillstream.connectors import kafka, s3, sources, tracking
+from tillstream.connectors.context import JobContext, run
 from tillstream.reference import price_list
-from tillstream.state_schemas.tables import sales_addition
-from tillstream.udfs.engine import environment
 
 MINUTE_MS = 60_000
 
@@ -25,42 +25,34 @@ class Streams(NamedTuple):
     hours: DataStream
 
 
-def read(env: StreamExecutionEnvironment, conf: Conf) -> DataStream:
+def read(context: JobContext) -> DataStream:
     """Rows of (transaction id, enveloped transaction)."""
-    return sources.transaction_rows(env, conf, key_field="transaction_id", job="sales")
+    return sources.transaction_rows(context, key_field="transaction_id")
 
 
-def build(transactions: DataStream, conf: Conf) -> Streams:
-    """The job without its ends, from ``read``."""
-    lines, prices = tracking.lines(transactions, conf), price_list(conf)
+def build(transactions: DataStream, context: JobContext) -> Streams:
+    """The job without its ends."""
+    lines, prices = tracking.lines(transactions, context.conf), price_list(context.conf)
     return Streams(
         tracking.additions(lines, MINUTE_MS, prices, "sales-by-minute"),
         tracking.additions(lines, 60 * MINUTE_MS, prices, "sales-by-hour"),
     )
 
 
-def attach_sinks(streams: Streams, conf: Conf) -> None:
+def write(streams: Streams, context: JobContext) -> None:
     """To Kafka as it happens, to S3 exactly once."""
-    for name, stream in streams._asdict().items():
-        topic = conf.kafka.topics[f"sales_{name}"]
-        kafka.json_sink(stream, conf, topic, key_field="shelf", uid=f"sales-{name}")
-        s3.parquet_sink(
-            stream,
-            conf,
-            prefix=conf.s3.prefixes[f"sales_{name}"],
-            row_type=sales_addition.ROW_TYPE,
-            date_field="window_start_ms",
-            region_field=None,
-            uid=f"sales-{name}-history",
-        )
+    minutes, hours = streams
+    kafka.json_sink(context, minutes, topics.SALES_MINUTES, uid="sales-minutes")
+    s3.parquet_sink(context, minutes, histories.SALES_BY_MINUTE, uid="sales-minutes-history")
+    kafka.json_sink(context, hours, topics.SALES_HOURS, uid="sales-hours")
+    s3.parquet_sink(context, hours, histories.SALES_BY_HOUR, uid="sales-hours-history")
 
 
-def main() -> None:
-    conf = load()
-    env: StreamExecutionEnvironment = environment(conf)
-    attach_sinks(build(read(env, conf), conf), conf)
-    env.execute("sales")
-
+JOB = Job(
+    "sales", read, build, write,
+    writes=(topics.SALES_MINUTES, topics.SALES_HOURS,
+            histories.SALES_BY_MINUTE, histories.SALES_BY_HOUR),
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    run(JOB)

@@ -6,3 +6,4 @@ from pathlib import Path
 
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["VIRTUAL_ENV"] = sys.prefix
+os.environ.setdefault("TILLSTREAM_ENV", "local")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tillstream.conf import PACKAGE, Conf, ConfError
+from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
+from tillstream.domain import fraud
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
-PACKAGED = PACKAGE / "sim" / "data"
+PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
 
 
 def places(conf: Conf) -> tuple[list[Place], list[Place]]:
     """(stores, distribution centres). Raises ConfError that names the file and what is wrong."""
-    settings = conf.inventory
     return (
-        _read(Path(settings.stores or PACKAGED / "stores.csv"), "store"),
-        _read(Path(settings.centres or PACKAGED / "centres.csv"), "centre"),
+        _read(_file(conf, "stores"), "store"),
+        _read(_file(conf, "centres"), "centre"),
     )
 
 
@@ -29,34 +31,58 @@ def network(conf: Conf) -> dict[int, Neighbours]:
     )
 
 
+def clocks(conf: Conf) -> dict[int, fraud.Place]:
+    """Where each store is and what its clock shows. Raises ConfError that names the file."""
+    setting, path = _file(conf, "stores")
+    try:
+        with path.open(newline="", encoding="utf-8") as opened:
+            return fraud.read_places(opened)
+    except OSError as error:
+        raise ConfError(f"{setting}: {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfError(f"{setting}: {path}: {error}") from None
+
+
+def packaged_clocks() -> dict[int, fraud.Place]:
+    """The same of the invented stores that come with the package."""
+    with (PACKAGES_OWN / "stores.csv").open(newline="", encoding="utf-8") as opened:
+        return fraud.read_places(opened)
+
+
 def price_list(conf: Conf) -> dict[str, int]:
     """Product to its list price in cents. Raises ConfError that names the file."""
-    path = Path(conf.sales.prices or PACKAGED / "products.csv")
-    try:
-        with path.open(newline="") as file:
-            return {row["product"]: int(row["unit_price_cents"]) for row in csv.DictReader(file)}
-    except OSError as error:
-        raise ConfError(f"sales.prices: {path} cannot be read: {error.strerror}") from None
-    except (KeyError, ValueError) as error:
-        wanted = "product, unit_price_cents"
-        raise ConfError(f"sales.prices: {path} needs the columns {wanted}: {error}") from None
+    columns = ("product", "unit_price_cents")
+    return {
+        row["product"]: row["unit_price_cents"]
+        for row in _rows(_file(conf, "products"), dict(zip(columns, (str, int), strict=True)))
+    }
 
 
-def _read(path: Path, number: str) -> list[Place]:
+def _file(conf: Conf, name: str) -> tuple[str, Path]:
+    """Setting and path of a table. Raises ConfError where it is not set."""
+    said = getattr(conf.reference, name)
+    if said is None:
+        raise ConfError(
+            f"reference.{name} is not set: name the CSV of your {name} (conf/base.yaml lists its columns)"
+        )
+    return f"reference.{name}", PACKAGES_OWN / f"{name}.csv" if said == PACKAGED else Path(said)
+
+
+def _read(file: tuple[str, Path], number: str) -> list[Place]:
+    columns = {number: int, "name": str, "country": str, "lat": float, "lon": float}
+    return [Place(*row.values()) for row in _rows(file, columns)]
+
+
+def _rows(file: tuple[str, Path], columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV, each of ``columns`` as its type. Raises ConfError that names the file."""
+    setting, path = file
     try:
-        with path.open(newline="") as file:
-            return [
-                Place(
-                    int(row[number]),
-                    row["name"],
-                    row["country"],
-                    float(row["lat"]),
-                    float(row["lon"]),
-                )
-                for row in csv.DictReader(file)
-            ]
+        with path.open(newline="", encoding="utf-8") as opened:
+            for row in csv.DictReader(opened):
+                yield {name: kind(row[name]) for name, kind in columns.items()}
     except OSError as error:
-        raise ConfError(f"inventory: {path} cannot be read: {error.strerror}") from None
+        raise ConfError(f"{setting}: {path} cannot be read: {error.strerror}") from None
     except (KeyError, ValueError) as error:
-        wanted = f"{number}, name, country, lat, lon"
-        raise ConfError(f"inventory: {path} needs the columns {wanted}: {error}") from None
+        raise ConfError(
+            f"{setting}: {path} needs the columns {', '.join(columns)}: {error}"
+        ) from None

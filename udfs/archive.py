@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.state_schemas.keyed import archived_mark
@@ -54,3 +55,10 @@ def with_origin(envelope: Envelope) -> bytes:
     """The transaction's own JSON with two fields put in front; the rest stays byte for byte."""
     head = f'{{"arrived_ms":{envelope.arrived_ms},"origin":"{envelope.origin}",'
     return head.encode() + envelope.raw.lstrip()[1:]
+
+
+def archive_once(conf: Conf) -> ArchiveOnce:
+    """The function as conf has it."""
+    return ArchiveOnce(
+        thread_mode=conf.job.require_thread_mode, write_versions=conf.state.write_versions
+    )

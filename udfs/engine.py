@@ -1,4 +1,4 @@
-"""What every job and function asks of the engine."""
+"""What every function asks of the engine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import hashlib
 import time
 
 from pyflink.common import Types
-from pyflink.datastream import OutputTag, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream import OutputTag, RuntimeContext
 
-from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.transaction import SCHEMA_VERSION
-from tillstream.state_schemas.keyed import states
 
 # Records cross between the JVM and Python as bytes: the one type that needs no conversion.
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -25,22 +23,6 @@ NOTICES = OutputTag("notices", BYTES)
 
 class NotThreadMode(RuntimeError):
     """The engine fell back to process mode, which is ten times slower, without a word."""
-
-
-def environment(conf: Conf) -> StreamExecutionEnvironment:
-    """The execution environment; what is not set here is set by the platform's own conf.
-
-    Raises UnknownVersion where conf asks for a state version that there is not.
-    """
-    states.check_versions(conf.state.write_versions)
-    env = StreamExecutionEnvironment.get_execution_environment()
-    # No operator of ours keeps or changes what it was given, so none needs a copy of its own.
-    env.get_config().enable_object_reuse()
-    if conf.job.checkpoint_interval_ms is not None:
-        env.enable_checkpointing(conf.job.checkpoint_interval_ms)
-    env.set_parallelism(conf.job.parallelism)
-    env.set_max_parallelism(conf.job.max_parallelism)
-    return env
 
 
 def require_thread_mode(context: RuntimeContext) -> None:

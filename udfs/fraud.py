@@ -8,21 +8,25 @@ from collections.abc import Mapping
 import msgspec
 from pyflink.datastream import RuntimeContext
 
+from tillstream.catalog import topics
+from tillstream.conf import Conf
 from tillstream.domain.envelope import unseal
 from tillstream.domain.fraud import (
     Label,
+    Places,
     Profile,
     apply_label,
     id_hash,
     judge_both,
     load_rules,
-    packaged_places,
 )
 from tillstream.domain.fraud import actions as actions
 from tillstream.domain.fraud.control import Answer, InForce, Refused, obey
+from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedFunction, Outputs
 from tillstream.udfs.engine import failed_part
+from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
 from tillstream.udfs.fraud_passing import Passing, is_label, label_from, sale_from
 
 # The main output is the audit; side outputs count from 1.
@@ -45,14 +49,16 @@ class JudgeSales(BatchedFunction):
     def __init__(
         self,
         rules: bytes,
+        places: Places,
         audit_passes: bool,
         explain_passes: bool,
         keep_days: int,
         thread_mode: bool = True,
         write_versions: Mapping[str, int] | None = None,
     ) -> None:
-        """``rules``: JSON of the set in force until another is pushed."""
+        """``rules``: JSON of the set in force until another is pushed; ``places``: all stores."""
         self.first_rules = rules
+        self.places = places
         self.audit_passes = audit_passes
         self.explain_passes = explain_passes
         self.keep_days = keep_days
@@ -65,7 +71,6 @@ class JudgeSales(BatchedFunction):
         return self.audit_passes or self.explain_passes
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.places = packaged_places()
         self.now = InForce(load_rules(self.first_rules, self.places), None)
         self.subtask = runtime_context.get_index_of_this_subtask()
         self.subtasks = runtime_context.get_number_of_parallel_subtasks()
@@ -160,3 +165,28 @@ class JudgeSales(BatchedFunction):
             origin, mode, version, not problem, problem, self.subtask, self.subtasks, at_ms
         )
         out.emit(_json(answer), ANSWERS)
+
+
+def at_till(conf: Conf) -> CountAtTill:
+    """The first stage as conf has it."""
+    fraud = conf.fraud
+    ahead_ms = fraud.clock_ahead_hours * 3_600_000
+    return CountAtTill(
+        conf.topic(topics.FRAUD_LABELS), fraud.label_delay_days, ahead_ms, *_of_all(conf)
+    )
+
+
+def by_card(conf: Conf) -> CountByCard:
+    """The second stage as conf has it."""
+    return CountByCard(conf.fraud.label_delay_days, *_of_all(conf))
+
+
+def judge(conf: Conf, rules: bytes) -> JudgeSales:
+    """The third stage as conf has it, ``rules`` in force until others are pushed."""
+    fraud = conf.fraud
+    audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
+    return JudgeSales(rules, clocks(conf), audit_all, explain_all, fraud.keep_days, *_of_all(conf))
+
+
+def _of_all(conf: Conf) -> tuple[bool, Mapping[str, int]]:
+    return conf.job.require_thread_mode, conf.state.write_versions

@@ -9,7 +9,9 @@ import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
+from tillstream.conf import Conf
 from tillstream.domain import transaction
+from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.documents import decode
 from tillstream.domain.documents import refuse as refused
 from tillstream.domain.envelope import Envelope, unseal
@@ -27,9 +29,11 @@ from tillstream.domain.stock.inventory import (
     on_wake,
     wake_ms,
 )
-from tillstream.domain.stock.ledger import Line, Stock
+from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import Neighbours
+from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
+from tillstream.reference import network
 from tillstream.state_schemas.keyed import stock as stock_codec
 from tillstream.udfs.batched import BatchedFunction, Outputs
 from tillstream.udfs.engine import BYTES, failed, failed_part, refuse, require_thread_mode
@@ -160,3 +164,25 @@ def refuse_transaction(envelope: Envelope) -> bytes:
         return refuse(envelope, JOB, "apply", "clock_ahead", message)[1]
     # The two readers disagree, which their test should have caught: kept, to be redriven.
     return refuse(envelope, JOB, "validate", "unread", "a valid transaction was not read")[1]
+
+
+def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
+    """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
+    return StockDocuments(kinds, tuple(network(conf)), conf.job.require_thread_mode)
+
+
+def ledger(conf: Conf) -> StockLedger:
+    """The second stage as conf has it."""
+    thread_mode, versions = conf.job.require_thread_mode, conf.state.write_versions
+    return StockLedger(stock_rules(conf), network(conf), thread_mode, versions)
+
+
+def stock_rules(conf: Conf) -> InventoryRules:
+    """The settings as the rules take them."""
+    settings = msgspec.to_builtins(conf.inventory)
+    planning = {
+        name: settings[name] for name in PlanningRules.__struct_fields__ if name in settings
+    }
+    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days, hourly=False)
+    stock = StockRules(conf.inventory.horizon_hours * HOUR_MS, conf.inventory.max_lines)
+    return InventoryRules(stock, PlanningRules(**planning, demand=local))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import msgspec
 from pyflink.datastream import RuntimeContext
 
+from tillstream.conf import Conf
 from tillstream.domain.envelope import unseal
-from tillstream.domain.loyalty.ledger import Account, LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.state_schemas.keyed import loyalty_account
@@ -68,3 +69,19 @@ class LoyaltyLedger(BatchedFunction):
 
     def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
         return DEAD_LETTERS, failed(unseal(value), self.job, problem)
+
+
+def ledger(conf: Conf) -> LoyaltyLedger:
+    """The programme's terms as conf has them."""
+    terms = conf.loyalty
+    return LoyaltyLedger(
+        LoyaltyRules(
+            cents_per_point=terms.cents_per_point,
+            point_value_cents=terms.point_value_cents,
+            horizon_ms=terms.horizon_days * DAY_MS,
+            max_postings=terms.max_postings,
+        ),
+        thread_mode=conf.job.require_thread_mode,
+        notify=terms.notify,
+        write_versions=conf.state.write_versions,
+    )

@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
+from tillstream.catalog import topics
+from tillstream.conf import Conf
+from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import unseal
 from tillstream.domain.promotions import promotion
 from tillstream.domain.shortage import events as shortage_events
 from tillstream.domain.shortage.events import StorePromotion
-from tillstream.domain.shortage.line import Shortage
+from tillstream.domain.shortage.line import MINUTE_MS, Shortage
 from tillstream.domain.shortage.regional import RegionalRules, apply_line
 from tillstream.domain.shortage.shelf_review import Quiet
 from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
+from tillstream.domain.shortage.silence import SilenceRules
 from tillstream.domain.shortage.store import (
     apply_basket,
     apply_level,
@@ -27,6 +32,7 @@ from tillstream.domain.shortage.store import (
     missed,
 )
 from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.reference import places
 from tillstream.state_schemas.keyed import shortage_area, store_watch
 from tillstream.udfs.batched import BatchedFunction, Outputs
 from tillstream.udfs.engine import (
@@ -202,3 +208,40 @@ class RegionWatch(KeyedProcessFunction):
             self.area.update(self.encode_area(area))
         told = [(NOTICES, _encode(notice)) for notice in notices]
         return [*(_encode(line) for line in lines), *told]
+
+
+def promotions_by_store(conf: Conf) -> PromotionsByStore:
+    """The stage as conf has it: a promotion of all stores goes to each of them."""
+    stores = tuple(store.number for store in places(conf)[0])
+    return PromotionsByStore(stores, conf.job.require_thread_mode)
+
+
+def shelf_watch(conf: Conf) -> ShelfWatch:
+    """The settings as the rules take them."""
+    settings = conf.shortage
+    rules = ShortageRules(
+        demand=DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days),
+        silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
+        lead_minutes=settings.lead_minutes,
+        lead_minutes_by_store=settings.lead_minutes_by_store,
+        open_at=settings.open_at_percent / 100,
+        close_at=settings.close_at_percent / 100,
+        max_shelves=settings.max_shelves,
+        stale_ms=settings.stale_minutes * MINUTE_MS,
+    )
+    return ShelfWatch(
+        rules,
+        frozenset(settings.categories),
+        conf.topic(topics.STOCK_CHANGES),
+        settings.ask_again_minutes * MINUTE_MS,
+        conf.job.require_thread_mode,
+        conf.state.write_versions,
+    )
+
+
+def region_watch(conf: Conf) -> RegionWatch:
+    """What is normal in a region, by the clock of its stores."""
+    usual = RegionalRules()
+    local = replace(usual.normal, utc_offset_minutes=conf.demand.utc_offset_minutes)
+    thread_mode, versions = conf.job.require_thread_mode, conf.state.write_versions
+    return RegionWatch(RegionalRules(normal=local), thread_mode, versions)

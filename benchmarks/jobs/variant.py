@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib import import_module
 from typing import Any
 
 from pyflink.common import Configuration
@@ -22,17 +21,18 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from benchmarks.jobs import one_by_one
 from benchmarks.jobs.clocked import Clocked
+from tillstream import catalog
+from tillstream.catalog import topics
 from tillstream.conf import Conf, load
-from tillstream.connectors import batched, kafka, sources
+from tillstream.connectors import batched, kafka
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import add_sink, java
 
-# Jobs that read till transactions alone, and what they are keyed by.
-KEYS = {"loyalty": "customer_id", "archive": "transaction_id"}
-# The stream that is told at once: its topic and key.
+# The stream that is told at once, and its topic.
 EVENTS = {
-    "loyalty": ("ledger", "loyalty_events", "customer_id"),
-    "inventory": ("ledger", "stock_changes", "stock_key"),
-    "fraud": ("notices", "notices", "notice_id"),
+    "loyalty": ("ledger", topics.LOYALTY_EVENTS),
+    "inventory": ("ledger", topics.STOCK_CHANGES),
+    "fraud": ("notices", topics.NOTICES),
 }
 
 
@@ -42,20 +42,19 @@ def main() -> None:
     conf = load()
     env = environment(conf, mode)
     _replace(mode, chosen.get("clocks"), chosen.get("sample", False))
-    job: Any = import_module(f"jobs.{name}")
-    if name in KEYS:
-        streams = job.build(sources.transactions(env, conf, key_field=KEYS[name], job=name), conf)
-    else:
-        streams = job.build(job.read(env, conf), conf)
+    job = catalog.job(name)
+    context = JobContext(env, conf, job)
+    streams = job.build(job.read(context), context)
     if chosen["sinks"] == "all":
-        job.attach_sinks(streams, conf)
+        job.write(streams, context)
     else:
-        _end(name, streams._asdict(), conf, chosen["sinks"] == "events")
+        made = streams._asdict()
+        _end(context, made | made.pop("sides", {}), chosen["sinks"] == "events")
     env.execute(f"{name}-variant")
 
 
 def environment(conf: Conf, mode: str) -> StreamExecutionEnvironment:
-    """As udfs.engine makes it, with the execution mode chosen."""
+    """As connectors.context makes it, with the execution mode chosen."""
     engine = Configuration()
     engine.set_string("python.execution-mode", "process" if mode == "process" else "thread")
     env = StreamExecutionEnvironment.get_execution_environment(engine)
@@ -77,11 +76,10 @@ def _replace(mode: str, clocks: str | None, sample: bool) -> None:
         batched.process = clocked
 
 
-def _end(name: str, streams: dict[str, Any], conf: Conf, events: bool) -> None:
+def _end(context: JobContext, streams: dict[str, Any], events: bool) -> None:
     if events:
-        told, topic, key = EVENTS[name]
-        prompt = name == "fraud"  # as the product has it
-        kafka.json_sink(streams.pop(told), conf, conf.kafka.topics[topic], key, "events", prompt)
+        told, topic = EVENTS[context.job.name]
+        kafka.json_sink(context, streams.pop(told), topic, "events")
     discarding = java().org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink
     for stream, made in streams.items():
         add_sink(made, discarding(), f"dropped-{stream}", f"{stream} dropped")

@@ -19,6 +19,7 @@ from tillstream.domain.fraud import INDEX, NAMES
 from tillstream.domain.fraud.model import compile_model
 from tillstream.fraud.rules_file import read_rules
 from tillstream.fraud.training import train
+from tillstream.reference import packaged_clocks
 
 RULES = ROOT / "benchmarks" / "fraud" / "rules.yaml"
 DAY = 86_400_000
@@ -79,7 +80,9 @@ def test_test_weeks_are_the_last_whole_ones():
 def test_a_label_is_not_known_before_its_week_is_over():
     rows = [(d, 1 + d % 3, 5, 1_000, d >= 1) for d in range(30)]
     data = data_of(rows)
-    streamed = stream.run(data, read_rules(RULES).rules, 0, len(rows), lambda n: None)
+    streamed = stream.run(
+        data, read_rules(RULES, packaged_clocks()).rules, 0, len(rows), lambda n: None
+    )
     frauds = streamed.signals[:, INDEX["terminal.frauds_28d"]]
     early = streamed.signals[:, INDEX["terminal.frauds_early"]]
     assert not frauds[:8].any()
@@ -95,7 +98,7 @@ def test_the_same_week_is_scored_the_same_whatever_comes_after():
         for d in range(25)
         for _ in range(20)
     ]  # fmt: skip
-    rules = read_rules(RULES).rules
+    rules = read_rules(RULES, packaged_clocks()).rules
     whole = stream.run(data_of(rows), rules, 0, len(rows), lambda n: None)
     part = stream.run(data_of(rows[:300]), rules, 0, 300, lambda n: None)
     assert np.array_equal(whole.scores[:300], part.scores)

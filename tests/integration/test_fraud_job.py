@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
+from tillstream.catalog import histories, tables, topics
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.domain.fraud import Label
@@ -27,6 +28,7 @@ from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 
 pytestmark = pytest.mark.integration
 # Two seconds are promised, and TILLSTREAM_IN_TIME_S=2 asks for them; a busy machine is given more.
@@ -45,7 +47,7 @@ def open_shop(open_shop) -> Callable[..., Shop]:
 def audit(shop: Shop) -> list[dict]:
     """Every row of the audit on S3."""
     conf = shop.conf()
-    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.s3.prefixes["fraud_audit"]
+    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.prefix(histories.FRAUD_AUDIT)
     tables = []
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", ()):
@@ -104,9 +106,9 @@ def rule_set(version: str, **changes) -> dict:
 def test_the_stolen_card_and_the_gift_cards(open_shop):
     shop = open_shop("story")
     conf = shop.conf()
-    topics = conf.kafka.topics
     shop.submit("fraud", parallelism=2)
-    tills, notices, holds = Tills(conf), Tap(conf, topics["notices"]), Tap(conf, topics["holds"])
+    notices, holds = (Tap(conf, conf.topic(one)) for one in (topics.NOTICES, topics.HOLDS))
+    tills = Tills(conf)
     regulars = evenings("C0000012345", "cape-town", 30_000, 50_000) + evenings(
         "C0000000789", "grocer", 20_000, 40_000, card_token="tok_b2c3d4e5f6g7h8i9"
     )
@@ -281,8 +283,8 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
         if fraud and not day:
             frauds.append(sold)
     shop.submit("fraud", parallelism=1)
-    tills, labels = Tills(conf), Tills(conf, conf.kafka.topics["fraud_labels"])
-    pure = PureJob(packaged_rules().rules)
+    tills, labels = Tills(conf), Tills(conf, conf.topic(topics.FRAUD_LABELS))
+    pure = PureJob(packaged_rules(packaged_clocks()).rules)
     expected = {}
 
     def pure_day(sales: list[dict]) -> None:
@@ -300,7 +302,7 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
     ]  # fmt: skip
     labels.send([msgspec.to_builtins(v) for v in verdicts])
     cases = clients.dynamodb(conf)
-    table = conf.dynamodb.tables["fraud_cases"]
+    table = conf.table(tables.FRAUD_CASES)
     deadline = time.monotonic() + 30
     closed = 0
     while closed < len(verdicts):

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.support.shop import Shop
+from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
 from tillstream.check.stock_sent import read_stock_truth
 from tillstream.clients import aws as clients
@@ -48,7 +49,7 @@ def moved(shop: Shop, kind: str, store: int, quantity: int, at_ms: int, **more: 
         "event_time_ms": at_ms,
         "lines": [{"product": MILK, "quantity": quantity, **more}],
     }
-    send(shop, shop.conf().kafka.topics["stock_movements"], str(store), document)
+    send(shop, shop.conf().topic(topics.STOCK_MOVEMENTS), str(store), document)
 
 
 def sold(shop: Shop, quantity: int, at_ms: int) -> None:
@@ -135,7 +136,7 @@ def test_milk_at_store_45(open_shop):
 
     # A manager finds 150 and writes it into the table: it comes back as a correction, once.
     clients.dynamodb(shop.conf()).update_item(
-        TableName=shop.conf().dynamodb.tables["stock"],
+        TableName=shop.conf().table(tables.STOCK),
         Key={"store": {"S": "45"}, "product": {"S": MILK}},
         UpdateExpression="SET quantity = :q, corrected_at_ms = :t",
         ExpressionAttributeValues={":q": {"N": "150"}, ":t": {"N": str(now + 4_000)}},
@@ -150,7 +151,7 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     shop = open_shop("stock-crash", "kafka")
     shop.submit("inventory", parallelism=2)
     feed = shop.feed(TRANSACTIONS, 500, *TRAFFIC, "--start", start_of(0.1))
-    shop.wait_for_entries(TRANSACTIONS // 2, topic="stock_changes")
+    shop.wait_for_entries(TRANSACTIONS // 2, topic=topics.STOCK_CHANGES)
     shop.stack.kill("taskmanager-2")
     shop.stack.start_process("taskmanager-2")
     shop.wait_for_checkpoints("inventory")
@@ -208,7 +209,7 @@ def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(
     shop = open_shop("stock-rules", "kinesis")
     shop.submit("inventory")
     feed = shop.feed(3_000, 500, *TRAFFIC, "--start", start_of(0.1))
-    shop.wait_for_entries(2_000, topic="stock_changes")
+    shop.wait_for_entries(2_000, topic=topics.STOCK_CHANGES)
     shop.run("job", "stop", "inventory", "--savepoint")
     shop.overrides["inventory"] = {"emergency_percent": 25, "lead_hours": 48}
     shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from tillstream.catalog import histories
 from tillstream.clients import aws as clients
 
 pytestmark = pytest.mark.integration
@@ -43,7 +44,7 @@ def test_the_archive_holds_every_valid_transaction_once(open_shop):
 def aged(shop, name: str, hours: float) -> int:
     """Makes all files of a history but the newest so much older; returns how many there are."""
     conf = shop.conf()
-    folder = shop.stack.layout.data / "s3" / conf.s3.bucket / conf.s3.prefixes[name]
+    folder = shop.stack.layout.data / "s3" / conf.s3.bucket / conf.prefix(histories.BY_ID[name])
     files = [path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_"))]
     for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-1]:
         past = path.stat().st_mtime - hours * 3600

@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from tests.support.shop import Shop
+from tillstream.catalog import topics
 from tillstream.domain.notice import notice
 from tillstream.local.services import aws
 
@@ -34,7 +35,7 @@ def shop(stack, tmp_path: Path) -> Shop:
 def ask(shop: Shop, numbers, *rubbish: bytes) -> set[str]:
     """Puts notices on the topic, each twice; returns their ids."""
     producer = Producer({"bootstrap.servers": shop.conf().kafka.bootstrap or ""})
-    topic = shop.conf().kafka.topics["notices"]
+    topic = shop.conf().topic(topics.NOTICES)
     now = time.time_ns() // 1_000_000
     made = [notice("sms", f"customer:C{n:010d}", "redeemed", f"tx-{n}", now, {}) for n in numbers]
     for one in [*made, *made]:
@@ -87,7 +88,7 @@ def test_killed_in_mid_sending_it_sends_nothing_twice_and_shows_what_is_uncertai
             "auto.offset.reset": "earliest",
         }
     )
-    buried.subscribe([shop.conf().kafka.topics["dead_letters"]])
+    buried.subscribe([shop.conf().topic(topics.DEAD_LETTERS)])
     letters = buried.consume(1, timeout=15)
     buried.close()
     assert letters[0].value() == b"no notice at all"

@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.support.shop import Shop
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 
 PATIENCE_S = 240  # a busy machine takes longer, not another way
@@ -32,7 +33,7 @@ class Reader(threading.Thread):
     def __init__(self, shop: Shop, customers: list[str]):
         super().__init__(daemon=True)
         self._client = clients.dynamodb(shop.conf())
-        self._table = shop.conf().dynamodb.tables["balances"]
+        self._table = shop.conf().table(tables.BALANCES)
         self._keys = [{"customer_id": {"S": customer}} for customer in customers]
         self._done = threading.Event()
         self.newest: dict[str, int] = {}
@@ -142,7 +143,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
 
 
 def entries(shop: Shop) -> int:
-    topic = shop.conf().kafka.topics["loyalty_events"]
+    topic = shop.conf().topic(topics.LOYALTY_EVENTS)
     from tillstream.replay.stream_reach import watermarks
 
     return sum(

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.support.shop import Shop
-from tillstream import conf as settings
+from tillstream.catalog.apart import apart
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 
 pytestmark = pytest.mark.integration
@@ -37,15 +37,13 @@ class BreadShop(Shop):
     """Inventory and shortage on topics of their own; whatever is sent is stamped with its own time."""
 
     def __init__(self, stack: Any, folder: Path):
-        usual = settings.load("local")
+        own = apart("bread")
         super().__init__(
             stack, "bread", folder, "kafka",
-            kafka={"topics": {k: f"{v}-bread" for k, v in usual.kafka.topics.items()}},
-            dynamodb={
-                "tables": {k: f"{v}-bread" for k, v in usual.dynamodb.tables.items()},
-                "replay_hold_ms": 2_000,  # what is days old waits for newer versions
-            },
-            s3={"prefixes": {k: f"bread/{v}" for k, v in usual.s3.prefixes.items()}},
+            kafka=own["kafka"],
+            # What is days old waits for newer versions.
+            dynamodb=own["dynamodb"] | {"replay_hold_ms": 2_000},
+            s3=own["s3"],
             shortage=RULES | {"lead_minutes": 30},
         )  # fmt: skip
         self.kafka = {"bootstrap.servers": self.conf().kafka.bootstrap}

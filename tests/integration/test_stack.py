@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tillstream import catalog
+from tillstream import conf as settings
+from tillstream.cluster import preflight
 from tillstream.cluster.jobs import JobError, Jobs, NotReady
 from tillstream.local import ports, processes
 from tillstream.local.services import aws
@@ -111,11 +114,26 @@ def test_what_is_missing_is_told_before_submitting(stack, jobs):
         "job": {"parallelism": 40},
     }
     with pytest.raises(NotReady) as caught:
-        jobs.submit("no-job", overrides=overrides)
+        jobs.submit("loyalty", overrides=overrides)
     text = str(caught.value)
-    for name in ("no-bucket", "no-stream", "no-table", "no-topic", "no-job", "40 slots"):
+    for name in ("no-bucket", "no-stream", "no-table", "no-topic", "40 slots"):
         assert name in text
     assert "tillstream up" in text
+    with pytest.raises(NotReady, match="no-job: there are archive"):
+        jobs.submit("no-job", overrides=overrides)
+
+
+def test_what_another_job_lacks_holds_nobody_up(stack, jobs):
+    lacking = settings.load(
+        "local",
+        {
+            "dynamodb": {"tables": {"shortages": "no-table"}},
+            "kafka": {"topics": {"promotions": "no-topic"}},
+        },
+    )
+    assert preflight.problems(lacking, catalog.job("loyalty"), jobs.flink, jobs.layout, 1) == []
+    (problem,) = preflight.problems(lacking, catalog.job("shortage"), jobs.flink, jobs.layout, 1)
+    assert "no-table" in problem
 
 
 def test_an_unreachable_broker_is_one_line(stack, jobs):

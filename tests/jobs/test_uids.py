@@ -5,7 +5,6 @@ After a wanted change run ``python tests/jobs/test_uids.py`` and say in CHANGELO
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -13,53 +12,48 @@ from pathlib import Path
 import pytest
 from pyflink.datastream import StreamExecutionEnvironment
 
-from tillstream import jars
+from tillstream import catalog, jars
 from tillstream.conf import load
-from tillstream.connectors import sources
+from tillstream.connectors.context import JobContext, make
 
 RECORDED = Path(__file__).with_name("uids.json")
-JOBS = {
-    "loyalty": "customer_id",
-    "archive": "transaction_id",
-    "fraud": "",
-    "inventory": "",
-    "promotions": "",
-    "shortage": "",
-    "sales": "",
-}
 # Nothing is connected to; files need no plugin of the cluster's.
 CONF = {"kafka": {"bootstrap": "h:1"}, "s3": {"scheme": "file", "bucket": "/tmp/tillstream-uids"}}
 
 
-def operators(job: str, kind: str) -> list[list[str | None]]:
-    """[uid, name] of each operator as the job makes it, in order."""
+def made(job: str, kind: str) -> JobContext:
+    """The whole job, built and never started."""
     conf = load("local", CONF | {"source": {"kind": kind, "kafka": {"bootstrap": "h:1"}}})
     env = StreamExecutionEnvironment.get_execution_environment()
     env.add_jars(jars.ensure_jars(print).job.as_uri())
-    module = importlib.import_module(f"tillstream.jobs.{job}")
-    if hasattr(module, "read"):  # a job of several inputs makes them itself
-        inputs = module.read(env, conf)
-    else:
-        inputs = sources.transactions(env, conf, key_field=JOBS[job], job=job)
-    module.attach_sinks(module.build(inputs, conf), conf)
-    graph = env._j_stream_execution_environment.getStreamGraph(False)
-    seen = {}
-    for node in graph.getStreamNodes().toArray():
-        seen[node.getId()] = [node.getTransformationUID(), node.getOperatorName()]
-    return [seen[i] for i in sorted(seen)]
+    return make(catalog.job(job), env, conf)
+
+
+def operators(context: JobContext) -> dict[str, str]:
+    """uid -> name of each operator."""
+    graph = context.env._j_stream_execution_environment.getStreamGraph(False)
+    found = [
+        (n.getTransformationUID(), n.getOperatorName()) for n in graph.getStreamNodes().toArray()
+    ]
+    nameless = [name for uid, name in found if not uid]
+    assert not nameless, f"no uid on {nameless}: their state would be lost at the next change"
+    assert len({uid for uid, _ in found}) == len(found), "a uid is there twice"
+    return dict(sorted(found))
 
 
 @pytest.mark.parametrize("kind", ["kinesis", "kafka"])
-@pytest.mark.parametrize("job", JOBS)
-def test_every_operator_has_its_recorded_uid(job, kind):
-    made = operators(job, kind)
-    nameless = [name for uid, name in made if not uid]
-    assert not nameless, f"no uid on {nameless}: their state would be lost at the next change"
-    recorded = json.loads(RECORDED.read_text())[f"{job}/{kind}"]
-    assert made == recorded, "a changed uid loses its state; see this file's first lines"
+@pytest.mark.parametrize("job", catalog.names())
+def test_every_operator_has_its_recorded_uid_and_the_entry_lists_what_is_used(job, kind):
+    context = made(job, kind)
+    recorded = json.loads(RECORDED.read_text())
+    assert job in recorded, f"uids of {job} are not recorded: python tests/jobs/test_uids.py"
+    assert operators(context) == recorded[job], (
+        "a changed uid loses its state; see this file's first lines"
+    )
+    assert not context.unused(), f"jobs/{job}.py lists what it does not use"
 
 
 if __name__ == "__main__":
-    lists = {f"{j}/{k}": operators(j, k) for j in JOBS for k in ("kinesis", "kafka")}
+    lists = {job: operators(made(job, "kafka")) for job in catalog.names()}
     RECORDED.write_text(json.dumps(lists, indent=1) + "\n")
     sys.stdout.write(RECORDED.read_text())

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
 from tillstream.domain.notice import Notice, notice
 from tillstream.notify.log import NotThere, SentLog
@@ -49,7 +50,7 @@ def log(conf):
             "dynamodb", "af-south-1", aws_access_key_id="x", aws_secret_access_key="x"
         )
         client.create_table(
-            TableName=conf.dynamodb.tables["sent_notices"],
+            TableName=conf.table(tables.SENT_NOTICES),
             KeySchema=[{"AttributeName": "notice_id", "KeyType": "HASH"}],
             AttributeDefinitions=[
                 {"AttributeName": "notice_id", "AttributeType": "S"},

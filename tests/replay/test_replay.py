@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from moto import mock_aws
 
+from tillstream import catalog
+from tillstream.catalog import histories
 from tillstream.clients import parquet
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import load
@@ -20,7 +22,6 @@ from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, pl
 from tillstream.replay.plan import Plan, Plans
 from tillstream.replay.stream_reach import Gap, Reach, gap
 from tillstream.replay.watch import Progress, Watch
-from tillstream.state_schemas.tables import shortage_line, stock_entry
 
 T0 = 1_764_000_000_000
 MINUTE = 60_000
@@ -201,11 +202,12 @@ def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
 
 def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
     conf = load("local")
-    rows = {"inventory": stock_entry.ROW_TYPE, "shortage": shortage_line.ROW_TYPE}
-    for job, (prefix, identity) in history.HISTORY.items():
-        assert conf.s3.prefixes[prefix]
-        for name in identity if job in rows else ():
-            assert f" {name} " in rows[job].replace("`", "")
+    set_aside = [one for job in catalog.jobs() for one in job.set_aside]
+    assert {one.id for one in set_aside} == {one.id for one in histories.ALL} - {"dead_letters"}
+    for one in set_aside:
+        assert conf.prefix(one)
+        for name in one.identity:
+            assert f" {name} " in one.row_type.replace("`", "").replace("<", "< ")
 
 
 def test_a_plan_is_read_back_as_written_until_it_is_done(tmp_path):

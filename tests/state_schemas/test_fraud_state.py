@@ -11,6 +11,7 @@ from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
@@ -18,7 +19,7 @@ from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 @pytest.fixture(scope="module")
 def job() -> PureJob:
     """States as a job makes them, verdicts among them."""
-    made = PureJob(packaged_rules().rules)
+    made = PureJob(packaged_rules(packaged_clocks()).rules)
     for n, sent in enumerate(Simulator("normal", seed=5, count=600, customers=40, rate=0.01)):
         document = json.loads(sent.raw)
         at_ms = document["event_time_ms"]

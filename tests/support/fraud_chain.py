@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.batched_harness import BatchedHarness
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 from tillstream.udfs.fraud import SIDES, JudgeSales
 from tillstream.udfs.fraud_counters import DEAD_LETTERS, CountAtTill, CountByCard
 
@@ -69,7 +70,9 @@ class Chain:
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
         self.till = BatchedHarness(CountAtTill(LABELS, 7, DAY_MS))
         self.card = BatchedHarness(CountByCard(7))
-        self.judge = BatchedHarness(JudgeSales(rules or packaged_rules().raw, **options), kept=kept)
+        self.judge = BatchedHarness(
+            JudgeSales(rules or packaged_rules().raw, packaged_clocks(), **options), kept=kept
+        )
         self.offset = 0
 
     def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:

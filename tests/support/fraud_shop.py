@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tillstream.domain.fraud import Decision, Rules, packaged_places
+from tillstream.domain.fraud import Decision, Rules
 from tillstream.domain.transaction import Line, Transaction
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 
 DAY = 86_400_000
 HOUR = 3_600_000
 MIDNIGHT = 20_400 * DAY - 2 * HOUR  # in Johannesburg
 OWN, OTHER = "tok_7f3k9q2m5x8b1c4d", "tok_zzz1yyy2xxx3www4"
-PLACES = packaged_places()
-RULES = packaged_rules().rules
+PLACES = packaged_clocks()
+RULES = packaged_rules(packaged_clocks()).rules
 
 
 def sale(

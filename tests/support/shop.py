@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from tillstream import conf as settings
+from tillstream.catalog import topics
+from tillstream.catalog.apart import apart
+from tillstream.catalog.resources import Topic
 from tillstream.clients.flink import FlinkRest
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
-
-STOCK_TOPICS = (
-    *("stock_movements", "stock_requests", "stock_changes", "stock_orders", "central_stock"),
-    *("transfer_offers", "truck_routes", "promotions", "promotions_inventory"),
-    *("promotions_marketing", "promotions_pricing", "promotions_analytics"),
-    *("sales_minutes", "sales_hours"),
-)
 
 
 class Shop:
@@ -34,46 +30,13 @@ class Shop:
         self.stack = stack
         self.truth = folder / "truth"
         self.source = source
-        self.overrides = {
+        self.overrides = apart(name) | {
             "source": {
                 "kind": source,
                 "kinesis": {"stream": f"till-{name}"},
                 "kafka": {"topic": f"till-{name}"},
             },
-            "kafka": {
-                "topics": {
-                    "loyalty_events": f"events-{name}",
-                    "dead_letters": f"dead-{name}",
-                    "notices": f"notices-{name}",
-                    "fraud_labels": f"labels-{name}",
-                    "fraud_rules": f"rules-{name}",
-                    "fraud_answers": f"answers-{name}",
-                    "holds": f"holds-{name}",
-                    **{topic: f"{topic}-{name}".replace("_", "-") for topic in STOCK_TOPICS},
-                }
-            },
-            "dynamodb": {
-                "tables": {
-                    "balances": f"balances-{name}",
-                    "sent_notices": f"sent-{name}",
-                    "fraud_cases": f"cases-{name}",
-                    "fraud_explanations": f"explanations-{name}",
-                    "stock": f"stock-{name}",
-                    "stream_positions": f"positions-{name}",
-                }
-            },
             "notify": {"file": str(folder / "notices.jsonl")},
-            "s3": {
-                "prefixes": {
-                    "ledger": f"{name}/ledger",
-                    "archive": f"{name}/archive",
-                    "dead_letters": f"{name}/dead",
-                    "fraud_audit": f"{name}/fraud-audit",
-                    "stock_ledger": f"{name}/stock",
-                    "sales_minutes": f"{name}/minutes",
-                    "sales_hours": f"{name}/hours",
-                }
-            },
             **overrides,
         }
         self.environment = os.environ | {
@@ -120,21 +83,21 @@ class Shop:
                            "--truth", str(self.truth), *options])  # fmt: skip
 
     def wait_for_entries(
-        self, count: int, timeout_s: float = 90, topic: str = "loyalty_events"
+        self, count: int, timeout_s: float = 90, topic: Topic = topics.LOYALTY_EVENTS
     ) -> None:
         """Until the job has written ``count`` events: it is in mid-traffic."""
         from confluent_kafka import Consumer, TopicPartition
 
-        topic = self.conf().kafka.topics[topic]
+        named = self.conf().topic(topic)
         consumer = Consumer(
             {"bootstrap.servers": self.conf().kafka.bootstrap or "", "group.id": "test"}
         )
         deadline = time.monotonic() + timeout_s
         try:
-            partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+            partitions = consumer.list_topics(named, 10).topics[named].partitions
             while time.monotonic() < deadline:
                 ends = [
-                    consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
+                    consumer.get_watermark_offsets(TopicPartition(named, p), timeout=10)[1]
                     for p in partitions
                 ]
                 if sum(ends) >= count:

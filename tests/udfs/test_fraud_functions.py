@@ -13,6 +13,7 @@ from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.udfs.fraud import KeptRulesUnusable
 
@@ -207,7 +208,7 @@ def test_ten_thousand_cards_and_a_busy_till_stay_within_bounds():
 
 
 def test_the_stages_judge_as_the_pure_job_does():
-    chain, pure = Chain(audit_passes=True), PureJob(packaged_rules().rules)
+    chain, pure = Chain(audit_passes=True), PureJob(packaged_rules(packaged_clocks()).rules)
     expected = {}
     for n, sent in enumerate(Simulator("normal", seed=3, count=800, customers=60, rate=0.01)):
         document = json.loads(sent.raw)

@@ -25,6 +25,8 @@ from confluent_kafka import (
 )
 
 from tillstream import conf as settings
+from tillstream.catalog import histories, tables, topics
+from tillstream.catalog.resources import History, Topic
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
@@ -48,7 +50,7 @@ class Platform:
 
     def balances(self) -> dict[str, tuple[int, int]]:
         """(balance, version) by customer, by a consistent scan of the hot table."""
-        table = self.conf.dynamodb.tables["balances"]
+        table = self.conf.table(tables.BALANCES)
         _reach("DynamoDB", self.conf.dynamodb.endpoint)
         pages = clients.dynamodb(self.conf).get_paginator("scan")
         names = {"#c": "customer_id", "#b": "balance", "#v": "version"}
@@ -71,7 +73,7 @@ class Platform:
 
     def stock(self) -> dict[tuple[int, str], tuple[int, int]]:
         """(level, version) by store and product, by a consistent scan of the hot table."""
-        table = self.conf.dynamodb.tables["stock"]
+        table = self.conf.table(tables.STOCK)
         _reach("DynamoDB", self.conf.dynamodb.endpoint)
         pages = clients.dynamodb(self.conf).get_paginator("scan")
         out: dict[tuple[int, str], tuple[int, int]] = {}
@@ -84,18 +86,18 @@ class Platform:
             raise Unreachable(f"DynamoDB table {table} cannot be read ({error}): {UP}") from None
         return out
 
-    def parquet(self, prefix: str, columns: list[str]) -> pa.Table:
-        """All rows under a prefix, as the settings name it."""
-        return self._parquet(self.conf.s3.prefixes[prefix], columns)
+    def parquet(self, history: History, columns: list[str]) -> pa.Table:
+        """All rows of a history."""
+        return self._parquet(self.conf.prefix(history), columns)
 
     def stock_ledger(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.s3.prefixes["stock_ledger"], columns)
+        return self._parquet(self.conf.prefix(histories.STOCK_LEDGER), columns)
 
     def ledger(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.s3.prefixes["ledger"], columns)
+        return self._parquet(self.conf.prefix(histories.LEDGER), columns)
 
     def archive(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.s3.prefixes["archive"], columns)
+        return self._parquet(self.conf.prefix(histories.ARCHIVE), columns)
 
     def _parquet(self, prefix: str, columns: list[str]) -> pa.Table:
         """Every finished file under ``prefix``; one that goes while we read is looked for anew."""
@@ -119,7 +121,7 @@ class Platform:
 
     def notices(self) -> NoticeLog:
         """Every notice the notifier knows, and what its file sender wrote, if that is in use."""
-        table = self.conf.dynamodb.tables["sent_notices"]
+        table = self.conf.table(tables.SENT_NOTICES)
         _reach("DynamoDB", self.conf.dynamodb.endpoint)
         pages = clients.dynamodb(self.conf).get_paginator("scan")
         names = {"#s": "status"}
@@ -144,15 +146,15 @@ class Platform:
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         """(reason, raw bytes) by dead letter id: several jobs may have refused the same record."""
         out: dict[str, tuple[str, bytes]] = {}
-        for message in self.messages("dead_letters"):
+        for message in self.messages(topics.DEAD_LETTERS):
             headers = dict(message.headers() or [])
             reason = _text(headers.get("tillstream.reason"))
             out[_text(message.key())] = (reason, message.value() or b"")
         return out
 
-    def messages(self, topic: str) -> list[Message]:
-        """Every committed record of a topic, as the settings name it."""
-        name = self.conf.kafka.topics[topic]
+    def messages(self, topic: Topic) -> list[Message]:
+        """Every committed record of a topic."""
+        name = self.conf.topic(topic)
         consumer = Consumer(
             {
                 "bootstrap.servers": self.conf.kafka.bootstrap or "",

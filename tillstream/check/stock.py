@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pyarrow.compute as pc
 
+from tillstream.catalog import topics
 from tillstream.check.compare import POLL_SECONDS
 from tillstream.check.platform import Platform
 from tillstream.check.report import Report
@@ -197,7 +198,9 @@ def _id(body: dict[str, Any]) -> str:
 
 
 def _bodies(held: Platform, topic: str) -> list[dict[str, Any]]:
-    return [orjson.loads(message.value() or b"{}") for message in held.messages(topic)]
+    return [
+        orjson.loads(message.value() or b"{}") for message in held.messages(topics.BY_ID[topic])
+    ]
 
 
 def _dead_letters(

@@ -40,6 +40,11 @@ def s3(conf: Conf, pool: int = 10) -> Any:
 def _client(
     service: str, conf: Conf, endpoint: str | None, pool: int, attempts: int = 5, **config: Any
 ) -> Any:
+    if conf.local and endpoint is None:
+        raise Unreachable(
+            f"the local stack is not there, so there is no {service}: `tillstream up` starts it. For "
+            "another environment set TILLSTREAM_ENV"
+        )
     return boto3.client(
         service,
         region_name=conf.region,
@@ -64,8 +69,6 @@ def listening(conf: Conf, service: Literal["kinesis", "s3"]) -> Any:
     The client's own retries would take a minute to say the same.
     """
     endpoint = conf.s3.endpoint if service == "s3" else conf.source.kinesis.endpoint
-    if conf.aws.credentials == "basic" and endpoint is None:
-        raise Unreachable(f"no {service} endpoint: start the local stack with `tillstream up`")
     if endpoint is not None:
         url = urlsplit(endpoint)
         address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))

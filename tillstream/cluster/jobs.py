@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError, root_cause
 from tillstream.cluster import preflight
@@ -79,6 +80,9 @@ class Jobs:
             raise NotReady(
                 [f"{name} runs already ({flink_id}): `tillstream job stop {name}` first"]
             )
+        entry = catalog.find(name)
+        if entry is None and job_file is None:
+            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
         changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
         changed = settings.merge(changed, overrides or {})
@@ -87,7 +91,7 @@ class Jobs:
         stack_conf = settings.endpoints(self.layout.read())
         conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
         self._await_slots(flink, conf.job.parallelism)
-        if found := preflight.problems(conf, flink, file, self.layout, conf.job.parallelism):
+        if found := preflight.problems(conf, entry, flink, self.layout, conf.job.parallelism):
             raise NotReady(found)
         location = self.locate(name, start_from) if start_from else None
         arguments = ["run", "-d", "-p", str(conf.job.parallelism)]

@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from tillstream.catalog import tables, topics
+from tillstream.catalog.entry import Job
 from tillstream.clients.flink import FlinkRest, FlinkRestError
 from tillstream.conf import Conf
 from tillstream.jars import jar_set
 from tillstream.local import flink_home
 from tillstream.local.layout import Layout
-from tillstream.local.resources import topics
 from tillstream.local.services import aws, listed
 
 CREATE = "`tillstream up` creates it, or correct the name in conf/"
 
 
 def problems(
-    conf: Conf, flink: FlinkRest, job_file: Path, layout: Layout, slots: int | None
+    conf: Conf, job: Job | None, flink: FlinkRest, layout: Layout, slots: int | None
 ) -> list[str]:
-    """Everything that would keep the job from running. ``slots``: how many it needs, None: any."""
+    """Everything that would keep this job from running; what other jobs lack is not looked at.
+    ``job`` None: a file that is not in the catalogue may need anything. ``slots``: how many it needs,
+    None: any."""
     found = []
-    if not job_file.exists():
-        known = sorted(p.stem for p in job_file.parent.glob("*.py") if p.stem != "__init__")
-        found.append(f"no job {job_file.stem}: there are {', '.join(known) or 'none'}")
     if not flink_home.runs_job_jar(layout, jar_set()):
         found.append(
             "the cluster was started with another job jar than is built now: "
             "`tillstream down`, then `tillstream up`"
         )
     found += _slots(flink, slots)
-    found += _kafka(conf)
-    if conf.source.kind == "kinesis":
+    found += _kafka(conf, job)
+    if (job is None or job.transactions) and conf.source.kind == "kinesis":
         found += _asked("Kinesis", conf.source.kinesis.endpoint, lambda: _stream(conf))
-    found += _asked("DynamoDB", conf.dynamodb.endpoint, lambda: _tables(conf))
-    found += _asked("S3", conf.s3.endpoint, lambda: _bucket(conf))
+    if job is None or job.tables:
+        found += _asked("DynamoDB", conf.dynamodb.endpoint, lambda: _tables(conf, job))
+    if job is None or job.histories:
+        found += _asked("S3", conf.s3.endpoint, lambda: _bucket(conf))
     return found
 
 
@@ -54,9 +55,9 @@ def _slots(flink: FlinkRest, needed: int | None) -> list[str]:
     ]
 
 
-def _kafka(conf: Conf) -> list[str]:
+def _kafka(conf: Conf, job: Job | None) -> list[str]:
     brokers: dict[str, list[str]] = {}
-    for bootstrap, topic in _needed_topics(conf):
+    for bootstrap, topic in _needed_topics(conf, job):
         brokers.setdefault(bootstrap, []).append(topic)
     found = []
     for bootstrap, names in brokers.items():
@@ -73,11 +74,14 @@ def _kafka(conf: Conf) -> list[str]:
     return found
 
 
-def _needed_topics(conf: Conf) -> list[tuple[str, str]]:
-    needed = [(conf.kafka.bootstrap or "", name) for name in conf.kafka.topics.values()]
-    if conf.source.kind == "kafka":
+def _needed_topics(conf: Conf, job: Job | None) -> list[tuple[str, str]]:
+    needed = [
+        (conf.kafka.bootstrap or "", conf.topic(topic))
+        for topic in (job.topics if job else topics.ALL)
+    ]
+    if (job is None or job.transactions) and conf.source.kind == "kafka":
         needed.insert(0, (conf.source.kafka.bootstrap or "", conf.source.kafka.topic))
-    return [(b, t) for b, t in needed if t in topics(conf)]
+    return needed
 
 
 def _topics_at(bootstrap: str, conf: Conf, timeout_s: float = 5.0) -> set[str] | None:
@@ -125,10 +129,10 @@ def _stream(conf: Conf) -> list[str]:
     return [f"Kinesis stream {source.stream} is {state}: wait until it is ACTIVE, then try again"]
 
 
-def _tables(conf: Conf) -> list[str]:
+def _tables(conf: Conf, job: Job | None) -> list[str]:
     client = aws("dynamodb", conf.dynamodb.endpoint or "")
     there = listed(client, "list_tables", "TableNames")
-    names = conf.dynamodb.tables.values()
+    names = [conf.table(table) for table in (job.tables if job else tables.ALL)]
     return [f"no DynamoDB table {name}: {CREATE}" for name in names if name not in there]
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from pyflink.datastream import DataStream
 
-from tillstream.conf import Conf, ConfError
+from tillstream.catalog import topics
+from tillstream.catalog.resources import Guarantee, Topic
+from tillstream.conf import ConfError
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import add_sink, java, ours, properties
 
 # Bounded, ordered, compressed; how long a record may be retried before the job fails and restarts.
@@ -24,56 +27,61 @@ PRODUCER = {
 
 # For what a person or another system waits for: sent at once, in small batches.
 PROMPT = {"linger.ms": "1"}
+EXACTLY_ONCE_AS_CONFIGURED = ("configured", "exactly-once")
 
 
-def json_sink(
-    stream: DataStream, conf: Conf, topic: str, key_field: str, uid: str, prompt: bool = False
-) -> None:
-    """``stream`` of JSON bytes to ``topic``, keyed by the string field ``key_field``. ``prompt``:
-    not held back for larger batches, nor until a checkpoint: at least once whatever conf says."""
-    serializer = ours().KeyedJson(topic, key_field)
-    _attach(stream, conf, serializer, uid, f"{topic} to Kafka", prompt)
+def json_sink(context: JobContext, stream: DataStream, topic: Topic, uid: str) -> None:
+    """``stream`` of JSON bytes to ``topic``, keyed by the topic's key."""
+    name = context.conf.topic(topic)
+    serializer = ours().KeyedJson(name, topic.key)
+    _attach(context, stream, context.writes(topic).guarantee, serializer, uid, f"{name} to Kafka")
 
 
-def dead_letter_sink(stream: DataStream, conf: Conf, uid: str) -> None:
+def dead_letter_sink(context: JobContext, stream: DataStream, uid: str) -> None:
     """Dead letters (JSON bytes of ``domain.dead_letter``) to their topic, with headers."""
-    topic = conf.kafka.topics["dead_letters"]
-    _attach(stream, conf, ours().DeadLetterRecords(topic), uid, f"{topic} to Kafka")
+    name = context.conf.topic(topics.DEAD_LETTERS)
+    guarantee = context.writes(topics.DEAD_LETTERS).guarantee
+    _attach(context, stream, guarantee, ours().DeadLetterRecords(name), uid, f"{name} to Kafka")
 
 
-def routed_sink(stream: DataStream, conf: Conf, routes: dict[str, str], uid: str) -> None:
-    """Records ``<route>|<key>\\n<json>`` to the topic of their route, exactly once whatever
-    ``kafka.delivery`` says: readers of committed records see each of them after its checkpoint."""
-    topics = java().java.util.HashMap()
+def routed_sink(
+    context: JobContext, stream: DataStream, routes: dict[str, Topic], uid: str
+) -> None:
+    """Records ``<route>|<key>\\n<json>`` to the topic of their route, in one transaction: exactly
+    once, readers of committed records see each of them after its checkpoint."""
+    named = java().java.util.HashMap()
     for route, topic in routes.items():
-        topics.put(route, topic)
-    _attach(stream, conf, ours().RoutedJson(topics), uid, "actions to Kafka", exactly_once=True)
+        listed = context.writes(topic)
+        assert listed.guarantee == "exactly-once", f"{topic.id}: a route is exactly_once"
+        named.put(route, context.conf.topic(topic))
+    serializer = ours().RoutedJson(named)
+    _attach(context, stream, "exactly-once", serializer, uid, "actions to Kafka")
 
 
 def _attach(
+    context: JobContext,
     stream: DataStream,
-    conf: Conf,
+    guarantee: Guarantee,
     serializer: Any,
     uid: str,
     name: str,
-    prompt: bool = False,
-    exactly_once: bool = False,
 ) -> None:
-    if not conf.kafka.bootstrap:
+    settings = context.conf.kafka
+    if not settings.bootstrap:
         raise ConfError("kafka.bootstrap is not set: name the brokers, host:port,...")
-    guarantee = java().org.apache.flink.connector.base.DeliveryGuarantee
+    delivery = java().org.apache.flink.connector.base.DeliveryGuarantee
+    prompt = PROMPT if guarantee == "prompt" else {}
     builder = (
         java()
         .org.apache.flink.connector.kafka.sink.KafkaSink.builder()
-        .setBootstrapServers(conf.kafka.bootstrap)
-        .setKafkaProducerConfig(
-            properties({**PRODUCER, **(PROMPT if prompt else {}), **conf.kafka.properties})
-        )
+        .setBootstrapServers(settings.bootstrap)
+        .setKafkaProducerConfig(properties({**PRODUCER, **prompt, **settings.properties}))
         .setRecordSerializer(serializer)
     )
-    if exactly_once or (conf.kafka.delivery == "exactly-once" and not prompt):
-        builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE)
-        builder.setTransactionalIdPrefix(f"tillstream-{uid}")
+    if guarantee == "exactly-once" or (guarantee, settings.delivery) == EXACTLY_ONCE_AS_CONFIGURED:
+        builder.setDeliveryGuarantee(delivery.EXACTLY_ONCE)
+        # Of this deployment's job alone: two writers of one prefix would fence each other.
+        builder.setTransactionalIdPrefix(context.own_name(uid))
     else:
-        builder.setDeliveryGuarantee(guarantee.AT_LEAST_ONCE)
+        builder.setDeliveryGuarantee(delivery.AT_LEAST_ONCE)
     add_sink(stream, builder.build(), uid, name)

@@ -10,29 +10,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyflink.datastream import StreamExecutionEnvironment
-
 from tillstream.conf import Conf
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 
-def source(env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, job: str) -> Any:
-    """The Java stream of enveloped records; ``job`` becomes part of an enhanced consumer's name."""
+def source(context: JobContext, key_field: str | None) -> Any:
+    """The Java stream of enveloped records."""
+    conf = context.conf
     settings = conf.source.kinesis
     envelope = ours().KinesisEnvelope(key_field, settings.endpoint is not None)
     if conf.source.until_ms is not None:
         envelope.until(conf.source.until_ms)
     consumer = java().org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(
-        settings.stream, envelope, properties(consumer_settings(conf, job))
+        settings.stream, envelope, properties(consumer_settings(conf, context.own_name()))
     )
     # By place in the hash key range: shards of one size spread evenly over the subtasks.
     assigner = java().org.apache.flink.streaming.connectors.kinesis.util.UniformShardAssigner()
     consumer.setShardAssigner(assigner)
-    return env._j_stream_execution_environment.addSource(consumer)
+    return context.env._j_stream_execution_environment.addSource(consumer)
 
 
-def consumer_settings(conf: Conf, job: str) -> dict[str, str]:
-    """The consumer's properties: every call has bounded retries with backoff and jitter."""
+def consumer_settings(conf: Conf, name: str) -> dict[str, str]:
+    """The consumer's properties: every call has bounded retries with backoff and jitter. ``name``: of
+    an enhanced consumer."""
     settings = conf.source.kinesis
     out = {
         "aws.region": conf.region,
@@ -66,7 +67,7 @@ def consumer_settings(conf: Conf, job: str) -> dict[str, str]:
     if settings.fan_out:
         out |= {
             "flink.stream.recordpublisher": "EFO",
-            "flink.stream.efo.consumername": f"{settings.consumer_name}-{job}",
+            "flink.stream.efo.consumername": name,
             "flink.stream.efo.registration": "LAZY",
         }
     return {name: str(value) for name, value in out.items()}

@@ -7,49 +7,49 @@ from typing import Any
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 
+from tillstream.catalog.entry import Undeclared
+from tillstream.catalog.resources import Topic
 from tillstream.conf import Conf, ConfError
 from tillstream.connectors import kinesis
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
 
 
-def transactions(
-    env: StreamExecutionEnvironment, conf: Conf, key_field: str, job: str
-) -> KeyedStream:
+def transactions(context: JobContext, key_field: str) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
     A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
-    ``+`` are one key, joined by ``:``. ``job`` names the consumer towards the broker.
+    ``+`` are one key, joined by ``:``.
     """
-    return keyed(transaction_rows(env, conf, key_field, job))
+    return keyed(transaction_rows(context, key_field))
 
 
-def transaction_rows(
-    env: StreamExecutionEnvironment, conf: Conf, key_field: str | None, job: str
-) -> DataStream:
+def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
-    looked for."""
+    looked for. Raises Undeclared where the job's entry does not say that it reads them."""
+    conf = context.conf
+    if not context.job.transactions:
+        raise Undeclared(f"jobs/{context.job.name}.py: its entry says transactions=False")
     if conf.source.kind == "kinesis":
-        source = kinesis.source(env, conf, key_field, job)
+        source = kinesis.source(context, key_field)
     else:
         settings = conf.source.kafka
         envelope = ours().KafkaEnvelope(key_field)
         if conf.source.until_ms is not None:
             envelope.until(conf.source.until_ms)
+        consumer = {"group.id": context.own_name(), **settings.properties}
         source = _kafka(
-            env, settings.bootstrap, settings.topic, _start(conf), envelope,
-            NAME, {"group.id": f"tillstream-{job}", **settings.properties},
-        )  # fmt: skip
+            context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
+        )
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
-def stock_lines(
-    env: StreamExecutionEnvironment, conf: Conf, job: str, clock_ahead_ms: int
-) -> DataStream:
+def stock_lines(context: JobContext, clock_ahead_ms: int) -> DataStream:
     """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
     no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
-    rows = transaction_rows(env, conf, None, job)._j_data_stream
+    rows = transaction_rows(context, None)._j_data_stream
     lines = rows.flatMap(ours().StockLines(clock_ahead_ms))
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
@@ -59,26 +59,26 @@ def none_of(rows: DataStream, uid: str) -> DataStream:
     return DataStream(rows._j_data_stream.filter(ours().Never()).uid(uid).name("nothing"))
 
 
-def topic(
-    env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
-) -> KeyedStream:
-    """Enveloped records of the Kafka topic ``name``, from its beginning, keyed as above."""
-    return keyed(topic_rows(env, conf, name, key_field, job, uid))
+def topic(context: JobContext, topic: Topic, uid: str) -> KeyedStream:
+    """Enveloped records of ``topic``, from its beginning, keyed by the topic's key."""
+    return keyed(topic_rows(context, topic, uid))
 
 
 def topic_rows(
-    env: StreamExecutionEnvironment, conf: Conf, name: str, key_field: str, job: str, uid: str
+    context: JobContext, topic: Topic, uid: str, key_field: str | None = None
 ) -> DataStream:
-    """The same as rows of (key, enveloped record), not yet keyed."""
+    """The same as rows of (key, enveloped record), not yet keyed; ``key_field`` instead of the
+    topic's key."""
+    conf, name = context.conf, context.reads(topic)
     # Of what a job has written in a transaction, only what is committed.
     consumer = {
-        "group.id": f"tillstream-{job}",
+        "group.id": context.own_name(),
         "isolation.level": "read_committed",
         **conf.kafka.properties,
     }
-    envelope = ours().KafkaEnvelope(key_field)
+    envelope = ours().KafkaEnvelope(key_field or topic.key)
     source = _kafka(
-        env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
+        context.env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
     )
     return DataStream(source.uid(uid).name(name))
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from tillstream.catalog import topics
 from tillstream.clients import aws
 from tillstream.clients.kafka import kafka_settings, partitions
 from tillstream.conf import Conf
@@ -222,7 +223,7 @@ def open_source(conf: Conf) -> Source:
 
 
 def open_markers(conf: Conf) -> Markers:
-    topic = conf.kafka.topics["dead_letters"]
+    topic = conf.topic(topics.DEAD_LETTERS)
     return Markers(_producer(conf.kafka.bootstrap, conf.kafka.properties, topic), topic)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from tillstream.catalog import topics
 from tillstream.clients.flink import FlinkRest, FlinkRestError
 from tillstream.conf import Conf
 
@@ -79,8 +80,8 @@ class Watch:
             thread.join(10)
 
     def _kafka(self) -> None:
-        events = self._conf.kafka.topics["loyalty_events"]
-        dead = self._conf.kafka.topics["dead_letters"]
+        events = self._conf.topic(topics.LOYALTY_EVENTS)
+        dead = self._conf.topic(topics.DEAD_LETTERS)
         consumer = Consumer(
             {
                 "bootstrap.servers": self._conf.kafka.bootstrap or "",

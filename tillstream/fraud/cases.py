@@ -13,6 +13,7 @@ import msgspec
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Label
@@ -41,7 +42,7 @@ class Cases:
 
     def __init__(self, conf: Conf) -> None:
         self.conf = conf
-        self.table = conf.dynamodb.tables["fraud_cases"]
+        self.table = conf.table(tables.FRAUD_CASES)
         self._client = clients.dynamodb(conf)
 
     def open(self, limit: int) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ class Cases:
             "hold" if case["outcome"] == "hold" else "review",
         )
         began = time.monotonic()
-        topic = self.conf.kafka.topics["fraud_labels"]
+        topic = self.conf.topic(topics.FRAUD_LABELS)
         origin = put(self.conf, topic, transaction_id, msgspec.json.encode(verdict))
         closed = None
         while closed is None and time.monotonic() - began < wait_s:

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from tillstream.catalog import histories, topics
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.conf import Conf
@@ -174,7 +175,7 @@ def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
     if file is not None:
         lines: Iterable[bytes] = file.read_bytes().splitlines()
     else:
-        lines = (m.value for m in read_all(conf, conf.kafka.topics["fraud_labels"]))
+        lines = (m.value for m in read_all(conf, conf.topic(topics.FRAUD_LABELS)))
     for number, line in enumerate(lines, 1):
         try:
             yield _label(line)
@@ -212,7 +213,7 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
     client, bucket = clients.s3(conf), conf.s3.bucket
-    prefix = conf.s3.prefixes["archive"]
+    prefix = conf.prefix(histories.ARCHIVE)
     keys: dict[str, list[str]] = {}
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Decision, RuleSet
@@ -53,8 +54,8 @@ class Explanation(NamedTuple):
 
 def explain(conf: Conf, transaction_id: str) -> Explanation | None:
     """None if nothing is hot of it: it passed, is older than is kept, or was never seen."""
-    client, tables = clients.dynamodb(conf), conf.dynamodb.tables
-    item = hot_item(client, tables["fraud_explanations"], "transaction_id", transaction_id)
+    client = clients.dynamodb(conf)
+    item = hot_item(client, conf.table(tables.FRAUD_EXPLANATIONS), "transaction_id", transaction_id)
     if item is None:
         return None
     decision = _decision(item["decision"])
@@ -63,8 +64,8 @@ def explain(conf: Conf, transaction_id: str) -> Explanation | None:
         decision,
         _decision(item["shadow"]) if item.get("shadow") else None,
         list(_rules(conf, decision)),
-        list(_notices(client, tables["sent_notices"], decision)),
-        hot_item(client, tables["fraud_cases"], "transaction_id", transaction_id),
+        list(_notices(client, conf.table(tables.SENT_NOTICES), decision)),
+        hot_item(client, conf.table(tables.FRAUD_CASES), "transaction_id", transaction_id),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.domain.fraud import RuleSet
 from tillstream.domain.fraud.control import MAX_ORDER_BYTES, Answer, Mode, Order
@@ -48,14 +49,14 @@ class Pushed(NamedTuple):
 def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: float) -> Outcome:
     """Puts an order on the topic of rules and waits until every subtask has answered, or
     ``wait_s``. ``raw``: the rule set's JSON, empty for shadow-off."""
-    answers = Reader(conf, conf.kafka.topics["fraud_answers"], from_start=False)
+    answers = Reader(conf, conf.topic(topics.FRAUD_ANSWERS), from_start=False)
     try:
         # Only now, for to find the topic's end takes a while on a busy machine.
         began, pushed_ms = time.monotonic(), time.time_ns() // 1_000_000
         body = msgspec.json.encode(Order(mode, version, pushed_ms, by, msgspec.Raw(raw or b"null")))
         if len(body) > MAX_ORDER_BYTES:
             raise TopicError(f"the rule set has {len(body):,} bytes, more than {MAX_ORDER_BYTES:,}")
-        origin = put(conf, conf.kafka.topics["fraud_rules"], mode, body)
+        origin = put(conf, conf.topic(topics.FRAUD_RULES), mode, body)
         said: dict[int, Answer] = {}
         while time.monotonic() - began < wait_s:
             for message in answers.next(0.1):
@@ -77,13 +78,13 @@ def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: floa
 def pushed(conf: Conf) -> list[Pushed]:
     """Every order on the topic, oldest first, with what became of it."""
     answers: dict[str, Answer] = {}
-    for message in read_all(conf, conf.kafka.topics["fraud_answers"]):
+    for message in read_all(conf, conf.topic(topics.FRAUD_ANSWERS)):
         answer = _answer(message.value)
         known = answers.get(answer.origin)
         if known is None or known.accepted:
             answers[answer.origin] = answer
     found: list[Pushed] = []
-    for message in read_all(conf, conf.kafka.topics["fraud_rules"]):
+    for message in read_all(conf, conf.topic(topics.FRAUD_RULES)):
         said = answers.get(message.origin)
         try:
             order = _order(message.value)
@@ -123,7 +124,7 @@ def find(conf: Conf, version: str) -> bytes | None:
 def of_version(conf: Conf, version: str) -> RuleSet | None:
     """The newest rule set of that version on the topic, whatever the job said to it: one topic to
     read where ``find`` reads two."""
-    for message in reversed(read_all(conf, conf.kafka.topics["fraud_rules"])):
+    for message in reversed(read_all(conf, conf.topic(topics.FRAUD_RULES))):
         try:
             order = _order(message.value)
             if order.version == version and order.mode != "shadow-off":

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tillstream import conf as settings
+from tillstream import reference
+from tillstream.domain.fraud import load_rules
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import RulesFile, RulesFileError, packaged_rules, read_rules
 from tillstream.fraud.topics import TopicError
@@ -163,9 +165,10 @@ def dry_run(
         candidate, live = named(new), named(against)
         try:
             conf = settings.load()
+            places = reference.clocks(conf)
             report = runs.run(
-                candidate.rules,
-                live.rules,
+                load_rules(candidate.raw, places),
+                load_rules(live.raw, places),
                 runs.archived(conf, data, first, last, limit),
                 runs.labels(conf, labels),
                 progress=lambda n: click.echo(f"\r{n:,} transactions", err=True, nl=False),

@@ -12,7 +12,7 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
-from tillstream.domain.fraud import InvalidRules, Rules, load_rules, packaged_places
+from tillstream.domain.fraud import InvalidRules, Places, Rules, load_rules
 from tillstream.errors import Problem
 
 MAX_FILE_BYTES = 2_000_000
@@ -61,17 +61,18 @@ class RulesFile(NamedTuple):
     rules: Rules
 
 
-def read_rules(path: Path | str) -> RulesFile:
-    """The rule set in a file. Raises RulesFileError with every problem and its line."""
+def read_rules(path: Path | str, places: Places | None = None) -> RulesFile:
+    """The rule set in a file, ready to judge sales of ``places``. Raises RulesFileError with every
+    problem and its line."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise RulesFileError([f"{path}: {reason}"]) from None
-    return parse_rules(text, str(path))
+    return parse_rules(text, str(path), places)
 
 
-def parse_rules(text: str, name: str) -> RulesFile:
+def parse_rules(text: str, name: str, places: Places | None = None) -> RulesFile:
     """The same from a text; ``name`` is what problems call it."""
     if len(text) > MAX_FILE_BYTES:
         raise RulesFileError([f"{name}: larger than {MAX_FILE_BYTES:,} bytes"])
@@ -92,7 +93,7 @@ def parse_rules(text: str, name: str) -> RulesFile:
         raise RulesFileError([f"{name}: nested too deeply"]) from None
     try:
         raw = orjson.dumps(document)
-        return RulesFile(name, raw, load_rules(raw, packaged_places()))
+        return RulesFile(name, raw, load_rules(raw, places or {}))
     except InvalidRules as error:
         raise RulesFileError(
             [f"{name}:{_line(node, p.path)}: {p.path}: {p.message}" for p in error.problems]
@@ -104,10 +105,10 @@ def starting_rules(path: str | None) -> bytes:
     return (read_rules(path) if path else packaged_rules()).raw
 
 
-def packaged_rules() -> RulesFile:
+def packaged_rules(places: Places | None = None) -> RulesFile:
     """The rule set that comes with the package."""
     file = files("tillstream.domain.fraud").joinpath("default.yaml")
-    return parse_rules(file.read_text(encoding="utf-8"), "default.yaml")
+    return parse_rules(file.read_text(encoding="utf-8"), "default.yaml", places)
 
 
 def _line(node: Any, path: str) -> int:

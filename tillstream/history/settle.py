@@ -14,22 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tillstream import catalog
+from tillstream.catalog.resources import History
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.conf import Conf
 from tillstream.history.files import CLOCKS_MS, File, finished
 
-# job -> (prefix in settings, the columns that are a row's identity). A promotion's entry has one id
-# in all shelves; a shelf's line in the shortage job has only its version.
-HISTORY: dict[str, tuple[str, tuple[str, ...]]] = {
-    "loyalty": ("ledger", ("entry_id",)),
-    "archive": ("archive", ("transaction_id",)),
-    "fraud": ("fraud_audit", ("transaction_id",)),
-    "inventory": ("stock_ledger", ("stock_key", "entry_id")),
-    "shortage": ("shortages", ("shelf", "version")),
-}
-# Rows without an identity: a window's additions are cut by when its lines came.
-SUMS = frozenset({"sales"})
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
 
@@ -76,12 +67,20 @@ def lacking(conf: Conf, files: list[tuple[str, str]]) -> tuple[list[str], list[s
 def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str) -> Settled:
     """Sets aside rows of files finished in [since, boundary) that files since the boundary repeat.
 
-    ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun.
+    ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun. Raises
+    UnknownJob.
     """
-    if job not in HISTORY:
-        return Settled(0, 0)
-    name, identity = HISTORY[job]
-    prefix = conf.s3.prefixes[name]
+    total = Settled(0, 0)
+    for one in catalog.job(job).set_aside:
+        found = _settle(conf, one, since_ms, boundary_ms, replay_id)
+        total = Settled(total.files + found.files, total.rows + found.rows)
+    return total
+
+
+def _settle(
+    conf: Conf, history: History, since_ms: int, boundary_ms: int, replay_id: str
+) -> Settled:
+    prefix, identity = conf.prefix(history), history.identity
     client = clients.s3(conf)
     folders: dict[str, tuple[list[File], list[File]]] = defaultdict(lambda: ([], []))
     for file in finished(client, conf.s3.bucket, prefix, since_ms - CLOCKS_MS):

@@ -107,6 +107,7 @@ def environment(layout: Layout) -> dict[str, str]:
         PATH=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         PYTHONPATH=str(conf.ROOT),
         TILLSTREAM_HOME=str(layout.home),
+        TILLSTREAM_ENV=conf.LOCAL,
         AWS_CBOR_DISABLE="1",
         AWS_ACCESS_KEY_ID=CREDENTIAL,
         AWS_SECRET_ACCESS_KEY=CREDENTIAL,

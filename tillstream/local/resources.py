@@ -5,37 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import Any
 
+from tillstream.catalog import tables, topics
+from tillstream.catalog.resources import Column
 from tillstream.conf import Conf
 from tillstream.local.layout import StackError
 from tillstream.local.services import aws, listed
 
 SHARDS = 4
 PARTITIONS = 4
+FOR_EVER = {"retention.ms": "-1"}
 
-# Table as settings name it -> attributes and types of its key: the partition's, then the order's.
-TABLE_KEYS = {
-    "balances": [("customer_id", "S")],
-    "stock": [("store", "S"), ("product", "S")],
-    "stream_positions": [("shard", "S")],
-    "shortages": [("place", "S"), ("product", "S")],
-    "fraud_cases": [("transaction_id", "S")],
-    "fraud_explanations": [("transaction_id", "S")],
-    "sent_notices": [("notice_id", "S")],
-}
-# Table -> index over the few items that have its key: name, attributes and types.
-TABLE_INDEXES = {
-    "sent_notices": ("open-notices", [("open", "S"), ("claimed_at_ms", "N")]),
-    "fraud_cases": ("open-cases", [("open", "S"), ("event_time_ms", "N")]),
-}
-# Tables whose changes are streamed, with new and old images.
-STREAMED = {"stock"}
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-
-
-def topics(conf: Conf) -> list[str]:
-    """Every Kafka topic the settings name, without repeats."""
-    return list(dict.fromkeys([conf.source.kafka.topic, *conf.kafka.topics.values()]))
 
 
 def create_resources(conf: Conf, timeout_s: float = 20.0) -> list[str]:
@@ -56,10 +38,15 @@ def _topics(conf: Conf, timeout_s: float) -> list[str]:
         return []
     client = AdminClient({"bootstrap.servers": conf.kafka.bootstrap, **conf.kafka.properties})
     there = client.list_topics(timeout=timeout_s).topics
-    missing = [name for name in topics(conf) if name not in there]
+    wanted: dict[str, dict[str, str]] = {conf.source.kafka.topic: {}} | {
+        conf.topic(topic): FOR_EVER if topic.kept else {} for topic in topics.ALL
+    }
+    missing = {name: config for name, config in wanted.items() if name not in there}
     if not missing:
         return []
-    futures = client.create_topics([NewTopic(name, PARTITIONS, 1) for name in missing])
+    futures = client.create_topics(
+        [NewTopic(name, PARTITIONS, 1, config=config) for name, config in missing.items()]
+    )
     for name, future in futures.items():
         try:
             future.result(timeout_s)
@@ -97,30 +84,43 @@ def _tables(conf: Conf) -> list[str]:
         return []
     client = aws("dynamodb", conf.dynamodb.endpoint)
     there = listed(client, "list_tables", "TableNames")
-    missing = {key: name for key, name in conf.dynamodb.tables.items() if name not in there}
-    for key, name in missing.items():
-        attributes = TABLE_KEYS[key]
-        index_name, indexed = TABLE_INDEXES.get(key, ("", []))
-        index = {
-            "IndexName": index_name,
-            "KeySchema": _key_schema(indexed),
-            "Projection": {"ProjectionType": "ALL"},
-        }
+    created = []
+    for table in tables.ALL:
+        name = conf.table(table)
+        if name in there:
+            continue
+        index_key = table.index.key if table.index else ()
+        options: dict[str, Any] = {}
+        if table.index:
+            options["GlobalSecondaryIndexes"] = [
+                {
+                    "IndexName": table.index.name,
+                    "KeySchema": _key_schema(index_key),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ]
+        if table.streamed:
+            options["StreamSpecification"] = STREAM
         client.create_table(
             TableName=name,
-            KeySchema=_key_schema(attributes),
+            KeySchema=_key_schema(table.key),
             AttributeDefinitions=[
                 {"AttributeName": attribute, "AttributeType": kind}
-                for attribute, kind in attributes + indexed
+                for attribute, kind in (*table.key, *index_key)
             ],
             BillingMode="PAY_PER_REQUEST",
-            **({"GlobalSecondaryIndexes": [index]} if indexed else {}),
-            **({"StreamSpecification": STREAM} if key in STREAMED else {}),
+            **options,
         )
-    return [f"table {name}" for name in missing.values()]
+        if table.ttl:
+            client.update_time_to_live(
+                TableName=name,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl},
+            )
+        created.append(f"table {name}")
+    return created
 
 
-def _key_schema(attributes: list[tuple[str, str]]) -> list[dict[str, str]]:
+def _key_schema(attributes: tuple[Column, ...]) -> list[dict[str, str]]:
     return [
         {"AttributeName": attribute, "KeyType": role}
         for (attribute, _), role in zip(attributes, ("HASH", "RANGE"), strict=False)

@@ -18,6 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tillstream.catalog import tables
 from tillstream.conf import load
 from tillstream.errors import Problem
 from tillstream.notify.log import DECIDABLE, Logged, NotThere, SentLog
@@ -40,7 +41,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
                 f"Kafka: {error.args[0].str()}: see `tillstream status`, then try again"
             ) from None
         except (BotoCoreError, ClientError) as error:
-            table = load().dynamodb.tables["sent_notices"]
+            table = load().table(tables.SENT_NOTICES)
             raise click.ClickException(
                 f"the log of sent notices, table {table}: {error}. `tillstream up` brings it locally;"
                 " otherwise correct dynamodb in conf and the credentials"

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.notice import Notice
@@ -51,7 +52,7 @@ class SentLog:
 
     def __init__(self, conf: Conf, client: Any = None) -> None:
         self._client = client or clients.dynamodb(conf, pool=conf.notify.workers + 2)
-        self._table = conf.dynamodb.tables["sent_notices"]
+        self._table = conf.table(tables.SENT_NOTICES)
         self._lease_ms = conf.notify.lease_s * 1000
         self._remember_s = conf.notify.remember_days * DAY_S
 

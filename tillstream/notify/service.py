@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
+from tillstream.catalog import topics
 from tillstream.clients.kafka import kafka_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import DeadLetter
@@ -23,7 +24,6 @@ from tillstream.notify.notifier import Notifier, Stopped
 
 BATCH = 200
 POLL_S = 0.5
-GROUP = "tillstream-notifier"
 DELIVERY_S = 20.0
 _RETRIABLE = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
               KafkaError.UNKNOWN_MEMBER_ID, KafkaError._NO_OFFSET)  # fmt: skip
@@ -37,7 +37,7 @@ class Service:
         self._conf, self._notifier, self._stop = conf, notifier, stop
         self.outcomes: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._topic = conf.kafka.topics["notices"]
+        self._topic = conf.topic(topics.NOTICES)
         settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
         self._producer = Producer(
             {**settings, "enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
@@ -45,7 +45,7 @@ class Service:
         self._consumer = Consumer(
             {
                 **settings,
-                "group.id": f"{GROUP}-{self._topic}",
+                "group.id": conf.own_name("notify", self._topic),
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "partition.assignment.strategy": "cooperative-sticky",
@@ -131,7 +131,7 @@ class Service:
         )
         value, headers = dead_letter_record(letter)
         self._producer.produce(
-            self._conf.kafka.topics["dead_letters"], value, origin, headers=headers
+            self._conf.topic(topics.DEAD_LETTERS), value, origin, headers=headers
         )
         self.outcomes["dead letters"] += 1
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tillstream import conf as settings
+from tillstream.catalog import histories
 from tillstream.cli.times import shown
 from tillstream.clients import aws as clients
 from tillstream.clients.kafka import kafka_settings
@@ -36,7 +37,7 @@ class Archive:
             raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
         if not gap.offsets:
             client, bucket = clients.s3(self.conf), self.conf.s3.bucket
-            prefix = self.conf.s3.prefixes["archive"]
+            prefix = self.conf.prefix(histories.ARCHIVE)
             if not backfill.finished(client, bucket, prefix, gap.to_ms - 2 * SLACK_MS):
                 raise BackfillError(
                     f"the stream begins at {shown(gap.to_ms - SLACK_MS)}, the archive ended before: "
@@ -44,7 +45,7 @@ class Archive:
                 )
             return
         source = self.conf.source.kafka
-        group = "tillstream-archive"
+        group = self.conf.own_name("archive")
         done = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
         for number, (_, end) in gap.offsets.items():
             if done.get(number, 0) < end:
@@ -93,7 +94,7 @@ class Archive:
         """Whether the job's last checkpoint covers all of the topic."""
         bootstrap = self.conf.kafka.bootstrap
         ends = stream_reach.watermarks(self.conf, topic, bootstrap)
-        done = stream_reach.committed(self.conf, topic, bootstrap, f"tillstream-{job}")
+        done = stream_reach.committed(self.conf, topic, bootstrap, self.conf.own_name(job))
         return all(done.get(number, 0) >= high for number, (_, high) in ends.items())
 
     def lost_meanwhile(self, gap: Gap) -> Gap:

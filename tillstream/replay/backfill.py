@@ -15,6 +15,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
+from tillstream.catalog import histories
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.clients.kafka import kafka_settings
@@ -51,7 +52,7 @@ def fill(
     ``progress`` gets the number so far. Raises BackfillError.
     """
     client = clients.s3(conf)
-    bucket, prefix = conf.s3.bucket, conf.s3.prefixes["archive"]
+    bucket, prefix = conf.s3.bucket, conf.prefix(histories.ARCHIVE)
     settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
     producer = Producer(
         {

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli.times import shown
 from tillstream.clients.flink import TERMINAL, FlinkRestError
@@ -59,7 +60,7 @@ class Replay:
         accept_loss: bool = False,
     ) -> Plan:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
-        if job in history.SUMS:
+        if catalog.job(job).sums:
             raise ReplayError(
                 f"{job} cannot be replayed: what it adds up would be counted twice. `tillstream job "
                 f"restore {job}` goes on from its last checkpoint; a window it has missed can be added "
@@ -276,7 +277,7 @@ class Replay:
         """Whether the newest checkpoint lies at or beyond ``wanted``: partition -> offset; -1 or not
         named: the partition's end."""
         source = self.conf.source.kafka
-        group = f"tillstream-{job}"
+        group = self.conf.own_name(job)
         read = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
         ends = stream_reach.watermarks(self.conf, source.topic, source.bootstrap)
         for number, (_, end) in ends.items():

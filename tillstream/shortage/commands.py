@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf, ConfError, load
 from tillstream.domain.shortage.line import OK
@@ -36,7 +37,7 @@ def shortages(store: int | None, region: str | None, everything: bool, as_json: 
         raise click.ClickException(str(error)) from None
     except (BotoCoreError, ClientError) as error:
         where = conf.dynamodb.endpoint or conf.region
-        table = conf.dynamodb.tables["shortages"]
+        table = conf.table(tables.SHORTAGES)
         raise click.ClickException(
             f"DynamoDB table {table} at {where} cannot be read "
             f"({str(error).splitlines()[0][:120]}): `tillstream up` starts and creates it"
@@ -52,7 +53,7 @@ def shortages(store: int | None, region: str | None, everything: bool, as_json: 
 def read(conf: Conf, place: str | None) -> list[dict[str, Any]]:
     """The table's lines of one place, or of all."""
     client = clients.dynamodb(conf)
-    table = conf.dynamodb.tables["shortages"]
+    table = conf.table(tables.SHORTAGES)
     if place:
         pages = client.get_paginator("query").paginate(
             TableName=table,

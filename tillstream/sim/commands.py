@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tillstream import conf as settings
+from tillstream.catalog import topics
 from tillstream.sim.runner import run
 from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
 from tillstream.sim.simulator import Faults, Sent, Simulator
@@ -150,7 +151,7 @@ def _movements_sender(to: str, directory: Path, spool: Path) -> Sender:
     if to == "file":
         return FileSender(directory / "movements.jsonl")
     conf = settings.load()
-    return KafkaSender(conf, spool, conf.kafka.topics["stock_movements"])
+    return KafkaSender(conf, spool, conf.topic(topics.STOCK_MOVEMENTS))
 
 
 def _send(

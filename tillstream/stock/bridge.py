@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.errors import Problem
@@ -31,9 +32,9 @@ class Bridge:
     """``run`` until ``stop`` is set, or ``once`` through all that is there now."""
 
     def __init__(self, conf: Conf):
-        self._table = conf.dynamodb.tables["stock"]
-        self._positions = conf.dynamodb.tables["stream_positions"]
-        self._topic = conf.kafka.topics["stock_movements"]
+        self._table = conf.table(tables.STOCK)
+        self._positions = conf.table(tables.STREAM_POSITIONS)
+        self._topic = conf.topic(topics.STOCK_MOVEMENTS)
         self._dynamodb = clients.dynamodb(conf)
         self._streams = clients.dynamodb_streams(conf)
         self._producer = Producer(

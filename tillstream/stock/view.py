@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.errors import Problem
@@ -21,7 +22,7 @@ class NoSuchStock(Problem):
 
 def read(conf: Conf, store: int, product: str) -> dict[str, Any]:
     """The item's attributes; numbers as int. Raises NoSuchStock, one line that names the fix."""
-    table = conf.dynamodb.tables["stock"]
+    table = conf.table(tables.STOCK)
     try:
         answer = clients.dynamodb(conf).get_item(
             TableName=table,

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from tillstream.domain.fraud import load_rules, packaged_places
+from tillstream.domain.fraud import load_rules
 from tillstream.domain.fraud.control import MAX_ORDER_BYTES, InForce, Refused, obey
+from tillstream.reference import packaged_clocks
 
-PLACES = packaged_places()
+PLACES = packaged_clocks()
 
 
 def rule_set(version: str = "v1", **changes) -> dict:

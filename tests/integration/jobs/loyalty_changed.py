@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from pyflink.common import Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction, KeyedStream, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from tillstream.conf import load
 from tillstream.connectors import batched, sources
-from tillstream.jobs.loyalty import Streams, attach_sinks, build
-from tillstream.udfs.engine import BYTES, environment
+from tillstream.connectors.context import JobContext, run
+from tillstream.jobs import loyalty
+from tillstream.udfs.engine import BYTES
 
 
 class AsText(KeyedProcessFunction):
@@ -27,23 +28,24 @@ class AsText(KeyedProcessFunction):
         return ()
 
 
-def main() -> None:
-    change = os.environ["TILLSTREAM_CHANGE"]
-    conf = load()
-    env = environment(conf)
-    key = "transaction_id" if change == "key" else "customer_id"
-    transactions = sources.transactions(env, conf, key_field=key, job="loyalty")
-    if change == "type":
+CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
+
+
+def read(context: JobContext) -> KeyedStream:
+    key = "transaction_id" if CHANGE == "key" else "customer_id"
+    return sources.transactions(context, key_field=key)
+
+
+def build(transactions: KeyedStream, context: JobContext) -> loyalty.Streams:
+    if CHANGE == "type":
         ledger = transactions.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
         sides = (batched.side(ledger, name) for name in ("notices", "dead-letters"))
-        streams = Streams(ledger, *sides)
-    else:
-        streams = build(transactions, conf)
-    if change == "uid":
+        return loyalty.Streams(ledger, *sides)
+    streams = loyalty.build(transactions, context)
+    if CHANGE == "uid":
         streams.ledger.uid("points-ledger")
-    attach_sinks(streams, conf)
-    env.execute("loyalty")
+    return streams
 
 
 if __name__ == "__main__":
-    main()
+    run(replace(loyalty.JOB, read=read, build=build))

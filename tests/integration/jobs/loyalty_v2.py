@@ -1,14 +1,12 @@
 """The loyalty job of a made-up next release: its account counts visits, in the middle of the layout."""
 
 # No deferred annotations: the structs below are made inside a function, where only it knows their types.
+from dataclasses import replace
 from typing import Any
 
-from tillstream.conf import load
-from tillstream.connectors import sources
+from tillstream.connectors.context import run
 from tillstream.jobs import loyalty
-from tillstream.jobs.loyalty import attach_sinks, build
-from tillstream.udfs.engine import environment
-from tillstream.udfs.loyalty import LoyaltyLedger
+from tillstream.udfs.loyalty import LoyaltyLedger, ledger
 
 
 def made_up() -> Any:
@@ -76,14 +74,11 @@ class LedgerV2(LoyaltyLedger):
         super().open(runtime_context)
 
 
-def main() -> None:
-    conf = load()
-    env = environment(conf)
-    loyalty.LoyaltyLedger = LedgerV2  # type: ignore[misc]
-    transactions = sources.transactions(env, conf, key_field="customer_id", job="loyalty")
-    attach_sinks(build(transactions, conf), conf)
-    env.execute("loyalty")
+def build(transactions: Any, context: Any) -> Any:
+    today = ledger(context.conf)
+    tomorrow = LedgerV2(today.rules, write_versions=context.conf.state.write_versions)
+    return loyalty.build(transactions, context, tomorrow)
 
 
 if __name__ == "__main__":
-    main()
+    run(replace(loyalty.JOB, build=build))

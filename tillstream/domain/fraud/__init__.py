@@ -36,7 +36,7 @@ from tillstream.domain.fraud.judge import (
     portrait,
     weigh,
 )
-from tillstream.domain.fraud.places import Place, Places, packaged_places, read_places
+from tillstream.domain.fraud.places import Place, Places, read_places
 from tillstream.domain.fraud.profile import Profile, ProfileSettings, Sale, subject, terminal
 from tillstream.domain.fraud.ruleset import (
     INDEX,
@@ -86,7 +86,6 @@ __all__ = [
     "load_rules",
     "measure",
     "observe",
-    "packaged_places",
     "points",
     "portrait",
     "read_places",

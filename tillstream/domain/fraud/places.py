@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from importlib.resources import files
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -44,12 +43,6 @@ def read_places(lines: Iterable[str]) -> dict[int, Place]:
             raise ValueError(f"stores, line {number}: no such place as {place.lat}, {place.lon}")
         places[store] = place
     return places
-
-
-def packaged_places() -> dict[int, Place]:
-    """The table of invented stores that comes with the package."""
-    text = files("tillstream.sim").joinpath("data", "stores.csv").read_text(encoding="utf-8")
-    return read_places(text.splitlines())
 
 
 def distance_km(a: Place, b: Place) -> float:

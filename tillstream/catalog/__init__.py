@@ -1,0 +1,43 @@
+"""The catalogue: every job, topic, table and history. All that several rooms know of a job is here."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tillstream.errors import Problem
+
+if TYPE_CHECKING:
+    from tillstream.catalog.entry import Job
+
+JOBS_FOLDER = Path(__file__).resolve().parent.parent / "jobs"
+
+
+class UnknownJob(Problem):
+    """There is no job of that name."""
+
+
+def names() -> list[str]:
+    """Names of all jobs: jobs/<name>.py each."""
+    return sorted(file.stem for file in JOBS_FOLDER.glob("[a-z]*.py"))
+
+
+def job(name: str) -> Job:
+    """The entry of jobs/<name>.py, which imports PyFlink. Raises UnknownJob."""
+    if name not in names():
+        raise UnknownJob(f"there is no job {name}: there are {', '.join(names())}")
+    entry: Job = importlib.import_module(f"tillstream.jobs.{name}").JOB
+    assert entry.name == name, f"jobs/{name}.py: its entry is called {entry.name}"
+    return entry
+
+
+def find(name: str) -> Job | None:
+    """The job of that name, or that a test's or a benchmark's ``<job>-...`` is made of."""
+    base = name.partition("-")[0]
+    return job(base) if base in names() else None
+
+
+def jobs() -> list[Job]:
+    """The entries of all jobs, by name."""
+    return [job(name) for name in names()]

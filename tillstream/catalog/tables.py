@@ -1,0 +1,99 @@
+"""Every DynamoDB table: hot items that jobs write, and what commands remember."""
+
+from __future__ import annotations
+
+from tillstream.catalog.resources import Field, Index, Table
+
+
+def _texts(*names: str) -> tuple[Field, ...]:
+    return tuple((name, name, "S") for name in names)
+
+
+def _numbers(*names: str) -> tuple[Field, ...]:
+    return tuple((name, name, "N") for name in names)
+
+
+# One item for each customer.
+BALANCES = Table(
+    "balances",
+    key=(("customer_id", "S"),),
+    default="loyalty-balances",
+    by="customer_id",
+    fields=(
+        *_texts("customer_id"),
+        *_numbers("balance", "version", "event_time_ms"),
+        ("transaction_id", "last_transaction_id", "S"),
+    ),
+)
+
+# Stock levels, one item for each store and product. People correct them here.
+STOCK = Table(
+    "stock",
+    key=(("store", "S"), ("product", "S")),
+    by="stock_key",
+    streamed=True,
+    fields=(
+        *_texts("stock_key", "store", "product", "entry_id", "kind", "outcome"),
+        *_texts("below_zero", "low", "open_orders", "mark"),
+        *_numbers("version", "event_time_ms", "reorder_point", "order_up_to"),
+        *_numbers("on_order", "daily_demand_milli", "uplift_percent", "run_out_ms"),
+        ("new_quantity", "quantity", "N"),
+    ),
+)
+
+# Shelves and regions, one item for each place and product.
+SHORTAGES = Table(
+    "shortages",
+    key=(("place", "S"), ("product", "S")),
+    by="shelf",
+    fields=(
+        *_texts("shelf", "place", "product", "region", "status", "why", "shortage_id"),
+        *_numbers("version", "at_ms", "since_ms", "stock", "lead_minutes"),
+        *_numbers("early_ms", "run_out_ms", "late_ms", "demand_percent"),
+    ),
+)
+
+# Opened by a judgement, closed by a verdict, which changes only what it brings.
+FRAUD_CASES = Table(
+    "fraud_cases",
+    key=(("transaction_id", "S"),),
+    by="transaction_id",
+    merge=True,
+    index=Index("open-cases", (("open", "S"), ("event_time_ms", "N"))),
+    ttl="expires_at",
+    fields=(
+        *_texts("transaction_id", "status", "open", "outcome", "reasons"),
+        *_texts("rules_version", "subject", "customer_id", "card_token"),
+        *_texts("currency", "verdict_source"),
+        *_numbers("version", "score", "store", "till", "total_cents"),
+        *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),
+        ("expires_at_s", "expires_at", "N"),
+    ),
+)
+
+# Decisions with all that explains them.
+FRAUD_EXPLANATIONS = Table(
+    "fraud_explanations",
+    key=(("transaction_id", "S"),),
+    by="transaction_id",
+    ttl="expires_at",
+    fields=(
+        *_texts("transaction_id", "outcome", "rules_version", "decision", "transaction", "shadow"),
+        *_numbers("version", "event_time_ms"),
+        ("expires_at_s", "expires_at", "N"),
+    ),
+)
+
+# What `tillstream notify` has sent, and what is uncertain.
+SENT_NOTICES = Table(
+    "sent_notices",
+    key=(("notice_id", "S"),),
+    index=Index("open-notices", (("open", "S"), ("claimed_at_ms", "N"))),
+    ttl="expires_at",
+)
+
+# How far `tillstream streams bridge` has read.
+STREAM_POSITIONS = Table("stream_positions", key=(("shard", "S"),))
+
+ALL: tuple[Table, ...] = tuple(x for x in list(vars().values()) if isinstance(x, Table))
+BY_ID = {one.id: one for one in ALL}

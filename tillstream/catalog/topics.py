@@ -1,0 +1,44 @@
+"""Every Kafka topic but the till transactions' own, whose source conf.source describes."""
+
+from __future__ import annotations
+
+from tillstream.catalog.resources import Topic
+
+LOYALTY_EVENTS = Topic("loyalty_events", "customer_id", "domain.loyalty.ledger.LedgerEntry")
+DEAD_LETTERS = Topic("dead_letters", "dead_letter_id", "domain.dead_letter.DeadLetter")
+NOTICES = Topic("notices", "notice_id", "domain.notice.Notice")
+
+# Deliveries, transfers, counts, write-offs, plans: into the inventory job.
+STOCK_MOVEMENTS = Topic("stock_movements", "document_id", "events/stock_movement")
+# From store to centre and store to store: out of the inventory job and into it again.
+STOCK_REQUESTS = Topic("stock_requests", "request_id", "domain.stock.actions.Request")
+# Old and new quantity of every line.
+STOCK_CHANGES = Topic("stock_changes", "stock_key", "domain.stock.ledger.Entry")
+# What a centre has set aside for a store.
+STOCK_ORDERS = Topic("stock_orders", "order_id", "domain.stock.actions.Order")
+# Low, and ok again.
+CENTRAL_STOCK = Topic("central_stock", "stock_key", "domain.stock.actions.CentralUpdate")
+# What nearby stores could spare.
+TRANSFER_OFFERS = Topic("transfer_offers", "offer_id", "domain.stock.actions.Offer")
+# Stops to put first.
+TRUCK_ROUTES = Topic("truck_routes", "order_id", "domain.stock.actions.TruckRoute")
+
+PROMOTIONS = Topic("promotions", "promotion_id", "events/promotion")
+# Its copies, one for each reader.
+PROMOTIONS_INVENTORY = Topic("promotions_inventory", "promotion_id", "events/promotion")
+PROMOTIONS_MARKETING = Topic("promotions_marketing", "promotion_id", "events/promotion")
+PROMOTIONS_PRICING = Topic("promotions_pricing", "promotion_id", "events/promotion")
+PROMOTIONS_ANALYTICS = Topic("promotions_analytics", "promotion_id", "events/promotion")
+
+SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
+SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
+
+FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.Label")
+FRAUD_RULES = Topic("fraud_rules", "mode", "domain.fraud.control.Order", kept=True)
+FRAUD_ANSWERS = Topic(
+    "fraud_answers", "origin", "domain.fraud.control.Answer", "fraud-rule-answers"
+)
+HOLDS = Topic("holds", "transaction_id", "domain.fraud.actions.Hold")  # to the payment system
+
+ALL: tuple[Topic, ...] = tuple(x for x in list(vars().values()) if isinstance(x, Topic))
+BY_ID = {one.id: one for one in ALL}

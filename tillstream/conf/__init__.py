@@ -1,0 +1,142 @@
+"""Settings: conf/base.yaml and conf/jobs/, then conf/<environment>.yaml, then what the platform says.
+
+The platform's word is the local stack's stack.json (endpoints on free ports) or, on Amazon Managed
+Service for Apache Flink, the property group ``tillstream`` of the application.
+
+The environment is said, never guessed: by the caller, by $TILLSTREAM_ENV, by the application's
+property ``environment``, or by a local stack in $TILLSTREAM_HOME, which names itself. Where nobody
+says one, it is production.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tillstream.catalog import histories, tables, topics
+from tillstream.conf import layers
+from tillstream.conf.layers import ConfError, merge, nest
+from tillstream.conf.schema import LOCAL, Conf
+
+PACKAGE = Path(__file__).resolve().parent.parent
+RESOURCES = PACKAGE / "resources"  # conf/ and java/, linked in a clone, copied into the wheel
+ROOT = PACKAGE.parent  # of a clone, or where packages are installed
+AMSF_PROPERTIES = Path("/etc/flink/application_properties.json")
+PRODUCTION = "prod"
+PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's file
+
+__all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
+           "nest"]  # fmt: skip
+
+
+def is_clone() -> bool:
+    """Whether this runs from a clone of the repository rather than from an installed wheel."""
+    return (ROOT / "setup.py").exists()
+
+
+def own_folder() -> Path:
+    """Where what is built and kept goes by default: <repo>/.tillstream, or ~/.tillstream of a wheel."""
+    return (ROOT if is_clone() else Path.home()) / ".tillstream"
+
+
+def home() -> Path:
+    """Where the local stack keeps its state: $TILLSTREAM_HOME, else ``own_folder``."""
+    return Path(os.environ.get("TILLSTREAM_HOME") or own_folder())
+
+
+def stack_file() -> Path:
+    """The one record of the local stack's endpoints and processes."""
+    return home() / "stack" / "stack.json"
+
+
+def load(environment: str | None = None, overrides: dict[str, Any] | None = None) -> Conf:
+    """The settings of ``environment``, see this module's first lines.
+
+    ``overrides`` is a nested dict; so is the JSON in $TILLSTREAM_CONF, which it goes over.
+
+    Raises ConfError with the path of the wrong setting.
+    """
+    said = layers.properties(AMSF_PROPERTIES) if AMSF_PROPERTIES.exists() else {}
+    chosen = environment or os.environ.get("TILLSTREAM_ENV") or said.pop("environment", None)
+    chosen = chosen or (LOCAL if stack_file().exists() else PRODUCTION)
+    said.pop("environment", None)
+    folder = Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
+    merged = layers.files(folder, chosen)
+    if chosen == LOCAL and stack_file().exists():
+        merged = merge(merged, endpoints(json.loads(stack_file().read_text())))
+    merged = merge(merged, nest(said))
+    if text := os.environ.get("TILLSTREAM_CONF"):
+        merged = merge(merged, layers.read_json(text, "TILLSTREAM_CONF"))
+    merged = merge(merged, overrides or {}) | {"environment": chosen}
+    try:
+        conf = msgspec.convert(merged, Conf, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfError(f"{_named(str(error))} (environment {chosen})") from None
+    _check_names(conf)
+    _refuse_stand_ins(conf)
+    return conf
+
+
+def _named(problem: str) -> str:
+    """msgspec's message with the setting first: ``loyalty.notify: expected bool, got str``."""
+    said, _, path = problem.partition(" - at ")
+    where = path.strip("`$.").replace("[...]", "")
+    if field := re.search(r"unknown field `(\w+)`", said):
+        return layers.unknown(f"{where}.{field[1]}".strip("."))
+    if field := re.search(r"missing required field `(\w+)`", said):
+        return f"the setting {f'{where}.{field[1]}'.strip('.')} is missing"
+    said = said.replace("`", "").replace("Expected", "expected").replace("Invalid", "invalid")
+    return f"{where or 'settings'}: {said}"
+
+
+def _check_names(conf: Conf) -> None:
+    """Raises ConfError for a name of a topic, table or prefix that the catalogue does not have."""
+    for section, named, known in (
+        ("kafka.topics", conf.kafka.topics, topics.ALL),
+        ("dynamodb.tables", conf.dynamodb.tables, tables.ALL),
+        ("s3.prefixes", conf.s3.prefixes, histories.ALL),
+    ):
+        ids = [resource.id for resource in known]
+        for name in named:
+            if name not in ids:
+                raise ConfError(f"there is no setting {section}.{name}: {', '.join(sorted(ids))}")
+
+
+def _refuse_stand_ins(conf: Conf) -> None:
+    """Raises ConfError where something of the local stack would stand in for the real thing."""
+    if conf.local:
+        return
+    reference = msgspec.structs.asdict(conf.reference)
+    for setting, used, instead in (
+        ("aws.credentials: basic", conf.aws.credentials == "basic", "default"),
+        ("notify.sender: file", conf.notify.sender == "file", "sns"),
+        *(
+            (f"reference.{name}: {PACKAGED}", value == PACKAGED, "a CSV of your own")
+            for name, value in reference.items()
+        ),
+    ):
+        if used:
+            raise ConfError(
+                f"{setting} is for the local stack, and the environment is {conf.environment}: set "
+                f"it to {instead}, or TILLSTREAM_ENV=local"
+            )
+
+
+def endpoints(stack: dict[str, Any]) -> dict[str, Any]:
+    """stack.json as a layer of settings."""
+    bootstrap = stack["kafka"]["bootstrap"]
+    return {
+        "source": {
+            "kinesis": {"endpoint": stack["kinesis"]["endpoint"]},
+            "kafka": {"bootstrap": bootstrap},
+        },
+        "kafka": {"bootstrap": bootstrap},
+        "dynamodb": {"endpoint": stack["dynamodb"]["endpoint"]},
+        "s3": {"endpoint": stack["s3"]["endpoint"]},
+        "notify": {"sns_endpoint": stack["kinesis"]["endpoint"]},
+    }

@@ -1,0 +1,95 @@
+"""What a job is built with: the engine's environment, the settings, and its own entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyflink.datastream import StreamExecutionEnvironment
+
+from tillstream.catalog.entry import Job
+from tillstream.catalog.resources import History, Resource, Table, Topic
+from tillstream.conf import Conf, load
+from tillstream.state_schemas.keyed import states
+from tillstream.state_schemas.keyed.states import KeyedState
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """One job being built for one deployment. Sources, sinks and states ask it for what they use, so
+    that nothing is used which the entry does not list: the catalogue is what the job does."""
+
+    env: StreamExecutionEnvironment
+    conf: Conf
+    job: Job
+    used: set[Resource | KeyedState] = field(default_factory=set)
+
+    def reads(self, topic: Topic) -> str:
+        """Name of a topic that is read. Raises Undeclared."""
+        self.used.add(self.job.read_of(topic))
+        return self.conf.topic(topic)
+
+    def writes(self, topic: Topic) -> Topic:
+        """A topic that is written, with its guarantee. Raises Undeclared."""
+        return self._written(topic)
+
+    def table(self, table: Table) -> str:
+        """Name of a table that is written. Raises Undeclared."""
+        return self.conf.table(self._written(table))
+
+    def prefix(self, history: History) -> str:
+        """Prefix of a history that is written. Raises Undeclared."""
+        return self.conf.prefix(self._written(history))
+
+    def state(self, name: str) -> str:
+        """Name of a keyed state. Raises Undeclared unless state_schemas/keyed/states.py has it."""
+        self.used.add(self.job.state(name))
+        return name
+
+    def own_name(self, *parts: str) -> str:
+        """``<deployment>.<job>.<part>...``"""
+        return self.conf.own_name(self.job.name, *parts)
+
+    def unused(self) -> list[str]:
+        """What the entry lists and the job, once built, does not use."""
+        resources = [one for one in (*self.job.reads, *self.job.writes) if one not in self.used]
+        states = [one.name for one in self.job.states if one not in self.used]
+        return [f"{type(one).__name__.lower()} {one.id}" for one in resources] + [
+            f"state {name}" for name in states
+        ]
+
+    def _written(self, resource: Any) -> Any:
+        found = self.job.written(resource)
+        self.used.add(found)
+        return found
+
+
+def environment(conf: Conf) -> StreamExecutionEnvironment:
+    """The execution environment; what is not set here is set by the platform's own conf.
+
+    Raises UnknownVersion where conf asks for a state version that there is not.
+    """
+    states.check_versions(conf.state.write_versions)
+    env = StreamExecutionEnvironment.get_execution_environment()
+    # No operator of ours keeps or changes what it was given, so none needs a copy of its own.
+    env.get_config().enable_object_reuse()
+    if conf.job.checkpoint_interval_ms is not None:
+        env.enable_checkpointing(conf.job.checkpoint_interval_ms)
+    env.set_parallelism(conf.job.parallelism)
+    env.set_max_parallelism(conf.job.max_parallelism)
+    return env
+
+
+def make(job: Job, env: StreamExecutionEnvironment, conf: Conf) -> JobContext:
+    """Builds all of the job on ``env``. Raises Undeclared where job and entry differ."""
+    context = JobContext(env, conf, job)
+    job.write(job.build(job.read(context), context), context)
+    return context
+
+
+def run(job: Job) -> None:
+    """What a job file does when it is started: settings, environment, the job, off it goes."""
+    conf = load()
+    env = environment(conf)
+    make(job, env, conf)
+    env.execute(job.name)
