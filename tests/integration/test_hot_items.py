@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,16 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import StreamExecutionEnvironment
 
 from tillstream import jars
+from tillstream.catalog import tables
+from tillstream.catalog.entry import Job
+from tillstream.catalog.resources import Table
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf, load
 from tillstream.connectors import dynamodb
+from tillstream.connectors.context import JobContext
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 WRITERS = 4
@@ -58,13 +61,10 @@ def entry(customer: int, version: int) -> str:
     ).decode()
 
 
-balances = partial(dynamodb.balance_sink, uid="balances")
-
-
 def write(
     entries: list[str],
     conf: Conf,
-    sink: Callable[[DataStream, Conf], None] = balances,
+    table: Table = tables.BALANCES,
     writers: int = WRITERS,
     arrived_ms: int | None = None,
 ) -> None:
@@ -86,7 +86,8 @@ def write(
         arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived())
         source = source.assign_timestamps_and_watermarks(arrived)
     stream = source.map(lambda text: text.encode(), BYTES)
-    sink(stream, conf)
+    job = Job("hot-items", read=list, build=list, write=list, writes=(table,))
+    dynamodb.hot_item_sink(JobContext(env, conf, job), stream, table, uid=table.id)
     env.execute("hot items")
 
 
@@ -132,16 +133,12 @@ def test_a_small_buffer_slows_the_job_and_loses_nothing(stack, table):
 
 def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, table):
     fields = ("customer_id", "open", "status", "reasons")
-    attributes = [(name, name, "S") for name in fields] + [("version", "version", "N")]
-
-    def sink(stream: DataStream, conf: Conf) -> None:
-        dynamodb.hot_item_sink(
-            stream, conf, table, attributes, "customer_id", uid="cases", merge=True
-        )
+    attributes = (*((name, name, "S") for name in fields), ("version", "version", "N"))
+    merged = replace(tables.BALANCES, fields=attributes, merge=True)
 
     def put(*versions: dict[str, Any]) -> dict[str, str]:
         documents = [{"customer_id": "C0000000001", **version} for version in versions]
-        write([orjson.dumps(d).decode() for d in documents], conf, sink=sink, writers=1)
+        write([orjson.dumps(d).decode() for d in documents], conf, merged, writers=1)
         (item,) = items(conf, table).values()
         return {name: next(iter(value.values())) for name, value in item.items()}
 

@@ -12,10 +12,10 @@ from tillstream.domain.loyalty.ledger import Account, Pending, Posting
 from tillstream.state_schemas.keyed.loyalty_account import (
     CODEC,
     CURRENT,
-    UnknownVersion,
     decode,
     encode,
 )
+from tillstream.state_schemas.keyed.versioned import UnknownVersion
 
 whole = st.integers(-(2**53), 2**53)
 names = st.text(max_size=20)

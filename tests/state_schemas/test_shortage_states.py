@@ -13,6 +13,7 @@ from tillstream.domain.shortage.store import Basket, apply_basket
 from tillstream.state_schemas.keyed import shortage_area, store_watch
 from tillstream.state_schemas.keyed.freeze import golden
 from tillstream.state_schemas.keyed.store_watch.samples import BREAD, NOON_MS, ROLLS, V1
+from tillstream.state_schemas.keyed.versioned import UnknownVersion
 
 SHORT = golden(store_watch.CODEC, 1, "a-shelf-runs-out-under-a-promotion")
 
@@ -35,7 +36,7 @@ def test_arbitrary_bytes_are_refused_not_guessed(schema, data):
 
 @pytest.mark.parametrize("schema", [store_watch, shortage_area])
 def test_a_later_version_says_which_release_to_use(schema):
-    with pytest.raises(schema.UnknownVersion, match="restore with the release that wrote it"):
+    with pytest.raises(UnknownVersion, match="restore with the release that wrote it"):
         schema.decode(bytes([schema.CURRENT + 1]) + b"whatever")
 
 

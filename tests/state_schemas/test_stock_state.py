@@ -12,7 +12,8 @@ from tillstream.domain.demand.model import Demand
 from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.stock.ledger import OpenOrder, Stock
 from tillstream.domain.stock.recent_lines import Recent
-from tillstream.state_schemas.keyed.stock import CURRENT, UnknownVersion, decode, encode
+from tillstream.state_schemas.keyed.stock import CURRENT, decode, encode
+from tillstream.state_schemas.keyed.versioned import UnknownVersion
 
 whole = st.integers(-(2**53), 2**53)
 names = st.text(max_size=20)

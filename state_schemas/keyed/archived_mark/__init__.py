@@ -1,6 +1,12 @@
-"""Keyed state of the archive job: one mark a transaction id, for as long as a repeat is to be known."""
+"""Keyed state of the archive job: one mark for each transaction id, for as long as a repeat is to be known.
 
-from tillstream.state_schemas.keyed.archived_mark.codec import CODEC
-from tillstream.state_schemas.keyed.archived_mark.v1 import Mark
+The rules' ``Mark`` is its newest version.
+"""
 
-__all__ = ["CODEC", "Mark"]
+from __future__ import annotations
+
+from tillstream.state_schemas.keyed.archived_mark import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("archived_mark", v1.Mark, [Layout(1, v1.Mark)])
+Mark = v1.Mark

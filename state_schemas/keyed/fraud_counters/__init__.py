@@ -1,8 +1,13 @@
-"""Keyed state of the fraud job: a till's or card's counts."""
+"""Keyed state of the fraud job: a till's or card's counts.
 
-from tillstream.state_schemas.keyed.fraud_counters.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Counters`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.fraud import Counters
+from tillstream.state_schemas.keyed.fraud_counters import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("fraud_counters", Counters, [Layout(1, v1.Counters)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,8 +1,13 @@
-"""Keyed state of the fraud job: what is remembered of a subject."""
+"""Keyed state of the fraud job: what is remembered of a subject.
 
-from tillstream.state_schemas.keyed.fraud_profile.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Profile`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.fraud import Profile
+from tillstream.state_schemas.keyed.fraud_profile import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("fraud_profile", Profile, [Layout(1, v1.Profile)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,8 +1,13 @@
-"""Keyed state of the loyalty job: one account a customer."""
+"""Keyed state of the loyalty job: one account for each customer.
 
-from tillstream.state_schemas.keyed.loyalty_account.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Account`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.loyalty.ledger import Account
+from tillstream.state_schemas.keyed.loyalty_account import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("loyalty_account", Account, [Layout(1, v1.Account)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

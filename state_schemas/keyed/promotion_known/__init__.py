@@ -1,8 +1,13 @@
-"""Keyed state of the promotions job: the newest revision of each promotion."""
+"""Keyed state of the promotions job: the newest revision of each promotion.
 
-from tillstream.state_schemas.keyed.promotion_known.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Known`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.promotions.copies import Known
+from tillstream.state_schemas.keyed.promotion_known import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("promotion_known", Known, [Layout(1, v1.Known)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,8 +1,13 @@
-"""Keyed state of the regional stage: one product in one region."""
+"""Keyed state of the regional stage: one product in one region.
 
-from tillstream.state_schemas.keyed.shortage_area.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Area`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.shortage.regional import Area
+from tillstream.state_schemas.keyed.shortage_area import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("shortage_area", Area, [Layout(1, v1.Area)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

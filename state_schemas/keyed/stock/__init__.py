@@ -1,8 +1,13 @@
-"""Keyed state of the inventory job: one stock a store and product."""
+"""Keyed state of the inventory job: one stock for each store and product.
 
-from tillstream.state_schemas.keyed.stock.codec import CODEC
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+The rules' ``Stock`` is its newest version.
+"""
 
+from __future__ import annotations
+
+from tillstream.domain.stock.ledger import Stock
+from tillstream.state_schemas.keyed.stock import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("stock", Stock, [Layout(1, v1.Stock)])
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

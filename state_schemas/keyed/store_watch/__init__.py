@@ -1,8 +1,75 @@
-"""Keyed state of the shortage job: one watch a store."""
+"""Keyed state of the shortage job: one watch for each store; ``StoreWatch`` is its newest version.
 
-from tillstream.state_schemas.keyed.store_watch.codec import CODEC, decode
-from tillstream.state_schemas.keyed.versioned import UnknownVersion
+A shelf is decoded when it is first looked at, so that a basket without bread does not pay for the bread
+shelf: ``decode`` here does that for the newest version, and leaves older ones to the codec.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tillstream.domain.demand.model import Demand
+from tillstream.domain.promotions.promotion import Promotion
+from tillstream.domain.shortage.shelves import Shelf, StoreWatch
+from tillstream.state_schemas.keyed.store_watch import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+CODEC = Codec("store_watch", StoreWatch, [Layout(1, v1.Watch)])
+
+
+class Shelves(dict[str, Any]):
+    """product -> Shelf, each decoded when it is first asked for."""
+
+    def __getitem__(self, product: str) -> Shelf:
+        shelf = super().__getitem__(product)
+        if type(shelf) is msgspec.Raw:
+            shelf = self[product] = _shelf.decode(shelf)
+        return shelf
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """A StoreWatch whose shelves are still bytes; its fields in the same order."""
+
+    region: str
+    newest_ms: int
+    looked_ms: int
+    offline_ms: int
+    wake_ms: int
+    version: int
+    traffic: Demand
+    promotions: dict[str, list[Promotion]]
+    uplifts_until_ms: int
+    ring: bytes
+    shelves: dict[str, msgspec.Raw]
+
+
+_stored = msgspec.msgpack.Decoder(_Stored)
+_shelf = msgspec.msgpack.Decoder(Shelf)
+
+
+def decode(data: bytes) -> StoreWatch:
+    """As ``CODEC.decode``, without looking into the shelves."""
+    if data[:1] != bytes([CODEC.current]):
+        return CODEC.decode(data)
+    try:
+        stored = _stored.decode(memoryview(data)[1:])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"store_watch v{CODEC.current}: {error}") from None
+    return StoreWatch(
+        stored.region,
+        stored.newest_ms,
+        stored.looked_ms,
+        stored.offline_ms,
+        stored.wake_ms,
+        stored.version,
+        stored.traffic,
+        stored.promotions,
+        stored.uplifts_until_ms,
+        stored.ring,
+        Shelves(stored.shelves),
+    )
+
 
 CURRENT, encode = CODEC.current, CODEC.encode
-
-__all__ = ["CODEC", "CURRENT", "UnknownVersion", "decode", "encode"]

@@ -1,9 +1,0 @@
-"""The versions of a till's or card's counts, oldest first. The rules' ``Counters`` is the newest of them."""
-
-from __future__ import annotations
-
-from tillstream.domain.fraud import Counters
-from tillstream.state_schemas.keyed.fraud_counters import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
-
-CODEC = Codec("fraud_counters", Counters, [Layout(1, v1.Counters)])

@@ -1,0 +1,104 @@
+"""What jobs declare is true, complete and on its page."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.support import ROOT
+from tillstream import catalog
+from tillstream.catalog import histories, page, tables, topics
+from tillstream.catalog.entry import Undeclared
+from tillstream.conf import load
+
+JOBS = catalog.jobs()
+# Written by commands, or by others: no job lists them.
+OF_NO_JOB = {"sent_notices", "stream_positions"}
+
+
+@pytest.mark.parametrize("topic", topics.ALL, ids=lambda topic: topic.id)
+def test_every_topic_names_a_contract_that_is_there(topic):
+    folder, _, name = topic.contract.partition("/")
+    if name:
+        found = ROOT / "state_schemas" / folder / name
+        assert found.is_dir() or found.with_suffix(".py").exists()
+    else:
+        module, _, struct = topic.contract.rpartition(".")
+        fields = getattr(importlib.import_module(f"tillstream.{module}"), struct).__struct_fields__
+        assert fields
+
+
+def test_no_two_share_a_name():
+    for resources in (topics.ALL, tables.ALL, histories.ALL):
+        for names in ([one.id for one in resources], [one.default for one in resources]):
+            assert len(set(names)) == len(names)
+
+
+def test_every_topic_table_and_history_is_some_job_s():
+    listed = {one.id for job in JOBS for one in (*job.reads, *job.writes)}
+    for one in (*topics.ALL, *tables.ALL, *histories.ALL):
+        assert one.id in listed | OF_NO_JOB, f"no job lists {type(one).__name__} {one.id}"
+
+
+def test_every_job_keeps_its_dead_letters_but_the_one_without_python():
+    for job in JOBS:
+        kept = {
+            one.id for one in job.writes if one in (topics.DEAD_LETTERS, histories.DEAD_LETTERS)
+        }
+        assert bool(kept) == (job.name != "sales"), job.name
+
+
+def test_a_table_has_the_columns_of_its_keys():
+    for table in tables.ALL:
+        written = {attribute for _, attribute, _ in table.fields}
+        keys = {name for name, _ in (*table.key, *(table.index.key if table.index else ()))}
+        if written:
+            assert keys | {table.by, "version"} | ({table.ttl} if table.ttl else set()) <= written
+
+
+def test_a_history_has_the_columns_that_name_its_folders_and_rows():
+    for history in histories.ALL:
+        columns = history.row_type.replace("`", "").replace("<", "< ")
+        for name in (history.date, *history.identity, *filter(None, (history.region,))):
+            assert f" {name} " in columns, f"{history.id} has no column {name}"
+
+
+def test_the_page_shows_everything():
+    """Not letter by letter: the words may be another release's."""
+    text = page.PAGE.read_text()
+    missing = [f"| {job.name} |" for job in JOBS if f"| {job.name} |" not in text]
+    for one in (*topics.ALL, *tables.ALL, *histories.ALL):
+        missing += [f"`{one.default}`"] * (f"| `{one.default}`" not in text)
+    for state in (state for job in JOBS for state in job.states):
+        version = f"{state.codec.name} v{state.codec.current}" if state.codec else "none"
+        row = f"| {state.job} | `{state.uid}` | `{state.name}` | {version} | {state.key} | "
+        missing += [row] * (row not in text)
+        missing += [state.life] * (state.life not in text)
+    assert not missing, f"python -m tillstream.catalog.page: docs/catalogue.md lacks {missing}"
+
+
+def test_names_of_a_job_are_its_own_and_the_deployment_s():
+    one, other = load("local", {"deployment": "blue"}), load("local", {"deployment": "green"})
+    names = {conf.own_name(job.name, "dead-letters") for conf in (one, other) for job in JOBS}
+    assert len(names) == 2 * len(JOBS)
+    assert "blue.loyalty.dead-letters" in names
+
+
+def test_what_an_entry_does_not_list_is_not_used():
+    loyalty = catalog.job("loyalty")
+    with pytest.raises(
+        Undeclared, match=r"jobs/loyalty\.py: its entry lacks the topic holds in writes"
+    ):
+        loyalty.written(topics.HOLDS)
+    with pytest.raises(Undeclared, match="lacks the topic promotions in reads"):
+        loyalty.read_of(topics.PROMOTIONS)
+    with pytest.raises(Undeclared, match="lacks the state stock of the job loyalty"):
+        loyalty.state("stock")
+
+
+def test_an_unknown_job_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(
+        catalog.UnknownJob, match="there is no job loyaltie: there are archive, fraud"
+    ):
+        catalog.job("loyaltie")
