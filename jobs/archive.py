@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream
 
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, s3, sources
 from tillstream.connectors.context import JobContext, run
@@ -37,12 +37,12 @@ def build(transactions: KeyedStream, context: JobContext) -> Streams:
 
 def write(streams: Streams, context: JobContext) -> None:
     """History and dead letters."""
-    s3.parquet_sink(context, streams.archived, histories.ARCHIVE, uid="archive-history")
+    s3.parquet_sink(context, streams.archived, tables.ARCHIVE, uid="archive-history")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
-    "archive", read, build, write, writes=(histories.ARCHIVE, *DEAD_LETTERS),
+    "archive", read, build, write, writes=(tables.ARCHIVE, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

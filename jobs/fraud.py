@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
@@ -76,14 +76,14 @@ def write(streams: Streams, context: JobContext) -> None:
     dynamodb.hot_item_sink(context, sides["cases"], tables.FRAUD_CASES, "cases", apart=True)
     explanations = tables.FRAUD_EXPLANATIONS
     dynamodb.hot_item_sink(context, sides["explanations"], explanations, "explanations", apart=True)
-    s3.parquet_sink(context, streams.audit, histories.FRAUD_AUDIT, uid="audit", apart=True)
+    s3.parquet_sink(context, streams.audit, tables.FRAUD_AUDIT, uid="audit", apart=True)
     dead_letters.sink(context, streams.dead_letters, apart=True)
 
 
 JOB = Job(
     "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
     writes=(*TO_KAFKA.values(), tables.FRAUD_CASES, tables.FRAUD_EXPLANATIONS,
-            histories.FRAUD_AUDIT, *DEAD_LETTERS),
+            tables.FRAUD_AUDIT, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

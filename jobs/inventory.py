@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
@@ -62,7 +62,7 @@ def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams
 def write(streams: Streams, context: JobContext) -> None:
     """Hot levels, history, changes, actions, dead letters."""
     dynamodb.hot_item_sink(context, streams.ledger, tables.STOCK, uid="stock-levels")
-    s3.parquet_sink(context, streams.ledger, histories.STOCK_LEDGER, uid="stock-history")
+    s3.parquet_sink(context, streams.ledger, tables.STOCK_LEDGER, uid="stock-history")
     kafka.json_sink(context, streams.ledger, topics.STOCK_CHANGES, uid="stock-changes")
     kafka.routed_sink(context, streams.actions, ROUTES, uid="stock-actions")
     dead_letters.sink(context, streams.dead_letters)
@@ -70,7 +70,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 JOB = Job(
     "inventory", read, build, write, reads=tuple(DOCUMENTS.values()),
-    writes=(tables.STOCK, histories.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(),
+    writes=(tables.STOCK, tables.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(),
             *DEAD_LETTERS),
 )  # fmt: skip
 

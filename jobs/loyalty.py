@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream
 
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
@@ -49,7 +49,7 @@ def build(
 def write(streams: Streams, context: JobContext) -> None:
     """Hot balances, history, events, notices, dead letters."""
     dynamodb.hot_item_sink(context, streams.ledger, tables.BALANCES, uid="balances")
-    s3.parquet_sink(context, streams.ledger, histories.LEDGER, uid="ledger-history")
+    s3.parquet_sink(context, streams.ledger, tables.LEDGER, uid="ledger-history")
     kafka.json_sink(context, streams.ledger, topics.LOYALTY_EVENTS, uid="loyalty-events")
     kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
     dead_letters.sink(context, streams.dead_letters)
@@ -57,7 +57,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 JOB = Job(
     "loyalty", read, build, write,
-    writes=(tables.BALANCES, histories.LEDGER, topics.LOYALTY_EVENTS, topics.NOTICES,
+    writes=(tables.BALANCES, tables.LEDGER, topics.LOYALTY_EVENTS, topics.NOTICES,
             *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import histories, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
 from tillstream.connectors import kafka, s3, sources, tracking
 from tillstream.connectors.context import JobContext, run
@@ -43,15 +43,15 @@ def write(streams: Streams, context: JobContext) -> None:
     """To Kafka as it happens, to S3 exactly once."""
     minutes, hours = streams
     kafka.json_sink(context, minutes, topics.SALES_MINUTES, uid="sales-minutes")
-    s3.parquet_sink(context, minutes, histories.SALES_BY_MINUTE, uid="sales-minutes-history")
+    s3.parquet_sink(context, minutes, tables.SALES_BY_MINUTE, uid="sales-minutes-history")
     kafka.json_sink(context, hours, topics.SALES_HOURS, uid="sales-hours")
-    s3.parquet_sink(context, hours, histories.SALES_BY_HOUR, uid="sales-hours-history")
+    s3.parquet_sink(context, hours, tables.SALES_BY_HOUR, uid="sales-hours-history")
 
 
 JOB = Job(
     "sales", read, build, write,
     writes=(topics.SALES_MINUTES, topics.SALES_HOURS,
-            histories.SALES_BY_MINUTE, histories.SALES_BY_HOUR),
+            tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
@@ -56,14 +56,14 @@ def write(streams: Streams, context: JobContext) -> None:
     """Hot table, history, notices, dead letters."""
     lines = streams.shelves.union(streams.regions)
     dynamodb.hot_item_sink(context, lines, tables.SHORTAGES, uid="shortages")
-    s3.parquet_sink(context, streams.shelves, histories.SHORTAGE_LINES, uid="shortage-history")
+    s3.parquet_sink(context, streams.shelves, tables.SHORTAGE_LINES, uid="shortage-history")
     kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
     "shortage", read, build, write, reads=(topics.STOCK_CHANGES, topics.PROMOTIONS_INVENTORY),
-    writes=(tables.SHORTAGES, histories.SHORTAGE_LINES, topics.NOTICES, *DEAD_LETTERS),
+    writes=(tables.SHORTAGES, tables.SHORTAGE_LINES, topics.NOTICES, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
 from benchmarks.jobs.stacks import collapsed
 from benchmarks.rig import Rig, mid_run, names, spread
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.conf import load
 from tillstream.jobs import loyalty
 
@@ -121,8 +121,8 @@ def test_a_measurement_of_its_own_names_every_output_apart():
     plain, apart = names("bench"), names("bench", apart=True)
     assert set(plain) == {"source"}
     conf = load("local", apart)
-    others = [conf.topic(one) for one in topics.ALL] + [conf.table(one) for one in tables.ALL]
-    others += [conf.prefix(one) for one in histories.ALL]
+    others = [conf.topic(one) for one in topics.ALL] + [conf.table(one) for one in tables.HOT]
+    others += [conf.prefix(one) for one in tables.HISTORIES]
     assert all(name.startswith("bench") for name in others)
     assert len(set(others)) == len(others)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import ROOT
 from tillstream import catalog
-from tillstream.catalog import histories, page, tables, topics
+from tillstream.catalog import page, tables, topics
 from tillstream.catalog.entry import Undeclared
 from tillstream.conf import load
 
@@ -30,27 +30,25 @@ def test_every_topic_names_a_contract_that_is_there(topic):
 
 
 def test_no_two_share_a_name():
-    for resources in (topics.ALL, tables.ALL, histories.ALL):
+    for resources in (topics.ALL, tables.HOT, tables.HISTORIES):
         for names in ([one.id for one in resources], [one.default for one in resources]):
             assert len(set(names)) == len(names)
 
 
 def test_every_topic_table_and_history_is_some_job_s():
     listed = {one.id for job in JOBS for one in (*job.reads, *job.writes)}
-    for one in (*topics.ALL, *tables.ALL, *histories.ALL):
+    for one in (*topics.ALL, *tables.HOT, *tables.HISTORIES):
         assert one.id in listed | OF_NO_JOB, f"no job lists {type(one).__name__} {one.id}"
 
 
 def test_every_job_keeps_its_dead_letters_but_the_one_without_python():
     for job in JOBS:
-        kept = {
-            one.id for one in job.writes if one in (topics.DEAD_LETTERS, histories.DEAD_LETTERS)
-        }
+        kept = {one.id for one in job.writes if one in (topics.DEAD_LETTERS, tables.DEAD_LETTERS)}
         assert bool(kept) == (job.name != "sales"), job.name
 
 
 def test_a_table_has_the_columns_of_its_keys():
-    for table in tables.ALL:
+    for table in tables.HOT:
         written = {attribute for _, attribute, _ in table.fields}
         keys = {name for name, _ in (*table.key, *(table.index.key if table.index else ()))}
         if written:
@@ -58,7 +56,7 @@ def test_a_table_has_the_columns_of_its_keys():
 
 
 def test_a_history_has_the_columns_that_name_its_folders_and_rows():
-    for history in histories.ALL:
+    for history in tables.HISTORIES:
         columns = history.row_type.replace("`", "").replace("<", "< ")
         for name in (history.date, *history.identity, *filter(None, (history.region,))):
             assert f" {name} " in columns, f"{history.id} has no column {name}"
@@ -68,7 +66,7 @@ def test_the_page_shows_everything():
     """Not letter by letter: the words may be another release's."""
     text = page.PAGE.read_text()
     missing = [f"| {job.name} |" for job in JOBS if f"| {job.name} |" not in text]
-    for one in (*topics.ALL, *tables.ALL, *histories.ALL):
+    for one in (*topics.ALL, *tables.HOT, *tables.HISTORIES):
         missing += [f"`{one.default}`"] * (f"| `{one.default}`" not in text)
     for state in (state for job in JOBS for state in job.states):
         version = f"{state.codec.name} v{state.codec.current}" if state.codec else "none"

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.domain.fraud import Label
@@ -47,14 +47,14 @@ def open_shop(open_shop) -> Callable[..., Shop]:
 def audit(shop: Shop) -> list[dict]:
     """Every row of the audit on S3."""
     conf = shop.conf()
-    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.prefix(histories.FRAUD_AUDIT)
-    tables = []
+    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.prefix(tables.FRAUD_AUDIT)
+    found = []
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", ()):
             if item["Size"] and not item["Key"].rpartition("/")[2].startswith((".", "_")):
                 body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                tables.append(parquet.table(body))
-    return pa.concat_tables(tables).to_pylist() if tables else []
+                found.append(parquet.table(body))
+    return pa.concat_tables(found).to_pylist() if found else []
 
 
 def wait_for_audit(shop: Shop, count: int, timeout_s: float = 90) -> list[dict]:

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 
 pytestmark = pytest.mark.integration
@@ -44,7 +44,9 @@ def test_the_archive_holds_every_valid_transaction_once(open_shop):
 def aged(shop, name: str, hours: float) -> int:
     """Makes all files of a history but the newest so much older; returns how many there are."""
     conf = shop.conf()
-    folder = shop.stack.layout.data / "s3" / conf.s3.bucket / conf.prefix(histories.BY_ID[name])
+    folder = (
+        shop.stack.layout.data / "s3" / conf.s3.bucket / conf.prefix(tables.HISTORY_BY_ID[name])
+    )
     files = [path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_"))]
     for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-1]:
         past = path.stat().st_mtime - hours * 3600

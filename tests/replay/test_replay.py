@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from tillstream import catalog
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.clients import parquet
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import load
@@ -203,7 +203,7 @@ def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
 def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
     conf = load("local")
     set_aside = [one for job in catalog.jobs() for one in job.set_aside]
-    assert {one.id for one in set_aside} == {one.id for one in histories.ALL} - {"dead_letters"}
+    assert {one.id for one in set_aside} == {one.id for one in tables.HISTORIES} - {"dead_letters"}
     for one in set_aside:
         assert conf.prefix(one)
         for name in one.identity:

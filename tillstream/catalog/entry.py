@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tillstream.catalog import histories, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import History, Resource, Table, Topic
 from tillstream.state_schemas.keyed.states import STATES, KeyedState
 
 # What every job with a Python stage writes besides.
-DEAD_LETTERS: tuple[Resource, ...] = (topics.DEAD_LETTERS, histories.DEAD_LETTERS)
+DEAD_LETTERS: tuple[Resource, ...] = (topics.DEAD_LETTERS, tables.DEAD_LETTERS)
 
 
 class Undeclared(LookupError):
@@ -58,7 +58,7 @@ class Job:
     def set_aside(self) -> tuple[History, ...]:
         """Of what a replay writes again, the histories whose earlier rows it sets aside. Dead letters
         stay: a redrive reads them by id."""
-        return tuple(one for one in self.histories if one is not histories.DEAD_LETTERS)
+        return tuple(one for one in self.histories if one is not tables.DEAD_LETTERS)
 
     @property
     def sums(self) -> bool:

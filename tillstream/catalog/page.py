@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tillstream import catalog
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
 from tillstream.catalog.resources import Topic
 
@@ -44,7 +44,7 @@ def page() -> str:
                         f"`{t.index.name}`" if t.index else "", f"`{t.ttl}`" if t.ttl else "",
                         "streamed" if t.streamed else "",
                     )
-                    for t in tables.ALL
+                    for t in tables.HOT
                 ),
             ),
             "## Histories\n",
@@ -56,7 +56,7 @@ def page() -> str:
                         _names(filter(None, (h.date, h.region))),
                         _names(h.identity) or "nothing: rows are parts of sums",
                     )
-                    for h in histories.ALL
+                    for h in tables.HISTORIES
                 ),
             ),
             "## Keyed state\n",

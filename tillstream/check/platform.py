@@ -25,7 +25,7 @@ from confluent_kafka import (
 )
 
 from tillstream import conf as settings
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import History, Topic
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
@@ -91,13 +91,13 @@ class Platform:
         return self._parquet(self.conf.prefix(history), columns)
 
     def stock_ledger(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.prefix(histories.STOCK_LEDGER), columns)
+        return self._parquet(self.conf.prefix(tables.STOCK_LEDGER), columns)
 
     def ledger(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.prefix(histories.LEDGER), columns)
+        return self._parquet(self.conf.prefix(tables.LEDGER), columns)
 
     def archive(self, columns: list[str]) -> pa.Table:
-        return self._parquet(self.conf.prefix(histories.ARCHIVE), columns)
+        return self._parquet(self.conf.prefix(tables.ARCHIVE), columns)
 
     def _parquet(self, prefix: str, columns: list[str]) -> pa.Table:
         """Every finished file under ``prefix``; one that goes while we read is looked for anew."""

@@ -132,7 +132,7 @@ def _stream(conf: Conf) -> list[str]:
 def _tables(conf: Conf, job: Job | None) -> list[str]:
     client = aws("dynamodb", conf.dynamodb.endpoint or "")
     there = listed(client, "list_tables", "TableNames")
-    names = [conf.table(table) for table in (job.tables if job else tables.ALL)]
+    names = [conf.table(table) for table in (job.tables if job else tables.HOT)]
     return [f"no DynamoDB table {name}: {CREATE}" for name in names if name not in there]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tillstream.catalog import histories, tables, topics
+from tillstream.catalog import tables, topics
 from tillstream.conf import layers
 from tillstream.conf.layers import ConfError, merge, nest
 from tillstream.conf.schema import LOCAL, Conf
@@ -98,8 +98,8 @@ def _check_names(conf: Conf) -> None:
     """Raises ConfError for a name of a topic, table or prefix that the catalogue does not have."""
     for section, named, known in (
         ("kafka.topics", conf.kafka.topics, topics.ALL),
-        ("dynamodb.tables", conf.dynamodb.tables, tables.ALL),
-        ("s3.prefixes", conf.s3.prefixes, histories.ALL),
+        ("dynamodb.tables", conf.dynamodb.tables, tables.HOT),
+        ("s3.prefixes", conf.s3.prefixes, tables.HISTORIES),
     ):
         ids = [resource.id for resource in known]
         for name in named:

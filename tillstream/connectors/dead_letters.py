@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.connectors import kafka, s3
 from tillstream.connectors.context import JobContext
 
@@ -13,5 +13,5 @@ def sink(context: JobContext, stream: DataStream, apart: bool = False) -> None:
     """``stream``: dead letters as JSON bytes. The sinks' uids are the same in every job. apart: files
     in a thread of their own, see ``s3.parquet_sink``."""
     kafka.dead_letter_sink(context, stream, uid="dead-letters")
-    history = histories.DEAD_LETTERS
+    history = tables.DEAD_LETTERS
     s3.parquet_sink(context, stream, history, uid="dead-letter-history", apart=apart)

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from tillstream.catalog import histories, topics
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws, parquet
 from tillstream.clients.kafka import CONNECT_S, kafka_settings, partitions, unreachable
 from tillstream.conf import Conf
@@ -147,7 +147,7 @@ def from_s3(
     There are no redriven marks on S3: those are on the topic alone.
     """
     client = aws.listening(conf, "s3")
-    bucket, prefix = conf.s3.bucket, conf.prefix(histories.DEAD_LETTERS).strip("/") + "/"
+    bucket, prefix = conf.s3.bucket, conf.prefix(tables.DEAD_LETTERS).strip("/") + "/"
     first_day = (
         "" if since_ms is None else f"{datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
     )

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from tillstream.catalog import histories, topics
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.conf import Conf
@@ -161,8 +161,8 @@ def archived(
     event time within each day."""
     days = _local_days(data) if data else _days(conf, _day(first), _day(last))
     left = limit
-    for tables in days:
-        table = pa.concat_tables(tables).sort_by("event_time_ms")
+    for day in days:
+        table = pa.concat_tables(day).sort_by("event_time_ms")
         for row in _rows(table):
             if left is not None and left <= 0:
                 return
@@ -213,7 +213,7 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
     client, bucket = clients.s3(conf), conf.s3.bucket
-    prefix = conf.prefix(histories.ARCHIVE)
+    prefix = conf.prefix(tables.ARCHIVE)
     keys: dict[str, list[str]] = {}
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tillstream import conf as settings
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.times import shown, span_s
 from tillstream.clients import aws as clients
@@ -44,7 +44,7 @@ def _told() -> Iterator[settings.Conf]:
 
 def _chosen(conf: settings.Conf, names: tuple[str, ...]) -> dict[str, str]:
     """Name in settings -> prefix, of those asked for or all."""
-    known = {one.id: conf.prefix(one) for one in histories.ALL}
+    known = {one.id: conf.prefix(one) for one in tables.HISTORIES}
     if strange := [name for name in names if name not in known]:
         raise click.BadParameter(f"{strange[0]!r} is none of {', '.join(known)}", param_hint="NAME")
     return {name: known[name] for name in names or known}

@@ -85,7 +85,7 @@ def _tables(conf: Conf) -> list[str]:
     client = aws("dynamodb", conf.dynamodb.endpoint)
     there = listed(client, "list_tables", "TableNames")
     created = []
-    for table in tables.ALL:
+    for table in tables.HOT:
         name = conf.table(table)
         if name in there:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tillstream import conf as settings
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.cli.times import shown
 from tillstream.clients import aws as clients
 from tillstream.clients.kafka import kafka_settings
@@ -37,7 +37,7 @@ class Archive:
             raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
         if not gap.offsets:
             client, bucket = clients.s3(self.conf), self.conf.s3.bucket
-            prefix = self.conf.prefix(histories.ARCHIVE)
+            prefix = self.conf.prefix(tables.ARCHIVE)
             if not backfill.finished(client, bucket, prefix, gap.to_ms - 2 * SLACK_MS):
                 raise BackfillError(
                     f"the stream begins at {shown(gap.to_ms - SLACK_MS)}, the archive ended before: "

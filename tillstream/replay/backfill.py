@@ -15,7 +15,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
-from tillstream.catalog import histories
+from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.clients.kafka import kafka_settings
@@ -52,7 +52,7 @@ def fill(
     ``progress`` gets the number so far. Raises BackfillError.
     """
     client = clients.s3(conf)
-    bucket, prefix = conf.s3.bucket, conf.prefix(histories.ARCHIVE)
+    bucket, prefix = conf.s3.bucket, conf.prefix(tables.ARCHIVE)
     settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
     producer = Producer(
         {
