@@ -27,7 +27,7 @@ MAY: dict[str, set[str]] = {
     "connectors": {"conf"},
     "reference": {"conf", "domain"},
     "clients": {"conf", "errors"},
-    "cli": {"conf", "errors", "jars", "local"},
+    "cli": {"errors"},
     "jobs": {"conf", "connectors", "domain", "state_schemas", "udfs", "reference", "fraud"},
     "local": TOOLS,
     "cluster": TOOLS | {"local", "state_schemas", "history"},

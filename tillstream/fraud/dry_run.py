@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
 
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.conf import Conf
@@ -95,18 +96,16 @@ class Report:
 
     def show(self, console: Console) -> None:
         told = self.figures()
+        sides = ("new", "live")
         table = Table(
-            title=f"{self.sales:,} transactions, {self.days} days, {len(self.frauds):,} frauds"
-        )
-        table.add_column("")
-        for side in ("new", "live"):
-            table.add_column(f"{side}: {told[side]['version']}", justify="right")
+            "", *(Column(f"{side}: {told[side]['version']}", right=True) for side in sides),
+            title=f"{self.sales:,} transactions, {self.days} days, {len(self.frauds):,} frauds",
+        )  # fmt: skip
         for name in told["new"]:
             if name != "version":
-                row = [_shown(told[side][name]) for side in ("new", "live")]
-                table.add_row(name.replace("_", " "), *row)
-        console.print(table)
-        for side in ("new", "live"):
+                table.add(name.replace("_", " "), *(_shown(told[side][name]) for side in sides))
+        tables.show(table, console)
+        for side in sides:
             only = told[f"held_only_by_{side}"]
             more = f", first {SHOWN}" if len(only) > SHOWN else ""
             console.print(f"held only by {side}: {len(only):,}{more}")
@@ -160,8 +159,8 @@ def archived(
     event time within each day."""
     days = _local_days(data) if data else _days(conf, _day(first), _day(last))
     left = limit
-    for tables in days:
-        table = pa.concat_tables(tables).sort_by("event_time_ms")
+    for parts in days:
+        table = pa.concat_tables(parts).sort_by("event_time_ms")
         for row in _rows(table):
             if left is not None and left <= 0:
                 return
