@@ -22,5 +22,18 @@ class Problem(click.ClickException):
             click.echo(line, file=file, err=file is None)
 
 
+class Problems(Problem):
+    """Several at once: a line for each, exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def lines(self) -> list[str]:
+        return [f"error: {problem}" for problem in self.problems]
+
+
 class Unreachable(Problem):
     """A broker, a cluster, a table or a bucket does not answer, or has not what was asked for."""

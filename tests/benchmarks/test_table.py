@@ -16,7 +16,7 @@ from benchmarks import bare, table, table_view
 from benchmarks.peers import run as peers
 from benchmarks.rig import STAGE
 from tillstream.cli import main
-from tillstream.cli.bench import JOBS, PEERS
+from tillstream.sizing.bench import JOBS, PEERS
 
 
 def sample(rate: float, **more) -> dict:

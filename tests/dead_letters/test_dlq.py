@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from tillstream.cli import times
+from tillstream.cli.times import moment_ms
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
@@ -31,7 +33,6 @@ from tillstream.dead_letters.model import (
     judge_all,
     merge,
     read_repaired,
-    since,
     totals,
 )
 from tillstream.dead_letters.read import of_message
@@ -114,11 +115,25 @@ def test_filters_must_match_within_one_failure():
     assert totals(merged.values()) == {"a": 1, "b": 1}
 
 
-def test_since_takes_an_age_or_a_time():
-    assert since("2h", 10_000_000) == 2_800_000
-    assert since("2026-11-24T08:00", 0) == since("2026-11-24T10:00+02:00", 0) == 1_795_507_200_000
-    with pytest.raises(DlqError, match="30m"):
-        since("yesterday", 0)
+@pytest.mark.parametrize(
+    ("since", "from_ms"),
+    [
+        ("2h", 9_999_992_800_000),
+        ("2026-11-24T08:00", 1_795_507_200_000),
+        ("2026-11-24T10:00+02:00", 1_795_507_200_000),
+    ],
+)
+def test_since_takes_an_age_or_a_time(monkeypatch, since, from_ms):
+    monkeypatch.setattr(times, "now_ms", lambda: 10_000_000_000_000)
+    seen = [sighting(at=from_ms), sighting("kafka:t/0/1", at=from_ms - 1)]
+    said = run(monkeypatch, seen, "list", "--json", "--since", since).output
+    assert [json.loads(line)["dead_letter_id"] for line in said.splitlines()] == [ID]
+
+
+def test_since_that_is_no_time_says_what_to_write(monkeypatch):
+    refused = run(monkeypatch, [], "list", "--since", "yesterday")
+    assert refused.exit_code == 2
+    assert "30m" in refused.output
 
 
 # --- judging
@@ -276,7 +291,7 @@ def test_s3_is_read_without_hidden_files_and_earlier_days(monkeypatch):
     conf = SimpleNamespace(
         s3=SimpleNamespace(bucket="b", prefixes={"dead_letters": "dead-letters"})
     )
-    found = list(dlq_read.from_s3(conf, since_ms=since("2026-11-24", 0)))
+    found = list(dlq_read.from_s3(conf, since_ms=moment_ms("2026-11-24", 0)))
     assert [(one.dead_letter_id, one.raw, one.failure.job) for one in found] == [
         (ID, b"\x00raw", "archive")
     ]
@@ -395,7 +410,7 @@ def test_an_unknown_id_and_a_redrive_of_nothing_are_refused_in_one_line(monkeypa
     result = run(monkeypatch, [], "show", "nowhere")
     assert result.exit_code == 1
     assert result.output == (
-        "Error: no dead letter nowhere on kafka: see `tillstream dlq list`, or --source s3\n"
+        "error: no dead letter nowhere on kafka: see `tillstream dlq list`, or --source s3\n"
     )
     assert "say which" in run(monkeypatch, [], "redrive").output
 

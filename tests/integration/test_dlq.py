@@ -170,5 +170,5 @@ def test_an_unreachable_broker_is_one_line_within_ten_seconds(stack, monkeypatch
     result = CliRunner().invoke(dlq, ["list"])
     assert time.monotonic() - started < 12
     assert result.exit_code == 1
-    assert result.output.startswith("Error: Kafka at 127.0.0.1:1 does not answer")
+    assert result.output.startswith("error: Kafka at 127.0.0.1:1 does not answer")
     assert len(result.output.splitlines()) == 1

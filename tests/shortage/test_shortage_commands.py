@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tillstream import conf as settings
+from tillstream.cli import main
 from tillstream.clients import aws as clients
-from tillstream.shortage.commands import shortages
 
 T = 1_764_000_000_000  # 2025-11-24 16:00 UTC, 18:00 in the stores
 LINES = [
@@ -56,7 +56,7 @@ def run(monkeypatch):
                         for k, v in line.items()
                     }
                     client.put_item(TableName="shortages", Item=item)
-            return CliRunner().invoke(shortages, arguments)
+            return CliRunner().invoke(main, ["shortages", *arguments])
 
         yield invoke
 

@@ -24,7 +24,7 @@ def test_level_run_out_terms_and_open_orders_are_said_with_their_reasons():
     said = "\n".join(describe(item(), NOW))
     assert "store 45, product 2000000000411: 12 left" in said
     assert "in 0.2 days, at 60.0 pieces a day" in said
-    assert "at 88 or less with what is on order, up to 214; low" in said
+    assert "at 88 or less including what is on order, up to 214; low" in said
     assert "on order: 202 pieces, order 45-2000000000411-000001" in said
 
 
@@ -43,4 +43,4 @@ def test_less_than_nothing_asks_for_a_count():
 
 def test_a_promotion_is_named_in_the_demand():
     said = "\n".join(describe(item(uplift_percent=150), NOW))
-    assert "at 90.0 pieces a day, a promotion's 50 % in it" in said
+    assert "at 90.0 pieces a day, including 50 % for a promotion" in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SHOWN = 10  # differences that are kept; all are counted
+SHOWN = 10  # differences kept; all are counted
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Difference:
 
 @dataclass
 class Report:
-    """``totals``: name -> (recomputed, found). ``others``: what belongs to other runs, for the eye."""
+    """``totals``: name -> (recomputed, found). ``others``: what is of other runs or jobs, shown only."""
 
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)

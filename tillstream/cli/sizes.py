@@ -1,4 +1,4 @@
-"""Sizes as people read them."""
+"""Sizes and money as people read them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def human(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:,.1f} GB"
+
+
+def money(cents: int, currency: str) -> str:
+    """1_234_50 -> 1,234.50 ZAR."""
+    return f"{cents / 100:,.2f} {currency}"

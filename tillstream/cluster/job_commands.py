@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import click
 import yaml
-from rich.console import Console
-from rich.table import Column, Table
 
 from tillstream import conf as settings
-from tillstream.clients.flink import FlinkRestError
-from tillstream.clients.storage import StorageError
-from tillstream.cluster import restoring
-from tillstream.cluster.jobs import JobError, Jobs, NotReady
-from tillstream.local.layout import StackError
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Failures as lines on stderr: exit code 2 when something is missing, 1 when a job fails."""
-    try:
-        yield
-    except NotReady as error:
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
-        sys.exit(2)
-    except (JobError, FlinkRestError, StackError, StorageError, settings.ConfError) as error:
-        click.echo(f"error: {error}", err=True)
-        if remedy := restoring.advice(str(error)):
-            click.echo(f"what to do: {remedy}", err=True)
-        sys.exit(1)
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
+from tillstream.cli.times import shown
+from tillstream.cluster.jobs import JobError, Jobs
 
 
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -61,11 +40,10 @@ def _submit(
 ) -> None:
     began = time.monotonic()
     overrides = overrides_of(pairs)
-    with told():
-        job_id = Jobs().submit(
-            name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop
-        )
-        click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
+    job_id = Jobs().submit(
+        name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop
+    )
+    click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
 
 
 _parallelism = click.option("--parallelism", type=click.IntRange(1), help="Instead of conf's.")
@@ -117,20 +95,23 @@ def restore(
 
 @job.command("list")
 def list_jobs() -> None:
-    """Jobs the cluster knows, and what a job that is gone can be restored from."""
-    with told():
-        jobs = Jobs()
-        console = Console()
-        table = Table("name", Column("id", no_wrap=True), "state", "since", "restarts")
-        flink = jobs.flink
-        for found in sorted(flink.jobs(), key=lambda found: -found["start-time"]):
-            since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(found["start-time"] / 1000))
-            failures = str(len(flink.exceptions(found["jid"])))
-            table.add_row(found["name"], found["jid"], found["state"], since, failures)
-        console.print(table)
-        for name in sorted({entry["name"] for entry in jobs.history()}):
-            with contextlib.suppress(JobError):
-                click.echo(f"{name} can go on from {jobs.locate(name, 'latest')}")
+    """Jobs the cluster knows, and what each job can be restored from."""
+    jobs = Jobs()
+    flink = jobs.flink
+    table = Table(
+        "name", "state", "since", Column("restarts", right=True), Column("id", below=True)
+    )
+    found = sorted(flink.jobs(), key=lambda one: -one["start-time"])
+    for one in found:
+        failures = str(len(flink.exceptions(one["jid"])))
+        table.add(one["name"], one["state"], shown(one["start-time"]), failures, one["jid"])
+    if found:
+        tables.show(table)
+    else:
+        click.echo("no jobs: `tillstream job submit NAME`")
+    for name in sorted({entry["name"] for entry in jobs.history()}):
+        with contextlib.suppress(JobError):
+            tables.say(f"{name} can be restored from {jobs.locate(name, 'latest')}")
 
 
 @job.command()
@@ -139,13 +120,11 @@ def list_jobs() -> None:
 @click.option("--drain", is_flag=True, help="Fire all timers first: for a job that is over.")
 def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
     """Stop a job with a savepoint."""
-    with told():
-        click.echo(f"stopped; savepoint {Jobs().stop(name_or_id, savepoint or None, drain)}")
+    click.echo(f"stopped; savepoint {Jobs().stop(name_or_id, savepoint or None, drain)}")
 
 
 @job.command()
 @click.argument("name_or_id", metavar="NAME|ID")
 def cancel(name_or_id: str) -> None:
     """End a job without a savepoint; its last checkpoint is kept."""
-    with told():
-        click.echo(f"cancelled {Jobs().cancel(name_or_id)}")
+    click.echo(f"cancelled {Jobs().cancel(name_or_id)}")

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlparse
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError, root_cause
-from tillstream.cluster import preflight
-from tillstream.errors import Problem
+from tillstream.cluster import preflight, restoring
+from tillstream.errors import Problem, Problems
 from tillstream.local import flink_home
 from tillstream.local.layout import Layout, environment
 from tillstream.local.stack import Stack
@@ -34,13 +34,13 @@ Progress = Callable[[str], None]
 class JobError(Problem):
     """The job does not run; the message holds the innermost cause."""
 
+    def lines(self) -> list[str]:
+        remedy = restoring.advice(self.message)
+        return super().lines() + ([f"what to do: {remedy}"] if remedy else [])
 
-class NotReady(JobError):
+
+class NotReady(Problems, JobError):
     """Something the job needs is missing; ``problems`` has a line for each, with its fix."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Jobs:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from tillstream.cli import tables
 from tillstream.cli.sizes import human
-from tillstream.cluster.jobs import JobError, Jobs
-from tillstream.cluster.state_report import Report, SavepointError, StateSize, report
+from tillstream.cli.tables import Column, Table
+from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.state_report import Report, StateSize, report
 
 
 @click.group()
 def state() -> None:
-    """What jobs keep, and what it takes."""
+    """The state that jobs keep, and its size."""
 
 
 @state.command("report")
@@ -25,21 +23,17 @@ def state() -> None:
     "--savepoint", required=True, metavar="PATH|JOB",
     help="A savepoint's folder, or a job's name for its latest savepoint on the local stack.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Figures for a program; bytes everywhere.")
+@click.option("--json", "as_json", is_flag=True, help="Figures for a program, sizes in bytes.")
 def report_command(savepoint: str, as_json: bool) -> None:
-    """Bytes a key by job and operator, and all of it at full size.
+    """Bytes per key by job and operator, and everything at full scale.
 
-    Full size is what state_schemas/keyed/states.py says: 40 M customers, 5 M transactions a day. The mean of
-    this savepoint is multiplied; a savepoint of a quiet day says little about customers of a busy year.
+    Full scale is what state_schemas/keyed/states.py says: 40 M customers, 5 M transactions per day. The
+    mean of this savepoint is multiplied; a quiet day's savepoint says little about a busy year.
     """
-    try:
-        location = savepoint
-        if "/" not in savepoint and not savepoint.startswith("file:"):
-            location = Jobs().locate(savepoint, "latest-savepoint")
-        found = report(location)
-    except (SavepointError, JobError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    location = savepoint
+    if "/" not in savepoint and not savepoint.startswith("file:"):
+        location = Jobs().locate(savepoint, "latest-savepoint")
+    found = report(location)
     if as_json:
         click.echo(json.dumps(_plain(found), indent=1))
     else:
@@ -52,27 +46,23 @@ def _plain(found: Report) -> dict:
 
 
 def _show(found: Report) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=130)
-    table = Table("job", "operator", "state", box=box.SIMPLE)
-    for column in ("keys", "bytes a key", "value p50/p99/max", "versions", "at full size"):
-        table.add_column(column, justify="right", no_wrap=True)
+    numbers = ("keys", "bytes per key", "value p50/p99/max", "versions", "at full scale")
+    table = Table("job", "operator", "state", *(Column(name, right=True) for name in numbers))
     for size in found.states:
-        table.add_row(
+        table.add(
             size.job, size.uid, size.name, f"{size.keys:,}", f"{size.bytes_a_key:,.0f}",
             f"{size.value_p50}/{size.value_p99}/{size.value_max}",
             " ".join(f"v{version}: {count:,}" for version, count in size.versions.items()) or "-",
             _full(size),
         )  # fmt: skip
-    console.print(table)
-    click.echo(
-        f"besides: {human(found.positions)} of source positions and sinks' own state; "
+    tables.show(table)
+    tables.say(
+        f"in addition: {human(found.positions)} of source positions and sinks' own state; "
         f"maximum parallelism {found.max_parallelism}"
     )
     for size in found.states:
         if size.full_keys is None:
-            click.echo(f"{size.name} of {size.uid} is not in state_schemas/keyed/states.py")
+            tables.say(f"{size.name} of {size.uid} is not in state_schemas/keyed/states.py")
 
 
 def _full(size: StateSize) -> str:

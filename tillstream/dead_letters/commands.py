@@ -5,39 +5,20 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from functools import wraps
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
+from tillstream.cli.times import MOMENT, shown
 from tillstream.conf import Conf, load
 from tillstream.dead_letters import model
 from tillstream.dead_letters.model import DeadRecord, DlqError, Refusal, Sendable
 from tillstream.errors import Problem
 
 SOURCES = click.Choice(["kafka", "s3"])
-
-
-def _console(stderr: bool = False) -> Console:
-    """Wide when nobody looks, so that ids stay whole for grep."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=260)
-
-
-def _clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except Problem as error:
-            raise click.ClickException(str(error)) from None
-
-    return wrapped
 
 
 @click.group()
@@ -72,25 +53,20 @@ def _read(
     return model.merge(seen)
 
 
-def _when(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
 @dlq.command("list")
 @click.option("--source", type=SOURCES, default="kafka", show_default=True)
 @click.option("--reason", "reasons", multiple=True, help="Only this reason (may be repeated).")
 @click.option("--job", "jobs", multiple=True, help="Only what this job refused.")
-@click.option("--since", "since_text", help="30m, 2h, 3d, or an ISO time (UTC).")
+@click.option("--since", "since_ms", type=MOMENT, help="30m, 2h, 3d, or an ISO time (UTC).")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest N only [table: 50].")
 @click.option("--all", "with_redriven", is_flag=True, help="Also those redriven already.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--raw", "with_raw", is_flag=True, help="With --json: the record itself as well.")
-@_clear_errors
 def list_(
     source: str,
     reasons: Sequence[str],
     jobs: Sequence[str],
-    since_text: str | None,
+    since_ms: int | None,
     limit: int | None,
     with_redriven: bool,
     as_json: bool,
@@ -99,7 +75,6 @@ def list_(
     """Dead letters and their number by reason."""
     if with_raw and not as_json:
         raise click.UsageError("--raw goes with --json")
-    since_ms = model.since(since_text, int(time.time() * 1000)) if since_text else None
     records = _read(load(), source, keep_raw=with_raw, since_ms=since_ms)
     chosen = model.choose(
         records.values(), reasons=reasons, jobs=jobs, since_ms=since_ms, with_redriven=with_redriven
@@ -110,33 +85,25 @@ def list_(
         return
     limit = limit or 50
     hidden = sum(bool(record.redriven) for record in records.values()) if not with_redriven else 0
-    console = _console()
     if chosen:
-        console.print(_table(chosen[-limit:][::-1]))
+        tables.show(_table(chosen[-limit:][::-1]))
+        click.echo()
     for reason, count in model.totals(chosen).items():
-        console.print(f"{count:>8,}  {reason}", markup=False)
-    shown = f", the newest {limit} shown" if len(chosen) > limit else ""
+        click.echo(f"{count:>8,}  {reason}")
+    newest = f", the newest {limit} shown" if len(chosen) > limit else ""
     redriven = f"; {hidden:,} redriven ones hidden (--all)" if hidden else ""
-    console.print(f"{len(chosen):>8,}  dead letters{shown}{redriven}", markup=False)
+    click.echo(f"{len(chosen):>8,}  dead letters{newest}{redriven}")
 
 
 def _table(records: Iterable[DeadRecord]) -> Table:
-    table = Table()
-    table.add_column("failed at (UTC)", no_wrap=True)
-    table.add_column("reason")
-    table.add_column("jobs")
-    table.add_column("bytes", justify="right")
-    table.add_column("id", overflow="fold")
-    table.add_column("redriven")
+    table = Table("failed at", Column("reason", prose=True), "jobs", Column("bytes", right=True),
+                  "redriven", Column("id", below=True))  # fmt: skip
     for record in records:
-        table.add_row(
-            _when(record.newest.failed_at_ms),
-            ", ".join(record.reasons),
-            ", ".join(record.jobs),
-            f"{record.size:,}",
-            record.dead_letter_id,
-            _when(record.redriven[-1].at_ms) if record.redriven else "",
-        )
+        redriven = shown(record.redriven[-1].at_ms) if record.redriven else ""
+        table.add(
+            shown(record.newest.failed_at_ms), ", ".join(record.reasons), ", ".join(record.jobs),
+            f"{record.size:,}", redriven, record.dead_letter_id,
+        )  # fmt: skip
     return table
 
 
@@ -144,9 +111,8 @@ def _table(records: Iterable[DeadRecord]) -> Table:
 @click.argument("dead_letter_id")
 @click.option("--source", type=SOURCES, default="kafka", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, to edit and give back.")
-@_clear_errors
 def show(dead_letter_id: str, source: str, as_json: bool) -> None:
-    """All that is known of one dead letter, and what can be done about it."""
+    """Everything known about one dead letter, and what can be done about it."""
     record = _read(load(), source, {dead_letter_id}).get(dead_letter_id)
     if record is None:
         raise DlqError(_not_found(dead_letter_id, source))
@@ -157,13 +123,13 @@ def show(dead_letter_id: str, source: str, as_json: bool) -> None:
     for failure in record.failures.values():
         task = f", task {failure.task_id}" if failure.task_id else ""
         click.echo(f"refused by     {failure.job} ({failure.stage}{task})")
-        click.echo(f"  at           {_when(failure.failed_at_ms)} UTC")
+        click.echo(f"  at           {shown(failure.failed_at_ms)}")
         click.echo(f"  reason       {failure.reason}: {failure.message}")
         click.echo(f"  contract     version {failure.schema_version}")
         if failure.exception:
             click.echo(f"  exception    {failure.exception}")
     for mark in record.redriven:
-        click.echo(f"redriven       {_when(mark.at_ms)} UTC by {mark.by}, to {mark.to or '?'}")
+        click.echo(f"redriven       {shown(mark.at_ms)} by {mark.by}, to {mark.to or '?'}")
     raw = record.raw or b""
     click.echo(f"raw            {len(raw):,} bytes")
     document = model.document_of(raw)
@@ -191,16 +157,17 @@ def hexdump(raw: bytes, limit: int = 256) -> str:
 
 @dlq.command()
 @click.argument("ids", nargs=-1)
-@click.option("--reason", "reasons", multiple=True, help="All that died of it (may be repeated).")
-@click.option("--all", "everything", is_flag=True, help="All that were not redriven yet.")
+@click.option("--reason", "reasons", multiple=True, help="All with this reason (may be repeated).")
+@click.option("--all", "everything", is_flag=True, help="All not yet redriven.")
 @click.option("--repaired", type=click.File("rb"), help="JSON lines of dead_letter_id and record.")
 @click.option("--edit", is_flag=True, help="Repair the one ID in $EDITOR first.")
-@click.option("--source", type=SOURCES, default="kafka", show_default=True, help="To read from.")
+@click.option(
+    "--source", type=SOURCES, default="kafka", show_default=True, help="Where to read them."
+)
 @click.option("--again", is_flag=True, help="Also those redriven already.")
 @click.option("--by", default=None, help="Who, for the record [your user name].")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_clear_errors
 def redrive(
     ids: Sequence[str],
     reasons: Sequence[str],
@@ -213,12 +180,12 @@ def redrive(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Put dead letters back to the stream the jobs read, each one checked first.
+    """Put dead letters back on the stream the jobs read, each one checked first.
 
-    Exits 1 when anything that was asked for stays dead.
+    Exit code 1 if anything that was asked for stays dead.
     """
     if edit and (len(ids) != 1 or reasons or everything or repaired):
-        raise click.UsageError("--edit takes exactly one ID and no other choice")
+        raise click.UsageError("--edit takes exactly one ID, and no --reason, --all or --repaired")
     fixes = model.read_repaired(repaired) if repaired else {}
     if not (ids or reasons or everything or fixes):
         raise click.UsageError("say which: IDs, --reason, --all, or --repaired FILE")
@@ -289,7 +256,7 @@ def _send(conf: Conf, sendable: Sequence[Sendable], by: str, dry_run: bool, yes:
     if not yes:
         question = f"Send {len(sendable):,} records ({repaired:,} repaired) to {stream.name}?"
         if not sys.stdin.isatty():
-            raise DlqError(f"{question} Nobody to ask here: give --yes")
+            raise DlqError(f"{question} There is no terminal to ask on: give --yes")
         click.confirm(question, abort=True)
     arrived = 0
     unmarked: list[str] = []

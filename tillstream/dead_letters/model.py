@@ -136,22 +136,6 @@ def totals(records: Iterable[DeadRecord]) -> dict[str, int]:
     return dict(Counter(reason for record in records for reason in record.reasons).most_common())
 
 
-def since(text: str, now_ms: int) -> int:
-    """Ms since the epoch of ``2h`` (s, m, h, d ago) or of an ISO date or time (UTC unless said)."""
-    ago = re.fullmatch(r"(\d+)([smhd])", text.strip())
-    if ago:
-        return now_ms - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]] * 1000
-    from datetime import UTC, datetime
-
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise DlqError(
-            f"--since {text}: give an age (30m, 2h, 3d) or an ISO time (2026-11-24T08:00)"
-        ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
 # What a rule (not the contract) refused depends on when, so the same bytes would be refused again.
 TIME_REASONS = {
     "beyond_horizon": "it is older than what loyalty remembers of its customer, so it cannot be "

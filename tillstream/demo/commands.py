@@ -17,15 +17,14 @@ from tillstream import conf as settings
 from tillstream.check.commands import show
 from tillstream.check.compare import check as run_check
 from tillstream.check.report import Report
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cli import tables
+from tillstream.cluster.jobs import Jobs
 from tillstream.demo.view import View
 from tillstream.demo.watch import Watch
-from tillstream.jars import JarsError
-from tillstream.local.layout import StackError
+from tillstream.errors import Problem
 from tillstream.local.stack import Stack
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.runner import run
-from tillstream.sim.senders import SendError
 from tillstream.sim.simulator import Faults, Simulator
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import profile_names
@@ -42,15 +41,15 @@ LINE_EVERY_S = 5.0
 @click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--stay", is_flag=True, help="Leave stack and jobs running after the proof.")
-@click.option("--fresh", is_flag=True, help="Wipe a stack of yours that holds data of other runs.")
+@click.option("--fresh", is_flag=True, help="Wipe your stack even if it holds data of other runs.")
 def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bool) -> None:
     """The main job, live: tills to Kinesis to balances, archive and events; then its proof.
 
-    Starts the local stack with empty data, runs the loyalty and archive jobs, sends transactions with
-    duplicates, malformed, late and out-of-order ones among them, stops, recomputes every balance
-    from what was sent, and compares. Exit code 0 only if all is equal.
+    Starts the local stack with empty data and runs the loyalty and archive jobs. Sends transactions,
+    some duplicate, malformed, late or out of order. Then recomputes every balance from what was sent
+    and compares. Exit code 0 only if all is equal.
     """
-    console = Console()
+    console = tables.console()
     stack = Stack()
     _refuse_to_wipe(stack, fresh)
     report: Report | None = None
@@ -66,14 +65,12 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
         if stay:
             kept = True
             console.print(
-                f"It goes on running. Flink: {web}\n"
-                "`tillstream sim` sends more, `tillstream status` looks, `tillstream down` ends it."
+                f"It keeps running. Flink: {web}\n`tillstream sim` sends more, "
+                "`tillstream status` shows its state, `tillstream down` stops it."
             )
         else:
             for name in JOBS:
                 console.print(f"{name} stopped with savepoint {jobs.stop(name)}")
-    except (StackError, JarsError, JobError, SendError, settings.ConfError) as error:
-        raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         console.print("interrupted: taking the stack down")
         raise SystemExit(130) from None
@@ -126,7 +123,7 @@ def _feed_and_prove(
 
 @contextlib.contextmanager
 def _steps(console: Console, title: str) -> Iterator[Callable[[str], None]]:
-    """Says what goes on: a spinner on a terminal, else a line each."""
+    """Shows the step: a spinner on a terminal, else a line each."""
     if console.is_terminal:
         with console.status(title) as status:
             yield status.update
@@ -137,7 +134,7 @@ def _steps(console: Console, title: str) -> Iterator[Callable[[str], None]]:
 
 @contextlib.contextmanager
 def _screen(console: Console, view: View) -> Iterator[Callable[[int], None]]:
-    """Shows how far it is: the live screen on a terminal, else a line every few seconds."""
+    """Shows the progress: the live screen on a terminal, else a line every few seconds."""
     if console.is_terminal:
         with Live(view.draw(0), console=console, refresh_per_second=4) as live:
             yield lambda sent: live.update(view.draw(sent))
@@ -188,18 +185,18 @@ def _marker(stack: Stack) -> Path:
 
 
 def _refuse_to_wipe(stack: Stack, fresh: bool) -> None:
-    """The demo needs empty data; what is not its own is wiped only when told so."""
+    """The demo needs empty data; what is not its own is wiped only on request."""
     data = stack.layout.data
     mine = _marker(stack).exists()
     if data.exists() and any(data.iterdir()) and not mine and not fresh:
-        raise click.ClickException(
-            f"{data} holds data of a stack of yours, and the demo begins with empty data: "
+        raise Problem(
+            f"{data} holds data of your stack, and the demo starts with empty data: "
             "run `tillstream demo --fresh` to wipe it, or set TILLSTREAM_HOME to another folder"
         )
     if stack.layout.read() and not fresh:
         running = [p.name for p in stack.status() if p.pid]
         if running:
-            raise click.ClickException(
-                f"a stack runs here already ({', '.join(running)}): `tillstream down` first, "
+            raise Problem(
+                f"a stack is running here already ({', '.join(running)}): `tillstream down` first, "
                 "or `tillstream demo --fresh`"
             )

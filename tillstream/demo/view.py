@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from tillstream.cli.sizes import money
+from tillstream.cli.tables import Column, Table
 from tillstream.demo.watch import Figures, Rate
 
 OUTCOME_STYLE = {"posted": "green", "settled": "green", "redemption_refused": "yellow"}
@@ -41,16 +42,14 @@ class View:
         return f"{self._rates.setdefault(name, Rate())(count):,.0f}/s"
 
     def _flow(self, sent: int) -> RenderableType:
-        table = Table(expand=True, box=None)
-        for column in ("", "state", "records", "rate", "lag", "checkpoints", "last took"):
-            table.add_column(column, justify="left" if column in ("", "state") else "right")
+        numbers = ("records", "rate", "lag", "checkpoints", "last took")
+        table = Table("", "state", *(Column(name, right=True) for name in numbers))
         share = f"{sent / self._goal:.0%}" if self._goal else ""
-        table.add_row("tills → Kinesis", share, f"{sent:,}", self._rate("in", sent), "", "", "")
+        table.add("tills → Kinesis", share, f"{sent:,}", self._rate("in", sent), "", "", "")
         for job in self._figures.jobs.values():
-            style = "green" if job.state == "running" else "red"
-            table.add_row(
+            table.add(
                 f"{job.name} job",
-                Text(job.state, style=style),
+                Text(job.state, style="green" if job.state == "running" else "red"),
                 f"{job.read:,}",
                 self._rate(job.name, job.read),
                 f"{max(sent - job.read, 0):,}",
@@ -58,21 +57,19 @@ class View:
                 f"{job.checkpoint_ms} ms" if job.checkpoint_ms else "",
             )
         events = self._figures.events
-        table.add_row("loyalty events", "", f"{events:,}", self._rate("out", events), "", "", "")
+        table.add("loyalty events", "", f"{events:,}", self._rate("out", events), "", "", "")
         return Panel(table, title="Tillstream", subtitle=f"Flink: {self._web}")
 
     def _events(self) -> RenderableType:
-        table = Table(expand=True, box=None)
-        for column in ("customer", "transaction", "", "paid", "points", "balance", "outcome"):
-            right = column in ("paid", "points", "balance")
-            table.add_column(column, justify="right" if right else "left", no_wrap=True)
+        numbers = (Column(name, right=True) for name in ("paid", "points", "balance"))
+        table = Table("customer", Column("transaction", least=True), "", *numbers, "outcome")
         for event in list(self._figures.last_events)[::-1]:
             outcome = event["reason"] or event["outcome"]
-            table.add_row(
+            table.add(
                 event["customer_id"],
                 event["transaction_id"],
                 event["kind"],
-                f"R{event['paid_cents'] / 100:,.2f}",
+                money(event["paid_cents"], "ZAR"),
                 f"{event['delta']:+d}",
                 f"{event['balance']}",
                 Text(outcome, style=OUTCOME_STYLE.get(event["outcome"], "cyan")),

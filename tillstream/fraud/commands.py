@@ -2,97 +2,70 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from tillstream import conf as settings
+from tillstream.cli import tables
+from tillstream.cli.sizes import money
+from tillstream.cli.tables import Column, Table
+from tillstream.cli.times import shown
 from tillstream.fraud.cases import CaseError, Cases
-from tillstream.fraud.topics import TopicError
 
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Failures as one line on stderr, exit code 1."""
-    try:
-        yield
-    except (CaseError, TopicError, settings.ConfError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-
-
-def console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
-def when(ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ms / 1000))
-
-
-def money(cents: int, currency: str) -> str:
-    return f"{cents / 100:,.2f} {currency}"
+if TYPE_CHECKING:
+    from tillstream.fraud.explain import Explanation
 
 
 @click.group()
 def fraud() -> None:
-    """The review queue of the fraud job: a person decides about what it holds."""
+    """The review queue of the fraud job: a person decides about what it held."""
 
 
 @fraud.command()
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def cases(limit: int, as_json: bool) -> None:
-    """Open cases, the oldest sale first."""
-    with told():
-        found = Cases(settings.load()).open(limit)
+    """Open cases, oldest sale first."""
+    found = Cases(settings.load()).open(limit)
     if as_json:
         for case in found:
             click.echo(orjson.dumps(case).decode())
         return
-    table = Table("transaction", "outcome", "score", "when", "store", "amount", "reasons")
+    table = Table(Column("transaction", below=True), "outcome", Column("score", right=True), "when",
+                  "store", Column("amount", right=True), Column("reasons", prose=True))  # fmt: skip
     for case in found:
-        table.add_row(
+        table.add(
             case["transaction_id"], case["outcome"], f"{case['score']:g}",
-            when(case["event_time_ms"]), f"{case['store']}",
-            money(case["total_cents"], case["currency"]), case.get("reasons", ""),
+            shown(case["event_time_ms"]), f"{case['store']}",
+            money(case["total_cents"], case["currency"]), case.get("reasons", "").replace(",", ", "),
         )  # fmt: skip
-    console().print(table)
+    if found:
+        tables.show(table)
     click.echo(f"{len(found)} open" + (" (there may be more: --limit)" * (len(found) == limit)))
 
 
 @fraud.command()
 @click.argument("transaction_id")
 def show(transaction_id: str) -> None:
-    """One case as it stands; `tillstream explain` says why."""
-    with told():
-        case = Cases(settings.load()).get(transaction_id)
-        if case is None:
-            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
-    table = Table.grid(padding=(0, 2))
+    """One case as it is now; `tillstream explain` says why."""
+    case = Cases(settings.load()).get(transaction_id)
+    if case is None:
+        raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
+    room = max(map(len, case)) + 2
     for name, value in sorted(case.items()):
-        shown = when(value) if name.endswith("_ms") and value else str(value)
-        table.add_row(name, shown)
-    console().print(table)
+        click.echo(f"{name:<{room}}{shown(value) if name.endswith('_ms') and value else value}")
 
 
 def _decide(transaction_id: str, is_fraud: bool, change: bool, wait_s: float) -> None:
-    with told():
-        said = Cases(settings.load()).decide(transaction_id, is_fraud, change, wait_s)
+    said = Cases(settings.load()).decide(transaction_id, is_fraud, change, wait_s)
     if said.case is None:
-        click.echo(
-            f"error: the verdict is on the topic ({said.origin}), but the job has not closed the "
-            f"case within {wait_s:.0f} s: see `tillstream job list`; it is taken when the job runs",
-            err=True,
+        raise CaseError(
+            f"the verdict is on the topic ({said.origin}), but the job has not closed the case within "
+            f"{wait_s:.0f} s: see `tillstream job list`; it takes effect when the job runs"
         )
-        sys.exit(1)
     click.echo(f"{transaction_id}: {said.case['status']} ({said.seconds:.1f} s)")
 
 
@@ -105,7 +78,7 @@ _wait = click.option("--wait", "wait_s", default=10.0, show_default=True, help="
 @_change
 @_wait
 def confirm(transaction_id: str, change: bool, wait_s: float) -> None:
-    """It is fraud: decline what is held, watch the account, mark card and till."""
+    """It is fraud: decline the held sale, watch the account, mark the card and the till."""
     _decide(transaction_id, True, change, wait_s)
 
 
@@ -114,28 +87,25 @@ def confirm(transaction_id: str, change: bool, wait_s: float) -> None:
 @_change
 @_wait
 def release(transaction_id: str, change: bool, wait_s: float) -> None:
-    """It is honest: let it through, learn from it, end the watch it caused."""
+    """It is honest: let the sale through, learn from it, end the watch it caused."""
     _decide(transaction_id, False, change, wait_s)
 
 
 @click.command()
 @click.argument("transaction_id")
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 def explain(transaction_id: str, as_json: bool) -> None:
-    """Why a transaction was held, reviewed or let pass."""
+    """Why a transaction was held, sent to review or passed."""
     from tillstream.fraud.explain import explain as explained
 
-    with told():
-        conf = settings.load()
-        found = explained(conf, transaction_id)
+    conf = settings.load()
+    found = explained(conf, transaction_id)
     if found is None:
-        click.echo(
-            f"error: nothing hot about {transaction_id}: it passed (fraud.explain: "
-            f"{conf.fraud.explain}), is older than {conf.fraud.keep_days} days, or was never judged. "
-            "The archive and the audit on S3 have more",
-            err=True,
+        raise CaseError(
+            f"nothing is kept about {transaction_id}: it passed (fraud.explain: {conf.fraud.explain}), "
+            f"is older than {conf.fraud.keep_days} days, or was never judged. The archive and the audit "
+            "on S3 have more"
         )
-        sys.exit(1)
     if as_json:
         whole = {**found._asdict(), "decision": msgspec.to_builtins(found.decision)}
         whole["shadow"] = msgspec.to_builtins(found.shadow)
@@ -146,37 +116,34 @@ def explain(transaction_id: str, as_json: bool) -> None:
     _show(found)
 
 
-def _show(found: Any) -> None:
-    out, decision, sale = console(), found.decision, found.transaction
-    out.print(
-        f"{decision.transaction_id}: [bold]{decision.outcome}[/bold], score {decision.score:g} "
-        f"(review at {decision.review_at:g}, hold at {decision.hold_at:g}"
-        f"{', watched' if decision.watched else ''}), rules {decision.rules_version}"
-    )
-    out.print(
+def _show(found: Explanation) -> None:
+    out, decision, sale = tables.console(), found.decision, found.transaction
+    watched = ", watched" if decision.watched else ""
+    tables.say(
+        f"{decision.transaction_id}: {decision.outcome}, score {decision.score:g} (review at "
+        f"{decision.review_at:g}, hold at {decision.hold_at:g}{watched}), rules {decision.rules_version}\n"
         f"came in: {money(decision.total_cents, decision.currency)} by {sale['payment_method']} at "
-        f"store {decision.store}, till {decision.till}, {when(decision.event_time_ms)}, subject "
-        f"{decision.subject or 'nobody known'}, judged {when(decision.judged_at_ms)}"
+        f"store {decision.store}, till {decision.till}, {shown(decision.event_time_ms)}, subject "
+        f"{decision.subject or 'unknown'}, judged {shown(decision.judged_at_ms)}",
+        out,
     )
     pieces = (f"{line['quantity']} x {line['category']}" for line in sale["lines"][:10])
-    out.print(f"basket: {', '.join(pieces)}")
     profile = ", ".join(f"{name} {value}" for name, value in decision.profile.items())
-    out.print(f"profile then: {profile or 'none'}")
-    table = Table("rule", "signal", "value", "threshold", "points", "of", "only when")
-    for line in sorted(found.rules, key=lambda line: -abs(line.points)):
-        value = "not known" if line.value is None else f"{line.value:.4g}"
-        style = "bold" if line.points else "dim"
-        table.add_row(
-            line.code, line.signal, value, f"{line.threshold:g}", f"{line.points:.1f}",
-            f"{line.weight:g}", line.when or "", style=style,
+    tables.say(f"basket: {', '.join(pieces)}\nprofile then: {profile or 'none'}", out)
+    numbers = [Column(name, right=True) for name in ("value", "threshold", "points", "of")]
+    table = Table("rule", "signal", *numbers, Column("only when", prose=True))
+    for rule in sorted(found.rules, key=lambda rule: -abs(rule.points)):
+        value = "not known" if rule.value is None else f"{rule.value:.4g}"
+        table.add(
+            rule.code, rule.signal, value, f"{rule.threshold:g}", f"{rule.points:.1f}",
+            f"{rule.weight:g}", rule.when or "", style="bold" if rule.points else "dim",
         )  # fmt: skip
-    out.print(table)
+    tables.show(table, out)
     if found.shadow is not None:
         shadow = found.shadow
-        out.print(f"shadow {shadow.rules_version}: {shadow.outcome}, score {shadow.score:g}")
-    for line in found.notices:
-        out.print(f"notice {line.kind}: {line.notice_id}: {line.state}")
+        click.echo(f"shadow {shadow.rules_version}: {shadow.outcome}, score {shadow.score:g}")
+    for notice in found.notices:
+        click.echo(f"notice {notice.kind}: {notice.notice_id}: {notice.state}")
     if found.case is not None:
-        case = found.case
-        said = f" by {case['verdict_source']}" if "verdict_source" in case else ""
-        out.print(f"case: {case['status']}{said}")
+        source = found.case.get("verdict_source")
+        click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else ""))

@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
 
-from tillstream.catalog import tables, topics
+from tillstream.catalog.tables import ARCHIVE
+from tillstream.catalog.topics import FRAUD_LABELS
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.conf import Conf
@@ -96,18 +98,16 @@ class Report:
 
     def show(self, console: Console) -> None:
         told = self.figures()
+        sides = ("new", "live")
         table = Table(
-            title=f"{self.sales:,} transactions, {self.days} days, {len(self.frauds):,} frauds"
-        )
-        table.add_column("")
-        for side in ("new", "live"):
-            table.add_column(f"{side}: {told[side]['version']}", justify="right")
+            "", *(Column(f"{side}: {told[side]['version']}", right=True) for side in sides),
+            title=f"{self.sales:,} transactions, {self.days} days, {len(self.frauds):,} frauds",
+        )  # fmt: skip
         for name in told["new"]:
             if name != "version":
-                row = [_shown(told[side][name]) for side in ("new", "live")]
-                table.add_row(name.replace("_", " "), *row)
-        console.print(table)
-        for side in ("new", "live"):
+                table.add(name.replace("_", " "), *(_shown(told[side][name]) for side in sides))
+        tables.show(table, console)
+        for side in sides:
             only = told[f"held_only_by_{side}"]
             more = f", first {SHOWN}" if len(only) > SHOWN else ""
             console.print(f"held only by {side}: {len(only):,}{more}")
@@ -175,7 +175,7 @@ def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
     if file is not None:
         lines: Iterable[bytes] = file.read_bytes().splitlines()
     else:
-        lines = (m.value for m in read_all(conf, conf.topic(topics.FRAUD_LABELS)))
+        lines = (m.value for m in read_all(conf, conf.topic(FRAUD_LABELS)))
     for number, line in enumerate(lines, 1):
         try:
             yield _label(line)
@@ -213,7 +213,7 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
     client, bucket = clients.s3(conf), conf.s3.bucket
-    prefix = conf.prefix(tables.ARCHIVE)
+    prefix = conf.prefix(ARCHIVE)
     keys: dict[str, list[str]] = {}
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tillstream import conf as settings
 from tillstream import reference
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
+from tillstream.cli.times import shown
 from tillstream.domain.fraud import load_rules
+from tillstream.errors import Problem
 from tillstream.fraud import rule_sets
-from tillstream.fraud.rules_file import RulesFile, RulesFileError, packaged_rules, read_rules
-from tillstream.fraud.topics import TopicError
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Failures as lines on stderr: exit code 2 for a file that cannot be used, 1 otherwise."""
-    try:
-        yield
-    except RulesFileError as error:
-        for problem in error.problems:
-            click.echo(problem, err=True)
-        sys.exit(2)
-    except (TopicError, settings.ConfError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+from tillstream.fraud.rules_file import (
+    RulesFile,
+    RulesFileError,
+    packaged_rules,
+    parse_rules,
+    read_rules,
+)
 
 
 @click.group()
@@ -43,44 +32,37 @@ def rules() -> None:
 @rules.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def validate(file: Path) -> None:
-    """Check a rule set in YAML or JSON; each problem is said with its line."""
-    with told():
-        found = read_rules(file)
+    """Check a rule set in YAML or JSON; each problem is reported with its line."""
+    found = read_rules(file)
     click.echo(f"{file}: version {found.rules.version}, {len(found.rules.ready)} rules, good")
 
 
 @rules.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--shadow", is_flag=True, help="Only record what it would have done.")
+@click.option("--shadow", is_flag=True, help="Only record what it would have decided.")
 @click.option("--shadow-off", is_flag=True, help="End the shadow set.")
-@click.option("--by", default=None, help="Who pushes it; else your login name.")
+@click.option("--by", default=None, help="Who pushes it; default: your login name.")
 @click.option("--wait", "wait_s", default=10.0, show_default=True, help="Seconds for answers.")
 def push(file: Path | None, shadow: bool, shadow_off: bool, by: str | None, wait_s: float) -> None:
-    """Put a rule set in force in the running job, without a restart."""
+    """Put a rule set in force in the running job without a restart."""
     if shadow_off == (file is not None):
         raise click.UsageError("give either a FILE or --shadow-off")
-    with told():
-        conf = settings.load()
-        who = by or getpass.getuser()
-        if file is None:
-            version, said = "", rule_sets.push(conf, "shadow-off", "", b"", who, wait_s)
-        else:
-            found = read_rules(file)
-            version = found.rules.version
-            said = rule_sets.push(
-                conf, "shadow" if shadow else "live", version, found.raw, who, wait_s
-            )
+    conf = settings.load()
+    who = by or getpass.getuser()
+    if file is None:
+        version, said = "", rule_sets.push(conf, "shadow-off", "", b"", who, wait_s)
+    else:
+        found = read_rules(file)
+        version = found.rules.version
+        said = rule_sets.push(conf, "shadow" if shadow else "live", version, found.raw, who, wait_s)
     if said.problem:
-        click.echo(f"error: the job refuses it and keeps what it had: {said.problem}", err=True)
-        sys.exit(1)
+        raise Problem(f"the job refuses it and keeps what it had: {said.problem}")
     if not said.live:
-        click.echo(
-            f"error: {said.answered} of {said.subtasks or '?'} subtasks answered within "
-            f"{wait_s:.0f} s. It is on the topic and comes into force when the job reads it: "
-            "`tillstream job list`, then `tillstream rules list`",
-            err=True,
+        raise Problem(
+            f"{said.answered} of {said.subtasks or '?'} subtasks answered within {wait_s:.0f} s. It is "
+            "on the topic and takes effect when the job reads it: `tillstream job list`, then "
+            "`tillstream rules list`"
         )
-        sys.exit(1)
     what = "the shadow set is off" if file is None else f"{version} is in force"
     what += " as shadow" if shadow else ""
     click.echo(f"{what}: all {said.subtasks} subtasks, {said.seconds:.2f} s after the push")
@@ -88,32 +70,30 @@ def push(file: Path | None, shadow: bool, shadow_off: bool, by: str | None, wait
 
 @rules.command("list")
 def list_rules() -> None:
-    """Every rule set pushed, and what became of it."""
-    with told():
-        found = rule_sets.pushed(settings.load())
+    """Every rule set that was pushed, and its state."""
+    found = rule_sets.pushed(settings.load())
     if not found:
         version = packaged_rules().rules.version
-        click.echo(f"none was pushed: the job judges with what it started with ({version})")
+        click.echo(f"none was pushed: the job judges with the set it started with ({version})")
         return
-    table = Table("pushed", "mode", "version", "by", "state", "reason")
+    table = Table("pushed", "mode", Column("version", below=True), "by", "state",
+                  Column("reason", prose=True))  # fmt: skip
     for one in found:
-        when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(one.at_ms / 1000))
-        table.add_row(when, one.mode, one.version, one.by, one.state, one.problem)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        table.add(shown(one.at_ms), one.mode, one.version, one.by, one.state, one.problem)
+    tables.show(table)
 
 
 @rules.command()
 @click.argument("old")
 @click.argument("new")
 def diff(old: str, new: str) -> None:
-    """What changes from OLD to NEW: each a file, a version, `live`, `shadow` or `packaged`."""
-    with told():
-        lines = rule_sets.differences(named(old).raw, named(new).raw)
+    """What changes from OLD to NEW, each of them a file, a version, `live`, `shadow` or `packaged`."""
+    lines = rule_sets.differences(named(old).raw, named(new).raw)
     click.echo("\n".join(lines) if lines else "no difference")
 
 
 def named(name: str) -> RulesFile:
-    """A rule set by file, version, `live`, `shadow` or `packaged`; told() says what is wrong.
+    """A rule set by file, version, `live`, `shadow` or `packaged`. Raises RulesFileError.
 
     `live` with nothing pushed is the packaged set, with which the job starts.
     """
@@ -126,8 +106,6 @@ def named(name: str) -> RulesFile:
         return packaged_rules()
     if raw is None:
         raise RulesFileError([f"{name}: no such file, and no such version was pushed"])
-    from tillstream.fraud.rules_file import parse_rules
-
     return parse_rules(raw.decode(), name)
 
 
@@ -137,16 +115,16 @@ def named(name: str) -> RulesFile:
 @click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
-    help="Archived transactions as Parquet, file or folder; else the archive on S3.",
+    help="Archived transactions as Parquet, file or folder; default: the archive on S3.",
 )
 @click.option(
     "--labels",
     type=click.Path(exists=True, path_type=Path),
-    help="Labels as JSON lines; else those on the topic.",
+    help="Labels as JSON lines; default: those on the topic.",
 )
 @click.option("--from", "first", metavar="DATE", help="First day (UTC) of the archive.")
 @click.option("--to", "last", metavar="DATE", help="Last day.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many transactions.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many transactions.")
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
 def dry_run(
     new: str,
@@ -161,25 +139,20 @@ def dry_run(
     """Run NEW over archived transactions and compare it with the set in force."""
     from tillstream.fraud import dry_run as runs
 
-    with told():
-        candidate, live = named(new), named(against)
-        try:
-            conf = settings.load()
-            places = reference.clocks(conf)
-            report = runs.run(
-                load_rules(candidate.raw, places),
-                load_rules(live.raw, places),
-                runs.archived(conf, data, first, last, limit),
-                runs.labels(conf, labels),
-                progress=lambda n: click.echo(f"\r{n:,} transactions", err=True, nl=False),
-            )
-        except runs.DryRunError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(1)
+    candidate, live = named(new), named(against)
+    conf = settings.load()
+    places = reference.clocks(conf)
+    report = runs.run(
+        load_rules(candidate.raw, places),
+        load_rules(live.raw, places),
+        runs.archived(conf, data, first, last, limit),
+        runs.labels(conf, labels),
+        progress=lambda n: click.echo(f"\r{n:,} transactions", err=True, nl=False),
+    )
     click.echo("", err=True)
     if as_json:
         import orjson
 
         click.echo(orjson.dumps(report.figures(), option=orjson.OPT_INDENT_2).decode())
     else:
-        report.show(Console(width=None if sys.stdout.isatty() else 120))
+        report.show(tables.console())

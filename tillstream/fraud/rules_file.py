@@ -13,17 +13,16 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from tillstream.domain.fraud import InvalidRules, Places, Rules, load_rules
-from tillstream.errors import Problem
+from tillstream.errors import Problems
 
 MAX_FILE_BYTES = 2_000_000
 
 
-class RulesFileError(Problem):
+class RulesFileError(Problems):
     """The file holds no usable rule set; one line for each problem, ``file:line: what``."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def lines(self) -> list[str]:
+        return self.problems
 
 
 class _Plain(yaml.SafeLoader):

@@ -1,52 +1,31 @@
-"""``tillstream history``: what lies on S3, and small files made into large ones."""
+"""``tillstream history``: the files on S3, and small ones merged into large ones."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator
-
 import click
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.table import Column, Table
 
 from tillstream import conf as settings
-from tillstream.catalog import tables
+from tillstream.catalog.tables import HISTORIES
+from tillstream.cli import tables
 from tillstream.cli.sizes import human
-from tillstream.cli.times import shown, span_s
+from tillstream.cli.tables import Column, Table
+from tillstream.cli.times import SPAN, shown
 from tillstream.clients import aws as clients
-from tillstream.cluster.job_commands import told
-from tillstream.cluster.jobs import JobError
 from tillstream.cluster.savepoint_commands import open_savepoints
-from tillstream.history.compact import CompactError, Compactor, Group
+from tillstream.history.compact import Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
 from tillstream.history.settle import s3_now_ms
 
 MB = 1_000_000
 
 
-@contextlib.contextmanager
-def _told() -> Iterator[settings.Conf]:
-    """The settings; what S3 refuses as one line on stderr."""
-    with told():
-        conf = settings.load()
-        try:
-            yield conf
-        except (BotoCoreError, ClientError) as error:
-            raise JobError(
-                f"s3://{conf.s3.bucket} cannot be read or written ({error}): start the local stack "
-                "with `tillstream up`, or correct s3.bucket, s3.endpoint and the credentials"
-            ) from None
-        except CompactError as error:
-            raise JobError(f"{error}: nothing of that folder was deleted; run it again") from None
-
-
 def _chosen(conf: settings.Conf, names: tuple[str, ...]) -> dict[str, str]:
     """Name in settings -> prefix, of those asked for or all."""
-    known = {one.id: conf.prefix(one) for one in tables.HISTORIES}
+    known = {one.id: conf.prefix(one) for one in HISTORIES}
     if strange := [name for name in names if name not in known]:
-        raise click.BadParameter(f"{strange[0]!r} is none of {', '.join(known)}", param_hint="NAME")
+        raise click.BadParameter(
+            f"no history {strange[0]!r}; there are {', '.join(known)}", param_hint="NAME"
+        )
     return {name: known[name] for name in names or known}
 
 
@@ -59,63 +38,57 @@ def history() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def list_(names: tuple[str, ...]) -> None:
     """How many files each history has, and how large they are."""
-    with _told() as conf:
-        chosen, client = _chosen(conf, names), clients.s3(conf)
-        table = Table("history", *(Column(c, justify="right") for c in _COLUMNS), "newest", "where")
-        for name, prefix in chosen.items():
-            files = finished(client, conf.s3.bucket, prefix, 0)
-            sizes = sorted(file.bytes for file in files)
-            compacted = sum(f"/{COMPACTED}" in file.key for file in files)
-            table.add_row(
-                name, f"{len(files):,}", f"{compacted:,}", human(sum(sizes)),
-                human(sizes[len(sizes) // 2]) if sizes else "",
-                shown(files[-1].finished_ms) if files else "", f"s3://{conf.s3.bucket}/{prefix}",
-            )  # fmt: skip
-    (Console() if sys.stdout.isatty() else Console(width=200, highlight=False)).print(table)
-
-
-_COLUMNS = ("files", "compacted", "in all", "median file")
+    conf = settings.load()
+    chosen, client = _chosen(conf, names), clients.s3(conf)
+    numbers = (Column(c, right=True) for c in ("files", "compacted", "in all", "median file"))
+    table = Table("history", *numbers, "newest", Column("where", below=True))
+    for name, prefix in chosen.items():
+        files = finished(client, conf.s3.bucket, prefix, 0)
+        sizes = sorted(file.bytes for file in files)
+        compacted = sum(f"/{COMPACTED}" in file.key for file in files)
+        table.add(
+            name, f"{len(files):,}", f"{compacted:,}", human(sum(sizes)),
+            human(sizes[len(sizes) // 2]) if sizes else "",
+            shown(files[-1].finished_ms) if files else "", f"s3://{conf.s3.bucket}/{prefix}",
+        )  # fmt: skip
+    tables.show(table)
 
 
 @history.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--older-than", default="7d", show_default=True, metavar="SPAN",
+@click.option("--older-than", type=SPAN, default="7d", show_default=True, metavar="SPAN",
               help="Leave younger files alone.")  # fmt: skip
 @click.option("--target-mb", type=click.IntRange(1, 1024), default=128, show_default=True,
-              help="Size of a file; those of half of it stay as they are.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def compact(names: tuple[str, ...], older_than: str, target_mb: int, dry_run: bool) -> None:
-    """Make small files of histories (NAMEs as `history list` has them) into large ones, by folder.
+              help="Size of a merged file; files of half of it or more stay.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bool) -> None:
+    """Merge small files of histories (NAMEs as in `history list`) into large ones, by folder.
 
-    Files are left alone that a kept savepoint may need: all that are younger than the oldest one.
-    For seconds a reader may see rows twice, never too few. Run one at a time; what a run that broke
-    off had begun, the next one ends.
+    Files that a kept savepoint may need are left alone: all that are younger than the oldest one. For a
+    few seconds a reader may see rows twice, never too few. Run one at a time; what an interrupted run
+    began, the next run finishes.
     """
-    try:
-        span_ms = span_s(older_than) * 1000
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--older-than") from None
-    with _told() as conf:
-        chosen = _chosen(conf, names)
-        compactor = Compactor(clients.s3(conf), conf.s3.bucket)
-        before_ms = s3_now_ms(conf) - span_ms
-        kept = open_savepoints().kept()
-        oldest = min(kept, key=lambda one: one.as_of_ms) if kept else None
-        if oldest and oldest.as_of_ms - CLOCKS_MS < before_ms:
-            before_ms = oldest.as_of_ms - CLOCKS_MS
-            click.echo(
-                f"the savepoint of {oldest.job} as of {shown(oldest.as_of_ms)} is kept: only files "
-                f"finished before {shown(before_ms)} (`tillstream savepoint prune`)"
-            )
-        for name, prefix in chosen.items():
-            _compact(compactor, name, prefix, before_ms, target_mb * MB, dry_run)
+    conf = settings.load()
+    chosen = _chosen(conf, names)
+    compactor = Compactor(clients.s3(conf), conf.s3.bucket)
+    before_ms = s3_now_ms(conf) - older_than * 1000
+    kept = open_savepoints().kept()
+    oldest = min(kept, key=lambda one: one.as_of_ms) if kept else None
+    if oldest and oldest.as_of_ms - CLOCKS_MS < before_ms:
+        before_ms = oldest.as_of_ms - CLOCKS_MS
+        click.echo(
+            f"the savepoint of {oldest.job} as of {shown(oldest.as_of_ms)} is kept: only files "
+            f"finished before {shown(before_ms)} (`tillstream savepoint prune`)"
+        )
+    for name, prefix in chosen.items():
+        _compact(compactor, name, prefix, before_ms, target_mb * MB, dry_run)
 
 
 def _compact(
     compactor: Compactor, name: str, prefix: str, before_ms: int, target: int, dry_run: bool
 ) -> None:
     if not dry_run and (ended := compactor.finish(prefix)):
-        click.echo(f"{name}: {ended} begun by an earlier run are ended")
+        click.echo(f"{name}: {ended} left over from an earlier run finished")
     groups = compactor.plan(prefix, before_ms, target)
     files, size = sum(len(g.files) for g in groups), sum(g.bytes for g in groups)
     if not groups:

@@ -62,6 +62,9 @@ class Done(NamedTuple):
 class CompactError(Problem):
     """A file is not what it should be; nothing of its folder was deleted."""
 
+    def lines(self) -> list[str]:
+        return [f"error: {self.message}: nothing of that folder was deleted; run it again"]
+
 
 class Compactor:
     """Of one bucket."""

@@ -9,11 +9,12 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
-from rich.console import Console
 
 from tillstream import conf as settings
-from tillstream.cli.times import moment_ms, shown
-from tillstream.cluster.job_commands import overrides_of, told
+from tillstream.cli import tables
+from tillstream.cli.errors import Interrupted
+from tillstream.cli.times import MOMENT, moment_ms, now_ms, shown
+from tillstream.cluster.job_commands import overrides_of
 from tillstream.cluster.jobs import Jobs
 from tillstream.errors import Unreachable
 from tillstream.replay.plan import Plan
@@ -24,19 +25,23 @@ QUIET_LINE_S = 10.0
 
 
 @click.command()
-@click.option("--job", required=True, help="Which job.")
+@click.option("--job", required=True, help="The job to replay.")
 @click.option("--from", "start", metavar="TIME|SAVEPOINT", help="2h, an ISO time, or a savepoint.")
-@click.option("--to", "end", metavar="TIME", help="Leave out what arrived later, then stop.")
-@click.option("--resume", is_flag=True, help="Take up a replay that was interrupted.")
-@click.option("--no-wait", is_flag=True, help="Do not stay until it has caught up.")
-@click.option("--yes", is_flag=True, help="Stop the job, if it runs, without asking.")
-@click.option("--accept-loss", is_flag=True, help="Go on without what is kept nowhere.")
+@click.option(
+    "--to", "until_ms", type=MOMENT, metavar="TIME", help="Leave out what arrived later, then stop."
+)
+@click.option("--resume", is_flag=True, help="Continue a replay that was interrupted.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until it has caught up.")
+@click.option("--yes", is_flag=True, help="Stop the job without asking if it is running.")
+@click.option(
+    "--accept-loss", is_flag=True, help="Continue without records that are kept nowhere any more."
+)
 @click.option("--parallelism", type=click.IntRange(1), help="Instead of the savepoint's.")
 @click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
 def replay(
     job: str,
     start: str | None,
-    end: str | None,
+    until_ms: int | None,
     resume: bool,
     no_wait: bool,
     yes: bool,
@@ -44,36 +49,27 @@ def replay(
     parallelism: int | None,
     pairs: tuple[str, ...],
 ) -> None:
-    """Restore JOB from the last savepoint at or before a time and read again what came after it.
+    """Restore JOB from the last savepoint at or before a time, and process again from there.
 
-    What the stream no longer holds comes out of the archive. Nothing is sent twice to people. With
-    --to, the job stops at that time with a savepoint; `replay --from` it goes on from there. Ctrl-C
-    stops watching, not the replay: --resume watches again, and restores it if it has died.
+    What the stream no longer holds is read from the archive. No notice is sent to people twice. With
+    --to the job stops at that time with a savepoint; `replay --from` that savepoint continues. Ctrl-C
+    stops watching, not the replay: --resume watches again, and restores the job if it has died.
     """
     if bool(start) == resume:
         raise click.UsageError("give either --from TIME|SAVEPOINT or --resume")
     overrides = overrides_of(pairs)
-    now_ms = time.time_ns() // 1_000_000
-    until_ms = moment_ms(end, now_ms) if end else None
-    if end and until_ms is None:
-        raise click.BadParameter(
-            f"{end!r} is no time: write 30m, 2h, or 2026-11-24T08:00", param_hint="--to"
-        )
-    with told():
-        try:
-            one = Replay(Jobs(), settings.load(overrides=overrides), click.echo)
-            if resume:
-                plan = _resumed(one, job)
-            else:
-                plan = _begun(
-                    one, job, start or "", overrides, parallelism, until_ms, accept_loss, yes
-                )
-            if no_wait:
-                click.echo(f"`tillstream replay --job {job} --resume` watches it")
-                return
-            _follow(one, plan)
-        except (Unreachable, KafkaException, BotoCoreError, ClientError) as error:
-            raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
+    try:
+        one = Replay(Jobs(), settings.load(overrides=overrides), click.echo)
+        if resume:
+            plan = _resumed(one, job)
+        else:
+            plan = _begun(one, job, start or "", overrides, parallelism, until_ms, accept_loss, yes)
+        if no_wait:
+            click.echo(f"`tillstream replay --job {job} --resume` watches it")
+            return
+        _follow(one, plan)
+    except (Unreachable, KafkaException, BotoCoreError, ClientError) as error:
+        raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
 
 
 def _begun(
@@ -86,7 +82,7 @@ def _begun(
     accept_loss: bool,
     yes: bool,
 ) -> Plan:
-    at_ms = moment_ms(start, time.time_ns() // 1_000_000)
+    at_ms = moment_ms(start, now_ms())
     found = one.savepoints.find(job, at_ms if at_ms is not None else start)
     click.echo(f"from the savepoint as of {shown(found.as_of_ms)}: {found.location}")
     if until_ms is not None and until_ms <= found.as_of_ms:
@@ -94,7 +90,7 @@ def _begun(
     if one.jobs.flink.running(job) and not yes:
         question = f"{job} runs. Stop it (with a savepoint) and replay?"
         if not sys.stdin.isatty():
-            raise ReplayError(f"{question} Nobody to ask here: give --yes")
+            raise ReplayError(f"{question} There is no terminal to ask on: give --yes")
         click.confirm(question, abort=True)
     return one.begin(job, found, overrides, parallelism, until_ms, accept_loss)
 
@@ -108,7 +104,7 @@ def _resumed(one: Replay, job: str) -> Plan:
 
 
 def _follow(one: Replay, plan: Plan) -> None:
-    console = Console()
+    console = tables.console()
     began = said = time.monotonic()
     read = 0
     with console.status("the replay begins") as status:
@@ -125,10 +121,9 @@ def _follow(one: Replay, plan: Plan) -> None:
         try:
             one.follow(plan, show)
         except KeyboardInterrupt:
-            click.echo(
-                f"\nno longer watching; the replay goes on. `tillstream replay --job {plan.job} "
+            raise Interrupted(
+                f"no longer watching; the replay goes on. `tillstream replay --job {plan.job} "
                 f"--resume` watches it again, `tillstream job stop {plan.job}` stops it"
-            )
-            sys.exit(130)
+            ) from None
     done = "stopped" if plan.until_ms is not None else "live"
     click.echo(f"{plan.job} is {done}: {read:,} read in {time.monotonic() - began:.0f} s")

@@ -1,0 +1,6 @@
+"""A grocer's traffic, made up."""
+
+# command -> (module, one line for --help)
+COMMANDS = {
+    "sim": ("commands", "Send simulated till transactions."),
+}

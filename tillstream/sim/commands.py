@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tillstream import conf as settings
 from tillstream.catalog import topics
+from tillstream.cli import tables
+from tillstream.errors import Problem
 from tillstream.sim.runner import run
 from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
 from tillstream.sim.simulator import Faults, Sent, Simulator
 from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
-from tillstream.sim.world import UnknownProfile, profile_names
+from tillstream.sim.world import profile_names
 
 SHARE = click.FloatRange(0, 1)
 
@@ -31,13 +32,15 @@ SHARE = click.FloatRange(0, 1)
 )
 @click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
 @click.option(
-    "--rate", type=click.FloatRange(min=0.01), help="Transactions a second; default: the profile's."
+    "--rate",
+    type=click.FloatRange(min=0.01),
+    help="Transactions per second; default: the profile's.",
 )
 @click.option(
-    "--flat-out", is_flag=True, help="As fast as can be; --rate then paces event time alone."
+    "--flat-out", is_flag=True, help="As fast as possible; --rate then paces only event time."
 )
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after so many seconds.")
-@click.option("--count", type=click.IntRange(1), help="Stop after so many records.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this many seconds.")
+@click.option("--count", type=click.IntRange(1), help="Stop after this many records.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
     "--start", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="First event time, UTC."
@@ -54,8 +57,8 @@ SHARE = click.FloatRange(0, 1)
 @click.option(
     "--redemptions", type=SHARE, help="Share of customers' sales; default: the profile's."
 )
-@click.option("--stores", type=click.IntRange(1, 2900), help="Only the first so many stores.")
-@click.option("--products", type=click.IntRange(1, 500), help="Only the first so many products.")
+@click.option("--stores", type=click.IntRange(1, 2900), help="Only the first N stores.")
+@click.option("--products", type=click.IntRange(1, 500), help="Only the first N products.")
 @click.option(
     "--movements",
     type=SHARE,
@@ -95,45 +98,47 @@ def sim(
 ) -> None:
     """Send simulated till transactions; the same seed, arguments and --start send the same bytes."""
     try:
-        records: Any
-        if from_spool:
-            records = (Sent("ok", key, raw, None) for key, raw in read_spool(from_spool))
-        else:
-            start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else None
-            records = Simulator(
-                profile,
-                seed,
-                count=count,
-                customers=customers,
-                rate=rate,
-                start_ms=start_ms,
-                faults=Faults(duplicates, malformed, late, out_of_order),
-                refunds=refunds,
-                voids=voids,
-                redemptions=redemptions,
-                stores=stores,
-                products=products,
-            )
-            if movements:
-                records = WithStock(records, movements, stores, products)
-        if to == "file" and not (out or truth):
-            raise click.UsageError("--to file needs --out FILE or --truth DIR")
-        directory = truth or settings.home() / "sim"
-        spool = directory / "spool.jsonl"
-        if from_spool and from_spool.resolve() == spool.resolve():
-            raise click.UsageError(
-                "move the spool file away first: what fails again is written there"
-            )
+        faults = Faults(duplicates, malformed, late, out_of_order)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    records: Any
+    if from_spool:
+        records = (Sent("ok", key, raw, None) for key, raw in read_spool(from_spool))
+    else:
+        start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else None
+        records = Simulator(
+            profile,
+            seed,
+            count=count,
+            customers=customers,
+            rate=rate,
+            start_ms=start_ms,
+            faults=faults,
+            refunds=refunds,
+            voids=voids,
+            redemptions=redemptions,
+            stores=stores,
+            products=products,
+        )
+        if movements:
+            records = WithStock(records, movements, stores, products)
+    if to == "file" and not (out or truth):
+        raise click.UsageError("--to file needs --out FILE or --truth DIR")
+    directory = truth or settings.home() / "sim"
+    spool = directory / "spool.jsonl"
+    if from_spool and from_spool.resolve() == spool.resolve():
+        raise click.UsageError("move the spool file away first: what fails again is written there")
+    note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": customers}
+    if not from_spool:
+        note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
+    pace = None if flat_out or to == "file" or from_spool else records.rate
+    try:
         sender = _sender(to, out or directory / "records.jsonl", spool)
-        note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": customers}
-        if not from_spool:
-            note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
-        pace = None if flat_out or to == "file" or from_spool else records.rate
         writer = TruthWriter(truth, **note) if truth and not from_spool else None
         side = _movements_sender(to, directory, spool) if movements else None
         _send(records, sender, writer, pace, seconds, count, spool, side)
-    except (SendError, UnknownProfile, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise SendError(str(error)) from None
 
 
 def _sender(to: str, out: Path, spool: Path) -> Sender:
@@ -164,7 +169,7 @@ def _send(
     spool: Path,
     movements: Sender | None = None,
 ) -> None:
-    console = Console(stderr=True)
+    console = tables.console(stderr=True)
     stop = threading.Event()
     # A signal sets a flag, for an exception in mid-record would leave the truth one off.
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -6,31 +6,30 @@ import json
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from tillstream.cli import tables
 from tillstream.cli.sizes import human
+from tillstream.cli.tables import Column, Table
 from tillstream.sizing import model as sizes
 
 
 @click.command()
 @click.option("--tx-per-second", type=click.FloatRange(0, min_open=True), required=True,
-              help="At the busiest.")  # fmt: skip
+              help="At the busiest time.")  # fmt: skip
 @click.option("--customers", type=click.IntRange(1), required=True)
 @click.option("--stores", type=click.IntRange(1), required=True)
 @click.option("--products", type=click.IntRange(1), default=30_000, show_default=True,
-              help="A store keeps.")  # fmt: skip
+              help="Products per store.")  # fmt: skip
 @click.option("--tx-per-day", type=click.FloatRange(0, min_open=True),
-              help="On average; default: a visit of each customer in eight days.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Figures for a program; bytes everywhere.")
+              help="On average; default: each customer visits once in eight days.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Figures for a program, sizes in bytes.")
 def size(
     tx_per_second: float, customers: int, stores: int, products: int, tx_per_day: float | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """What so much traffic takes on AWS: shards, KPUs, DynamoDB, state, monthly volume.
+    """What a shop's traffic takes on AWS: shards, KPUs, DynamoDB, state, monthly volume.
 
-    From a model of cost that is kept as data; everything assumed is printed with it.
+    From a cost model kept as data; all assumptions are printed with the result.
     """
     shop = sizes.Shop(tx_per_second, customers, stores, products, tx_per_day)
     model = sizes.load()
@@ -44,38 +43,37 @@ def size(
 
 
 def _show(shop: sizes.Shop, found: sizes.Size, model: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(width=150, highlight=False)
-    click.echo(
-        f"{shop.tx_per_second:,.0f} tx/s at the busiest, {shop.daily:,.0f} a day, "
+    tables.say(
+        f"{shop.tx_per_second:,.0f} tx/s at the busiest time, {shop.daily:,.0f} per day, "
         f"{shop.customers:,} customers, {shop.stores:,} stores of {shop.products:,} products\n"
     )
-    click.echo(f"Kinesis: {found.shards} shards, each job with enhanced fan-out")
-    click.echo(f"Managed Flink: {found.kpus} KPUs")
-    table = Table("job", box=box.SIMPLE)
-    for column in ("us of CPU a tx", "cores", "workers", "KPUs", "state"):
-        table.add_column(column, justify="right")
-    table.add_column("the CPU figure is")
+    tables.say(f"Kinesis: {found.shards} shards, each job with enhanced fan-out")
+    tables.say(f"Managed Flink: {found.kpus} KPUs")
+    numbers = (
+        Column(c, right=True) for c in ("us of CPU per tx", "cores", "workers", "KPUs", "state")
+    )
+    table = Table("job", *numbers, Column("the CPU figure is", prose=True))
     for job in found.jobs:
-        table.add_row(
+        table.add(
             job.job, f"{job.cpu_us:.0f}", f"{job.cores:.1f}", str(job.workers), str(job.kpus),
             human(job.state), job.basis,
         )  # fmt: skip
-    console.print(table)
-    table = Table("DynamoDB table", box=box.SIMPLE)
-    for column in ("write units a second, at most", "items"):
-        table.add_column(column, justify="right")
+    tables.say("")
+    tables.show(table)
+    numbers = (Column(c, right=True) for c in ("write units per second, at most", "items"))
+    table = Table("DynamoDB table", *numbers)
     for name, units in found.write_units.items():
-        table.add_row(name, f"{units:,.0f}", human(found.items[name]))
-    console.print(table)
-    click.echo("State: " + ", ".join(f"{name} {human(b)}" for name, b in found.state.items()))
+        table.add(name, f"{units:,.0f}", human(found.items[name]))
+    tables.say("")
+    tables.show(table)
+    tables.say("")
+    tables.say("State: " + ", ".join(f"{name} {human(b)}" for name, b in found.state.items()))
     counts = {k: v for k, v in found.monthly.items() if k != "transactions"}
-    click.echo(
-        f"A month: {found.monthly['transactions']:,.0f} transactions; "
+    tables.say(
+        f"Per month: {found.monthly['transactions']:,.0f} transactions; "
         + ", ".join(f"{name} {human(b)}" for name, b in counts.items())
     )
-    click.echo(f"\nModel: {model['about']}")
-    click.echo("Assumed:")
+    tables.say(f"\nModel: {model['about']}")
+    tables.say("Assumed:")
     for assumption in model["assumed"].values():
-        click.echo(f"- {assumption['says'].format(**assumption)}")
+        tables.say(f"- {assumption['says'].format(**assumption)}")

@@ -1,16 +1,15 @@
-"""``tillstream stock``: what is there of a product in a store, for how long, what is on order, and why."""
+"""``tillstream stock``: what a store has of a product, for how long, what is on order, and why."""
 
 from __future__ import annotations
 
 import signal
 import threading
-import time
-from typing import Any
 
 import click
 
 from tillstream import conf as settings
-from tillstream.stock.view import NoSuchStock, describe, read
+from tillstream.cli.times import now_ms
+from tillstream.stock.view import describe, read
 
 
 @click.command()
@@ -18,11 +17,7 @@ from tillstream.stock.view import NoSuchStock, describe, read
 @click.argument("product")
 def stock(store: int, product: str) -> None:
     """Level, projected run-out and open orders of PRODUCT in STORE (or a centre), and why."""
-    try:
-        item: dict[str, Any] = read(settings.load(), store, product)
-    except (NoSuchStock, settings.ConfError) as error:
-        raise click.ClickException(str(error)) from None
-    for line in describe(item, time.time_ns() // 1_000_000):
+    for line in describe(read(settings.load(), store, product), now_ms()):
         click.echo(line)
 
 
@@ -32,20 +27,17 @@ def streams() -> None:
 
 
 @streams.command()
-@click.option("--once", is_flag=True, help="What is there now, then end.")
-@click.option("--poll", type=click.FloatRange(0.1), default=1.0, help="Seconds between looks.")
+@click.option("--once", is_flag=True, help="Send what is there now, then stop.")
+@click.option("--poll", type=click.FloatRange(0.1), default=1.0, help="Seconds between reads.")
 def bridge(once: bool, poll: float) -> None:
-    """Corrections of the stock table to the inventory job, until interrupted."""
-    from tillstream.stock.bridge import Bridge, BridgeError
+    """Bring corrections of the stock table to the inventory job, until Ctrl-C."""
+    from tillstream.stock.bridge import Bridge
 
+    running = Bridge(settings.load())
+    if once:
+        click.echo(f"{running.once()} corrections sent")
+        return
     stop = threading.Event()
-    try:
-        running = Bridge(settings.load())
-        if once:
-            click.echo(f"{running.once()} corrections sent")
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        running.run(stop, poll, click.echo)
-    except (BridgeError, settings.ConfError) as error:
-        raise click.ClickException(str(error)) from None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    running.run(stop, poll, click.echo)

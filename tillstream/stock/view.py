@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tillstream.catalog import tables
+from tillstream.catalog.tables import STOCK
+from tillstream.cli.times import minute
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.errors import Problem
@@ -17,25 +15,19 @@ DAY_MS = 86_400_000
 
 
 class NoSuchStock(Problem):
-    """Nothing is known of the product in that store, or the table does not answer."""
+    """The product has not been seen in that store; the message says what to check."""
 
 
 def read(conf: Conf, store: int, product: str) -> dict[str, Any]:
-    """The item's attributes; numbers as int. Raises NoSuchStock, one line that names the fix."""
-    table = conf.table(tables.STOCK)
-    try:
-        answer = clients.dynamodb(conf).get_item(
-            TableName=table,
-            Key={"store": {"S": str(store)}, "product": {"S": product}},
-            ConsistentRead=True,
-        )
-    except (ClientError, BotoCoreError) as error:
-        raise NoSuchStock(
-            f"DynamoDB table {table} does not answer ({error}): run `tillstream status`"
-        ) from None
+    """The item's attributes; numbers as int. Raises NoSuchStock, or botocore's errors."""
+    answer = clients.dynamodb(conf).get_item(
+        TableName=conf.table(STOCK),
+        Key={"store": {"S": str(store)}, "product": {"S": product}},
+        ConsistentRead=True,
+    )
     if "Item" not in answer:
         raise NoSuchStock(
-            f"nothing is known of product {product} in {place(store)}: no line of it was seen yet"
+            f"product {product} has not been seen in {place(store)} yet"
             " (is the inventory job running? `tillstream job list`)"
         )
     return {
@@ -49,19 +41,19 @@ def place(store: int) -> str:
 
 
 def describe(item: dict[str, Any], now_ms: int) -> list[str]:
-    """What the item says, for people, line by line. Times are UTC."""
+    """The item for people, line by line. Times are UTC."""
     level, daily = item["quantity"], item["daily_demand_milli"] * item["uplift_percent"] / 100_000
     lines = [
         f"{place(int(item['store']))}, product {item['product']}: {level} left"
-        f" as of {_time(item['event_time_ms'])} ({item['kind']} {item['entry_id']})"
+        f" as of {minute(item['event_time_ms'])} ({item['kind']} {item['entry_id']})"
     ]
     if level < 0:
-        lines.append("fewer than none: a count or delivery is wrong or missing, please count")
+        lines.append("below zero: a count or delivery is wrong or missing, please count")
     lines.append(_run_out(item, daily, now_ms))
     lines.append(_terms(item))
     orders = [order.split(":") for order in item["open_orders"].split()]
     for name, pieces, ordered_ms in orders:
-        lines.append(f"on order: {pieces} pieces, order {name} of {_time(int(ordered_ms))}")
+        lines.append(f"on order: {pieces} pieces, order {name} of {minute(int(ordered_ms))}")
     if not orders:
         lines.append("on order: nothing")
     return lines
@@ -69,12 +61,14 @@ def describe(item: dict[str, Any], now_ms: int) -> list[str]:
 
 def _run_out(item: dict[str, Any], daily: float, now_ms: int) -> str:
     if "run_out_ms" not in item:
-        return "runs out: not known, no whole day of sales has been seen yet"
+        return "runs out: not known, no full day of sales has been seen yet"
     promoted = item["uplift_percent"] - 100
-    why = f"at {daily:.1f} pieces a day" + (f", a promotion's {promoted} % in it" * bool(promoted))
+    why = f"at {daily:.1f} pieces a day" + (
+        f", including {promoted} % for a promotion" * bool(promoted)
+    )
     ahead = (item["run_out_ms"] - now_ms) / DAY_MS
-    when = f"in {ahead:.1f} days" if ahead > 0 else "by now"
-    return f"runs out: {_time(item['run_out_ms'])}, {when}, {why}"
+    when = f"in {ahead:.1f} days" if ahead > 0 else "already"
+    return f"runs out: {minute(item['run_out_ms'])}, {when}, {why}"
 
 
 def _terms(item: dict[str, Any]) -> str:
@@ -82,10 +76,6 @@ def _terms(item: dict[str, Any]) -> str:
     if int(item["store"]) >= FIRST_CENTRE:
         return "orders: a centre is filled by its suppliers"
     if point < 0:
-        return "orders: none yet, too little is known of its demand and it has no plan"
-    state = "low: an emergency order has gone out" if item["low"] == "true" else "not low"
-    return f"orders: at {point} or less with what is on order, up to {fill}; {state}"
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+        return "orders: none yet, too little is known about its demand and it has no plan"
+    state = "low: an emergency order was sent" if item["low"] == "true" else "not low"
+    return f"orders: at {point} or less including what is on order, up to {fill}; {state}"

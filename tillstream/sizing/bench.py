@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from tillstream import conf as settings
-from tillstream.jars import JarsError
-from tillstream.local.layout import StackError
+from tillstream.cli import tables
+from tillstream.errors import Problem
 
 JOBS = ("loyalty", "archive", "fraud", "inventory", "shortage")
 PEERS = ("quixstreams", "bytewax", "pathway")
@@ -23,26 +22,26 @@ PEERS = ("quixstreams", "bytewax", "pathway")
 @click.option("--count", type=click.IntRange(20_000), default=600_000, show_default=True,
               help="Transactions in the topic.")  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 20), default=2, show_default=True,
-              help="Rounds over all rows; process mode is in the first alone.")  # fmt: skip
+              help="Rounds over all rows; process mode only in the first.")  # fmt: skip
 @click.option("--peers", is_flag=False, flag_value=",".join(PEERS), default="", metavar="NAMES",
-              help="Also these engines, all without NAMES; installed from PyPI, apart.")  # fmt: skip
-@click.option("--no-process-mode", is_flag=True, help="Leave PyFlink's default mode out.")
-@click.option("--no-latency", is_flag=True, help="Leave latencies out.")
+              help="Also these engines, all without NAMES; installed from PyPI, each apart.")  # fmt: skip
+@click.option("--no-process-mode", is_flag=True, help="Without PyFlink's default mode.")
+@click.option("--no-latency", is_flag=True, help="Without latencies.")
 @click.option("--latency-rate", type=click.IntRange(12), default=1_000, show_default=True,
               help="tx/s.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
               help="Figures to FILE, - for standard output.")  # fmt: skip
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg")
 @click.option("--from", "from_file", type=click.Path(path_type=Path, exists=True), metavar="FILE",
-              help="Measure nothing: show the figures of an earlier --json.")  # fmt: skip
+              help="Only show the figures of an earlier --json.")  # fmt: skip
 def bench(
     jobs: str, count: int, repeats: int, peers: str, no_process_mode: bool, no_latency: bool,
     latency_rate: int, json_file: Path | None, picture: Path | None, from_file: Path | None,
 ) -> None:  # fmt: skip
-    """Every job's speed on this machine, beside what else could do its work.
+    """Measure every job's speed on this machine, beside alternatives that could do its work.
 
-    Starts a stack of its own, with its data in memory, and takes it down again. Some four minutes a
-    round, a minute more with --peers; latencies take three. Nothing else should run meanwhile.
+    Starts a stack of its own with its data in memory, and takes it down again. A round takes about four
+    minutes, a minute more with --peers; latencies take three. Run nothing else meanwhile.
     """
     table, view = _benchmarks()
     if from_file:
@@ -55,9 +54,8 @@ def bench(
         )  # fmt: skip
         try:
             figures = table.measure(chosen)
-        except (StackError, JarsError, RuntimeError) as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(1)
+        except RuntimeError as error:
+            raise Problem(str(error)) from None
     text = json.dumps(figures, indent=1)
     if json_file and str(json_file) != "-":
         json_file.write_text(text + "\n")
@@ -66,8 +64,7 @@ def bench(
     if json_file and str(json_file) == "-":
         click.echo(text)
     else:
-        console = Console()
-        view.show(figures, console if console.is_terminal else Console(width=180))
+        view.show(figures, tables.console())
 
 
 def _known(said: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -79,12 +76,9 @@ def _known(said: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
 
 
 def _benchmarks() -> tuple[Any, Any]:
-    """benchmarks/ stands beside the package in a clone, and is not installed with it."""
+    """benchmarks/ is beside the package in a clone, and not installed with it."""
     if not (settings.ROOT / "benchmarks" / "table.py").exists():
-        click.echo(
-            "error: benchmarks come with a clone of the repository only: run it there", err=True
-        )
-        sys.exit(1)
+        raise Problem("benchmarks come only with a clone of the repository: run it there")
     sys.path.insert(0, str(settings.ROOT))
     from benchmarks import table, table_view
 

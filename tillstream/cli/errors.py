@@ -1,0 +1,64 @@
+"""What goes wrong outside the code and nobody below put into words: one line instead of a traceback.
+
+Problem (tillstream/errors.py) needs none of this: click shows it by itself. A bug of ours is no
+problem of this kind and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+
+from tillstream.errors import Problem, Unreachable
+
+FIX = (
+    "`tillstream status` shows what runs, `tillstream up` starts and creates what is local; "
+    "otherwise correct conf or the credentials"
+)
+# What a request to AWS may name -> what that is.
+_NAMED = {"TableName": "table", "Bucket": "bucket", "StreamName": "stream", "TopicArn": "topic"}
+
+
+class Interrupted(Problem):
+    """Ctrl-C, with what that means here."""
+
+    exit_code = 130
+
+    def lines(self) -> list[str]:
+        return [self.message]
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Ctrl-C, and errors of boto3 and Kafka's client, as Problems."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+    except Exception as error:
+        # By name, for botocore takes a quarter of a second to import.
+        kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+        if "cimpl.KafkaException" in kinds:
+            raise Unreachable(f"Kafka: {_reason(error)}: {FIX}") from None
+        if kinds & _AWS and "botocore.exceptions.ParamValidationError" not in kinds:
+            raise Unreachable(f"{_asked(error)}: {_reason(error)}: {FIX}") from None
+        raise
+
+
+_AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
+
+
+def _reason(error: Exception) -> str:
+    cause = error.args[0] if error.args else error
+    return str(cause.str() if hasattr(cause, "str") else cause).splitlines()[0]
+
+
+def _asked(error: Exception) -> str:
+    """``DynamoDB table balances at http://...``: whom the client that failed was asking for what."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "api_params" in frame.f_locals:
+            meta, request = frame.f_locals["self"].meta, frame.f_locals["api_params"]
+            named = "".join(f" {_NAMED[k]} {v}" for k, v in request.items() if k in _NAMED)
+            return f"{meta.service_model.service_id}{named} at {meta.endpoint_url}"
+    return "AWS"
