@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import orjson
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from tillstream.clients import aws
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
@@ -267,12 +269,17 @@ def test_s3_is_read_without_hidden_files_and_earlier_days(monkeypatch):
         "dead-letters/date=2026-11-24/a.parquet": parquet(),
         "dead-letters/date=2026-11-24/.inprogress": b"half",
     }
-    page = {"Contents": [{"Key": key, "Size": len(body)} for key, body in files.items()]}
+    day = datetime(2026, 11, 24, tzinfo=UTC)
+    page = {
+        "Contents": [
+            {"Key": key, "Size": len(body), "LastModified": day} for key, body in files.items()
+        ]
+    }
     client = SimpleNamespace(
         get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]),
         get_object=lambda Bucket, Key: {"Body": io.BytesIO(files[Key])},
     )
-    monkeypatch.setattr(dlq_read.aws, "listening", lambda conf, service: client)
+    monkeypatch.setattr(aws, "listening", lambda conf, service: client)
     conf = SimpleNamespace(
         s3=SimpleNamespace(bucket="b", prefixes={"dead_letters": "dead-letters"})
     )

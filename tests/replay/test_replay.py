@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from tillstream.clients import parquet
 from tillstream.cluster.manifest import Manifest
-from tillstream.conf import load
+from tillstream.conf import PACKAGE, load
 from tillstream.history import settle as history
 from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, place_of
 from tillstream.replay.plan import Plan, Plans
@@ -114,6 +114,11 @@ def s3():
         yield client
 
 
+def in_bucket(monkeypatch, client) -> None:
+    """Makes this client's bucket the one of conf."""
+    monkeypatch.setattr("tillstream.clients.aws.listening", lambda conf, service: client)
+
+
 def put(client, key: str, ids: list[str]) -> None:
     put_table(client, f"ledger/loyalty/{key}", {"entry_id": ids, "n": list(range(len(ids)))})
 
@@ -131,7 +136,7 @@ def listed(client) -> set[str]:
 
 def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     conf = load("local")
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     put(s3, "date=d1/before", ["a", "b"])
     put(s3, "date=d1/after", ["c", "d"])
     put(s3, "date=d1/partly", ["e", "f"])
@@ -140,9 +145,9 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
         put(s3, f"date=d1/new-{name}", ["c", "e"] if name == "one" else ["d", "g"])
     made = history.finished
 
-    def dated(client, bucket, prefix, since_ms):
+    def dated(bucket, prefix, since_ms):
         return [f._replace(finished_ms=100 if "new" in f.key else 50)
-                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+                for f in made(bucket, prefix, 0)]  # fmt: skip
 
     monkeypatch.setattr("tillstream.history.settle.finished", dated)
     settled = history.settle(conf, "loyalty", 40, 100, "r1")
@@ -156,16 +161,28 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     kept = s3.get_object(Bucket="tillstream", Key="ledger/loyalty/date=d1/partly-kept-r1.parquet")
     assert parquet.table(kept["Body"].read())["entry_id"].to_pylist() == ["f"]
     assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
-    assert history.settle(conf, "another job", 40, 100, "r1") == (0, 0)
+
+
+def test_a_job_of_which_nobody_says_what_it_writes_is_not_passed_over_silently():
+    with pytest.raises(history.UnknownJob, match="another job"):
+        history.settle(load("local"), "another job", 40, 100, "r1")
+    assert history.settle(load("local"), "promotions", 40, 100, "r1") == (0, 0)  # writes none
+
+
+def test_every_job_says_what_it_writes():
+    jobs = [p.stem for p in (PACKAGE / "jobs").glob("*.py") if "__main__" in p.read_text()]
+    assert len(jobs) >= 7
+    for job in jobs:
+        assert history.adds_up(job) == (job == "sales")
 
 
 def dated_by_name(monkeypatch) -> None:
     """Files whose name begins with new- are the replay's."""
     made = history.finished
 
-    def dated(client, bucket, prefix, since_ms):
+    def dated(bucket, prefix, since_ms):
         return [f._replace(finished_ms=100 if "/new-" in f.key else 50)
-                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+                for f in made(bucket, prefix, 0)]  # fmt: skip
 
     monkeypatch.setattr("tillstream.history.settle.finished", dated)
 
@@ -177,7 +194,7 @@ def entries(client, key: str, identity: tuple[str, str]) -> list[tuple]:
 
 
 def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3, monkeypatch):
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     dated_by_name(monkeypatch)
     day = "ledger/stock/date=d1"
     before = {"stock_key": ["45/1", "45/2", "46/1"], "entry_id": ["P:week/1", "P:week/1", "t/1"]}
@@ -190,7 +207,7 @@ def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3,
 
 
 def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     dated_by_name(monkeypatch)
     day = "shortages/date=d1/region=gauteng"
     put_table(s3, f"{day}/old", {"shelf": ["45/1", "45/1", "46/1"], "version": [7, 8, 8]})
@@ -202,7 +219,9 @@ def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
 def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
     conf = load("local")
     rows = {"inventory": stock_entry.ROW_TYPE, "shortage": shortage_line.ROW_TYPE}
-    for job, (prefix, identity) in history.HISTORY.items():
+    written = [(job, *one) for job in history._HISTORIES for one in history.identity_of(job)]
+    assert len(written) == 7
+    for job, prefix, identity in written:
         assert conf.s3.prefixes[prefix]
         for name in identity if job in rows else ():
             assert f" {name} " in rows[job].replace("`", "")

@@ -54,7 +54,7 @@ class Savepoints:
         """Writes the manifest of a savepoint that was just taken."""
         storage = open_storage(location, self.conf)
         triggered, completed, parallelism = self._when(location, job_id)
-        files = dict(storage.names())
+        files = {file.name: file.bytes for file in storage.files()}
         found = Manifest(
             job=job,
             job_id=job_id,
@@ -95,7 +95,7 @@ class Savepoints:
         """(bucket, key) of history files that a restore has to find, or it fails."""
         storage = open_storage(manifest.location, self.conf)
         named: set[tuple[str, str]] = set()
-        for state in _small_parts(storage, dict(storage.names())):
+        for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
             named |= manifests.files_named(state)
         return sorted(named)
 

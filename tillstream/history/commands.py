@@ -7,36 +7,28 @@ import sys
 from collections.abc import Iterator
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Column, Table
 
 from tillstream import conf as settings
 from tillstream.cli.sizes import human
 from tillstream.cli.times import shown, span_s
-from tillstream.clients import aws as clients
+from tillstream.clients.storage import open_bucket
 from tillstream.cluster.job_commands import told
 from tillstream.cluster.jobs import JobError
 from tillstream.cluster.savepoint_commands import open_savepoints
 from tillstream.history.compact import CompactError, Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
-from tillstream.history.settle import s3_now_ms
 
 MB = 1_000_000
 
 
 @contextlib.contextmanager
 def _told() -> Iterator[settings.Conf]:
-    """The settings; what S3 refuses as one line on stderr."""
+    """The settings; what goes wrong as one line on stderr."""
     with told():
-        conf = settings.load()
         try:
-            yield conf
-        except (BotoCoreError, ClientError) as error:
-            raise JobError(
-                f"s3://{conf.s3.bucket} cannot be read or written ({error}): start the local stack "
-                "with `tillstream up`, or correct s3.bucket, s3.endpoint and the credentials"
-            ) from None
+            yield settings.load()
         except CompactError as error:
             raise JobError(f"{error}: nothing of that folder was deleted; run it again") from None
 
@@ -59,10 +51,10 @@ def history() -> None:
 def list_(names: tuple[str, ...]) -> None:
     """How many files each history has, and how large they are."""
     with _told() as conf:
-        chosen, client = _chosen(conf, names), clients.s3(conf)
+        chosen, bucket = _chosen(conf, names), open_bucket(conf)
         table = Table("history", *(Column(c, justify="right") for c in _COLUMNS), "newest", "where")
         for name, prefix in chosen.items():
-            files = finished(client, conf.s3.bucket, prefix, 0)
+            files = finished(bucket, prefix, 0)
             sizes = sorted(file.bytes for file in files)
             compacted = sum(f"/{COMPACTED}" in file.key for file in files)
             table.add_row(
@@ -96,8 +88,9 @@ def compact(names: tuple[str, ...], older_than: str, target_mb: int, dry_run: bo
         raise click.BadParameter(str(error), param_hint="--older-than") from None
     with _told() as conf:
         chosen = _chosen(conf, names)
-        compactor = Compactor(clients.s3(conf), conf.s3.bucket)
-        before_ms = s3_now_ms(conf) - span_ms
+        bucket = open_bucket(conf)
+        compactor = Compactor(bucket)
+        before_ms = bucket.now_ms() - span_ms
         kept = open_savepoints().kept()
         oldest = min(kept, key=lambda one: one.as_of_ms) if kept else None
         if oldest and oldest.as_of_ms - CLOCKS_MS < before_ms:
