@@ -7,6 +7,7 @@ clients/parquet.py) and knows neither open uploads nor S3's clock, the second wa
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
@@ -103,11 +104,15 @@ class Disk:
         self.root = self._folder.as_uri()
 
     def files(self, under: str = "") -> Iterator[Stored]:
-        for path in sorted(self._folder.rglob("*")):
+        inside = [
+            Path(folder) / name for folder, _, names in os.walk(self._folder) for name in names
+        ]
+        for path in sorted(inside):
             name = path.relative_to(self._folder).as_posix()
-            if path.is_file() and name.startswith(under):
-                found = path.stat()
-                yield Stored(name, found.st_size, found.st_mtime_ns // 1_000_000)
+            if name.startswith(under):
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    found = path.stat()
+                    yield Stored(name, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def folders(self) -> list[str]:
         if not self._folder.exists():
@@ -157,7 +162,8 @@ class S3Folder:
             try:
                 return self._client.get_object(**self._at(name))["Body"].read()
             except ClientError as error:
-                return _none_if_absent(error)
+                _raise_unless_absent(error)
+                return None
 
     def write(self, name: str, data: bytes) -> None:
         with self._asked():
@@ -185,7 +191,8 @@ class S3Folder:
             try:
                 return int(self._client.head_object(**self._at(name))["ContentLength"])
             except ClientError as error:
-                return _none_if_absent(error)
+                _raise_unless_absent(error)
+                return None
 
     def delete(self, names: list[str]) -> None:
         for at in range(0, len(names), DELETED_AT_ONCE):
@@ -234,7 +241,7 @@ class S3Folder:
             ) from None
 
 
-def _none_if_absent(error: ClientError) -> None:
+def _raise_unless_absent(error: ClientError) -> None:
     status = error.response["ResponseMetadata"].get("HTTPStatusCode")
     if status != 404 or error.response["Error"].get("Code") == "NoSuchBucket":
         raise error

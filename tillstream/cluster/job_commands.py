@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import click
 import yaml
@@ -14,11 +14,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tillstream import conf as settings
-from tillstream.clients.flink import FlinkRestError
-from tillstream.clients.storage import StorageError
-from tillstream.cluster import restoring
-from tillstream.cluster.jobs import JobError, Jobs, NotReady
-from tillstream.local.layout import StackError
+from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.protocol import Cluster, JobError
+from tillstream.errors import Problem
 
 
 @contextlib.contextmanager
@@ -26,15 +24,9 @@ def told() -> Iterator[None]:
     """Failures as lines on stderr: exit code 2 when something is missing, 1 when a job fails."""
     try:
         yield
-    except NotReady as error:
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
-        sys.exit(2)
-    except (JobError, FlinkRestError, StackError, StorageError, settings.ConfError) as error:
-        click.echo(f"error: {error}", err=True)
-        if remedy := restoring.advice(str(error)):
-            click.echo(f"what to do: {remedy}", err=True)
-        sys.exit(1)
+    except Problem as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -56,46 +48,101 @@ def job() -> None:
     """Submit, list, stop, restore, cancel jobs."""
 
 
-def _submit(
-    name: str, parallelism: int | None, pairs: tuple[str, ...], start: str | None, drop: bool
-) -> None:
-    began = time.monotonic()
-    overrides = overrides_of(pairs)
-    with told():
-        job_id = Jobs().submit(
-            name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop
+def known_jobs() -> list[str]:
+    """Every job there is: the files of jobs/ that can be submitted."""
+    files = sorted((settings.PACKAGE / "jobs").glob("*.py"))
+    return [file.stem for file in files if "__main__" in file.read_text()]
+
+
+def _open() -> Cluster:
+    return open_cluster(settings.load())
+
+
+class _Submission(NamedTuple):
+    """How jobs are submitted: what the options say."""
+
+    parallelism: int | None
+    overrides: dict[str, Any]
+    start: str | None
+    allow_dropped_state: bool
+
+    def one(self, cluster: Cluster, name: str) -> None:
+        began = time.monotonic()
+        job_id = cluster.submit(
+            name,
+            self.parallelism,
+            self.overrides,
+            self.start,
+            progress=click.echo,
+            allow_dropped_state=self.allow_dropped_state,
         )
         click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
 
+    def each(self, cluster: Cluster, names: list[str]) -> None:
+        """One after the other, going on past what fails; ends with a line for each."""
+        outcomes = {}
+        for name in names:
+            try:
+                self.one(cluster, name)
+                outcomes[name] = ""
+            except Problem as error:
+                error.show()
+                outcomes[name] = error.message.splitlines()[0]
+        for name, problem in outcomes.items():
+            click.echo(f"{name}: not submitted: {problem}" if problem else f"{name}: runs")
+        if any(outcomes.values()):
+            sys.exit(1)
 
-_parallelism = click.option("--parallelism", type=click.IntRange(1), help="Instead of conf's.")
-_conf = click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
-_drop = click.option(
-    "--allow-dropped-state", is_flag=True, help="Restore even if an operator is gone."
-)
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--parallelism", type=click.IntRange(1),
+            help="Instead of conf's, or of what a restored job had.",
+        ),
+        click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/."),
+        click.option(
+            "--allow-dropped-state", is_flag=True, help="Restore even if an operator is gone."
+        ),
+        click.argument("name", required=False),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _one_of(name: str | None, every: bool) -> None:
+    if (name is None) != every:
+        raise click.UsageError("give either NAME or --all")
 
 
 @job.command()
-@click.argument("name")
-@_parallelism
-@_conf
+@_options
 @click.option("--from", "start", metavar="SAVEPOINT|latest", help="Go on from there.")
-@_drop
+@click.option("--all", "every", is_flag=True, help="Every job that does not run yet.")
 def submit(
-    name: str,
+    name: str | None,
     parallelism: int | None,
     pairs: tuple[str, ...],
     start: str | None,
     allow_dropped_state: bool,
+    every: bool,
 ) -> None:
     """Submit jobs/NAME.py and wait until it runs."""
-    _submit(name, parallelism, pairs, start, allow_dropped_state)
+    _one_of(name, every)
+    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
+    with told():
+        cluster = _open()
+        if name:
+            submission.one(cluster, name)
+            return
+        running = {run.name for run in cluster.runs() if not run.ended}
+        for one in sorted(running):
+            click.echo(f"{one} runs already")
+        submission.each(cluster, [one for one in known_jobs() if one not in running])
 
 
 @job.command()
-@click.argument("name")
-@_parallelism
-@_conf
+@_options
 @click.option(
     "--from",
     "start",
@@ -103,34 +150,48 @@ def submit(
     show_default=True,
     metavar="latest|latest-checkpoint|latest-savepoint|PATH",
 )
-@_drop
+@click.option("--all", "every", is_flag=True, help="Every job that ran when the cluster was lost.")
 def restore(
-    name: str,
+    name: str | None,
     parallelism: int | None,
     pairs: tuple[str, ...],
     start: str,
     allow_dropped_state: bool,
+    every: bool,
 ) -> None:
-    """Submit jobs/NAME.py again from what it left behind."""
-    _submit(name, parallelism, pairs, start, allow_dropped_state)
+    """Submit jobs/NAME.py again from what it left behind, with the parallelism it had."""
+    _one_of(name, every)
+    if every and not start.startswith("latest"):
+        raise click.UsageError(
+            "with --all, --from is latest, latest-checkpoint or latest-savepoint"
+        )
+    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
+    with told():
+        cluster = _open()
+        if name:
+            submission.one(cluster, name)
+            return
+        lost = cluster.lost()
+        if not lost:
+            click.echo("no job was lost: what was submitted runs, or was stopped or cancelled")
+        submission.each(cluster, lost)
 
 
 @job.command("list")
 def list_jobs() -> None:
     """Jobs the cluster knows, and what a job that is gone can be restored from."""
     with told():
-        jobs = Jobs()
+        cluster = _open()
         console = Console()
         table = Table("name", Column("id", no_wrap=True), "state", "since", "restarts")
-        flink = jobs.flink
-        for found in sorted(flink.jobs(), key=lambda found: -found["start-time"]):
-            since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(found["start-time"] / 1000))
-            failures = str(len(flink.exceptions(found["jid"])))
-            table.add_row(found["name"], found["jid"], found["state"], since, failures)
+        for run in cluster.runs():
+            since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(run.started_ms / 1000))
+            failures = str(len(cluster.exceptions(run.job_id)))
+            table.add_row(run.name, run.job_id, run.state, since, failures)
         console.print(table)
-        for name in sorted({entry["name"] for entry in jobs.history()}):
+        for name in cluster.submitted():
             with contextlib.suppress(JobError):
-                click.echo(f"{name} can go on from {jobs.locate(name, 'latest')}")
+                click.echo(f"{name} can go on from {cluster.locate(name, 'latest')}")
 
 
 @job.command()
@@ -140,7 +201,8 @@ def list_jobs() -> None:
 def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
     """Stop a job with a savepoint."""
     with told():
-        click.echo(f"stopped; savepoint {Jobs().stop(name_or_id, savepoint or None, drain)}")
+        taken = _open().stop(name_or_id, savepoint or None, drain)
+        click.echo(f"stopped; savepoint {taken.location}")
 
 
 @job.command()
@@ -148,4 +210,4 @@ def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
 def cancel(name_or_id: str) -> None:
     """End a job without a savepoint; its last checkpoint is kept."""
     with told():
-        click.echo(f"cancelled {Jobs().cancel(name_or_id)}")
+        click.echo(f"cancelled {_open().cancel(name_or_id)}")

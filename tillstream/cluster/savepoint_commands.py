@@ -15,17 +15,16 @@ from rich.table import Column, Table
 
 from tillstream import conf as settings
 from tillstream.cli.times import shown, span_s
-from tillstream.clients.flink import FlinkRestError
-from tillstream.clients.storage import StorageError
 from tillstream.cluster.job_commands import told
-from tillstream.cluster.jobs import JobError, Jobs
 from tillstream.cluster.manifest import Manifest
+from tillstream.cluster.opening import open_cluster
 from tillstream.cluster.savepoints import Savepoints
+from tillstream.errors import Problem
 
 
 def open_savepoints() -> Savepoints:
-    jobs = Jobs()
-    return Savepoints(jobs, settings.load())
+    conf = settings.load()
+    return Savepoints(open_cluster(conf), conf)
 
 
 def _now_ms() -> int:
@@ -121,7 +120,7 @@ def _keep_taking(names: tuple[str, ...], every: str) -> None:
                     savepoints = open_savepoints()
                     _taken(savepoints.take(name))
                     savepoints.prune(name, _now_ms(), False, _pruned)
-                except (JobError, FlinkRestError, StorageError, settings.ConfError) as error:
+                except Problem as error:
                     click.echo(f"{name}: no savepoint: {error}", err=True)
             sleeper.wait(span - time.time() % span)
     except KeyboardInterrupt:

@@ -10,8 +10,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tillstream import conf as settings
 from tillstream.cli.sizes import human
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.protocol import JobError
 from tillstream.cluster.state_report import Report, SavepointError, StateSize, report
 
 
@@ -35,7 +37,7 @@ def report_command(savepoint: str, as_json: bool) -> None:
     try:
         location = savepoint
         if "/" not in savepoint and not savepoint.startswith("file:"):
-            location = Jobs().locate(savepoint, "latest-savepoint")
+            location = open_cluster(settings.load()).locate(savepoint, "latest-savepoint")
         found = report(location)
     except (SavepointError, JobError) as error:
         click.echo(f"error: {error}", err=True)

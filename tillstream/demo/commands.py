@@ -17,7 +17,8 @@ from tillstream import conf as settings
 from tillstream.check.commands import show
 from tillstream.check.compare import check as run_check
 from tillstream.check.report import Report
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.local import LocalCluster
+from tillstream.cluster.protocol import JobError
 from tillstream.demo.view import View
 from tillstream.demo.watch import Watch
 from tillstream.jars import JarsError
@@ -59,7 +60,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
         with _steps(console, "the local stack starts") as step:
             stack.up(taskmanagers=2, fresh=True, progress=step)
             _marker(stack).touch()
-            jobs = Jobs(stack)
+            jobs = LocalCluster(stack)
             running = {name: jobs.submit(name, 1, progress=step) for name in JOBS}
         web = stack.layout.read()["flink"]["rest"]
         report = _feed_and_prove(console, jobs, running, web, (seconds, rate, profile, seed))
@@ -71,7 +72,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
             )
         else:
             for name in JOBS:
-                console.print(f"{name} stopped with savepoint {jobs.stop(name)}")
+                console.print(f"{name} stopped with savepoint {jobs.stop(name).location}")
     except (StackError, JarsError, JobError, SendError, settings.ConfError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -85,7 +86,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
 
 def _feed_and_prove(
     console: Console,
-    jobs: Jobs,
+    jobs: LocalCluster,
     running: dict[str, str],
     web: str,
     traffic: tuple[int, int, str, int],

@@ -15,7 +15,7 @@ from tillstream.cli.sizes import human
 from tillstream.cli.times import shown, span_s
 from tillstream.clients.storage import open_bucket
 from tillstream.cluster.job_commands import told
-from tillstream.cluster.jobs import JobError
+from tillstream.cluster.protocol import JobError
 from tillstream.cluster.savepoint_commands import open_savepoints
 from tillstream.history.compact import CompactError, Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished

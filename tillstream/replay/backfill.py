@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from tillstream.clients import parquet
 from tillstream.clients.kafka import kafka_settings
 from tillstream.clients.storage import open_bucket
-from tillstream.cluster.jobs import JobError
+from tillstream.cluster.protocol import JobError
 from tillstream.conf import Conf
 from tillstream.history.files import CLOCKS_MS, File, finished
 from tillstream.replay.stream_reach import Gap
