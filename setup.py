@@ -20,6 +20,7 @@ setup(
         "boto3>=1.34",
         "click>=8.1",
         "confluent-kafka>=2.5",
+        "mmh3>=5",
         "moto[server]==5.2.5",
         "msgspec>=0.18",
         "orjson>=3.10",

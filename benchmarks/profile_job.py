@@ -35,7 +35,7 @@ from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
 from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
 from tillstream import conf as settings
-from tillstream.local.layout import java
+from tillstream.clients.java import java
 
 RATE = 100  # py-spy's samples a second
 MOST = 25  # lines of each list

@@ -193,23 +193,23 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     def replay(name: str) -> None:
         try:
             one = Replay(jobs, conf, lambda line: None)
-            plan = one.begin(name, taken[name], {}, 1)
-            watch = Watch(jobs.flink, plan.job_id)
+            phase = one.begin(name, taken[name], {}, 1)
+            watch = Watch(jobs, phase.job_id)
             running = time.perf_counter()
             while time.perf_counter() - began < LIMIT_S:
                 seen = watch.look()
                 now = time.perf_counter()
                 if int(now) % 5 == 0:
                     say(f"{name} {now - began:.0f} s: {seen.line()}")
-                if one._there(plan, seen):
+                if one.is_there(phase, seen):
                     caught[name] = now - began
                     rates[name] = seen.read / (now - running)
                     if name == "loyalty":
-                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
-                        while hot_items(bench, plan.job_id)["held"]:
+                        say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
+                        while hot_items(bench, phase.job_id)["held"]:
                             time.sleep(0.5)
                         current[name] = time.perf_counter() - began
-                        say(f"hot items: {dict(hot_items(bench, plan.job_id))}")
+                        say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
                     return
                 time.sleep(1)
         except BaseException as failure:

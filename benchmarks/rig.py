@@ -32,8 +32,8 @@ from benchmarks.cpu import Meter, Used
 from tillstream import conf as settings
 from tillstream.catalog.apart import apart as names_apart
 from tillstream.clients.flink import TERMINAL, FlinkRestError
-from tillstream.cluster.jobs import Jobs
-from tillstream.local.layout import java
+from tillstream.clients.java import java
+from tillstream.cluster.local import LocalCluster
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 from tillstream.sim.senders import KafkaSender
@@ -158,7 +158,7 @@ class Rig:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.jobs = Jobs(stack)
+        self.jobs = LocalCluster(stack)
         self._runs = 0
         self._asked = -STALE_S
 

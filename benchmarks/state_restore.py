@@ -34,7 +34,7 @@ from rich.table import Table
 
 from benchmarks.rig import VARIANT, about, say, write
 from tillstream import conf as settings
-from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.state_report import report
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
@@ -102,7 +102,7 @@ def fill(conf: settings.Conf, customers: int, visits: int) -> None:
 class Watch(threading.Thread):
     """When the newest job was created and when all its tasks ran, in seconds of this machine's clock."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: LocalCluster) -> None:
         super().__init__(daemon=True)
         self.jobs, self.known = jobs, {job["jid"] for job in jobs.flink.jobs()}
         self.created = self.running = 0.0
@@ -121,7 +121,7 @@ class Watch(threading.Thread):
             time.sleep(0.1)
 
 
-def submit(jobs: Jobs, savepoint: str | None) -> tuple[str, float, float]:
+def submit(jobs: LocalCluster, savepoint: str | None) -> tuple[str, float, float]:
     """(job id, seconds to restore, seconds with the client)."""
     os.environ["TILLSTREAM_BENCH"] = json.dumps(
         {"job": "loyalty", "mode": "thread", "sinks": "none"}
@@ -132,7 +132,7 @@ def submit(jobs: Jobs, savepoint: str | None) -> tuple[str, float, float]:
     return job, watch.running - watch.created, watch.running - began
 
 
-def wait_until_read(jobs: Jobs, job: str, total: int) -> float:
+def wait_until_read(jobs: LocalCluster, job: str, total: int) -> float:
     """Records a second, once the function has taken them all."""
     began = time.monotonic()
     while time.monotonic() - began < 1200:
@@ -143,7 +143,7 @@ def wait_until_read(jobs: Jobs, job: str, total: int) -> float:
     raise SystemExit(f"only {done:,} of {total:,} records were read in 20 min")
 
 
-def checkpoint(jobs: Jobs, job: str) -> dict[str, float]:
+def checkpoint(jobs: LocalCluster, job: str) -> dict[str, float]:
     """The first checkpoint that was begun after now: seconds and bytes."""
     since = time.time() * 1000
     while True:
@@ -178,7 +178,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         stack = Stack(home)
         try:
             stack.up(taskmanagers=2, state_backend=backend)
-            jobs = Jobs(stack)
+            jobs = LocalCluster(stack)
             conf = settings.load("local", OVERRIDES)
             create_resources(conf)
             row: dict[str, Any] = {}
@@ -189,7 +189,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 say(f"filled at {row['fill_rate']:,.0f} records a second")
                 row["checkpoint"] = checkpoint(jobs, job)
                 began = time.monotonic()
-                made = jobs.stop(job)
+                made = jobs.stop(job).location
                 row["savepoint_seconds"] = time.monotonic() - began
                 savepoint = str(Path(made.removeprefix("file:")).rename(folder / "savepoint"))
                 (size,) = [s for s in report(savepoint).states if s.keys]

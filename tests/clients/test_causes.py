@@ -1,5 +1,5 @@
 from tillstream.clients.flink import root_cause
-from tillstream.cluster.jobs import client_cause
+from tillstream.cluster.starting import client_cause
 
 EMBEDDED = """org.apache.flink.runtime.JobException: Recovery is suppressed
 \tat org.apache.flink.Foo.bar(Foo.java:1)

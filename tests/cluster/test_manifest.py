@@ -103,7 +103,7 @@ def test_both_storages_keep_list_copy_and_remove_alike(storage, tmp_path):
     for name in ("one/_metadata", "one/deep/er", "two/_metadata"):
         storage.write(name, name.encode())
     assert storage.folders() == ["one", "two"]
-    assert dict(storage.names())["one/deep/er"] == 11
+    assert {file.name: file.bytes for file in storage.files()}["one/deep/er"] == 11
     assert storage.read("one/_metadata") == b"one/_metadata"
     assert storage.read("one/nothing") is None
     assert copy(storage, "one", tmp_path / "copied") == 24

@@ -6,7 +6,7 @@ import pytest
 from pyflink.common import Types
 from pyflink.datastream import StreamExecutionEnvironment
 
-from tillstream.cluster.operator_id import operator_id
+from tillstream.cluster.state_report import operator_id
 
 
 def test_the_hash_is_the_published_one():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import orjson
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from tillstream import conf as settings
 from tillstream.cli import times
 from tillstream.cli.times import moment_ms
+from tillstream.clients import aws
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
@@ -282,15 +285,18 @@ def test_s3_is_read_without_hidden_files_and_earlier_days(monkeypatch):
         "dead-letters/date=2026-11-24/a.parquet": parquet(),
         "dead-letters/date=2026-11-24/.inprogress": b"half",
     }
-    page = {"Contents": [{"Key": key, "Size": len(body)} for key, body in files.items()]}
+    day = datetime(2026, 11, 24, tzinfo=UTC)
+    page = {
+        "Contents": [
+            {"Key": key, "Size": len(body), "LastModified": day} for key, body in files.items()
+        ]
+    }
     client = SimpleNamespace(
         get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]),
         get_object=lambda Bucket, Key: {"Body": io.BytesIO(files[Key])},
     )
-    monkeypatch.setattr(dlq_read.aws, "listening", lambda conf, service: client)
-    conf = SimpleNamespace(
-        s3=SimpleNamespace(bucket="b", prefixes={"dead_letters": "dead-letters"})
-    )
+    monkeypatch.setattr(aws, "listening", lambda conf, service: client)
+    conf = settings.load("local", {"s3": {"bucket": "b"}})
     found = list(dlq_read.from_s3(conf, since_ms=moment_ms("2026-11-24", 0)))
     assert [(one.dead_letter_id, one.raw, one.failure.job) for one in found] == [
         (ID, b"\x00raw", "archive")

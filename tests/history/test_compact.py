@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tillstream.clients import parquet
+from tillstream.clients.storage import S3Folder
 from tillstream.history import compact
 from tillstream.history.compact import CompactError, Compactor
 from tillstream.history.files import CLOCKS_MS, File, finished
@@ -48,7 +49,7 @@ def put(client, key: str, ids: list[int], **more: list) -> None:
 
 
 def files(client) -> list[File]:
-    return finished(client, BUCKET, PREFIX, 0)
+    return finished(S3Folder(client, BUCKET), PREFIX, 0)
 
 
 def rows(client) -> Counter:
@@ -60,7 +61,7 @@ def rows(client) -> Counter:
 
 
 def run(client, target: int = 10**6):
-    made = Compactor(client, BUCKET)
+    made = Compactor(S3Folder(client, BUCKET))
     ended = made.finish(PREFIX)
     return ended, made.compact(PREFIX, made.plan(PREFIX, LATE, target), lambda _: None)
 
@@ -89,7 +90,7 @@ def test_a_compacted_file_is_as_old_as_the_youngest_in_it(s3):
     run(s3)
     (only,) = files(s3)
     assert only.finished_ms == youngest
-    assert finished(s3, BUCKET, PREFIX, youngest + 1) == []
+    assert finished(S3Folder(s3, BUCKET), PREFIX, youngest + 1) == []
 
 
 def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
@@ -98,7 +99,7 @@ def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
     for n in range(40):
         put(s3, f"{DAY}/small-{n:02}.parquet", [n])
     small = max(file.bytes for file in files(s3) if "small" in file.key)
-    groups = Compactor(s3, BUCKET).plan(PREFIX, LATE, 10 * small)
+    groups = Compactor(S3Folder(s3, BUCKET)).plan(PREFIX, LATE, 10 * small)
     assert large > 5 * small
     assert f"{DAY}/large.parquet" not in {file.key for group in groups for file in group.files}
     assert [len(group.files) for group in groups] == [10, 10, 10, 10]
@@ -108,7 +109,7 @@ def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
 def test_what_a_savepoint_may_name_is_left_alone(s3, monkeypatch):
     put(s3, f"{DAY}/a.parquet", [1])
     put(s3, f"{DAY}/b.parquet", [2])
-    made = Compactor(s3, BUCKET)
+    made = Compactor(S3Folder(s3, BUCKET))
     oldest = files(s3)[0].finished_ms
     assert made.plan(PREFIX, oldest, 10**6) == []
     monkeypatch.setattr(compact, "CLOCKS_MS", CLOCKS_MS)
@@ -133,7 +134,7 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_one_ends_it(s3, step, 
     for n in range(4):
         put(s3, f"{DAY}/part-{n}.parquet", [n])
     before = rows(s3)
-    broken = Compactor(s3, BUCKET)
+    broken = Compactor(S3Folder(s3, BUCKET))
     real, calls = getattr(broken, step), 0
 
     def breaks(*args):
@@ -152,13 +153,13 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_one_ends_it(s3, step, 
     run(s3)
     assert rows(s3) == before
     assert len(files(s3)) == 1
-    assert Compactor(s3, BUCKET).finish(PREFIX) == 0
+    assert Compactor(S3Folder(s3, BUCKET)).finish(PREFIX) == 0
 
 
 def test_a_file_that_arrives_short_deletes_nothing(s3, monkeypatch):
     put(s3, f"{DAY}/a.parquet", [1])
     put(s3, f"{DAY}/b.parquet", [2])
-    made = Compactor(s3, BUCKET)
+    made = Compactor(S3Folder(s3, BUCKET))
     groups = made.plan(PREFIX, LATE, 10**6)
     real = s3.put_object
     monkeypatch.setattr(s3, "put_object", lambda **k: real(**{**k, "Body": k["Body"][:-1]}))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.shop import Shop
 from tillstream.clients.flink import TERMINAL
-from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.local import LocalCluster
 from tillstream.local import ports, processes
 from tillstream.local.stack import Stack
 
@@ -89,10 +89,10 @@ def open_shop(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
 
 
 @pytest.fixture
-def jobs(stack: Stack) -> Iterator[Jobs]:
+def jobs(stack: Stack) -> Iterator[LocalCluster]:
     """The stack's jobs, the stack whole before, no job left after."""
     stack.up(taskmanagers=2)
-    found = Jobs(stack)
+    found = LocalCluster(stack)
     yield found
     for job in found.flink.jobs():
         if job["state"] not in TERMINAL:

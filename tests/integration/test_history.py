@@ -12,7 +12,8 @@ import pytest
 from tests.savepoints import releases
 from tests.support.shop import Shop
 from tillstream.check.platform import Platform
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.local import LocalCluster
+from tillstream.cluster.protocol import JobError
 from tillstream.cluster.restoring import advice
 from tillstream.cluster.state_report import report, values
 from tillstream.local.stack import Stack
@@ -54,7 +55,7 @@ def opened(stack: Stack, tmp_path: Path, sent: None) -> Iterator[Callable[[str],
 
 def restore(shop: Shop, job: str, savepoint: str | Path, file: Path | None = None, **over) -> str:
     """Submits ``file`` (jobs/<job>.py) from ``savepoint``; its id."""
-    return Jobs(shop.stack).submit(
+    return LocalCluster(shop.stack).submit(
         job, 1, shop.overrides | over, str(savepoint), job_file=file, timeout_s=120
     )
 
@@ -140,7 +141,7 @@ def test_what_the_next_release_writes_as_its_own_is_refused_by_this_one(opened):
     shop = opened("v2-only")
     restore(shop, "loyalty", releases.savepoint("0.1.0", "loyalty"), JOBS / "loyalty_v2.py")
     expect_balances(shop, "0.1.0", "before", "after")
-    made = Jobs(shop.stack).stop("loyalty")
+    made = LocalCluster(shop.stack).stop("loyalty").location
     stored = list(values(made, "loyalty-ledger", "loyalty-account"))
     newer = [data for data in stored if data[0] == 2]
     assert len(newer) == len(releases.changed("before", "after"))
@@ -161,7 +162,7 @@ def test_a_made_up_next_release_goes_on_from_the_first_and_can_be_rolled_back(op
         state={"write_versions": {"loyalty_account": 1}},
     )
     expect_balances(shop, "0.1.0", "before", "after")
-    made = Jobs(shop.stack).stop("loyalty")
+    made = LocalCluster(shop.stack).stop("loyalty").location
     (size,) = report(made).states
     assert size.versions == {"1": len(releases.balances("before", "after"))}
 

@@ -16,7 +16,8 @@ import pytest
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cluster import preflight
-from tillstream.cluster.jobs import JobError, Jobs, NotReady
+from tillstream.cluster.local import LocalCluster
+from tillstream.cluster.protocol import JobError, NotReady
 from tillstream.local import ports, processes
 from tillstream.local.services import aws
 from tillstream.local.stack import Stack
@@ -24,11 +25,13 @@ from tillstream.local.stack import Stack
 COUNTS = Path(__file__).parent / "jobs" / "counts.py"
 
 
-def submit(jobs: Jobs, **options) -> str:
+def submit(jobs: LocalCluster, **options) -> str:
     return jobs.submit("counts", job_file=COUNTS, **options)
 
 
-def wait_for_checkpoints(jobs: Jobs, job_id: str, more: int = 1, timeout_s: float = 60) -> None:
+def wait_for_checkpoints(
+    jobs: LocalCluster, job_id: str, more: int = 1, timeout_s: float = 60
+) -> None:
     wanted = jobs.flink.completed_checkpoints(job_id) + more
     deadline = time.monotonic() + timeout_s
     while jobs.flink.completed_checkpoints(job_id) < wanted:
@@ -85,7 +88,7 @@ def test_a_job_goes_on_from_its_last_checkpoint_after_the_jobmanager_is_killed(s
 
 def test_a_job_stopped_with_a_savepoint_goes_on_with_another_parallelism(stack, jobs):
     first = submit(jobs, parallelism=2)
-    location = jobs.stop(first)
+    location = jobs.stop(first).location
     second = submit(jobs, parallelism=1, start_from="latest-savepoint")
     wait_for_checkpoints(jobs, second)
     assert jobs.history()[-1]["from"].rstrip("/").endswith(location.rpartition("/")[2])

@@ -15,11 +15,23 @@ from moto import mock_aws
 from tillstream import catalog
 from tillstream.catalog import tables
 from tillstream.clients import parquet
+from tillstream.clients.storage import Disk
+from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest
-from tillstream.conf import load
+from tillstream.conf import PACKAGE, load
 from tillstream.history import settle as history
+from tillstream.local.stack import Stack
 from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, place_of
-from tillstream.replay.plan import Plan, Plans
+from tillstream.replay.phases import (
+    Done,
+    Filling,
+    Live,
+    Origin,
+    Phases,
+    Reading,
+    ReplayError,
+    Start,
+)
 from tillstream.replay.stream_reach import Gap, Reach, gap
 from tillstream.replay.watch import Progress, Watch
 
@@ -115,6 +127,11 @@ def s3():
         yield client
 
 
+def in_bucket(monkeypatch, client) -> None:
+    """Makes this client's bucket the one of conf."""
+    monkeypatch.setattr("tillstream.clients.aws.listening", lambda conf, service: client)
+
+
 def put(client, key: str, ids: list[str]) -> None:
     put_table(client, f"ledger/loyalty/{key}", {"entry_id": ids, "n": list(range(len(ids)))})
 
@@ -132,7 +149,7 @@ def listed(client) -> set[str]:
 
 def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     conf = load("local")
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     put(s3, "date=d1/before", ["a", "b"])
     put(s3, "date=d1/after", ["c", "d"])
     put(s3, "date=d1/partly", ["e", "f"])
@@ -141,9 +158,9 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
         put(s3, f"date=d1/new-{name}", ["c", "e"] if name == "one" else ["d", "g"])
     made = history.finished
 
-    def dated(client, bucket, prefix, since_ms):
+    def dated(bucket, prefix, since_ms):
         return [f._replace(finished_ms=100 if "new" in f.key else 50)
-                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+                for f in made(bucket, prefix, 0)]  # fmt: skip
 
     monkeypatch.setattr("tillstream.history.settle.finished", dated)
     settled = history.settle(conf, "loyalty", 40, 100, "r1")
@@ -157,16 +174,28 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
     kept = s3.get_object(Bucket="tillstream", Key="ledger/loyalty/date=d1/partly-kept-r1.parquet")
     assert parquet.table(kept["Body"].read())["entry_id"].to_pylist() == ["f"]
     assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
-    assert history.settle(conf, "another job", 40, 100, "r1") == (0, 0)
+
+
+def test_a_job_of_which_nobody_says_what_it_writes_is_not_passed_over_silently():
+    with pytest.raises(catalog.UnknownJob, match="another job"):
+        history.settle(load("local"), "another job", 40, 100, "r1")
+    assert history.settle(load("local"), "promotions", 40, 100, "r1") == (0, 0)  # writes none
+
+
+def test_every_job_says_what_it_writes():
+    jobs = [p.stem for p in (PACKAGE / "jobs").glob("*.py") if "__main__" in p.read_text()]
+    assert len(jobs) >= 7
+    for job in jobs:
+        assert catalog.job(job).sums == (job == "sales")
 
 
 def dated_by_name(monkeypatch) -> None:
     """Files whose name begins with new- are the replay's."""
     made = history.finished
 
-    def dated(client, bucket, prefix, since_ms):
+    def dated(bucket, prefix, since_ms):
         return [f._replace(finished_ms=100 if "/new-" in f.key else 50)
-                for f in made(client, bucket, prefix, 0)]  # fmt: skip
+                for f in made(bucket, prefix, 0)]  # fmt: skip
 
     monkeypatch.setattr("tillstream.history.settle.finished", dated)
 
@@ -178,7 +207,7 @@ def entries(client, key: str, identity: tuple[str, str]) -> list[tuple]:
 
 
 def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3, monkeypatch):
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     dated_by_name(monkeypatch)
     day = "ledger/stock/date=d1"
     before = {"stock_key": ["45/1", "45/2", "46/1"], "entry_id": ["P:week/1", "P:week/1", "t/1"]}
@@ -191,7 +220,7 @@ def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3,
 
 
 def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
-    monkeypatch.setattr("tillstream.history.settle.clients.s3", lambda _: s3)
+    in_bucket(monkeypatch, s3)
     dated_by_name(monkeypatch)
     day = "shortages/date=d1/region=gauteng"
     put_table(s3, f"{day}/old", {"shelf": ["45/1", "45/1", "46/1"], "version": [7, 8, 8]})
@@ -210,18 +239,44 @@ def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
             assert f" {name} " in one.row_type.replace("`", "").replace("<", "< ")
 
 
-def test_a_plan_is_read_back_as_written_until_it_is_done(tmp_path):
-    plans = Plans(tmp_path / "replays")
-    assert plans.load("loyalty") is None
-    plan = Plan("loyalty", "r", "file:///s", "file:///s", T0, T0, gap=Gap({0: (1, 2)}))
-    plans.save(plan)
-    assert plans.load("loyalty") == plan
-    plan.phase = "done"
-    plans.save(plan)
-    assert plans.load("loyalty") is None
+def test_a_phase_is_read_back_as_written_until_it_is_done(tmp_path):
+    phases = Phases(Disk(tmp_path / "replays"))
+    assert phases.load("loyalty") is None
+    origin = Origin(
+        job="loyalty", replay_id="R", savepoint="file:///s", taken_at_ms=T0, boundary_ms=T0
+    )
+    missing = Gap({0: (1, 2)})
+    for phase in (
+        Filling(origin=origin, gap=missing, state="file:///s", begun={1: 7}),
+        Reading(origin=origin, gap=missing, start=Start("file:///s", True), round=2, job_id="j"),
+        Live(origin=origin, start=Start("file:///t"), begins={"start_ms": 5}),
+    ):
+        phases.save(phase)
+        assert phases.load("loyalty") == phase
+    phases.save(Done(origin=origin))
+    assert phases.load("loyalty") is None
 
 
-class Cluster:
+def test_each_round_through_the_archive_has_a_topic_of_its_own():
+    origin = Origin(job="loyalty", replay_id="R", savepoint="s", taken_at_ms=T0, boundary_ms=T0)
+    first, second = (Filling(origin=origin, gap=Gap(), state="s", round=n) for n in (1, 2))
+    assert (first.topic, second.topic) == ("replay-loyalty-r-1", "replay-loyalty-r-2")
+
+
+def test_a_replay_that_an_earlier_release_began_says_how_to_go_on(tmp_path):
+    phases = Phases(Disk(tmp_path))
+    old = {"job": "loyalty", "replay_id": "r", "savepoint": "file:///s", "phase": "archive"}
+    (tmp_path / "loyalty.json").write_bytes(orjson.dumps(old))
+    with pytest.raises(ReplayError, match=r"earlier release.*begin again with --from file:///s"):
+        phases.load("loyalty")
+    (tmp_path / "loyalty.json").write_bytes(orjson.dumps(old | {"phase": "done"}))
+    assert phases.load("loyalty") is None
+    (tmp_path / "loyalty.json").write_bytes(b"{")
+    with pytest.raises(ReplayError, match="cannot be read"):
+        phases.load("loyalty")
+
+
+class Rest:
     """Answers as the engine does; figures are per subtask."""
 
     def __init__(self, **figures: list[float]):
@@ -248,20 +303,27 @@ class Cluster:
         ]
 
 
+def watch(**figures: list[float]) -> Watch:
+    """Of a job whose engine says so."""
+
+    class Local(LocalCluster):
+        flink = Rest(**figures)
+
+    return Watch(Local(Stack("/nowhere")), "j")
+
+
 def test_progress_says_how_far_behind_and_how_much_waits():
-    found = Watch(
-        Cluster(pendingRecords=[100, 50], currentEmitEventTimeLag=[90_000, 20]), "j"
-    ).look()
+    found = watch(pendingRecords=[100, 50], currentEmitEventTimeLag=[90_000, 20]).look()
     assert (found.read, found.behind_ms, found.waiting) == (500, 90_000, 150)
     assert not found.caught_up
     assert found.line().startswith("500 read, 0/s, 90 s behind, 150 waiting")
 
 
 def test_caught_up_means_seconds_behind_or_nothing_waiting():
-    assert Watch(Cluster(currentEmitEventTimeLag=[3_000]), "j").look().caught_up
-    assert Watch(Cluster(pendingRecords=[0], currentEmitEventTimeLag=[1e9]), "j").look().caught_up
-    assert not Watch(Cluster(), "j").look().caught_up
-    assert Watch(Cluster(millisBehindLatest=[-1, 400]), "j").look().behind_ms == 400
+    assert watch(currentEmitEventTimeLag=[3_000]).look().caught_up
+    assert watch(pendingRecords=[0], currentEmitEventTimeLag=[1e9]).look().caught_up
+    assert not watch().look().caught_up
+    assert watch(millisBehindLatest=[-1, 400]).look().behind_ms == 400
 
 
 def test_a_rate_gives_the_time_by_which_all_is_read():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.support.fake_cluster import FakeCluster
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import load
 from tillstream.history import settle as history
 from tillstream.replay import stream_reach
 from tillstream.replay.backfill import BackfillError
-from tillstream.replay.replay import Replay, ReplayError
+from tillstream.replay.phases import Reading, ReplayError
+from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import Gap, Reach
 from tillstream.replay.watch import Progress
 
@@ -21,30 +21,10 @@ T0 = 1_764_000_000_000
 TOPIC = "till-transactions"
 
 
-class Jobs:
-    """Takes note of what is submitted."""
-
-    def __init__(self, folder: Path):
-        self.layout = SimpleNamespace(root=folder, savepoints=folder / "savepoints")
-        self.flink = SimpleNamespace(running=lambda job: None)
-        self.submitted: list[dict[str, Any]] = []
-        self.checkpoints: list[Path] = []
-
-    def submit(self, name, parallelism, overrides, start_from, progress, allow_dropped_state):
-        source = overrides.get("source", {})
-        self.submitted.append(
-            {"source": source, "from": start_from, "drops": allow_dropped_state, "p": parallelism}
-        )
-        return f"job-{len(self.submitted)}"
-
-    def checkpoints_of(self, job_id):
-        return self.checkpoints
-
-
 @pytest.fixture
 def replay(tmp_path, monkeypatch):
     conf = load("local", {"source": {"kind": "kafka"}, "kafka": {"bootstrap": "h:1"}})
-    one = Replay(Jobs(tmp_path), conf, lambda line: None)
+    one = Replay(Forgetful(tmp_path), conf, lambda line: None)
     monkeypatch.setattr(history, "s3_now_ms", lambda _: T0)
     monkeypatch.setattr("tillstream.replay.replay.time.sleep", lambda _: None)
     monkeypatch.setattr(one.savepoints, "files_named", lambda _: [])
@@ -53,6 +33,24 @@ def replay(tmp_path, monkeypatch):
     monkeypatch.setattr(one.archive, "drop_topic", lambda topic: None)
     monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 500, 1: 500})
     return one
+
+
+class Forgetful(FakeCluster):
+    """None of its jobs goes on running."""
+
+    def running(self, name_or_id):
+        return None
+
+
+def asked(replay) -> list[dict[str, Any]]:
+    """What was submitted."""
+    keys = ("source", "from", "drops", "p")
+    return [{key: one[key] for key in keys} for one in replay.cluster.submitted_as]
+
+
+def to_the_next(replay, phase):
+    """The job has read all of the archive's topic."""
+    return replay.start(replay._leave(phase))
 
 
 def savepoint(where: str = "file:///s", until_ms: int | None = None) -> Manifest:
@@ -68,7 +66,7 @@ def holds(monkeypatch, **lows: int) -> None:
 def test_while_the_stream_holds_all_nothing_about_the_source_changes(replay, monkeypatch):
     holds(monkeypatch, p0=0, p1=0)
     replay.begin("loyalty", savepoint(), {})
-    (only,) = replay.jobs.submitted
+    (only,) = asked(replay)
     assert only == {"source": {}, "from": "file:///s", "drops": False, "p": 2}
 
 
@@ -76,7 +74,7 @@ def test_sums_are_not_replayed_for_they_would_count_twice(replay, monkeypatch):
     holds(monkeypatch, p0=0, p1=0)
     with pytest.raises(ReplayError, match="job restore sales"):
         replay.begin("sales", savepoint(), {})
-    assert not replay.jobs.submitted
+    assert not asked(replay)
 
 
 def test_a_replay_needs_the_other_topics_too_for_no_archive_has_them(replay, monkeypatch):
@@ -90,14 +88,14 @@ def test_a_replay_needs_the_other_topics_too_for_no_archive_has_them(replay, mon
     replay.begin("inventory", found, {}, accept_loss=True)
     kept[0] = (40, 90)
     replay.begin("inventory", found, {})
-    assert [one["from"] for one in replay.jobs.submitted] == ["file:///s"] * 2
+    assert [one["from"] for one in asked(replay)] == ["file:///s"] * 2
 
 
 def test_through_the_archive_and_on_from_exactly_where_it_ends(replay, monkeypatch):
     holds(monkeypatch, p0=150, p1=0)
     plan = replay.begin("loyalty", savepoint(), {})
-    replay._to_live(plan)
-    archived, live = replay.jobs.submitted
+    to_the_next(replay, plan)
+    archived, live = asked(replay)
     assert archived["source"]["uid"] == f"{TOPIC}-{archived['source']['kafka']['topic']}"
     assert archived["drops"]
     assert live["source"] == {"kafka": {"offsets": {"0": 150, "1": 20}}}
@@ -108,11 +106,11 @@ def test_what_the_stream_lets_go_of_meanwhile_comes_out_of_the_archive_too(repla
     holds(monkeypatch, p0=150, p1=0)
     plan = replay.begin("loyalty", savepoint(), {})
     holds(monkeypatch, p0=180, p1=0)
-    replay._to_live(plan)
-    assert plan.phase == "archive"
+    plan = to_the_next(replay, plan)
+    assert isinstance(plan, Reading)
     assert plan.gap == Gap({0: (150, 180)})
-    replay._to_live(plan)
-    first, second, live = replay.jobs.submitted
+    to_the_next(replay, plan)
+    first, second, live = asked(replay)
     assert first["source"]["uid"] != second["source"]["uid"]
     assert live["source"] == {"kafka": {"offsets": {"0": 180, "1": 20}}}
 
@@ -121,9 +119,9 @@ def test_nothing_begins_when_records_are_kept_nowhere(replay, monkeypatch):
     holds(monkeypatch, p0=600, p1=0)
     with pytest.raises(BackfillError, match="begins at 600, the archive ends at 500"):
         replay.begin("loyalty", savepoint(), {})
-    assert replay.jobs.submitted == []
+    assert asked(replay) == []
     replay.begin("loyalty", savepoint(), {}, accept_loss=True)
-    assert replay.jobs.submitted[0]["source"] == {}
+    assert asked(replay)[0]["source"] == {}
 
 
 def test_the_archive_job_is_not_replayed_out_of_itself(replay, monkeypatch):
@@ -135,7 +133,7 @@ def test_the_archive_job_is_not_replayed_out_of_itself(replay, monkeypatch):
 def test_up_to_a_moment_keeps_positions_that_nobody_mistakes_for_the_streams(replay, monkeypatch):
     holds(monkeypatch, p0=0, p1=0)
     replay.begin("loyalty", savepoint(), {}, until_ms=T0 + 5)
-    (only,) = replay.jobs.submitted
+    (only,) = asked(replay)
     assert only["source"]["until_ms"] == T0 + 5
     assert only["source"]["uid"].startswith(f"{TOPIC}-until-")
     assert only["source"]["kafka"] == {"offsets": {"0": 100, "1": 20}}
@@ -147,7 +145,7 @@ def test_from_a_savepoint_up_to_a_moment_the_stream_begins_at_that_moment(replay
     monkeypatch.setattr(stream_reach, "offsets_at", lambda conf, at: {0: 40, 1: -1})
     monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (0, 90), 1: (30, 30)})
     replay.begin("loyalty", savepoint(until_ms=T0 + 5), {})
-    (only,) = replay.jobs.submitted
+    (only,) = asked(replay)
     assert only["source"] == {"start_ms": T0 + 5}
     assert only["drops"]
 
@@ -161,17 +159,18 @@ def test_history_that_is_gone_is_said_before_anything_is_stopped(replay, monkeyp
 def test_one_taken_up_again_goes_on_from_its_own_last_checkpoint(replay, monkeypatch, tmp_path):
     holds(monkeypatch, p0=150, p1=0)
     plan = replay.begin("loyalty", savepoint(), {})
-    replay.jobs.checkpoints = [tmp_path / "chk-1", tmp_path / "chk-2"]
-    again = replay.plans.load("loyalty")
+    left = [(tmp_path / name).as_uri() for name in ("chk-1", "chk-2")]
+    replay.cluster.left = {"job-1": left}
+    again = replay.phases.load("loyalty")
     replay.resume(again)
-    last = replay.jobs.submitted[-1]
+    last = asked(replay)[-1]
     assert last["from"] == (tmp_path / "chk-2").as_uri()
-    assert last["source"] == replay.jobs.submitted[0]["source"]
+    assert last["source"] == asked(replay)[0]["source"]
     assert not last["drops"]
-    replay.jobs.checkpoints = []
-    replay.resume(replay.plans.load("loyalty"))
-    assert replay.jobs.submitted[-1]["from"] == (tmp_path / "chk-2").as_uri()
-    assert plan.replay_id == again.replay_id
+    replay.cluster.left = {}
+    replay.resume(replay.phases.load("loyalty"))
+    assert asked(replay)[-1]["from"] == (tmp_path / "chk-2").as_uri()
+    assert plan.origin.replay_id == again.origin.replay_id
 
 
 def test_it_is_not_there_before_its_first_checkpoint(replay, monkeypatch):
@@ -179,8 +178,8 @@ def test_it_is_not_there_before_its_first_checkpoint(replay, monkeypatch):
     plan = replay.begin("loyalty", savepoint(), {})
     idle = Progress(0, 0.0, None, 0, "RUNNING")
     for done, there in ((0, False), (1, True)):
-        replay.jobs.flink.completed_checkpoints = lambda job_id, done=done: done
-        assert replay._there(plan, idle) == there
+        replay.cluster.completed = done
+        assert replay.is_there(plan, idle) == there
 
 
 def test_a_job_restored_at_the_end_of_an_idle_stream_is_there_though_its_source_says_nothing(
@@ -188,9 +187,9 @@ def test_a_job_restored_at_the_end_of_an_idle_stream_is_there_though_its_source_
 ):
     holds(monkeypatch, p0=0, p1=0)
     plan = replay.begin("loyalty", savepoint(), {})
-    replay.jobs.flink.completed_checkpoints = lambda job_id: 1
+    replay.cluster.completed = 1
     silent = Progress(0, 0.0, None, None, "RUNNING")
     for end, there in ((501, False), (500, True)):
         ends = {0: (0, 500), 1: (0, end)}
         monkeypatch.setattr(stream_reach, "watermarks", lambda *_, ends=ends: ends)
-        assert replay._there(plan, silent) == there
+        assert replay.is_there(plan, silent) == there

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import requests
 
-from tillstream.errors import Problem
+from tillstream.clients.wait import wait_until
+from tillstream.errors import Unreachable
 
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 
-class FlinkRestError(Problem):
-    """The cluster does not answer, or answers no; the message says which request and why."""
+class FlinkRestError(Unreachable):
+    """The cluster does not answer, or returns an error; the message says which request and why."""
 
 
 class FlinkRest:
@@ -89,11 +89,7 @@ class FlinkRest:
     def cancel(self, job_id: str, timeout_s: float = 60.0) -> None:
         """Cancels a job and waits until it is gone; its last checkpoint is retained."""
         self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
-        deadline = time.monotonic() + timeout_s
-        while self.job(job_id)["state"] not in TERMINAL:
-            if time.monotonic() > deadline:
-                raise FlinkRestError(f"job {job_id} is not cancelled after {timeout_s:.0f} s")
-            time.sleep(0.2)
+        wait_until(lambda: self._ended(job_id), timeout_s, f"job {job_id} is not cancelled")
 
     def savepoint(self, job_id: str, directory: str, timeout_s: float = 300.0) -> str:
         """Takes a savepoint of a job that runs on; returns its location."""
@@ -109,10 +105,15 @@ class FlinkRest:
         """
         body = {"targetDirectory": directory, "drain": drain}
         location = str(self._operation(job_id, "stop", body, timeout_s)["location"])
-        deadline = time.monotonic() + timeout_s
-        while self.job(job_id)["state"] not in TERMINAL and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(
+            lambda: self._ended(job_id),
+            timeout_s,
+            f"job {job_id} has its savepoint {location}, but is not stopped",
+        )
         return location
+
+    def _ended(self, job_id: str) -> bool:
+        return self.job(job_id)["state"] in TERMINAL
 
     def _operation(
         self, job_id: str, verb: str, body: dict[str, Any], timeout_s: float
@@ -120,17 +121,17 @@ class FlinkRest:
         """What a savepoint or checkpoint led to, once it is complete."""
         trigger = self._call("POST", f"/jobs/{job_id}/{verb}", body)["request-id"]
         what = "checkpoint" if verb == "checkpoints" else "savepoint"
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+
+        def done() -> dict[str, Any] | None:
             answer = self._get(f"/jobs/{job_id}/{what}s/{trigger}")
-            if answer["status"]["id"] == "COMPLETED":
-                operation = answer.get("operation", {})
-                if "failure-cause" not in operation:
-                    return operation
-                cause = operation["failure-cause"].get("stack-trace", "no reason given")
-                raise FlinkRestError(f"{what} of job {job_id} failed: {root_cause(cause)}")
-            time.sleep(0.2)
-        raise FlinkRestError(f"{what} of job {job_id} is not complete after {timeout_s:.0f} s")
+            return answer if answer["status"]["id"] == "COMPLETED" else None
+
+        answer = wait_until(done, timeout_s, f"{what} of job {job_id} is not complete")
+        operation = answer.get("operation", {})
+        if "failure-cause" in operation:
+            cause = operation["failure-cause"].get("stack-trace", "no reason given")
+            raise FlinkRestError(f"{what} of job {job_id} failed: {root_cause(cause)}")
+        return operation
 
     def _get(self, path: str) -> Any:
         return self._call("GET", path)

@@ -1,11 +1,18 @@
-"""Folders of savepoints on a local disk or on S3, by their URI; what is needed of them, no more."""
+"""Files under one root, on a local disk or on S3: the one place that lists, reads and writes them.
+
+Written on boto3, not on pyarrow.fs or s3fs: the first aborts now and then as Python ends (see
+clients/parquet.py) and knows neither open uploads nor S3's clock, the second wants a botocore of its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,39 +21,81 @@ from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
+DELETED_AT_ONCE = 1_000  # S3's own limit
+
 
 class StorageError(Problem):
     """The storage does not answer or refuses; the message is one line that names the fix."""
 
 
+class Stored(NamedTuple):
+    """One file. ``written_ms``: ms since the epoch, by the storage's own clock."""
+
+    name: str
+    bytes: int
+    written_ms: int
+
+
 class Storage(Protocol):
-    """Files under one root; names are relative, with ``/`` between folders."""
+    """Names are relative to ``root``, with ``/`` between folders. All calls raise StorageError."""
 
     root: str
 
-    def names(self) -> Iterator[tuple[str, int]]:
-        """(name, bytes) of every file."""
+    def files(self, under: str = "") -> Iterator[Stored]:
+        """Every file whose name begins with ``under``, by name."""
         ...
 
     def folders(self) -> list[str]:
         """Names of the folders right under the root."""
         ...
 
-    def read(self, name: str) -> bytes | None: ...
-    def write(self, name: str, data: bytes) -> None: ...
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, None if there is none."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replaces the file whole: a reader sees the old or the new."""
+        ...
+
     def remove(self, folder: str) -> None: ...
 
 
 def open_storage(uri: str, conf: Conf) -> Storage:
-    """Raises StorageError for a scheme that is neither file nor S3."""
+    """The folder at ``uri``. Raises StorageError for a scheme that is neither file nor S3."""
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
         return Disk(Path(unquote(parts.path)))
     if parts.scheme in ("s3", "s3a"):
-        return S3Folder(clients.s3(conf), parts.netloc, parts.path.strip("/"), parts.scheme)
-    raise StorageError(
-        f"{uri}: savepoints are kept under file:// or s3://, set savepoints.location"
-    )
+        client = clients.listening(conf, "s3")
+        return S3Folder(client, parts.netloc, parts.path.strip("/"), parts.scheme)
+    raise StorageError(f"{uri} is neither file:// nor s3://: correct it, or savepoints.location")
+
+
+def open_bucket(conf: Conf) -> S3Folder:
+    """The bucket of conf, where histories are. Raises Unreachable if nobody listens at its endpoint."""
+    return S3Folder(clients.listening(conf, "s3"), conf.s3.bucket)
+
+
+def visible(files: Iterable[Stored], under: str = "") -> Iterator[Stored]:
+    """Without empty files and what readers of Parquet skip: names with a part, after ``under``, that
+    begins with a dot or an underscore."""
+    for file in files:
+        parts = file.name.removeprefix(under).split("/")
+        if file.bytes and not any(part.startswith((".", "_")) for part in parts):
+            yield file
+
+
+def copy(source: Storage, folder: str, target: Path) -> int:
+    """Copies one folder to a local disk; returns its bytes."""
+    total = 0
+    for file in source.files(f"{folder}/"):
+        data = source.read(file.name)
+        if data is not None:
+            path = target / file.name.removeprefix(f"{folder}/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            total += file.bytes
+    return total
 
 
 class Disk:
@@ -54,10 +103,16 @@ class Disk:
         self._folder = folder.absolute()
         self.root = self._folder.as_uri()
 
-    def names(self) -> Iterator[tuple[str, int]]:
-        for path in sorted(self._folder.rglob("*")):
-            if path.is_file():
-                yield path.relative_to(self._folder).as_posix(), path.stat().st_size
+    def files(self, under: str = "") -> Iterator[Stored]:
+        inside = [
+            Path(folder) / name for folder, _, names in os.walk(self._folder) for name in names
+        ]
+        for path in sorted(inside):
+            name = path.relative_to(self._folder).as_posix()
+            if name.startswith(under):
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    found = path.stat()
+                    yield Stored(name, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def folders(self) -> list[str]:
         if not self._folder.exists():
@@ -82,73 +137,111 @@ class Disk:
 
 
 class S3Folder:
-    def __init__(self, client: Any, bucket: str, prefix: str, scheme: str = "s3") -> None:
+    """A bucket, or what is under a prefix of it."""
+
+    def __init__(self, client: Any, bucket: str, prefix: str = "", scheme: str = "s3") -> None:
         self._client, self._bucket = client, bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self.root = f"{scheme}://{bucket}/{prefix}".rstrip("/")
 
-    def names(self) -> Iterator[tuple[str, int]]:
-        try:
-            pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
-                for item in page.get("Contents", ()):
-                    name = item["Key"][len(self._prefix) :]
-                    if name and not name.endswith("/"):
-                        yield name, item["Size"]
-        except (BotoCoreError, ClientError) as error:
-            raise self._trouble(error) from None
+    def files(self, under: str = "") -> Iterator[Stored]:
+        for item in self._pages("list_objects_v2", "Contents", Prefix=self._prefix + under):
+            name = item["Key"][len(self._prefix) :]
+            if name and not name.endswith("/"):
+                written_ms = int(item["LastModified"].timestamp() * 1000)
+                yield Stored(name, item["Size"], written_ms)
 
     def folders(self) -> list[str]:
-        found = []
-        try:
-            pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"):
-                for item in page.get("CommonPrefixes", ()):
-                    found.append(item["Prefix"][len(self._prefix) :].rstrip("/"))
-        except (BotoCoreError, ClientError) as error:
-            raise self._trouble(error) from None
-        return sorted(found)
+        listed = self._pages(
+            "list_objects_v2", "CommonPrefixes", Prefix=self._prefix, Delimiter="/"
+        )
+        return sorted(item["Prefix"][len(self._prefix) :].rstrip("/") for item in listed)
 
     def read(self, name: str) -> bytes | None:
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            return answer["Body"].read()
-        except self._client.exceptions.NoSuchKey:
-            return None
-        except (BotoCoreError, ClientError) as error:
-            raise self._trouble(error) from None
+        with self._asked():
+            try:
+                return self._client.get_object(**self._at(name))["Body"].read()
+            except ClientError as error:
+                _raise_unless_absent(error)
+                return None
 
     def write(self, name: str, data: bytes) -> None:
-        try:
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=data)
-        except (BotoCoreError, ClientError) as error:
-            raise self._trouble(error) from None
+        with self._asked():
+            self._client.put_object(**self._at(name), Body=data)
 
     def remove(self, folder: str) -> None:
-        mine = [f"{self._prefix}{n}" for n, _ in self.names() if n.startswith(f"{folder}/")]
-        mine.sort(key=lambda key: not key.endswith("/_metadata"))
+        mine = [file.name for file in self.files(f"{folder}/")]
+        # One by one, the metadata first, as on a disk.
+        for name in sorted(mine, key=lambda name: not name.endswith("/_metadata")):
+            with self._asked():
+                self._client.delete_object(**self._at(name))
+
+    # -- what only S3 has ---------------------------------------------------------------------------
+
+    def get(self, name: str) -> bytes:
+        """``read`` of a file that must be there."""
+        data = self.read(name)
+        if data is None:
+            raise StorageError(f"{self.root}/{name} is gone: was it deleted meanwhile? Try again")
+        return data
+
+    def size(self, name: str) -> int | None:
+        """Bytes of one file, None if there is none."""
+        with self._asked():
+            try:
+                return int(self._client.head_object(**self._at(name))["ContentLength"])
+            except ClientError as error:
+                _raise_unless_absent(error)
+                return None
+
+    def delete(self, names: list[str]) -> None:
+        for at in range(0, len(names), DELETED_AT_ONCE):
+            some = [{"Key": self._prefix + name} for name in names[at : at + DELETED_AT_ONCE]]
+            with self._asked():
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}
+                )
+            if errors := answer.get("Errors"):
+                raise StorageError(f"{errors[0]['Key']} is not deleted: {errors[0]['Message']}")
+
+    def move(self, name: str, to: str) -> None:
+        with self._asked():
+            self._client.copy_object(**self._at(to), CopySource=self._at(name))
+            self._client.delete_object(**self._at(name))
+
+    def uploads(self) -> set[str]:
+        """Names of files whose upload has begun and is not finished."""
+        listed = self._pages("list_multipart_uploads", "Uploads", Prefix=self._prefix)
+        return {item["Key"][len(self._prefix) :] for item in listed}
+
+    def now_ms(self) -> int:
+        """What S3's own clock says, which dates its files."""
+        with self._asked():
+            answer = self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+        date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
+
+    def _at(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + name}
+
+    def _pages(self, operation: str, items: str, **options: str) -> Iterator[dict[str, Any]]:
+        with self._asked():
+            paginator = self._client.get_paginator(operation)
+            for page in paginator.paginate(Bucket=self._bucket, **options):
+                yield from page.get(items, ())
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
         try:
-            for key in mine:
-                self._client.delete_object(Bucket=self._bucket, Key=key)
+            yield
         except (BotoCoreError, ClientError) as error:
-            raise self._trouble(error) from None
-
-    def _trouble(self, error: Exception) -> StorageError:
-        return StorageError(
-            f"{self.root} cannot be used ({error}): see `tillstream status`, or correct "
-            "savepoints.location, s3 and the credentials"
-        )
+            raise StorageError(
+                f"{self.root} cannot be used ({error}): start the local stack with `tillstream up`, "
+                "or correct s3.bucket, s3.endpoint, savepoints.location and the credentials"
+            ) from None
 
 
-def copy(source: Storage, folder: str, target: Path) -> int:
-    """Copies one folder to a local disk; returns its bytes."""
-    total = 0
-    for name, size in source.names():
-        if name.startswith(f"{folder}/"):
-            data = source.read(name)
-            if data is not None:
-                path = target / name[len(folder) + 1 :]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-                total += size
-    return total
+def _raise_unless_absent(error: ClientError) -> None:
+    status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+    if status != 404 or error.response["Error"].get("Code") == "NoSuchBucket":
+        raise error

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import click
 import yaml
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.protocol import Cluster, JobError
+from tillstream.errors import Problem
 
 
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """source.kind=kafka -> {"source": {"kind": "kafka"}}; values are YAML."""
-    out: dict[str, Any] = {}
+    """source.kind=kafka -> {"source": {"kind": "kafka"}}; values are YAML. Raises ConfError."""
+    settings_of: dict[str, Any] = {}
     for pair in pairs:
         dotted, separator, value = pair.partition("=")
         if not separator:
             raise click.BadParameter(f"{pair!r} is not KEY=VALUE, e.g. source.kind=kafka")
-        nested: Any = yaml.safe_load(value)
-        for name in reversed(dotted.split(".")):
-            nested = {name: nested}
-        out = settings.merge(out, nested)
-    return out
+        settings_of[dotted] = yaml.safe_load(value)
+    return settings.nest(settings_of)
 
 
 @click.group()
@@ -35,45 +37,94 @@ def job() -> None:
     """Submit, list, stop, restore, cancel jobs."""
 
 
-def _submit(
-    name: str, parallelism: int | None, pairs: tuple[str, ...], start: str | None, drop: bool
-) -> None:
-    began = time.monotonic()
-    overrides = overrides_of(pairs)
-    job_id = Jobs().submit(
-        name, parallelism, overrides, start, progress=click.echo, allow_dropped_state=drop
-    )
-    click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
+def _open() -> Cluster:
+    return open_cluster(settings.load())
 
 
-_parallelism = click.option("--parallelism", type=click.IntRange(1), help="Instead of conf's.")
-_conf = click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/.")
-_drop = click.option(
-    "--allow-dropped-state", is_flag=True, help="Restore even if an operator is gone."
-)
+class _Submission(NamedTuple):
+    """How jobs are submitted: what the options say."""
+
+    parallelism: int | None
+    overrides: dict[str, Any]
+    start: str | None
+    allow_dropped_state: bool
+
+    def one(self, cluster: Cluster, name: str) -> None:
+        began = time.monotonic()
+        job_id = cluster.submit(
+            name,
+            self.parallelism,
+            self.overrides,
+            self.start,
+            progress=click.echo,
+            allow_dropped_state=self.allow_dropped_state,
+        )
+        click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
+
+    def each(self, cluster: Cluster, names: list[str]) -> None:
+        """One after the other, going on past what fails; ends with a line for each."""
+        outcomes = {}
+        for name in names:
+            try:
+                self.one(cluster, name)
+                outcomes[name] = ""
+            except Problem as error:
+                error.show()
+                outcomes[name] = error.message.splitlines()[0]
+        for name, problem in outcomes.items():
+            click.echo(f"{name}: not submitted: {problem}" if problem else f"{name}: runs")
+        if any(outcomes.values()):
+            sys.exit(1)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--parallelism", type=click.IntRange(1),
+            help="Instead of conf's, or of what a restored job had.",
+        ),
+        click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/."),
+        click.option(
+            "--allow-dropped-state", is_flag=True, help="Restore even if an operator is gone."
+        ),
+        click.argument("name", required=False),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _one_of(name: str | None, every: bool) -> None:
+    if (name is None) != every:
+        raise click.UsageError("give either NAME or --all")
 
 
 @job.command()
-@click.argument("name")
-@_parallelism
-@_conf
+@_options
 @click.option("--from", "start", metavar="SAVEPOINT|latest", help="Go on from there.")
-@_drop
+@click.option("--all", "every", is_flag=True, help="Every job that does not run yet.")
 def submit(
-    name: str,
+    name: str | None,
     parallelism: int | None,
     pairs: tuple[str, ...],
     start: str | None,
     allow_dropped_state: bool,
+    every: bool,
 ) -> None:
     """Submit jobs/NAME.py and wait until it runs."""
-    _submit(name, parallelism, pairs, start, allow_dropped_state)
+    _one_of(name, every)
+    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
+    cluster = _open()
+    if name:
+        submission.one(cluster, name)
+        return
+    running = {run.name for run in cluster.runs() if not run.ended}
+    for one in sorted(running):
+        click.echo(f"{one} runs already")
+    submission.each(cluster, [one for one in catalog.names() if one not in running])
 
 
 @job.command()
-@click.argument("name")
-@_parallelism
-@_conf
+@_options
 @click.option(
     "--from",
     "start",
@@ -81,37 +132,50 @@ def submit(
     show_default=True,
     metavar="latest|latest-checkpoint|latest-savepoint|PATH",
 )
-@_drop
+@click.option("--all", "every", is_flag=True, help="Every job that ran when the cluster was lost.")
 def restore(
-    name: str,
+    name: str | None,
     parallelism: int | None,
     pairs: tuple[str, ...],
     start: str,
     allow_dropped_state: bool,
+    every: bool,
 ) -> None:
-    """Submit jobs/NAME.py again from what it left behind."""
-    _submit(name, parallelism, pairs, start, allow_dropped_state)
+    """Submit jobs/NAME.py again from what it left behind, with the parallelism it had."""
+    _one_of(name, every)
+    if every and not start.startswith("latest"):
+        raise click.UsageError(
+            "with --all, --from is latest, latest-checkpoint or latest-savepoint"
+        )
+    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
+    cluster = _open()
+    if name:
+        submission.one(cluster, name)
+        return
+    lost = cluster.lost()
+    if not lost:
+        click.echo("no job was lost: what was submitted runs, or was stopped or cancelled")
+    submission.each(cluster, lost)
 
 
 @job.command("list")
 def list_jobs() -> None:
     """Jobs the cluster knows, and what each job can be restored from."""
-    jobs = Jobs()
-    flink = jobs.flink
+    cluster = _open()
     table = Table(
         "name", "state", "since", Column("restarts", right=True), Column("id", below=True)
     )
-    found = sorted(flink.jobs(), key=lambda one: -one["start-time"])
-    for one in found:
-        failures = str(len(flink.exceptions(one["jid"])))
-        table.add(one["name"], one["state"], shown(one["start-time"]), failures, one["jid"])
+    found = cluster.runs()
+    for run in found:
+        failures = str(len(cluster.exceptions(run.job_id)))
+        table.add(run.name, run.state, shown(run.started_ms), failures, run.job_id)
     if found:
         tables.show(table)
     else:
         click.echo("no jobs: `tillstream job submit NAME`")
-    for name in sorted({entry["name"] for entry in jobs.history()}):
+    for name in cluster.submitted():
         with contextlib.suppress(JobError):
-            tables.say(f"{name} can be restored from {jobs.locate(name, 'latest')}")
+            tables.say(f"{name} can be restored from {cluster.locate(name, 'latest')}")
 
 
 @job.command()
@@ -120,11 +184,12 @@ def list_jobs() -> None:
 @click.option("--drain", is_flag=True, help="Fire all timers first: for a job that is over.")
 def stop(name_or_id: str, savepoint: str | None, drain: bool) -> None:
     """Stop a job with a savepoint."""
-    click.echo(f"stopped; savepoint {Jobs().stop(name_or_id, savepoint or None, drain)}")
+    taken = _open().stop(name_or_id, savepoint or None, drain)
+    click.echo(f"stopped; savepoint {taken.location}")
 
 
 @job.command()
 @click.argument("name_or_id", metavar="NAME|ID")
 def cancel(name_or_id: str) -> None:
     """End a job without a savepoint; its last checkpoint is kept."""
-    click.echo(f"cancelled {Jobs().cancel(name_or_id)}")
+    click.echo(f"cancelled {_open().cancel(name_or_id)}")

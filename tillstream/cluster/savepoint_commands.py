@@ -15,14 +15,16 @@ from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import SPAN, now_ms, shown
-from tillstream.cluster.jobs import JobError, Jobs
 from tillstream.cluster.manifest import Manifest
+from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.protocol import JobError
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.errors import Problem
 
 
 def open_savepoints() -> Savepoints:
-    return Savepoints(Jobs(), settings.load())
+    conf = settings.load()
+    return Savepoints(open_cluster(conf), conf)
 
 
 @click.group()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from tillstream.clients.storage import Storage, open_storage
 from tillstream.cluster import manifest as manifests
-from tillstream.cluster.jobs import JobError, Jobs
 from tillstream.cluster.manifest import FILE, Manifest
+from tillstream.cluster.protocol import Cluster, JobError, TakenSavepoint
 from tillstream.cluster.retention import at_or_before, doomed
 from tillstream.conf import Conf
 
 SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are keyed state
-TAKE_TIMEOUT_S = 900.0
 
 
 class SavepointError(JobError):
@@ -22,66 +19,44 @@ class SavepointError(JobError):
 
 
 class Savepoints:
-    """What is kept under ``savepoints.location``, or in the stack's own folder."""
+    """What is kept where the cluster puts it, a folder a job."""
 
-    def __init__(self, jobs: Jobs, conf: Conf) -> None:
-        self.jobs, self.conf = jobs, conf
-        self.root = conf.savepoints.location or jobs.layout.savepoints.as_uri()
+    def __init__(self, cluster: Cluster, conf: Conf) -> None:
+        self.cluster, self.conf = cluster, conf
+        self.root = cluster.savepoints_at
 
     def storage(self, job: str = "") -> Storage:
         """Where the savepoints of ``job`` are, or of all jobs."""
-        return open_storage(f"{self.root.rstrip('/')}/{job}".rstrip("/"), self.conf)
+        return open_storage(f"{self.root}/{job}".rstrip("/"), self.conf)
 
     def take(self, job: str) -> Manifest:
         """A savepoint of the running ``job``, which runs on."""
-        job_id = self.jobs.resolve(job)
-        name = self.jobs.flink.job(job_id)["name"]
-        target = f"{self.root.rstrip('/')}/{name}"
-        location = self.jobs.flink.savepoint(job_id, target, TAKE_TIMEOUT_S)
-        return self.describe(location, name, job_id)
+        return self._describe(self.cluster.savepoint(job))
 
     def stop(self, job: str, until_ms: int | None = None) -> Manifest:
         """Stops the job with a savepoint. ``until_ms``: what the job was told to leave out after."""
-        job_id = self.jobs.resolve(job)
-        name = self.jobs.flink.job(job_id)["name"]
-        target = f"{self.root.rstrip('/')}/{name}"
-        location = self.jobs.flink.stop_with_savepoint(job_id, target, timeout_s=TAKE_TIMEOUT_S)
-        return self.describe(location, name, job_id, until_ms)
+        return self._describe(self.cluster.stop(job), until_ms)
 
-    def describe(
-        self, location: str, job: str, job_id: str, until_ms: int | None = None
-    ) -> Manifest:
+    def _describe(self, taken: TakenSavepoint, until_ms: int | None = None) -> Manifest:
         """Writes the manifest of a savepoint that was just taken."""
-        storage = open_storage(location, self.conf)
-        triggered, completed, parallelism = self._when(location, job_id)
-        files = dict(storage.names())
+        storage = open_storage(taken.location, self.conf)
+        files = {file.name: file.bytes for file in storage.files()}
         found = Manifest(
-            job=job,
-            job_id=job_id,
+            job=taken.run.name,
+            job_id=taken.run.job_id,
             location=storage.root,
-            taken_at_ms=triggered,
-            completed_at_ms=completed,
+            taken_at_ms=taken.triggered_ms,
+            completed_at_ms=taken.completed_ms,
             size_bytes=sum(files.values()),
             code_version=manifests.code_version(),
-            flink_version=str(self.jobs.flink.overview().get("flink-version", "")),
-            parallelism=parallelism,
-            state_schemas=manifests.schema_versions(job),
+            flink_version=taken.flink_version,
+            parallelism=taken.run.parallelism,
+            state_schemas=manifests.schema_versions(taken.run.name),
             positions=self._positions(storage, files),
             until_ms=until_ms,
         )
         storage.write(FILE, manifests.encode(found))
         return found
-
-    def _when(self, location: str, job_id: str) -> tuple[int, int, int]:
-        """Ms of trigger and of completion, and the parallelism of the job's sources."""
-        now_ms = time.time_ns() // 1_000_000
-        job: dict[str, Any] = self.jobs.flink.job(job_id)
-        parallelism = max((vertex["parallelism"] for vertex in job["vertices"]), default=0)
-        for one in self.jobs.flink.checkpoints(job_id).get("history", ()):
-            path = str(one.get("external_path") or "")
-            if path.rpartition("/")[2] == location.rstrip("/").rpartition("/")[2]:
-                return one["trigger_timestamp"], one["latest_ack_timestamp"], parallelism
-        return now_ms, now_ms, parallelism
 
     def _positions(self, storage: Storage, files: dict[str, int]) -> manifests.Positions:
         parts = []
@@ -95,7 +70,7 @@ class Savepoints:
         """(bucket, key) of history files that a restore has to find, or it fails."""
         storage = open_storage(manifest.location, self.conf)
         named: set[tuple[str, str]] = set()
-        for state in _small_parts(storage, dict(storage.names())):
+        for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
             named |= manifests.files_named(state)
         return sorted(named)
 

@@ -6,10 +6,11 @@ import json
 
 import click
 
+from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
-from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.opening import open_cluster
 from tillstream.cluster.state_report import Report, StateSize, report
 
 
@@ -32,7 +33,7 @@ def report_command(savepoint: str, as_json: bool) -> None:
     """
     location = savepoint
     if "/" not in savepoint and not savepoint.startswith("file:"):
-        location = Jobs().locate(savepoint, "latest-savepoint")
+        location = open_cluster(settings.load()).locate(savepoint, "latest-savepoint")
     found = report(location)
     if as_json:
         click.echo(json.dumps(_plain(found), indent=1))

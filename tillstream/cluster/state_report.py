@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
 
-from tillstream.cluster.operator_id import operator_id
+import mmh3
+
+from tillstream.clients.java import java, java_options, wheel
 from tillstream.errors import Problem
 from tillstream.jars import jar_set
-from tillstream.local import flink_home
-from tillstream.local.layout import java
 from tillstream.state_schemas.keyed import states
 from tillstream.state_schemas.keyed.states import STATES
 
@@ -64,6 +64,15 @@ class Report(NamedTuple):
     states: list[StateSize]
     positions: int
     max_parallelism: int
+
+
+def operator_id(uid: str) -> str:
+    """The name in hex under which a savepoint keeps an operator's state.
+
+    MurmurHash3 (x64, 128 bits, seed 0) of the uid's UTF-8, as Flink makes it for an operator with a
+    uid; savepoints of Flink 1.x hold the hash alone.
+    """
+    return mmh3.mmh3_x64_128_digest(uid.encode()).hex()
 
 
 def report(savepoint: str) -> Report:
@@ -115,10 +124,10 @@ def read(savepoint: str, samples: int = 0) -> dict[str, Any]:
     jar = jar_set().job
     if not jar.exists():
         raise SavepointError("no job jar: build it with `python -m tillstream.jars`")
-    wheel = flink_home.wheel()
-    classpath = [jar, *(wheel / "lib").glob("*.jar"), *(wheel / "opt").glob("flink-python-*.jar")]
+    flink = wheel()
+    classpath = [jar, *(flink / "lib").glob("*.jar"), *(flink / "opt").glob("flink-python-*.jar")]
     command = [
-        java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *flink_home.java_options(),
+        java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *java_options(),
         "-Dlog4j2.level=OFF", "-cp", ":".join(map(str, classpath)),
         MAIN, folder.as_uri(), str(samples),
     ]  # fmt: skip

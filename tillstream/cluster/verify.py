@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tillstream.clients import aws as clients
-from tillstream.clients.flink import FlinkRest, FlinkRestError
-from tillstream.clients.storage import copy, open_storage
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.clients.storage import StorageError, copy, open_storage
+from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest, Verified, code_version
+from tillstream.cluster.protocol import Checkpoint, Cluster, JobError, Progress
 from tillstream.cluster.savepoints import Savepoints
+from tillstream.errors import Problem
 from tillstream.history import settle as history
-from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
 
 CHECKPOINT_TIMEOUT_S = 180.0
-Progress = Callable[[str], None]
 
 
 class NotNow(JobError):
@@ -52,9 +49,9 @@ def verify(
             _partitions(stack, manifest)
             _history(stack, savepoints, manifest)
             return _restore(stack, manifest, copied, job_file, at_ms, progress)
-        except NotNow:
+        except (NotNow, StorageError):
             raise
-        except (JobError, FlinkRestError, StackError) as error:
+        except Problem as error:
             return Verified(at_ms, code_version(), problem=str(error))
         finally:
             stack.down()
@@ -73,10 +70,11 @@ def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
         raise JobError(
             f"{len(gone)} history files that it names are gone, so no restore finds them: {gone[0]}"
         )
-    theirs, ours = clients.s3(savepoints.conf), clients.s3(stack.conf())
-    for bucket, key in named:
-        body = theirs.get_object(Bucket=bucket, Key=key)["Body"].read()
-        ours.put_object(Bucket=bucket, Key=key, Body=body)
+    for bucket in {bucket for bucket, _ in named}:
+        theirs = open_storage(f"s3://{bucket}", savepoints.conf)
+        ours = open_storage(f"s3://{bucket}", stack.conf())
+        for key in (key for at, key in named if at == bucket):
+            ours.write(key, theirs.read(key) or b"")
 
 
 def _restore(
@@ -87,11 +85,11 @@ def _restore(
     at_ms: int,
     progress: Progress,
 ) -> Verified:
-    jobs = Jobs(stack)
+    cluster = LocalCluster(stack)
     progress("restoring")
     began = time.monotonic()
     source = {"source": {"kind": "kafka"}}
-    job_id = jobs.submit(
+    job_id = cluster.submit(
         manifest.job,
         manifest.parallelism or 1,
         source,
@@ -101,25 +99,26 @@ def _restore(
     )
     restored = time.monotonic() - began
     progress("waiting for a checkpoint of what was restored")
-    done = _checkpoint(jobs.flink, job_id)
+    done = _first_checkpoint(cluster, job_id)
     return Verified(
         at_ms,
         code_version(),
         restore_s=round(restored, 1),
-        checkpoint_s=round(done["end_to_end_duration"] / 1000, 2),
-        state_bytes=done["state_size"],
+        checkpoint_s=round(done.duration_ms / 1000, 2),
+        state_bytes=done.state_bytes,
     )
 
 
-def _checkpoint(flink: FlinkRest, job_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + CHECKPOINT_TIMEOUT_S
-    while time.monotonic() < deadline:
-        latest = flink.checkpoints(job_id).get("latest", {}).get("completed")
-        if latest:
-            return latest
-        time.sleep(0.3)
-    failures = flink.exceptions(job_id)
-    raise JobError(f"no checkpoint after the restore; failures: {failures[:1] or 'none'}")
+def _first_checkpoint(cluster: Cluster, job_id: str) -> Checkpoint:
+    try:
+        return wait_until(
+            lambda: cluster.checkpoints(job_id).last, CHECKPOINT_TIMEOUT_S, "", every_s=0.3
+        )
+    except NotInTime:
+        failures = cluster.exceptions(job_id)
+        raise JobError(
+            f"no checkpoint after the restore; failures: {failures[:1] or 'none'}"
+        ) from None
 
 
 def _partitions(stack: Stack, manifest: Manifest) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from tillstream.catalog import tables, topics
-from tillstream.clients import aws, parquet
+from tillstream.clients import parquet
 from tillstream.clients.kafka import CONNECT_S, kafka_settings, partitions, unreachable
+from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import DlqError, Failure, Marker, Sighting
 
@@ -146,30 +146,14 @@ def from_s3(
 
     There are no redriven marks on S3: those are on the topic alone.
     """
-    client = aws.listening(conf, "s3")
-    bucket, prefix = conf.s3.bucket, conf.prefix(tables.DEAD_LETTERS).strip("/") + "/"
+    bucket, prefix = open_bucket(conf), conf.prefix(tables.DEAD_LETTERS) + "/"
     first_day = (
         "" if since_ms is None else f"{datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
     )
-    try:
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for entry in page.get("Contents", ()):
-                path = entry["Key"][len(prefix) :]
-                day = path.partition("/")[0].removeprefix("date=")
-                if _is_hidden(path) or not entry["Size"] or (first_day and day < first_day):
-                    continue
-                body = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-                yield from _rows(body, wanted, keep_raw)
-    except (BotoCoreError, ClientError) as error:
-        raise DlqError(
-            f"s3://{bucket}/{prefix} cannot be read ({error}): start the local stack with "
-            "`tillstream up`, or correct s3.bucket, s3.endpoint and the credentials"
-        ) from None
-
-
-def _is_hidden(path: str) -> bool:
-    """Unfinished files and success marks begin with a dot or an underscore."""
-    return any(part.startswith((".", "_")) for part in path.split("/"))
+    for file in visible(bucket.files(prefix), prefix):
+        day = file.name.removeprefix(prefix).partition("/")[0].removeprefix("date=")
+        if day >= first_day:
+            yield from _rows(bucket.get(file.name), wanted, keep_raw)
 
 
 def _rows(body: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:

@@ -18,7 +18,7 @@ from tillstream.check.commands import show
 from tillstream.check.compare import check as run_check
 from tillstream.check.report import Report
 from tillstream.cli import tables
-from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.local import LocalCluster
 from tillstream.demo.view import View
 from tillstream.demo.watch import Watch
 from tillstream.errors import Problem
@@ -58,7 +58,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
         with _steps(console, "the local stack starts") as step:
             stack.up(taskmanagers=2, fresh=True, progress=step)
             _marker(stack).touch()
-            jobs = Jobs(stack)
+            jobs = LocalCluster(stack)
             running = {name: jobs.submit(name, 1, progress=step) for name in JOBS}
         web = stack.layout.read()["flink"]["rest"]
         report = _feed_and_prove(console, jobs, running, web, (seconds, rate, profile, seed))
@@ -70,7 +70,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
             )
         else:
             for name in JOBS:
-                console.print(f"{name} stopped with savepoint {jobs.stop(name)}")
+                console.print(f"{name} stopped with savepoint {jobs.stop(name).location}")
     except KeyboardInterrupt:
         console.print("interrupted: taking the stack down")
         raise SystemExit(130) from None
@@ -82,7 +82,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
 
 def _feed_and_prove(
     console: Console,
-    jobs: Jobs,
+    jobs: LocalCluster,
     running: dict[str, str],
     web: str,
     traffic: tuple[int, int, str, int],

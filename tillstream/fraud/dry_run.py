@@ -17,15 +17,14 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from tillstream.catalog.tables import ARCHIVE
 from tillstream.catalog.topics import FRAUD_LABELS
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
-from tillstream.clients import aws as clients
 from tillstream.clients import parquet
+from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Decision, Label, Rules
 from tillstream.domain.transaction import Transaction
@@ -212,23 +211,14 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 
 def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
-    client, bucket = clients.s3(conf), conf.s3.bucket
-    prefix = conf.prefix(ARCHIVE)
+    bucket, prefix = open_bucket(conf), conf.prefix(ARCHIVE) + "/"
     keys: dict[str, list[str]] = {}
-    try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")
-        for page in pages:
-            for item in page.get("Contents", ()):
-                parts = item["Key"].removeprefix(prefix + "/").split("/")
-                day = parts[0].removeprefix("date=")
-                whole = item["Size"] and not any(p.startswith((".", "_")) for p in parts)
-                if whole and (not first or day >= str(first)) and (not last or day <= str(last)):
-                    keys.setdefault(day, []).append(item["Key"])
-        for day in sorted(keys):
-            bodies = [client.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys[day]]
-            yield [parquet.table(body) for body in bodies]
-    except (ClientError, BotoCoreError) as error:
-        raise DryRunError(f"the archive cannot be read ({error}): `tillstream status`") from None
+    for file in visible(bucket.files(prefix), prefix):
+        day = file.name.removeprefix(prefix).partition("/")[0].removeprefix("date=")
+        if (not first or day >= str(first)) and (not last or day <= str(last)):
+            keys.setdefault(day, []).append(file.name)
+    for day in sorted(keys):
+        yield [parquet.table(bucket.get(key)) for key in keys[day]]
 
 
 def _day(text: str | None) -> date | None:

@@ -10,11 +10,10 @@ from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import SPAN, shown
-from tillstream.clients import aws as clients
+from tillstream.clients.storage import open_bucket
 from tillstream.cluster.savepoint_commands import open_savepoints
 from tillstream.history.compact import Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
-from tillstream.history.settle import s3_now_ms
 
 MB = 1_000_000
 
@@ -39,11 +38,11 @@ def history() -> None:
 def list_(names: tuple[str, ...]) -> None:
     """How many files each history has, and how large they are."""
     conf = settings.load()
-    chosen, client = _chosen(conf, names), clients.s3(conf)
+    chosen, bucket = _chosen(conf, names), open_bucket(conf)
     numbers = (Column(c, right=True) for c in ("files", "compacted", "in all", "median file"))
     table = Table("history", *numbers, "newest", Column("where", below=True))
     for name, prefix in chosen.items():
-        files = finished(client, conf.s3.bucket, prefix, 0)
+        files = finished(bucket, prefix, 0)
         sizes = sorted(file.bytes for file in files)
         compacted = sum(f"/{COMPACTED}" in file.key for file in files)
         table.add(
@@ -70,8 +69,9 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
     """
     conf = settings.load()
     chosen = _chosen(conf, names)
-    compactor = Compactor(clients.s3(conf), conf.s3.bucket)
-    before_ms = s3_now_ms(conf) - older_than * 1000
+    bucket = open_bucket(conf)
+    compactor = Compactor(bucket)
+    before_ms = bucket.now_ms() - older_than * 1000
     kept = open_savepoints().kept()
     oldest = min(kept, key=lambda one: one.as_of_ms) if kept else None
     if oldest and oldest.as_of_ms - CLOCKS_MS < before_ms:

@@ -27,12 +27,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tillstream.clients import parquet
+from tillstream.clients.storage import S3Folder
 from tillstream.errors import Problem
 from tillstream.history.files import CLOCKS_MS, COMPACTED, File, finished
 
 NOTES = "_compacting"  # readers skip names that begin with an underscore
 ROW_GROUP = 100_000  # rows; fewer only where a file has fewer
-DELETED_AT_ONCE = 1_000  # S3's own limit
 
 
 class Note(msgspec.Struct):
@@ -69,8 +69,8 @@ class CompactError(Problem):
 class Compactor:
     """Of one bucket."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
-        self.client, self.bucket = client, bucket
+    def __init__(self, bucket: S3Folder) -> None:
+        self.bucket = bucket
 
     def plan(self, prefix: str, before_ms: int, target_bytes: int) -> list[Group]:
         """What would become one file each: finished before then, and before the newest of all.
@@ -78,7 +78,7 @@ class Compactor:
         Files of half the size and more stay as they are. Each group has two files or more, of
         ``target_bytes`` at most.
         """
-        found = finished(self.client, self.bucket, prefix, 0)
+        found = finished(self.bucket, prefix, 0)
         if not found:
             return []
         newest = max(file.finished_ms for file in found)
@@ -94,7 +94,7 @@ class Compactor:
         ]
 
     def compact(self, prefix: str, groups: list[Group], progress: Callable[[Group], None]) -> Done:
-        """Makes each group one file. Raises CompactError, botocore's ClientError."""
+        """Makes each group one file. Raises CompactError, StorageError."""
         done = Done(0, 0, 0)
         for group in groups:
             done += self._one(prefix, group)
@@ -104,18 +104,18 @@ class Compactor:
     def finish(self, prefix: str) -> int:
         """Ends what a run that broke off had begun; returns how many folders that were."""
         count = 0
-        for key, _ in self._listed(f"{prefix}/{NOTES}/"):
-            note = msgspec.json.decode(self._body(key), type=Note)
-            if self._is_there(note.target):
+        for file in self.bucket.files(f"{prefix}/{NOTES}/"):
+            note = msgspec.json.decode(self.bucket.get(file.name), type=Note)
+            if self.bucket.size(note.target) is not None:
                 self._delete(note.sources)
-            self._delete([key])
+            self._delete([file.name])
             count += 1
         return count
 
     # -- one folder --------------------------------------------------------------------------------
 
     def _one(self, prefix: str, group: Group) -> Done:
-        bodies = {file.key: self._body(file.key) for file in group.files}
+        bodies = {file.key: self.bucket.get(file.key) for file in group.files}
         until_ms = max(file.finished_ms for file in group.files)
         done = Done(0, 0, 0)
         for schema, same in _alike(bodies).items():
@@ -132,35 +132,15 @@ class Compactor:
             done += Done(len(same), 1, sum(len(bodies[key]) for key in same))
         return done
 
-    # -- S3 ----------------------------------------------------------------------------------------
-
-    def _listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        pages = self.client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
-            for item in page.get("Contents", ()):
-                yield item["Key"], item["Size"]
-
-    def _body(self, key: str) -> bytes:
-        body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        return body
+    # -- the two steps that change anything, each of which a crash may follow --------------------------
 
     def _put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
-        size = self.client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
-        if size != len(body):
-            raise CompactError(f"{key} has {size:,} bytes after {len(body):,} were put")
-
-    def _is_there(self, key: str) -> bool:
-        return any(found == key for found, _ in self._listed(key))
+        self.bucket.write(key, body)
+        if (size := self.bucket.size(key)) != len(body):
+            raise CompactError(f"{key} has {size or 0:,} bytes after {len(body):,} were put")
 
     def _delete(self, keys: list[str]) -> None:
-        for at in range(0, len(keys), DELETED_AT_ONCE):
-            objects = [{"Key": key} for key in keys[at : at + DELETED_AT_ONCE]]
-            answer = self.client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
-            )
-            if errors := answer.get("Errors"):
-                raise CompactError(f"{errors[0]['Key']} is not deleted: {errors[0]['Message']}")
+        self.bucket.delete(keys)
 
 
 def _groups(folder: str, files: list[File], target_bytes: int) -> Iterator[Group]:

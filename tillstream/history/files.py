@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tillstream.clients.storage import Storage, visible
 
 CLOCKS_MS = 600_000  # our clock and S3's differ by less than this
 COMPACTED = "compacted-"  # a compacted file's name: this, ms since the epoch, what tells it apart
@@ -19,16 +21,12 @@ class File(NamedTuple):
     bytes: int = 0
 
 
-def finished(client: Any, bucket: str, prefix: str, since_ms: int) -> list[File]:
+def finished(bucket: Storage, prefix: str, since_ms: int) -> list[File]:
     """Whole files under ``prefix`` that were finished since then, oldest first."""
     found = []
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-    for page in pages:
-        for item in page.get("Contents", ()):
-            parts = item["Key"].removeprefix(prefix).split("/")
-            said = _UNTIL.match(parts[-1])
-            at_ms = int(said[1]) if said else int(item["LastModified"].timestamp() * 1000)
-            hidden = any(part.startswith((".", "_")) for part in parts)
-            if item["Size"] and at_ms >= since_ms and not hidden:
-                found.append(File(item["Key"], at_ms, item["Size"]))
+    for file in visible(bucket.files(f"{prefix}/"), prefix):
+        said = _UNTIL.match(file.name.rpartition("/")[2])
+        at_ms = int(said[1]) if said else file.written_ms
+        if at_ms >= since_ms:
+            found.append(File(file.name, at_ms, file.bytes))
     return sorted(found, key=lambda file: (file.finished_ms, file.key))

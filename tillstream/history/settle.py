@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tillstream import catalog
-from tillstream.catalog.resources import History
-from tillstream.clients import aws as clients
 from tillstream.clients import parquet
+from tillstream.clients.storage import S3Folder, open_bucket, open_storage
 from tillstream.conf import Conf
 from tillstream.history.files import CLOCKS_MS, File, finished
 
@@ -33,11 +32,7 @@ class Settled(NamedTuple):
 
 def s3_now_ms(conf: Conf) -> int:
     """What S3's own clock says, which dates its files."""
-    from email.utils import parsedate_to_datetime
-
-    answer = clients.s3(conf).list_objects_v2(Bucket=conf.s3.bucket, MaxKeys=1)
-    date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
-    return int(parsedate_to_datetime(date).timestamp() * 1000)
+    return open_bucket(conf).now_ms()
 
 
 def lacking(conf: Conf, files: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -46,21 +41,15 @@ def lacking(conf: Conf, files: list[tuple[str, str]]) -> tuple[list[str], list[s
     A savepoint names the files it closed; the job's next checkpoint, or a restore, finishes their
     uploads. Without either file or upload a restore fails.
     """
-    client = clients.s3(conf)
     gone: list[str] = []
     unfinished: list[str] = []
-    uploads: set[str] | None = None
-    for bucket, key in files:
-        try:
-            client.head_object(Bucket=bucket, Key=key)
-            continue
-        except client.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-                raise
-        if uploads is None:
-            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
-            uploads = {one["Key"] for page in pages for one in page.get("Uploads", ())}
-        (unfinished if key in uploads else gone).append(key)
+    for name in sorted({bucket for bucket, _ in files}):
+        bucket = open_storage(f"s3://{name}", conf)
+        assert isinstance(bucket, S3Folder)
+        if absent := [key for at, key in files if at == name and bucket.size(key) is None]:
+            uploads = bucket.uploads()
+            gone += [key for key in absent if key not in uploads]
+            unfinished += [key for key in absent if key in uploads]
     return gone, unfinished
 
 
@@ -70,20 +59,26 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
     ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun. Raises
     UnknownJob.
     """
-    total = Settled(0, 0)
-    for one in catalog.job(job).set_aside:
-        found = _settle(conf, one, since_ms, boundary_ms, replay_id)
-        total = Settled(total.files + found.files, total.rows + found.rows)
-    return total
+    bucket, done = None, Settled(0, 0)
+    for history in catalog.job(job).set_aside:
+        bucket = bucket or open_bucket(conf)
+        prefix = conf.prefix(history)
+        found = finished(bucket, prefix, since_ms - CLOCKS_MS)
+        files, rows = _settle(bucket, prefix, found, history.identity, boundary_ms, replay_id)
+        done = Settled(done.files + files, done.rows + rows)
+    return done
 
 
 def _settle(
-    conf: Conf, history: History, since_ms: int, boundary_ms: int, replay_id: str
+    bucket: S3Folder,
+    prefix: str,
+    found: list[File],
+    identity: tuple[str, ...],
+    boundary_ms: int,
+    replay_id: str,
 ) -> Settled:
-    prefix, identity = conf.prefix(history), history.identity
-    client = clients.s3(conf)
     folders: dict[str, tuple[list[File], list[File]]] = defaultdict(lambda: ([], []))
-    for file in finished(client, conf.s3.bucket, prefix, since_ms - CLOCKS_MS):
+    for file in found:
         old_and_new = folders[file.key.rpartition("/")[0]]
         old_and_new[file.finished_ms >= boundary_ms].append(file)
     files = rows = 0
@@ -91,37 +86,28 @@ def _settle(
     for old, new in folders.values():
         if not old or not new:
             continue
-        chunks = [c for file in new for c in _ids(client, conf, file.key, identity).chunks]
-        again = pa.concat_arrays(chunks)
+        again = pa.concat_arrays([c for f in new for c in _ids(bucket, f, identity).chunks])
         for file in old:
-            repeated = pc.is_in(_ids(client, conf, file.key, identity), value_set=again)
+            repeated = pc.is_in(_ids(bucket, file, identity), value_set=again)
             count = pc.sum(repeated).as_py() or 0
             if not count:
                 continue
             if count < len(repeated):
-                _keep(client, conf, file.key, pc.invert(repeated), replay_id)
-            aside = f"{prefix}/{ASIDE}/{replay_id}{file.key.removeprefix(prefix)}"
-            client.copy_object(
-                Bucket=conf.s3.bucket,
-                Key=aside,
-                CopySource={"Bucket": conf.s3.bucket, "Key": file.key},
-            )
-            client.delete_object(Bucket=conf.s3.bucket, Key=file.key)
+                _keep(bucket, file, pc.invert(repeated), replay_id)
+            bucket.move(file.key, f"{prefix}/{ASIDE}/{replay_id}{file.key.removeprefix(prefix)}")
             files, rows = files + 1, rows + count
     return Settled(files, rows)
 
 
-def _ids(client: Any, conf: Conf, key: str, identity: tuple[str, ...]) -> pa.ChunkedArray:
-    body = client.get_object(Bucket=conf.s3.bucket, Key=key)["Body"].read()
-    table = parquet.table(body, identity)
+def _ids(bucket: S3Folder, file: File, identity: tuple[str, ...]) -> pa.ChunkedArray:
+    table = parquet.table(bucket.get(file.key), identity)
     parts = [table[name].cast(pa.string()) for name in identity]
     return pc.binary_join_element_wise(*parts, "\n") if len(parts) > 1 else parts[0]
 
 
-def _keep(client: Any, conf: Conf, key: str, mask: pa.Array, replay_id: str) -> None:
+def _keep(bucket: S3Folder, file: File, mask: pa.Array, replay_id: str) -> None:
     """Writes the rows of ``mask`` beside the file, which then goes."""
-    body = client.get_object(Bucket=conf.s3.bucket, Key=key)["Body"].read()
     out = io.BytesIO()
-    pq.write_table(parquet.table(body).filter(mask), out, compression="zstd")
-    name = f"{key.removesuffix('.parquet')}-kept-{replay_id}.parquet"
-    client.put_object(Bucket=conf.s3.bucket, Key=name, Body=out.getvalue())
+    pq.write_table(parquet.table(bucket.get(file.key)).filter(mask), out, compression="zstd")
+    name = f"{file.key.removesuffix('.parquet')}-kept-{replay_id}.parquet"
+    bucket.write(name, out.getvalue())

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 
 from tillstream import conf, jars
+from tillstream.clients.java import java
+from tillstream.errors import Problem
 from tillstream.local import ports, processes
-from tillstream.local.layout import StackError, java
 from tillstream.local.stack import Stack
 
 MEMORY_NEEDED_MIB = 5 * 1024  # two TaskManagers and the stand-ins, as measured, with headroom
@@ -88,7 +89,7 @@ def java_version(says: Callable[[], str]) -> Finding:
     fix = "install Java 17 (Debian: apt-get install openjdk-17-jdk)"
     try:
         text = says()
-    except (StackError, OSError, subprocess.SubprocessError) as error:
+    except (Problem, OSError, subprocess.SubprocessError) as error:
         return Finding(False, str(error).splitlines()[0], fix)
     match = re.search(r'version "(?:1\.)?(\d+)', text)
     number = match[1] if match else "unknown"

@@ -13,24 +13,12 @@ from typing import Any
 import yaml
 
 from tillstream import conf
+from tillstream.clients.java import java, java_options, wheel
 from tillstream.jars import JarSet
-from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError, java
+from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError
 
 STATE_BACKENDS = ("hashmap", "rocksdb")
 JOB_VERSION = "job-jar-version"
-
-
-def wheel() -> Path:
-    """Folder of the installed pyflink, which holds bin/, lib/, opt/ and conf/."""
-    import pyflink
-
-    return Path(pyflink.__file__).resolve().parent
-
-
-def java_options() -> list[str]:
-    """--add-opens and --add-exports that Flink needs on Java 17, from the wheel's own config."""
-    settings = yaml.safe_load((wheel() / "conf" / "config.yaml").read_text())
-    return settings["env"]["java"]["opts"]["all"].split()
 
 
 def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[str, Any]:

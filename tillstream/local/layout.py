@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,22 +76,6 @@ class Layout:
         aside = self.file.with_suffix(".tmp")
         aside.write_text(json.dumps(stack, indent=2) + "\n")
         aside.replace(self.file)
-
-
-def java() -> str:
-    """The Java to run: $JAVA_HOME's, else the one on the PATH."""
-    java_home = os.environ.get("JAVA_HOME")
-    if java_home:
-        binary = Path(java_home) / "bin" / "java"
-        if not binary.exists():
-            raise StackError(
-                f"JAVA_HOME={java_home} has no bin/java: unset JAVA_HOME or correct it"
-            )
-        return str(binary)
-    found = shutil.which("java")
-    if found is None:
-        raise StackError("Java is missing: install it (Debian: apt-get install openjdk-17-jdk)")
-    return found
 
 
 def environment(layout: Layout) -> dict[str, str]:

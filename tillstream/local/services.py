@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tillstream.clients.flink import FlinkRest
+from tillstream.clients.java import java, wheel
 from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
@@ -21,7 +22,6 @@ from tillstream.local.layout import (
     Layout,
     StackError,
     environment,
-    java,
 )
 
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
@@ -81,7 +81,7 @@ def url(context: Context, port: str) -> str:
 
 def _kafka_jvm(context: Context, heap: list[str]) -> list[str]:
     # Kafka logs through slf4j: Flink's log4j does the writing.
-    log4j = sorted((flink_home.wheel() / "lib").glob("log4j-*.jar"))
+    log4j = sorted((wheel() / "lib").glob("log4j-*.jar"))
     classpath = ":".join([f"{context.jars.kafka}/*", *map(str, log4j)])
     return [
         java(),

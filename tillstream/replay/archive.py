@@ -9,8 +9,10 @@ from typing import Any
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.cli.times import shown
-from tillstream.clients import aws as clients
 from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.storage import open_bucket
+from tillstream.clients.wait import wait_until
+from tillstream.history.files import finished
 from tillstream.replay import backfill, stream_reach
 from tillstream.replay.backfill import BackfillError
 from tillstream.replay.stream_reach import SLACK_MS, Gap
@@ -36,9 +38,8 @@ class Archive:
         if not self.conf.kafka.bootstrap:
             raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
         if not gap.offsets:
-            client, bucket = clients.s3(self.conf), self.conf.s3.bucket
             prefix = self.conf.prefix(tables.ARCHIVE)
-            if not backfill.finished(client, bucket, prefix, gap.to_ms - 2 * SLACK_MS):
+            if not finished(open_bucket(self.conf), prefix, gap.to_ms - 2 * SLACK_MS):
                 raise BackfillError(
                     f"the stream begins at {shown(gap.to_ms - SLACK_MS)}, the archive ended before: "
                     f"what lies between is kept nowhere. {ACCEPT}"
@@ -127,7 +128,7 @@ class Archive:
         return AdminClient(kafka_settings(self.conf.kafka.bootstrap, self.conf.kafka.properties))
 
     def _make_topic(self, topic: str) -> None:
-        """Makes it anew: what an interrupted filling left is not added to."""
+        """Recreates it: what an interrupted filling left is not added to."""
         from confluent_kafka.admin import NewTopic
 
         self.drop_topic(topic)
@@ -144,6 +145,8 @@ class Archive:
         if topic not in admin.list_topics(timeout=ADMIN_S).topics:
             return
         admin.delete_topics([topic])[topic].result(ADMIN_S)
-        deadline = time.monotonic() + ADMIN_S
-        while topic in admin.list_topics(timeout=ADMIN_S).topics and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(
+            lambda: topic not in admin.list_topics(timeout=ADMIN_S).topics,
+            ADMIN_S,
+            f"topic {topic} is not deleted",
+        )

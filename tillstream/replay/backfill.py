@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
-from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Producer
 
 from tillstream.catalog import tables
-from tillstream.clients import aws as clients
 from tillstream.clients import parquet
 from tillstream.clients.kafka import kafka_settings
-from tillstream.cluster.jobs import JobError
+from tillstream.clients.storage import open_bucket
+from tillstream.cluster.protocol import JobError
 from tillstream.conf import Conf
 from tillstream.history.files import CLOCKS_MS, File, finished
 from tillstream.replay.stream_reach import Gap
@@ -51,8 +50,7 @@ def fill(
 
     ``progress`` gets the number so far. Raises BackfillError.
     """
-    client = clients.s3(conf)
-    bucket, prefix = conf.s3.bucket, conf.prefix(tables.ARCHIVE)
+    bucket, prefix = open_bucket(conf), conf.prefix(tables.ARCHIVE)
     settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
     producer = Producer(
         {
@@ -71,18 +69,17 @@ def fill(
             failures.append(error.str())
 
     written = 0
-    try:
-        files = finished(client, bucket, prefix, taken_at_ms - CLOCKS_MS)
-        read = ((file, list(rows(client, bucket, file.key, gap))) for file in files)
-        for row in in_order(read):
-            _produce(producer, topic, row, delivered)
-            written += 1
-            if written % 1000 == 0:
-                progress(written)
-            if failures:
-                break
-    except (BotoCoreError, ClientError) as error:
-        raise BackfillError(f"the archive s3://{bucket}/{prefix} cannot be read: {error}") from None
+    read = (
+        (file, list(rows(bucket.get(file.key), gap)))
+        for file in finished(bucket, prefix, taken_at_ms - CLOCKS_MS)
+    )
+    for row in in_order(read):
+        _produce(producer, topic, row, delivered)
+        written += 1
+        if written % 1000 == 0:
+            progress(written)
+        if failures:
+            break
     if producer.flush(DELIVERY_S) or failures:
         raise BackfillError(
             f"Kafka did not take all of the archive's transactions ({failures[:1]}): try again"
@@ -109,9 +106,8 @@ def _produce(producer: Producer, topic: str, row: Row, delivered: Any) -> None:
     producer.poll(0)
 
 
-def rows(client: Any, bucket: str, key: str, gap: Gap) -> Iterator[Row]:
-    """The file's transactions that lie in the gap."""
-    body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+def rows(body: bytes, gap: Gap) -> Iterator[Row]:
+    """Transactions of one Parquet file that lie in the gap."""
     for batch in parquet.batches(body):
         for record in batch.to_pylist():
             arrived_ms, origin = record.pop("arrived_ms"), record.pop("origin")

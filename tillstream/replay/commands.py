@@ -15,10 +15,10 @@ from tillstream.cli import tables
 from tillstream.cli.errors import Interrupted
 from tillstream.cli.times import MOMENT, moment_ms, now_ms, shown
 from tillstream.cluster.job_commands import overrides_of
-from tillstream.cluster.jobs import Jobs
+from tillstream.cluster.opening import open_cluster
 from tillstream.errors import Unreachable
-from tillstream.replay.plan import Plan
-from tillstream.replay.replay import Replay, ReplayError
+from tillstream.replay.phases import Phase, ReplayError
+from tillstream.replay.replay import Replay
 from tillstream.replay.watch import Progress
 
 QUIET_LINE_S = 10.0
@@ -59,15 +59,18 @@ def replay(
         raise click.UsageError("give either --from TIME|SAVEPOINT or --resume")
     overrides = overrides_of(pairs)
     try:
-        one = Replay(Jobs(), settings.load(overrides=overrides), click.echo)
+        conf = settings.load(overrides=overrides)
+        one = Replay(open_cluster(conf), conf, click.echo)
         if resume:
-            plan = _resumed(one, job)
+            phase = _resumed(one, job)
         else:
-            plan = _begun(one, job, start or "", overrides, parallelism, until_ms, accept_loss, yes)
+            phase = _begun(
+                one, job, start or "", overrides, parallelism, until_ms, accept_loss, yes
+            )
         if no_wait:
             click.echo(f"`tillstream replay --job {job} --resume` watches it")
             return
-        _follow(one, plan)
+        _follow(one, phase)
     except (Unreachable, KafkaException, BotoCoreError, ClientError) as error:
         raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
 
@@ -81,13 +84,13 @@ def _begun(
     until_ms: int | None,
     accept_loss: bool,
     yes: bool,
-) -> Plan:
+) -> Phase:
     at_ms = moment_ms(start, now_ms())
     found = one.savepoints.find(job, at_ms if at_ms is not None else start)
     click.echo(f"from the savepoint as of {shown(found.as_of_ms)}: {found.location}")
     if until_ms is not None and until_ms <= found.as_of_ms:
         raise ReplayError("--to must be later than the savepoint")
-    if one.jobs.flink.running(job) and not yes:
+    if one.cluster.running(job) and not yes:
         question = f"{job} runs. Stop it (with a savepoint) and replay?"
         if not sys.stdin.isatty():
             raise ReplayError(f"{question} There is no terminal to ask on: give --yes")
@@ -95,16 +98,15 @@ def _begun(
     return one.begin(job, found, overrides, parallelism, until_ms, accept_loss)
 
 
-def _resumed(one: Replay, job: str) -> Plan:
-    plan = one.plans.load(job)
-    if plan is None:
+def _resumed(one: Replay, job: str) -> Phase:
+    phase = one.phases.load(job)
+    if phase is None:
         raise ReplayError(f"no replay of {job} is under way: give --from TIME|SAVEPOINT")
-    one.resume(plan)
-    return plan
+    return one.resume(phase)
 
 
-def _follow(one: Replay, plan: Plan) -> None:
-    console = tables.console()
+def _follow(one: Replay, phase: Phase) -> None:
+    origin, console = phase.origin, tables.console()
     began = said = time.monotonic()
     read = 0
     with console.status("the replay begins") as status:
@@ -119,11 +121,11 @@ def _follow(one: Replay, plan: Plan) -> None:
                 click.echo(progress.line())
 
         try:
-            one.follow(plan, show)
+            one.follow(phase, show)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"no longer watching; the replay goes on. `tillstream replay --job {plan.job} "
-                f"--resume` watches it again, `tillstream job stop {plan.job}` stops it"
+                f"no longer watching; the replay goes on. `tillstream replay --job {origin.job} "
+                f"--resume` watches it again, `tillstream job stop {origin.job}` stops it"
             ) from None
-    done = "stopped" if plan.until_ms is not None else "live"
-    click.echo(f"{plan.job} is {done}: {read:,} read in {time.monotonic() - began:.0f} s")
+    done = "stopped" if origin.until_ms is not None else "live"
+    click.echo(f"{origin.job} is {done}: {read:,} read in {time.monotonic() - began:.0f} s")

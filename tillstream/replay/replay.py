@@ -7,48 +7,63 @@ goes on in the stream where the archive's records end. docs/runbooks/replay.md: 
 A source's positions are kept under its uid. While a job reads anything but the stream from the
 savepoint's own positions, its source has another uid, so that the one's positions are never taken for
 the other's.
+
+Read on from top to bottom: the order of the methods is the order of a replay. Each step returns the
+next phase, which is on disk before anything of it is done.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli.times import shown
-from tillstream.clients.flink import TERMINAL, FlinkRestError
-from tillstream.cluster.jobs import JobError, Jobs
+from tillstream.clients.storage import open_storage
+from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.manifest import Manifest
+from tillstream.cluster.protocol import ENDED, Cluster
 from tillstream.cluster.savepoints import Savepoints
+from tillstream.errors import Problem, Unreachable
 from tillstream.history import settle as history
-from tillstream.replay import stream_reach
+from tillstream.replay import checks, stream_reach
 from tillstream.replay.archive import Archive
-from tillstream.replay.plan import Plan, Plans
-from tillstream.replay.stream_reach import SLACK_MS, Gap
+from tillstream.replay.phases import (
+    Done,
+    Filling,
+    Live,
+    Origin,
+    Phase,
+    Phases,
+    Reading,
+    ReplayError,
+    Start,
+    Submitted,
+)
+from tillstream.replay.stream_reach import Gap
 from tillstream.replay.watch import Progress, Watch
 
 POLL_S = 1.0
+LOOKS = 10  # how often the cluster may not answer, one after the other
 CHECKPOINT_TIMEOUT_S = 180.0
 
-
-class ReplayError(JobError):
-    """The replay cannot begin or go on; the message says what to do."""
+Show = Callable[[Progress], None]
+P = TypeVar("P", bound=Phase)
 
 
 class Replay:
     """One job's replay on one cluster. ``say`` gets a line for each step."""
 
-    def __init__(self, jobs: Jobs, conf: settings.Conf, say: Callable[[str], None]) -> None:
-        self.jobs, self.conf, self.say = jobs, conf, say
-        self.savepoints = Savepoints(jobs, conf)
-        self.plans = Plans(jobs.layout.root / "replays")
+    def __init__(self, cluster: Cluster, conf: settings.Conf, say: Callable[[str], None]) -> None:
+        self.cluster, self.conf, self.say = cluster, conf, say
+        self.savepoints = Savepoints(cluster, conf)
+        self.phases = Phases(open_storage(f"{cluster.notes_at}/replays", conf))
         self.archive = Archive(conf, say)
 
-    # -- begin -------------------------------------------------------------------------------------
+    # -- where it begins: anew, or where it was interrupted ------------------------------------------------
 
     def begin(
         self,
@@ -58,259 +73,254 @@ class Replay:
         parallelism: int | None = None,
         until_ms: int | None = None,
         accept_loss: bool = False,
-    ) -> Plan:
+    ) -> Phase:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
-        if catalog.job(job).sums:
-            raise ReplayError(
-                f"{job} cannot be replayed: what it adds up would be counted twice. `tillstream job "
-                f"restore {job}` goes on from its last checkpoint; a window it has missed can be added "
-                "up from the archive"
-            )
-        self._history_is_there(found)
+        checks.can_be_replayed(job)
+        checks.history_is_there(self.conf, self.savepoints.files_named(found))
         if not accept_loss:
-            self._other_topics_reach(found)
-        found = self._with_true_positions(found)
+            checks.other_topics_reach(self.conf, found)
+        found = checks.with_true_positions(self.conf, found)
         gap = stream_reach.gap(found, self.conf, stream_reach.reach(self.conf))
         if gap and not accept_loss:
             self.archive.must_reach(job, gap)
-        if self.jobs.flink.running(job):
+        if self.cluster.running(job):
             self.say(f"stopping {job} with a savepoint, to go back to should this replay be wrong")
             self.say(f"  {self.savepoints.stop(job).location}")
         time.sleep(1.1)  # S3 dates files by the second: the run before shares none with this one
         boundary_ms = history.s3_now_ms(self.conf)
-        plan = Plan(
+        origin = Origin(
             job=job,
             replay_id=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(boundary_ms / 1000)),
             savepoint=found.location,
-            start_from=found.location,
             taken_at_ms=found.taken_at_ms,
             boundary_ms=boundary_ms,
             overrides=overrides,
             parallelism=parallelism or found.parallelism or None,
             until_ms=until_ms,
-            begun=stream_reach.positions_of(found, self.conf.source.kafka.topic),
         )
+        return self.start(self._keep(self._first(origin, found, gap, accept_loss)))
+
+    def _first(self, origin: Origin, found: Manifest, gap: Gap, accept_loss: bool) -> Phase:
+        begun = stream_reach.positions_of(found, self.conf.source.kafka.topic)
         if gap and accept_loss:
             self.say("what the stream no longer holds is left out, as --accept-loss says")
-            gap = Gap()
-            if self.conf.source.kind == "kinesis":  # a position that is gone cannot be read from
-                self._plan_fill(plan, gap)
-        elif gap:
-            self._plan_fill(plan, gap)
-        elif until_ms is not None or found.until_ms is not None:
-            plan.drops, plan.begins = True, self._where_state_ends(plan, found)
-        self.plans.save(plan)
-        self._submit(plan)
-        return plan
+            if self.conf.source.kind == "kafka":
+                return Live(origin=origin, start=Start(found.location))
+            gap = Gap()  # of Kinesis: a position that is gone cannot be read from
+        elif not gap:
+            if origin.until_ms is None and found.until_ms is None:
+                return Live(origin=origin, start=Start(found.location))
+            start = Start(found.location, drops=True)
+            begins = checks.where_state_ends(self.conf, found)
+            return Live(origin=origin, start=start, begins=begins)
+        return Filling(origin=origin, gap=gap, begun=begun, state=found.location)
 
-    def _history_is_there(self, found: Manifest) -> None:
-        gone, _ = history.lacking(self.conf, self.savepoints.files_named(found))
-        if gone:
-            raise ReplayError(
-                f"{len(gone)} history files that this savepoint names as just finished are gone, so "
-                f"it cannot be restored: {gone[0]}. Put them back, or take another savepoint"
+    def resume(self, phase: Phase) -> Phase:
+        """Takes a replay up again after an interruption or a crash of the cluster."""
+        if not isinstance(phase, Reading | Live):
+            return self.start(phase)
+        job = phase.origin.job
+        if run := self.cluster.running(job):
+            if phase.job_id and run.job_id != phase.job_id:
+                raise ReplayError(
+                    f"another run of {job} ({run.job_id}) than the replay's is running: "
+                    f"`tillstream job cancel {job}`, then --resume"
+                )
+            return self._keep(msgspec.structs.replace(phase, job_id=run.job_id))
+        if phase.job_id and (last := self.cluster.last_checkpoint(phase.job_id)):
+            self.say(f"{job} is not running: restoring its last checkpoint")
+            phase = msgspec.structs.replace(phase, start=Start(last))
+        return self.start(msgspec.structs.replace(phase, job_id=""))
+
+    def start(self, phase: Phase) -> Phase:
+        """Until the phase's job is submitted."""
+        while isinstance(phase, Filling) or (
+            isinstance(phase, Reading | Live) and not phase.job_id
+        ):
+            phase = self.advance(phase)
+        return phase
+
+    def follow(self, phase: Phase, show: Show) -> Done:
+        """Until the job is up to date, or has read up to ``until_ms``, and its history is settled.
+
+        Raises ReplayError when the job ends; the phase stays, and can be resumed.
+        """
+        while not isinstance(phase, Done):
+            phase = self.advance(phase, show)
+        return phase
+
+    # -- the steps ---------------------------------------------------------------------------------
+
+    def advance(self, phase: Phase, show: Show = lambda progress: None) -> Phase:
+        """One step: does what the phase is for, and returns the next one."""
+        match phase:
+            case Filling():
+                return self._fill(phase)
+            case Reading(job_id="") | Live(job_id=""):
+                return self._submit(phase)
+            case Reading():
+                return self._read(phase, show)
+            case Live():
+                return self._catch_up(phase, show)
+            case Done():
+                return phase
+
+    def _fill(self, phase: Filling) -> Reading:
+        self.archive.fill(phase.topic, phase.gap, phase.origin.taken_at_ms)
+        return self._keep(
+            Reading(
+                origin=phase.origin,
+                gap=phase.gap,
+                begun=phase.begun,
+                round=phase.round,
+                start=Start(phase.state, drops=True),
             )
-
-    def _other_topics_reach(self, found: Manifest) -> None:
-        """What the job reads besides till transactions is in no archive."""
-        source = self.conf.source.kafka.topic
-        for stream in found.positions:
-            kind, _, topic = stream.partition(":")
-            if kind != "kafka" or topic == source or topic.startswith("replay-"):
-                continue
-            begun = stream_reach.positions_of(found, topic)
-            for number, (low, _) in stream_reach.watermarks(
-                self.conf, topic, self.conf.kafka.bootstrap
-            ).items():
-                if low > begun.get(number, low):
-                    raise ReplayError(
-                        f"partition {number} of {topic} begins at {low:,}, the savepoint had read up "
-                        f"to {begun[number]:,}: what lies between is kept nowhere. Take a newer "
-                        "savepoint, or --accept-loss"
-                    )
-
-    def _with_true_positions(self, found: Manifest) -> Manifest:
-        """Positions of a savepoint that left out what arrived after a moment lie behind its state:
-        what follows the state begins at that moment."""
-        if found.until_ms is None:
-            return found
-        places: dict[str, str] = {}
-        if self.conf.source.kind == "kafka":
-            source = self.conf.source.kafka
-            ends = stream_reach.watermarks(self.conf, source.topic, source.bootstrap)
-            for number, at in stream_reach.offsets_at(self.conf, found.until_ms).items():
-                places[str(number)] = str(at if at >= 0 else ends[number][1])
-        stream = f"kafka:{self.conf.source.kafka.topic}"
-        return msgspec.structs.replace(
-            found, taken_at_ms=found.until_ms, positions={stream: places}
         )
 
-    def _where_state_ends(self, plan: Plan, found: Manifest) -> dict[str, Any]:
-        if self.conf.source.kind == "kafka" and plan.begun and found.until_ms is None:
-            return {"kafka": {"offsets": {str(n): at for n, at in plan.begun.items()}}}
-        slack = 0 if found.until_ms is not None else SLACK_MS
-        return {"start_ms": found.taken_at_ms - slack}
+    def _submit(self, phase: Submitted) -> Submitted:
+        pace = {"job": {"checkpoint_interval_ms": self.conf.job.replay_checkpoint_interval_ms}}
+        changed = settings.merge(phase.origin.overrides, self._source(phase))
+        job_id = self.cluster.submit(
+            phase.origin.job,
+            phase.origin.parallelism,
+            settings.merge(pace, changed),
+            phase.start.state,
+            progress=self.say,
+            allow_dropped_state=phase.start.drops,
+        )
+        return self._keep(msgspec.structs.replace(phase, job_id=job_id))
 
-    def _plan_fill(self, plan: Plan, gap: Gap) -> None:
-        plan.phase, plan.round, plan.gap = "fill", plan.round + 1, gap
-        plan.topic = f"replay-{plan.job}-{plan.replay_id}-{plan.round}".lower()
-
-    # -- on ----------------------------------------------------------------------------------------
-
-    def _source(self, plan: Plan) -> dict[str, Any]:
-        """Settings of the source in the plan's phase."""
-        source = dict(plan.begins)
-        uid = self.conf.source.uid
-        if plan.phase == "archive":
-            source = self.archive.source(plan.topic) | {"uid": f"{uid}-{plan.topic}"}
-        elif plan.until_ms is not None:
-            source["uid"] = f"{uid}-until-{plan.replay_id}".lower()
-        if plan.until_ms is not None:
-            source["until_ms"] = plan.until_ms
+    def _source(self, phase: Submitted) -> dict[str, Any]:
+        """Settings of the source in that phase."""
+        origin, uid = phase.origin, self.conf.source.uid
+        if isinstance(phase, Reading):
+            source = self.archive.source(phase.topic) | {"uid": f"{uid}-{phase.topic}"}
+        else:
+            source = dict(phase.begins)
+            if origin.until_ms is not None:
+                source["uid"] = f"{uid}-until-{origin.replay_id}".lower()
+        if origin.until_ms is not None:
+            source["until_ms"] = origin.until_ms
         return {"source": source} if source else {}
 
-    def _pace(self) -> dict[str, Any]:
-        return {"job": {"checkpoint_interval_ms": self.conf.job.replay_checkpoint_interval_ms}}
+    def _read(self, phase: Reading, show: Show) -> Filling | Live:
+        self._watch(phase, show, lambda _: self.archive.drained(phase.topic, phase.origin.job))
+        self.say("all that came out of the archive is read: on to the stream")
+        return self._leave(phase)
 
-    def _submit(self, plan: Plan, checkpoint: str | None = None) -> None:
-        """Submits what the phase asks for, from ``start_from`` or a ``checkpoint`` of the same."""
-        if plan.phase == "fill":
-            plan.filled = self.archive.fill(plan.topic, plan.gap, plan.taken_at_ms)
-            plan.phase, plan.drops = "archive", True
-            self.plans.save(plan)
-        if checkpoint:
-            # Should this run die before its first checkpoint, the next one begins here as well.
-            plan.start_from, plan.drops = checkpoint, False
-        plan.job_id = self.jobs.submit(
-            plan.job,
-            plan.parallelism,
-            settings.merge(self._pace(), settings.merge(plan.overrides, self._source(plan))),
-            plan.start_from,
-            progress=self.say,
-            allow_dropped_state=plan.drops,
-        )
-        self.plans.save(plan)
-
-    def resume(self, plan: Plan) -> None:
-        """Takes a replay up again after an interruption or a crash of the cluster."""
-        if self.jobs.flink.running(plan.job):
-            return
-        checkpoints = self.jobs.checkpoints_of(plan.job_id) if plan.job_id else []
-        if plan.phase == "fill" or not checkpoints:
-            self._submit(plan)
-            return
-        self.say(f"{plan.job} is not running: restoring its last checkpoint")
-        self._submit(plan, checkpoints[-1].as_uri())
-
-    def _to_live(self, plan: Plan) -> None:
+    def _leave(self, phase: Reading) -> Filling | Live:
         """All of the topic is in the state: stop, and read the stream from where it ends."""
-        plan.start_from = self.savepoints.stop(plan.job).location
-        more = self.archive.lost_meanwhile(plan.gap)
-        done_with = plan.topic
-        if more:
-            self.archive.must_reach(plan.job, more)
-            plan.begun |= {number: end for number, (_, end) in plan.gap.offsets.items()}
-            self._plan_fill(plan, more)
+        state = self.savepoints.stop(phase.origin.job).location
+        following: Filling | Live
+        if more := self.archive.lost_meanwhile(phase.gap):
+            self.archive.must_reach(phase.origin.job, more)
+            following = Filling(
+                origin=phase.origin,
+                gap=more,
+                begun=phase.begun | {number: end for number, (_, end) in phase.gap.offsets.items()},
+                round=phase.round + 1,
+                state=state,
+            )
         else:
-            plan.phase, plan.drops = "live", True
-            plan.begins = self.archive.continues(plan.gap, plan.begun)
-        self.plans.save(plan)
-        self._submit(plan)
-        self.archive.drop_topic(done_with)
+            begins = self.archive.continues(phase.gap, phase.begun)
+            start = Start(state, drops=True)
+            following = Live(origin=phase.origin, start=start, begins=begins)
+        self._keep(following)
+        self.archive.drop_topic(phase.topic)
+        return following
 
-    def follow(self, plan: Plan, show: Callable[[Progress], None]) -> None:
-        """Until the job is up to date, or has read up to ``until_ms``; then settles the history.
+    def _catch_up(self, phase: Live, show: Show) -> Done:
+        there = 0
 
-        Raises ReplayError when the job ends; the plan stays, and can be resumed.
-        """
-        watch = Watch(self.jobs.flink, plan.job_id)
-        twice = 0
-        while True:
-            progress = self._look(plan, watch)
-            show(progress)
-            if progress.state in TERMINAL:
-                raise self._ended(plan, progress.state.lower())
-            if plan.phase == "archive":
-                if self.archive.drained(plan.topic, plan.job):
-                    self.say("all that came out of the archive is read: on to the stream")
-                    self._to_live(plan)
-                    watch = Watch(self.jobs.flink, plan.job_id)
-            elif self._there(plan, progress):
-                twice += 1
-                if twice == 2:  # one look may have been at figures of a moment ago
-                    break
-            else:
-                twice = 0
-            time.sleep(POLL_S)
-        self._finish(plan)
+        def twice(progress: Progress) -> bool:
+            nonlocal there  # one look may have been at figures of a moment ago
+            there = there + 1 if self.is_there(phase, progress) else 0
+            return there == 2
 
-    def _look(self, plan: Plan, watch: Watch) -> Progress:
-        for _ in range(10):
-            try:
-                return watch.look()
-            except FlinkRestError:
-                time.sleep(POLL_S)
-        raise self._ended(plan, "not to be seen")
+        self._watch(phase, show, twice)
+        return self._finish(phase)
 
-    def _ended(self, plan: Plan, how: str) -> ReplayError:
-        return ReplayError(
-            f"{plan.job} is {how}: see `tillstream status`; `tillstream replay --job {plan.job} "
-            "--resume` takes the replay up again"
-        )
-
-    def _there(self, plan: Plan, progress: Progress) -> bool:
-        """Before the first checkpoint a source's figures may be of before it began."""
-        if not self.jobs.flink.completed_checkpoints(plan.job_id):
+    def is_there(self, phase: Live, progress: Progress) -> bool:
+        """Whether the job is up to date. Before the first checkpoint a source's figures may be of before
+        it began."""
+        if not self.cluster.checkpoints(phase.job_id).completed:
             return False
+        job, until_ms = phase.origin.job, phase.origin.until_ms
         unknown = progress.waiting is None and progress.behind_ms is None
-        if plan.until_ms is None and unknown and self.conf.source.kind == "kafka":
+        if until_ms is None and unknown and self.conf.source.kind == "kafka":
             # A source that was restored at the stream's end has no figures until something comes.
-            return self._read_to(plan.job, {})
-        if plan.until_ms is None or progress.waiting == 0:
+            return stream_reach.read_to(self.conf, job, {})
+        if until_ms is None or progress.waiting == 0:
             return progress.caught_up
         if self.conf.source.kind == "kinesis":
-            age_ms = time.time_ns() // 1_000_000 - plan.until_ms
+            age_ms = time.time_ns() // 1_000_000 - until_ms
             return progress.behind_ms is not None and progress.behind_ms < age_ms
-        return self._read_to(plan.job, stream_reach.offsets_at(self.conf, plan.until_ms))
+        return stream_reach.read_to(self.conf, job, stream_reach.offsets_at(self.conf, until_ms))
 
-    def _read_to(self, job: str, wanted: dict[int, int]) -> bool:
-        """Whether the newest checkpoint lies at or beyond ``wanted``: partition -> offset; -1 or not
-        named: the partition's end."""
-        source = self.conf.source.kafka
-        group = self.conf.own_name(job)
-        read = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
-        ends = stream_reach.watermarks(self.conf, source.topic, source.bootstrap)
-        for number, (_, end) in ends.items():
-            at = wanted.get(number, -1)
-            if read.get(number, 0) < (at if at >= 0 else end):
-                return False
-        return True
-
-    def _finish(self, plan: Plan) -> None:
-        if plan.until_ms is not None:
-            found = self.savepoints.stop(plan.job, plan.until_ms)
-            self.say(f"stopped as of {shown(plan.until_ms)}: {found.location}")
+    def _finish(self, phase: Live) -> Done:
+        origin = phase.origin
+        if origin.until_ms is not None:
+            found = self.savepoints.stop(origin.job, origin.until_ms)
+            self.say(f"stopped as of {shown(origin.until_ms)}: {found.location}")
         else:
-            self._checkpoint(plan.job_id)
-        settled = history.settle(
-            self.conf, plan.job, plan.taken_at_ms, plan.boundary_ms, plan.replay_id
-        )
-        self.savepoints.supersede(plan.job, plan.taken_at_ms, plan.boundary_ms, plan.replay_id)
+            self._checkpoint(phase.job_id)
+        span = origin.taken_at_ms, origin.boundary_ms, origin.replay_id
+        settled = history.settle(self.conf, origin.job, *span)
+        self.savepoints.supersede(origin.job, *span)
         if settled.files:
             self.say(
                 f"history: {settled.rows:,} rows were written again; their {settled.files:,} old "
-                f"files are under {history.ASIDE}/{plan.replay_id}"
+                f"files are under {history.ASIDE}/{origin.replay_id}"
             )
-        plan.phase = "done"
-        self.plans.save(plan)
+        return self._keep(Done(origin=origin))
+
+    # -- what the steps share ------------------------------------------------------------------------
+
+    def _keep(self, phase: P) -> P:
+        self.phases.save(phase)
+        return phase
+
+    def _watch(self, phase: Submitted, show: Show, over: Callable[[Progress], bool]) -> None:
+        """Looks each second until it is over. Raises ReplayError when the job has ended."""
+        watch = Watch(self.cluster, phase.job_id)
+        while True:
+            progress = self._look(phase.origin.job, watch)
+            show(progress)
+            if progress.state in ENDED:
+                raise _ended(phase.origin.job, progress.state.lower())
+            if over(progress):
+                return
+            time.sleep(POLL_S)
+
+    def _look(self, job: str, watch: Watch) -> Progress:
+        for _ in range(LOOKS):
+            try:
+                return watch.look()
+            except Unreachable:
+                time.sleep(POLL_S)
+        raise _ended(job, "not to be seen")
 
     def _checkpoint(self, job_id: str) -> None:
         """Begun now, when the job is up to date: what it has read until here is in files after it."""
-        deadline = time.monotonic() + CHECKPOINT_TIMEOUT_S
-        while True:
+        said = "nothing"
+
+        def complete() -> bool:
+            nonlocal said
             try:
-                return self.jobs.flink.checkpoint(job_id)
-            except FlinkRestError as error:
-                if time.monotonic() > deadline:
-                    raise ReplayError(f"no checkpoint of {job_id}: {error}") from None
-                time.sleep(POLL_S)
+                self.cluster.checkpoint(job_id)
+                return True
+            except Problem as error:
+                said = str(error)
+                return False
+
+        try:
+            wait_until(complete, CHECKPOINT_TIMEOUT_S, "", every_s=POLL_S)
+        except NotInTime:
+            raise ReplayError(f"no checkpoint of {job_id}: {said}") from None
+
+
+def _ended(job: str, how: str) -> ReplayError:
+    return ReplayError(
+        f"{job} is {how}: see `tillstream status`; `tillstream replay --job {job} --resume` takes the "
+        "replay up again"
+    )

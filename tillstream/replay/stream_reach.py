@@ -89,6 +89,18 @@ def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
         consumer.close()
 
 
+def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
+    """Whether the job's newest checkpoint lies at or beyond ``wanted``: partition -> offset; -1 or not
+    named: the partition's end."""
+    source = conf.source.kafka
+    read = committed(conf, source.topic, source.bootstrap, f"tillstream-{job}")
+    for number, (_, end) in watermarks(conf, source.topic, source.bootstrap).items():
+        at = wanted.get(number, -1)
+        if read.get(number, 0) < (at if at >= 0 else end):
+            return False
+    return True
+
+
 def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
     settings = kafka_settings(bootstrap, {**conf.kafka.properties, **conf.source.kafka.properties})
     return Consumer({**settings, "group.id": group, "enable.auto.commit": False})

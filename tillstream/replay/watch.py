@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
-from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.cluster.protocol import Cluster
 
 CAUGHT_UP_MS = 10_000
 WINDOW_S = 15.0
@@ -47,53 +46,20 @@ class Progress:
 class Watch:
     """Of one job; ``look`` is called every second or so."""
 
-    def __init__(self, flink: FlinkRest, job_id: str) -> None:
-        self._flink, self._job_id = flink, job_id
+    def __init__(self, cluster: Cluster, job_id: str) -> None:
+        self._cluster, self._job_id = cluster, job_id
         self._seen: deque[tuple[float, int]] = deque()
-        self._names: dict[str, list[str]] = {}
 
     def look(self) -> Progress:
-        """Raises FlinkRestError when the cluster does not answer."""
-        job = self._flink.job(self._job_id)
-        sources = [v for v in job["vertices"] if v["name"].startswith("Source:")]
-        read = sum(int(v["metrics"]["write-records"]) for v in sources)
-        waiting: int | None = None
-        behind: int | None = None
-        for vertex in sources:
-            found = self._figures(vertex["id"])
-            if found.get("pendingRecords") is not None:
-                waiting = (waiting or 0) + int(found["pendingRecords"])
-            for name in ("currentEmitEventTimeLag", "millisBehindLatest"):
-                if found.get(name) is not None and found[name] >= 0:
-                    behind = max(behind or 0, int(found[name]))
+        """Raises Unreachable when the cluster does not answer."""
+        found = self._cluster.figures(self._job_id)
         now = time.monotonic()
-        self._seen.append((now, read))
+        self._seen.append((now, found.read))
         while now - self._seen[0][0] > WINDOW_S:
             self._seen.popleft()
         then, before = self._seen[0]
-        rate = max(0.0, (read - before) / (now - then)) if now - then > 0.5 else 0.0
-        return Progress(read, rate, behind, waiting, job["state"])
-
-    def _figures(self, vertex: str) -> dict[str, float]:
-        """Sum over subtasks of what waits, the largest of what tells an age."""
-        if not self._names.get(vertex):
-            wanted = (".pendingRecords", ".currentEmitEventTimeLag", ".millisBehindLatest")
-            names = self._flink.metric_names(self._job_id, vertex)
-            self._names[vertex] = [name for name in names if name.endswith(wanted)]
-        out: dict[str, float] = {}
-        if not self._names[vertex]:
-            return out
-        try:
-            rows: list[Any] = self._flink.metric_rows(self._job_id, vertex, self._names[vertex])
-        except FlinkRestError:
-            return out
-        for row in rows:
-            name = row["id"].rpartition(".")[2]
-            if name == "pendingRecords":
-                out[name] = out.get(name, 0) + float(row["sum"])
-            else:
-                out[name] = max(out.get(name, -1), float(row["max"]))
-        return out
+        rate = max(0.0, (found.read - before) / (now - then)) if now - then > 0.5 else 0.0
+        return Progress(found.read, rate, found.behind_ms, found.waiting, found.state)
 
 
 def _span(seconds: float) -> str:

@@ -1,0 +1,38 @@
+"""Java and the Flink inside the PyFlink wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+
+from tillstream.errors import Problem
+
+
+def java() -> str:
+    """The Java to run: $JAVA_HOME's, else the one on the PATH. Raises Problem."""
+    java_home = os.environ.get("JAVA_HOME")
+    if java_home:
+        binary = Path(java_home) / "bin" / "java"
+        if not binary.exists():
+            raise Problem(f"JAVA_HOME={java_home} has no bin/java: unset JAVA_HOME or correct it")
+        return str(binary)
+    found = shutil.which("java")
+    if found is None:
+        raise Problem("Java is missing: install it (Debian: apt-get install openjdk-17-jdk)")
+    return found
+
+
+def wheel() -> Path:
+    """Folder of the installed pyflink, which holds bin/, lib/, opt/ and conf/."""
+    import pyflink
+
+    return Path(pyflink.__file__).resolve().parent
+
+
+def java_options() -> list[str]:
+    """--add-opens and --add-exports that Flink needs on Java 17, from the wheel's own config."""
+    settings = yaml.safe_load((wheel() / "conf" / "config.yaml").read_text())
+    return settings["env"]["java"]["opts"]["all"].split()

@@ -1,0 +1,370 @@
+"""The local stack's cluster: Flink's own client submits, its REST interface answers, disks keep."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from tillstream import catalog
+from tillstream import conf as settings
+from tillstream.clients.flink import TERMINAL, FlinkRest
+from tillstream.clients.storage import open_storage
+from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.cluster import manifest, preflight
+from tillstream.cluster.protocol import (
+    Checkpoint,
+    Checkpoints,
+    JobError,
+    JobRun,
+    NotReady,
+    Progress,
+    SourceFigures,
+    TakenSavepoint,
+    silent,
+)
+from tillstream.cluster.starting import Start, client_cause
+from tillstream.errors import Unreachable
+from tillstream.local import flink_home, processes
+from tillstream.local.layout import Layout, environment
+from tillstream.local.stack import Stack
+
+CLIENT_TIMEOUT_S = 180.0
+TAKE_TIMEOUT_S = 900.0
+_SUBMITTED = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
+_FIGURES = (".pendingRecords", ".currentEmitEventTimeLag", ".millisBehindLatest")
+
+
+class LocalCluster:
+    """The jobs of one stack. ``savepoints_at``: instead of the stack's own folder."""
+
+    def __init__(self, stack: Stack | None = None, savepoints_at: str | None = None) -> None:
+        self.stack = stack or Stack()
+        self.layout: Layout = self.stack.layout
+        self.savepoints_at = (savepoints_at or self.layout.savepoints.as_uri()).rstrip("/")
+        self.notes_at = self.layout.root.as_uri()
+        self._checkpoints_at = self.layout.checkpoints.as_uri()
+        self._metrics: dict[tuple[str, str], list[str]] = {}
+
+    @property
+    def flink(self) -> FlinkRest:
+        """Client of the stack's cluster."""
+        record = self.layout.read()
+        if not record:
+            raise JobError("there is no stack: run `tillstream up`")
+        return FlinkRest(record["flink"]["rest"])
+
+    # -- runs --------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        name: str,
+        parallelism: int | None = None,
+        overrides: dict[str, Any] | None = None,
+        start_from: str | None = None,
+        job_file: Path | None = None,
+        timeout_s: float = 90.0,
+        progress: Progress = silent,
+        allow_dropped_state: bool = False,
+    ) -> str:
+        """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
+        flink = self.flink
+        if found := self.running(name):
+            raise NotReady(
+                [f"{name} runs already ({found.job_id}): `tillstream job stop {name}` first"]
+            )
+        entry = catalog.find(name)
+        if entry is None and job_file is None:
+            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
+        file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
+        location = self.locate(name, start_from) if start_from and file.exists() else None
+        changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
+        changed = settings.merge(changed, overrides or {})
+        parallelism = parallelism or (overrides or {}).get("job", {}).get("parallelism")
+        if location and not parallelism:
+            parallelism = self._parallelism_of(location)
+            source = "as it had" if parallelism else "conf's, as nothing says which it had"
+        else:
+            source = ""
+        if parallelism:
+            changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
+        stack_conf = settings.endpoints(self.layout.read())
+        conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
+        parallelism = conf.job.parallelism
+        self._await_slots(flink, parallelism)
+        if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
+            raise NotReady(problems)
+        arguments = ["run", "-d", "-p", str(parallelism)]
+        if location:
+            arguments += ["-s", location, *(["-n"] if allow_dropped_state else [])]
+            progress(f"from {location}")
+        if source:
+            progress(f"parallelism {parallelism}, {source}; --parallelism asks for another")
+        python = str(Path(sys.prefix) / "bin" / "python")
+        arguments += ["-pyexec", python, "-pyclientexec", python]
+        job_id = self._client([*arguments, "-py", str(file)], changed)
+        self._note(name, job_id, parallelism=parallelism, **{"from": location})
+        progress(f"submitted {name}: {job_id}")
+        self.wait_running(job_id, timeout_s)
+        return job_id
+
+    def _await_slots(self, flink: FlinkRest, needed: int, timeout_s: float = 30.0) -> None:
+        """Waits for slots that no job holds any more, e.g. of a JobManager that was killed."""
+
+        def free() -> bool:
+            expected = self.layout.read().get("taskmanagers", 0)
+            held = any(found["state"] not in TERMINAL for found in flink.jobs())
+            return flink.overview()["slots-available"] >= needed or held or expected < needed
+
+        with contextlib.suppress(Unreachable, NotInTime):  # the checks that follow say it in full
+            wait_until(free, timeout_s, f"{needed} slots are not free", every_s=0.25)
+
+    def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
+        """Returns once every task of the job runs; JobError when it fails or keeps restarting."""
+        start = Start(self.flink, job_id)
+        try:
+            wait_until(start.is_over, timeout_s, "it does not run", every_s=0.25)
+        except NotInTime:
+            raise JobError(
+                f"job {start.name} does not run after {timeout_s:.0f} s: {start.cause}\n"
+                "`tillstream status` shows slots and processes"
+            ) from None
+        except JobError:
+            with contextlib.suppress(Unreachable):
+                if (run := self.run(job_id)).ended:
+                    self._note(run.name, job_id, ended=run.state)
+            raise
+
+    def runs(self) -> list[JobRun]:
+        found = [
+            JobRun(job["jid"], job["name"], job["state"], job["start-time"])
+            for job in self.flink.jobs()
+        ]
+        return sorted(found, key=lambda run: -run.started_ms)
+
+    def run(self, job_id: str) -> JobRun:
+        job = self.flink.job(job_id)
+        widest = max((vertex["parallelism"] for vertex in job["vertices"]), default=0)
+        return JobRun(job["jid"], job["name"], job["state"], job["start-time"], widest)
+
+    def running(self, name_or_id: str) -> JobRun | None:
+        for run in self.runs():
+            if name_or_id in (run.name, run.job_id) and not run.ended:
+                return run
+        return None
+
+    def submitted(self) -> list[str]:
+        return sorted({entry["name"] for entry in self.history()})
+
+    def lost(self) -> list[str]:
+        runs = self.runs()
+        over = {run.job_id for run in runs} | {e["job_id"] for e in self._notes() if "ended" in e}
+        last = {entry["name"]: entry["job_id"] for entry in self.history()}
+        running = {run.name for run in runs if not run.ended}
+        return sorted(name for name, run in last.items() if run not in over and name not in running)
+
+    def stop(self, name_or_id: str, into: str | None = None, drain: bool = False) -> TakenSavepoint:
+        run = self._must_run(name_or_id)
+        target = into or f"{self.savepoints_at}/{run.name}"
+        if "://" not in target and not target.startswith("file:"):
+            target = Path(target).resolve().as_uri()
+        location = self.flink.stop_with_savepoint(run.job_id, target, drain, TAKE_TIMEOUT_S)
+        self._note(run.name, run.job_id, ended="stopped")
+        return self._taken(run, location)
+
+    def cancel(self, name_or_id: str) -> str:
+        run = self._must_run(name_or_id)
+        self.flink.cancel(run.job_id)
+        self._note(run.name, run.job_id, ended="cancelled")
+        return run.job_id
+
+    def _must_run(self, name_or_id: str) -> JobRun:
+        if found := self.running(name_or_id):
+            return self.run(found.job_id)
+        names = [run.name for run in self.runs() if not run.ended]
+        running = f"running: {', '.join(names)}" if names else "none runs"
+        raise JobError(f"no job {name_or_id} runs; {running}")
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def savepoint(self, name_or_id: str) -> TakenSavepoint:
+        run = self._must_run(name_or_id)
+        target = f"{self.savepoints_at}/{run.name}"
+        return self._taken(run, self.flink.savepoint(run.job_id, target, TAKE_TIMEOUT_S))
+
+    def _taken(self, run: JobRun, location: str) -> TakenSavepoint:
+        version = str(self.flink.overview().get("flink-version", ""))
+        triggered = completed = time.time_ns() // 1_000_000
+        for one in self.flink.checkpoints(run.job_id).get("history", ()):
+            if _folder_name(str(one.get("external_path") or "")) == _folder_name(location):
+                triggered, completed = one["trigger_timestamp"], one["latest_ack_timestamp"]
+        return TakenSavepoint(location, run, triggered, completed, version)
+
+    def locate(self, name: str, start_from: str) -> str:
+        if not start_from.startswith("latest"):
+            path = _local(start_from)
+            if path is not None and not (path / "_metadata").exists():
+                raise JobError(
+                    f"{start_from} is no savepoint or checkpoint (it has no _metadata): "
+                    f"`tillstream job list` shows what {name} can go on from"
+                )
+            return path.resolve().as_uri() if path is not None else start_from
+        kinds = {
+            "latest": (self._checkpoints, self._savepoints),
+            "latest-checkpoint": (self._checkpoints,),
+            "latest-savepoint": (self._savepoints,),
+        }
+        if start_from not in kinds:
+            raise JobError(f"{start_from!r} is none of {', '.join(kinds)}")
+        if found := [one for of in kinds[start_from] for one in of(name)]:
+            return max(found)[1]
+        what = start_from.removeprefix("latest").removeprefix("-") or "savepoint or checkpoint"
+        raise JobError(
+            f"{name} has left no {what}: `tillstream job submit {name}` starts without state"
+        )
+
+    def _checkpoints(self, name: str) -> Iterator[tuple[int, str]]:
+        """(ms, URI) of complete retained ones of every run, also before a crash."""
+        for entry in self.history():
+            if entry["name"] == name:
+                yield from self._complete(f"{self._checkpoints_at}/{entry['job_id']}")
+
+    def _savepoints(self, name: str) -> Iterator[tuple[int, str]]:
+        yield from self._complete(f"{self.savepoints_at}/{name}")
+
+    def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
+        storage = open_storage(folder, settings.load("local"))
+        for file in storage.files():
+            inner, _, last = file.name.rpartition("/")
+            if last == "_metadata" and "/" not in inner:
+                yield file.written_ms, f"{storage.root}/{inner}"
+
+    def last_checkpoint(self, job_id: str) -> str | None:
+        found = list(self._complete(f"{self._checkpoints_at}/{job_id}"))
+        return max(found)[1] if found else None
+
+    def checkpoint(self, job_id: str) -> None:
+        self.flink.checkpoint(job_id)
+
+    def checkpoints(self, job_id: str) -> Checkpoints:
+        found = self.flink.checkpoints(job_id)
+        last = (found.get("latest") or {}).get("completed")
+        return Checkpoints(
+            int(found["counts"]["completed"]),
+            Checkpoint(last["end_to_end_duration"], last["state_size"]) if last else None,
+        )
+
+    # -- how it goes -------------------------------------------------------------------------------
+
+    def figures(self, job_id: str) -> SourceFigures:
+        job = self.flink.job(job_id)
+        read, waiting, behind = 0, None, None
+        for vertex in job["vertices"]:
+            if not vertex["name"].startswith("Source:"):
+                continue
+            read += int(vertex["metrics"]["write-records"])
+            for name, row in self._source_metrics(job_id, vertex["id"]):
+                if name == "pendingRecords":
+                    waiting = (waiting or 0) + int(row["sum"])
+                elif row["max"] >= 0:
+                    behind = max(behind or 0, int(row["max"]))
+        return SourceFigures(job["state"], read, waiting, behind)
+
+    def _source_metrics(self, job_id: str, vertex: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(name, its sum and max over subtasks); none while the engine knows none."""
+        key = (job_id, vertex)
+        with contextlib.suppress(Unreachable):
+            if not self._metrics.get(key):
+                names = self.flink.metric_names(job_id, vertex)
+                self._metrics[key] = [name for name in names if name.endswith(_FIGURES)]
+            if self._metrics[key]:
+                for row in self.flink.metric_rows(job_id, vertex, self._metrics[key]):
+                    yield row["id"].rpartition(".")[2], row
+
+    def exceptions(self, job_id: str, since_ms: int = 0) -> list[str]:
+        return self.flink.exceptions(job_id, since_ms)
+
+    def logs(self, lines: int = 100) -> list[str]:
+        names = [
+            "jobmanager",
+            *(p.stem for p in sorted(self.layout.logs.glob("taskmanager-*.log"))),
+        ]
+        found = [line for name in names for line in processes.tail(self.layout.log(name), lines)]
+        return sorted(found)[-lines:]  # each begins with its time
+
+    # -- what was submitted and ended, which outlives the JobManager's memory ---------------------------
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every submission, oldest first: name, job_id, from, time_ms, and since 0.2 parallelism."""
+        return [entry for entry in self._notes() if "from" in entry]
+
+    def _notes(self) -> list[dict[str, Any]]:
+        file = self.layout.root / "jobs.jsonl"
+        found = []
+        for line in file.read_text().splitlines() if file.exists() else []:
+            with contextlib.suppress(ValueError):  # a line cut short by a full disk
+                found.append(json.loads(line))
+        return found
+
+    def _note(self, name: str, job_id: str, **more: Any) -> None:
+        entry = {"name": name, "job_id": job_id, "time_ms": time.time_ns() // 1_000_000, **more}
+        with (self.layout.root / "jobs.jsonl").open("a") as file:
+            file.write("\n" + json.dumps(entry))
+
+    def _parallelism_of(self, location: str) -> int | None:
+        """Of the run that left it: from its manifest, else from what was noted at its submission."""
+        raw = open_storage(location, settings.load("local")).read(manifest.FILE)
+        if raw is not None:
+            with contextlib.suppress(ValueError):
+                return manifest.decode(raw).parallelism or None
+        # A checkpoint lies in a folder of its run's id, a savepoint's name has the first six digits.
+        for entry in reversed(self.history()):
+            job_id = entry["job_id"]
+            if f"/{job_id}/" in location or f"/savepoint-{job_id[:6]}-" in location:
+                return entry.get("parallelism")
+        return None
+
+    def _client(self, arguments: list[str], conf_overrides: dict[str, Any]) -> str:
+        env = {**environment(self.layout), **flink_home.client_environment(self.layout)}
+        env["TILLSTREAM_CONF"] = json.dumps(conf_overrides)
+        try:
+            done = subprocess.run(
+                flink_home.client(self.layout, *arguments),
+                env=env,
+                cwd=settings.ROOT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=CLIENT_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise JobError(
+                f"submitting takes more than {CLIENT_TIMEOUT_S:.0f} s: try again"
+            ) from None
+        said = done.stdout + "\n" + done.stderr
+        submitted = _SUBMITTED.search(said)
+        if done.returncode != 0 or submitted is None:
+            self.layout.output("client").write_text(said)
+            raise JobError(f"not submitted: {client_cause(said)}\nmore: `tillstream logs client`")
+        return submitted[1]
+
+
+def _local(location: str) -> Path | None:
+    """The folder a location means, None when it is not on a local disk."""
+    parsed = urlparse(location)
+    if parsed.scheme in ("", "file"):
+        return Path(unquote(parsed.path))
+    return None
+
+
+def _folder_name(location: str) -> str:
+    return location.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,73 @@
+"""Whether a run starts on a Flink cluster, and why not."""
+
+from __future__ import annotations
+
+import time
+
+from tillstream.clients.flink import TERMINAL, FlinkRest, root_cause
+from tillstream.cluster.protocol import JobError
+
+FAILURES_TOLERATED = 2
+SETTLED_S = 1.5  # a job that fails on its first records runs for a moment too
+
+
+class Start:
+    """A run from its submission until all its tasks run and stay so, or it fails.
+
+    Waiting for a slot, as after a TaskManager's death, is not held against the job.
+    """
+
+    def __init__(self, flink: FlinkRest, job_id: str) -> None:
+        self._flink, self._job_id = flink, job_id
+        self._began_ms = time.time_ns() // 1_000_000
+        self._since: float | None = None
+        self._failed = 0
+        self.name, self.cause = job_id, "nothing is known of it"
+
+    def is_over(self) -> bool:
+        """Whether the run has come so far. Raises JobError when it fails or keeps restarting."""
+        job = self._flink.job(self._job_id)
+        tasks = {vertex["status"] for vertex in job["vertices"]}
+        failures = [
+            trace
+            for trace in self._flink.exceptions(self._job_id, self._began_ms)
+            if "NoResourceAvailableException" not in trace
+        ]
+        self.name = job["name"]
+        self.cause = root_cause(failures[0]) if failures else f"its tasks are {tasks}"
+        if job["state"] in TERMINAL - {"FINISHED"}:
+            failures = failures or self._flink.exceptions(self._job_id)
+            cause = root_cause(failures[0]) if failures else "no cause given"
+            raise JobError(f"job {self.name} {job['state'].lower()}: {cause}")
+        if len(failures) > FAILURES_TOLERATED:
+            raise JobError(
+                f"job {self.name} keeps restarting: {self.cause}\n"
+                f"it still tries; `tillstream job cancel {self._job_id}` ends it"
+            )
+        if job["state"] != "RUNNING" or not tasks <= {"RUNNING", "FINISHED"}:
+            self._since = None
+        elif self._since is None or len(failures) > self._failed:
+            self._since = time.monotonic()
+        self._failed = len(failures)
+        settled = self._since is not None and time.monotonic() - self._since > SETTLED_S
+        return settled or job["state"] == "FINISHED"
+
+
+def client_cause(said: str) -> str:
+    """Why the client failed: the job's own Python error where there is one, else Flink's."""
+    # Flink ends with "Python process exited", whatever the process had said before.
+    told, _, _ = said.partition("\norg.apache.flink.client.program.ProgramAbortException")
+    if "Caused by: " in told:
+        said = told
+    lines = said.splitlines()
+    starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call")]
+    if starts:
+        block = []
+        for line in lines[starts[-1] + 1 :]:
+            block.append(line)
+            if line and not line.startswith(" "):
+                break
+        if not block[-1].startswith("py4j."):
+            return "\n  ".join([block[-1], *(line.strip() for line in block[-5:-1])])
+        return root_cause(said, python_lines=0)  # those are py4j's own
+    return root_cause(said)
