@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.long
 DISK_MIB = 512
 
 
