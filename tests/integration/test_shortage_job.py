@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from tests.support.sales import line, sale
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
 from tillstream import conf as settings
+from tillstream.check.platform import Platform
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 
 BREAD, MILK = "2000000000015", "2000000000404"
@@ -94,18 +95,11 @@ class BreadShop(Shop):
 
     def notices(self) -> list[dict[str, Any]]:
         """The shortage job's notices so far, each id once, in order of event time."""
-        topic = self.topics["notices"]
-        consumer = Consumer(self.kafka | {"group.id": "test", "enable.partition.eof": False})
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
         found: dict[str, dict[str, Any]] = {}
-        quiet = time.monotonic() + 3
-        while time.monotonic() < quiet:
-            for message in consumer.consume(500, 0.3):
-                notice = json.loads(message.value())
-                if notice["template"].startswith(("shelf_", "regional_")):
-                    found[notice["notice_id"]] = notice
-        consumer.close()
+        for message in Platform(self.conf()).messages("notices"):
+            notice = json.loads(message.value())
+            if notice["template"].startswith(("shelf_", "regional_")):
+                found[notice["notice_id"]] = notice
         return sorted(found.values(), key=lambda one: one["event_time_ms"])
 
 

@@ -107,8 +107,8 @@ class Shop:
         return said
 
     def submit(self, job: str, parallelism: int = 1) -> None:
+        self.jobs.append(job)  # to be ended, whatever becomes of the command
         self.run("job", "submit", job, "--parallelism", str(parallelism))
-        self.jobs.append(job)
 
     def close(self) -> None:
         """Ends this shop's jobs, so that the slots are free for the next."""
