@@ -213,10 +213,6 @@ class Feed(threading.Thread):
         except BaseException as failure:
             self._failure = failure
 
-    @property
-    def sending(self) -> bool:
-        return self.is_alive()
-
     def done(self, timeout_s: float = 240) -> None:
         self.join(timeout_s)
         assert not self.is_alive(), f"the simulator still sends after {timeout_s} s"
