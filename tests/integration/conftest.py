@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.shop import Shop, shops
+from tests.support.stacks import with_free_ports
 from tillstream.clients.flink import TERMINAL
 from tillstream.cluster.jobs import Jobs
-from tillstream.local import ports, processes
+from tillstream.local import processes
 from tillstream.local.stack import Stack
 
 
@@ -23,22 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.integration)
-
-
-def _with_free_ports(home: Path) -> Stack:
-    """A stack that leaves the usual ports to the user's."""
-    stack = Stack(home)
-    chosen: dict[str, int] = {}
-    for name in ports.DEFAULTS:
-        chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
-    stack.layout.write({"ports": chosen})
-    return stack
-
-
-@pytest.fixture
-def with_free_ports() -> Callable[[Path], Stack]:
-    """Makes another stack, which the test takes down itself."""
-    return _with_free_ports
 
 
 RUNNING = pytest.StashKey[Stack]()
@@ -63,7 +48,7 @@ def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
     home = stack_home
     before = os.environ.get("TILLSTREAM_HOME")
     os.environ["TILLSTREAM_HOME"] = str(home)
-    made = _with_free_ports(home)
+    made = with_free_ports(home)
     try:
         made.up(taskmanagers=2)
         pytestconfig.stash[RUNNING] = made

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.shop import wait_for_checkpoints
+from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
 from tillstream.cluster.jobs import JobError, Jobs, NotReady
 from tillstream.local import ports, processes
@@ -161,7 +162,7 @@ def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
 
 
 @pytest.mark.long
-def test_data_outlives_down_and_fresh_deletes_it(tmp_path, with_free_ports):
+def test_data_outlives_down_and_fresh_deletes_it(tmp_path):
     stack = with_free_ports(tmp_path)
     try:
         endpoints = stack.up(taskmanagers=1)

@@ -21,9 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.savepoints import releases
+from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
 from tillstream.check.platform import Platform
-from tillstream.local import ports
 from tillstream.local.stack import Stack
 from tillstream.sim.simulator import Faults, Simulator
 
@@ -90,11 +90,7 @@ def main() -> None:
         raise SystemExit(f"{release} has its savepoints: {', '.join(args.jobs)}")
     with tempfile.TemporaryDirectory(prefix="tillstream-history-") as home:
         os.environ["TILLSTREAM_HOME"] = home
-        stack = Stack(home)
-        chosen: dict[str, int] = {}
-        for name in ports.DEFAULTS:
-            chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
-        stack.layout.write({"ports": chosen})
+        stack = with_free_ports(Path(home))
         try:
             stack.up(taskmanagers=1, progress=print)
             folder = Path(home) / "made"
