@@ -42,6 +42,7 @@ setup(
             "py-spy>=0.4",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.5",
             "types-PyYAML>=6",
             "types-requests>=2.31",

@@ -1,110 +1,176 @@
-"""Holds the speed of what runs in Python: ratios inside one run, compared with the recorded ones.
+"""Holds the speed of what runs in Python: today's functions beside those of the last release, in one run.
 
-``python benchmarks/guard.py`` runs the jobs' functions without an engine (benchmarks/in_python.py) and a
-bare loop of orjson and a dict over the same transactions, in turns, and takes the best of several rounds
-of each. A job's ratio is the loop's cost over the job's, so a faster or slower machine changes both, though
-not quite alike: a job with much code suffers more from small caches than the loop. So ratios are recorded by
-model of CPU, and one that is not there is held to the least of all. A ratio more than 30 % under the recorded
-one fails; before that everything is measured again, twice, for noise only ever makes a round slower. What
-the JVM does is not seen here: ``tillstream bench`` does that.
+``python benchmarks/guard.py`` takes the last tagged version out of git, or the commit named in
+guard_base.txt while there is no tag or that commit is newer, and runs the jobs' functions of both trees
+without an engine, on the same input, in turns. A job fails whose median cost is more than BOUND times what
+it was. Both sides share whatever else the machine does, so no CPU and no neighbour can fail it. What the JVM
+does is not seen here: ``tillstream bench`` does that.
 
-``--record`` puts this CPU's ratios into benchmarks/results/guard.json in place of what was there of it: after
-a wanted change, with the reason; the others are to be recorded on their machines.
+After a wanted change for the slower: name the commit that made it in guard_base.txt, and say why there.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
+import subprocess
 import sys
+import tarfile
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
+from types import TracebackType
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from benchmarks import bare, in_python
-from benchmarks.in_python import Traffic
-from benchmarks.rig import about, cpu_model, write
-from tillstream import conf as settings
-
-RECORDED = Path(__file__).parent / "results" / "guard.json"
-FALL = 0.30
-TRIES = 3
+ROOT = Path(__file__).resolve().parent.parent
+BASE = Path(__file__).parent / "guard_base.txt"
+SIDE = Path(__file__).parent / "guard_side.py"
+BOUND = 1.5
+ROUNDS = range(3, 10)  # the fewest, and when there is time the most
+ENOUGH_S = 15.0  # no further round after this
 
 
-def measure(traffic: Traffic, conf: settings.Conf, rounds: int) -> dict[str, dict[str, float]]:
-    """By job: microseconds of CPU a transaction, best of ``rounds``, and the ratio to the loop."""
-    best = dict.fromkeys(["bare", *in_python.JOBS], float("inf"))
-    with in_python.no_collections():
-        for _ in range(rounds):
-            for name, run in in_python.JOBS.items():
-                best["bare"] = min(best["bare"], bare_us(traffic))
-                best[name] = min(best[name], in_python.cost_us(run(traffic, conf), traffic))
-    return {
-        name: {"us": round(us, 2), "ratio": round(best["bare"] / us, 4)}
-        for name, us in best.items()
-    }
+class Skipped(Exception):
+    """There is nothing to compare with; the message says why."""
 
 
-def bare_us(traffic: Traffic) -> float:
-    """Microseconds of CPU a transaction that the loop takes."""
-    sums: dict[str, int] = {}
-    began = time.thread_time()
-    bare.add(sums, traffic.raw)
-    return (time.thread_time() - began) / traffic.count * 1e6
+def git(*arguments: str) -> str:
+    """What git says; Skipped if it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Skipped("git is not installed") from None
+    if done.returncode:
+        raise Skipped((done.stderr.strip() or f"git {arguments[0]} failed").splitlines()[0])
+    return done.stdout.strip()
 
 
-def fallen(now: dict[str, Any], recorded: dict[str, Any]) -> list[str]:
-    """A line for each job whose ratio has fallen by more than FALL."""
-    lines = []
-    for name, before in recorded.items():
-        ratio = now.get(name, {"ratio": 0.0})["ratio"]
-        if ratio < before["ratio"] * (1 - FALL):
-            part = ratio / before["ratio"] - 1
-            lines.append(f"{name}: {part:+.0%} against {before['ratio']:.3f} of the bare loop")
-    return lines
+def base() -> str:
+    """Name of the version to compare with: the last tag, or the commit of guard_base.txt."""
+    git("rev-parse", "--git-dir")
+    words = BASE.read_text().split() if BASE.exists() else []
+    named = words[0] if words else ""
+    try:
+        tag = git("describe", "--tags", "--abbrev=0")
+    except Skipped:
+        tag = ""
+    if not tag and not named:
+        raise Skipped("there is neither a tag nor a commit in guard_base.txt")
+    try:
+        if named and (not tag or git("merge-base", tag, named) == git("rev-parse", f"{tag}^0")):
+            return git("rev-parse", "--verify", "--quiet", f"{named}^0")
+    except Skipped:
+        if not tag:
+            raise Skipped(f"this clone has no tag and is without commit {named[:7]}") from None
+    return tag
 
 
-def recorded_of(records: dict[str, Any], cpu: str) -> dict[str, Any]:
-    """By job: what was recorded on such a CPU, or the least that was on any."""
-    if cpu in records:
-        return dict(records[cpu]["jobs"])
-    every = [record["jobs"] for record in records.values()]
-    return {
-        name: min((jobs[name] for jobs in every if name in jobs), key=lambda found: found["ratio"])
-        for name in dict.fromkeys(name for jobs in every for name in jobs)
-    }
+def unpack(version: str, folder: Path) -> Path:
+    """The tree of ``version``, under ``folder``."""
+    archive, tree = folder / "base.tar", folder / "base"
+    git("archive", "--output", str(archive), version)
+    with tarfile.open(archive) as packed:
+        packed.extractall(tree, filter="tar")
+    archive.unlink()
+    return tree
 
 
-def better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The faster of two measurements, job by job."""
-    return {n: max(one[n], other[n], key=lambda found: found["ratio"]) for n in one}
+class Side:
+    """The functions of one tree in a process of their own."""
+
+    def __init__(self, tree: Path, given: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(SIDE), str(tree), str(given)],
+            cwd=tree,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.jobs: list[str] = self._answer()
+
+    def cost_us(self, job: str) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{job}\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"guard: {self._process.args} ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+Costs = dict[str, tuple[list[float], list[float]]]
+
+
+def in_turns(before: Side, now: Side) -> Costs:
+    """By job of either side: microseconds a transaction of each round, before and now."""
+    costs: Costs = {job: ([], []) for job in sorted({*before.jobs, *now.jobs})}
+    began = time.monotonic()
+    for n in range(ROUNDS.stop):
+        if n >= ROUNDS.start and time.monotonic() - began > ENOUGH_S:
+            break
+        for job, kept in costs.items():
+            sides = [(before, kept[0]), (now, kept[1])]
+            for side, list_of_costs in sides if n % 2 else reversed(sides):
+                if job in side.jobs:
+                    list_of_costs.append(side.cost_us(job))
+    return costs
+
+
+def verdict(costs: Costs, bound: float = BOUND) -> tuple[list[str], list[str]]:
+    """(a line for each job, a line for each that fails)."""
+    lines, failures = [], []
+    for job, (before, now) in costs.items():
+        if not before:
+            lines.append(f"{job} {median(now):.1f} us, and was not there before")
+        elif not now:
+            failures.append(f"{job} is gone: name the commit without it in {BASE.name}")
+        else:
+            ratio = median(now) / median(before)
+            lines.append(f"{job} {median(now):.1f} us, {median(before):.1f} before: x {ratio:.2f}")
+            if ratio > bound:
+                failures.append(f"{job} takes {ratio:.2f} times what it took, over {bound}")
+    return lines, failures
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=4_000, help="transactions a round")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--record", action="store_true", help="write the recorded ratios anew")
-    args = parser.parse_args()
-    traffic, conf = Traffic(args.count), settings.load("local")
-    cpu, records = cpu_model(), json.loads(RECORDED.read_text())
-    recorded = {} if args.record else recorded_of(records, cpu)
-    now = measure(traffic, conf, args.rounds)
-    for _ in range(TRIES - 1):
-        if args.record or fallen(now, recorded):
-            now = better(now, measure(traffic, conf, args.rounds))
-    if args.record:
-        records[cpu] = {**about(), "count": args.count, "jobs": now}
-        write(RECORDED, records)
-    for name, found in now.items():
-        was = f", recorded {recorded[name]['ratio']:.3f}" if name in recorded else ""
-        print(f"guard: {name} {found['us']:.1f} us, {found['ratio']:.3f} of the bare loop{was}")
-    lines = fallen(now, recorded)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tillstream-guard-")))
+        try:
+            version = base()
+            tree = unpack(version, folder)
+        except Skipped as why:
+            print(f"guard: skipped, for there is nothing to compare with: {why}")
+            return 0
+        given = folder / "input.json"
+        now, before = (stack.enter_context(Side(side, given)) for side in (ROOT, tree))
+        costs = in_turns(before, now)
+    lines, failures = verdict(costs)
+    rounds = max(len(now) for _, now in costs.values())
+    print(f"guard: {rounds} rounds beside {version[:12]}, CPU a transaction, medians")
     for line in lines:
-        print(f"guard: SLOWER {line}; find out why, or `python benchmarks/guard.py --record`")
-    return 1 if lines else 0
+        print(f"guard: {line}")
+    for line in failures:
+        print(f"guard: SLOWER {line}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections import Counter
 from types import SimpleNamespace
@@ -144,28 +145,45 @@ def test_spread_is_median_least_and_most():
     assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
 
 
-def test_the_guard_fails_on_a_fall_of_more_than_thirty_percent():
-    recorded = {"loyalty": {"ratio": 0.2}, "fraud": {"ratio": 0.05}}
-    assert guard.fallen({"loyalty": {"ratio": 0.15}, "fraud": {"ratio": 0.05}}, recorded) == []
-    (line,) = guard.fallen({"loyalty": {"ratio": 0.13}, "fraud": {"ratio": 0.06}}, recorded)
-    assert line.startswith("loyalty: -35%")
-    assert guard.fallen({"loyalty": {"ratio": 0.2}}, recorded), "a job that is gone has fallen"
+def test_the_guard_fails_a_job_that_takes_more_than_its_bound_of_what_it_took():
+    costs = {"loyalty": ([10.0, 9.0, 30.0], [14.0, 14.0, 99.0]), "fraud": ([5.0], [4.0])}
+    assert guard.verdict(costs, 1.5)[1] == []
+    (line,) = guard.verdict(costs, 1.3)[1]
+    assert line.startswith("loyalty takes 1.40 times")
+    (line,) = guard.verdict({"loyalty": ([10.0], [])})[1]
+    assert line.startswith("loyalty is gone")
+    assert guard.verdict({"sales": ([], [10.0])}) == (
+        ["sales 10.0 us, and was not there before"],
+        [],
+    )
 
 
-def test_a_cpu_is_held_to_its_own_ratios_and_one_that_is_not_known_to_the_least():
-    records = {
-        "large": {"jobs": {"fraud": {"ratio": 0.06}, "loyalty": {"ratio": 0.2}}},
-        "small": {"jobs": {"fraud": {"ratio": 0.05}, "loyalty": {"ratio": 0.3}}},
-    }
-    assert guard.recorded_of(records, "large")["fraud"]["ratio"] == 0.06
-    assert guard.recorded_of(records, "another") == {
-        "fraud": {"ratio": 0.05}, "loyalty": {"ratio": 0.2},
+def test_the_guards_sides_take_turns_on_every_job_either_has(monkeypatch):
+    monkeypatch.setattr(guard, "ENOUGH_S", 0.0)
+    asked: list[str] = []
+
+    def side(name: str, *jobs: str) -> SimpleNamespace:
+        return SimpleNamespace(jobs=list(jobs), cost_us=lambda job: asked.append(name) or 1.0)
+
+    costs = guard.in_turns(side("before", "a", "b"), side("now", "a", "c"))
+    assert asked[:4] == ["now", "before", "before", "now"]
+    assert {job: tuple(map(len, of)) for job, of in costs.items()} == {
+        "a": (3, 3), "b": (3, 0), "c": (0, 3),
     }  # fmt: skip
 
 
-def test_the_guard_has_a_ratio_of_every_job_it_runs():
-    recorded = guard.recorded_of(guard.json.loads(guard.RECORDED.read_text()), "a CPU unheard of")
-    assert set(recorded) == {"bare", *in_python.JOBS}
+def test_without_git_history_the_guard_is_skipped_and_says_why(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(guard, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert guard.main() == 0
+    assert "guard: skipped, for there is nothing to compare with: fatal" in capsys.readouterr().out
+
+
+def test_a_clone_without_tags_and_the_named_commit_is_skipped(monkeypatch, capsys, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(guard, "ROOT", tmp_path)
+    assert guard.main() == 0
+    assert "this clone has no tag and is without commit" in capsys.readouterr().out
 
 
 def test_the_functions_without_an_engine_keep_a_state_for_every_key():

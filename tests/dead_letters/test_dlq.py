@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
+from tests.support import sales
 from tillstream import conf as settings
 from tillstream.cli import times
 from tillstream.cli.times import moment_ms
@@ -41,32 +42,12 @@ from tillstream.dead_letters.model import (
 from tillstream.dead_letters.read import of_message
 from tillstream.dead_letters.send import KafkaSource, KinesisSource, Sent, redrive
 
+SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
 
 
 def sale(**changes):
-    return {
-        "schema": 1,
-        "transaction_id": "0045-03-20261124-000123",
-        "store": 45,
-        "region": "western-cape",
-        "till": 3,
-        "customer_id": "C0001234567",
-        "payment_method": "cash",
-        "event_time_ms": 1_795_500_000_000,
-        "currency": "ZAR",
-        "lines": [
-            {
-                "product": "6001234567890",
-                "quantity": 2,
-                "unit_price_cents": 500,
-                "category": "bakery",
-            }
-        ],
-        "total_cents": 1000,
-        "kind": "sale",
-        **changes,
-    }
+    return sales.sale("0045-03-20261124-000123", **SOLD | changes)
 
 
 def sighting(dead_letter_id=ID, raw=b"{}", job="loyalty", reason="missing_field", at=1_000):

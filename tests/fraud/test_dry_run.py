@@ -11,47 +11,31 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from tests.support.sales import T0, sale
 from tillstream.cli import main
 from tillstream.domain.fraud import Label
 
-T0 = 1_764_000_000_000
 DAY_MS = 86_400_000
 
 
-def sale(n: int, at_ms: int, cents: int, customer: int) -> dict:
-    return {
-        "arrived_ms": at_ms + 100,
-        "origin": f"kafka:tills/0/{n}",
-        "schema": 1,
-        "transaction_id": f"sale-{n:06d}",
-        "store": 23,
-        "region": "western-cape",
-        "till": 4,
-        "customer_id": f"C{customer:010d}",
-        "card_token": None,
-        "payment_method": "cash",
-        "event_time_ms": at_ms,
-        "currency": "ZAR",
-        "lines": [
-            {
-                "product": "6001234567890",
-                "quantity": 1,
-                "unit_price_cents": cents,
-                "category": "groceries",
-            }
-        ],
-        "total_cents": cents,
-        "kind": "sale",
-        "refers_to": None,
-        "points_to_redeem": None,
-    }
+def archived(n: int, at_ms: int, cents: int, customer: int) -> dict:
+    """A row of the archive, which has every column."""
+    sold = sale(
+        f"sale-{n:06d}", at_ms, cents, store=23, till=4, category="groceries",
+        customer_id=f"C{customer:010d}",
+    )  # fmt: skip
+    absent = dict.fromkeys(("card_token", "refers_to", "points_to_redeem"))
+    return {"arrived_ms": at_ms + 100, "origin": f"kafka:tills/0/{n}"} | sold | absent
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Forty days of one customer; on the last two days 10 and 4 times the usual."""
-    sales = [sale(n, T0 + n * DAY_MS, 30_000 + n % 7 * 1_000, 1) for n in range(40)]
-    sales += [sale(100, T0 + 40 * DAY_MS, 400_000, 1), sale(101, T0 + 41 * DAY_MS, 150_000, 1)]
+    sales = [archived(n, T0 + n * DAY_MS, 30_000 + n % 7 * 1_000, 1) for n in range(40)]
+    sales += [
+        archived(100, T0 + 40 * DAY_MS, 400_000, 1),
+        archived(101, T0 + 41 * DAY_MS, 150_000, 1),
+    ]
     for sold in sales:
         day = tmp_path / "archive" / f"date={sold['event_time_ms'] // DAY_MS:05d}" / "region=x"
         day.mkdir(parents=True, exist_ok=True)

@@ -6,14 +6,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.shop import Shop
+from tests.support.shop import Shop, shops
+from tests.support.stacks import with_free_ports
 from tillstream.clients.flink import TERMINAL
 from tillstream.cluster.local import LocalCluster
-from tillstream.local import ports, processes
+from tillstream.local import processes
 from tillstream.local.stack import Stack
 
 
@@ -24,22 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
-def _with_free_ports(home: Path) -> Stack:
-    """A stack that leaves the usual ports to the user's."""
-    stack = Stack(home)
-    chosen: dict[str, int] = {}
-    for name in ports.DEFAULTS:
-        chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
-    stack.layout.write({"ports": chosen})
-    return stack
-
-
-@pytest.fixture
-def with_free_ports() -> Callable[[Path], Stack]:
-    """Makes another stack, which the test takes down itself."""
-    return _with_free_ports
-
-
+RUNNING = pytest.StashKey[Stack]()
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000
 
@@ -56,14 +43,15 @@ def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_home: Path) -> Iterator[Stack]:
+def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
     """A running stack with two TaskManagers; $TILLSTREAM_HOME points to it."""
     home = stack_home
     before = os.environ.get("TILLSTREAM_HOME")
     os.environ["TILLSTREAM_HOME"] = str(home)
-    made = _with_free_ports(home)
+    made = with_free_ports(home)
     try:
         made.up(taskmanagers=2)
+        pytestconfig.stash[RUNNING] = made
         yield made
     finally:
         made.down()
@@ -76,16 +64,22 @@ def stack(stack_home: Path) -> Iterator[Stack]:
 @pytest.fixture
 def open_shop(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
     """Opens shops by name, source and settings; closes them after the test."""
-    opened: list[Shop] = []
+    stack.up(taskmanagers=2)  # brings back what a test before this one killed
+    with shops(stack, tmp_path) as opener:
+        yield opener
 
-    def opener(name: str, source: str, **settings: object) -> Shop:
-        stack.up()  # brings back what a test before this one killed
-        opened.append(Shop(stack, name, tmp_path, source, **settings))
-        return opened[-1]
 
-    yield opener
-    for shop in opened:
-        shop.close()
+@pytest.fixture(scope="module")
+def open_story(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[Callable[..., Shop]]]:
+    """For a story that several tests are about: ``with open_story() as open_shop`` closes its shops."""
+
+    def opener() -> AbstractContextManager[Callable[..., Shop]]:
+        stack.up(taskmanagers=2)
+        return shops(stack, tmp_path_factory.mktemp("story"))
+
+    return opener
 
 
 @pytest.fixture
@@ -104,8 +98,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """On failure, what the stack's processes said."""
     outcome = yield
     report = outcome.get_result()
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, Stack):
+    stack = item.config.stash.get(RUNNING, None)
+    if report.failed and stack is not None:
         for log in sorted(stack.layout.logs.glob("*.*")):
             if lines := processes.trouble(log, 15):
                 report.sections.append((f"log {log.name}", "\n".join(lines)))

@@ -12,28 +12,13 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.support.sales import sale
 from tillstream.clients import aws as clients
+from tillstream.clients import kafka
 from tillstream.conf import load
 from tillstream.dead_letters.commands import dlq
 
-pytestmark = pytest.mark.integration
-
-SALE = {
-    "schema": 1,
-    "transaction_id": "0045-03-20261124-000123",
-    "store": 45,
-    "region": "western-cape",
-    "till": 3,
-    "customer_id": "C0001234567",
-    "payment_method": "cash",
-    "event_time_ms": 1_795_500_000_000,
-    "currency": "ZAR",
-    "lines": [
-        {"product": "6001234567890", "quantity": 2, "unit_price_cents": 500, "category": "bakery"}
-    ],
-    "total_cents": 1000,
-    "kind": "sale",
-}
+SALE = sale("0045-03-20261124-000123", 1_795_500_000_000, customer_id="C0001234567", pieces=2)
 WRONG_TOTAL = SALE | {"transaction_id": "0045-03-20261124-000124", "total_cents": 999}
 
 
@@ -103,10 +88,11 @@ class Shop:
             records = kinesis.get_records(ShardIterator=at["ShardIterator"])["Records"]
             return [(one["PartitionKey"], orjson.loads(one["Data"])) for one in records]
         consumer = Consumer({**self.kafka, "group.id": "test", "auto.offset.reset": "earliest"})
-        consumer.assign([TopicPartition(self.topic, n, 0) for n in range(2)])
-        found, until = [], time.monotonic() + 3
-        while time.monotonic() < until:
-            found += consumer.consume(100, 0.3)
+        parts = [TopicPartition(self.topic, n, 0) for n in range(2)]
+        consumer.assign(parts)
+        there = sum(consumer.get_watermark_offsets(part, timeout=10)[1] for part in parts)
+        found = consumer.consume(there, 30) if there else []
+        assert len(found) == there
         consumer.close()
         return [(one.key().decode(), orjson.loads(one.value())) for one in found]
 
@@ -163,12 +149,12 @@ def test_a_wrong_source_is_told_before_anything_is_sent(stack, monkeypatch):
         assert len(result.output.splitlines()) == 1
 
 
-def test_an_unreachable_broker_is_one_line_within_ten_seconds(stack, monkeypatch):
+def test_an_unreachable_broker_is_one_line_within_ten_seconds(monkeypatch):
+    assert kafka.CONNECT_S < 10
+    monkeypatch.setattr(kafka, "CONNECT_S", 1.0)
     overrides = {"kafka": {"bootstrap": "127.0.0.1:1"}}
     monkeypatch.setenv("TILLSTREAM_CONF", json.dumps(overrides))
-    started = time.monotonic()
     result = CliRunner().invoke(dlq, ["list"])
-    assert time.monotonic() - started < 12
     assert result.exit_code == 1
     assert result.output.startswith("error: Kafka at 127.0.0.1:1 does not answer")
     assert len(result.output.splitlines()) == 1

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.shop import Shop
+from tests.support.stacks import with_free_ports
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.long
 DISK_MIB = 512
 
 
@@ -43,7 +44,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path, with_free_ports):
+def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None:
     before = os.environ.get("TILLSTREAM_HOME")
     stack = with_free_ports(small_disk)
     try:

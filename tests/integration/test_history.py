@@ -3,14 +3,15 @@ is found here, with a word on what to do."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.savepoints import releases
 from tests.support.shop import Shop
+from tests.support.wait import wait_for
 from tillstream.check.platform import Platform
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.protocol import JobError
@@ -19,7 +20,6 @@ from tillstream.cluster.state_report import report, values
 from tillstream.local.stack import Stack
 from tillstream.state_schemas.keyed import loyalty_account
 
-pytestmark = pytest.mark.integration
 JOBS = Path(__file__).parent / "jobs"
 LOYALTY = [release for release, job in releases.releases() if job == "loyalty"]
 ARCHIVE = [release for release, job in releases.releases() if job == "archive"]
@@ -65,19 +65,17 @@ def expect_balances(
 ) -> None:
     """Hot items of everyone whom the last part changes, and, unless ``others``, of nobody else."""
     wanted = releases.changed(*parts)
-    platform, deadline, found = Platform(shop.conf()), time.monotonic() + timeout_s, {}
-    while time.monotonic() < deadline:
+    platform = Platform(shop.conf())
+
+    def wrong() -> dict[str, tuple[Any, Any]]:
+        """(found, expected) of the customers that differ."""
         found = platform.balances()
-        if {c: b for c, b in found.items() if c in wanted or not others} == wanted:
-            return
-        time.sleep(0.5)
-    wrong = {c: (found.get(c), b) for c, b in wanted.items() if found.get(c) != b}
-    wrong |= {c: (b, None) for c, b in found.items() if c not in wanted and not others}
-    raise AssertionError(
-        TO_DO.format(job="loyalty", release=release, what="balances")
-        + f"{len(wrong)} of {len(wanted)} customers differ, e.g. (found, expected) "
-        + str(dict(list(wrong.items())[:3]))
-    )
+        missing = {c: (found.get(c), b) for c, b in wanted.items() if found.get(c) != b}
+        strangers = {} if others else {c: (b, None) for c, b in found.items() if c not in wanted}
+        return missing | strangers
+
+    what = TO_DO.format(job="loyalty", release=release, what="balances")
+    wait_for(wrong, timeout_s, f"equal balances. {what}", lambda found: not found, every_s=0.5)
 
 
 @pytest.mark.parametrize("release", LOYALTY)
@@ -92,12 +90,10 @@ def test_the_archive_of_every_release_remembers_what_it_has(opened, release):
     shop = opened(f"archive-{release}")
     restore(shop, "archive", releases.savepoint(release, "archive"))
     wanted = releases.ids("after") - releases.ids("before")
-    deadline = time.monotonic() + 60
-    found: list[str] = []
-    while time.monotonic() < deadline and len(found) < len(wanted):
-        table = Platform(shop.conf()).archive(["transaction_id"])
-        found = table["transaction_id"].to_pylist()
-        time.sleep(0.5)
+    found = wait_for(
+        lambda: Platform(shop.conf()).archive(["transaction_id"])["transaction_id"].to_pylist(),
+        60, "what came after the savepoint", lambda ids: len(ids) >= len(wanted), every_s=0.5,
+    )  # fmt: skip
     assert sorted(found) == sorted(wanted), TO_DO.format(
         job="archive", release=release, what="marks of what it has archived"
     )
@@ -133,8 +129,9 @@ def test_another_key_of_the_same_type_goes_unseen_by_the_engine_but_not_by_us(op
     monkeypatch.setenv("TILLSTREAM_CHANGE", "key")
     shop = opened("changed-key")
     restore(shop, "loyalty", releases.savepoint("0.1.0", "loyalty"), JOBS / "loyalty_changed.py")
+    wait_for(lambda: Platform(shop.conf()).balances(), 60, "its first items")
     with pytest.raises(AssertionError, match="a key, a state's name or its bytes changed: put it"):
-        expect_balances(shop, "0.1.0", "before", "after", timeout_s=10)
+        expect_balances(shop, "0.1.0", "before", "after", timeout_s=3)
 
 
 def test_what_the_next_release_writes_as_its_own_is_refused_by_this_one(opened):

@@ -7,19 +7,23 @@ import json
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.support import lanes
+from tests.support.sales import sale
 from tests.support.shop import Shop
+from tests.support.wait import wait_for
 from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
 from tillstream.check.stock_sent import read_stock_truth
 from tillstream.clients import aws as clients
 from tillstream.sim.senders import KafkaSender
 
-pytestmark = pytest.mark.integration
 MILK = "2000000000411"
 CENTRE, NEARBY = 9010, 34  # of store 45
 DIRTY = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--out-of-order", "0.02")
@@ -53,29 +57,15 @@ def moved(shop: Shop, kind: str, store: int, quantity: int, at_ms: int, **more: 
 
 
 def sold(shop: Shop, quantity: int, at_ms: int) -> None:
-    line = {"product": MILK, "quantity": quantity, "unit_price_cents": 1599, "category": "dairy"}
-    document = {
-        "schema": 1,
-        "transaction_id": f"0045-03-{at_ms % 10**9}",
-        "store": 45,
-        "region": "botswana",
-        "till": 3,
-        "payment_method": "cash",
-        "event_time_ms": at_ms,
-        "currency": "BWP",
-        "lines": [line],
-        "total_cents": quantity * 1599,
-        "kind": "sale",
-    }
+    document = sale(
+        f"0045-03-{at_ms % 10**9}", at_ms, quantity * 1599, pieces=quantity, product=MILK,
+        category="dairy", region="botswana", currency="BWP", customer_id=None,
+    )  # fmt: skip
     send(shop, shop.conf().source.kafka.topic, "till", document)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "did not come in time"
-        time.sleep(0.5)
-    return found
+def come(look: Callable[[], Any], seconds: float = 60) -> Any:
+    return wait_for(look, seconds, "what the job should make of it", every_s=0.5)
 
 
 def bodies(shop: Shop, topic: str) -> list[dict[str, Any]]:
@@ -86,7 +76,39 @@ def level(shop: Shop, store: int = 45) -> int | None:
     return Platform(shop.conf()).stock().get((store, MILK), (None, 0))[0]
 
 
-def test_milk_at_store_45(open_shop):
+@pytest.fixture(scope="module")
+def ended(open_story, request: pytest.FixtureRequest) -> dict[str, Future[object]]:
+    """The stories of one slot each: the inventory job's in one lane, the sales job's in the other."""
+
+    def lane(
+        *stories: Callable[[Callable[..., Shop]], None],
+    ) -> list[tuple[str, Callable[[], None]]]:
+        return [(f"test_{story.__name__}", partial(told, story)) for story in stories]
+
+    def told(story: Callable[[Callable[..., Shop]], None]) -> None:
+        with open_story() as open_shop:
+            story(open_shop)
+
+    inventory = lane(
+        milk_at_store_45, stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice
+    )
+    sales = lane(sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore)
+    return lanes.run([inventory, sales], {item.name for item in request.session.items})
+
+
+def test_milk_at_store_45(ended):
+    ended["test_milk_at_store_45"].result()
+
+
+def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(ended):
+    ended["test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice"].result()
+
+
+def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(ended):
+    ended["test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore"].result()
+
+
+def milk_at_store_45(open_shop: Callable[..., Shop]) -> None:
     """12 left of a normal 200: an emergency order from the nearest centre that has it, the manager
     told, central inventory told, a truck sent round, nearby stores asked; each once."""
     shop = open_shop("milk", "kafka")
@@ -98,14 +120,14 @@ def test_milk_at_store_45(open_shop):
     moved(shop, "count", NEARBY, 90, now + 1)
     moved(shop, "plan", 45, 200, now)
     moved(shop, "count", 45, 200, now + 1)
-    wait_for(lambda: level(shop) == 200 and level(shop, NEARBY) == 90)
+    wait_for(lambda: (level(shop), level(shop, NEARBY)), 60, "counted levels", (200, 90).__eq__)
     sold(shop, 140, now + 1_000)
     sold(shop, 48, now + 2_000)
     sold(shop, 48, now + 2_000)  # the till says it twice
-    wait_for(lambda: level(shop) == 12)
+    wait_for(lambda: level(shop), 60, "level 12", (12).__eq__)
     # Each topic is written by a sink of its own: one may be seen before the other.
     told = ("stock_orders", "notices", "central_stock", "truck_routes", "transfer_offers")
-    wait_for(lambda: all(bodies(shop, topic) for topic in told))
+    come(lambda: all(bodies(shop, topic) for topic in told))
 
     (order,) = bodies(shop, "stock_orders")
     assert (order["store"], order["centre"], order["emergency"]) == (45, 9007, True)
@@ -122,7 +144,7 @@ def test_milk_at_store_45(open_shop):
     assert (central["state"], central["level"]) == ("low", 12)
     (route,) = bodies(shop, "truck_routes")
     assert (route["store"], route["centre"], route["quantity"]) == (45, 9007, 188)
-    wait_for(lambda: len(bodies(shop, "transfer_offers")) == 3)
+    come(lambda: len(bodies(shop, "transfer_offers")) == 3)
     offers = {offer["from_store"]: offer["spare"] for offer in bodies(shop, "transfer_offers")}
     assert offers[NEARBY] == 90 - 25
     said = shop.run("stock", "45", MILK)
@@ -130,8 +152,8 @@ def test_milk_at_store_45(open_shop):
     assert order["order_id"] in said
 
     moved(shop, "delivery", 45, 188, now + 3_000, order_id=order["order_id"])
-    wait_for(lambda: level(shop) == 200)
-    wait_for(lambda: len(bodies(shop, "central_stock")) == 2)
+    wait_for(lambda: level(shop), 60, "level 200", (200).__eq__)
+    come(lambda: len(bodies(shop, "central_stock")) == 2)
     assert {update["state"] for update in bodies(shop, "central_stock")} == {"low", "ok"}
 
     # A manager finds 150 and writes it into the table: it comes back as a correction, once.
@@ -142,11 +164,12 @@ def test_milk_at_store_45(open_shop):
         ExpressionAttributeValues={":q": {"N": "150"}, ":t": {"N": str(now + 4_000)}},
     )
     assert "1 corrections sent" in shop.run("streams", "bridge", "--once")
-    wait_for(lambda: "correction" in {c["kind"] for c in bodies(shop, "stock_changes")})
-    wait_for(lambda: level(shop) == 150)
+    come(lambda: "correction" in {c["kind"] for c in bodies(shop, "stock_changes")})
+    wait_for(lambda: level(shop), 60, "level 150", (150).__eq__)
     assert "0 corrections sent" in shop.run("streams", "bridge", "--once")
 
 
+@pytest.mark.long
 def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop):
     shop = open_shop("stock-crash", "kafka")
     shop.submit("inventory", parallelism=2)
@@ -180,7 +203,9 @@ def consumed(shop: Shop, job: str) -> bool:
         reader.close()
 
 
-def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop):
+def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
+    open_shop: Callable[..., Shop],
+) -> None:
     shop = open_shop("sales", "kafka")
     shop.submit("sales")
     traffic = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--stores", "3")
@@ -189,7 +214,7 @@ def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop)
     shop.run("job", "stop", "sales", "--savepoint")
     shop.run("job", "restore", "sales", "--from", "latest-savepoint")
     feed.done()
-    wait_for(lambda: consumed(shop, "sales"))
+    come(lambda: consumed(shop, "sales"))
     # No later sale comes to close the last windows: draining does.
     rest = shop.rest()
     rest.stop_with_savepoint(rest.running("sales") or "", f"file://{shop.truth}/end", drain=True)
@@ -205,14 +230,15 @@ def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop)
         assert found == wanted
 
 
-def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(open_shop):
+def stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(
+    open_shop: Callable[..., Shop],
+) -> None:
     shop = open_shop("stock-rules", "kinesis")
     shop.submit("inventory")
     feed = shop.feed(3_000, 500, *TRAFFIC, "--start", start_of(0.1))
     shop.wait_for_entries(2_000, topic=topics.STOCK_CHANGES)
     shop.run("job", "stop", "inventory", "--savepoint")
-    shop.overrides["inventory"] = {"emergency_percent": 25, "lead_hours": 48}
-    shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
+    shop.change(inventory={"emergency_percent": 25, "lead_hours": 48})
     shop.run("job", "restore", "inventory", "--from", "latest-savepoint")
     feed.done()
     shop.prove("sent", 120, "--stock", "--no-decisions")

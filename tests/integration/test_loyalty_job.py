@@ -3,45 +3,127 @@ whatever is killed, stopped, rescaled or split on the way."""
 
 from __future__ import annotations
 
-import json
 import os
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.shop import Shop
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.cluster.local import LocalCluster
 
-pytestmark = pytest.mark.integration
 DIRTY = ("--duplicates", "0.01", "--malformed", "0.01", "--late", "0.05")
+ARCHIVED = ("--older-than", "2h")
 
 
-def test_a_hundred_thousand_transactions_with_duplicates_rubbish_and_late_ones(open_shop):
-    shop = open_shop("hundred", "kafka")
-    shop.submit("loyalty", parallelism=2)
-    shop.feed(100_000, 5_000, *DIRTY, "--customers", "8000").done()
-    shop.prove()
+class Crashes(NamedTuple):
+    """One job's life."""
+
+    starts: list[dict[str, Any]]  # each submission, and where it went on from
+    slots: dict[str, int]
+    restarts: int
+    proof: dict[str, Any]
 
 
-def test_the_archive_holds_every_valid_transaction_once(open_shop):
-    shop = open_shop("archive", "kinesis")
-    shop.submit("archive", parallelism=1)
-    shop.feed(10_000, 1_000, *DIRTY).done()
-    shop.prove("sent", 150, "--no-loyalty")
+@pytest.fixture(scope="module")
+def crashes(open_story) -> Crashes:
+    """Stopped and restored with another parallelism, then a TaskManager is killed, then the JobManager."""
+    with open_story() as open_shop:
+        shop = open_shop("crashes", "kafka")
+        slots = {}
+        shop.submit("loyalty", parallelism=1)
+        slots["at first"] = used(shop)
+        feed = shop.feed(30_000, 750, *DIRTY)
+        shop.wait_for_entries(4_000)
+        shop.run("job", "stop", "loyalty", "--savepoint")
+        shop.run("job", "restore", "loyalty", "--from", "latest-savepoint", "--parallelism", "2")
+        slots["restored"] = used(shop)
 
-    # The same after its many files have become few, as they do once they are old.
-    before = aged(shop, "archive", hours=3)
-    said = shop.run("history", "compact", "archive", "--older-than", "2h")
-    after = aged(shop, "archive", hours=0)
-    assert "became" in said, said
-    assert after < before / 2, said
-    shop.prove("sent", 150, "--no-loyalty")
-    assert "archive: nothing to do" in shop.run(
-        "history", "compact", "archive", "--older-than", "2h"
+        shop.wait_for_entries(8_000)
+        shop.stack.kill("taskmanager-2")
+        shop.stack.start_process("taskmanager-2")
+        shop.wait_for_checkpoints("loyalty", timeout_s=120)
+        restarts = len(shop.rest().exceptions(shop.rest().running("loyalty") or ""))
+
+        shop.stack.kill("jobmanager")
+        shop.stack.start_process("jobmanager")
+        shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
+        feed.done()
+        mine = [one for one in LocalCluster(shop.stack).history() if one["name"] == "loyalty"][-3:]
+        return Crashes(mine, slots, restarts, shop.prove())
+
+
+def used(shop: Shop) -> int:
+    overview = shop.rest().overview()
+    return overview["slots-total"] - overview["slots-available"]
+
+
+def test_stopped_with_a_savepoint_and_restored_with_another_parallelism(crashes):
+    assert crashes.slots == {"at first": 1, "restored": 2}
+    assert "/savepoint-" in crashes.starts[1]["from"]
+    assert crashes.proof["ok"]
+
+
+def test_a_taskmanager_killed_in_mid_traffic_changes_nothing(crashes):
+    assert crashes.restarts > 0
+    assert crashes.proof["ok"]
+
+
+def test_a_jobmanager_killed_and_the_job_restored_from_its_last_checkpoint(crashes):
+    assert f"/{crashes.starts[1]['job_id']}/chk-" in crashes.starts[2]["from"]
+    assert crashes.proof["ok"]
+
+
+class Split(NamedTuple):
+    """One stream read by two jobs. ``files``: of the archive, before and after they became few."""
+
+    shards: int
+    proof: dict[str, Any]
+    files: tuple[int, int]
+    said: dict[str, str]
+    proof_after: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def split(open_story) -> Split:
+    """A shard of the stream is split while loyalty and archive read it; then the archive's files age."""
+    with open_story() as open_shop:
+        shop = open_shop("split", "kinesis")
+        shop.submit("loyalty")
+        shop.submit("archive")
+        feed = shop.feed(12_000, 600, *DIRTY)
+        shop.wait_for_entries(3_000)
+        shards = split_the_first_shard(shop)
+        feed.done()
+        # Parent and children are read side by side: the ledger's own order decides redemptions.
+        proof = shop.prove("ledger", 150, "--archive")
+
+        said = {}
+        before = aged(shop, "archive", hours=3)
+        said["first"] = shop.run("history", "compact", "archive", *ARCHIVED)
+        files = before, aged(shop, "archive", hours=0)
+        proof_after = shop.prove("ledger", 150, "--archive")
+        said["again"] = shop.run("history", "compact", "archive", *ARCHIVED)
+        said["list"] = shop.run("history", "list", "archive")
+        return Split(shards, proof, files, said, proof_after)
+
+
+def split_the_first_shard(shop: Shop) -> int:
+    """How many shards there are then."""
+    kinesis = clients.kinesis(shop.conf())
+    stream = shop.conf().source.kinesis.stream
+    shard = kinesis.list_shards(StreamName=stream)["Shards"][0]
+    low, high = (int(shard["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
+    kinesis.split_shard(
+        StreamName=stream,
+        ShardToSplit=shard["ShardId"],
+        NewStartingHashKey=str((low + high) // 2),
     )
-    assert f"{after:,}" in shop.run("history", "list", "archive")
+    return len(kinesis.list_shards(StreamName=stream)["Shards"])
 
 
-def aged(shop, name: str, hours: float) -> int:
+def aged(shop: Shop, name: str, hours: float) -> int:
     """Makes all files of a history but the newest so much older; returns how many there are."""
     conf = shop.conf()
     folder = (
@@ -54,7 +136,39 @@ def aged(shop, name: str, hours: float) -> int:
     return len(files)
 
 
-def test_a_taskmanager_killed_in_mid_traffic_changes_nothing(open_shop):
+def test_a_kinesis_shard_split_in_mid_traffic_loses_and_repeats_nothing(split):
+    assert split.shards > 4
+    assert split.proof["ok"]
+
+
+def test_the_archive_holds_every_valid_transaction_once(split):
+    want, found = split.proof["totals"]["archived transactions"]
+    assert want == found > 5_000
+
+
+def test_the_archive_holds_the_same_after_its_many_files_have_become_few(split):
+    before, after = split.files
+    assert "became" in split.said["first"]
+    assert after < before / 2, split.said["first"]
+    assert (
+        split.proof_after["totals"]["archived transactions"]
+        == split.proof["totals"]["archived transactions"]
+    )
+    assert split.proof_after["ok"]
+    assert "archive: nothing to do" in split.said["again"]
+    assert f"{after:,}" in split.said["list"]
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_transactions_with_duplicates_rubbish_and_late_ones(open_shop):
+    shop = open_shop("hundred", "kafka")
+    shop.submit("loyalty", parallelism=2)
+    shop.feed(100_000, 5_000, *DIRTY, "--customers", "8000").done()
+    shop.prove()
+
+
+@pytest.mark.long
+def test_a_taskmanager_killed_while_both_read_a_kinesis_stream_changes_nothing(open_shop):
     shop = open_shop("tm-killed", "kinesis")
     shop.submit("loyalty", parallelism=2)
     feed = shop.feed(20_000, 800, *DIRTY)
@@ -65,54 +179,9 @@ def test_a_taskmanager_killed_in_mid_traffic_changes_nothing(open_shop):
     shop.prove()
 
 
-def test_a_jobmanager_killed_and_the_job_restored_from_its_last_checkpoint(open_shop):
-    shop = open_shop("jm-killed", "kafka")
-    shop.submit("loyalty", parallelism=2)
-    feed = shop.feed(20_000, 800, *DIRTY)
-    shop.wait_for_entries(4_000)
-    shop.wait_for_checkpoints("loyalty")
-    shop.stack.kill("jobmanager")
-    shop.stack.start_process("jobmanager")
-    shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
-    feed.done()
-    shop.prove()
-
-
-def test_stopped_with_a_savepoint_and_restored_with_another_parallelism(open_shop):
-    shop = open_shop("rescaled", "kafka")
-    shop.submit("loyalty", parallelism=1)
-    feed = shop.feed(20_000, 800, *DIRTY)
-    shop.wait_for_entries(4_000)
-    shop.run("job", "stop", "loyalty", "--savepoint")
-    shop.run("job", "restore", "loyalty", "--from", "latest-savepoint", "--parallelism", "2")
-    feed.done()
-    shop.prove()
-
-
-def test_a_kinesis_shard_split_in_mid_traffic_loses_and_repeats_nothing(open_shop):
-    shop = open_shop("split", "kinesis")
-    shop.submit("loyalty", parallelism=2)
-    feed = shop.feed(15_000, 600, *DIRTY)
-    shop.wait_for_entries(3_000)
-    kinesis = clients.kinesis(shop.conf())
-    stream = shop.conf().source.kinesis.stream
-    shard = kinesis.list_shards(StreamName=stream)["Shards"][0]
-    low, high = (int(shard["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
-    kinesis.split_shard(
-        StreamName=stream,
-        ShardToSplit=shard["ShardId"],
-        NewStartingHashKey=str((low + high) // 2),
-    )
-    assert len(kinesis.list_shards(StreamName=stream)["Shards"]) > 4
-    feed.done()
-    # Parent and children are read side by side: the ledger's own order decides redemptions.
-    shop.prove(order="ledger")
-
-
 def test_what_is_missing_is_said_in_one_line_before_anything_starts(open_shop):
     shop = open_shop("missing", "kinesis")
-    shop.overrides["source"]["kinesis"]["stream"] = "till-nowhere"
-    shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
+    shop.change(source={"kinesis": {"stream": "till-nowhere"}})
     said = shop.run("job", "submit", "loyalty", fails=True)
     assert "till-nowhere" in said
     assert "Traceback" not in said

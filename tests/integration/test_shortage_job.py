@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
+from tests.support.sales import line, sale
 from tests.support.shop import Shop
+from tests.support.wait import wait_for
 from tillstream.catalog.apart import apart
+from tillstream.check.platform import Platform
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 
-pytestmark = pytest.mark.integration
 BREAD, MILK = "2000000000015", "2000000000404"
 MINUTE_MS = 60_000
 A, B, C, D = 101, 102, 103, 104
@@ -54,18 +55,12 @@ class BreadShop(Shop):
         """A basket of milk, and bread or not; one in fifty is sent twice."""
         self.number += 1
         products = [(MILK, "dairy"), *([(BREAD, "bakery")] if bread else [])]
-        sale = {
-            "schema": 1, "transaction_id": f"{store:04d}-03-20251124-{self.number:06d}",
-            "store": store, "region": "gauteng", "till": 3, "payment_method": "cash",
-            "event_time_ms": at_ms, "currency": "ZAR", "kind": "sale",
-            "lines": [
-                {"product": p, "quantity": 1, "unit_price_cents": 100, "category": c}
-                for p, c in products
-            ],
-            "total_cents": 100 * len(products),
-        }  # fmt: skip
+        sold = sale(
+            f"{store:04d}-03-20251124-{self.number:06d}", at_ms, store=store, region="gauteng",
+            customer_id=None, lines=[line(p, 1, 100, c) for p, c in products],
+        )  # fmt: skip
         for _ in range(2 if self.number % 50 == 0 else 1):
-            self._send(self.conf_topic, str(store), sale, at_ms)
+            self._send(self.conf_topic, str(store), sold, at_ms)
         self.changes += len(products)
 
     def count(self, store: int, loaves: int, at_ms: int, kind: str = "count") -> None:
@@ -93,41 +88,17 @@ class BreadShop(Shop):
     def caught_up(self, timeout_s: float = 120) -> None:
         """Until the inventory job has told a level for all that was sent, and it was heard."""
         assert self.producer.flush(30) == 0
-        waited(lambda: self._ends(self.topics["stock_changes"]) >= self.changes, timeout_s)
-        time.sleep(0.4)
-
-    def _ends(self, topic: str) -> int:
-        consumer = Consumer(self.kafka | {"group.id": "test"})
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        found = [
-            consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
-            for p in partitions
-        ]
-        consumer.close()
-        return sum(found)
+        self.wait_for_entries(self.changes, timeout_s, "stock_changes")
+        time.sleep(0.4)  # what the shortage job has read shows nowhere before its next checkpoint
 
     def notices(self) -> list[dict[str, Any]]:
         """The shortage job's notices so far, each id once, in order of event time."""
-        topic = self.topics["notices"]
-        consumer = Consumer(self.kafka | {"group.id": "test", "enable.partition.eof": False})
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
         found: dict[str, dict[str, Any]] = {}
-        quiet = time.monotonic() + 3
-        while time.monotonic() < quiet:
-            for message in consumer.consume(500, 0.3):
-                notice = json.loads(message.value())
-                if notice["template"].startswith(("shelf_", "regional_")):
-                    found[notice["notice_id"]] = notice
-        consumer.close()
+        for message in Platform(self.conf()).messages("notices"):
+            notice = json.loads(message.value())
+            if notice["template"].startswith(("shelf_", "regional_")):
+                found[notice["notice_id"]] = notice
         return sorted(found.values(), key=lambda one: one["event_time_ms"])
-
-
-def waited(done: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.2)
 
 
 def test_a_saturday_without_enough_bread(stack, tmp_path):
@@ -155,8 +126,7 @@ def story(shop: BreadShop) -> None:
             # The lead time is longer than was thought: the rule changes, what was learnt stays.
             shop.caught_up()
             shop.run("job", "stop", "shortage", "--savepoint")
-            shop.overrides["shortage"] = RULES | {"lead_minutes": 45}
-            shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
+            shop.change(shortage={"lead_minutes": 45})
             shop.run(
                 "job", "restore", "shortage", "--from", "latest-savepoint", "--parallelism", "1"
             )
@@ -197,10 +167,11 @@ def story(shop: BreadShop) -> None:
     assert regional["params"]["stores"] == 3
 
     silent = "baskets in a row without it"
-    waited(lambda: silent in shop.run("shortages", "--store", str(D)), 30)
+    shortages = partial(shop.run, "shortages")
+    wait_for(lambda: shortages("--store", str(D)), 60, silent, lambda said: silent in said)
     assert "regional shortage" in shop.run("shortages", "--region", "gauteng")
 
     for store in LOAVES:
         shop.count(store, 400, at(11), "delivery")
     shop.caught_up()
-    waited(lambda: "Nothing is short" in shop.run("shortages"), 30)
+    wait_for(shortages, 60, "nothing short", lambda said: "Nothing is short" in said)

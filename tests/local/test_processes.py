@@ -1,9 +1,9 @@
 import os
 import sys
-import time
 
 import pytest
 
+from tests.support.wait import wait_for
 from tillstream.local import processes
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -15,9 +15,9 @@ def sleeper(tmp_path):
         tmp_path, "sleeper", SLEEP, dict(os.environ), tmp_path / "s.out", tmp_path
     )
     # Until exec is through, the child still has this process's environment.
-    deadline = time.monotonic() + 5
-    while not processes.is_ours(pid, tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(
+        lambda: processes.is_ours(pid, tmp_path), 30, "the child's own environment", every_s=0.01
+    )
     yield pid
     processes.kill(pid, tmp_path)
 

@@ -15,15 +15,15 @@ import random
 import shutil
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.savepoints import releases
+from tests.support.stacks import with_free_ports
+from tests.support.wait import wait_for
 from tillstream.check.platform import Platform
-from tillstream.local import ports
 from tillstream.local.stack import Stack
 from tillstream.sim.simulator import Faults, Simulator
 
@@ -54,26 +54,24 @@ def make_traffic() -> None:
 def make(job: str, target: Path, stack: Stack, folder: Path) -> None:
     shop = releases.shop(stack, folder, f"{releases.NAME}-made-{job}")
     shop.submit(job)
-    wait_for(shop, job)
+    wait_for_effects(shop, job)
     shop.run("job", "stop", job, "--savepoint", str(folder / job))
     (made,) = (folder / job).glob("savepoint-*")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(made, target)
 
 
-def wait_for(shop: releases.Shop, job: str, timeout_s: float = 90) -> None:
+def wait_for_effects(shop: releases.Shop, job: str) -> None:
     """Until the first part's effects are out."""
     platform = Platform(shop.conf())
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if job == "loyalty" and platform.balances() == releases.balances("before"):
-            return
-        if job == "archive":
-            archived = platform.archive(["transaction_id"])["transaction_id"].to_pylist()
-            if set(archived) == releases.ids("before"):
-                return
-        time.sleep(1)
-    raise SystemExit(f"{job}: the traffic's effects are not out after {timeout_s:.0f} s")
+
+    def out() -> bool:
+        if job == "loyalty":
+            return platform.balances() == releases.balances("before")
+        archived = platform.archive(["transaction_id"])["transaction_id"].to_pylist()
+        return set(archived) == releases.ids("before")
+
+    wait_for(out, 90, f"the traffic's effects on {job}", every_s=1)
 
 
 def main() -> None:
@@ -92,11 +90,7 @@ def main() -> None:
         raise SystemExit(f"{release} has its savepoints: {', '.join(args.jobs)}")
     with tempfile.TemporaryDirectory(prefix="tillstream-history-") as home:
         os.environ["TILLSTREAM_HOME"] = home
-        stack = Stack(home)
-        chosen: dict[str, int] = {}
-        for name in ports.DEFAULTS:
-            chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
-        stack.layout.write({"ports": chosen})
+        stack = with_free_ports(Path(home))
         try:
             stack.up(taskmanagers=1, progress=print)
             folder = Path(home) / "made"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.support import sales
 from tests.support.batched_harness import BatchedHarness
+from tests.support.sales import CARD, T0
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -14,38 +16,11 @@ from tillstream.udfs.fraud_counters import DEAD_LETTERS, CountAtTill, CountByCar
 
 LABELS = "fraud-labels"
 DAY_MS = 86_400_000
-T0 = 1_764_000_000_000  # 2025-11-24 16:00 UTC, 18:00 in South Africa
 
 
-def sale(number: int, at_ms: int = T0, **changes: Any) -> dict[str, Any]:
-    """A card sale of R400 by C0000012345 at store 23, as a till sends it."""
-    cents = changes.pop("cents", 40_000)
-    category = changes.pop("category", "groceries")
-    pieces = changes.pop("pieces", 1)
-    made = {
-        "schema": 1,
-        "transaction_id": f"0023-04-2025-{number:06d}",
-        "store": 23,
-        "region": "western-cape",
-        "till": 4,
-        "customer_id": "C0000012345",
-        "card_token": "tok_a1b2c3d4e5f6g7h8",
-        "payment_method": "card",
-        "event_time_ms": at_ms,
-        "currency": "ZAR",
-        "lines": [
-            {
-                "product": "6001234567890",
-                "quantity": pieces,
-                "unit_price_cents": cents // pieces,
-                "category": category,
-            }
-        ],
-        "total_cents": cents // pieces * pieces,
-        "kind": "sale",
-    }
-    made.update(changes)
-    return {k: v for k, v in made.items() if v is not None}
+def sale(number: int, at_ms: int = T0, cents: int = 40_000, **changes: Any) -> dict[str, Any]:
+    """A card sale of R400 by C0000012345 at store 23."""
+    return sales.sale(f"0023-04-2025-{number:06d}", at_ms, cents, **CARD | changes)
 
 
 def label_of(sold: dict[str, Any], fraud: bool, at_ms: int | None = None, **changes: Any) -> dict:

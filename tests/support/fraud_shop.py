@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support import sales
 from tillstream.domain.fraud import Decision, Rules
-from tillstream.domain.transaction import Line, Transaction
+from tillstream.domain.transaction import Transaction
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -29,24 +30,16 @@ def sale(
 ) -> Transaction:
     """A sale by customer 12345 with the own card, unless said otherwise."""
     method = other.pop("payment_method", "card")
-    known: dict[str, Any] = {
+    known = {
         "customer_id": "C0000012345",
         "card_token": OWN if method == "card" else None,
         "till": 4,
-        "kind": "sale",
     }
-    return Transaction(
-        schema=1,
-        transaction_id=f"{store:04d}-04-{number:010d}",
-        store=store,
-        region="western-cape",
-        payment_method=method,
-        event_time_ms=at_ms,
-        currency="ZAR",
-        lines=(Line("6001000000066", pieces, cents // pieces, category),),
-        total_cents=cents // pieces * pieces,
-        **(known | other),
-    )
+    document = sales.sale(
+        f"{store:04d}-04-{number:010d}", at_ms, cents, store=store, payment_method=method,
+        product="6001000000066", pieces=pieces, category=category, **known | other,
+    )  # fmt: skip
+    return sales.parsed(document)
 
 
 class Shop:

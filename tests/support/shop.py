@@ -10,15 +10,17 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support.wait import wait_for
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.catalog.apart import apart
 from tillstream.catalog.resources import Topic
-from tillstream.clients.flink import FlinkRest
+from tillstream.clients.flink import FlinkRest, FlinkRestError
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 
@@ -27,6 +29,7 @@ class Shop:
     """``name`` keeps streams, topics, table and folders apart from those of other tests."""
 
     def __init__(self, stack: Stack, name: str, folder: Path, source: str, **overrides: Any):
+        folder.mkdir(parents=True, exist_ok=True)
         self.stack = stack
         self.truth = folder / "truth"
         self.source = source
@@ -39,16 +42,19 @@ class Shop:
             "notify": {"file": str(folder / "notices.jsonl")},
             **overrides,
         }
-        self.environment = os.environ | {
-            "TILLSTREAM_HOME": str(stack.layout.home),
-            "TILLSTREAM_CONF": json.dumps(self.overrides),
-        }
+        self.environment = os.environ | {"TILLSTREAM_HOME": str(stack.layout.home)}
+        self.change()
         self.jobs: list[str] = []
         create_resources(self.conf())
 
     def conf(self) -> settings.Conf:
         os.environ["TILLSTREAM_HOME"] = str(self.stack.layout.home)
         return settings.load("local", self.overrides)
+
+    def change(self, **overrides: Any) -> None:
+        """Other settings from here on, merged into those it has."""
+        self.overrides = settings.merge(self.overrides, overrides)
+        self.environment["TILLSTREAM_CONF"] = json.dumps(self.overrides)
 
     def run(self, *arguments: str, timeout_s: float = 240, fails: bool = False) -> str:
         """Output of ``tillstream <arguments>``; fails the test unless the exit is as expected."""
@@ -64,8 +70,8 @@ class Shop:
         return said
 
     def submit(self, job: str, parallelism: int = 1) -> None:
+        self.jobs.append(job)  # to be ended, whatever becomes of the command
         self.run("job", "submit", job, "--parallelism", str(parallelism))
-        self.jobs.append(job)
 
     def close(self) -> None:
         """Ends this shop's jobs, so that the slots are free for the next."""
@@ -82,43 +88,38 @@ class Shop:
         return Feed(self, ["sim", "--to", self.source, "--count", str(count), "--rate", str(rate),
                            "--truth", str(self.truth), *options])  # fmt: skip
 
+    def written(self, topic: Topic = topics.LOYALTY_EVENTS) -> int:
+        """How many events the job has written so far."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        name = self.conf().topic(topic)
+        consumer = Consumer(
+            {"bootstrap.servers": self.conf().kafka.bootstrap or "", "group.id": "test"}
+        )
+        try:
+            partitions = consumer.list_topics(name, 10).topics[name].partitions
+            ends = (
+                consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1]
+                for p in partitions
+            )
+            return sum(ends)
+        finally:
+            consumer.close()
+
     def wait_for_entries(
         self, count: int, timeout_s: float = 90, topic: Topic = topics.LOYALTY_EVENTS
     ) -> None:
         """Until the job has written ``count`` events: it is in mid-traffic."""
-        from confluent_kafka import Consumer, TopicPartition
-
-        named = self.conf().topic(topic)
-        consumer = Consumer(
-            {"bootstrap.servers": self.conf().kafka.bootstrap or "", "group.id": "test"}
-        )
-        deadline = time.monotonic() + timeout_s
-        try:
-            partitions = consumer.list_topics(named, 10).topics[named].partitions
-            while time.monotonic() < deadline:
-                ends = [
-                    consumer.get_watermark_offsets(TopicPartition(named, p), timeout=10)[1]
-                    for p in partitions
-                ]
-                if sum(ends) >= count:
-                    return
-                time.sleep(0.3)
-        finally:
-            consumer.close()
-        raise AssertionError(f"no {count} events within {timeout_s} s, but {sum(ends)}")
+        wait_for(
+            lambda: self.written(topic), timeout_s, f"{count} events", lambda n: n >= count
+        )  # fmt: skip
 
     def wait_for_checkpoints(self, job: str, more: int = 1, timeout_s: float = 60) -> None:
         """Until ``more`` further checkpoints of ``job`` are complete."""
         rest = self.rest()
         job_id = rest.running(job)
         assert job_id, f"{job} is not running"
-        goal = rest.completed_checkpoints(job_id) + more
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if rest.completed_checkpoints(job_id) >= goal:
-                return
-            time.sleep(0.3)
-        raise AssertionError(f"{job}: no {more} checkpoints within {timeout_s} s")
+        wait_for_checkpoints(rest, job_id, more, timeout_s)
 
     def prove(self, order: str = "sent", wait_s: int = 150, *options: str) -> dict[str, Any]:
         """The independent check must find everything equal; returns its totals."""
@@ -127,6 +128,36 @@ class Shop:
             "--json", *(options or ("--no-archive",)), timeout_s=wait_s + 120,
         )  # fmt: skip
         return json.loads(said[said.index("{") :])
+
+
+def wait_for_checkpoints(
+    rest: FlinkRest, job_id: str, more: int = 1, timeout_s: float = 60
+) -> None:
+    """Until the job has completed ``more`` further checkpoints, which are asked for and not awaited."""
+    goal = rest.completed_checkpoints(job_id) + more
+
+    def completed() -> int:
+        with suppress(FlinkRestError):  # while it restarts, none can be taken
+            rest.checkpoint(job_id, timeout_s)
+        return rest.completed_checkpoints(job_id)
+
+    wait_for(completed, timeout_s, f"{goal} checkpoints of {job_id}", lambda n: n >= goal)
+
+
+@contextmanager
+def shops(stack: Stack, folder: Path) -> Iterator[Callable[..., Shop]]:
+    """Opens shops by name, source and settings; ends their jobs when the block is left."""
+    opened: list[Shop] = []
+
+    def opener(name: str, source: str, **settings: Any) -> Shop:
+        opened.append(Shop(stack, name, folder / name, source, **settings))
+        return opened[-1]
+
+    try:
+        yield opener
+    finally:
+        for shop in opened:
+            shop.close()
 
 
 class Feed(threading.Thread):

@@ -9,6 +9,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from tests.support import sales
+from tests.support.sales import CARD
+from tests.support.wait import wait_for
 from tillstream.conf import Conf
 
 DAY_MS = 86_400_000
@@ -22,31 +25,8 @@ def today_ms() -> int:
 
 
 def sale(transaction_id: str, at_ms: int, cents: int, **changes: Any) -> dict[str, Any]:
-    """A card sale of groceries at store 23, till 4; fields given as None are left out."""
-    pieces = changes.pop("pieces", 1)
-    line = {
-        "product": "6001234567890",
-        "quantity": pieces,
-        "unit_price_cents": cents // pieces,
-        "category": changes.pop("category", "groceries"),
-    }
-    made: dict[str, Any] = {
-        "schema": 1,
-        "transaction_id": transaction_id,
-        "store": 23,
-        "region": "western-cape",
-        "till": 4,
-        "customer_id": "C0000012345",
-        "card_token": "tok_a1b2c3d4e5f6g7h8",
-        "payment_method": "card",
-        "event_time_ms": at_ms,
-        "currency": "ZAR",
-        "lines": [line],
-        "total_cents": cents // pieces * pieces,
-        "kind": "sale",
-    }
-    made.update(changes)
-    return {name: value for name, value in made.items() if value is not None}
+    """A card sale of groceries at store 23, till 4."""
+    return sales.sale(transaction_id, at_ms, cents, **CARD | changes)
 
 
 def evenings(customer: str, name: str, first_cents: int, last_cents: int, **changes: Any) -> list:
@@ -100,15 +80,16 @@ class Tap:
         self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, timeout_s: float = 60
     ) -> list[dict[str, Any]]:
         """The first ``count`` documents that are ``wanted``, of all read so far."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            found = [document for document in self.seen if wanted(document)]
-            if len(found) >= count:
-                return found
-            assert time.monotonic() < deadline, f"{len(found)} of {count} came in {timeout_s} s"
+
+        def look() -> list[dict[str, Any]]:
             for message in self._consumer.consume(1000, 0.05):
                 if message.error() is None:
                     self.seen.append(json.loads(message.value()))
+            return [document for document in self.seen if wanted(document)]
+
+        return wait_for(
+            look, timeout_s, f"{count} documents", lambda found: len(found) >= count, every_s=0
+        )
 
     def close(self) -> None:
         self._consumer.close()

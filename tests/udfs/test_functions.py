@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.support.batched_harness import BatchedHarness
+from tests.support.sales import T0, encoded, sale
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.state_schemas.keyed import loyalty_account
@@ -16,34 +17,11 @@ from tillstream.udfs.archive import ArchiveOnce
 from tillstream.udfs.engine import NotThreadMode
 from tillstream.udfs.loyalty import LoyaltyLedger
 
-T0 = 1_764_000_000_000
 CUSTOMER = "C0000000001"
 
 
 def record(name: str = "0045-03-20251124-000001", **changes) -> bytes:
-    sale = {
-        "schema": 1,
-        "transaction_id": name,
-        "store": 45,
-        "region": "western-cape",
-        "till": 3,
-        "customer_id": CUSTOMER,
-        "payment_method": "cash",
-        "event_time_ms": T0,
-        "currency": "ZAR",
-        "lines": [
-            {
-                "product": "6001234567890",
-                "quantity": 2,
-                "unit_price_cents": 5_000,
-                "category": "bakery",
-            }
-        ],
-        "total_cents": 10_000,
-        "kind": "sale",
-    }
-    sale.update(changes)
-    return json.dumps({k: v for k, v in sale.items() if v is not None}).encode()
+    return encoded(sale(name, cents=10_000, **{"pieces": 2} | changes))
 
 
 def sealed(raw: bytes, offset: int = 7, arrived_ms: int = T0) -> bytes:

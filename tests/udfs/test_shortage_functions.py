@@ -11,6 +11,7 @@ from pyflink.common import Row
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.harness import KeyedHarness
+from tests.support.sales import encoded, line, sale
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.shortage.regional import RegionalRules
@@ -30,25 +31,12 @@ def watch_function(thread_mode: bool = False) -> ShelfWatch:
 
 
 def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes) -> bytes:
-    lines = [{"product": MILK, "quantity": 1, "unit_price_cents": 100, "category": "dairy"}]
-    if bread:
-        lines.append(
-            {"product": BREAD, "quantity": bread, "unit_price_cents": 100, "category": "bakery"}
-        )
-    sale = {
-        "schema": 1,
-        "transaction_id": f"{store:04d}-03-20251124-{number:06d}",
-        "store": store,
-        "region": "gauteng",
-        "till": 3,
-        "payment_method": "cash",
-        "event_time_ms": at_ms,
-        "currency": "ZAR",
-        "lines": lines,
-        "total_cents": 100 * (1 + bread),
-        "kind": "sale",
-    } | changes
-    return seal(f"kafka:till-transactions/0/{number}", at_ms, json.dumps(sale).encode())
+    lines = [line(MILK, 1, 100, "dairy"), *([line(BREAD, bread, 100, "bakery")] if bread else [])]
+    sold = sale(
+        f"{store:04d}-03-20251124-{number:06d}", at_ms, lines=lines, store=store,
+        **{"region": "gauteng", "customer_id": None} | changes,
+    )  # fmt: skip
+    return seal(f"kafka:till-transactions/0/{number}", at_ms, encoded(sold))
 
 
 def level(version: int, quantity: int, at_ms: int, kind: str = "sale", store: int = 45) -> bytes:

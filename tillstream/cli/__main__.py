@@ -1,6 +1,5 @@
-"""``python -m tillstream.cli``."""
+"""``python -m tillstream.cli``: the command line without the installed script."""
 
 from tillstream.cli import main
 
-if __name__ == "__main__":
-    main()
+main(prog_name="tillstream")

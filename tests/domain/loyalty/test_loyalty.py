@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.sales import T0, parsed, sale
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
-from tillstream.domain.transaction import Line, Transaction
+from tillstream.domain.transaction import Transaction
 
-T0 = 1_764_000_000_000
 RULES = LoyaltyRules()
-CUSTOMER = "C0000000001"
 
 
 def txn(
@@ -24,23 +23,8 @@ def txn(
     redeem: int = 0,
     at: int = T0,
 ) -> Transaction:
-    return Transaction(
-        schema=1,
-        transaction_id=name,
-        store=45,
-        region="western-cape",
-        till=3,
-        customer_id=CUSTOMER,
-        payment_method="cash",
-        event_time_ms=at,
-        currency="ZAR",
-        lines=(
-            Line(product="6001234567890", quantity=1, unit_price_cents=cents, category="bakery"),
-        ),
-        total_cents=cents,
-        kind=kind,
-        refers_to=refers_to,
-        points_to_redeem=redeem,
+    return parsed(
+        sale(name, at, cents, kind=kind, refers_to=refers_to, points_to_redeem=redeem or None)
     )
 
 
