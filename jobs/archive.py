@@ -10,8 +10,9 @@ from tillstream.conf import Conf, load
 from tillstream.connectors import batched, s3, sources
 from tillstream.jobs import dead_letters
 from tillstream.state_schemas.tables import archived_transaction
-from tillstream.udfs.archive import SIDES, ArchiveOnce
+from tillstream.udfs.archive import ArchiveOnce
 from tillstream.udfs.engine import environment
+from tillstream.udfs.stage import StageSettings
 
 
 class Streams(NamedTuple):
@@ -26,13 +27,10 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
     archived = batched.process(
         transactions,
         None,
-        ArchiveOnce(
-            thread_mode=conf.job.require_thread_mode, write_versions=conf.state.write_versions
-        ),
+        ArchiveOnce(StageSettings.of("archive", conf)),
         state="archived",
         uid="archive-once",
         name="archive once",
-        sides=SIDES,
         ttl_hours=conf.archive.dedupe_hours,
     )
     return Streams(archived, batched.side(archived, "dead-letters"))

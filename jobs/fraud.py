@@ -16,8 +16,9 @@ from tillstream.fraud.rules_file import starting_rules
 from tillstream.jobs import dead_letters
 from tillstream.state_schemas.tables import fraud_decision
 from tillstream.udfs.engine import environment
-from tillstream.udfs.fraud import SIDES, JudgeSales
+from tillstream.udfs.fraud import JudgeSales
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs.stage import StageSettings
 
 
 class Inputs(NamedTuple):
@@ -53,13 +54,13 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 def functions(conf: Conf) -> tuple[CountAtTill, CountByCard, JudgeSales]:
     """The three stages as conf has them."""
     fraud, days = conf.fraud, conf.fraud.label_delay_days
-    every = conf.job.require_thread_mode, conf.state.write_versions
+    stage = StageSettings.of("fraud", conf)
     labels, ahead_ms = conf.kafka.topics["fraud_labels"], fraud.clock_ahead_hours * 3_600_000
     audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
     return (
-        CountAtTill(labels, days, ahead_ms, *every),
-        CountByCard(days, *every),
-        JudgeSales(starting_rules(fraud.rules), audit_all, explain_all, fraud.keep_days, *every),
+        CountAtTill(stage, labels, days, ahead_ms),
+        CountByCard(stage, days),
+        JudgeSales(stage, starting_rules(fraud.rules), audit_all, explain_all, fraud.keep_days),
     )
 
 
@@ -69,7 +70,7 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     till, card, judge = functions(conf)
     at_till = batched.process(
         inputs.records, orders, till, state="fraud-till", uid="fraud-till",
-        name="count at the till", sides=["dead-letters"], ttl_hours=24 * fraud.till_ttl_days,
+        name="count at the till", ttl_hours=24 * fraud.till_ttl_days,
         wait_ms=wait_ms,
     )  # fmt: skip
     by_card = batched.process(
@@ -79,11 +80,13 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     )  # fmt: skip
     judged = batched.process(
         batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), orders, judge,
-        state="fraud-profile", uid="fraud-judge", name="judge by subject", sides=SIDES,
+        state="fraud-profile", uid="fraud-judge", name="judge by subject",
         ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    sides = {name.replace("-", "_"): batched.side(judged, name) for name in SIDES}
-    refused = batched.side(at_till, "dead-letters").union(sides.pop("dead_letters"))
+    sides = {name.replace("-", "_"): batched.side(judged, name) for name in judge.sides}
+    refused = batched.side(at_till, "dead-letters").union(
+        batched.side(by_card, "dead-letters"), sides.pop("dead_letters")
+    )
     return Streams(judged, dead_letters=refused, **sides)
 
 

@@ -21,14 +21,10 @@ from tillstream.jobs import dead_letters
 from tillstream.reference import network
 from tillstream.state_schemas.tables import stock_entry
 from tillstream.udfs.engine import environment
-from tillstream.udfs.inventory import (
-    CLOCK_AHEAD_MS,
-    JOB,
-    LINES,
-    SIDES,
-    StockDocuments,
-    StockLedger,
-)
+from tillstream.udfs.inventory import CLOCK_AHEAD_MS, LINES, StockDocuments, StockLedger
+from tillstream.udfs.stage import StageSettings
+
+JOB = "inventory"
 
 
 class Inputs(NamedTuple):
@@ -64,7 +60,7 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> Inputs:
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
     near = network(conf)
-    topics, thread_mode = conf.kafka.topics, conf.job.require_thread_mode
+    topics, settings = conf.kafka.topics, StageSettings.of(JOB, conf)
     kinds = {
         topics["stock_movements"]: "movement",
         topics["stock_requests"]: "request",
@@ -72,21 +68,20 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     }
     lines = (
         sources.keyed(inputs.documents)
-        .process(StockDocuments(kinds, tuple(near), thread_mode), LINES)
+        .process(StockDocuments(settings, kinds, tuple(near)), LINES)
         .uid("stock-documents")
         .name("lines of documents")
     )
     ledger = batched.process(
         sources.keyed(inputs.baskets.union(lines)),
         sources.none_of(inputs.documents, uid="stock-no-control"),
-        StockLedger(rules(conf), near, thread_mode, conf.state.write_versions),
+        StockLedger(settings, rules(conf), near),
         state="stock",
         uid="stock-ledger",
         name="stock by store and product",
-        sides=SIDES,
         wait_ms=conf.inventory.wait_ms,
     )
-    actions, refused = (batched.side(ledger, name) for name in SIDES)
+    actions, refused = (batched.side(ledger, name) for name in StockLedger.sides)
     return Streams(ledger, actions, batched.side(lines, "dead-letters").union(refused))
 
 

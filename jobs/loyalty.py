@@ -15,7 +15,8 @@ from tillstream.domain.loyalty.ledger import DAY_MS, LoyaltyRules
 from tillstream.jobs import dead_letters
 from tillstream.state_schemas.tables import loyalty_entry
 from tillstream.udfs.engine import environment
-from tillstream.udfs.loyalty import SIDES, LoyaltyLedger
+from tillstream.udfs.loyalty import LoyaltyLedger
+from tillstream.udfs.stage import StageSettings
 
 
 class Streams(NamedTuple):
@@ -30,15 +31,14 @@ def ledger_function(conf: Conf) -> LoyaltyLedger:
     """The programme's terms as conf has them."""
     terms = conf.loyalty
     return LoyaltyLedger(
+        StageSettings.of("loyalty", conf),
         LoyaltyRules(
             cents_per_point=terms.cents_per_point,
             point_value_cents=terms.point_value_cents,
             horizon_ms=terms.horizon_days * DAY_MS,
             max_postings=terms.max_postings,
         ),
-        thread_mode=conf.job.require_thread_mode,
         notify=terms.notify,
-        write_versions=conf.state.write_versions,
     )
 
 
@@ -51,7 +51,6 @@ def build(transactions: KeyedStream, conf: Conf) -> Streams:
         state="loyalty-account",
         uid="loyalty-ledger",
         name="points ledger by customer",
-        sides=SIDES,
     )
     return Streams(ledger, batched.side(ledger, "notices"), batched.side(ledger, "dead-letters"))
 

@@ -11,7 +11,10 @@ from tillstream.connectors import batched, kafka, sources
 from tillstream.domain.promotions.copies import READERS
 from tillstream.jobs import dead_letters
 from tillstream.udfs.engine import BYTES, environment
-from tillstream.udfs.promotions import JOB, PassOn
+from tillstream.udfs.promotions import PassOn
+from tillstream.udfs.stage import StageSettings
+
+JOB = "promotions"
 
 
 class Streams(NamedTuple):
@@ -29,7 +32,7 @@ def read(env: StreamExecutionEnvironment, conf: Conf) -> KeyedStream:
 
 def build(announcements: KeyedStream, conf: Conf) -> Streams:
     """The job without its ends, from ``read``."""
-    function = PassOn(conf.job.require_thread_mode)
+    function = PassOn(StageSettings.of(JOB, conf))
     copies = announcements.process(function, BYTES).uid("promotions-once").name("revisions once")
     return Streams(copies, batched.side(copies, "dead-letters"))
 

@@ -22,14 +22,10 @@ from tillstream.jobs import dead_letters
 from tillstream.reference import places
 from tillstream.state_schemas.tables import shortage_line
 from tillstream.udfs.engine import BYTES, environment
-from tillstream.udfs.shortage import (
-    BY_STORE,
-    JOB,
-    SIDES,
-    PromotionsByStore,
-    RegionWatch,
-    ShelfWatch,
-)
+from tillstream.udfs.shortage import BY_STORE, PromotionsByStore, RegionWatch, ShelfWatch
+from tillstream.udfs.stage import StageSettings
+
+JOB = "shortage"
 
 
 class Inputs(NamedTuple):
@@ -73,12 +69,11 @@ def watch_function(conf: Conf) -> ShelfWatch:
         stale_ms=settings.stale_minutes * MINUTE_MS,
     )
     return ShelfWatch(
+        StageSettings.of(JOB, conf),
         rules,
         frozenset(settings.categories),
         conf.kafka.topics["stock_changes"],
         settings.ask_again_minutes * MINUTE_MS,
-        conf.job.require_thread_mode,
-        conf.state.write_versions,
     )
 
 
@@ -88,11 +83,11 @@ def _local(conf: Conf) -> DemandRules:
 
 def build(inputs: Inputs, conf: Conf) -> Streams:
     """The job without its ends."""
-    thread_mode = conf.job.require_thread_mode
+    stage = StageSettings.of(JOB, conf)
     stores = tuple(store.number for store in places(conf)[0])
     by_store = (
         sources.keyed(inputs.promotions)
-        .process(PromotionsByStore(stores, thread_mode), BY_STORE)
+        .process(PromotionsByStore(stage, stores), BY_STORE)
         .uid("promotions-by-store")
         .name("promotions by store")
     )
@@ -103,7 +98,6 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
         state="store-watch",
         uid="shelf-watch",
         name="shelves by store",
-        sides=SIDES,
         wait_ms=conf.shortage.wait_ms,
     )
     regional = RegionalRules(
@@ -111,11 +105,12 @@ def build(inputs: Inputs, conf: Conf) -> Streams:
     )
     regions = (
         sources.by_field(shelves, "area", "shortages-by-area")
-        .process(RegionWatch(regional, thread_mode, conf.state.write_versions), BYTES)
+        .process(RegionWatch(stage, regional), BYTES)
         .uid("region-watch")
         .name("shortages by region and product")
     )
-    refused = batched.side(by_store, "dead-letters").union(batched.side(shelves, "dead-letters"))
+    refused, *more = (batched.side(made, "dead-letters") for made in (by_store, shelves, regions))
+    refused = refused.union(*more)
     return Streams(shelves, regions, batched.side(regions, "notices"), refused)
 
 
