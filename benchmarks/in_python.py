@@ -1,4 +1,4 @@
-"""The jobs' Python functions without an engine: what a record costs there, and what a key's state takes.
+"""The jobs' Python stages without an engine: what a record costs there, and what a key's state takes.
 
 Each stage is called as BatchedPython.java calls it, with the same bytes, 128 records at a time, states
 in a dict. Packing a batch and unpacking what comes back is the JVM's work and is not timed; nor is what
@@ -25,8 +25,10 @@ from tillstream.domain.transaction import Transaction, parse
 from tillstream.jobs import fraud, inventory, loyalty, shortage
 from tillstream.reference import network
 from tillstream.sim.simulator import Simulator
-from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedFunction
+from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedStage
 from tillstream.udfs.inventory import StockLedger
+from tillstream.udfs.stage import StageSettings
+from tillstream.udfs.stock_passing import LINE
 
 T0 = 1_764_000_000_000
 BATCH = 128
@@ -38,10 +40,10 @@ Keyed = tuple[str, bytes]
 
 
 class Stage:
-    """One batched function. ``states``: key -> bytes; ``cpu_s``: what its calls have taken."""
+    """One batched stage. ``states``: key -> bytes; ``cpu_s``: what its calls have taken."""
 
-    def __init__(self, name: str, function: BatchedFunction) -> None:
-        function.thread_mode = False
+    def __init__(self, name: str, function: BatchedStage) -> None:
+        function.settings = function.settings._replace(thread_mode=False)
         function.open(self)
         self.name, self._call = name, function.process_element1
         self.states: dict[str, bytes] = {}
@@ -123,7 +125,7 @@ class Stores:
 
     def __init__(self, count: int, conf: settings.Conf) -> None:
         topic = conf.topic(topics.STOCK_CHANGES)
-        self._ledger = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+        self._ledger = Stage("stock", stock_ledger(conf))
         before = Traffic(
             STORES * 60 * 9, seed=6, stores=STORES, daily=60, start_ms=T0 - 9 * 86_400_000
         )
@@ -139,7 +141,7 @@ class Stores:
             moved = list(lines(sale))
             for key in {key for key, _ in moved} - self._ledger.states.keys():
                 line = ["count", f"count/{key}", sale.store, key.split("/")[1], 9_999, at_ms - 1]
-                self._ledger.run([(key, orjson.dumps(line))])
+                self._ledger.run([(key, LINE + orjson.dumps(line))])
             records.append((store, value))
             for n, entry in enumerate(self._ledger.run(moved)):
                 records.append((store, seal(f"kafka:{topic}/{n}/{at_ms}", at_ms + 100, entry)))
@@ -187,9 +189,14 @@ def _keyed(value: bytes) -> Keyed:
 
 
 def run_inventory(traffic: Traffic, conf: settings.Conf) -> Run:
-    stage = Stage("stock", StockLedger(inventory.rules(conf), network(conf)))
+    stage = Stage("stock", stock_ledger(conf))
     stage.run([line for sale in traffic.sales for line in lines(sale)])
     return {stage.name: stage}
+
+
+def stock_ledger(conf: settings.Conf) -> StockLedger:
+    stage = StageSettings.of(inventory.JOB, conf)
+    return StockLedger(stage, inventory.rules(conf), network(conf))
 
 
 def lines(sale: Transaction) -> Iterator[Keyed]:
@@ -198,7 +205,7 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
     for n, line in enumerate(sale.lines, 1):
         head = f'["{sale.kind}","{sale.transaction_id}/{n}",{sale.store},"{line.product}"'
         text = f"{head},{sign * line.quantity},{sale.event_time_ms}]"
-        yield f"{sale.store}/{line.product}", text.encode()
+        yield f"{sale.store}/{line.product}", LINE + text.encode()
 
 
 _stores: dict[int, Stores] = {}

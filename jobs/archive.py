@@ -10,7 +10,7 @@ from tillstream.catalog import tables
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, s3, sources
 from tillstream.connectors.context import JobContext, run
-from tillstream.udfs.archive import SIDES, archive_once
+from tillstream.udfs.archive import archive_once
 
 
 class Streams(NamedTuple):
@@ -28,11 +28,10 @@ def read(context: JobContext) -> KeyedStream:
 def build(transactions: KeyedStream, context: JobContext) -> Streams:
     """The job without its ends."""
     archived = batched.process(
-        transactions, None, archive_once(context.conf), state=context.state("archived"),
-        uid="archive-once", name="archive once", sides=SIDES,
-        ttl_hours=context.conf.archive.dedupe_hours,
+        context, transactions, None, archive_once(context.conf), state="archived",
+        uid="archive-once", name="archive once", ttl_hours=context.conf.archive.dedupe_hours,
     )  # fmt: skip
-    return Streams(archived, batched.side(archived, "dead-letters"))
+    return Streams(archived, batched.refused(archived))
 
 
 def write(streams: Streams, context: JobContext) -> None:

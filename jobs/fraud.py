@@ -1,7 +1,4 @@
-"""Fraud: till transactions, verdicts and rule sets in; holds, notices, cases, an audit out.
-
-Counted at the till, then with the card, then judged by subject: docs/jobs/fraud.md.
-"""
+"""Fraud: till transactions, verdicts, rule sets in; holds, notices, cases out. docs/jobs/fraud.md"""
 
 from __future__ import annotations
 
@@ -22,19 +19,18 @@ TO_KAFKA = {
     "notices": topics.NOTICES.prompt,
     "rule-answers": topics.FRAUD_ANSWERS.prompt,
 }
+HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
 
 
 class Streams(NamedTuple):
-    """What the job makes, as JSON bytes: ``sides`` are the judge's side outputs by name."""
+    """What the job makes, as JSON bytes; ``judged`` has side outputs too."""
 
-    audit: DataStream
-    sides: dict[str, DataStream]
+    judged: DataStream
     dead_letters: DataStream
 
 
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Transactions and labels as one stream; orders about rules, read by one subtask, so in one
-    order by all."""
+    """Transactions and labels as one stream; orders, which one subtask reads for all."""
     wait_ms = context.conf.fraud.linger_ms
     sales = sources.transaction_rows(context, KEY)
     labels = sources.topic_rows(context, topics.FRAUD_LABELS, "fraud-labels", key_field=KEY)
@@ -44,46 +40,42 @@ def read(context: JobContext) -> tuple[DataStream, DataStream]:
 
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
-    """Three stages, each keyed anew; every one of them is shown the orders."""
+    """Counted at the till, then with the card, then judged by subject; each is shown the orders."""
     (records, orders), conf = inputs, context.conf
     fraud, wait_ms = conf.fraud, conf.fraud.linger_ms
     at_till = batched.process(
-        sources.keyed(records), orders, functions.at_till(conf), state=context.state("fraud-till"),
-        uid="fraud-till", name="count at the till", sides=["dead-letters"],
-        ttl_hours=24 * fraud.till_ttl_days, wait_ms=wait_ms,
+        context, sources.keyed(records), orders, functions.at_till(conf), state="fraud-till",
+        uid="fraud-till", name="count at the till", ttl_hours=24 * fraud.till_ttl_days,
+        wait_ms=wait_ms,
     )  # fmt: skip
+    cards = batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms)
     by_card = batched.process(
-        batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms), orders,
-        functions.by_card(conf), state=context.state("fraud-card"), uid="fraud-card",
+        context, cards, orders, functions.by_card(conf), state="fraud-card", uid="fraud-card",
         name="count by card", ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
+    subjects = batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms)
     judge = functions.judge(conf, starting_rules(fraud.rules))
     judged = batched.process(
-        batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms), orders, judge,
-        state=context.state("fraud-profile"), uid="fraud-judge", name="judge by subject",
-        sides=functions.SIDES, ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
+        context, subjects, orders, judge, state="fraud-profile", uid="fraud-judge",
+        name="judge by subject", ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
     )  # fmt: skip
-    sides = {name: batched.side(judged, name) for name in functions.SIDES}
-    refused = batched.side(at_till, "dead-letters").union(sides.pop("dead-letters"))
-    return Streams(judged, sides, refused)
+    return Streams(judged, batched.refused(at_till, by_card, judged))
 
 
 def write(streams: Streams, context: JobContext) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
-    sides = streams.sides
+    judged = streams.judged
     for name, topic in TO_KAFKA.items():
-        kafka.json_sink(context, sides[name], topic, uid=name)
-    dynamodb.hot_item_sink(context, sides["cases"], tables.FRAUD_CASES, "cases", apart=True)
-    explanations = tables.FRAUD_EXPLANATIONS
-    dynamodb.hot_item_sink(context, sides["explanations"], explanations, "explanations", apart=True)
-    s3.parquet_sink(context, streams.audit, tables.FRAUD_AUDIT, uid="audit", apart=True)
+        kafka.json_sink(context, batched.side(judged, name), topic, uid=name)
+    for name, table in HOT.items():
+        dynamodb.hot_item_sink(context, batched.side(judged, name), table, uid=name, apart=True)
+    s3.parquet_sink(context, judged, tables.FRAUD_AUDIT, uid="audit", apart=True)
     dead_letters.sink(context, streams.dead_letters, apart=True)
 
 
 JOB = Job(
     "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
-    writes=(*TO_KAFKA.values(), tables.FRAUD_CASES, tables.FRAUD_EXPLANATIONS,
-            tables.FRAUD_AUDIT, *DEAD_LETTERS),
+    writes=(*TO_KAFKA.values(), *HOT.values(), tables.FRAUD_AUDIT, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -45,18 +45,17 @@ def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams
     """Documents into lines, lines into stock."""
     baskets, documents = inputs
     kinds = {context.conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
-    lines = sources.keyed(documents).process(
-        functions.documents(context.conf, kinds), functions.LINES
-    )
-    lines = lines.uid("stock-documents").name("lines of documents")
+    lines = batched.each(
+        context, sources.keyed(documents), functions.documents(context.conf, kinds),
+        functions.LINES, uid="stock-documents", name="lines of documents",
+    )  # fmt: skip
     ledger = batched.process(
-        sources.keyed(baskets.union(lines)), sources.none_of(documents, uid="stock-no-control"),
-        functions.ledger(context.conf), state=context.state("stock"), uid="stock-ledger",
-        name="stock by store and product", sides=functions.SIDES,
+        context, sources.keyed(baskets.union(lines)),
+        sources.none_of(documents, uid="stock-no-control"), functions.ledger(context.conf),
+        state="stock", uid="stock-ledger", name="stock by store and product",
         wait_ms=context.conf.inventory.wait_ms,
     )  # fmt: skip
-    actions, refused = (batched.side(ledger, name) for name in functions.SIDES)
-    return Streams(ledger, actions, batched.side(lines, "dead-letters").union(refused))
+    return Streams(ledger, batched.side(ledger, "actions"), batched.refused(lines, ledger))
 
 
 def write(streams: Streams, context: JobContext) -> None:

@@ -13,7 +13,7 @@ from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
-from tillstream.udfs.loyalty import SIDES, LoyaltyLedger
+from tillstream.udfs.loyalty import LoyaltyLedger
 from tillstream.udfs.loyalty import ledger as ledger_function
 
 
@@ -35,15 +35,10 @@ def build(
 ) -> Streams:
     """The job without its ends. ``function``: in place of the one that the settings give."""
     ledger = batched.process(
-        transactions,
-        None,
-        function or ledger_function(context.conf),
-        state=context.state("loyalty-account"),
-        uid="loyalty-ledger",
-        name="points ledger by customer",
-        sides=SIDES,
-    )
-    return Streams(ledger, batched.side(ledger, "notices"), batched.side(ledger, "dead-letters"))
+        context, transactions, None, function or ledger_function(context.conf),
+        state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
+    )  # fmt: skip
+    return Streams(ledger, batched.side(ledger, "notices"), batched.refused(ledger))
 
 
 def write(streams: Streams, context: JobContext) -> None:

@@ -12,6 +12,7 @@ from tillstream.connectors import batched, dead_letters, kafka, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.engine import BYTES
 from tillstream.udfs.promotions import PassOn
+from tillstream.udfs.stage import StageSettings
 
 COPIES = {
     "inventory": topics.PROMOTIONS_INVENTORY.exactly_once,
@@ -35,10 +36,11 @@ def read(context: JobContext) -> KeyedStream:
 
 def build(announcements: KeyedStream, context: JobContext) -> Streams:
     """The job without its ends."""
-    context.state("promotion")
-    function = PassOn(context.conf.job.require_thread_mode)
-    copies = announcements.process(function, BYTES).uid("promotions-once").name("revisions once")
-    return Streams(copies, batched.side(copies, "dead-letters"))
+    copies = batched.each(
+        context, announcements, PassOn(StageSettings.of("promotions", context.conf)), BYTES,
+        uid="promotions-once", name="revisions once",
+    )  # fmt: skip
+    return Streams(copies, batched.refused(copies))
 
 
 def write(streams: Streams, context: JobContext) -> None:

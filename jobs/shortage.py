@@ -33,23 +33,24 @@ def read(context: JobContext) -> tuple[DataStream, DataStream]:
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
     """Promotions to their stores, records into shelves, shelves into regions."""
-    of_stores, promotions = inputs
-    by_store = sources.keyed(promotions).process(
-        functions.promotions_by_store(context.conf), functions.BY_STORE
-    )
-    by_store = by_store.uid("promotions-by-store").name("promotions by store")
-    shelves = batched.process(
-        sources.keyed(of_stores.union(by_store)),
-        sources.none_of(promotions, uid="shelf-watch-no-control"),
-        functions.shelf_watch(context.conf), state=context.state("store-watch"), uid="shelf-watch",
-        name="shelves by store", sides=functions.SIDES, wait_ms=context.conf.shortage.wait_ms,
+    (of_stores, promotions), conf = inputs, context.conf
+    by_store = batched.each(
+        context, sources.keyed(promotions), functions.promotions_by_store(conf),
+        functions.BY_STORE, uid="promotions-by-store", name="promotions by store",
     )  # fmt: skip
-    by_area = sources.by_field(shelves, "area", "shortages-by-area")
-    regions = by_area.process(functions.region_watch(context.conf), BYTES)
-    regions = regions.uid("region-watch").name("shortages by region and product")
-    context.state("shortage-area")
-    refused = batched.side(by_store, "dead-letters").union(batched.side(shelves, "dead-letters"))
-    return Streams(shelves, regions, batched.side(regions, "notices"), refused)
+    shelves = batched.process(
+        context, sources.keyed(of_stores.union(by_store)),
+        sources.none_of(promotions, uid="shelf-watch-no-control"), functions.shelf_watch(conf),
+        state="store-watch", uid="shelf-watch", name="shelves by store",
+        wait_ms=conf.shortage.wait_ms,
+    )  # fmt: skip
+    regions = batched.each(
+        context, sources.by_field(shelves, "area", "shortages-by-area"),
+        functions.region_watch(conf), BYTES, uid="region-watch",
+        name="shortages by region and product",
+    )  # fmt: skip
+    notices, refused = batched.side(regions, "notices"), batched.refused(by_store, shelves, regions)
+    return Streams(shelves, regions, notices, refused)
 
 
 def write(streams: Streams, context: JobContext) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 from pyflink.datastream import RuntimeContext
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
-from tillstream.domain.envelope import unseal
+from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import (
     Label,
     Places,
@@ -24,14 +23,10 @@ from tillstream.domain.fraud import actions as actions
 from tillstream.domain.fraud.control import Answer, InForce, Refused, obey
 from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_profile
-from tillstream.udfs.batched import BatchedFunction, Outputs
-from tillstream.udfs.engine import failed_part
+from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
-from tillstream.udfs.fraud_passing import Passing, is_label, label_from, sale_from
-
-# The main output is the audit; side outputs count from 1.
-SIDES = ("explanations", "cases", "holds", "notices", "rule-answers", "dead-letters")
-EXPLANATIONS, CASES, HOLDS, NOTICES, ANSWERS, DEAD_LETTERS = range(1, 7)
+from tillstream.udfs.fraud_passing import Passing, read_at_judge
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 _json = msgspec.json.Encoder().encode
 
@@ -40,30 +35,29 @@ class KeptRulesUnusable(RuntimeError):
     """A savepoint's rule set is not one for this release."""
 
 
-class JudgeSales(BatchedFunction):
+class JudgeSales(BatchedStage):
     """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
     decisions to keep; to the sides: what follows from them. All JSON bytes."""
 
     codec = fraud_profile.CODEC
+    sides = ("explanations", "cases", "holds", "notices", "rule-answers", DEAD_LETTERS)
 
     def __init__(
         self,
+        settings: StageSettings,
         rules: bytes,
         places: Places,
         audit_passes: bool,
         explain_passes: bool,
         keep_days: int,
-        thread_mode: bool = True,
-        write_versions: Mapping[str, int] | None = None,
     ) -> None:
         """``rules``: JSON of the set in force until another is pushed; ``places``: all stores."""
+        super().__init__(settings)
         self.first_rules = rules
         self.places = places
         self.audit_passes = audit_passes
         self.explain_passes = explain_passes
         self.keep_days = keep_days
-        self.thread_mode = thread_mode
-        self.write_versions = write_versions or {}
 
     @property
     def whole(self) -> bool:
@@ -78,9 +72,9 @@ class JudgeSales(BatchedFunction):
     # -- transactions and labels -------------------------------------------------------------------
 
     def record(self, state: Profile | None, value: bytes, out: Outputs) -> Profile | None:
-        if is_label(value):
-            return self._verdict(state, label_from(value), out)
-        record = sale_from(value)
+        record = read_at_judge(value)
+        if isinstance(record, Label):
+            return self._verdict(state, record, out)
         live, shadow = self.now
         judged = judge_both(
             state, record.transaction, record.facts, live, shadow, record.arrived_ms, self.whole
@@ -96,11 +90,11 @@ class JudgeSales(BatchedFunction):
 
     def _act(self, decision: actions.Decision, out: Outputs) -> None:
         hours = self.now.live.data.watch.hours
-        out.emit(_json(actions.case_of(decision, hours, self.keep_days)), CASES)
+        out.emit(_json(actions.case_of(decision, hours, self.keep_days)), "cases")
         if decision.outcome == "hold":
-            out.emit(_json(actions.hold_of(decision)), HOLDS)
+            out.emit(_json(actions.hold_of(decision)), "holds")
         for notice in actions.notices_of(decision):
-            out.emit(_json(notice), NOTICES)
+            out.emit(_json(notice), "notices")
 
     def _keep(
         self,
@@ -116,7 +110,7 @@ class JudgeSales(BatchedFunction):
         if suspicious or self.audit_passes:
             out.emit(kept)
         if suspicious or self.explain_passes:
-            out.emit(kept, EXPLANATIONS)
+            out.emit(kept, "explanations")
         if second is not None and (second.outcome != "pass" or suspicious or self.audit_passes):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 
@@ -125,16 +119,16 @@ class JudgeSales(BatchedFunction):
         held = state is not None and any(sale.transaction == transaction for sale in state.held)
         by_person = verdict.source in ("hold", "review")
         if held or by_person or verdict.fraud:
-            out.emit(_json(actions.closed_by(verdict)), CASES)
+            out.emit(_json(actions.closed_by(verdict)), "cases")
         if held or verdict.source == "hold":
-            out.emit(_json(actions.ended_by(verdict, self.now.live.version)), HOLDS)
+            out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
         return apply_label(state, verdict, self.now.live)
 
-    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
-        if is_label(value):
-            return DEAD_LETTERS, failed_part(_json(label_from(value)), "fraud", problem)
-        sale = sale_from(value)
-        return DEAD_LETTERS, failed_part(sale.raw, "fraud", problem, sale.arrived_ms)
+    def sent(self, value: bytes) -> Envelope:
+        came = read_at_judge(value)
+        if isinstance(came, Label):
+            return self.part(_json(came))
+        return self.part(came.raw, came.arrived_ms)
 
     # -- rules -------------------------------------------------------------------------------------
 
@@ -143,50 +137,44 @@ class JudgeSales(BatchedFunction):
         try:
             order, after = obey(envelope.raw, self.now, self.places)
         except Refused as refused:
-            if restored:  # to go on with other rules in silence would be worse than to stop
+            if restored:  # to go on silently with other rules would be worse than to stop
                 raise KeptRulesUnusable(
                     f"the rules in this savepoint ({refused.version}) do not fit this release: "
                     f"{refused}. Restore with the release that wrote it, push rules that both know"
                 ) from None
             self._answer(envelope.origin, refused.mode, refused.version, str(refused), out)
             return
+        if not restored:
+            if order.mode == "shadow-off":
+                out.keep("shadow", None)
+            else:
+                out.keep(order.mode, value)
+            self._answer(envelope.origin, order.mode, order.version, "", out)
         self.now = after
-        if restored:
-            return
-        if order.mode == "shadow-off":
-            out.keep("shadow", None)
-        else:
-            out.keep(order.mode, value)
-        self._answer(envelope.origin, order.mode, order.version, "", out)
 
     def _answer(self, origin: str, mode: str, version: str, problem: str, out: Outputs) -> None:
         at_ms = time.time_ns() // 1_000_000
         answer = Answer(
             origin, mode, version, not problem, problem, self.subtask, self.subtasks, at_ms
         )
-        out.emit(_json(answer), ANSWERS)
+        out.emit(_json(answer), "rule-answers")
 
 
 def at_till(conf: Conf) -> CountAtTill:
     """The first stage as conf has it."""
     fraud = conf.fraud
     ahead_ms = fraud.clock_ahead_hours * 3_600_000
-    return CountAtTill(
-        conf.topic(topics.FRAUD_LABELS), fraud.label_delay_days, ahead_ms, *_of_all(conf)
-    )
+    labels = conf.topic(topics.FRAUD_LABELS)
+    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days, ahead_ms)
 
 
 def by_card(conf: Conf) -> CountByCard:
     """The second stage as conf has it."""
-    return CountByCard(conf.fraud.label_delay_days, *_of_all(conf))
+    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days)
 
 
 def judge(conf: Conf, rules: bytes) -> JudgeSales:
     """The third stage as conf has it, ``rules`` in force until others are pushed."""
-    fraud = conf.fraud
+    fraud, settings = conf.fraud, StageSettings.of("fraud", conf)
     audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
-    return JudgeSales(rules, clocks(conf), audit_all, explain_all, fraud.keep_days, *_of_all(conf))
-
-
-def _of_all(conf: Conf) -> tuple[bool, Mapping[str, int]]:
-    return conf.job.require_thread_mode, conf.state.write_versions
+    return JudgeSales(settings, rules, clocks(conf), audit_all, explain_all, fraud.keep_days)

@@ -1,12 +1,20 @@
 """What goes from one stage of the fraud job to the next: a line with the next key, then a record.
 
-Nothing here outlives a job: it is between two stages, never in a savepoint. The card's stage needs only
-five numbers of a sale; they stand in front, so that it copies the rest without reading it.
+A record is a byte that names its kind, then what the kind has:
+
+- ``l``: a `Label` in msgpack
+- ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, the till's JSON
+- ``s``, to the judge: rest of the head, facts of the card, facts of the till, the till's JSON
+
+The head is `SaleHead`, kind included, 30 bytes big-endian. Facts are a byte with their length, 0 where
+nothing was counted, then `CounterFacts` in msgpack. So the card's stage copies all but the head without
+reading it. Nothing here outlives a job: it is between two stages, never in a savepoint.
 """
 
 from __future__ import annotations
 
 from struct import Struct
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,11 +22,23 @@ from tillstream.domain.fraud import CounterFacts, Facts, Label
 from tillstream.domain.transaction import Transaction
 
 SALE, LABEL = ord("s"), ord("l")
-# tag, whether the card counts it, hash of its id, event time, cents, the broker's time
-_HEAD = Struct(">BBIqqq")
-_COUNTED, _ARRIVED = Struct(">2xIqq"), Struct(">22xq")  # parts of it
-# what a counter says: a byte for its length, 0 where nothing was counted
 _NO_FACTS = b"\0"
+
+
+class SaleHead(NamedTuple):
+    """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
+    its id. arrived_ms: the broker's time. `_HEAD` has the fields' sizes, in the same order."""
+
+    kind: int
+    counted: bool
+    number: int
+    event_time_ms: int
+    cents: int
+    arrived_ms: int
+
+
+_HEAD = Struct(">B?Iqqq")
+_unpack, _sale_head = _HEAD.unpack_from, SaleHead._make
 
 
 class Passing(msgspec.Struct, frozen=True, gc=False):
@@ -52,21 +72,23 @@ def sale_to_card(
 
 def label_to_next(key: str, label: Label) -> bytes:
     """A label for the stage keyed by ``key``."""
-    return b"%b\nl%b" % (key.encode(), _encode(label))
+    return b"%b\n%c%b" % (key.encode(), LABEL, _encode(label))
 
 
-def is_label(value: bytes) -> bool:
-    return value[0] == LABEL
+def read_at_card(value: bytes) -> Label | SaleHead:
+    """What `sale_to_card` or `label_to_next` made, without the line of its key."""
+    return _label_from(value) if value[0] == LABEL else _sale_head(_unpack(value))
 
 
-def label_from(value: bytes) -> Label:
-    return _label(memoryview(value)[1:])
-
-
-def card_sale(value: bytes) -> tuple[int, int, int] | None:
-    """Hash of the id, event time and cents of a sale that its card counts: paid by card, and no
-    refund or void. None for any other."""
-    return _COUNTED.unpack_from(value) if value[1] else None
+def read_at_judge(value: bytes) -> Label | Passing:
+    """What `sale_to_judge` or `label_to_next` made, without the line of its key."""
+    if value[0] == LABEL:
+        return _label_from(value)
+    head = _sale_head(_unpack(value))
+    card, at = _unpacked(value, _HEAD.size)
+    till, at = _unpacked(value, at)
+    raw = value[at:]
+    return Passing(_transaction(raw), head.arrived_ms, raw, Facts(card, till))
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
@@ -77,13 +99,14 @@ def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
     )  # fmt: skip
 
 
-def sale_from(value: bytes) -> Passing:
-    """The sale that `sale_to_judge` made, without the line of its key."""
-    (arrived_ms,) = _ARRIVED.unpack_from(value)
-    card, at = _unpacked(value, _HEAD.size)
-    till, at = _unpacked(value, at)
-    raw = value[at:]
-    return Passing(_transaction(raw), arrived_ms, raw, Facts(card, till))
+def raw_at_card(value: bytes) -> bytes:
+    """The till's JSON in what `sale_to_card` made, without the line of its key."""
+    at = value.index(b"\n", _HEAD.size) + 1
+    return value[at + 1 + value[at] :]
+
+
+def _label_from(value: bytes) -> Label:
+    return _label(memoryview(value)[1:])
 
 
 def _packed(facts: CounterFacts | None) -> bytes:

@@ -1,13 +1,13 @@
-"""The inventory job's functions: documents into lines, lines into stock."""
+"""The inventory job's stages: documents into lines, lines into stock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
 from tillstream.domain import transaction
@@ -35,34 +35,30 @@ from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network
 from tillstream.state_schemas.keyed import stock as stock_codec
-from tillstream.udfs.batched import BatchedFunction, Outputs
-from tillstream.udfs.engine import BYTES, failed, failed_part, refuse, require_thread_mode
+from tillstream.udfs import stock_passing
+from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.single import Emitted, SingleStage
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
-JOB = "inventory"
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-# Side outputs of the ledger, by number.
-SIDES = ("actions", "dead-letters")
-ACTIONS, REFUSED = 1, 2
-# What a record of the ledger begins with.
-LINE, OTHER = b"[{"
 CLOCK_AHEAD_MS = 86_400_000
 
 
-class StockDocuments(KeyedProcessFunction):
+class StockDocuments(SingleStage):
     """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
     line, keyed by store and product; to the side: dead letters as JSON bytes. Keeps no state."""
 
-    def __init__(self, kinds: dict[str, str], stores: tuple[int, ...], thread_mode: bool = True):
+    def __init__(
+        self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...]
+    ) -> None:
         """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
+        super().__init__(settings)
         self.kinds = kinds
         self.stores = stores
-        self.thread_mode = thread_mode
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        self.encode = msgspec.json.Encoder().encode
+    def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, Callable[[bytes], Iterable[Any]]] = {
             "movement": lambda raw: stock_movement.lines(stock_movement.parse(raw)),
             "request": lambda raw: [decode(raw, Request)],
@@ -70,7 +66,7 @@ class StockDocuments(KeyedProcessFunction):
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
         topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
         try:
@@ -78,8 +74,10 @@ class StockDocuments(KeyedProcessFunction):
             if lines and lines[0].event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
                 raise refused("clock_ahead", "event_time_ms is ahead of the broker's clock")
         except InvalidTransaction as error:
-            return [refuse(envelope, JOB, "validate", error.reason, error.message)]
-        return [Row(_key(line), self.encode(line)) for line in lines]
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+            return
+        for line in lines:
+            out.emit(Row(_key(line), stock_passing.to_ledger(line)))
 
 
 def _key(line: Line | PromotionLine | Request) -> str:
@@ -87,45 +85,36 @@ def _key(line: Line | PromotionLine | Request) -> str:
     return f"{store}/{line.product}"
 
 
-class StockLedger(BatchedFunction):
-    """Keyed by store and product. In: lines (JSON arrays), requests and promotions (JSON objects), and
-    refused till transactions as they came. Out: ledger entries as JSON bytes; to the sides: actions
-    as ``<route>|<key>\\n<json>``, dead letters as JSON bytes. A timer has a shelf ask again for what
-    nobody had."""
+class StockLedger(BatchedStage):
+    """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`.
+    Out: ledger entries as JSON bytes; to the sides: actions as ``<route>|<key>\\n<json>``, dead letters
+    as JSON bytes. A timer has a shelf ask again for what nobody had."""
 
     codec = stock_codec.CODEC
+    sides = ("actions", DEAD_LETTERS)
 
     def __init__(
-        self,
-        rules: InventoryRules,
-        near: dict[int, Neighbours],
-        thread_mode: bool = True,
-        write_versions: Mapping[str, int] | None = None,
-    ):
+        self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours]
+    ) -> None:
+        super().__init__(settings)
         self.rules = rules
         self.near = near
-        self.thread_mode = thread_mode
-        self.write_versions = write_versions or {}
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.encode_body = msgspec.json.Encoder().encode
-        self.decode_line = msgspec.json.Decoder(Line).decode
-        self.decode_other = msgspec.json.Decoder(Request | PromotionLine).decode
 
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
-        first = value[0]
-        if first == LINE:
-            line = self.decode_line(value)
-            near = self.near.get(line.store, NOBODY)
-            after, entry, actions = on_line(state, line, near, self.rules)
-        elif first == OTHER:
-            other = self.decode_other(value)
-            after, entry, actions = self._other(other, state)
-            if after is not None and isinstance(other, Request) and other.ask == "refusal":
-                out.wake(wake_ms(after, out.now_ms, self.rules))
-        else:
-            out.emit(refuse_transaction(unseal(value)), REFUSED)
+        came = stock_passing.read(value)
+        if isinstance(came, Line):
+            near = self.near.get(came.store, NOBODY)
+            after, entry, actions = on_line(state, came, near, self.rules)
+        elif isinstance(came, Envelope):
+            self._refuse_transaction(came, out)
             return None
+        else:
+            after, entry, actions = self._other(came, state)
+            if after is not None and isinstance(came, Request) and came.ask == "refusal":
+                out.wake(wake_ms(after, out.now_ms, self.rules))
         if entry is None:
             return None
         out.emit(self.encode_body(entry))
@@ -137,44 +126,46 @@ class StockLedger(BatchedFunction):
             store, _, product = key.partition("/")
             self._act(on_wake(state, int(store), product, at_ms, self.rules), out)
 
-    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
-        whole = value[0] not in (LINE, OTHER)  # a transaction, not a line of one
-        letter = failed(unseal(value), JOB, problem) if whole else failed_part(value, JOB, problem)
-        return REFUSED, letter
+    def sent(self, value: bytes) -> Envelope:
+        came = stock_passing.sent(value)
+        return came if isinstance(came, Envelope) else self.part(came)
 
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
             head = f"{action.route}|{action.key}\n".encode()
-            out.emit(head + self.encode_body(action.body), ACTIONS)
+            out.emit(head + self.encode_body(action.body), "actions")
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
             return on_request(state, event, self.near.get(event.to, NOBODY), self.rules)
         return on_promotion(state, event, self.near.get(event.store, NOBODY), self.rules)
 
+    def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
+        """The dead letter of a till transaction that the reader in the JVM did not take."""
+        step, reason, message = _why(envelope)
+        self.refuse(envelope, step, reason, message, out)
 
-def refuse_transaction(envelope: Envelope) -> bytes:
-    """The dead letter of a till transaction that the reader in the JVM did not take."""
+
+def _why(envelope: Envelope) -> tuple[str, str, str]:
+    """Step, reason and message."""
     try:
         read = transaction.parse(envelope.raw)
     except InvalidTransaction as error:
-        return refuse(envelope, JOB, "validate", error.reason, error.message)[1]
+        return "validate", error.reason, error.message
     if read.event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
-        message = "event_time_ms is ahead of the broker's clock"
-        return refuse(envelope, JOB, "apply", "clock_ahead", message)[1]
+        return "apply", "clock_ahead", "event_time_ms is ahead of the broker's clock"
     # The two readers disagree, which their test should have caught: kept, to be redriven.
-    return refuse(envelope, JOB, "validate", "unread", "a valid transaction was not read")[1]
+    return "validate", "unread", "a valid transaction was not read"
 
 
 def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
-    return StockDocuments(kinds, tuple(network(conf)), conf.job.require_thread_mode)
+    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(network(conf)))
 
 
 def ledger(conf: Conf) -> StockLedger:
     """The second stage as conf has it."""
-    thread_mode, versions = conf.job.require_thread_mode, conf.state.write_versions
-    return StockLedger(stock_rules(conf), network(conf), thread_mode, versions)
+    return StockLedger(StageSettings.of("inventory", conf), stock_rules(conf), network(conf))
 
 
 def stock_rules(conf: Conf) -> InventoryRules:

@@ -1,27 +1,26 @@
-"""The shortage job's functions: records into a store's watch, shelves' lines into a region's."""
+"""The shortage job's stages: records into a store's watch, shelves' lines into a region's."""
 
 from __future__ import annotations
 
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from msgspec.structs import replace
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.domain.demand.model import DemandRules
-from tillstream.domain.envelope import unseal
+from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.promotions import promotion
 from tillstream.domain.shortage import events as shortage_events
 from tillstream.domain.shortage.events import StorePromotion
 from tillstream.domain.shortage.line import MINUTE_MS, Shortage
-from tillstream.domain.shortage.regional import RegionalRules, apply_line
+from tillstream.domain.shortage.regional import Area, RegionalRules, apply_line
 from tillstream.domain.shortage.shelf_review import Quiet
 from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
 from tillstream.domain.shortage.silence import SilenceRules
@@ -34,53 +33,42 @@ from tillstream.domain.shortage.store import (
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.reference import places
 from tillstream.state_schemas.keyed import shortage_area, store_watch
-from tillstream.udfs.batched import BatchedFunction, Outputs
-from tillstream.udfs.engine import (
-    BYTES,
-    NOTICES,
-    STATE_BYTES,
-    failed,
-    failed_part,
-    refuse,
-    require_thread_mode,
-)
+from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.single import Emitted, SingleStage
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
-JOB = "shortage"
-SIDES = ("dead-letters",)
-REFUSED = 1
 PICKLE = b"\x80"  # what its frame begins with; no version of a codec does
 # As the rows that sources make: key, value.
 BY_STORE = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-AREA = ValueStateDescriptor("shortage-area", STATE_BYTES)
+# The origin of a store's part of a promotion, which tells it from what the watch hears of topics.
+STORE_PROMOTION = "promotions-by-store"
 _encode = msgspec.json.Encoder().encode
 
 
-class PromotionsByStore(KeyedProcessFunction):
-    """Keyed by promotion. In: enveloped announcements. Out: a row for each store, keyed by store; to
-    the side: dead letters as JSON bytes. Keeps no state."""
+class PromotionsByStore(SingleStage):
+    """Keyed by promotion. In: enveloped announcements. Out: a row for each store, keyed by store, its
+    value an enveloped `StorePromotion`; to the side: dead letters as JSON bytes. Keeps no state."""
 
-    def __init__(self, stores: tuple[int, ...], thread_mode: bool = True):
+    def __init__(self, settings: StageSettings, stores: tuple[int, ...]) -> None:
+        super().__init__(settings)
         self.stores = stores
-        self.thread_mode = thread_mode
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
+    def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
         try:
             announced = promotion.parse(envelope.raw)
         except InvalidTransaction as error:
-            return [refuse(envelope, JOB, "validate", error.reason, error.message)]
-        told = shortage_events.promotions(announced, self.stores)
-        return [Row(str(store), _encode(line)) for store, line in told]
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+            return
+        for store, part in shortage_events.promotions(announced, self.stores):
+            out.emit(Row(str(store), seal(STORE_PROMOTION, envelope.arrived_ms, _encode(part))))
 
 
-class ShelfWatch(BatchedFunction):
-    """Keyed by store. In: enveloped transactions and entries of the stock ledger, and promotions as
-    JSON. Out: shelves' lines as JSON bytes; to the side: dead letters as JSON bytes.
-    ``write_versions`` is conf's.
+class ShelfWatch(BatchedStage):
+    """Keyed by store. In: enveloped transactions, entries of the stock ledger and promotions of
+    `PromotionsByStore`, told apart by their origin. Out: shelves' lines as JSON bytes; to the side:
+    dead letters as JSON bytes.
 
     A timer asks now and then whether a store is still heard. It compares with what this subtask hears
     of other stores, while that is of now: a stream that stands still, or a replay, in which one
@@ -91,19 +79,17 @@ class ShelfWatch(BatchedFunction):
 
     def __init__(
         self,
+        settings: StageSettings,
         rules: ShortageRules,
         categories: frozenset[str],
         stock_topic: str,
         ask_again_ms: int,
-        thread_mode: bool = True,
-        write_versions: Mapping[str, int] | None = None,
-    ):
+    ) -> None:
+        super().__init__(settings)
         self.rules = rules
         self.categories = categories
         self.stock_origin = f"kafka:{stock_topic}/"
         self.ask_again_ms = ask_again_ms
-        self.thread_mode = thread_mode
-        self.write_versions = write_versions or {}
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
@@ -118,21 +104,21 @@ class ShelfWatch(BatchedFunction):
         return _stored_watch
 
     def record(self, state: StoreWatch | None, value: bytes, out: Outputs) -> StoreWatch | None:
-        if value[0] == 123:  # {
-            line = self.decode_promotion(value)
-            quiet = self.quiet[line.store]
-            return apply_promotion(state, line.products, line.promotion, self.rules, quiet)
         envelope = unseal(value)
         if envelope.origin.startswith(self.stock_origin):
             change = self.decode_change(envelope.raw)
             level = shortage_events.level(change, envelope.arrived_ms)
             quiet = self.quiet[change.store]
             watch, lines = apply_level(change.store, state, level, self.rules, quiet)
+        elif envelope.origin == STORE_PROMOTION:
+            line = self.decode_promotion(envelope.raw)
+            quiet = self.quiet[line.store]
+            return apply_promotion(state, line.products, line.promotion, self.rules, quiet)
         else:
             try:
                 txn = parse(envelope.raw)
             except InvalidTransaction as error:
-                out.emit(refuse(envelope, JOB, "validate", error.reason, error.message)[1], REFUSED)
+                self.refuse(envelope, "validate", error.reason, error.message, out)
                 return None
             basket = shortage_events.basket(txn, envelope.arrived_ms, self.categories)
             if basket is None:
@@ -147,10 +133,9 @@ class ShelfWatch(BatchedFunction):
             out.emit(_encode(told))
         return watch
 
-    def failed(self, value: bytes, problem: str) -> tuple[int, bytes]:
-        part = value[0] == 123  # of a promotion
-        letter = failed_part(value, JOB, problem) if part else failed(unseal(value), JOB, problem)
-        return REFUSED, letter
+    def sent(self, value: bytes) -> Envelope:
+        envelope = unseal(value)
+        return self.part(envelope.raw) if envelope.origin == STORE_PROMOTION else envelope
 
     def abandon(self) -> None:
         self.quiet.clear()
@@ -179,41 +164,37 @@ def _stored_watch(stored: bytes) -> StoreWatch:
     return store_watch.decode(pickle.loads(stored) if stored[:1] == PICKLE else stored)
 
 
-class RegionWatch(KeyedProcessFunction):
+class RegionWatch(SingleStage):
     """Keyed by region and product. In: shelves' lines as JSON bytes. Out: the region's lines as JSON
-    bytes; to the side: notices as JSON bytes. ``write_versions`` is conf's."""
+    bytes; to the sides: notices and dead letters as JSON bytes."""
 
-    def __init__(
-        self,
-        rules: RegionalRules,
-        thread_mode: bool = True,
-        write_versions: Mapping[str, int] | None = None,
-    ):
+    codec = shortage_area.CODEC
+    kept = ValueStateDescriptor("shortage-area", STATE_BYTES)
+    sides = ("notices", DEAD_LETTERS)
+
+    def __init__(self, settings: StageSettings, rules: RegionalRules) -> None:
+        super().__init__(settings)
         self.rules = rules
-        self.thread_mode = thread_mode
-        self.write_versions = write_versions or {}
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        if self.thread_mode:
-            require_thread_mode(runtime_context)
-        self.area: ValueState = runtime_context.get_state(AREA)
-        self.encode_area = shortage_area.CODEC.writer(self.write_versions)
+    def start(self, runtime_context: RuntimeContext) -> None:
         self.decode_line = msgspec.json.Decoder(Shortage).decode
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
-        stored = self.area.value()
-        before = shortage_area.decode(stored) if stored is not None else None
-        area, lines, notices = apply_line(before, self.decode_line(value), self.rules)
-        if area is not None:
-            self.area.update(self.encode_area(area))
-        told = [(NOTICES, _encode(notice)) for notice in notices]
-        return [*(_encode(line) for line in lines), *told]
+    def record(self, state: Area | None, value: bytes, out: Emitted) -> Area | None:
+        area, lines, notices = apply_line(state, self.decode_line(value), self.rules)
+        for line in lines:
+            out.emit(_encode(line))
+        for notice in notices:
+            out.emit(_encode(notice), "notices")
+        return area
+
+    def sent(self, value: bytes) -> Envelope:
+        return self.part(value)
 
 
 def promotions_by_store(conf: Conf) -> PromotionsByStore:
     """The stage as conf has it: a promotion of all stores goes to each of them."""
     stores = tuple(store.number for store in places(conf)[0])
-    return PromotionsByStore(stores, conf.job.require_thread_mode)
+    return PromotionsByStore(StageSettings.of("shortage", conf), stores)
 
 
 def shelf_watch(conf: Conf) -> ShelfWatch:
@@ -230,12 +211,11 @@ def shelf_watch(conf: Conf) -> ShelfWatch:
         stale_ms=settings.stale_minutes * MINUTE_MS,
     )
     return ShelfWatch(
+        StageSettings.of("shortage", conf),
         rules,
         frozenset(settings.categories),
         conf.topic(topics.STOCK_CHANGES),
         settings.ask_again_minutes * MINUTE_MS,
-        conf.job.require_thread_mode,
-        conf.state.write_versions,
     )
 
 
@@ -243,5 +223,4 @@ def region_watch(conf: Conf) -> RegionWatch:
     """What is normal in a region, by the clock of its stores."""
     usual = RegionalRules()
     local = replace(usual.normal, utc_offset_minutes=conf.demand.utc_offset_minutes)
-    thread_mode, versions = conf.job.require_thread_mode, conf.state.write_versions
-    return RegionWatch(RegionalRules(normal=local), thread_mode, versions)
+    return RegionWatch(StageSettings.of("shortage", conf), RegionalRules(normal=local))

@@ -1,4 +1,4 @@
-"""A batched function that measures how much CPU its thread spends in Python, for benchmarks/cpu.py."""
+"""A batched stage that measures how much CPU its thread spends in Python, for benchmarks/cpu.py."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
 from benchmarks.cpu import CLOCK
 from benchmarks.jobs.stacks import Sampler
-from tillstream.udfs.batched import BatchedFunction
+from tillstream.udfs.batched import BatchedStage
 
 
 class Clocked(KeyedCoProcessFunction):
     """Two readings of the thread's clock for each batch: some 0.01 us a record."""
 
-    def __init__(self, function: BatchedFunction, folder: str, sample: bool) -> None:
+    def __init__(self, function: BatchedStage, folder: str, sample: bool) -> None:
         self.function, self.folder, self.sample = function, folder, sample
+        self.sides = function.sides
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)

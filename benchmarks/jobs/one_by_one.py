@@ -1,4 +1,4 @@
-"""A batched function run as PyFlink would have it: one call and its state accesses for each record.
+"""A batched stage run as PyFlink would have it: one call and its state accesses for each record.
 
 Only to measure beside: in thread mode or in PyFlink's default process mode. ``process`` stands in for
 ``tillstream.connectors.batched.process``; it has no broadcast input and forgets no key.
@@ -7,7 +7,7 @@ Only to measure beside: in thread mode or in PyFlink's default process mode. ``p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from struct import unpack_from
 from typing import Any
 
@@ -20,34 +20,34 @@ from pyflink.datastream import (
 )
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from tillstream.udfs.batched import STATE, BatchedFunction, Outputs
+from tillstream.udfs.batched import STATE, BatchedStage, Outputs, output_numbers
 from tillstream.udfs.engine import BYTES, STATE_BYTES
 
 
 def process(
-    records: KeyedStream, control: DataStream | None, function: BatchedFunction, *, state: str,
-    uid: str, name: str, sides: Sequence[str] = (), **_: Any,
+    context: Any, records: KeyedStream, control: DataStream | None, function: BatchedStage, *, state: str,
+    uid: str, name: str, **_: Any,
 ) -> DataStream:  # fmt: skip
     """``records`` through ``function``, one call a record."""
-    made = records.process(OneByOne(function, state, sides), BYTES)
+    made = records.process(OneByOne(function, state), BYTES)
     return made.uid(uid).name(f"{name}, one call a record")
 
 
 class OneByOne(KeyedProcessFunction):
     """The same rules and the same state, kept as PyFlink's pickle of the codec's bytes."""
 
-    def __init__(self, function: BatchedFunction, state: str, sides: Sequence[str]) -> None:
-        function.thread_mode = False
+    def __init__(self, function: BatchedStage, state: str) -> None:
+        function.settings = function.settings._replace(thread_mode=False)
         self.function, self.name = function, state
-        self.tags = [OutputTag(name, BYTES) for name in sides]
+        self.numbers = output_numbers(function.sides)
+        self.tags = [OutputTag(name, BYTES) for name in function.sides]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)
         codec = self.function.codec
-        self.decode, self.encode = (
-            self.function.reader(),
-            codec.writer(self.function.write_versions),
-        )
+        assert codec is not None
+        self.decode = self.function.reader()
+        self.encode = codec.writer(self.function.settings.write_versions)
         descriptor = ValueStateDescriptor(self.name, STATE_BYTES)
         self.state: ValueState = runtime_context.get_state(descriptor)
 
@@ -62,7 +62,7 @@ class OneByOne(KeyedProcessFunction):
     def _handle(self, rule: Callable[[Any, Outputs], Any], ctx: Any) -> Iterable[Any]:
         stored = self.state.value()
         before = None if stored is None else self.decode(stored)
-        out = Outputs(time.time_ns() // 1_000_000)
+        out = Outputs(self.numbers, time.time_ns() // 1_000_000)
         after = rule(before, out)
         if after is not None:
             self.state.update(self.encode(after))

@@ -36,6 +36,10 @@ EVENTS = {
 }
 
 
+# Side outputs that a job reads only where it writes them.
+SIDES = {("fraud", "judged"): ("explanations", "cases", "holds", "notices", "rule-answers")}
+
+
 def main() -> None:
     chosen = json.loads(os.environ["TILLSTREAM_BENCH"])
     name, mode = chosen["job"], chosen["mode"]
@@ -49,7 +53,11 @@ def main() -> None:
         job.write(streams, context)
     else:
         made = streams._asdict()
-        _end(context, made | made.pop("sides", {}), chosen["sinks"] == "events")
+        for stream in list(made):
+            made |= {
+                name: batched.side(made[stream], name) for name in SIDES.get((job.name, stream), ())
+            }
+        _end(context, made, chosen["sinks"] == "events")
     env.execute(f"{name}-variant")
 
 
@@ -70,8 +78,11 @@ def _replace(mode: str, clocks: str | None, sample: bool) -> None:
         batched.process = one_by_one.process
     elif clocks:
 
-        def clocked(records: Any, control: Any, function: Any, **settings: Any) -> Any:
-            return product(records, control, Clocked(function, clocks, sample), **settings)
+        def clocked(
+            context: Any, records: Any, control: Any, function: Any, **settings: Any
+        ) -> Any:
+            watched = Clocked(function, clocks, sample)
+            return product(context, records, control, watched, **settings)
 
         batched.process = clocked
 

@@ -19,7 +19,7 @@ def named_states() -> set[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else None
             called = node.func.id if isinstance(node.func, ast.Name) else called
             names = node.args[:1] if called and called.endswith("StateDescriptor") else []
-            names += node.args[:1] if called == "state" and path.parent.name == "jobs" else []
+            names += [k.value for k in node.keywords if called == "process" and k.arg == "state"]
             for name in names:
                 assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}: a literal"
                 found.add(name.value)

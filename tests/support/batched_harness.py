@@ -1,4 +1,4 @@
-"""A batched function without an engine: what BatchedPython.java does, in Python.
+"""A batched stage without an engine: what BatchedPython.java does, in Python.
 
 test_batched_is_faithful.py compares it with the real operator on a mini cluster.
 """
@@ -17,24 +17,28 @@ from tillstream.udfs.batched import (
     STATE,
     TIME,
     TIMER,
-    BatchedFunction,
+    BatchedStage,
+    output_numbers,
 )
+from tillstream.udfs.stage import MAIN
 
 
 class BatchedHarness:
-    """``state``: key -> bytes; ``kept``: broadcast state; ``outputs``: number -> bytes, in order;
-    ``timers``: (time, key) still to fire; ``now_ms``: the processing time."""
+    """``state``: key -> bytes; ``kept``: broadcast state; ``main``: the main output, in order;
+    ``side``: name -> the same; ``timers``: (time, key) still to fire; ``now_ms``: the processing time."""
 
     def __init__(
-        self, function: BatchedFunction, kept: dict[str, bytes] | None = None, now_ms: int = 0
+        self, function: BatchedStage, kept: dict[str, bytes] | None = None, now_ms: int = 0
     ):
-        function.thread_mode = False
+        function.settings = function.settings._replace(thread_mode=False)
         self.function = function
         self.now_ms = now_ms
         self.timers: set[tuple[int, str]] = set()
         self.state: dict[str, bytes] = {}
         self.kept = dict(kept or {})
-        self.outputs: dict[int, list[bytes]] = defaultdict(list)
+        self.main: list[bytes] = []
+        self.side: dict[str, list[bytes]] = defaultdict(list)
+        self._names = {number: name for name, number in output_numbers(function.sides).items()}
         function.open(self)
         for value in self.kept.values():
             self._apply(function.process_element2(b"\1" + value, None), [])
@@ -73,9 +77,9 @@ class BatchedHarness:
                 batch += pack(">ii", names.index(key), -1) + TIME.pack(value)
             else:
                 batch += pack(">ii", names.index(key), len(value)) + value
-        before = len(self.outputs[0])
+        before = len(self.main)
         self._apply(self.function.process_element1(batch, None), names)
-        return self.outputs[0][before:]
+        return self.main[before:]
 
     def control(self, value: bytes) -> None:
         self._apply(self.function.process_element2(b"\0" + value, None), [])
@@ -97,7 +101,8 @@ class BatchedHarness:
                 elif kind == TIMER:
                     self.timers.add((*TIME.unpack(value), names[number]))
                 elif kind == OUTPUT:
-                    self.outputs[number].append(value)
+                    output = self._names[number]
+                    (self.main if output == MAIN else self.side[output]).append(value)
                 elif length < 0:
                     self.kept.pop(name, None)
                 else:

@@ -1,4 +1,4 @@
-"""The three functions of the fraud job one after the other, without an engine."""
+"""The three stages of the fraud job one after the other, without an engine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from tests.support.sales import CARD, T0
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
-from tillstream.udfs.fraud import SIDES, JudgeSales
-from tillstream.udfs.fraud_counters import DEAD_LETTERS, CountAtTill, CountByCard
+from tillstream.udfs.fraud import JudgeSales
+from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"
+SETTINGS = StageSettings("fraud")
 DAY_MS = 86_400_000
 
 
@@ -43,10 +45,11 @@ class Chain:
 
     def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
-        self.till = BatchedHarness(CountAtTill(LABELS, 7, DAY_MS))
-        self.card = BatchedHarness(CountByCard(7))
+        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, DAY_MS))
+        self.card = BatchedHarness(CountByCard(SETTINGS, 7))
+        rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
-            JudgeSales(rules or packaged_rules().raw, packaged_clocks(), **options), kept=kept
+            JudgeSales(SETTINGS, rules, packaged_clocks(), **options), kept=kept
         )
         self.offset = 0
 
@@ -88,10 +91,11 @@ class Chain:
 
     @property
     def out(self) -> dict[str, list[dict[str, Any]]]:
-        found = {"audit": self.judge.outputs[0]}
-        for number, name in enumerate(SIDES, 1):
-            found[name] = self.judge.outputs[number]
-        found["dead-letters"] = self.till.outputs[DEAD_LETTERS] + found["dead-letters"]
+        found = {"audit": self.judge.main}
+        for name in JudgeSales.sides:
+            found[name] = self.judge.side[name]
+        earlier = self.till.side["dead-letters"] + self.card.side["dead-letters"]
+        found["dead-letters"] = earlier + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
 
 

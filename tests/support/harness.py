@@ -1,6 +1,6 @@
-"""A keyed function without an engine: keyed state in a dict, outputs in lists.
+"""A stage of one call a record without an engine: keyed state in a dict, outputs in lists.
 
-It does what the engine does for the functions of this project, and nothing more: state by key and by
+It does what the engine does for the stages of this project, and nothing more: state by key and by
 descriptor's name, values passed through the serialisation the engine would use, side outputs by tag.
 test_harness_is_faithful.py compares it with a real mini cluster.
 """
@@ -11,7 +11,9 @@ import pickle
 from collections import defaultdict
 from typing import Any
 
-from pyflink.datastream import KeyedProcessFunction, OutputTag
+from pyflink.datastream import OutputTag
+
+from tillstream.udfs.single import SingleStage
 
 
 class _ValueState:
@@ -45,13 +47,14 @@ class _Context:
 
 
 class KeyedHarness:
-    """Runs one KeyedProcessFunction. ``state``: key -> {state name -> pickled value}."""
+    """Runs one SingleStage. ``state``: key -> {state name -> pickled value}."""
 
-    def __init__(self, function: KeyedProcessFunction):
+    def __init__(self, function: SingleStage):
         self.state: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.key = ""
         self.main: list[Any] = []
         self.side: dict[str, list[Any]] = defaultdict(list)
+        function.settings = function.settings._replace(thread_mode=False)
         self._function = function
         self._context = _Context(self)
         function.open(self._context)

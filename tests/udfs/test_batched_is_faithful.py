@@ -10,6 +10,7 @@ import pytest
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
+from tests.support.collected import collected
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from tillstream import jars
 from tillstream.conf import load
@@ -17,7 +18,6 @@ from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal
 from tillstream.jobs import fraud
 from tillstream.udfs.engine import BYTES
-from tillstream.udfs.fraud_counters import DEAD_LETTERS
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
@@ -45,8 +45,8 @@ def expected() -> list[str]:
     chain = Chain(audit_passes=True)
     for topic, document in documents():
         chain.send(document, arrived(document), topic)
-    made = [value for values in chain.judge.outputs.values() for value in values]
-    return plain(made + chain.till.outputs[DEAD_LETTERS])
+    made = [value for values in chain.judge.side.values() for value in values]
+    return plain(chain.judge.main + made + chain.till.side["dead-letters"])
 
 
 def arrived(document: dict | bytes) -> int:
@@ -70,8 +70,7 @@ def by_engine(size: int, parallelism: int, monkeypatch: pytest.MonkeyPatch) -> l
     conf = load("local", {"fraud": {"audit": "all"}})
     streams = fraud.build(fraud.Inputs(records, DataStream(orders._j_data_stream)), conf)
     united = streams.audit.union(*list(streams)[1:])
-    with united.execute_and_collect() as results:
-        return plain([bytes(b) for b in results])
+    return plain(collected(united))
 
 
 def plain(values: list[bytes]) -> list[str]:

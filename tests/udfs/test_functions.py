@@ -12,12 +12,13 @@ from tests.support.sales import T0, encoded, sale
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.state_schemas.keyed import loyalty_account
-from tillstream.udfs import loyalty as loyalty_udf
 from tillstream.udfs.archive import ArchiveOnce
 from tillstream.udfs.engine import NotThreadMode
 from tillstream.udfs.loyalty import LoyaltyLedger
+from tillstream.udfs.stage import StageSettings
 
 CUSTOMER = "C0000000001"
+LOYALTY, ARCHIVE = StageSettings("loyalty"), StageSettings("archive")
 
 
 def record(name: str = "0045-03-20251124-000001", **changes) -> bytes:
@@ -30,12 +31,12 @@ def sealed(raw: bytes, offset: int = 7, arrived_ms: int = T0) -> bytes:
 
 @pytest.fixture
 def loyalty() -> BatchedHarness:
-    return BatchedHarness(LoyaltyLedger(LoyaltyRules()))
+    return BatchedHarness(LoyaltyLedger(LOYALTY, LoyaltyRules()))
 
 
 @pytest.fixture
 def archive() -> BatchedHarness:
-    return BatchedHarness(ArchiveOnce())
+    return BatchedHarness(ArchiveOnce(ARCHIVE))
 
 
 def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
@@ -45,14 +46,14 @@ def test_a_sale_becomes_one_ledger_entry_and_an_account(loyalty):
 
 
 def test_a_redemption_asks_for_a_notice_on_the_side_unless_switched_off(loyalty):
-    quiet = BatchedHarness(LoyaltyLedger(LoyaltyRules(), notify=False))
+    quiet = BatchedHarness(LoyaltyLedger(LOYALTY, LoyaltyRules(), notify=False))
     for harness in (loyalty, quiet):
         harness.process((CUSTOMER, sealed(record())))
-        assert harness.outputs[loyalty_udf.NOTICES] == []
+        assert harness.side["notices"] == []
         harness.process((CUSTOMER, sealed(record("0045-03-20251124-000002", points_to_redeem=4))))
-    (told,) = map(json.loads, loyalty.outputs[loyalty_udf.NOTICES])
+    (told,) = map(json.loads, loyalty.side["notices"])
     assert told["notice_id"] == f"points_redeemed:customer:{CUSTOMER}:0045-03-20251124-000002"
-    assert quiet.outputs[loyalty_udf.NOTICES] == []
+    assert quiet.side["notices"] == []
 
 
 def test_an_anonymous_sale_leaves_no_entry_and_no_state(loyalty):
@@ -75,7 +76,7 @@ def test_a_duplicate_leaves_no_trace(loyalty):
 def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw, reason, request):
     harness = request.getfixturevalue(job)
     assert harness.process(("~1", sealed(raw))) == []
-    (letter,) = map(json.loads, harness.outputs[loyalty_udf.DEAD_LETTERS])
+    (letter,) = map(json.loads, harness.side["dead-letters"])
     assert letter["reason"] == reason
     assert letter["dead_letter_id"] == letter["origin"] == "kafka:till-transactions/0/7"
     assert base64.b64decode(letter["raw_b64"]) == raw
@@ -85,7 +86,7 @@ def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw
 
 def test_a_till_from_the_future_is_a_dead_letter_of_the_rule(loyalty):
     loyalty.process((CUSTOMER, sealed(record(), arrived_ms=T0 - 3 * 86_400_000)))
-    (letter,) = map(json.loads, loyalty.outputs[loyalty_udf.DEAD_LETTERS])
+    (letter,) = map(json.loads, loyalty.side["dead-letters"])
     assert (letter["stage"], letter["reason"]) == ("apply", "clock_ahead")
 
 
@@ -99,7 +100,7 @@ def test_the_archive_keeps_a_transaction_once_with_where_it_came_from(archive):
 
 def test_process_mode_is_refused_by_name():
     with pytest.raises(NotThreadMode, match="require_thread_mode"):
-        LoyaltyLedger(LoyaltyRules()).open(object())
+        LoyaltyLedger(LOYALTY, LoyaltyRules()).open(object())
 
 
 def test_one_batch_gives_what_one_call_a_record_gives(loyalty):
@@ -113,10 +114,10 @@ def test_one_batch_gives_what_one_call_a_record_gives(loyalty):
         (CUSTOMER, sealed(record("void-0001", kind="void", refers_to="sale-0003"))),
         (other, sealed(record("sale-0005", customer_id=other, points_to_redeem=500))),
     ]
-    single = BatchedHarness(LoyaltyLedger(LoyaltyRules()))
+    single = BatchedHarness(LoyaltyLedger(LOYALTY, LoyaltyRules()))
     for one in records:
         single.process(one)
     loyalty.process(*records)
     assert loyalty.state == single.state
-    assert loyalty.outputs[0] == single.outputs[0]
-    assert loyalty.outputs[loyalty_udf.NOTICES] == single.outputs[loyalty_udf.NOTICES]
+    assert loyalty.main == single.main
+    assert loyalty.side["notices"] == single.side["notices"]

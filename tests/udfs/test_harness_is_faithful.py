@@ -9,7 +9,8 @@ from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 
 from tests.support.batched_harness import BatchedHarness
-from tests.udfs.test_functions import CUSTOMER, record, sealed
+from tests.support.collected import collected
+from tests.udfs.test_functions import ARCHIVE, CUSTOMER, LOYALTY, record, sealed
 from tillstream import jars
 from tillstream.connectors import batched, sources
 from tillstream.domain.loyalty.ledger import LoyaltyRules
@@ -29,15 +30,15 @@ RECORDS = [
     (OTHER, sealed(record("sale-0005", customer_id=OTHER, points_to_redeem=500), 7)),
 ]
 FUNCTIONS = {
-    "loyalty": lambda: LoyaltyLedger(LoyaltyRules()),
-    "archive": ArchiveOnce,
+    "loyalty": lambda: LoyaltyLedger(LOYALTY, LoyaltyRules()),
+    "archive": lambda: ArchiveOnce(ARCHIVE),
 }
 
 
 def by_harness(function) -> tuple[list[bytes], list[bytes]]:
     harness = BatchedHarness(function)
     harness.process(*RECORDS)
-    return harness.outputs[0], harness.outputs[1]
+    return harness.main, harness.side["dead-letters"]
 
 
 def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
@@ -56,15 +57,12 @@ def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
         keyed = values.key_by(lambda value: keys[value], Types.STRING())
     else:
         keyed = sources.keyed(rows)
-    main = batched.process(
-        keyed, None, function, state="s", uid="u", name="n", sides=["dead-letters", "notices"]
-    )
+    main = batched.process(keyed, None, function, state="s", uid="u", name="n")
     # One stream of both, for a job's results can be collected once.
     tagged = main.map(lambda b: b"M" + b, BYTES).union(
         batched.side(main, "dead-letters").map(lambda b: b"D" + b, BYTES)
     )
-    with tagged.execute_and_collect() as results:
-        out = [bytes(b) for b in results]
+    out = collected(tagged)
     return [b[1:] for b in out if b[:1] == b"M"], [b[1:] for b in out if b[:1] == b"D"]
 
 

@@ -13,24 +13,26 @@ from tillstream.domain.envelope import seal
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.domain.stock.network import Near, Neighbours
 from tillstream.state_schemas.keyed import stock
-from tillstream.udfs.inventory import ACTIONS, REFUSED, StockDocuments, StockLedger
+from tillstream.udfs.inventory import StockDocuments, StockLedger
+from tillstream.udfs.stage import StageSettings
 
 T0 = 1_764_072_000_000
 HOUR_MS = 3_600_000
 MILK = "2000000000411"
 KEY = f"45/{MILK}"
 NEAR = {45: Neighbours((Near(9003, 40),), (Near(46, 3),))}
+SETTINGS = StageSettings("inventory")
 KINDS = {"moves": "movement", "asks": "request", "promos": "promotion"}
 
 
 @pytest.fixture
 def documents() -> KeyedHarness:
-    return KeyedHarness(StockDocuments(KINDS, (45, 46, 47), thread_mode=False))
+    return KeyedHarness(StockDocuments(SETTINGS, KINDS, (45, 46, 47)))
 
 
 @pytest.fixture
 def ledger() -> BatchedHarness:
-    return BatchedHarness(StockLedger(InventoryRules(), NEAR))
+    return BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR))
 
 
 def movement(**changes) -> bytes:
@@ -51,13 +53,13 @@ def sealed(raw: bytes, topic: str = "moves", arrived_ms: int = T0) -> bytes:
 
 
 def line(kind: str, name: str, quantity: int, at_ms: int = T0) -> tuple[str, bytes]:
-    return KEY, json.dumps([kind, name, 45, MILK, quantity, at_ms]).encode()
+    return KEY, b"L" + json.dumps([kind, name, 45, MILK, quantity, at_ms]).encode()
 
 
 def test_a_manifest_becomes_a_line_for_each_product(documents):
     rows = documents.process("count-0045-1", sealed(movement()))
     assert [row[0] for row in rows] == [KEY, "45/2000000000015"]
-    assert json.loads(rows[0][1])[:6] == ["count", "M:count-0045-1/1", 45, MILK, 200, T0]
+    assert json.loads(rows[0][1][1:])[:6] == ["count", "M:count-0045-1/1", 45, MILK, 200, T0]
 
 
 def test_a_promotion_reaches_every_store_it_names_or_all(documents):
@@ -125,17 +127,17 @@ def test_low_stock_goes_out_by_route_and_a_request_is_answered(ledger):
         line("count", "M:count/1", 60),
         line("sale", "t/1", -48, T0 + 1),
     )
-    sent = [record.partition(b"\n") for record in ledger.outputs[ACTIONS]]
+    sent = [record.partition(b"\n") for record in ledger.side["actions"]]
     routes = [head.partition(b"|")[0].decode() for head, _, _ in sent]
     assert routes == ["requests", "notices", "central", "requests"]
     request = sent[0][2]
     assert json.loads(request)["to"] == 9003
     centre = f"9003/{MILK}"
-    ledger.process((centre, json.dumps(["count", "M:c/1", 9003, MILK, 500, T0]).encode()))
-    ledger.process((centre, request))
+    ledger.process((centre, b"L" + json.dumps(["count", "M:c/1", 9003, MILK, 500, T0]).encode()))
+    ledger.process((centre, b"D" + request))
     assert stock.decode(ledger.state[centre]).level == 500 - 188
-    assert ledger.outputs[ACTIONS][-2].startswith(b"orders|45-2000000000411-000001\n")
-    assert ledger.outputs[ACTIONS][-1].startswith(b"truck_routes|")
+    assert ledger.side["actions"][-2].startswith(b"orders|45-2000000000411-000001\n")
+    assert ledger.side["actions"][-1].startswith(b"truck_routes|")
 
 
 def test_a_refused_order_wakes_the_shelf_after_the_hold(ledger):
@@ -145,23 +147,23 @@ def test_a_refused_order_wakes_the_shelf_after_the_hold(ledger):
         line("count", "M:count/1", 60),
         line("sale", "t/1", -60, T0 + 1),
     )
-    request = ledger.outputs[ACTIONS][0].partition(b"\n")[2]
-    ledger.process((f"9003/{MILK}", request))
-    refusal = next(sent for sent in ledger.outputs[ACTIONS] if b"-refused\n" in sent)
-    ledger.process((KEY, refusal.partition(b"\n")[2]))
+    request = ledger.side["actions"][0].partition(b"\n")[2]
+    ledger.process((f"9003/{MILK}", b"D" + request))
+    refusal = next(sent for sent in ledger.side["actions"] if b"-refused\n" in sent)
+    ledger.process((KEY, b"D" + refusal.partition(b"\n")[2]))
     assert ledger.timers == {(T0 + 60_000 + 6 * HOUR_MS, KEY)}
     assert ledger.advance_to(T0 + 60_000 + 6 * HOUR_MS) == []
-    again = ledger.outputs[ACTIONS][-1].partition(b"\n")[2]
-    (entry,) = map(json.loads, ledger.process((KEY, again)))
+    again = ledger.side["actions"][-1].partition(b"\n")[2]
+    (entry,) = map(json.loads, ledger.process((KEY, b"D" + again)))
     assert (entry["kind"], entry["new_quantity"]) == ("retry", 0)
     assert entry["open_orders"].startswith(f"45-{MILK}-000002:200:")
-    assert ledger.outputs[ACTIONS][-1].startswith(f"requests|45-{MILK}-000002@9003\n".encode())
+    assert ledger.side["actions"][-1].startswith(f"requests|45-{MILK}-000002@9003\n".encode())
     assert ledger.timers == set()
-    assert ledger.process((KEY, again)) == []
+    assert ledger.process((KEY, b"D" + again)) == []
 
 
 def test_a_transaction_the_reader_did_not_take_is_one_dead_letter_and_says_why(ledger):
-    assert ledger.process(("~7", seal("kafka:tills/0/3", T0, b'{"schema":1}'))) == []
-    (letter,) = map(json.loads, ledger.outputs[REFUSED])
+    assert ledger.process(("~7", b"T" + seal("kafka:tills/0/3", T0, b'{"schema":1}'))) == []
+    (letter,) = map(json.loads, ledger.side["dead-letters"])
     assert (letter["reason"], letter["dead_letter_id"]) == ("missing_field", "kafka:tills/0/3")
     assert "~7" not in ledger.state

@@ -11,6 +11,7 @@ from tillstream.domain.promotions.copies import READERS, Known
 from tillstream.domain.promotions.promotion import parse
 from tillstream.state_schemas.keyed import promotion_known
 from tillstream.udfs.promotions import PassOn
+from tillstream.udfs.stage import StageSettings
 
 SCHEMAS = ROOT / "state_schemas" / "events"
 ANNOUNCED = json.loads(
@@ -31,7 +32,7 @@ def announced(harness: KeyedHarness, revision: int, **changes) -> dict[str, dict
 
 
 def fresh() -> KeyedHarness:
-    return KeyedHarness(PassOn(thread_mode=False))
+    return KeyedHarness(PassOn(StageSettings("promotions")))
 
 
 def test_each_reader_gets_its_own_copy():

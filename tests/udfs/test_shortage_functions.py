@@ -17,17 +17,19 @@ from tillstream.domain.envelope import seal
 from tillstream.domain.shortage.regional import RegionalRules
 from tillstream.domain.shortage.shelves import ShortageRules
 from tillstream.state_schemas.keyed import store_watch
-from tillstream.udfs.shortage import REFUSED, PromotionsByStore, RegionWatch, ShelfWatch
+from tillstream.udfs.shortage import PromotionsByStore, RegionWatch, ShelfWatch
+from tillstream.udfs.stage import StageSettings
 
 BREAD, MILK = "2000000000015", "2000000000404"
 DAY0 = 20_416 * DAY_MS
 LOCAL = DemandRules(utc_offset_minutes=0)
 RULES = ShortageRules(demand=LOCAL, lead_minutes=60)
 ASK_MS = 600_000
+SETTINGS = StageSettings("shortage")
 
 
-def watch_function(thread_mode: bool = False) -> ShelfWatch:
-    return ShelfWatch(RULES, frozenset({"bakery"}), "stock-changes", ASK_MS, thread_mode)
+def watch_function() -> ShelfWatch:
+    return ShelfWatch(SETTINGS, RULES, frozenset({"bakery"}), "stock-changes", ASK_MS)
 
 
 def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes) -> bytes:
@@ -103,7 +105,7 @@ def test_levels_of_the_ledger_and_sales_meet_in_one_store(shelves):
 
 def test_a_record_that_is_no_transaction_is_a_dead_letter(shelves):
     assert shelves.process(("45", seal("kafka:till-transactions/0/1", DAY0, b"{"))) == []
-    (letter,) = map(json.loads, shelves.outputs[REFUSED])
+    (letter,) = map(json.loads, shelves.side["dead-letters"])
     assert (letter["job"], letter["reason"]) == ("shortage", "not_json")
     assert shelves.state == {}
     assert shelves.timers == set()
@@ -116,7 +118,7 @@ def test_a_refund_leaves_no_trace(shelves):
 
 
 def test_a_promotion_reaches_every_store_it_is_for(shelves):
-    spread = KeyedHarness(PromotionsByStore((45, 46, 47), thread_mode=False))
+    spread = KeyedHarness(PromotionsByStore(SETTINGS, (45, 46, 47)))
     announced = {
         "schema": 1,
         "promotion_id": "promo-0001",
@@ -202,7 +204,7 @@ def test_a_timer_that_is_lost_is_set_again_and_does_no_harm_should_it_come_late(
 
 
 def test_a_region_hears_its_shelves_and_gives_notices(shelves):
-    region = KeyedHarness(RegionWatch(RegionalRules(normal=LOCAL), thread_mode=False))
+    region = KeyedHarness(RegionWatch(SETTINGS, RegionalRules(normal=LOCAL)))
     told = shelves.process(*history())
     assert region.process(f"gauteng/{BREAD}", told[0]) == []
     (notice,) = map(json.loads, region.side["notices"])

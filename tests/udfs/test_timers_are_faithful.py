@@ -1,5 +1,5 @@
-"""Timers of batched functions: the harness against a real mini cluster in thread mode, and a savepoint of
-one call a record, whose state and timers the batched function finds; and the shortage job's watch."""
+"""Timers of batched stages: the harness against a real mini cluster in thread mode, and a savepoint of
+one call a record, whose state and timers the batched stage finds; and the shortage job's watch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from pyflink.datastream import (
 from pyflink.datastream.state import ValueStateDescriptor
 
 from tests.support.batched_harness import BatchedHarness
+from tests.support.collected import collected, collecting
 from tests.udfs.test_shortage_functions import history, watch_function
 from tillstream import jars
 from tillstream.connectors import batched, sources
-from tillstream.udfs.batched import BatchedFunction, Outputs
+from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.stage import StageSettings
 
 ROWS = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
@@ -38,12 +40,13 @@ class Number:
         return lambda number: b"%d" % number
 
 
-class Probe(BatchedFunction):
+class Probe(BatchedStage):
     """Counts records by key; a timer, set twice by the first, tells the count and sets one more."""
 
     codec: Any = Number()
 
     def __init__(self, wait_ms: int = 300) -> None:
+        super().__init__(StageSettings("probe"))
         self.wait_ms = wait_ms
 
     def record(self, state: int | None, value: bytes, out: Outputs) -> int:
@@ -109,15 +112,14 @@ def engine(**settings: str) -> StreamExecutionEnvironment:
     return env
 
 
-def through(rows: DataStream, function: BatchedFunction) -> DataStream:
+def through(rows: DataStream, function: BatchedStage) -> DataStream:
     keyed = sources.keyed(rows)
     return batched.process(keyed, None, function, state="count", uid="probe", name="probe")
 
 
-def run(records: list[tuple[str, bytes]], function: BatchedFunction) -> list[bytes]:
+def run(records: list[tuple[str, bytes]], function: BatchedStage) -> list[bytes]:
     rows = engine().from_collection([Row(key, value) for key, value in records], ROWS)
-    with through(rows.map(wait, ROWS), function).execute_and_collect() as results:
-        return [bytes(one) for one in results]
+    return collected(through(rows.map(wait, ROWS), function))
 
 
 def test_timers_fire_once_for_their_key_with_its_state_and_may_set_others():
@@ -128,10 +130,10 @@ def test_timers_fire_once_for_their_key_with_its_state_and_may_set_others():
     harness.advance_to(5_350)
     harness.process(*records[3:])
     assert harness.timers == set()
-    assert harness.outputs[0][3:] == [
+    assert harness.main[3:] == [
         b"a told 2", b"b told 1", b"a told 102", b"b told 101", b"late 4 103", b"late 5 102",
     ]  # fmt: skip
-    assert sorted(run(records, Probe())) == sorted(harness.outputs[0])
+    assert sorted(run(records, Probe())) == sorted(harness.main)
 
 
 def endless(env: StreamExecutionEnvironment) -> DataStream:
@@ -164,9 +166,8 @@ def test_state_and_timers_of_one_call_a_record_are_found_in_a_savepoint(tmp_path
         "execution.state-recovery.ignore-unclaimed-state": "true",
     })  # fmt: skip
     told: list[bytes] = []
-    with through(endless(env), Probe()).execute_and_collect() as results:
-        for one in islice(results, 1_000):  # of 50 ms
-            made = bytes(one)
+    with collecting(through(endless(env), Probe())) as results:
+        for made in islice(results, 1_000):  # of 50 ms
             told += [made] if made.startswith((b"a told", b"b told")) else []
             if len(told) == 4:
                 break
@@ -177,5 +178,5 @@ def test_the_watch_over_shelves_says_in_the_engine_what_it_says_in_the_harness()
     records = history(45) + history(46)
     harness = BatchedHarness(watch_function())
     harness.process(*records)
-    assert len(harness.outputs[0]) == 2
-    assert sorted(run(records, watch_function(thread_mode=True))) == sorted(harness.outputs[0])
+    assert len(harness.main) == 2
+    assert sorted(run(records, watch_function())) == sorted(harness.main)

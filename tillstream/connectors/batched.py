@@ -1,47 +1,56 @@
-"""Keyed Python functions that are called once for many records: see BatchedPython.java."""
+"""Python stages that are called once for many records: see BatchedPython.java."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pyflink.common import Types
-from pyflink.datastream import DataStream, KeyedCoProcessFunction, KeyedStream
+from pyflink.datastream import DataStream, KeyedStream
 from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
 from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 from pyflink.util.java_utils import get_j_env_configuration
 
 from tillstream.connectors import sources
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 
+class Stage(Protocol):
+    """A KeyedCoProcessFunction of ``udfs.batched``; ``sides``: names of its side outputs."""
+
+    @property
+    def sides(self) -> tuple[str, ...]: ...
+
+
 def process(
+    context: JobContext,
     records: KeyedStream,
     control: DataStream | None,
-    function: KeyedCoProcessFunction,
+    function: Stage,
     *,
     state: str,
     uid: str,
     name: str,
-    sides: Sequence[str] = (),
     ttl_hours: int = 0,
     wait_ms: int = 2,
     batch_size: int = 128,
 ) -> DataStream:
-    """``records`` through ``function`` (of ``udfs.batched``), bytes out.
+    """``records`` through ``function``, bytes out.
 
     control: rows of (key, bytes), shown to every subtask; None: there are none. state: name of the
-    keyed state, found again in savepoints. sides: names of the side outputs. ttl_hours: keys
+    keyed state, found again in savepoints; state_schemas/keyed/states.py has it. ttl_hours: keys
     without a change for so long are forgotten, 0 for never. wait_ms: how long a record waits for
     others to make a batch, and an output on its way out.
     """
+    context.state(state)
     j_records = records._j_data_stream
     if control is None:
         # The operator has two inputs: its second is a stream of nothing, made where the records are.
-        rows = records._origin_stream._j_data_stream.filter(ours().Nothing())
-        control = DataStream(rows.uid(f"{uid}-no-control").name(f"no control of {name}"))
+        control = sources.none_of(
+            records._origin_stream, f"{uid}-no-control", f"no control of {name}"
+        )
     operator = ours().BatchedPython(
         get_j_env_configuration(j_records.getExecutionEnvironment()),
         _create_j_data_stream_python_function_info(
@@ -55,12 +64,28 @@ def process(
         batch_size,
         wait_ms,
     )
-    for side in sides:
+    for side in function.sides:
         operator = operator.side(side)
     made = j_records.connect(control._j_data_stream.broadcast()).transform(
         name, BYTES.get_java_type_info(), operator
     )
     return DataStream(made.uid(uid).name(name).setBufferTimeout(wait_ms))
+
+
+def each(
+    context: JobContext, records: KeyedStream, function: Any, made: Any, uid: str, name: str
+) -> DataStream:
+    """``records`` through ``function`` (of ``udfs.single``), one at a time; ``made``: type of what
+    comes out."""
+    if function.kept is not None:
+        context.state(function.kept.get_name())
+    return records.process(function, made).uid(uid).name(name)
+
+
+def refused(*stages: DataStream) -> DataStream:
+    """The dead letters of several stages as one stream."""
+    first, *others = (side(stage, "dead-letters") for stage in stages)
+    return first.union(*others) if others else first
 
 
 def side(stream: DataStream, name: str) -> DataStream:

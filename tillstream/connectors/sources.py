@@ -54,9 +54,9 @@ def stock_lines(context: JobContext, clock_ahead_ms: int) -> DataStream:
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 
-def none_of(rows: DataStream, uid: str) -> DataStream:
+def none_of(rows: DataStream, uid: str, name: str = "nothing") -> DataStream:
     """A stream like ``rows`` with nothing in it, for a second input that is not needed."""
-    return DataStream(rows._j_data_stream.filter(ours().Never()).uid(uid).name("nothing"))
+    return DataStream(rows._j_data_stream.filter(ours().DropAll()).uid(uid).name(name))
 
 
 def topic(context: JobContext, topic: Topic, uid: str) -> KeyedStream:

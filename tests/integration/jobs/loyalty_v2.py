@@ -76,7 +76,7 @@ class LedgerV2(LoyaltyLedger):
 
 def build(transactions: Any, context: Any) -> Any:
     today = ledger(context.conf)
-    tomorrow = LedgerV2(today.rules, write_versions=context.conf.state.write_versions)
+    tomorrow = LedgerV2(today.settings, today.rules)
     return loyalty.build(transactions, context, tomorrow)
 
 

@@ -11,15 +11,18 @@ import org.apache.flink.util.Collector;
 /**
  * Enveloped till transactions as one row for each line of the basket, keyed by store and product.
  *
- * <p>{@code key} is {@code <store>/<product>}; {@code value} is a JSON array of what moves the stock:
- * {@code [kind, "<transaction_id>/<n>", store, product, signed quantity, event_time_ms]}, n from 1.
- * A sale takes away, a refund or void brings back.
+ * <p>{@code key} is {@code <store>/<product>}; {@code value} is the byte {@code L} and a JSON array of
+ * what moves the stock: {@code [kind, "<transaction_id>/<n>", store, product, signed quantity,
+ * event_time_ms]}, n from 1. A sale takes away, a refund or void brings back.
  *
- * <p>A record that is no transaction, or one from the future, leaves as it came, with a key from a
- * hash of its bytes: the function behind says why and writes the one dead letter.
+ * <p>A record that is no transaction, or one from the future, leaves as it came after the byte
+ * {@code T}, with a key from a hash of its bytes: the stage behind says why and writes the one dead
+ * letter. udfs/stock_passing.py reads both.
  */
 public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQueryable<Row> {
     private static final long serialVersionUID = 1L;
+    private static final char LINE = 'L';
+    private static final byte TRANSACTION = 'T';
 
     private final long clockAheadMs;
 
@@ -38,12 +41,15 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
         byte[] payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
         TillReceipt receipt = TillReceipt.read(payload);
         if (receipt == null || receipt.eventTimeMs > arrivedMs(envelope, newline) + clockAheadMs) {
-            out.collect(Row.of(Envelope.keyless(payload), envelope));
+            byte[] asItCame = new byte[envelope.length + 1];
+            asItCame[0] = TRANSACTION;
+            System.arraycopy(envelope, 0, asItCame, 1, envelope.length);
+            out.collect(Row.of(Envelope.keyless(payload), asItCame));
             return;
         }
         boolean sale = receipt.kind.equals("sale");
         // No text of a checked transaction needs escaping.
-        String head = "[\"" + receipt.kind + "\",\"" + receipt.transactionId + '/';
+        String head = LINE + "[\"" + receipt.kind + "\",\"" + receipt.transactionId + '/';
         String store = Integer.toString(receipt.store);
         int n = 0;
         for (TillReceipt.Line line : receipt.lines) {

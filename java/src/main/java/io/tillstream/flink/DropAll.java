@@ -2,8 +2,8 @@ package io.tillstream.flink;
 
 import org.apache.flink.api.common.functions.FilterFunction;
 
-/** Lets no record pass. */
-public final class Nothing implements FilterFunction<Object> {
+/** Lets no record pass: for a second input that is not needed. */
+public final class DropAll implements FilterFunction<Object> {
     private static final long serialVersionUID = 1L;
 
     @Override

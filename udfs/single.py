@@ -1,0 +1,54 @@
+"""A stage that is called once for each record, as PyFlink has it: for streams of few records.
+
+Its state is PyFlink's pickle of the codec's bytes, as savepoints have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
+
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.stage import MAIN, Stage
+
+
+class Emitted:
+    """What one record makes, in order: values, or pairs of a side output's tag and a value."""
+
+    def __init__(self, tags: Mapping[str, OutputTag]) -> None:
+        self._tags = tags
+        self.made: list[Any] = []
+
+    def emit(self, value: Any, side: str = MAIN) -> None:
+        """To the main output, or to the side output ``side``."""
+        self.made.append(value if side == MAIN else (self._tags[side], value))
+
+    def clear(self) -> None:
+        self.made.clear()
+
+
+class SingleStage(Stage, KeyedProcessFunction):
+    """kept: the keyed state, its values bytes of ``codec``; None: there is none."""
+
+    kept: ClassVar[ValueStateDescriptor | None] = None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        super().open(runtime_context)
+        self._tags = {name: OutputTag(name, BYTES) for name in self.sides}
+        self._state: ValueState | None = (
+            None if self.kept is None else runtime_context.get_state(self.kept)
+        )
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> list[Any]:
+        stored = None if self._state is None else self._state.value()
+        before = None if stored is None else self._decode(stored)
+        out = Emitted(self._tags)
+        rule = partial(self.record, before, value, out)
+        after = self._safely(rule, partial(self._source, value), out)
+        if after is not None and self._state is not None:
+            self._state.update(after)
+        return out.made

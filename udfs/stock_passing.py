@@ -1,0 +1,41 @@
+"""What goes into the stock ledger's stage: a byte that names the kind, then the record.
+
+- ``L``, a line that moves stock, of StockLines.java and `StockDocuments`: `Line` as a JSON array
+- ``D``, of a document, of `StockDocuments`: `Request` or `PromotionLine` as JSON, which names its type
+- ``T``, a till transaction that StockLines.java did not take: enveloped, as it came
+
+Nothing here outlives a job: it is between two stages, never in a savepoint.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.promotions.promotion import PromotionLine
+from tillstream.domain.stock.actions import Request
+from tillstream.domain.stock.ledger import Line
+
+LINE, DOCUMENT, TRANSACTION = b"L", b"D", b"T"
+Passing = Line | Request | PromotionLine | Envelope
+
+_encode = msgspec.json.Encoder().encode
+_READERS = {
+    ord(LINE): msgspec.json.Decoder(Line).decode,
+    ord(DOCUMENT): msgspec.json.Decoder(Request | PromotionLine).decode,
+    ord(TRANSACTION): unseal,
+}
+
+
+def to_ledger(record: Line | Request | PromotionLine) -> bytes:
+    return (LINE if isinstance(record, Line) else DOCUMENT) + _encode(record)
+
+
+def read(value: bytes) -> Passing:
+    """An Envelope is a till transaction that was not taken. Raises KeyError for another kind."""
+    return _READERS[value[0]](value[1:])
+
+
+def sent(value: bytes) -> Envelope | bytes:
+    """A transaction as its source sent it; of anything else the record alone, its place is not known."""
+    return unseal(value[1:]) if value[:1] == TRANSACTION else value[1:]
