@@ -53,6 +53,10 @@ def test_every_operator_has_its_recorded_uid_and_the_entry_lists_what_is_used(jo
     assert not context.unused(), f"jobs/{job}.py lists what it does not use"
 
 
+def test_nothing_is_recorded_of_a_job_that_is_gone():
+    assert set(json.loads(RECORDED.read_text())) <= set(catalog.names())
+
+
 if __name__ == "__main__":
     lists = {job: operators(made(job, "kafka")) for job in catalog.names()}
     RECORDED.write_text(json.dumps(lists, indent=1) + "\n")
