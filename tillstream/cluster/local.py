@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest
-from tillstream.clients.storage import open_storage
+from tillstream.clients.storage import StorageError, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster import manifest, preflight
 from tillstream.cluster.protocol import (
@@ -61,6 +61,12 @@ class LocalCluster:
             raise JobError("there is no stack: run `tillstream up`")
         return FlinkRest(record["flink"]["rest"])
 
+    def _conf(self, changed: dict[str, Any]) -> settings.Conf:
+        """The settings of this stack, whatever $TILLSTREAM_HOME says, with ``changed`` over them."""
+        record = self.layout.read()
+        endpoints = settings.endpoints(record) if record else {}
+        return settings.load("local", overrides=settings.merge(endpoints, changed))
+
     # -- runs --------------------------------------------------------------------------------------
 
     def submit(
@@ -92,8 +98,7 @@ class LocalCluster:
             source = ""
         if parallelism:
             changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
-        stack_conf = settings.endpoints(self.layout.read())
-        conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
+        conf = self._conf(changed)
         parallelism = conf.job.parallelism
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, flink, file, self.layout, parallelism):
@@ -237,7 +242,7 @@ class LocalCluster:
         yield from self._complete(f"{self.savepoints_at}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
-        storage = open_storage(folder, settings.load("local"))
+        storage = open_storage(folder, self._conf({}))
         for file in storage.files():
             inner, _, last = file.name.rpartition("/")
             if last == "_metadata" and "/" not in inner:
@@ -317,9 +322,9 @@ class LocalCluster:
 
     def _parallelism_of(self, location: str) -> int | None:
         """Of the run that left it: from its manifest, else from what was noted at its submission."""
-        raw = open_storage(location, settings.load("local")).read(manifest.FILE)
-        if raw is not None:
-            with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, StorageError):
+            raw = open_storage(location, self._conf({})).read(manifest.FILE)
+            if raw is not None:
                 return manifest.decode(raw).parallelism or None
         # A checkpoint lies in a folder of its run's id, a savepoint's name has the first six digits.
         for entry in reversed(self.history()):
