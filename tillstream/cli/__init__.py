@@ -85,7 +85,3 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main(**_: Any) -> None:
     """Tillstream: till transactions to loyalty balances, archives and live views, on Apache Flink."""
-
-
-if __name__ == "__main__":
-    main()
