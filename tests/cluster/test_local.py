@@ -65,7 +65,7 @@ def test_without_a_manifest_its_submission_does(cluster: LocalCluster):
 
 
 def test_nothing_says_it_of_a_savepoint_from_elsewhere_or_of_an_old_release(cluster: LocalCluster):
-    submitted(cluster, "loyalty", RUN)  # as releases before 0.2 noted it
+    submitted(cluster, "loyalty", RUN)  # as earlier releases noted it
     assert cluster._parallelism_of(f"file:///c/{RUN}/chk-7") is None
     assert cluster._parallelism_of("file:///elsewhere/one") is None
     assert cluster._parallelism_of("hdfs://elsewhere/one") is None

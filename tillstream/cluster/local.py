@@ -304,7 +304,7 @@ class LocalCluster:
     # -- what was submitted and ended, which outlives the JobManager's memory ---------------------------
 
     def history(self) -> list[dict[str, Any]]:
-        """Every submission, oldest first: name, job_id, from, time_ms, and since 0.2 parallelism."""
+        """Every submission, oldest first: name, job_id, from, time_ms, and but for old lines parallelism."""
         return [entry for entry in self._notes() if "from" in entry]
 
     def _notes(self) -> list[dict[str, Any]]:
