@@ -25,12 +25,12 @@ from tillstream.cluster.protocol import (
     JobError,
     JobRun,
     NotReady,
-    Progress,
+    Say,
     SourceFigures,
     TakenSavepoint,
     silent,
 )
-from tillstream.cluster.starting import Start, client_cause
+from tillstream.cluster.starting import Startup, client_cause
 from tillstream.errors import Unreachable
 from tillstream.local import flink_home, processes
 from tillstream.local.layout import Layout, environment
@@ -77,7 +77,7 @@ class LocalCluster:
         start_from: str | None = None,
         job_file: Path | None = None,
         timeout_s: float = 90.0,
-        progress: Progress = silent,
+        progress: Say = silent,
         allow_dropped_state: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
@@ -130,7 +130,7 @@ class LocalCluster:
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
         """Returns once every task of the job runs; JobError when it fails or keeps restarting."""
-        start = Start(self.flink, job_id)
+        start = Startup(self.flink, job_id)
         try:
             wait_until(start.is_over, timeout_s, "it does not run", every_s=0.25)
         except NotInTime:

@@ -93,6 +93,10 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
 
     ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun.
     """
+    if adds_up(job):
+        raise ValueError(
+            f"{job} writes rows without an identity: which are repeated cannot be told"
+        )
     bucket, done = None, Settled(0, 0)
     for name, identity in identity_of(job):
         bucket = bucket or open_bucket(conf)
