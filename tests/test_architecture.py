@@ -85,6 +85,20 @@ def test_imports_go_one_way(path: Path) -> None:
     assert not strays, f"{here} may import {sorted(MAY[here])}, not {sorted(strays)}"
 
 
+# Of the rooms that work on any cluster, the one that is the local stack's; verify starts a scratch stack.
+KNOW_THE_STACK = {f"tillstream.cluster.{name}" for name in ("local", "preflight", "verify")}
+
+
+def test_only_the_local_cluster_knows_the_local_stack() -> None:
+    rooms = {"cluster", "replay", "history"}
+    found = {
+        module_name(path)
+        for path in OURS
+        if room(module_name(path)) in rooms and any(room(name) == "local" for name in imports(path))
+    }
+    assert found <= KNOW_THE_STACK
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     arrows = {module_name(p): imports(p) & MODULES for p in OURS}
     done: set[str] = set()

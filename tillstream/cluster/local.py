@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest
-from tillstream.clients.storage import open_storage
+from tillstream.clients.storage import StorageError, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster import manifest, preflight
 from tillstream.cluster.protocol import (
@@ -26,12 +26,12 @@ from tillstream.cluster.protocol import (
     JobError,
     JobRun,
     NotReady,
-    Progress,
+    Say,
     SourceFigures,
     TakenSavepoint,
     silent,
 )
-from tillstream.cluster.starting import Start, client_cause
+from tillstream.cluster.starting import Startup, client_cause
 from tillstream.errors import Unreachable
 from tillstream.local import flink_home, processes
 from tillstream.local.layout import Layout, environment
@@ -62,6 +62,12 @@ class LocalCluster:
             raise JobError("there is no stack: run `tillstream up`")
         return FlinkRest(record["flink"]["rest"])
 
+    def _conf(self, changed: dict[str, Any]) -> settings.Conf:
+        """The settings of this stack, whatever $TILLSTREAM_HOME says, with ``changed`` over them."""
+        record = self.layout.read()
+        endpoints = settings.endpoints(record) if record else {}
+        return settings.load("local", overrides=settings.merge(endpoints, changed))
+
     # -- runs --------------------------------------------------------------------------------------
 
     def submit(
@@ -72,7 +78,7 @@ class LocalCluster:
         start_from: str | None = None,
         job_file: Path | None = None,
         timeout_s: float = 90.0,
-        progress: Progress = silent,
+        progress: Say = silent,
         allow_dropped_state: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
@@ -96,8 +102,7 @@ class LocalCluster:
             source = ""
         if parallelism:
             changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
-        stack_conf = settings.endpoints(self.layout.read())
-        conf = settings.load("local", overrides=settings.merge(stack_conf, changed))
+        conf = self._conf(changed)
         parallelism = conf.job.parallelism
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
@@ -129,7 +134,7 @@ class LocalCluster:
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
         """Returns once every task of the job runs; JobError when it fails or keeps restarting."""
-        start = Start(self.flink, job_id)
+        start = Startup(self.flink, job_id)
         try:
             wait_until(start.is_over, timeout_s, "it does not run", every_s=0.25)
         except NotInTime:
@@ -241,7 +246,7 @@ class LocalCluster:
         yield from self._complete(f"{self.savepoints_at}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
-        storage = open_storage(folder, settings.load("local"))
+        storage = open_storage(folder, self._conf({}))
         for file in storage.files():
             inner, _, last = file.name.rpartition("/")
             if last == "_metadata" and "/" not in inner:
@@ -303,7 +308,7 @@ class LocalCluster:
     # -- what was submitted and ended, which outlives the JobManager's memory ---------------------------
 
     def history(self) -> list[dict[str, Any]]:
-        """Every submission, oldest first: name, job_id, from, time_ms, and since 0.2 parallelism."""
+        """Every submission, oldest first: name, job_id, from, time_ms, and but for old lines parallelism."""
         return [entry for entry in self._notes() if "from" in entry]
 
     def _notes(self) -> list[dict[str, Any]]:
@@ -321,9 +326,9 @@ class LocalCluster:
 
     def _parallelism_of(self, location: str) -> int | None:
         """Of the run that left it: from its manifest, else from what was noted at its submission."""
-        raw = open_storage(location, settings.load("local")).read(manifest.FILE)
-        if raw is not None:
-            with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, StorageError):
+            raw = open_storage(location, self._conf({})).read(manifest.FILE)
+            if raw is not None:
                 return manifest.decode(raw).parallelism or None
         # A checkpoint lies in a folder of its run's id, a savepoint's name has the first six digits.
         for entry in reversed(self.history()):

@@ -16,7 +16,7 @@ from tillstream.cluster import restoring
 from tillstream.errors import Problem, Problems
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
-Progress = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 def silent(line: str) -> None:
@@ -114,7 +114,7 @@ class Cluster(Protocol):
         overrides: dict[str, Any] | None = None,
         start_from: str | None = None,
         *,
-        progress: Progress = silent,
+        progress: Say = silent,
         allow_dropped_state: bool = False,
     ) -> str:
         """Starts the job, waits until all of it runs, returns the run's id.

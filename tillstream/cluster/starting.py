@@ -11,7 +11,7 @@ FAILURES_TOLERATED = 2
 SETTLED_S = 1.5  # a job that fails on its first records runs for a moment too
 
 
-class Start:
+class Startup:
     """A run from its submission until all its tasks run and stay so, or it fails.
 
     Waiting for a slot, as after a TaskManager's death, is not held against the job.

@@ -10,7 +10,7 @@ from tillstream.clients.storage import StorageError, copy, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest, Verified, code_version
-from tillstream.cluster.protocol import Checkpoint, Cluster, JobError, Progress
+from tillstream.cluster.protocol import Checkpoint, Cluster, JobError, Say
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.errors import Problem
 from tillstream.history import settle as history
@@ -27,7 +27,7 @@ def verify(
     manifest: Manifest,
     savepoints: Savepoints,
     job_file: Path | None,
-    progress: Progress,
+    progress: Say,
 ) -> Verified:
     """Copies the savepoint to the scratch cluster's disk, restores today's job from it, and waits for
     a checkpoint of it. Of the deployment the savepoint is read, and the history files that it names as
@@ -83,7 +83,7 @@ def _restore(
     copied: Path,
     job_file: Path | None,
     at_ms: int,
-    progress: Progress,
+    progress: Say,
 ) -> Verified:
     cluster = LocalCluster(stack)
     progress("restoring")

@@ -1,0 +1,91 @@
+"""Files on S3 beyond what a disk has too (tests/cluster/test_manifest.py runs both), and what hides."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tillstream.clients import storage
+from tillstream.clients.storage import Disk, S3Folder, StorageError, Stored, open_storage, visible
+from tillstream.conf import load
+from tillstream.errors import Unreachable
+
+
+@pytest.fixture
+def client():
+    with mock_aws():
+        made = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        made.create_bucket(Bucket="bucket")
+        yield made
+
+
+def names(folder) -> list[str]:
+    return [file.name for file in folder.files()]
+
+
+def test_files_are_found_by_how_their_names_begin_and_deleted_so_many_at_once(client, monkeypatch):
+    monkeypatch.setattr(storage, "DELETED_AT_ONCE", 3)
+    folder = S3Folder(client, "bucket", "history")
+    for n in (7, 8, 9, 10, 11, 12, 13):
+        folder.write(f"part-{n:02}", b"x")
+    assert [file.name for file in folder.files("part-0")] == ["part-07", "part-08", "part-09"]
+    folder.delete(names(folder))
+    assert names(folder) == []
+
+
+def test_a_moved_file_is_in_its_new_place_alone(client):
+    folder = S3Folder(client, "bucket")
+    folder.write("a/one", b"123")
+    folder.move("a/one", "a/_aside/one")
+    assert names(folder) == ["a/_aside/one"]
+    assert (folder.size("a/_aside/one"), folder.size("a/one")) == (3, None)
+    with pytest.raises(StorageError, match="s3://bucket/a/one is gone"):
+        folder.get("a/one")
+
+
+def test_an_upload_that_is_not_finished_is_no_file_yet(client):
+    client.create_multipart_upload(Bucket="bucket", Key="history/half")
+    folder = S3Folder(client, "bucket", "history")
+    assert (names(folder), folder.uploads()) == ([], {"half"})
+
+
+def test_its_clock_and_its_files_dates_are_the_same(client):
+    folder = S3Folder(client, "bucket")
+    folder.write("one", b"x")
+    (one,) = folder.files()
+    assert abs(folder.now_ms() - one.written_ms) < 60_000
+
+
+def test_a_bucket_that_is_not_there_is_one_line_that_names_the_settings(client):
+    folder = S3Folder(client, "nowhere", "x")
+    for asked in (lambda: list(folder.files()), folder.now_ms, lambda: folder.read("one")):
+        with pytest.raises(StorageError, match=r"s3://nowhere/x cannot be used .*s3\.bucket"):
+            asked()
+
+
+def test_without_a_stack_nobody_asks_amazon():
+    with pytest.raises(Unreachable, match="tillstream up"):
+        open_storage("s3://bucket/x", load("local"))
+    with pytest.raises(StorageError, match="neither file:// nor s3://"):
+        open_storage("hdfs://bucket/x", load("local"))
+
+
+def test_readers_skip_empty_files_and_hidden_parts_below_what_they_asked_for():
+    found = [
+        Stored(name, size, 0)
+        for name, size in (
+            ("_kept/a", 1), ("_kept/.b", 1), ("_kept/_c/d", 1), ("_kept/e/f", 1), ("_kept/g", 0),
+        )
+    ]  # fmt: skip
+    assert [file.name for file in visible(found, "_kept/")] == ["_kept/a", "_kept/e/f"]
+    assert list(visible(found)) == []
+
+
+def test_a_file_that_goes_while_a_disk_is_listed_is_left_out(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"x")
+    listed = Disk(tmp_path).files()
+    assert next(listed).name == "one"
+    (tmp_path / "two").unlink()
+    assert list(listed) == []
