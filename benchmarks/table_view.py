@@ -6,7 +6,9 @@ from html import escape
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from tillstream.cli import tables
+from tillstream.cli.tables import Column
 
 COLUMNS = ("", "tx/s", "least - most", "tx per CPU second", "p50 / p99 ms", "state B a key",
            "us of CPU a tx: Python", "conversion", "JVM", "broker")  # fmt: skip
@@ -36,17 +38,16 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def show(figures: dict[str, Any], console: Console) -> None:
-    table = Table(title=title(figures))
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    columns = (Column(name, right=bool(name)) for name in COLUMNS)
+    table = tables.Table(*columns, title=title(figures))
     for name, row in figures["rows"].items():
-        table.add_row(name, *cells(row))
-    console.print(table)
+        table.add(name, *cells(row))
+    tables.show(table, console)
     rate = figures["settings"]["latency_rate"]
-    console.print(
+    tables.say(
         f"Rates of one worker each, in mid-run. Latency at {rate:,} tx/s, from put until a reader of "
         "Kafka sees the event. Method: docs/performance.md",
-        soft_wrap=True,
+        console,
     )
 
 

@@ -71,4 +71,4 @@ def show(report: Report, console: Console) -> None:
         lines.append(f"... {report.count - len(report.differences):,} more differences")
     lines.append("Everything is equal." if report.ok else f"{report.count:,} differences.")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        tables.say(line, console)

@@ -133,6 +133,14 @@ def _wrapped(cell: Text, room: int) -> list[Text]:
     return [Text(part, cell.style) for part in parts]
 
 
+def say(text: str, to: Console | None = None) -> None:
+    """A sentence, wrapped at spaces on a terminal, in one line elsewhere."""
+    out = to or console()
+    for line in text.split("\n"):
+        for part in _wrapped(Text(line), out.width):
+            out.print(part, soft_wrap=True)
+
+
 def show(table: Table, to: Console | None = None) -> None:
     """Prints it; a word longer than the terminal is left to the terminal to fold."""
     (to or console()).print(table, soft_wrap=True)

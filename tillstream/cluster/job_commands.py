@@ -111,7 +111,7 @@ def list_jobs() -> None:
         click.echo("no jobs: `tillstream job submit NAME`")
     for name in sorted({entry["name"] for entry in jobs.history()}):
         with contextlib.suppress(JobError):
-            click.echo(f"{name} can be restored from {jobs.locate(name, 'latest')}")
+            tables.say(f"{name} can be restored from {jobs.locate(name, 'latest')}")
 
 
 @job.command()

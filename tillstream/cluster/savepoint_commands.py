@@ -52,7 +52,7 @@ def list_(job: str | None, as_json: bool) -> None:
     elif not nameless:
         click.echo("none: `tillstream savepoint take JOB`")
     for location in nameless:
-        click.echo(f"without a manifest: {location}")
+        tables.say(f"without a manifest: {location}")
 
 
 def _verdict(one: Manifest) -> str:

@@ -56,13 +56,13 @@ def _show(found: Report) -> None:
             _full(size),
         )  # fmt: skip
     tables.show(table)
-    click.echo(
+    tables.say(
         f"in addition: {human(found.positions)} of source positions and sinks' own state; "
         f"maximum parallelism {found.max_parallelism}"
     )
     for size in found.states:
         if size.full_keys is None:
-            click.echo(f"{size.name} of {size.uid} is not in state_schemas/keyed/states.py")
+            tables.say(f"{size.name} of {size.uid} is not in state_schemas/keyed/states.py")
 
 
 def _full(size: StateSize) -> str:

@@ -87,6 +87,7 @@ def list_(
     hidden = sum(bool(record.redriven) for record in records.values()) if not with_redriven else 0
     if chosen:
         tables.show(_table(chosen[-limit:][::-1]))
+        click.echo()
     for reason, count in model.totals(chosen).items():
         click.echo(f"{count:>8,}  {reason}")
     newest = f", the newest {limit} shown" if len(chosen) > limit else ""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
@@ -24,7 +23,7 @@ _plain = TypeDeserializer().deserialize
 
 
 class CaseError(Problem):
-    """The case is not there or cannot be decided; one line that says what to do."""
+    """The case is not there or cannot be decided; the message says what to do."""
 
 
 class Verdict(NamedTuple):
@@ -37,7 +36,7 @@ class Verdict(NamedTuple):
 
 
 class Cases:
-    """Reads the table of cases; decides by way of the topic of labels."""
+    """Reads the table of cases; decides by way of the topic of labels. Raises botocore's errors."""
 
     def __init__(self, conf: Conf) -> None:
         self.conf = conf
@@ -55,7 +54,7 @@ class Cases:
             "ExpressionAttributeValues": {":open": {"S": "open"}},
         }
         while len(found) < limit:
-            answer = self._ask(self._client.query, **query, Limit=limit - len(found))
+            answer = self._client.query(**query, Limit=limit - len(found))
             found += [_item(item) for item in answer["Items"]]
             if "LastEvaluatedKey" not in answer:
                 break
@@ -100,23 +99,10 @@ class Cases:
                 closed = found
         return Verdict(verdict, origin, closed, time.monotonic() - began)
 
-    def _ask(self, call: Any, **arguments: Any) -> Any:
-        return asked(call, self.table, **arguments)
-
-
-def asked(call: Any, table: str, **arguments: Any) -> Any:
-    """A DynamoDB call whose failure is one line. Raises CaseError."""
-    try:
-        return call(**arguments)
-    except (ClientError, BotoCoreError) as error:
-        raise CaseError(f"table {table} cannot be read ({error}): `tillstream status`") from None
-
 
 def hot_item(client: Any, table: str, key: str, value: str) -> dict[str, Any] | None:
-    """One item by its key, in plain values; None if there is none."""
-    answer = asked(
-        client.get_item, table, TableName=table, Key={key: {"S": value}}, ConsistentRead=True
-    )
+    """One item by its key, in plain values; None if there is none. Raises botocore's errors."""
+    answer = client.get_item(TableName=table, Key={key: {"S": value}}, ConsistentRead=True)
     return _item(answer["Item"]) if "Item" in answer else None
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 import orjson
-from rich.text import Text
 
 from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.sizes import money
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
-from tillstream.domain.fraud import Decision
 from tillstream.fraud.cases import CaseError, Cases
 
 if TYPE_CHECKING:
@@ -43,7 +40,7 @@ def cases(limit: int, as_json: bool) -> None:
         table.add(
             case["transaction_id"], case["outcome"], f"{case['score']:g}",
             shown(case["event_time_ms"]), f"{case['store']}",
-            money(case["total_cents"], case["currency"]), case.get("reasons", ""),
+            money(case["total_cents"], case["currency"]), case.get("reasons", "").replace(",", ", "),
         )  # fmt: skip
     if found:
         tables.show(table)
@@ -121,8 +118,18 @@ def explain(transaction_id: str, as_json: bool) -> None:
 
 def _show(found: Explanation) -> None:
     out, decision, sale = tables.console(), found.decision, found.transaction
-    for line in _sale(decision, sale):
-        out.print(line, soft_wrap=True)
+    watched = ", watched" if decision.watched else ""
+    tables.say(
+        f"{decision.transaction_id}: {decision.outcome}, score {decision.score:g} (review at "
+        f"{decision.review_at:g}, hold at {decision.hold_at:g}{watched}), rules {decision.rules_version}\n"
+        f"came in: {money(decision.total_cents, decision.currency)} by {sale['payment_method']} at "
+        f"store {decision.store}, till {decision.till}, {shown(decision.event_time_ms)}, subject "
+        f"{decision.subject or 'unknown'}, judged {shown(decision.judged_at_ms)}",
+        out,
+    )
+    pieces = (f"{line['quantity']} x {line['category']}" for line in sale["lines"][:10])
+    profile = ", ".join(f"{name} {value}" for name, value in decision.profile.items())
+    tables.say(f"basket: {', '.join(pieces)}\nprofile then: {profile or 'none'}", out)
     numbers = [Column(name, right=True) for name in ("value", "threshold", "points", "of")]
     table = Table("rule", "signal", *numbers, Column("only when", prose=True))
     for rule in sorted(found.rules, key=lambda rule: -abs(rule.points)):
@@ -140,21 +147,3 @@ def _show(found: Explanation) -> None:
     if found.case is not None:
         source = found.case.get("verdict_source")
         click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else ""))
-
-
-def _sale(decision: Decision, sale: dict[str, Any]) -> Iterator[Text]:
-    watched = ", watched" if decision.watched else ""
-    yield Text.assemble(
-        f"{decision.transaction_id}: ", (decision.outcome, "bold"), f", score {decision.score:g} "
-        f"(review at {decision.review_at:g}, hold at {decision.hold_at:g}{watched}), "
-        f"rules {decision.rules_version}",
-    )  # fmt: skip
-    yield Text(
-        f"came in: {money(decision.total_cents, decision.currency)} by {sale['payment_method']} at "
-        f"store {decision.store}, till {decision.till}, {shown(decision.event_time_ms)}, subject "
-        f"{decision.subject or 'unknown'}, judged {shown(decision.judged_at_ms)}"
-    )
-    pieces = (f"{line['quantity']} x {line['category']}" for line in sale["lines"][:10])
-    yield Text(f"basket: {', '.join(pieces)}")
-    profile = ", ".join(f"{name} {value}" for name, value in decision.profile.items())
-    yield Text(f"profile then: {profile or 'none'}")

@@ -119,4 +119,8 @@ class Reader:
 def _settings(conf: Conf) -> dict[str, object]:
     if not conf.kafka.bootstrap:
         raise TopicError("no Kafka broker is set: run `tillstream up`, or set kafka.bootstrap")
-    return {"bootstrap.servers": conf.kafka.bootstrap, **conf.kafka.properties}
+    return {
+        "bootstrap.servers": conf.kafka.bootstrap,
+        "log_level": 0,  # what fails is raised; the client would print it many times over
+        **conf.kafka.properties,
+    }

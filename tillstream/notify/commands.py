@@ -81,7 +81,7 @@ def list_(as_json: bool, **wanted: bool) -> None:
     counts = Counter(one.status for one in found)
     click.echo(", ".join(f"{counts[s]:,} {s}" for s in DECIDABLE if s in chosen))
     if found:
-        click.echo(
+        tables.say(
             "`tillstream notify resend ID` sends one, `tillstream notify dismiss ID` does not."
         )
 

@@ -43,12 +43,12 @@ def size(
 
 
 def _show(shop: sizes.Shop, found: sizes.Size, model: dict[str, Any]) -> None:
-    click.echo(
+    tables.say(
         f"{shop.tx_per_second:,.0f} tx/s at the busiest time, {shop.daily:,.0f} per day, "
         f"{shop.customers:,} customers, {shop.stores:,} stores of {shop.products:,} products\n"
     )
-    click.echo(f"Kinesis: {found.shards} shards, each job with enhanced fan-out")
-    click.echo(f"Managed Flink: {found.kpus} KPUs")
+    tables.say(f"Kinesis: {found.shards} shards, each job with enhanced fan-out")
+    tables.say(f"Managed Flink: {found.kpus} KPUs")
     numbers = (
         Column(c, right=True) for c in ("us of CPU per tx", "cores", "workers", "KPUs", "state")
     )
@@ -58,22 +58,22 @@ def _show(shop: sizes.Shop, found: sizes.Size, model: dict[str, Any]) -> None:
             job.job, f"{job.cpu_us:.0f}", f"{job.cores:.1f}", str(job.workers), str(job.kpus),
             human(job.state), job.basis,
         )  # fmt: skip
-    click.echo()
+    tables.say("")
     tables.show(table)
     numbers = (Column(c, right=True) for c in ("write units per second, at most", "items"))
     table = Table("DynamoDB table", *numbers)
     for name, units in found.write_units.items():
         table.add(name, f"{units:,.0f}", human(found.items[name]))
-    click.echo()
+    tables.say("")
     tables.show(table)
-    click.echo()
-    click.echo("State: " + ", ".join(f"{name} {human(b)}" for name, b in found.state.items()))
+    tables.say("")
+    tables.say("State: " + ", ".join(f"{name} {human(b)}" for name, b in found.state.items()))
     counts = {k: v for k, v in found.monthly.items() if k != "transactions"}
-    click.echo(
+    tables.say(
         f"Per month: {found.monthly['transactions']:,.0f} transactions; "
         + ", ".join(f"{name} {human(b)}" for name, b in counts.items())
     )
-    click.echo(f"\nModel: {model['about']}")
-    click.echo("Assumed:")
+    tables.say(f"\nModel: {model['about']}")
+    tables.say("Assumed:")
     for assumption in model["assumed"].values():
-        click.echo(f"- {assumption['says'].format(**assumption)}")
+        tables.say(f"- {assumption['says'].format(**assumption)}")
