@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from tillstream.errors import Problem, Unreachable
 
 FIX = (
-    "`tillstream status` shows what runs, `tillstream up` starts and creates what is local; "
-    "otherwise correct conf or the credentials"
+    "`tillstream status` shows what is running, `tillstream up` starts the local stack and creates what "
+    "is missing; elsewhere check conf and the credentials"
 )
+_AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
 # What a request to AWS may name -> what that is.
 _NAMED = {"TableName": "table", "Bucket": "bucket", "StreamName": "stream", "TopicArn": "topic"}
 
@@ -46,12 +47,10 @@ def in_one_line() -> Iterator[None]:
         raise
 
 
-_AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
-
-
 def _reason(error: Exception) -> str:
     cause = error.args[0] if error.args else error
-    return str(cause.str() if hasattr(cause, "str") else cause).splitlines()[0]
+    said = cause.str() if hasattr(cause, "str") else str(cause)
+    return said.partition("\n")[0]
 
 
 def _asked(error: Exception) -> str:

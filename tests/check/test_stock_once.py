@@ -1,0 +1,52 @@
+"""What was sent twice: a fault where a topic is written exactly once, told where it is not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+
+from tillstream.check.report import Report
+from tillstream.check.stock import ACTIONS, REPEATED, _once
+
+
+def found(**topics: list[dict[str, Any]]) -> Report:
+    def messages(topic: str) -> list[SimpleNamespace]:
+        bodies = [orjson.dumps(body) for body in topics.get(topic, [])]
+        return [SimpleNamespace(value=lambda body=body: body) for body in bodies]
+
+    assert set(topics) <= set(ACTIONS)
+    report = Report()
+    _once(SimpleNamespace(messages=messages), report)
+    return report
+
+
+def notice(template: str, **changes: Any) -> dict[str, Any]:
+    return {"notice_id": f"{template}:store:45:1", "template": template, "params": {}} | changes
+
+
+def test_the_same_notice_of_another_job_again_is_told_and_no_fault():
+    report = found(notices=[notice("points_redeemed")] * 3 + [notice("shelf_sold_out")] * 2)
+    assert report.ok
+    assert report.others == {REPEATED: 3}
+
+
+def test_the_same_id_with_other_content_is_a_difference_whoever_wrote_it():
+    report = found(notices=[notice("points_redeemed"), notice("points_redeemed", params={"n": 1})])
+    assert not report.ok
+    assert report.differences[0].where == "notices"
+    assert report.differences[0].cause == "sent again with other content"
+
+
+def test_what_the_inventory_job_sends_comes_once():
+    order = {"order_id": "o-1", "line_id": "o-1/1", "quantity": 3}
+    report = found(stock_orders=[order, order], notices=[notice("low_stock")] * 2)
+    assert report.count == 2
+    assert {d.where for d in report.differences} == {"stock_orders", "notices"}
+    assert {d.cause for d in report.differences} == {"sent 2 times"}
+
+
+def test_different_actions_are_no_repeats():
+    lines = [{"line_id": f"o-1/{n}", "quantity": 3} for n in range(3)]
+    assert found(stock_orders=lines).ok
