@@ -212,7 +212,7 @@ def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
     feed = shop.feed(6_000, 500, *traffic, "--products", "10")
     shop.wait_for_checkpoints("sales")
     shop.run("job", "stop", "sales", "--savepoint")
-    shop.run("job", "restore", "sales", "--from", "latest-savepoint")
+    shop.run("job", "restore", "sales", "--from", "latest-savepoint", "--parallelism", "1")
     feed.done()
     come(lambda: consumed(shop, "sales"))
     # No later sale comes to close the last windows: draining does.
@@ -239,6 +239,6 @@ def stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(
     shop.wait_for_entries(2_000, topic=topics.STOCK_CHANGES)
     shop.run("job", "stop", "inventory", "--savepoint")
     shop.change(inventory={"emergency_percent": 25, "lead_hours": 48})
-    shop.run("job", "restore", "inventory", "--from", "latest-savepoint")
+    shop.run("job", "restore", "inventory", "--from", "latest-savepoint", "--parallelism", "1")
     feed.done()
     shop.prove("sent", 120, "--stock", "--no-decisions")
