@@ -144,6 +144,8 @@ class Stage:
         """What ``read``, or else ``sent``, makes of ``value``; its bytes as they are where that fails."""
         try:
             return (read or self.sent)(value)
+        except MemoryError:
+            raise
         except Exception:
             return self.part(value)
 

@@ -38,4 +38,7 @@ def read(value: bytes) -> Passing:
 
 def sent(value: bytes) -> Envelope | bytes:
     """A transaction as its source sent it; of anything else the record alone, its place is not known."""
-    return unseal(value[1:]) if value[:1] == TRANSACTION else value[1:]
+    kind, record = value[:1], value[1:]
+    if kind == TRANSACTION:
+        return unseal(record)
+    return record if kind in (LINE, DOCUMENT) else value

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from tests.support import ROOT
 from tillstream.connectors.gateway import java
-from tillstream.domain.envelope import seal
+from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.stock.ledger import Line
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.simulator import Faults, Simulator
+from tillstream.udfs.stock_passing import LINE, TRANSACTION, read
 
 EXAMPLES = ROOT / "state_schemas" / "events" / "pos_transaction" / "examples"
 ARRIVED = 4_000_000_000_000
@@ -44,10 +46,14 @@ def agrees(lines_of, payload: bytes) -> None:
     except InvalidTransaction:
         ((key, value),) = lines_of(payload)
         assert key.startswith("~")
-        assert value == seal("kafka:tills/0/1", ARRIVED, payload)
+        assert value == TRANSACTION + seal("kafka:tills/0/1", ARRIVED, payload)
+        assert read(value) == unseal(seal("kafka:tills/0/1", ARRIVED, payload))
         return
     sign = -1 if sale.kind == "sale" else 1
-    assert [(key, json.loads(value)) for key, value in lines_of(payload)] == [
+    made = lines_of(payload)
+    assert {value[:1] for _, value in made} == {LINE}
+    assert [read(value) for _, value in made] == [Line(*json.loads(value[1:])) for _, value in made]
+    assert [(key, json.loads(value[1:])) for key, value in made] == [
         (
             f"{sale.store}/{line.product}",
             [

@@ -12,42 +12,31 @@ from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 
 from tests.support.batched_harness import BatchedHarness
+from tests.support.collected import collected
+from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
 from tillstream import jars
 from tillstream.connectors import batched as connector
 from tillstream.connectors import sources
-from tillstream.domain.demand.model import DAY_MS, DemandRules
+from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.domain.shortage.shelves import ShortageRules
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.udfs import (
     archive,
-    batched,
     fraud,
     fraud_counters,
     inventory,
     loyalty,
     shortage,
+    stage,
 )
-from tillstream.udfs.batched import TooManyFailed
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.stage import StageSettings, TooManyFailed
 
 BAD = "0023-04-2025-000013"
-SECRET = "what must not be written down"
-
-
-def raising(monkeypatch: pytest.MonkeyPatch, module, name: str, is_bad) -> None:
-    """``module.name`` does its work, in place too, and then raises where ``is_bad(arguments)``."""
-    real = getattr(module, name)
-
-    def rule(*arguments, **named):
-        made = real(*arguments, **named)
-        if is_bad(*arguments):
-            raise KeyError(SECRET)
-        return made
-
-    monkeypatch.setattr(module, name, rule)
+LOYALTY = StageSettings("loyalty")
 
 
 def sealed(number: int, **changes) -> bytes:
@@ -55,19 +44,8 @@ def sealed(number: int, **changes) -> bytes:
     return seal(f"kafka:tills/0/{number}", T0 + number + 50, json.dumps(document).encode())
 
 
-def letters(harness: BatchedHarness, side: int) -> list[dict]:
-    return [json.loads(value) for value in harness.outputs[side]]
-
-
-def says(letter: dict, raw: bytes) -> None:
-    assert (letter["stage"], letter["reason"]) == ("apply", "rule_failed")
-    assert letter["message"].startswith("KeyError in test_failing_rules.py:")
-    assert SECRET not in letter["message"]
-    assert base64.b64decode(letter["raw_b64"]) == raw
-
-
 def ledger() -> BatchedHarness:
-    return BatchedHarness(loyalty.LoyaltyLedger(LoyaltyRules()))
+    return BatchedHarness(loyalty.LoyaltyLedger(LOYALTY, LoyaltyRules()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,9 +70,9 @@ def test_all_else_is_as_if_it_had_not_come(customers, bad, size):
         if n not in bad:
             alone.process(record)
     assert failing.state == alone.state
-    for side in (0, loyalty.NOTICES):
-        assert failing.outputs[side] == alone.outputs[side]
-    told = [x for x in letters(failing, loyalty.DEAD_LETTERS) if x["reason"] == "rule_failed"]
+    assert failing.main == alone.main
+    assert failing.side["notices"] == alone.side["notices"]
+    told = [x for x in letters(failing) if x["reason"] == "rule_failed"]
     assert {x["origin"] for x in told} == {f"kafka:tills/0/{n}" for n in bad if n < len(records)}
 
 
@@ -102,17 +80,17 @@ def test_the_letter_has_bytes_and_origin_and_no_value(monkeypatch):
     raising(monkeypatch, loyalty, "apply", lambda state, txn, *_: txn.transaction_id == BAD)
     harness = ledger()
     harness.process(("C1", sealed(12)), ("C1", sealed(13)), ("C1", sealed(14)))
-    (letter,) = letters(harness, loyalty.DEAD_LETTERS)
+    (letter,) = letters(harness)
     says(letter, sealed(13).partition(b"\n")[2])
     assert letter["origin"] == "kafka:tills/0/13"
-    assert len(harness.outputs[0]) == 2
+    assert len(harness.main) == 2
 
 
 def test_of_the_archive(monkeypatch):
     raising(monkeypatch, archive, "parse", lambda raw: BAD.encode() in raw)
-    harness = BatchedHarness(archive.ArchiveOnce())
+    harness = BatchedHarness(archive.ArchiveOnce(StageSettings("archive")))
     made = harness.process(*((str(n), sealed(n)) for n in (12, 13, 14)))
-    (letter,) = letters(harness, archive.DEAD_LETTERS)
+    (letter,) = letters(harness)
     says(letter, sealed(13).partition(b"\n")[2])
     assert len(made) == len(harness.state) == 2
 
@@ -157,23 +135,26 @@ def test_of_a_verdict(monkeypatch):
 def test_of_a_stock_line(monkeypatch):
     raising(monkeypatch, inventory, "on_line", lambda stock, line, *_: line.line_id == "bad")
     lines = [
-        ("45/1", json.dumps(["sale", name, 45, "1", -1, T0 + n]).encode())
+        ("45/1", b"L" + json.dumps(["sale", name, 45, "1", -1, T0 + n]).encode())
         for n, name in enumerate(("one", "bad", "two"))
     ]
-    harness = BatchedHarness(inventory.StockLedger(InventoryRules(), {}))
+    harness = BatchedHarness(
+        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {})
+    )
     harness.process(*lines)
-    (letter,) = letters(harness, inventory.REFUSED)
-    says(letter, lines[1][1])
-    alone = BatchedHarness(inventory.StockLedger(InventoryRules(), {}))
+    (letter,) = letters(harness)
+    says(letter, lines[1][1][1:])
+    alone = BatchedHarness(inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}))
     alone.process(lines[0], lines[2])
     assert harness.state == alone.state
-    assert harness.outputs[0] == alone.outputs[0]
+    assert harness.main == alone.main
 
 
 def watch() -> BatchedHarness:
     rules = ShortageRules(demand=DemandRules(utc_offset_minutes=0))
+    settings_ = StageSettings("shortage")
     return BatchedHarness(
-        shortage.ShelfWatch(rules, frozenset({"groceries"}), "stock-changes", 600_000)
+        shortage.ShelfWatch(settings_, rules, frozenset({"groceries"}), "stock-changes", 600_000)
     )
 
 
@@ -181,7 +162,7 @@ def test_of_a_store_s_basket_whose_timer_is_not_set_either(monkeypatch):
     raising(monkeypatch, shortage, "apply_basket", lambda store, state, basket, *_: True)
     harness = watch()
     harness.process(("23", sealed(13)))
-    (letter,) = letters(harness, shortage.REFUSED)
+    (letter,) = letters(harness)
     says(letter, sealed(13).partition(b"\n")[2])
     assert (harness.state, harness.timers) == ({}, set())
 
@@ -203,14 +184,14 @@ def test_what_a_store_s_looks_left_beside_the_state_is_forgotten_with_it(monkeyp
     harness = watch()
     for at in range(0, 200, 40):
         harness.process(*records[at : at + 40])
-    assert len(letters(harness, shortage.REFUSED)) == 4
+    assert len(letters(harness)) == 4
     assert harness.state == alone.state
-    assert harness.outputs[0] == alone.outputs[0]
+    assert harness.main == alone.main
 
 
 def test_a_release_that_fails_on_everything_stops(monkeypatch):
     raising(monkeypatch, loyalty, "apply", lambda *_: True)
-    monkeypatch.setattr(batched, "MOST_FAILED", 10)
+    monkeypatch.setattr(stage, "MOST_FAILED", 10)
     harness = ledger()
     harness.process(*(("C1", sealed(n)) for n in range(10)))
     with pytest.raises(TooManyFailed, match=r"LoyaltyLedger failed on 11 records.* release before"):
@@ -222,7 +203,7 @@ def test_a_state_that_cannot_be_read_stops(monkeypatch):
     harness.state["C1"] = b"\xffnot a state"
     with pytest.raises(ValueError, match="state"):
         harness.process(("C1", sealed(1)))
-    assert harness.outputs[loyalty.DEAD_LETTERS] == []
+    assert harness.side["dead-letters"] == []
 
 
 def test_too_little_memory_is_not_the_record_s_fault(monkeypatch):
@@ -232,17 +213,6 @@ def test_too_little_memory_is_not_the_record_s_fault(monkeypatch):
     monkeypatch.setattr(loyalty, "apply", rule)
     with pytest.raises(MemoryError):
         ledger().process(("C1", sealed(1)))
-
-
-def test_a_function_without_dead_letters_stops(monkeypatch):
-    raising(monkeypatch, fraud_counters, "observe", lambda *_: True)
-    harness = BatchedHarness(fraud_counters.CountByCard(7))
-    till = BatchedHarness(fraud_counters.CountAtTill(LABELS, 7, DAY_MS))
-    monkeypatch.undo()
-    (made,) = till.process(("23:4", sealed(1)))
-    raising(monkeypatch, fraud_counters, "observe", lambda *_: True)
-    with pytest.raises(KeyError):
-        harness.process(("tok", made.partition(b"\n")[2]))
 
 
 def test_on_the_engine_too():
@@ -262,16 +232,16 @@ def test_on_the_engine_too():
     records = [(f"C000000000{n % 3}", n) for n in range(30)]
     rows = [Row(key, sealed(n, customer_id=key)) for key, n in records]
     made = connector.process(
-        sources.keyed(env.from_collection(rows, row)), None, Failing(LoyaltyRules()),
-        state="loyalty", uid="u", name="n", sides=loyalty.SIDES, batch_size=16,
+        sources.keyed(env.from_collection(rows, row)), None, Failing(LOYALTY, LoyaltyRules()),
+        state="loyalty", uid="u", name="n", batch_size=16,
     )  # fmt: skip
-    with made.union(connector.side(made, "dead-letters")).execute_and_collect() as results:
-        found = [json.loads(bytes(b)) for b in results]
+    both = made.union(connector.side(made, "dead-letters"))
+    found = [json.loads(value) for value in collected(both)]
     (letter,) = [one for one in found if "dead_letter_id" in one]
     assert (letter["reason"], letter["origin"]) == ("rule_failed", "kafka:tills/0/13")
     alone = ledger()
     for key, n in records:
         if n != 13:
             alone.process((key, sealed(n, customer_id=key)))
-    wanted = sorted(json.loads(value)["entry_id"] for value in alone.outputs[0])
+    wanted = sorted(json.loads(value)["entry_id"] for value in alone.main)
     assert sorted(one["entry_id"] for one in found if "entry_id" in one) == wanted
