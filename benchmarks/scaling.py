@@ -33,9 +33,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import in_python
+from benchmarks import bare, in_python
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.guard import bare_us
 from benchmarks.rig import Put, Rig, about, memory, names, rig, say, write
 from benchmarks.state_codec import account
 from tillstream import conf as settings
@@ -98,7 +97,7 @@ def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
         yardstick: list[float] = []
         row = bench.rate(
             job, point.topic, point.workers, total=total, each=each, warm=STRETCH, warm_s=1e9,
-            at_each=lambda seen=yardstick: seen.append(bare_us(loop)),
+            at_each=lambda seen=yardstick: seen.append(bare.add_us(loop.raw)),
         )  # fmt: skip
         row |= {
             "us": 1e6 / row["per_cpu_second"],

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tillstream import cli
 from tillstream.cli.errors import Interrupted
 from tillstream.clients import aws
-from tillstream.cluster.jobs import JobError, NotReady
+from tillstream.cluster.protocol import JobError, NotReady
 from tillstream.conf import load
 from tillstream.errors import Problem
 from tillstream.fraud.rules_file import RulesFileError

@@ -59,7 +59,7 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
     ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun. Raises
     UnknownJob.
     """
-    if adds_up(job):
+    if catalog.job(job).sums:
         raise ValueError(
             f"{job} writes rows without an identity: which are repeated cannot be told"
         )
