@@ -13,12 +13,10 @@ from tillstream.connectors.context import JobContext, run
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.udfs import fraud as functions
 
-KEY = "store+till"
 TO_KAFKA = {
-    "holds": topics.HOLDS.prompt,
-    "notices": topics.NOTICES.prompt,
+    "holds": topics.HOLDS.prompt, "notices": topics.NOTICES.prompt,
     "rule-answers": topics.FRAUD_ANSWERS.prompt,
-}
+}  # fmt: skip
 HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
 
 
@@ -32,45 +30,44 @@ class Streams(NamedTuple):
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
     """Transactions and labels as one stream; orders, which one subtask reads for all."""
     wait_ms = context.conf.fraud.linger_ms
-    sales = sources.transaction_rows(context, KEY)
-    labels = sources.topic_rows(context, topics.FRAUD_LABELS, "fraud-labels", key_field=KEY)
-    orders = sources.topic_rows(context, topics.FRAUD_RULES, "fraud-rules")
+    sales = sources.transaction_rows(context, "store+till")
+    labels = sources.topic_rows(context, topics.FRAUD_LABELS, "fraud-labels", "store+till")
+    orders = sources.topic_rows(context, topics.FRAUD_RULES, "fraud-rules").set_parallelism(1)
     records = sales.set_buffer_timeout(wait_ms).union(labels.set_buffer_timeout(wait_ms))
-    return records, orders.set_parallelism(1).set_buffer_timeout(wait_ms)
+    return records, orders.set_buffer_timeout(wait_ms)
 
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
     """Counted at the till, then with the card, then judged by subject; each is shown the orders."""
-    (records, orders), conf = inputs, context.conf
-    fraud, wait_ms = conf.fraud, conf.fraud.linger_ms
+    (records, orders), conf, fraud = inputs, context.conf, context.conf.fraud
     at_till = batched.process(
         context, sources.keyed(records), orders, functions.at_till(conf), state="fraud-till",
         uid="fraud-till", name="count at the till", ttl_hours=24 * fraud.till_ttl_days,
-        wait_ms=wait_ms,
+        wait_ms=fraud.linger_ms,
     )  # fmt: skip
-    cards = batched.rekeyed(at_till, "fraud-by-card", "by card", wait_ms)
+    cards = batched.rekeyed(at_till, "fraud-by-card", "by card", fraud.linger_ms)
     by_card = batched.process(
         context, cards, orders, functions.by_card(conf), state="fraud-card", uid="fraud-card",
-        name="count by card", ttl_hours=24 * fraud.card_ttl_days, wait_ms=wait_ms,
+        name="count by card", ttl_hours=24 * fraud.card_ttl_days, wait_ms=fraud.linger_ms,
     )  # fmt: skip
-    subjects = batched.rekeyed(by_card, "fraud-by-subject", "by subject", wait_ms)
-    judge = functions.judge(conf, starting_rules(fraud.rules))
+    subjects = batched.rekeyed(by_card, "fraud-by-subject", "by subject", fraud.linger_ms)
     judged = batched.process(
-        context, subjects, orders, judge, state="fraud-profile", uid="fraud-judge",
-        name="judge by subject", ttl_hours=24 * fraud.profile_ttl_days, wait_ms=wait_ms,
+        context, subjects, orders, functions.judge(conf, starting_rules(fraud.rules)),
+        state="fraud-profile", uid="fraud-judge", name="judge by subject",
+        ttl_hours=24 * fraud.profile_ttl_days, wait_ms=fraud.linger_ms,
     )  # fmt: skip
     return Streams(judged, batched.refused(at_till, by_card, judged))
 
 
 def write(streams: Streams, context: JobContext) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
-    judged = streams.judged
+    judged, refused = streams
     for name, topic in TO_KAFKA.items():
         kafka.json_sink(context, batched.side(judged, name), topic, uid=name)
     for name, table in HOT.items():
         dynamodb.hot_item_sink(context, batched.side(judged, name), table, uid=name, apart=True)
     s3.parquet_sink(context, judged, tables.FRAUD_AUDIT, uid="audit", apart=True)
-    dead_letters.sink(context, streams.dead_letters, apart=True)
+    dead_letters.sink(context, refused, apart=True)
 
 
 JOB = Job(
