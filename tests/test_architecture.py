@@ -28,7 +28,7 @@ MAY: dict[str, set[str]] = {
     "connectors": {"conf", "catalog", "state_schemas"},
     "reference": {"conf", "domain"},
     "clients": {"conf", "errors"},
-    "cli": {"errors"},
+    "cli": {"errors", "conf"},
     "jobs": {"catalog", "connectors", "udfs", "reference", "fraud"},
     "local": TOOLS,
     "cluster": TOOLS | {"local", "state_schemas", "history"},

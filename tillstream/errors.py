@@ -13,12 +13,16 @@ class Problem(click.ClickException):
     Raised anywhere below a command it ends the command with ``exit_code`` and its lines on stderr.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.notes: list[str] = []  # shown after the message
+
     def lines(self) -> list[str]:
         """What is shown, each as a line of its own."""
         return [f"error: {self.message}"]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        for line in self.lines():
+        for line in (*self.lines(), *self.notes):
             click.echo(line, file=file, err=file is None)
 
 

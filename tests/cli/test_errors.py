@@ -108,3 +108,15 @@ def test_a_bug_of_ours_keeps_its_traceback(ends):
                          "http://127.0.0.1:1", 1)  # fmt: skip
     wrong = ends(lambda: client.get_item(TableName="t", Nosuch=7))
     assert type(wrong.exception).__name__ == "ParamValidationError"
+
+
+def test_where_nobody_said_which_environment_is_meant_a_failure_says_which_was_taken(
+    ends, monkeypatch, tmp_path
+):
+    failing = raising(Problem("no such table"))
+    assert lines(ends(failing), 1) == ["error: no such table"]
+    monkeypatch.delenv("TILLSTREAM_ENV")
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    said = lines(ends(failing), 1)
+    assert said[0] == "error: no such table"
+    assert "TILLSTREAM_ENV is not set" in said[1]

@@ -16,6 +16,7 @@ FIX = (
     "`tillstream status` shows what is running, `tillstream up` starts the local stack and creates what "
     "is missing; elsewhere check conf and the credentials"
 )
+UNSAID = "note: there is no local stack here and TILLSTREAM_ENV is not set, so production's settings were used"
 _AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
 # What a request to AWS may name -> what that is.
 _NAMED = {"TableName": "table", "Bucket": "bucket", "StreamName": "stream", "TopicArn": "topic"}
@@ -37,14 +38,26 @@ def in_one_line() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
+    except Problem as error:
+        raise _with_environment(error) from None
     except Exception as error:
         # By name, for botocore takes a quarter of a second to import.
         kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
         if "cimpl.KafkaException" in kinds:
-            raise Unreachable(f"Kafka: {_reason(error)}: {FIX}") from None
+            raise _with_environment(Unreachable(f"Kafka: {_reason(error)}: {FIX}")) from None
         if kinds & _AWS and "botocore.exceptions.ParamValidationError" not in kinds:
-            raise Unreachable(f"{_asked(error)}: {_reason(error)}: {FIX}") from None
+            told = Unreachable(f"{_asked(error)}: {_reason(error)}: {FIX}")
+            raise _with_environment(told) from None
         raise
+
+
+def _with_environment(error: Problem) -> Problem:
+    """The same, with a line more where nobody said which environment is meant."""
+    from tillstream import conf
+
+    if conf.unsaid() and not isinstance(error, Interrupted):
+        error.notes.append(UNSAID)
+    return error
 
 
 def _reason(error: Exception) -> str:

@@ -54,6 +54,12 @@ def stack_file() -> Path:
     return home() / "stack" / "stack.json"
 
 
+def unsaid() -> bool:
+    """Whether nothing here says which environment is meant, so that production's settings apply."""
+    platform = AMSF_PROPERTIES.exists() or stack_file().exists()
+    return not platform and not os.environ.get("TILLSTREAM_ENV")
+
+
 def load(environment: str | None = None, overrides: dict[str, Any] | None = None) -> Conf:
     """The settings of ``environment``, see this module's first lines.
 
@@ -62,9 +68,9 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
     Raises ConfError with the path of the wrong setting.
     """
     said = layers.properties(AMSF_PROPERTIES) if AMSF_PROPERTIES.exists() else {}
-    chosen = environment or os.environ.get("TILLSTREAM_ENV") or said.pop("environment", None)
+    named = said.pop("environment", None)
+    chosen = environment or os.environ.get("TILLSTREAM_ENV") or named
     chosen = chosen or (LOCAL if stack_file().exists() else PRODUCTION)
-    said.pop("environment", None)
     folder = Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
     merged = layers.files(folder, chosen)
     if chosen == LOCAL and stack_file().exists():
