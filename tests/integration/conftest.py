@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shop import Shop, shops
+from tests.support.shop import Shop, no_job_left, shops
 from tests.support.stacks import with_free_ports
-from tillstream.clients.flink import TERMINAL
 from tillstream.cluster.local import LocalCluster
 from tillstream.local import processes
 from tillstream.local.stack import Stack
@@ -87,10 +86,8 @@ def jobs(stack: Stack) -> Iterator[LocalCluster]:
     """The stack's jobs, the stack whole before, no job left after."""
     stack.up(taskmanagers=2)
     found = LocalCluster(stack)
-    yield found
-    for job in found.flink.jobs():
-        if job["state"] not in TERMINAL:
-            found.flink.cancel(job["jid"])
+    with no_job_left(lambda: found.flink):
+        yield found
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.shop import wait_for_checkpoints
+from tests.support.shop import no_job_left, wait_for_checkpoints
 from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
 from tillstream import catalog
@@ -68,11 +68,12 @@ class Counted(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def counted(open_story, stack) -> Counted:
+def counted(stack) -> Counted:
     """Two jobs on the same TaskManagers; the second one's TaskManager and then its JobManager are killed,
     and what is restored of it is stopped with a savepoint and goes on with another parallelism."""
-    with open_story():
-        jobs = LocalCluster(stack)
+    stack.up(taskmanagers=2)
+    jobs = LocalCluster(stack)
+    with no_job_left(lambda: jobs.flink):
         first = submit(jobs, parallelism=2)
         wait_for_checkpoints(jobs.flink, first)
         jobs.cancel(first)
@@ -82,7 +83,7 @@ def counted(open_story, stack) -> Counted:
         stack.up()
         after_kill = stack.pid("taskmanager-1")
         jobs.wait_running(second)
-        wait_for_checkpoints(jobs.flink, second)
+        wait_for_checkpoints(jobs.flink, second, timeout_s=120)
         traces = jobs.flink.exceptions(second)
 
         stack.kill("jobmanager")
@@ -92,7 +93,6 @@ def counted(open_story, stack) -> Counted:
         savepoint = jobs.stop(third).location
         fourth = submit(jobs, parallelism=1, start_from="latest-savepoint")
         wait_for_checkpoints(jobs.flink, fourth)
-        jobs.cancel(fourth)
         return Counted(killed, after_kill, traces, second, savepoint, jobs.history())
 
 

@@ -20,7 +20,7 @@ from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.catalog.apart import apart
 from tillstream.catalog.resources import Topic
-from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 
@@ -158,6 +158,18 @@ def shops(stack: Stack, folder: Path) -> Iterator[Callable[..., Shop]]:
     finally:
         for shop in opened:
             shop.close()
+
+
+@contextmanager
+def no_job_left(rest: Callable[[], FlinkRest]) -> Iterator[None]:
+    """Ends every job of the stack when the block is left. ``rest``: asked then, for it may have moved."""
+    try:
+        yield
+    finally:
+        flink = rest()
+        for job in flink.jobs():
+            if job["state"] not in TERMINAL:
+                flink.cancel(job["jid"])
 
 
 class Feed(threading.Thread):

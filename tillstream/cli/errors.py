@@ -16,7 +16,9 @@ FIX = (
     "`tillstream status` shows what is running, `tillstream up` starts the local stack and creates what "
     "is missing; elsewhere check conf and the credentials"
 )
-UNSAID = "note: there is no local stack here and TILLSTREAM_ENV is not set, so production's settings were used"
+UNSAID = (
+    "note: no local stack is here and TILLSTREAM_ENV is not set, so production's settings were used"
+)
 _AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
 # What a request to AWS may name -> what that is.
 _NAMED = {"TableName": "table", "Bucket": "bucket", "StreamName": "stream", "TopicArn": "topic"}
