@@ -27,6 +27,7 @@ from confluent_kafka import (
 from tillstream import conf as settings
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -152,23 +153,23 @@ class Platform:
 
     def messages(self, topic: str) -> list[Message]:
         """Every committed record of a topic, as the settings name it."""
-        name = self.conf.kafka.topics[topic]
+        kafka = self.conf.kafka
+        name = kafka.topics[topic]
         consumer = Consumer(
             {
-                "bootstrap.servers": self.conf.kafka.bootstrap or "",
+                **kafka_settings(kafka.bootstrap, kafka.properties, self.conf.region),
                 "group.id": "tillstream-check",  # never committed to
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "log_level": 0,
-                **self.conf.kafka.properties,
             }
         )
         try:
             return _drain(consumer, name)
         except KafkaException as error:
-            where = self.conf.kafka.bootstrap or "no address"
-            raise Unreachable(f"Kafka at {where} cannot be read ({error.args[0]}): {UP}") from None
+            raise Unreachable(
+                f"Kafka at {kafka.bootstrap} cannot be read ({error.args[0]}): {UP}"
+            ) from None
         finally:
             consumer.close()
 

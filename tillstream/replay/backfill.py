@@ -52,7 +52,7 @@ def fill(
     """
     client = clients.s3(conf)
     bucket, prefix = conf.s3.bucket, conf.s3.prefixes["archive"]
-    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
+    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
     producer = Producer(
         {
             **settings,

@@ -90,7 +90,8 @@ def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
 
 
 def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
-    settings = kafka_settings(bootstrap, {**conf.kafka.properties, **conf.source.kafka.properties})
+    properties = {**conf.kafka.properties, **conf.source.kafka.properties}
+    settings = kafka_settings(bootstrap, properties, conf.region)
     return Consumer({**settings, "group.id": group, "enable.auto.commit": False})
 
 
