@@ -29,6 +29,7 @@ from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import History, Topic
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -154,23 +155,22 @@ class Platform:
 
     def messages(self, topic: Topic) -> list[Message]:
         """Every committed record of a topic."""
-        name = self.conf.topic(topic)
+        kafka, name = self.conf.kafka, self.conf.topic(topic)
         consumer = Consumer(
             {
-                "bootstrap.servers": self.conf.kafka.bootstrap or "",
+                **kafka_settings(kafka.bootstrap, kafka.properties, self.conf.region),
                 "group.id": "tillstream-check",  # never committed to
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "log_level": 0,
-                **self.conf.kafka.properties,
             }
         )
         try:
             return _drain(consumer, name)
         except KafkaException as error:
-            where = self.conf.kafka.bootstrap or "no address"
-            raise Unreachable(f"Kafka at {where} cannot be read ({error.args[0]}): {UP}") from None
+            raise Unreachable(
+                f"Kafka at {kafka.bootstrap} cannot be read ({error.args[0]}): {UP}"
+            ) from None
         finally:
             consumer.close()
 

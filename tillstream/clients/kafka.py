@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
-import boto3
+from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+from botocore.exceptions import BotoCoreError
 from confluent_kafka import KafkaError, KafkaException
 
 from tillstream.errors import Unreachable
@@ -13,11 +15,23 @@ from tillstream.errors import Unreachable
 CONNECT_S = 8.0  # how long a broker may take to answer at first
 
 # Conf names Kafka's settings as the JVM does; these exist there only.
-_JVM_ONLY = ("sasl.jaas.config", "sasl.client.callback.handler.class")
+_JVM_ONLY = frozenset(
+    {
+        "sasl.jaas.config",
+        "sasl.client.callback.handler.class",
+        "sasl.login.callback.handler.class",
+    }
+)
 
 
-def kafka_settings(bootstrap: str | None, properties: dict[str, str]) -> dict[str, Any]:
-    """Settings of a librdkafka client from the JVM-style ``properties`` of conf."""
+def kafka_settings(
+    bootstrap: str | None, properties: Mapping[str, str], region: str
+) -> dict[str, Any]:
+    """Settings of a librdkafka client from the JVM-style ``properties`` of conf.
+
+    ``region`` is that of the brokers, for signing in with IAM. Raises Unreachable without
+    a bootstrap or credentials.
+    """
     if not bootstrap:
         raise Unreachable(
             "no Kafka address: start the local stack with `tillstream up`, or set kafka.bootstrap"
@@ -34,21 +48,26 @@ def kafka_settings(bootstrap: str | None, properties: dict[str, str]) -> dict[st
         "error_cb": lambda error: None,
     }
     if settings.get("sasl.mechanism") == "AWS_MSK_IAM":
+        # The JVM's name for it; librdkafka sends the same signature as a bearer's token.
+        msk_token(region)  # a client would wait 10 s for it and not say why there is none
         settings["sasl.mechanism"] = "OAUTHBEARER"
-        settings["oauth_cb"] = _msk_token
+        settings["oauth_cb"] = lambda _: msk_token(region)
     return settings
 
 
-def _msk_token(_: str) -> tuple[str, float]:
-    """(token, expiry in s since the epoch) of the caller's AWS identity for MSK."""
+def msk_token(region: str) -> tuple[str, float]:
+    """(token, expiry in s since the epoch) of the caller's AWS identity for MSK.
+
+    Signed on this machine. Raises Unreachable without credentials.
+    """
     try:
-        from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
-    except ImportError:
+        token, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
+    except (AttributeError, ValueError, BotoCoreError) as error:
+        # The signer trips over None where there are no credentials.
+        why = "there are none" if isinstance(error, AttributeError) else error
         raise Unreachable(
-            "AWS_MSK_IAM needs a signer: pip install aws-msk-iam-sasl-signer-python"
+            f"Kafka needs AWS credentials ({why}): set AWS_PROFILE, or run with a role"
         ) from None
-    region = boto3.session.Session().region_name
-    token, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
     return token, expires_ms / 1000
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
 from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.jars import jar_set
 from tillstream.local import flink_home
@@ -85,20 +85,11 @@ def _needed_topics(conf: Conf, job: Job | None) -> list[tuple[str, str]]:
 
 
 def _topics_at(bootstrap: str, conf: Conf, timeout_s: float = 5.0) -> set[str] | None:
-    import logging
-
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    silent = logging.Logger("preflight")
-    silent.addHandler(logging.NullHandler())
-    settings: dict[str, Any] = {
-        "bootstrap.servers": bootstrap,
-        "logger": silent,
-        **conf.kafka.properties,
-    }
     try:
-        client = AdminClient(settings)
+        client = AdminClient(kafka_settings(bootstrap, conf.kafka.properties, conf.region))
         return set(client.list_topics(timeout=timeout_s).topics)
     except KafkaException:
         return None

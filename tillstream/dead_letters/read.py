@@ -78,7 +78,7 @@ def from_kafka(
 ) -> Iterator[Sighting | Marker]:
     """All of the topic, from its beginning to where it ended when the reading began."""
     settings = {
-        **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties),
+        **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region),
         "group.id": "tillstream-dlq",  # the client wants one; nothing joins it or commits to it
         "enable.auto.commit": False,
         "enable.partition.eof": True,

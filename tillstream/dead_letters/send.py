@@ -219,20 +219,21 @@ def open_source(conf: Conf) -> Source:
         kinesis.check()
         return kinesis
     kafka = conf.source.kafka
-    return KafkaSource(_producer(kafka.bootstrap, kafka.properties, kafka.topic), kafka.topic)
+    settings = kafka_settings(kafka.bootstrap, kafka.properties, conf.region)
+    return KafkaSource(_producer(settings, kafka.topic), kafka.topic)
 
 
 def open_markers(conf: Conf) -> Markers:
     topic = conf.topic(topics.DEAD_LETTERS)
-    return Markers(_producer(conf.kafka.bootstrap, conf.kafka.properties, topic), topic)
+    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
+    return Markers(_producer(settings, topic), topic)
 
 
-def _producer(bootstrap: str | None, properties: dict[str, str], topic: str) -> Producer:
+def _producer(settings: dict[str, Any], topic: str) -> Producer:
     """A producer, after a look at ``topic`` that, unlike a producer's, does not create it."""
-    settings = kafka_settings(bootstrap, properties)
     looker = Consumer({**settings, "group.id": "tillstream-dlq", "allow.auto.create.topics": False})
     try:
-        partitions(looker, topic, bootstrap)
+        partitions(looker, topic, settings["bootstrap.servers"])
         return Producer(
             {
                 **settings,

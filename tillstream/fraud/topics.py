@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -119,8 +120,4 @@ class Reader:
 def _settings(conf: Conf) -> dict[str, object]:
     if not conf.kafka.bootstrap:
         raise TopicError("no Kafka broker is set: run `tillstream up`, or set kafka.bootstrap")
-    return {
-        "bootstrap.servers": conf.kafka.bootstrap,
-        "log_level": 0,  # what fails is raised; the client would print it many times over
-        **conf.kafka.properties,
-    }
+    return kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)

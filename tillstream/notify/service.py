@@ -38,7 +38,7 @@ class Service:
         self.outcomes: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._topic = conf.topic(topics.NOTICES)
-        settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
+        settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
         self._producer = Producer(
             {**settings, "enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
         )

@@ -125,7 +125,8 @@ class Archive:
     def _admin(self) -> Any:
         from confluent_kafka.admin import AdminClient
 
-        return AdminClient(kafka_settings(self.conf.kafka.bootstrap, self.conf.kafka.properties))
+        conf = self.conf
+        return AdminClient(kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region))
 
     def _make_topic(self, topic: str) -> None:
         """Recreates it: what an interrupted filling left is not added to."""

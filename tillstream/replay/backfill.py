@@ -51,7 +51,7 @@ def fill(
     ``progress`` gets the number so far. Raises BackfillError.
     """
     bucket, prefix = open_bucket(conf), conf.prefix(tables.ARCHIVE)
-    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties)
+    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
     producer = Producer(
         {
             **settings,

@@ -102,7 +102,8 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
 
 
 def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
-    settings = kafka_settings(bootstrap, {**conf.kafka.properties, **conf.source.kafka.properties})
+    properties = {**conf.kafka.properties, **conf.source.kafka.properties}
+    settings = kafka_settings(bootstrap, properties, conf.region)
     return Consumer({**settings, "group.id": group, "enable.auto.commit": False})
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaException, Producer
 
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -88,7 +89,7 @@ class KafkaSender:
                 "no Kafka broker is set: run `tillstream up`, or set source.kafka.bootstrap"
             )
         settings: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
+            **kafka_settings(bootstrap, source.properties, conf.region),
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "linger.ms": 20,
@@ -97,8 +98,6 @@ class KafkaSender:
             "queue.buffering.max.messages": 100_000,
             "delivery.timeout.ms": DELIVERY_SECONDS * 1000,
             "delivery.report.only.error": True,
-            "log_level": 0,
-            **source.properties,
         }
         self._producer = Producer(settings)
         self._check(bootstrap)

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
+from tillstream.clients.kafka import kafka_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 from tillstream.stock.corrections import correction
@@ -39,11 +40,9 @@ class Bridge:
         self._streams = clients.dynamodb_streams(conf)
         self._producer = Producer(
             {
-                "bootstrap.servers": conf.kafka.bootstrap or "",
+                **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region),
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
-                "log_level": 0,
-                **conf.kafka.properties,
             }
         )
         self._lost: list[str] = []
