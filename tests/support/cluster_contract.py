@@ -24,7 +24,7 @@ class ClusterContract:
             cluster.submit(job, 1)
         before = cluster.checkpoints(first).completed
         cluster.checkpoint(first)
-        assert cluster.checkpoints(first).completed > before
+        wait_until(lambda: cluster.checkpoints(first).completed > before, 20, "it is not counted")
         wait_until(lambda: cluster.checkpoints(first).last, 10, "no checkpoint")
 
         taken = cluster.savepoint(job)

@@ -22,6 +22,7 @@ from tillstream.catalog.apart import apart
 from tillstream.catalog.resources import Topic
 from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError
 from tillstream.local.resources import create_resources
+from tillstream.replay import stream_reach
 from tillstream.local.stack import Stack
 
 
@@ -120,6 +121,19 @@ class Shop:
         job_id = rest.running(job)
         assert job_id, f"{job} is not running"
         wait_for_checkpoints(rest, job_id, more, timeout_s)
+
+    def wait_until_read(self, job: str, timeout_s: float = 60) -> None:
+        """Until a checkpoint of ``job`` covers all that is on the tills' topic by now."""
+        conf = self.conf()
+        source = conf.source.kafka
+        ends = stream_reach.watermarks(conf, source.topic, source.bootstrap)
+
+        def unread() -> int:
+            self.wait_for_checkpoints(job)
+            done = stream_reach.committed(conf, source.topic, source.bootstrap, conf.own_name(job))
+            return sum(max(end - done.get(n, 0), 0) for n, (_, end) in ends.items())
+
+        wait_for(unread, timeout_s, f"{job} to read everything", lambda n: n == 0, every_s=0.2)
 
     def prove(self, order: str = "sent", wait_s: int = 150, *options: str) -> dict[str, Any]:
         """The independent check must find everything equal; returns its totals."""
