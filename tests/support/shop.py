@@ -22,8 +22,8 @@ from tillstream.catalog.apart import apart
 from tillstream.catalog.resources import Topic
 from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError
 from tillstream.local.resources import create_resources
-from tillstream.replay import stream_reach
 from tillstream.local.stack import Stack
+from tillstream.replay import stream_reach
 
 
 class Shop:
