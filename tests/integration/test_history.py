@@ -19,6 +19,7 @@ from tillstream.cluster.restoring import advice
 from tillstream.cluster.state_report import report, values
 from tillstream.local.stack import Stack
 from tillstream.state_schemas.keyed import loyalty_account
+from tillstream.state_schemas.keyed.versioned import UnknownVersion
 
 JOBS = Path(__file__).parent / "jobs"
 LOYALTY = [release for release, job in releases.releases() if job == "loyalty"]
@@ -144,7 +145,7 @@ def test_what_the_next_release_writes_as_its_own_is_refused_by_this_one(opened):
     assert len(newer) == len(releases.changed("before", "after"))
     assert len(stored) == len(releases.balances("before", "after"))
     for data in newer:
-        with pytest.raises(loyalty_account.UnknownVersion, match="restore with the release that"):
+        with pytest.raises(UnknownVersion, match="restore with the release that"):
             loyalty_account.decode(data)
 
 
