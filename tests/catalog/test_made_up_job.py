@@ -163,6 +163,7 @@ def test_every_file_of_the_recipe_is_left_out_once():
     assert set(LEFT_OUT) == {step.path for step in steps} | set(RECORDED)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", LEFT_OUT)
 def test_a_file_left_out_is_named(whole, tmp_path, path):
     copy = tmp_path / "copy"
