@@ -43,7 +43,6 @@ MAY: dict[str, set[str]] = {
     "sim": TOOLS,
     "check": {"conf", "errors", "catalog", "cli", "clients"},
     "demo": TOOLS | {"check", "cluster", "local", "sim"},
-    "flink2": {"conf", "jars"},
     "resources": set(),
 }
 

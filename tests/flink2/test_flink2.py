@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.flink2 import python_side as flink2
+from tests.flink2.java_side import Classes, compile_errors
 from tillstream import jars
-from tillstream.flink2 import pyflink as flink2
-from tillstream.flink2.java import Classes, compile_errors
 
 FLINK2 = flink2.folder()
-fetched = pytest.mark.skipif(
-    not (FLINK2 / "complete").exists(),
-    reason="no Flink 2.2 here: `python -m tillstream.flink2.pyflink` fetches it",
-)
 
 
-@fetched
+@pytest.mark.long  # fetches some 330 MB, once
+@pytest.mark.timeout(1800)
 def test_only_the_kinesis_source_uses_what_flink_2_lacks():
     jars.ensure_jars(print)
+    flink2.fetch(FLINK2)
     found = flink2.gaps(FLINK2)
     strays = [gap for gap in found if gap.file not in flink2.KINESIS]
     assert not strays, "\n".join(f"{gap.file}:{gap.line}: {gap.api}" for gap in strays)

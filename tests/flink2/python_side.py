@@ -1,9 +1,7 @@
-"""What keeps the project from Flink 2.2: ``python -m tillstream.flink2.pyflink``.
+"""What keeps the project from Flink 2.2: uses of ours that its wheels and connectors lack.
 
-Fetches Flink 2.2's wheels and the 2.x connectors once, into <home>/flink-2.2 (some 330 MB), and reports
-what our code uses that they lack: Python names of pyflink, Java classes and methods reached through the
-gateway, and whatever our own Java does not compile against. Exit code 1 if anything but the Kinesis
-source is on the list. Nothing is run on Flink 2.2 here: what is there may still behave otherwise.
+Names of pyflink in Python, Java classes and methods reached through the gateway, and whatever our own
+Java does not compile against. Nothing is run on Flink 2.2: what is there may still behave otherwise.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.flink2.java_side import Classes, compile_errors
 from tillstream import conf
-from tillstream.flink2.java import Classes, compile_errors
 
 VERSION = "2.2"
 PACKAGES = [f"apache-flink=={VERSION}.*", f"apache-flink-libraries=={VERSION}.*"]
@@ -172,22 +170,3 @@ def python_names(tree: ast.Module, now: Names) -> Iterable[tuple[int, str]]:
     for node in ast.walk(tree):
         if uses and isinstance(node, ast.Attribute) and node.attr in now.attributes:
             yield node.lineno, f".{node.attr}"
-
-
-def main() -> int:
-    where = folder()
-    print(f"Flink {VERSION} in {where}", flush=True)
-    fetch(where)
-    found = gaps(where)
-    for gap in found:
-        print(f"{gap.file}:{gap.line}: {gap.api}")
-    others = [gap for gap in found if gap.file not in KINESIS]
-    print(
-        f"{len(found)} uses of what Flink {VERSION} lacks, "
-        f"{len(found) - len(others)} of them in the Kinesis source"
-    )
-    return 1 if others else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
