@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from tests.support import lanes
 from tests.support.sales import sale
@@ -69,7 +68,7 @@ def come(look: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 def bodies(shop: Shop, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(m.value()) for m in Platform(shop.conf()).messages(topic)]
+    return [json.loads(m.value()) for m in Platform(shop.conf()).messages(topics.BY_ID[topic])]
 
 
 def level(shop: Shop, store: int = 45) -> int | None:
@@ -186,23 +185,6 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     assert totals["orders"][0] > 3
 
 
-def consumed(shop: Shop, job: str) -> bool:
-    """Whether the job's checkpoint has all of the till transactions that are in Kafka."""
-    conf = shop.conf()
-    topic = conf.source.kafka.topic
-    reader = Consumer(
-        {"bootstrap.servers": conf.kafka.bootstrap or "", "group.id": f"tillstream-{job}"}
-    )
-    try:
-        parts = [
-            TopicPartition(topic, p) for p in reader.list_topics(topic, 10).topics[topic].partitions
-        ]
-        ends = [reader.get_watermark_offsets(part, timeout=10)[1] for part in parts]
-        return [max(part.offset, 0) for part in reader.committed(parts, timeout=10)] == ends
-    finally:
-        reader.close()
-
-
 def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
     open_shop: Callable[..., Shop],
 ) -> None:
@@ -214,7 +196,7 @@ def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
     shop.run("job", "stop", "sales", "--savepoint")
     shop.run("job", "restore", "sales", "--from", "latest-savepoint", "--parallelism", "1")
     feed.done()
-    come(lambda: consumed(shop, "sales"))
+    shop.wait_until_read("sales")
     # No later sale comes to close the last windows: draining does.
     rest = shop.rest()
     rest.stop_with_savepoint(rest.running("sales") or "", f"file://{shop.truth}/end", drain=True)
@@ -222,7 +204,7 @@ def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
         f"{store}/{product}": -sum(move.pieces for move in moves.values())
         for (store, product), moves in read_stock_truth(shop.truth).lines.items()
     }
-    for windows in ("sales_minutes", "sales_hours"):
+    for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
         found = dict.fromkeys(wanted, 0)
         table = Platform(shop.conf()).parquet(windows, ["shelf", "sold", "returned"])
         for row in table.to_pylist():

@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from tests.support.sales import line, sale
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
+from tillstream.catalog import topics
 from tillstream.catalog.apart import apart
 from tillstream.check.platform import Platform
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
@@ -94,7 +95,7 @@ class BreadShop(Shop):
     def notices(self) -> list[dict[str, Any]]:
         """The shortage job's notices so far, each id once, in order of event time."""
         found: dict[str, dict[str, Any]] = {}
-        for message in Platform(self.conf()).messages("notices"):
+        for message in Platform(self.conf()).messages(topics.NOTICES):
             notice = json.loads(message.value())
             if notice["template"].startswith(("shelf_", "regional_")):
                 found[notice["notice_id"]] = notice
