@@ -93,7 +93,7 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
     """Whether the job's newest checkpoint lies at or beyond ``wanted``: partition -> offset; -1 or not
     named: the partition's end."""
     source = conf.source.kafka
-    read = committed(conf, source.topic, source.bootstrap, f"tillstream-{job}")
+    read = committed(conf, source.topic, source.bootstrap, conf.own_name(job))
     for number, (_, end) in watermarks(conf, source.topic, source.bootstrap).items():
         at = wanted.get(number, -1)
         if read.get(number, 0) < (at if at >= 0 else end):
