@@ -63,7 +63,7 @@ def sold(shop: Shop, quantity: int, at_ms: int) -> None:
     send(shop, shop.conf().source.kafka.topic, "till", document)
 
 
-def come(look: Callable[[], Any], seconds: float = 60) -> Any:
+def come(look: Callable[[], Any], seconds: float = 180) -> Any:
     return wait_for(look, seconds, "what the job should make of it", every_s=0.5)
 
 

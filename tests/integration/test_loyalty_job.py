@@ -43,7 +43,7 @@ def crashes(open_story) -> Crashes:
         shop.wait_for_entries(8_000)
         shop.stack.kill("taskmanager-2")
         shop.stack.start_process("taskmanager-2")
-        shop.wait_for_checkpoints("loyalty", timeout_s=120)
+        shop.wait_for_checkpoints("loyalty", timeout_s=240)
         restarts = len(shop.rest().exceptions(shop.rest().running("loyalty") or ""))
 
         shop.stack.kill("jobmanager")

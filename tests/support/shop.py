@@ -108,21 +108,21 @@ class Shop:
             consumer.close()
 
     def wait_for_entries(
-        self, count: int, timeout_s: float = 90, topic: Topic = topics.LOYALTY_EVENTS
+        self, count: int, timeout_s: float = 180, topic: Topic = topics.LOYALTY_EVENTS
     ) -> None:
         """Until the job has written ``count`` events: it is in mid-traffic."""
         wait_for(
             lambda: self.written(topic), timeout_s, f"{count} events", lambda n: n >= count
         )  # fmt: skip
 
-    def wait_for_checkpoints(self, job: str, more: int = 1, timeout_s: float = 60) -> None:
+    def wait_for_checkpoints(self, job: str, more: int = 1, timeout_s: float = 180) -> None:
         """Until ``more`` further checkpoints of ``job`` are complete."""
         rest = self.rest()
         job_id = rest.running(job)
         assert job_id, f"{job} is not running"
         wait_for_checkpoints(rest, job_id, more, timeout_s)
 
-    def wait_until_read(self, job: str, timeout_s: float = 60) -> None:
+    def wait_until_read(self, job: str, timeout_s: float = 180) -> None:
         """Until a checkpoint of ``job`` covers all that is on the tills' topic by now."""
         conf = self.conf()
         source = conf.source.kafka
@@ -145,7 +145,7 @@ class Shop:
 
 
 def wait_for_checkpoints(
-    rest: FlinkRest, job_id: str, more: int = 1, timeout_s: float = 60
+    rest: FlinkRest, job_id: str, more: int = 1, timeout_s: float = 180
 ) -> None:
     """Until the job has completed ``more`` further checkpoints, which are asked for and not awaited."""
     goal = rest.completed_checkpoints(job_id) + more
@@ -155,7 +155,8 @@ def wait_for_checkpoints(
             rest.checkpoint(job_id, timeout_s)
         return rest.completed_checkpoints(job_id)
 
-    wait_for(completed, timeout_s, f"{goal} checkpoints of {job_id}", lambda n: n >= goal)
+    what = f"{goal} checkpoints of {job_id}"
+    wait_for(completed, timeout_s, what, lambda n: n >= goal, every_s=1)
 
 
 @contextmanager

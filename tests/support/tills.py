@@ -77,7 +77,7 @@ class Tap:
         self.seen: list[dict[str, Any]] = []
 
     def wait(
-        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, timeout_s: float = 60
+        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, timeout_s: float = 180
     ) -> list[dict[str, Any]]:
         """The first ``count`` documents that are ``wanted``, of all read so far."""
 
