@@ -447,7 +447,7 @@ def test_records_timers_and_broadcast_on_the_engine_too():
     orders = env.from_collection([Row("", seal("kafka:orders/0/1", T0, b"order"))], ROWS)
     settings = StageSettings("probe")
     made = batched.process(
-        sources.keyed(rows.map(slow, ROWS)), DataStream(orders._j_data_stream), Broken(settings),
+        None, sources.keyed(rows.map(slow, ROWS)), DataStream(orders._j_data_stream), Broken(settings),
         state="count", uid="batched", name="batched",
     )  # fmt: skip
     single = sources.keyed(rows).process(BrokenToo(settings), BYTES).uid("single")

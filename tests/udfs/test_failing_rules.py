@@ -232,7 +232,7 @@ def test_on_the_engine_too():
     records = [(f"C000000000{n % 3}", n) for n in range(30)]
     rows = [Row(key, sealed(n, customer_id=key)) for key, n in records]
     made = connector.process(
-        sources.keyed(env.from_collection(rows, row)), None, Failing(LOYALTY, LoyaltyRules()),
+        None, sources.keyed(env.from_collection(rows, row)), None, Failing(LOYALTY, LoyaltyRules()),
         state="loyalty", uid="u", name="n", batch_size=16,
     )  # fmt: skip
     both = made.union(connector.side(made, "dead-letters"))

@@ -57,7 +57,7 @@ def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
         keyed = values.key_by(lambda value: keys[value], Types.STRING())
     else:
         keyed = sources.keyed(rows)
-    main = batched.process(keyed, None, function, state="s", uid="u", name="n")
+    main = batched.process(None, keyed, None, function, state="s", uid="u", name="n")
     # One stream of both, for a job's results can be collected once.
     tagged = main.map(lambda b: b"M" + b, BYTES).union(
         batched.side(main, "dead-letters").map(lambda b: b"D" + b, BYTES)

@@ -114,7 +114,7 @@ def engine(**settings: str) -> StreamExecutionEnvironment:
 
 def through(rows: DataStream, function: BatchedStage) -> DataStream:
     keyed = sources.keyed(rows)
-    return batched.process(keyed, None, function, state="count", uid="probe", name="probe")
+    return batched.process(None, keyed, None, function, state="count", uid="probe", name="probe")
 
 
 def run(records: list[tuple[str, bytes]], function: BatchedStage) -> list[bytes]:

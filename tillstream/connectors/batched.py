@@ -25,7 +25,7 @@ class Stage(Protocol):
 
 
 def process(
-    context: JobContext,
+    context: JobContext | None,
     records: KeyedStream,
     control: DataStream | None,
     function: Stage,
@@ -39,12 +39,14 @@ def process(
 ) -> DataStream:
     """``records`` through ``function``, bytes out.
 
-    control: rows of (key, bytes), shown to every subtask; None: there are none. state: name of the
+    context: of the job whose stage it is; None outside of any, for a test. control: rows of (key,
+    bytes), shown to every subtask; None: there are none. state: name of the
     keyed state, found again in savepoints; state_schemas/keyed/states.py has it. ttl_hours: keys
     without a change for so long are forgotten, 0 for never. wait_ms: how long a record waits for
     others to make a batch, and an output on its way out.
     """
-    context.state(state)
+    if context is not None:
+        context.state(state)
     j_records = records._j_data_stream
     if control is None:
         # The operator has two inputs: its second is a stream of nothing, made where the records are.
