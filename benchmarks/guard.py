@@ -11,6 +11,7 @@ After a wanted change for the slower: name the commit that made it in guard_base
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -152,6 +153,7 @@ def verdict(costs: Costs, bound: float = BOUND) -> tuple[list[str], list[str]]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tillstream-guard-")))
         try:

@@ -24,7 +24,7 @@ COUNT = 2_000  # transactions a round
 MOST = 4_000  # of one simulation: what the stores learnt before takes most of the time
 
 
-def main() -> None:
+def serve() -> None:
     tree, file = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     import tillstream
     from benchmarks import in_python
@@ -61,4 +61,4 @@ def say(what: Any) -> None:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # this file's folder: the tree's modules come from PYTHONPATH
-    main()
+    serve()

@@ -22,12 +22,10 @@ from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud import terminal
 from tillstream.domain.transaction import Transaction, parse
-from tillstream.jobs import fraud, inventory, loyalty, shortage
-from tillstream.reference import network
+from tillstream.fraud.rules_file import starting_rules
 from tillstream.sim.simulator import Simulator
+from tillstream.udfs import fraud, inventory, loyalty, shortage
 from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedStage
-from tillstream.udfs.inventory import StockLedger
-from tillstream.udfs.stage import StageSettings
 from tillstream.udfs.stock_passing import LINE
 
 T0 = 1_764_000_000_000
@@ -125,11 +123,11 @@ class Stores:
 
     def __init__(self, count: int, conf: settings.Conf) -> None:
         topic = conf.topic(topics.STOCK_CHANGES)
-        self._ledger = Stage("stock", stock_ledger(conf))
+        self._ledger = Stage("stock", inventory.ledger(conf))
         before = Traffic(
             STORES * 60 * 9, seed=6, stores=STORES, daily=60, start_ms=T0 - 9 * 86_400_000
         )
-        known = Stage("store-watch", shortage.watch_function(conf))
+        known = Stage("store-watch", shortage.shelf_watch(conf))
         known.run(self._told(before, topic))
         self.states = known.states
         self.records = self._told(Traffic(count, seed=7, stores=STORES), topic)
@@ -152,7 +150,7 @@ Run = dict[str, Stage]
 
 
 def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
-    stage = Stage("loyalty-account", loyalty.ledger_function(conf))
+    stage = Stage("loyalty-account", loyalty.ledger(conf))
     stage.run(
         [
             (sale.customer_id or f"~{n % 720}", value)
@@ -173,8 +171,12 @@ def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
 
 
 def fraud_stages(conf: settings.Conf) -> list[Stage]:
-    states = ("fraud-till", "fraud-card", "fraud-profile")
-    return [Stage(*both) for both in zip(states, fraud.functions(conf), strict=True)]
+    judge = fraud.judge(conf, starting_rules(conf.fraud.rules))
+    return [
+        Stage("fraud-till", fraud.at_till(conf)),
+        Stage("fraud-card", fraud.by_card(conf)),
+        Stage("fraud-profile", judge),
+    ]
 
 
 def through(stages: list[Stage], records: list[Keyed]) -> None:
@@ -189,14 +191,9 @@ def _keyed(value: bytes) -> Keyed:
 
 
 def run_inventory(traffic: Traffic, conf: settings.Conf) -> Run:
-    stage = Stage("stock", stock_ledger(conf))
+    stage = Stage("stock", inventory.ledger(conf))
     stage.run([line for sale in traffic.sales for line in lines(sale)])
     return {stage.name: stage}
-
-
-def stock_ledger(conf: settings.Conf) -> StockLedger:
-    stage = StageSettings.of(inventory.JOB, conf)
-    return StockLedger(stage, inventory.rules(conf), network(conf))
 
 
 def lines(sale: Transaction) -> Iterator[Keyed]:
@@ -216,7 +213,7 @@ def run_shortage(traffic: Traffic, conf: settings.Conf) -> Run:
     if traffic.count not in _stores:
         _stores[traffic.count] = Stores(traffic.count, conf)
     known = _stores[traffic.count]
-    stage = Stage("store-watch", shortage.watch_function(conf))
+    stage = Stage("store-watch", shortage.shelf_watch(conf))
     stage.states = dict(known.states)
     stage.run(known.records)
     return {stage.name: stage}

@@ -14,7 +14,8 @@ from tests.support.collected import collected
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from tillstream import jars
 from tillstream.conf import load
-from tillstream.connectors import batched, sources
+from tillstream.connectors import batched
+from tillstream.connectors.context import JobContext
 from tillstream.domain.envelope import seal
 from tillstream.jobs import fraud
 from tillstream.udfs.engine import BYTES
@@ -65,11 +66,13 @@ def by_engine(size: int, parallelism: int, monkeypatch: pytest.MonkeyPatch) -> l
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()
         key = f"23:{document['till']}" if isinstance(document, dict) else "~1"
         rows.append(Row(key, seal(f"kafka:{topic}/0/{n}", arrived(document), raw)))
-    records = sources.keyed(env.from_collection(rows, ROW))
+    records = env.from_collection(rows, ROW)
     orders = env.from_collection([Row("", b"")], ROW).filter(lambda row: row[0] == "never")
     conf = load("local", {"fraud": {"audit": "all"}})
-    streams = fraud.build(fraud.Inputs(records, DataStream(orders._j_data_stream)), conf)
-    united = streams.audit.union(*list(streams)[1:])
+    context = JobContext(env, conf, fraud.JOB)
+    judged, refused = fraud.build((records, DataStream(orders._j_data_stream)), context)
+    sides = (*fraud.TO_KAFKA, *fraud.HOT)
+    united = judged.union(*(batched.side(judged, name) for name in sides), refused)
     return plain(collected(united))
 
 
