@@ -152,8 +152,8 @@ def verdict(costs: Costs, bound: float = BOUND) -> tuple[list[str], list[str]]:
     return lines, failures
 
 
-def main() -> int:
-    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tillstream-guard-")))
         try:

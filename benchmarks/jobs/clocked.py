@@ -16,6 +16,7 @@ from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 from benchmarks.cpu import CLOCK
 from benchmarks.jobs.stacks import Sampler
 from tillstream.udfs.batched import BatchedStage
+from tillstream.udfs.stage import StageSettings
 
 
 class Clocked(KeyedCoProcessFunction):
@@ -24,6 +25,14 @@ class Clocked(KeyedCoProcessFunction):
     def __init__(self, function: BatchedStage, folder: str, sample: bool) -> None:
         self.function, self.folder, self.sample = function, folder, sample
         self.sides = function.sides
+
+    @property
+    def settings(self) -> StageSettings:
+        return self.function.settings
+
+    @settings.setter
+    def settings(self, settings: StageSettings) -> None:
+        self.function.settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self.function.open(runtime_context)

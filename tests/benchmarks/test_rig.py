@@ -18,7 +18,8 @@ from benchmarks.jobs.stacks import collapsed
 from benchmarks.rig import Rig, mid_run, names, spread
 from tillstream.catalog import tables, topics
 from tillstream.conf import load
-from tillstream.jobs import loyalty
+from tillstream.local.stack import Stack
+from tillstream.udfs import loyalty
 
 
 def used(total: float, python: float = 0.0, conversion: float = 0.0) -> Used:
@@ -38,7 +39,9 @@ def test_a_rate_is_taken_between_the_first_and_the_last_sample_alone():
     }  # fmt: skip
 
 
-def test_after_a_pause_a_stage_is_asked_for_twice_for_the_first_answer_is_old(monkeypatch):
+def test_after_a_pause_a_stage_is_asked_for_twice_for_the_first_answer_is_old(
+    monkeypatch, tmp_path
+):
     class Flink:
         """Like Flink's REST: what was true when it was last asked."""
 
@@ -52,7 +55,7 @@ def test_after_a_pause_a_stage_is_asked_for_twice_for_the_first_answer_is_old(mo
     monkeypatch.setattr(rig.time, "sleep", lambda seconds: None)
     flink, clock = Flink(), [100.0]
     monkeypatch.setattr(rig.time, "monotonic", lambda: clock[0])
-    bench = Rig(SimpleNamespace(layout=None))  # type: ignore[arg-type]
+    bench = Rig(Stack(tmp_path))
     bench.jobs = SimpleNamespace(flink=flink)  # type: ignore[assignment]
     flink.now = 5
     assert bench.done("id", "judge") == 5
@@ -86,9 +89,8 @@ def test_python_is_told_from_the_rest_of_its_thread(tmp_path):
 def test_a_clocked_function_does_what_it_did_and_says_what_it_took(tmp_path):
     conf = load("local")
     plain = in_python.run_loyalty(Traffic(300), conf)["loyalty-account"]
-    inner = loyalty.ledger_function(conf)
-    inner.thread_mode = False
-    clocked = in_python.Stage("loyalty-account", Clocked(inner, str(tmp_path), False))
+    function = Clocked(loyalty.ledger(conf), str(tmp_path), False)
+    clocked = in_python.Stage("loyalty-account", function)
     traffic = Traffic(300)
     clocked.run(
         [
@@ -175,14 +177,14 @@ def test_the_guards_sides_take_turns_on_every_job_either_has(monkeypatch):
 def test_without_git_history_the_guard_is_skipped_and_says_why(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(guard, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert guard.main() == 0
+    assert guard.main([]) == 0
     assert "guard: skipped, for there is nothing to compare with: fatal" in capsys.readouterr().out
 
 
 def test_a_clone_without_tags_and_the_named_commit_is_skipped(monkeypatch, capsys, tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setattr(guard, "ROOT", tmp_path)
-    assert guard.main() == 0
+    assert guard.main([]) == 0
     assert "this clone has no tag and is without commit" in capsys.readouterr().out
 
 

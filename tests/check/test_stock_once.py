@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
+from tillstream.catalog.resources import Topic
 from tillstream.check.report import Report
 from tillstream.check.stock import ACTIONS, REPEATED, _once
 
 
 def found(**topics: list[dict[str, Any]]) -> Report:
-    def messages(topic: str) -> list[SimpleNamespace]:
-        bodies = [orjson.dumps(body) for body in topics.get(topic, [])]
+    def messages(topic: Topic) -> list[SimpleNamespace]:
+        bodies = [orjson.dumps(body) for body in topics.get(topic.id, [])]
         return [SimpleNamespace(value=lambda body=body: body) for body in bodies]
 
     assert set(topics) <= set(ACTIONS)

@@ -13,6 +13,7 @@ from tillstream.check.report import Report
 from tillstream.cli import main, tables
 from tillstream.cluster import job_commands, savepoint_commands
 from tillstream.cluster.manifest import Manifest, Verified
+from tillstream.cluster.protocol import JobRun
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.model import Failure, Marker, Sighting
 from tillstream.domain.notice import notice
@@ -97,10 +98,15 @@ def words(text: str) -> set[str]:
 
 
 def test_job_list(said, monkeypatch):
-    jobs = SimpleNamespace(
-        flink=FakeFlink(), history=lambda: [{"name": "promotions"}], locate=lambda *_: PLACE
-    )
-    monkeypatch.setattr(job_commands, "Jobs", lambda: jobs)
+    runs = [
+        JobRun(ID, name, state, T, 1)
+        for name, state in (("promotions", "RESTARTING"), ("inventory", "CANCELLING"))
+    ]
+    cluster = SimpleNamespace(
+        runs=lambda: runs, exceptions=lambda _: ["trace"] * 10,
+        submitted=lambda: ["promotions"], locate=lambda *_: PLACE,
+    )  # fmt: skip
+    monkeypatch.setattr(job_commands, "open_cluster", lambda _: cluster)
     assert {"promotions", "RESTARTING", "CANCELLING", ID, "10", PLACE} <= words(said("job", "list"))
 
 
@@ -163,7 +169,7 @@ def test_notify_list(said, monkeypatch):
 
 
 def test_history_list(said, monkeypatch):
-    monkeypatch.setattr(history_commands.clients, "s3", lambda _: None)
+    monkeypatch.setattr(history_commands, "open_bucket", lambda _: None)
     files = [File("ledger/compacted-1", T, 4_400_000_000), File("ledger/b", T, 5_100)]
     monkeypatch.setattr(history_commands, "finished", lambda *_: files)
     text = said("history", "list")
