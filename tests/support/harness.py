@@ -73,6 +73,3 @@ class KeyedHarness:
                 made.append(out)
         self.main += made
         return made
-
-    def keys_with_state(self) -> set[str]:
-        return {key for key, cells in self.state.items() if cells}
