@@ -54,4 +54,4 @@ def crowded(monkeypatch):
 def test_what_is_there_among_hundreds_is_not_made_again(crowded):
     assert any(made.startswith("table ") for made in resources.create_resources(crowded))
     assert resources.create_resources(crowded) == []
-    assert preflight._tables(crowded) == []
+    assert preflight._tables(crowded, job=None) == []
