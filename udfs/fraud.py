@@ -20,7 +20,7 @@ from tillstream.domain.fraud import (
     load_rules,
 )
 from tillstream.domain.fraud import actions as actions
-from tillstream.domain.fraud.control import Answer, InForce, Refused, obey
+from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
 from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -135,7 +135,7 @@ class JudgeSales(BatchedStage):
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:
         envelope = unseal(value)
         try:
-            order, after = obey(envelope.raw, self.now, self.places)
+            order, after = apply_order(envelope.raw, self.now, self.places)
         except Refused as refused:
             if restored:  # to go on silently with other rules would be worse than to stop
                 raise KeptRulesUnusable(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillstream.cluster.manifest import Manifest, Verified
-from tillstream.cluster.retention import DAY_MS, HOUR_MS, at_or_before, doomed
+from tillstream.cluster.retention import DAY_MS, HOUR_MS, at_or_before, expired
 
 NOW = 1_764_000_000_000 // DAY_MS * DAY_MS + 20 * HOUR_MS
 
@@ -23,7 +23,7 @@ def ages(found: list[Manifest]) -> list[int]:
 
 
 def gone(kept: list[Manifest]) -> list[int]:
-    return ages(doomed(kept, NOW, hourly_for_hours=24, daily_for_days=31))
+    return ages(expired(kept, NOW, hourly_for_hours=24, daily_for_days=31))
 
 
 def test_the_newest_of_each_hour_stays_for_a_day():
@@ -68,12 +68,12 @@ def test_a_time_finds_the_last_savepoint_at_or_before_it():
 @given(st.lists(st.tuples(st.integers(0, 60 * DAY_MS), st.sampled_from([None, "", "bad"]))))
 def test_pruning_always_leaves_the_newest_good_one_and_pruning_twice_changes_nothing(drawn):
     kept = [one(age, problem) for age, problem in dict(drawn).items()]
-    doomed_ones = doomed(kept, NOW, 24, 31)
-    left = [each for each in kept if each not in doomed_ones]
+    gone = expired(kept, NOW, 24, 31)
+    left = [each for each in kept if each not in gone]
     good = [each for each in kept if each.verified is None or not each.verified.problem]
     if good:
         assert max(good, key=lambda each: each.taken_at_ms) in left
-    assert doomed(left, NOW, 24, 31) == []
+    assert expired(left, NOW, 24, 31) == []
 
 
 def test_one_of_a_history_that_a_replay_replaced_is_not_chosen():

@@ -312,7 +312,7 @@ def strict() -> bytes:
     return json.dumps(rules).encode()
 
 
-@pytest.mark.parametrize("rule", ["obey", "Answer"])
+@pytest.mark.parametrize("rule", ["apply_order", "Answer"])
 def test_an_order_that_makes_a_rule_fail_changes_nothing(rule, monkeypatch):
     chain = Chain()
     before = chain.judge.function.now
@@ -332,7 +332,7 @@ def test_an_order_that_makes_a_rule_fail_changes_nothing(rule, monkeypatch):
 def test_an_order_of_a_savepoint_that_makes_a_rule_fail_stops_the_job(monkeypatch):
     first = Chain()
     first.order("live", strict())
-    raising(monkeypatch, fraud, "obey")
+    raising(monkeypatch, fraud, "apply_order")
     with pytest.raises(KeyError):
         Chain(kept=first.judge.kept)
 

@@ -114,9 +114,10 @@ ARCHIVE = History(
     "archive", "archive/transactions", archived_transaction.ROW_TYPE,
     date="event_time_ms", region="region", identity=("transaction_id",),
 )  # fmt: skip
+# What the shadow set would have decided is a row beside what was decided.
 FRAUD_AUDIT = History(
     "fraud_audit", "fraud/audit", fraud_decision.ROW_TYPE,
-    date="event_time_ms", region="region", identity=("transaction_id",),
+    date="event_time_ms", region="region", identity=("transaction_id", "mode"),
 )  # fmt: skip
 # A promotion's entry has one id in all shelves.
 STOCK_LEDGER = History(

@@ -29,7 +29,7 @@ from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import History, Topic
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import reader_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -155,12 +155,10 @@ class Platform:
 
     def messages(self, topic: Topic) -> list[Message]:
         """Every committed record of a topic."""
-        kafka, name = self.conf.kafka, self.conf.topic(topic)
+        name = self.conf.topic(topic)
         consumer = Consumer(
             {
-                **kafka_settings(kafka.bootstrap, kafka.properties, self.conf.region),
-                "group.id": "tillstream-check",  # never committed to
-                "enable.auto.commit": False,
+                **reader_settings(self.conf, "check"),
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
             }
@@ -169,7 +167,7 @@ class Platform:
             return _drain(consumer, name)
         except KafkaException as error:
             raise Unreachable(
-                f"Kafka at {kafka.bootstrap} cannot be read ({error.args[0]}): {UP}"
+                f"Kafka at {self.conf.kafka.bootstrap} cannot be read ({error.args[0]}): {UP}"
             ) from None
         finally:
             consumer.close()

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tillstream.clients.wait import wait_until
 from tillstream.errors import Unreachable
@@ -18,12 +20,15 @@ class FlinkRestError(Unreachable):
 
 
 class FlinkRest:
-    """Client of one cluster. ``timeout_s`` bounds each request; nothing is retried here."""
+    """Client of one cluster. ``timeout_s`` bounds each request; what only asks is asked up to three times."""
 
     def __init__(self, url: str, timeout_s: float = 10.0) -> None:
         self.url = url.rstrip("/")
         self.timeout_s = timeout_s
         self._session = requests.Session()
+        # A JobManager that is busy may let one question run out; a cluster that is down says so at once.
+        again = Retry(connect=0, read=2, status=0, backoff_factor=0.2, allowed_methods=["GET"])
+        self._session.mount("http", HTTPAdapter(max_retries=again))
 
     def overview(self) -> dict[str, Any]:
         """Counts of TaskManagers, slots and jobs."""

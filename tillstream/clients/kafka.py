@@ -10,6 +10,7 @@ from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 from botocore.exceptions import BotoCoreError
 from confluent_kafka import KafkaError, KafkaException
 
+from tillstream.conf import Conf
 from tillstream.errors import Unreachable
 
 CONNECT_S = 8.0  # how long a broker may take to answer at first
@@ -53,6 +54,24 @@ def kafka_settings(
         settings["sasl.mechanism"] = "OAUTHBEARER"
         settings["oauth_cb"] = lambda _: msk_token(region)
     return settings
+
+
+def client_settings(conf: Conf) -> dict[str, Any]:
+    """``kafka_settings`` for the brokers that conf.kafka names."""
+    return kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
+
+
+def reader_settings(conf: Conf, command: str) -> dict[str, Any]:
+    """``client_settings`` of a consumer that takes its partitions itself and commits nothing.
+
+    librdkafka wants a group all the same: ``<deployment>.<command>``, which nothing ever joins.
+    """
+    return {
+        **client_settings(conf),
+        "group.id": conf.own_name(command),
+        "enable.auto.commit": False,
+        "allow.auto.create.topics": False,
+    }
 
 
 def msk_token(region: str) -> tuple[str, float]:

@@ -39,6 +39,7 @@ from tillstream.local.stack import Stack
 
 CLIENT_TIMEOUT_S = 180.0
 TAKE_TIMEOUT_S = 900.0
+RESTORE_TIMEOUT_S = 1800.0
 _SUBMITTED = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
 _FIGURES = (".pendingRecords", ".currentEmitEventTimeLag", ".millisBehindLatest")
 
@@ -133,15 +134,18 @@ class LocalCluster:
             wait_until(free, timeout_s, f"{needed} slots are not free", every_s=0.25)
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
-        """Returns once every task of the job runs; JobError when it fails or keeps restarting."""
-        start = Startup(self.flink, job_id)
+        """Returns once every task of the job runs.
+
+        Raises JobError when it fails, keeps restarting, or starts no further task in ``timeout_s``.
+        """
+        start = Startup(self.flink, job_id, timeout_s)
         try:
-            wait_until(start.is_over, timeout_s, "it does not run", every_s=0.25)
-        except NotInTime:
-            raise JobError(
-                f"job {start.name} does not run after {timeout_s:.0f} s: {start.cause}\n"
-                "`tillstream status` shows slots and processes"
-            ) from None
+            wait_until(
+                start.is_over,
+                RESTORE_TIMEOUT_S,
+                lambda: f"job {start.name} does not run ({start.cause})",
+                every_s=0.25,
+            )
         except JobError:
             with contextlib.suppress(Unreachable):
                 if (run := self.run(job_id)).ended:

@@ -10,7 +10,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 
-def doomed(
+def expired(
     kept: Sequence[Manifest], now_ms: int, hourly_for_hours: int, daily_for_days: int
 ) -> list[Manifest]:
     """Those of one job's savepoints that the policy does not keep, oldest first.

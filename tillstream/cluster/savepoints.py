@@ -8,7 +8,7 @@ from tillstream.clients.storage import Storage, open_storage
 from tillstream.cluster import manifest as manifests
 from tillstream.cluster.manifest import FILE, Manifest
 from tillstream.cluster.protocol import Cluster, JobError, TakenSavepoint
-from tillstream.cluster.retention import at_or_before, doomed
+from tillstream.cluster.retention import at_or_before, expired
 from tillstream.conf import Conf
 
 SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are keyed state
@@ -136,7 +136,7 @@ class Savepoints:
     ) -> int:
         """Deletes what the policy does not keep; returns how many."""
         policy = self.conf.savepoints
-        gone = doomed(self.kept(job), now_ms, policy.hourly_for_hours, policy.daily_for_days)
+        gone = expired(self.kept(job), now_ms, policy.hourly_for_hours, policy.daily_for_days)
         for one in gone:
             progress(one)
             if not dry_run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tillstream.clients.flink import TERMINAL, FlinkRest, root_cause
 from tillstream.cluster.protocol import JobError
@@ -14,27 +15,42 @@ SETTLED_S = 1.5  # a job that fails on its first records runs for a moment too
 class Startup:
     """A run from its submission until all its tasks run and stay so, or it fails.
 
-    Waiting for a slot, as after a TaskManager's death, is not held against the job.
+    Waiting for a slot, as after a TaskManager's death, is not held against the job. ``timeout_s``
+    is how long no further task may start; the time in which one reads its state does not count.
     """
 
-    def __init__(self, flink: FlinkRest, job_id: str) -> None:
-        self._flink, self._job_id = flink, job_id
+    def __init__(
+        self,
+        flink: FlinkRest,
+        job_id: str,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._flink, self._job_id, self._timeout_s, self._clock = flink, job_id, timeout_s, clock
         self._began_ms = time.time_ns() // 1_000_000
         self._since: float | None = None
+        self._started = 0
+        self._progress_at = clock()
         self._failed = 0
         self.name, self.cause = job_id, "nothing is known of it"
 
     def is_over(self) -> bool:
         """Whether the run has come so far. Raises JobError when it fails or keeps restarting."""
         job = self._flink.job(self._job_id)
-        tasks = {vertex["status"] for vertex in job["vertices"]}
+        states = [vertex["status"] for vertex in job["vertices"]]
+        tasks, now = set(states), self._clock()
+        started = sum(state in ("RUNNING", "FINISHED") for state in states)
+        if started > self._started or "INITIALIZING" in tasks:
+            self._started, self._progress_at = max(started, self._started), now
         failures = [
             trace
             for trace in self._flink.exceptions(self._job_id, self._began_ms)
             if "NoResourceAvailableException" not in trace
         ]
         self.name = job["name"]
-        self.cause = root_cause(failures[0]) if failures else f"its tasks are {tasks}"
+        self.cause = (
+            root_cause(failures[0]) if failures else f"its tasks are {', '.join(sorted(tasks))}"
+        )
         if job["state"] in TERMINAL - {"FINISHED"}:
             failures = failures or self._flink.exceptions(self._job_id)
             cause = root_cause(failures[0]) if failures else "no cause given"
@@ -44,12 +60,17 @@ class Startup:
                 f"job {self.name} keeps restarting: {self.cause}\n"
                 f"it still tries; `tillstream job cancel {self._job_id}` ends it"
             )
+        if now - self._progress_at > self._timeout_s:
+            raise JobError(
+                f"job {self.name} does not run: no further task started for {self._timeout_s:.0f} s: "
+                f"{self.cause}\n`tillstream status` shows slots and processes"
+            )
         if job["state"] != "RUNNING" or not tasks <= {"RUNNING", "FINISHED"}:
             self._since = None
         elif self._since is None or len(failures) > self._failed:
-            self._since = time.monotonic()
+            self._since = now
         self._failed = len(failures)
-        settled = self._since is not None and time.monotonic() - self._since > SETTLED_S
+        settled = self._since is not None and now - self._since > SETTLED_S
         return settled or job["state"] == "FINISHED"
 
 

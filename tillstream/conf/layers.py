@@ -59,9 +59,9 @@ def read_json(text: str, source: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ConfError(f"{source} is not JSON ({error}): {text[:60]}") from None
+        raise ConfError(f"{source} is not JSON ({error})") from None
     if not isinstance(found, dict):
-        raise ConfError(f"{source} must be a JSON object: {text[:60]}")
+        raise ConfError(f"{source} must be a JSON object, not {type(found).__name__}")
     return found
 
 
@@ -143,7 +143,7 @@ def _value(value: Any, kind: Any, dotted: str) -> Any:
         try:
             return json.loads(value)
         except ValueError as error:
-            raise ConfError(f"{dotted} is not JSON ({error}): {value[:60]}") from None
+            raise ConfError(f"{dotted} is not JSON ({error})") from None
     if isinstance(wanted, msgspec.inspect.ListType):
         return [part.strip() for part in value.split(",") if part.strip()]
     raise ConfError(f'{dotted} is a map: write {dotted}.NAME=VALUE, or {{"NAME": "VALUE"}}')

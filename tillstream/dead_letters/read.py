@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import parquet
-from tillstream.clients.kafka import CONNECT_S, kafka_settings, partitions, unreachable
+from tillstream.clients.kafka import CONNECT_S, partitions, reader_settings, unreachable
 from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import DlqError, Failure, Marker, Sighting
@@ -78,9 +78,7 @@ def from_kafka(
 ) -> Iterator[Sighting | Marker]:
     """All of the topic, from its beginning to where it ended when the reading began."""
     settings = {
-        **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region),
-        "group.id": "tillstream-dlq",  # the client wants one; nothing joins it or commits to it
-        "enable.auto.commit": False,
+        **reader_settings(conf, "dlq"),
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
     }

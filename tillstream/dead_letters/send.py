@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from tillstream.catalog import topics
 from tillstream.clients import aws
-from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.clients.kafka import client_settings, kafka_settings, partitions
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import DlqError, Sendable
 from tillstream.dead_letters.read import REDRIVEN_AT, REDRIVEN_BY, REDRIVEN_TO
@@ -220,18 +220,18 @@ def open_source(conf: Conf) -> Source:
         return kinesis
     kafka = conf.source.kafka
     settings = kafka_settings(kafka.bootstrap, kafka.properties, conf.region)
-    return KafkaSource(_producer(settings, kafka.topic), kafka.topic)
+    return KafkaSource(_producer(conf, settings, kafka.topic), kafka.topic)
 
 
 def open_markers(conf: Conf) -> Markers:
     topic = conf.topic(topics.DEAD_LETTERS)
-    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
-    return Markers(_producer(settings, topic), topic)
+    return Markers(_producer(conf, client_settings(conf), topic), topic)
 
 
-def _producer(settings: dict[str, Any], topic: str) -> Producer:
+def _producer(conf: Conf, settings: dict[str, Any], topic: str) -> Producer:
     """A producer, after a look at ``topic`` that, unlike a producer's, does not create it."""
-    looker = Consumer({**settings, "group.id": "tillstream-dlq", "allow.auto.create.topics": False})
+    group = {"group.id": conf.own_name("dlq"), "allow.auto.create.topics": False}
+    looker = Consumer({**settings, **group})
     try:
         partitions(looker, topic, settings["bootstrap.servers"])
         return Producer(

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tillstream.catalog import topics
 from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.kafka import reader_settings
 from tillstream.conf import Conf
 
 RATE_WINDOW_S = 5.0
@@ -82,14 +83,7 @@ class Watch:
     def _kafka(self) -> None:
         events = self._conf.topic(topics.LOYALTY_EVENTS)
         dead = self._conf.topic(topics.DEAD_LETTERS)
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._conf.kafka.bootstrap or "",
-                "group.id": "tillstream-demo",
-                "enable.auto.commit": False,
-                "log_level": 0,
-            }
-        )
+        consumer = Consumer(reader_settings(self._conf, "demo"))
         try:
             known = consumer.list_topics(timeout=10).topics
             consumer.assign(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import client_settings, reader_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -29,7 +29,7 @@ class Message(NamedTuple):
 
 def put(conf: Conf, topic: str, key: str, value: bytes) -> str:
     """Writes one record and waits until all in-sync replicas have it; returns its origin."""
-    producer = Producer({**_settings(conf), "enable.idempotence": True, "acks": "all"})
+    producer = Producer({**client_settings(conf), "enable.idempotence": True, "acks": "all"})
     outcome: list[tuple[KafkaError | None, int, int]] = []
 
     def delivered(error: KafkaError | None, message: object) -> None:
@@ -58,9 +58,7 @@ class Reader:
     """Follows all partitions of a topic, from its start or from its end as of now."""
 
     def __init__(self, conf: Conf, topic: str, from_start: bool) -> None:
-        self._consumer = Consumer(
-            {**_settings(conf), "group.id": "tillstream-cli", "enable.auto.commit": False}
-        )
+        self._consumer = Consumer(reader_settings(conf, "rules"))
         try:
             found = self._consumer.list_topics(topic, TIMEOUT_S).topics[topic]
             if found.error is not None:
@@ -115,9 +113,3 @@ class Reader:
 
     def close(self) -> None:
         self._consumer.close()
-
-
-def _settings(conf: Conf) -> dict[str, object]:
-    if not conf.kafka.bootstrap:
-        raise TopicError("no Kafka broker is set: run `tillstream up`, or set kafka.bootstrap")
-    return kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)

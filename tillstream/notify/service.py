@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from tillstream.catalog import topics
-from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.clients.kafka import client_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import DeadLetter
 from tillstream.domain.dead_letter import dead_letter as as_dead_letter
@@ -38,7 +38,7 @@ class Service:
         self.outcomes: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._topic = conf.topic(topics.NOTICES)
-        settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
+        settings = client_settings(conf)
         self._producer = Producer(
             {**settings, "enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
         )

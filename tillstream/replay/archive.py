@@ -9,7 +9,7 @@ from typing import Any
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.cli.times import shown
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import client_settings
 from tillstream.clients.storage import open_bucket
 from tillstream.clients.wait import wait_until
 from tillstream.history.files import finished
@@ -126,7 +126,7 @@ class Archive:
         from confluent_kafka.admin import AdminClient
 
         conf = self.conf
-        return AdminClient(kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region))
+        return AdminClient(client_settings(conf))
 
     def _make_topic(self, topic: str) -> None:
         """Recreates it: what an interrupted filling left is not added to."""

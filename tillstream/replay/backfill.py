@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from tillstream.catalog import tables
 from tillstream.clients import parquet
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import client_settings
 from tillstream.clients.storage import open_bucket
 from tillstream.cluster.protocol import JobError
 from tillstream.conf import Conf
@@ -51,7 +51,7 @@ def fill(
     ``progress`` gets the number so far. Raises BackfillError.
     """
     bucket, prefix = open_bucket(conf), conf.prefix(tables.ARCHIVE)
-    settings = kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
+    settings = client_settings(conf)
     producer = Producer(
         {
             **settings,

@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import client_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 from tillstream.stock.corrections import correction
@@ -40,7 +40,7 @@ class Bridge:
         self._streams = clients.dynamodb_streams(conf)
         self._producer = Producer(
             {
-                **kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region),
+                **client_settings(conf),
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
             }

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tillstream.domain.fraud import load_rules
-from tillstream.domain.fraud.control import MAX_ORDER_BYTES, InForce, Refused, obey
+from tillstream.domain.fraud.control import MAX_ORDER_BYTES, InForce, Refused, apply_order
 from tillstream.reference import packaged_clocks
 
 PLACES = packaged_clocks()
@@ -33,15 +33,15 @@ START = InForce(load_rules(json.dumps(rule_set("start")).encode(), PLACES), None
 
 
 def test_a_good_set_takes_the_place_of_the_live_one():
-    said, after = obey(order(rules=rule_set()), START, PLACES)
+    said, after = apply_order(order(rules=rule_set()), START, PLACES)
     assert said.mode == "live"
     assert (after.live.version, after.shadow) == ("v1", None)
 
 
 def test_a_shadow_set_leaves_the_live_one_alone_and_can_be_ended():
-    _, with_shadow = obey(order("shadow", rules=rule_set()), START, PLACES)
+    _, with_shadow = apply_order(order("shadow", rules=rule_set()), START, PLACES)
     assert (with_shadow.live.version, with_shadow.shadow.version) == ("start", "v1")
-    _, without = obey(order("shadow-off", ""), with_shadow, PLACES)
+    _, without = apply_order(order("shadow-off", ""), with_shadow, PLACES)
     assert without == START
 
 
@@ -65,7 +65,7 @@ def test_a_shadow_set_leaves_the_live_one_alone_and_can_be_ended():
 )
 def test_a_poisoned_order_is_refused_with_its_reason(raw, why):
     with pytest.raises(Refused, match=why):
-        obey(raw, START, PLACES)
+        apply_order(raw, START, PLACES)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_condition_that_is_code_is_refused(condition):
     poisoned = rule_set()
     poisoned["rules"][0]["when"] = condition
     with pytest.raises(Refused):
-        obey(order(rules=poisoned), START, PLACES)
+        apply_order(order(rules=poisoned), START, PLACES)

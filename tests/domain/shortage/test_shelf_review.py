@@ -10,7 +10,7 @@ import pytest
 from tests.support.shelf_shop import BREAD, MONDAY, RULES, Shop
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 from tillstream.domain.promotions.promotion import Promotion
-from tillstream.domain.shortage import shelf_review as shelf_look
+from tillstream.domain.shortage import shelf_review
 from tillstream.domain.shortage.line import OK, RUNNING_OUT, SILENT, SOLD_OUT, Shortage
 from tillstream.domain.shortage.shelf_review import Quiet
 from tillstream.domain.shortage.shelves import StoreWatch
@@ -85,13 +85,13 @@ def run(
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_not_looked_at_would_have_told_nothing(seed, monkeypatch):
     judged = []
-    judge = shelf_look.Look.judge
+    judge = shelf_review.ShelfReview.judge
 
     def counted(look, product, shelf, filled=False):
         judged.append(product)
         judge(look, product, shelf, filled)
 
-    monkeypatch.setattr(shelf_look.Look, "judge", counted)
+    monkeypatch.setattr(shelf_review.ShelfReview, "judge", counted)
     sent = records(seed)
     every_look, watch = run(sent, None)
     looks = len(judged)

@@ -33,7 +33,7 @@ from tillstream.domain.fraud.judge import (
     judge,
     judge_both,
     points,
-    portrait,
+    profile_summary,
     weigh,
 )
 from tillstream.domain.fraud.places import Place, Places, read_places
@@ -87,7 +87,7 @@ __all__ = [
     "measure",
     "observe",
     "points",
-    "portrait",
+    "profile_summary",
     "read_places",
     "subject",
     "terminal",

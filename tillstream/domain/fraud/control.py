@@ -64,7 +64,7 @@ class Refused(ValueError):
 _decode = msgspec.json.Decoder(Order).decode
 
 
-def obey(raw: bytes, now: InForce, places: Places) -> tuple[Order, InForce]:
+def apply_order(raw: bytes, now: InForce, places: Places) -> tuple[Order, InForce]:
     """The order in ``raw`` and what is in force after it. Raises Refused, and nothing else."""
     if len(raw) > MAX_ORDER_BYTES:
         raise Refused(f"{len(raw)} bytes, more than {MAX_ORDER_BYTES}")

@@ -133,7 +133,7 @@ def weigh(
         watched,
         tuple(reasons),
         {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
-        portrait(profile) if told else {},
+        profile_summary(profile) if told else {},
         data.version,
     )
 
@@ -163,7 +163,7 @@ def _reasons(rules: Rules, signals: list[float]) -> tuple[float, list[Reason]]:
     return score, reasons
 
 
-def portrait(profile: Profile | None) -> dict[str, float | int | str]:
+def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
     """A profile for people to read: usual amount and time of day, stores and cards by number."""
     if profile is None:
         return {}

@@ -42,7 +42,7 @@ class Quiet(NamedTuple):
     baskets: int
 
 
-class Look(NamedTuple):
+class ShelfReview(NamedTuple):
     """One look at the shelves of a store. ``quiet``: by product, what earlier looks have found."""
 
     store: int

@@ -30,7 +30,7 @@ from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.shortage import silence as sl
 from tillstream.domain.shortage.line import MINUTE_MS, OFFLINE, OK, Shortage, clock
-from tillstream.domain.shortage.shelf_review import Look, Quiet
+from tillstream.domain.shortage.shelf_review import Quiet, ShelfReview
 from tillstream.domain.shortage.shelves import NEVER, Shelf, ShortageRules, StoreWatch
 
 
@@ -72,12 +72,12 @@ def apply_basket(
     if not _remember(watch, basket.mark):
         return None, []
     at = min(basket.at_ms, basket.arrived_ms)
-    look = Look(store, watch, rules, basket.arrived_ms, [], quiet)
+    review = ShelfReview(store, watch, rules, basket.arrived_ms, [], quiet)
     watch.region = basket.region
     if watch.traffic.day < 0:  # a store may begin with a void, which is no traffic
         watch.traffic = dm.roll(None, at, rules.demand)
     if at > watch.newest_ms:
-        _turn_day(look, at)
+        _turn_day(review, at)
     watch.newest_ms = max(watch.newest_ms, at)
     if at >= watch.uplifts_until_ms:
         _set_uplifts(watch, rules)
@@ -87,7 +87,7 @@ def apply_basket(
         watch.traffic = dm.observe(watch.traffic, at, 1, rules.demand)
         if watch.offline_ms:
             watch.offline_ms = 0
-            look.tell_store(OK, OFFLINE, at, "its tills are heard again")
+            review.tell_store(OK, OFFLINE, at, "its tills are heard again")
     for product, units in basket.lines:
         shelf = _shelf(watch, product, at, rules)
         if shelf is None:
@@ -98,11 +98,11 @@ def apply_basket(
             hour = dm.local(at, rules.demand)[1]
             sl.sold(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
             shelf.sold_ms = at
-            look.judge(product, shelf, filled=True)
+            review.judge(product, shelf, filled=True)
     if watch.newest_ms - watch.looked_ms >= MINUTE_MS:
         watch.looked_ms = watch.newest_ms - watch.newest_ms % MINUTE_MS
-        look.at_all()
-    return watch, look.out
+        review.at_all()
+    return watch, review.out
 
 
 def apply_level(
@@ -117,12 +117,12 @@ def apply_level(
     if level.version <= shelf.stock_version:
         return None, []
     shelf.stock, shelf.stock_version, shelf.stock_ms = level.stock, level.version, level.at_ms
-    look = Look(store, watch, rules, level.arrived_ms, [], {} if quiet is None else quiet)
+    review = ShelfReview(store, watch, rules, level.arrived_ms, [], {} if quiet is None else quiet)
     if level.came:
         hour = dm.local(watch.newest_ms, rules.demand)[1]
         sl.start_anew(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
-    look.judge(level.product, shelf, filled=level.came)
-    return watch, look.out
+    review.judge(level.product, shelf, filled=level.came)
+    return watch, review.out
 
 
 def apply_promotion(
@@ -154,10 +154,10 @@ def missed(store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules) -
     if none_sold(due * luck.factor, luck.shape) > rules.blind_alpha:
         return []
     watch.offline_ms = watch.newest_ms
-    look = Look(store, watch, rules, heard_ms, [], {})
+    review = ShelfReview(store, watch, rules, heard_ms, [], {})
     why = f"{due:.0f} baskets were due since {clock(watch.newest_ms, rules.demand)}, none came"
-    look.tell_store(OFFLINE, OK, heard_ms, why)
-    return look.out
+    review.tell_store(OFFLINE, OK, heard_ms, why)
+    return review.out
 
 
 def _remember(watch: StoreWatch, mark: bytes) -> bool:
@@ -171,18 +171,18 @@ def _remember(watch: StoreWatch, mark: bytes) -> bool:
     return True
 
 
-def _turn_day(look: Look, at: int) -> None:
+def _turn_day(review: ShelfReview, at: int) -> None:
     """Where ``at`` begins a new day, every shelf and the store learn the one that is over; a product
     not sold for long has left the range, whatever its shelf looked like."""
-    watch, rules = look.watch, look.rules
+    watch, rules = review.watch, review.rules
     day, _ = dm.local(at, rules.demand)
     if day <= watch.traffic.day:
         return
-    look.quiet.clear()
+    review.quiet.clear()
     for product in list(watch.shelves):
         shelf = watch.shelves[product]
         if watch.newest_ms - shelf.sold_ms > rules.forget_days * dm.DAY_MS:
-            look.close(product, shelf)
+            review.close(product, shelf)
             del watch.shelves[product]
             continue
         learn = shelf.demand.uplift == shelf.demand.uplift_before == 1.0
