@@ -61,7 +61,7 @@ def push(file: Path | None, shadow: bool, shadow_off: bool, by: str | None, wait
         raise Problem(
             f"{said.answered} of {said.subtasks or '?'} subtasks answered within {wait_s:.0f} s. It is "
             "on the topic and takes effect when the job reads it: `tillstream job list`, then "
-            "`tillstream rules list`"
+            "`tillstream rules list`. If the job could not handle it, `tillstream dlq list` has it"
         )
     what = "the shadow set is off" if file is None else f"{version} is in force"
     what += " as shadow" if shadow else ""
