@@ -4,7 +4,7 @@ That class says why and in which bytes. A stage handles one record at a time, as
 record would; the state of a key is decoded once a batch and encoded once, if it changed. A timer that
 is due comes among the records, in its place.
 
-A batch in which a rule raised is done once more, one record at a time, so that only what failed becomes
+A batch in which a rule raised is done again, one record at a time, so that only what failed becomes
 a dead letter.
 """
 

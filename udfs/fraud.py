@@ -61,7 +61,7 @@ class JudgeSales(BatchedStage):
 
     @property
     def whole(self) -> bool:
-        """Whether passes are told with all that explains them."""
+        """Whether passes are reported with all that explains them."""
         return self.audit_passes or self.explain_passes
 
     def start(self, runtime_context: RuntimeContext) -> None:

@@ -101,7 +101,7 @@ class Platform:
         return self._parquet(self.conf.prefix(tables.ARCHIVE), columns)
 
     def _parquet(self, prefix: str, columns: list[str]) -> pa.Table:
-        """Every finished file under ``prefix``; one that goes while we read is looked for anew."""
+        """Every finished file under ``prefix``; one that goes while we read is looked for again."""
         _reach("S3", self.conf.s3.endpoint)
         client = clients.s3(self.conf, pool=READERS)
         bucket = self.conf.s3.bucket

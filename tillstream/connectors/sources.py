@@ -84,7 +84,7 @@ def topic_rows(
 
 
 def by_field(stream: DataStream, field: str, uid: str) -> KeyedStream:
-    """A stream of JSON bytes keyed anew by one of their string fields, in the JVM."""
+    """A stream of JSON bytes keyed again by one of their string fields, in the JVM."""
     rows = stream._j_data_stream.map(ours().ByField(field)).uid(uid).name(f"by {field}")
     return keyed(DataStream(rows))
 

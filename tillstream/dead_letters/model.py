@@ -183,7 +183,7 @@ def judge(
 
     if record.redriven and not again:
         last = record.redriven[-1]
-        return refuse("already_redriven", f"put back by {last.by}; --again sends it once more")
+        return refuse("already_redriven", f"put back by {last.by}; --again sends it again")
     raw = record.raw
     if raw is None:
         return refuse("not_readable", "its bytes were not kept")
@@ -218,7 +218,7 @@ def judge_all(
     again: bool = False,
 ) -> tuple[list[Sendable], list[Refusal]]:
     """Each record's verdict. Of two with one transaction_id and unequal content, the later stays
-    dead: the jobs would drop whichever comes second without a word."""
+    dead: the jobs would drop whichever comes second silently."""
     sendable: list[Sendable] = []
     refused: list[Refusal] = []
     content: dict[str, Any] = {}

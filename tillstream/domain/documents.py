@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def refuse(reason: str, message: str) -> InvalidTransaction:
-    """Why a document is none of its contract; ``reason`` as in ``transaction.REASONS``."""
+    """Why a document does not match its contract; ``reason`` as in ``transaction.REASONS``."""
     return InvalidTransaction(reason, message)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong on this machine, and the command that mends it."""
+"""What is wrong on this machine, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DISK_NEEDED_MIB = 3 * 1024  # jars, their downloads, and some data
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; ``fix`` is the command that mends it."""
+    """One thing looked at; ``fix`` is the command that fixes it."""
 
     ok: bool
     what: str

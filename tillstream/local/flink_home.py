@@ -69,7 +69,7 @@ def changed_by_user() -> dict[str, Any]:
 
 
 def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
-    """Makes stack/flink anew; nothing in it is state."""
+    """Recreates stack/flink; nothing in it is state."""
     shutil.rmtree(layout.flink, ignore_errors=True)
     lib = layout.flink / "lib"
     opt = layout.flink / "opt"
@@ -80,7 +80,7 @@ def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
     python_jars = list((wheel() / "opt").glob("flink-python-*.jar"))
     if not python_jars:
         raise StackError("apache-flink is not installed whole: run bin/setup")
-    # The job jar too: taken along by each submission, a cluster loads its classes anew each time, which
+    # The job jar too: taken along by each submission, a cluster loads its classes again each time, which
     # leaves the old ones behind in the metaspace and what was compiled of them of no use.
     for jar in [*(wheel() / "lib").glob("*.jar"), *python_jars, jars.job]:
         (lib / jar.name).symlink_to(jar)

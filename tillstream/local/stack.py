@@ -291,7 +291,7 @@ class Stack:
         elif "Cannot allocate memory" in text or "insufficient memory" in text:
             fix = "memory is short: stop other programs, or `tillstream up --taskmanagers 1`"
         else:
-            fix = f"see `tillstream logs {service.name}`; `tillstream up --fresh` begins anew"
+            fix = f"see `tillstream logs {service.name}`; `tillstream up --fresh` starts with empty data"
         return "\n".join([*(f"  {line[:300]}" for line in said), f"{service.name} {reason}; {fix}"])
 
     def _end_strays(self) -> None:

@@ -1,7 +1,7 @@
 """Where simulated records go: Kafka or a file. Kinesis has a module of its own.
 
 A sender takes ``send(key, raw)`` in order, and ``close()`` returns once all is delivered, or kept in
-its spool file where it could not be: nothing is lost in silence.
+its spool file where it could not be: nothing is lost silently.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One look at shelves of a store: what each of them is now, and the lines that are told of it.
+"""One look at shelves of a store: what each of them is now, and the lines reported for it.
 
 A store is looked at once a minute, and next to nothing becomes of it: so a look that finds a shelf ok
 says until when it must stay so (``Quiet``), and until then the shelf is not even decoded. No line is

@@ -16,7 +16,7 @@ NEVER = 2**62
 
 class ShortageRules(msgspec.Struct, frozen=True, gc=False):
     """lead_minutes: how long help takes; lead_minutes_by_store where it is otherwise.
-    renew_minutes: an open shortage is told again when its time has moved by so much.
+    renew_minutes: an open shortage is reported again when its time has moved by so much.
     blind_alpha: how improbable a store's silence must be before it counts as offline."""
 
     demand: DemandRules = DemandRules()

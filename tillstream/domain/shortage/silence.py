@@ -85,10 +85,10 @@ def sold(
     """A basket of this ``hour`` holds the product; ``baskets``: the store's today by hour, this one
     included. ``absent``: hours (bits) in which there was none to buy."""
     appeal.hours[hour] += 1
-    start_anew(appeal, baskets, hour, rules, absent)
+    start_again(appeal, baskets, hour, rules, absent)
 
 
-def start_anew(
+def start_again(
     appeal: Appeal, baskets: Sequence[int], hour: int, rules: SilenceRules, absent: int = 0
 ) -> None:
     """A silence begins now: the shelf is known to hold goods."""

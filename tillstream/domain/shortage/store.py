@@ -120,7 +120,7 @@ def apply_level(
     review = ShelfReview(store, watch, rules, level.arrived_ms, [], {} if quiet is None else quiet)
     if level.came:
         hour = dm.local(watch.newest_ms, rules.demand)[1]
-        sl.start_anew(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
+        sl.start_again(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
     review.judge(level.product, shelf, filled=level.came)
     return watch, review.out
 

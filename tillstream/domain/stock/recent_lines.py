@@ -1,4 +1,4 @@
-"""What moved one product in one store of late: to know a line that comes twice, and to count anew.
+"""What moved one product in one store of late: to know a line that comes twice, and to count again.
 
 A line takes 16 bytes: 8 of a hash of its id, 4 of its event time (ms after a base), 4 of the pieces it
 moved. The bytes are searched, not decoded: 0.5 us among 64 lines, 26 us among 4,096. Two different
