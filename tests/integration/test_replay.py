@@ -152,8 +152,8 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     kept = json.loads(shop.run("savepoint", "list", "loyalty", "--json").splitlines()[0])
     topic = shop.conf().source.kafka.topic
     begun = {int(n): int(at) for n, at in kept["positions"][f"kafka:{topic}"].items()}
-    shop.wait_for_checkpoints("archive", 2, PATIENCE_S)
     trimmed = {partition: offset + 1_000 for partition, offset in begun.items()}
+    shop.wait_until_read("archive", PATIENCE_S, trimmed)
     admin = AdminClient({"bootstrap.servers": shop.conf().kafka.bootstrap or ""})
     gone = admin.delete_records([TopicPartition(topic, p, at) for p, at in trimmed.items()])
     assert {p.partition: f.result().low_watermark for p, f in gone.items()} == trimmed

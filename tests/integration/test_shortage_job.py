@@ -89,7 +89,7 @@ class BreadShop(Shop):
     def caught_up(self, timeout_s: float = 120) -> None:
         """Until the inventory job has told a level for all that was sent, and it was heard."""
         assert self.producer.flush(30) == 0
-        self.wait_for_entries(self.changes, timeout_s, "stock_changes")
+        self.wait_for_entries(self.changes, timeout_s, topics.STOCK_CHANGES)
         time.sleep(0.4)  # what the shortage job has read shows nowhere before its next checkpoint
 
     def notices(self) -> list[dict[str, Any]]:

@@ -122,16 +122,20 @@ class Shop:
         assert job_id, f"{job} is not running"
         wait_for_checkpoints(rest, job_id, more, timeout_s)
 
-    def wait_until_read(self, job: str, timeout_s: float = 180) -> None:
-        """Until a checkpoint of ``job`` covers all that is on the tills' topic by now."""
+    def wait_until_read(
+        self, job: str, timeout_s: float = 180, up_to: dict[int, int] | None = None
+    ) -> None:
+        """Until a checkpoint of ``job`` covers the tills' topic: ``up_to`` those offsets by partition, or
+        all that is there by now."""
         conf = self.conf()
         source = conf.source.kafka
-        ends = stream_reach.watermarks(conf, source.topic, source.bootstrap)
+        marks = stream_reach.watermarks(conf, source.topic, source.bootstrap)
+        ends = up_to or {partition: end for partition, (_, end) in marks.items()}
 
         def unread() -> int:
             self.wait_for_checkpoints(job)
             done = stream_reach.committed(conf, source.topic, source.bootstrap, conf.own_name(job))
-            return sum(max(end - done.get(n, 0), 0) for n, (_, end) in ends.items())
+            return sum(max(end - done.get(n, 0), 0) for n, end in ends.items())
 
         wait_for(unread, timeout_s, f"{job} to read everything", lambda n: n == 0, every_s=0.2)
 

@@ -54,7 +54,7 @@ def reach(conf: Conf) -> Reach:
 
 def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
     """Partition -> (oldest offset kept, next offset to come)."""
-    consumer = _consumer(conf, bootstrap, "tillstream-replay")
+    consumer = _consumer(conf, bootstrap, conf.own_name("replay"))
     try:
         found = {}
         for number in partitions(consumer, topic, bootstrap):
@@ -80,7 +80,7 @@ def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict
 def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
     """Partition of the source -> the first offset that arrived then or later; -1 for the end."""
     settings = conf.source.kafka
-    consumer = _consumer(conf, settings.bootstrap, "tillstream-replay")
+    consumer = _consumer(conf, settings.bootstrap, conf.own_name("replay"))
     try:
         numbers = partitions(consumer, settings.topic, settings.bootstrap)
         asked = [TopicPartition(settings.topic, n, at_ms) for n in numbers]
