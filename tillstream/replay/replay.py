@@ -63,7 +63,7 @@ class Replay:
         self.phases = Phases(open_storage(f"{cluster.notes_at}/replays", conf))
         self.archive = Archive(conf, say)
 
-    # -- where it begins: at the start, or where it was interrupted ------------------------------------------------
+    # -- where it begins: at the start, or where it was interrupted ---------------------------------------
 
     def begin(
         self,
