@@ -113,7 +113,9 @@ def test_a_job_stopped_with_a_savepoint_goes_on_with_another_parallelism(counted
 def test_a_failing_job_says_why_with_the_line_of_python(stack, jobs, tmp_path, monkeypatch):
     broken = tmp_path / "broken_counts.py"
     broken.write_text(COUNTS.read_text().replace('"fail" in sys.argv', "True"))
-    monkeypatch.setattr(starting, "SETTLED_S", 60)  # a busy machine takes its time to the seventh record
+    monkeypatch.setattr(
+        starting, "SETTLED_S", 60
+    )  # a busy machine takes its time to the seventh record
     with pytest.raises(JobError, match="seventh record of a key") as caught:
         jobs.submit("counts", job_file=broken, parallelism=1)
     assert "broken_counts.py:" in str(caught.value)
