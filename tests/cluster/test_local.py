@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def cluster(tmp_path: Path) -> LocalCluster:
 
 
 def submitted(cluster: LocalCluster, name: str, run: str, **more: Any) -> None:
-    cluster._note(name, run, **{"from": None}, **more)
+    cluster._note(name, run, **{"from": None, "parallelism": 1} | more)
 
 
 def test_a_manifest_says_which_parallelism_its_savepoint_had(cluster: LocalCluster, tmp_path: Path):
@@ -65,7 +66,7 @@ def test_without_a_manifest_its_submission_does(cluster: LocalCluster):
 
 
 def test_nothing_says_it_of_a_savepoint_from_elsewhere_or_of_an_old_release(cluster: LocalCluster):
-    submitted(cluster, "loyalty", RUN)  # as earlier releases noted it
+    cluster._note("loyalty", RUN, **{"from": None})  # as earlier releases noted it
     assert cluster._parallelism_of(f"file:///c/{RUN}/chk-7") is None
     assert cluster._parallelism_of("file:///elsewhere/one") is None
     assert cluster._parallelism_of("hdfs://elsewhere/one") is None
@@ -81,6 +82,34 @@ def test_lost_is_what_nobody_ended_and_the_cluster_knows_no_more(cluster: LocalC
     assert cluster.lost() == ["loyalty", "shortage"]
     assert cluster.submitted() == ["archive", "fraud", "loyalty", "sales", "shortage"]
     assert [entry["job_id"] for entry in cluster.history()] == ["a", "b", "c", "d", "e", "e2"]
+
+
+def test_what_0_1_0_submitted_is_not_lost_for_it_did_not_note_what_ended(cluster: LocalCluster):
+    cluster._note("loyalty", "a", **{"from": None})
+    assert cluster.submitted() == ["loyalty"]
+    assert cluster.lost() == []
+
+
+def test_what_ended_by_itself_is_noted_when_it_is_seen(cluster: LocalCluster):
+    submitted(cluster, "counts", "a", parallelism=1)
+    submitted(cluster, "loyalty", "b", parallelism=1)
+    cluster.flink.known = {"a": ("counts", "FINISHED"), "b": ("loyalty", "RUNNING")}
+    cluster.runs()
+    cluster.runs()
+    cluster.flink.known = {}  # a new JobManager
+    assert cluster.lost() == ["loyalty"]
+    assert len(cluster._notes()) == 3
+
+
+def test_the_newest_savepoint_is_found_wherever_a_release_has_put_it(tmp_path: Path):
+    cluster = LocalCluster(Stack(tmp_path / "home"), (tmp_path / "elsewhere").as_uri())
+    scheduled = tmp_path / "elsewhere" / "sales" / "savepoint-1" / "_metadata"
+    stopped = cluster.layout.savepoints / "sales" / "savepoint-2" / "_metadata"
+    for age, file in enumerate((scheduled, stopped)):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"")
+        os.utime(file, (1_764_000_000 + age, 1_764_000_000 + age))
+    assert cluster.locate("sales", "latest") == stopped.parent.as_uri()
 
 
 def test_a_line_cut_short_by_a_full_disk_hides_no_other(cluster: LocalCluster):

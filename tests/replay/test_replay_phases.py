@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fake_cluster import FakeCluster
 from tillstream.cluster.manifest import Manifest
+from tillstream.cluster.protocol import NotReady
 from tillstream.conf import load
 from tillstream.history import settle as history
 from tillstream.replay import stream_reach
@@ -30,7 +31,7 @@ def replay(tmp_path, monkeypatch):
     monkeypatch.setattr(one.savepoints, "files_named", lambda _: [])
     monkeypatch.setattr(one.savepoints, "stop", lambda job: savepoint("file:///next"))
     monkeypatch.setattr(one.archive, "fill", lambda topic, gap, taken: 7)
-    monkeypatch.setattr(one.archive, "drop_topic", lambda topic: None)
+    monkeypatch.setattr(one.archive, "drop_topics", lambda prefix: None)
     monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 500, 1: 500})
     return one
 
@@ -171,6 +172,29 @@ def test_one_taken_up_again_goes_on_from_its_own_last_checkpoint(replay, monkeyp
     replay.resume(replay.phases.load("loyalty"))
     assert asked(replay)[-1]["from"] == (tmp_path / "chk-2").as_uri()
     assert plan.origin.replay_id == again.origin.replay_id
+
+
+def test_a_run_that_somebody_else_submitted_is_not_taken_for_the_replays(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    with monkeypatch.context() as patch:
+
+        def no_slots(*_: Any, **__: Any) -> str:
+            raise NotReady(["it needs 1 slot"])
+
+        patch.setattr(replay.cluster, "submit", no_slots)
+        with pytest.raises(NotReady):
+            replay.begin("loyalty", savepoint(), {})
+    replay.cluster.submit("loyalty", start_from="file:///elsewhere/chk-9")
+    with pytest.raises(ReplayError, match="another run of loyalty"):
+        replay.resume(replay.phases.load("loyalty"))
+
+
+def test_an_archive_whose_reach_is_not_known_is_not_said_to_have_lost_anything(replay, monkeypatch):
+    holds(monkeypatch, p0=150, p1=0)
+    monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 0, 1: 0})
+    with pytest.raises(BackfillError, match=r"completed no checkpoint as local\.archive") as caught:
+        replay.begin("loyalty", savepoint(), {})
+    assert "--accept-loss" not in str(caught.value)
 
 
 def test_it_is_not_there_before_its_first_checkpoint(replay, monkeypatch):

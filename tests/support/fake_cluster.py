@@ -79,6 +79,9 @@ class FakeCluster:
                 return run
         raise JobError(f"no run {job_id}")
 
+    def started_from(self, job_id: str) -> str | None:
+        return self.submitted_as[int(job_id.removeprefix("job-")) - 1]["from"]
+
     def running(self, name_or_id: str) -> JobRun | None:
         for run in self._runs:
             if name_or_id in (run.name, run.job_id) and not run.ended:

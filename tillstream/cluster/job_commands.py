@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -174,8 +173,12 @@ def list_jobs() -> None:
     else:
         click.echo("no jobs: `tillstream job submit NAME`")
     for name in cluster.submitted():
-        with contextlib.suppress(JobError):
+        try:
             tables.say(f"{name} can be restored from {cluster.locate(name, 'latest')}")
+        except JobError:  # it has left nothing
+            continue
+        except Problem as error:
+            tables.say(f"what {name} can be restored from is not known: {error.message}")
 
 
 @job.command()

@@ -92,7 +92,9 @@ class LocalCluster:
         if entry is None and job_file is None:
             raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
-        location = self.locate(name, start_from) if start_from and file.exists() else None
+        if not file.exists():
+            raise NotReady([f"there is no {file}: there are {', '.join(catalog.names())}"])
+        location = self.locate(name, start_from) if start_from else None
         changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
         changed = settings.merge(changed, overrides or {})
         parallelism = parallelism or (overrides or {}).get("job", {}).get("parallelism")
@@ -157,12 +159,26 @@ class LocalCluster:
             JobRun(job["jid"], job["name"], job["state"], job["start-time"])
             for job in self.flink.jobs()
         ]
+        self._note_ended(found)
         return sorted(found, key=lambda run: -run.started_ms)
+
+    def _note_ended(self, found: list[JobRun]) -> None:
+        """Also of runs that ended by themselves or from Flink's web page: a new JobManager knows none."""
+        over = [run for run in found if run.state in ("FINISHED", "CANCELED")]
+        if not over:
+            return
+        noted = {entry["job_id"]: "ended" in entry for entry in self._notes()}
+        for run in over:
+            if noted.get(run.job_id) is False:  # submitted here, and nothing since
+                self._note(run.name, run.job_id, ended=run.state)
 
     def run(self, job_id: str) -> JobRun:
         job = self.flink.job(job_id)
         widest = max((vertex["parallelism"] for vertex in job["vertices"]), default=0)
         return JobRun(job["jid"], job["name"], job["state"], job["start-time"], widest)
+
+    def started_from(self, job_id: str) -> str | None:
+        return next((e["from"] for e in self.history() if e["job_id"] == job_id), None)
 
     def running(self, name_or_id: str) -> JobRun | None:
         for run in self.runs():
@@ -176,7 +192,9 @@ class LocalCluster:
     def lost(self) -> list[str]:
         runs = self.runs()
         over = {run.job_id for run in runs} | {e["job_id"] for e in self._notes() if "ended" in e}
-        last = {entry["name"]: entry["job_id"] for entry in self.history()}
+        # What release 0.1.0 noted says not which jobs ended: none of those is taken for lost.
+        known = [entry for entry in self.history() if "parallelism" in entry]
+        last = {entry["name"]: entry["job_id"] for entry in known}
         running = {run.name for run in runs if not run.ended}
         return sorted(name for name, run in last.items() if run not in over and name not in running)
 
@@ -247,7 +265,9 @@ class LocalCluster:
                 yield from self._complete(f"{self._checkpoints_at}/{entry['job_id']}")
 
     def _savepoints(self, name: str) -> Iterator[tuple[int, str]]:
-        yield from self._complete(f"{self.savepoints_at}/{name}")
+        # 0.1.0 left them in the stack's own folder, whatever conf said.
+        for folder in {self.savepoints_at, self.layout.savepoints.as_uri()}:
+            yield from self._complete(f"{folder}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
         storage = open_storage(folder, self._conf({}))

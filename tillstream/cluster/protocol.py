@@ -135,6 +135,10 @@ class Cluster(Protocol):
         """That run, ended or not."""
         ...
 
+    def started_from(self, job_id: str) -> str | None:
+        """Location of the savepoint or checkpoint that the run was submitted from, None if of none."""
+        ...
+
     def running(self, name_or_id: str) -> JobRun | None:
         """The newest run that has not ended, None if there is none."""
         ...

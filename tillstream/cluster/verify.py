@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tillstream.clients.storage import StorageError, copy, open_storage
+from tillstream.clients.storage import copy, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest, Verified, code_version
@@ -19,7 +19,7 @@ from tillstream.local.stack import Stack
 CHECKPOINT_TIMEOUT_S = 180.0
 
 
-class NotNow(JobError):
+class NotNow(Problem):
     """Nothing is wrong with the savepoint, but it cannot be verified yet."""
 
 
@@ -47,18 +47,22 @@ def verify(
             progress("starting a scratch cluster")
             stack.up(taskmanagers=manifest.parallelism or 1)
             _partitions(stack, manifest)
-            _history(stack, savepoints, manifest)
-            return _restore(stack, manifest, copied, job_file, at_ms, progress)
-        except (NotNow, StorageError):
-            raise
-        except Problem as error:
-            return Verified(at_ms, code_version(), problem=str(error))
+            problem = _history(stack, savepoints, manifest)
+            if not problem:
+                return _restore(stack, manifest, copied, job_file, at_ms, progress)
+        except JobError as error:
+            problem = str(error)
         finally:
             stack.down()
+    return Verified(at_ms, code_version(), problem=problem)
 
 
-def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
-    """Copies the history files that the savepoint names into the scratch stack's S3."""
+def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> str:
+    """Copies the history files that the savepoint names into the scratch stack's S3.
+
+    Returns why no restore can find them, "" if it can. Raises NotNow, and Unreachable or StorageError
+    where it cannot be known.
+    """
     named = savepoints.files_named(manifest)
     gone, unfinished = history.lacking(savepoints.conf, named)
     if unfinished:
@@ -67,14 +71,18 @@ def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> None:
             "checkpoint finishes them, or its restore. Verify again after that"
         )
     if gone:
-        raise JobError(
+        return (
             f"{len(gone)} history files that it names are gone, so no restore finds them: {gone[0]}"
         )
     for bucket in {bucket for bucket, _ in named}:
         theirs = open_storage(f"s3://{bucket}", savepoints.conf)
         ours = open_storage(f"s3://{bucket}", stack.conf())
         for key in (key for at, key in named if at == bucket):
-            ours.write(key, theirs.read(key) or b"")
+            raw = theirs.read(key)
+            if raw is None:
+                return f"the history file {key} is gone, so no restore finds it"
+            ours.write(key, raw)
+    return ""
 
 
 def _restore(

@@ -19,6 +19,7 @@ RENAMED = {
     "inventory.stores": "reference.stores",
     "inventory.centres": "reference.centres",
     "sales.prices": "reference.products",
+    "source.kinesis.consumer_name": "deployment: the consumer is <deployment>.<job>",
 }
 
 

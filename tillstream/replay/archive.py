@@ -48,6 +48,11 @@ class Archive:
         source = self.conf.source.kafka
         group = self.conf.own_name("archive")
         done = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
+        if not any(done.values()):
+            raise BackfillError(
+                f"how far the archive reaches is not known: its job has completed no checkpoint as "
+                f"{group}. Start it (`tillstream job restore archive`), wait for one, and replay again"
+            )
         for number, (_, end) in gap.offsets.items():
             if done.get(number, 0) < end:
                 raise BackfillError(
@@ -125,14 +130,13 @@ class Archive:
     def _admin(self) -> Any:
         from confluent_kafka.admin import AdminClient
 
-        conf = self.conf
-        return AdminClient(client_settings(conf))
+        return AdminClient(client_settings(self.conf))
 
     def _make_topic(self, topic: str) -> None:
         """Recreates it: what an interrupted filling left is not added to."""
         from confluent_kafka.admin import NewTopic
 
-        self.drop_topic(topic)
+        self._drop_topic(topic)
         count = PARTITIONS
         if self.conf.source.kind == "kafka":
             source = self.conf.source.kafka
@@ -141,7 +145,21 @@ class Archive:
         admin = self._admin()  # held on to: its answers die with it
         admin.create_topics([made])[topic].result(ADMIN_S)
 
-    def drop_topic(self, topic: str) -> None:
+    def drop_topics(self, prefix: str) -> None:
+        """Drops what a replay has read. One that cannot be dropped is named, and does no harm."""
+        from confluent_kafka import KafkaException
+
+        admin = self._admin()
+        try:
+            for topic in admin.list_topics(timeout=ADMIN_S).topics:
+                if topic.startswith(prefix):
+                    admin.delete_topics([topic])[topic].result(ADMIN_S)
+        except KafkaException as error:
+            self.say(
+                f"topics {prefix}… are not deleted ({error.args[0].str()}): delete them yourself"
+            )
+
+    def _drop_topic(self, topic: str) -> None:
         admin = self._admin()
         if topic not in admin.list_topics(timeout=ADMIN_S).topics:
             return

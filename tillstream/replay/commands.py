@@ -14,6 +14,8 @@ from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.errors import Interrupted
 from tillstream.cli.times import MOMENT, moment_ms, now_ms, shown
+from tillstream.clients.storage import StorageError
+from tillstream.clients.wait import NotInTime
 from tillstream.cluster.job_commands import overrides_of
 from tillstream.cluster.opening import open_cluster
 from tillstream.errors import Unreachable
@@ -71,7 +73,14 @@ def replay(
             click.echo(f"`tillstream replay --job {job} --resume` watches it")
             return
         _follow(one, phase)
-    except (Unreachable, KafkaException, BotoCoreError, ClientError) as error:
+    except (
+        Unreachable,
+        StorageError,
+        NotInTime,
+        KafkaException,
+        BotoCoreError,
+        ClientError,
+    ) as error:
         raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
 
 

@@ -38,6 +38,11 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     parallelism: int | None = None
     until_ms: int | None = None
 
+    @property
+    def topics(self) -> str:
+        """How the topics begin that are filled out of the archive."""
+        return f"replay-{self.job}-{self.replay_id}-".lower()
+
 
 class Start(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a job is submitted from. drops: the positions in ``state`` are not to be used."""
@@ -61,7 +66,7 @@ class _ThroughArchive(_Phase, frozen=True, kw_only=True):
     @property
     def topic(self) -> str:
         """The topic that is filled out of the archive."""
-        return f"replay-{self.origin.job}-{self.origin.replay_id}-{self.round}".lower()
+        return f"{self.origin.topics}{self.round}"
 
 
 class Filling(_ThroughArchive, frozen=True, kw_only=True, tag="filling"):

@@ -121,7 +121,11 @@ class Replay:
             return self.start(phase)
         job = phase.origin.job
         if run := self.cluster.running(job):
-            if phase.job_id and run.job_id != phase.job_id:
+            # Without an id it was submitted as the interruption came, or never.
+            ours = phase.job_id == run.job_id or (
+                not phase.job_id and self.cluster.started_from(run.job_id) == phase.start.state
+            )
+            if not ours:
                 raise ReplayError(
                     f"another run of {job} ({run.job_id}) than the replay's is running: "
                     f"`tillstream job cancel {job}`, then --resume"
@@ -225,9 +229,7 @@ class Replay:
             begins = self.archive.continues(phase.gap, phase.begun)
             start = Start(state, drops=True)
             following = Live(origin=phase.origin, start=start, begins=begins)
-        self._keep(following)
-        self.archive.drop_topic(phase.topic)
-        return following
+        return self._keep(following)
 
     def _catch_up(self, phase: Live, show: Show) -> Done:
         there = 0
@@ -267,6 +269,8 @@ class Replay:
         span = origin.taken_at_ms, origin.boundary_ms, origin.replay_id
         settled = history.settle(self.conf, origin.job, *span)
         self.savepoints.supersede(origin.job, *span)
+        if self.conf.kafka.bootstrap:
+            self.archive.drop_topics(origin.topics)
         if settled.files:
             self.say(
                 f"history: {settled.rows:,} rows were written again; their {settled.files:,} old "
