@@ -39,8 +39,8 @@ class Shop:
         }
         monkeypatch.setenv("TILLSTREAM_CONF", json.dumps(overrides))
         self.conf = load()
-        self.kafka = {"bootstrap.servers": self.conf.kafka.bootstrap}
-        admin = AdminClient(self.kafka)
+        self.kafka = {"bootstrap.servers": self.conf.kafka.bootstrap or ""}
+        admin = AdminClient({**self.kafka})
         created = admin.create_topics([NewTopic(self.dead, 3, 1), NewTopic(self.topic, 2, 1)])
         for future in created.values():
             future.result(15)
@@ -66,7 +66,7 @@ class Shop:
                     "tillstream.schema.version": "1",
                     "tillstream.failed.at.ms": str(int(time.time() * 1000)),
                 }
-                producer.produce(self.dead, raw, dead_letter_id, headers=headers)
+                producer.produce(self.dead, raw, dead_letter_id, headers=list(headers.items()))
         assert producer.flush(15) == 0
 
     def run(self, *args):
@@ -94,7 +94,7 @@ class Shop:
         found = consumer.consume(there, 30) if there else []
         assert len(found) == there
         consumer.close()
-        return [(one.key().decode(), orjson.loads(one.value())) for one in found]
+        return [(one.key().decode(), orjson.loads(one.value() or b"")) for one in found]
 
 
 @pytest.mark.parametrize("kind", ["kafka", "kinesis"])

@@ -68,7 +68,9 @@ def come(look: Callable[[], Any], seconds: float = 180) -> Any:
 
 
 def bodies(shop: Shop, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(m.value()) for m in Platform(shop.conf()).messages(topics.BY_ID[topic])]
+    return [
+        json.loads(m.value() or b"") for m in Platform(shop.conf()).messages(topics.BY_ID[topic])
+    ]
 
 
 def level(shop: Shop, store: int = 45) -> int | None:

@@ -96,7 +96,7 @@ class BreadShop(Shop):
         """The shortage job's notices so far, each id once, in order of event time."""
         found: dict[str, dict[str, Any]] = {}
         for message in Platform(self.conf()).messages(topics.NOTICES):
-            notice = json.loads(message.value())
+            notice = json.loads(message.value() or b"")
             if notice["template"].startswith(("shelf_", "regional_")):
                 found[notice["notice_id"]] = notice
         return sorted(found.values(), key=lambda one: one["event_time_ms"])

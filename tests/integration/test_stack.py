@@ -208,8 +208,9 @@ def test_an_interrupted_up_leaves_nothing_behind(tmp_path):
     env = {**os.environ, "TILLSTREAM_HOME": str(tmp_path)}
     # A shell's background job ignores SIGINT, and so would what it starts.
     listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    up = subprocess.Popen(command, env=env, preexec_fn=listen, **out)
+    up = subprocess.Popen(
+        command, env=env, preexec_fn=listen, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     wait_for(lambda: processes.all_of(stack.layout.root), 60, "its first process", every_s=0.1)
     up.send_signal(signal.SIGINT)
     try:

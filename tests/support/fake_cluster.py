@@ -139,7 +139,8 @@ class FakeCluster:
         return found[start_from][-1]
 
     def last_checkpoint(self, job_id: str) -> str | None:
-        return (self.left.get(job_id) or [None])[-1]
+        left = self.left.get(job_id)
+        return left[-1] if left else None
 
     def checkpoint(self, job_id: str) -> None:
         self.completed += 1

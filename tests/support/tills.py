@@ -84,7 +84,7 @@ class Tap:
         def look() -> list[dict[str, Any]]:
             for message in self._consumer.consume(1000, 0.05):
                 if message.error() is None:
-                    self.seen.append(json.loads(message.value()))
+                    self.seen.append(json.loads(message.value() or b""))
             return [document for document in self.seen if wanted(document)]
 
         return wait_for(
