@@ -45,7 +45,7 @@ def cluster(tmp_path: Path) -> LocalCluster:
 
 
 def submitted(cluster: LocalCluster, name: str, run: str, **more: Any) -> None:
-    cluster._note(name, run, **{"from": None, "parallelism": 1} | more)
+    cluster.submissions.note(name, run, **{"from": None, "parallelism": 1} | more)
 
 
 def test_a_manifest_says_which_parallelism_its_savepoint_had(cluster: LocalCluster, tmp_path: Path):
@@ -66,7 +66,7 @@ def test_without_a_manifest_its_submission_does(cluster: LocalCluster):
 
 
 def test_nothing_says_it_of_a_savepoint_from_elsewhere_or_of_an_old_release(cluster: LocalCluster):
-    cluster._note("loyalty", RUN, **{"from": None})  # as earlier releases noted it
+    cluster.submissions.note("loyalty", RUN, **{"from": None})  # as earlier releases noted it
     assert cluster._parallelism_of(f"file:///c/{RUN}/chk-7") is None
     assert cluster._parallelism_of("file:///elsewhere/one") is None
     assert cluster._parallelism_of("hdfs://elsewhere/one") is None
@@ -77,15 +77,22 @@ def test_lost_is_what_nobody_ended_and_the_cluster_knows_no_more(cluster: LocalC
         submitted(cluster, name, run)
     submitted(cluster, "shortage", "e")
     submitted(cluster, "shortage", "e2")
-    cluster._note("archive", "b", ended="stopped")
+    cluster.submissions.note("archive", "b", ended="stopped")
     cluster.flink.known = {"c": ("sales", "FAILED"), "d2": ("fraud", "RUNNING")}
     assert cluster.lost() == ["loyalty", "shortage"]
     assert cluster.submitted() == ["archive", "fraud", "loyalty", "sales", "shortage"]
-    assert [entry["job_id"] for entry in cluster.history()] == ["a", "b", "c", "d", "e", "e2"]
+    assert [entry["job_id"] for entry in cluster.submissions.all()] == [
+        "a",
+        "b",
+        "c",
+        "d",
+        "e",
+        "e2",
+    ]
 
 
 def test_what_0_1_0_submitted_is_not_lost_for_it_did_not_note_what_ended(cluster: LocalCluster):
-    cluster._note("loyalty", "a", **{"from": None})
+    cluster.submissions.note("loyalty", "a", **{"from": None})
     assert cluster.submitted() == ["loyalty"]
     assert cluster.lost() == []
 
@@ -98,7 +105,7 @@ def test_what_ended_by_itself_is_noted_when_it_is_seen(cluster: LocalCluster):
     cluster.runs()
     cluster.flink.known = {}  # a new JobManager
     assert cluster.lost() == ["loyalty"]
-    assert len(cluster._notes()) == 3
+    assert len(cluster.submissions._lines()) == 3
 
 
 def test_the_newest_savepoint_is_found_wherever_a_release_has_put_it(tmp_path: Path):

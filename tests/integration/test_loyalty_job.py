@@ -50,7 +50,9 @@ def crashes(open_story) -> Crashes:
         shop.stack.start_process("jobmanager")
         shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
         feed.done()
-        mine = [one for one in LocalCluster(shop.stack).history() if one["name"] == "loyalty"][-3:]
+        mine = [
+            one for one in LocalCluster(shop.stack).submissions.all() if one["name"] == "loyalty"
+        ][-3:]
         return Crashes(mine, slots, restarts, shop.prove())
 
 

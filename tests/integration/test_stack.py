@@ -93,7 +93,7 @@ def counted(stack) -> Counted:
         savepoint = jobs.stop(third).location
         fourth = submit(jobs, parallelism=1, start_from="latest-savepoint")
         wait_for_checkpoints(jobs.flink, fourth)
-        return Counted(killed, after_kill, traces, second, savepoint, jobs.history())
+        return Counted(killed, after_kill, traces, second, savepoint, jobs.submissions.all())
 
 
 def test_thread_mode_works_for_the_second_job_and_after_a_taskmanager_is_killed(counted):

@@ -15,7 +15,7 @@ from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
-from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.local import open_cluster
 from tillstream.cluster.protocol import Cluster, JobError
 from tillstream.errors import Problem
 

@@ -23,6 +23,7 @@ from tillstream.cluster import manifest, preflight
 from tillstream.cluster.protocol import (
     Checkpoint,
     Checkpoints,
+    Cluster,
     JobError,
     JobRun,
     NotReady,
@@ -32,6 +33,7 @@ from tillstream.cluster.protocol import (
     silent,
 )
 from tillstream.cluster.starting import Startup, client_cause
+from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
 from tillstream.local import flink_home, processes
 from tillstream.local.layout import Layout, environment
@@ -52,6 +54,7 @@ class LocalCluster:
         self.layout: Layout = self.stack.layout
         self.savepoints_at = (savepoints_at or self.layout.savepoints.as_uri()).rstrip("/")
         self.notes_at = self.layout.root.as_uri()
+        self.submissions = Submissions(self.layout.root / "jobs.jsonl")
         self._checkpoints_at = self.layout.checkpoints.as_uri()
         self._metrics: dict[tuple[str, str], list[str]] = {}
 
@@ -119,7 +122,7 @@ class LocalCluster:
         python = str(Path(sys.prefix) / "bin" / "python")
         arguments += ["-pyexec", python, "-pyclientexec", python]
         job_id = self._client([*arguments, "-py", str(file)], changed)
-        self._note(name, job_id, parallelism=parallelism, **{"from": location})
+        self.submissions.note(name, job_id, parallelism=parallelism, **{"from": location})
         progress(f"submitted {name}: {job_id}")
         self.wait_running(job_id, timeout_s)
         return job_id
@@ -151,7 +154,7 @@ class LocalCluster:
         except JobError:
             with contextlib.suppress(Unreachable):
                 if (run := self.run(job_id)).ended:
-                    self._note(run.name, job_id, ended=run.state)
+                    self.submissions.note(run.name, job_id, ended=run.state)
             raise
 
     def runs(self) -> list[JobRun]:
@@ -159,18 +162,8 @@ class LocalCluster:
             JobRun(job["jid"], job["name"], job["state"], job["start-time"])
             for job in self.flink.jobs()
         ]
-        self._note_ended(found)
+        self.submissions.note_ended(found)
         return sorted(found, key=lambda run: -run.started_ms)
-
-    def _note_ended(self, found: list[JobRun]) -> None:
-        """Also of runs that ended by themselves or from Flink's web page: a new JobManager knows none."""
-        over = [run for run in found if run.state in ("FINISHED", "CANCELED")]
-        if not over:
-            return
-        noted = {entry["job_id"]: "ended" in entry for entry in self._notes()}
-        for run in over:
-            if noted.get(run.job_id) is False:  # submitted here, and nothing since
-                self._note(run.name, run.job_id, ended=run.state)
 
     def run(self, job_id: str) -> JobRun:
         job = self.flink.job(job_id)
@@ -178,7 +171,7 @@ class LocalCluster:
         return JobRun(job["jid"], job["name"], job["state"], job["start-time"], widest)
 
     def started_from(self, job_id: str) -> str | None:
-        return next((e["from"] for e in self.history() if e["job_id"] == job_id), None)
+        return self.submissions.started_from(job_id)
 
     def running(self, name_or_id: str) -> JobRun | None:
         for run in self.runs():
@@ -187,16 +180,10 @@ class LocalCluster:
         return None
 
     def submitted(self) -> list[str]:
-        return sorted({entry["name"] for entry in self.history()})
+        return self.submissions.names()
 
     def lost(self) -> list[str]:
-        runs = self.runs()
-        over = {run.job_id for run in runs} | {e["job_id"] for e in self._notes() if "ended" in e}
-        # What release 0.1.0 noted says not which jobs ended: none of those is taken for lost.
-        known = [entry for entry in self.history() if "parallelism" in entry]
-        last = {entry["name"]: entry["job_id"] for entry in known}
-        running = {run.name for run in runs if not run.ended}
-        return sorted(name for name, run in last.items() if run not in over and name not in running)
+        return self.submissions.lost(self.runs())
 
     def stop(self, name_or_id: str, into: str | None = None, drain: bool = False) -> TakenSavepoint:
         run = self._must_run(name_or_id)
@@ -204,13 +191,13 @@ class LocalCluster:
         if "://" not in target and not target.startswith("file:"):
             target = Path(target).resolve().as_uri()
         location = self.flink.stop_with_savepoint(run.job_id, target, drain, TAKE_TIMEOUT_S)
-        self._note(run.name, run.job_id, ended="stopped")
+        self.submissions.note(run.name, run.job_id, ended="stopped")
         return self._taken(run, location)
 
     def cancel(self, name_or_id: str) -> str:
         run = self._must_run(name_or_id)
         self.flink.cancel(run.job_id)
-        self._note(run.name, run.job_id, ended="cancelled")
+        self.submissions.note(run.name, run.job_id, ended="cancelled")
         return run.job_id
 
     def _must_run(self, name_or_id: str) -> JobRun:
@@ -260,7 +247,7 @@ class LocalCluster:
 
     def _checkpoints(self, name: str) -> Iterator[tuple[int, str]]:
         """(ms, URI) of complete retained ones of every run, also before a crash."""
-        for entry in self.history():
+        for entry in self.submissions.all():
             if entry["name"] == name:
                 yield from self._complete(f"{self._checkpoints_at}/{entry['job_id']}")
 
@@ -329,37 +316,13 @@ class LocalCluster:
         found = [line for name in names for line in processes.tail(self.layout.log(name), lines)]
         return sorted(found)[-lines:]  # each begins with its time
 
-    # -- what was submitted and ended, which outlives the JobManager's memory ---------------------------
-
-    def history(self) -> list[dict[str, Any]]:
-        """Every submission, oldest first: name, job_id, from, time_ms, and but for old lines parallelism."""
-        return [entry for entry in self._notes() if "from" in entry]
-
-    def _notes(self) -> list[dict[str, Any]]:
-        file = self.layout.root / "jobs.jsonl"
-        found = []
-        for line in file.read_text().splitlines() if file.exists() else []:
-            with contextlib.suppress(ValueError):  # a line cut short by a full disk
-                found.append(json.loads(line))
-        return found
-
-    def _note(self, name: str, job_id: str, **more: Any) -> None:
-        entry = {"name": name, "job_id": job_id, "time_ms": time.time_ns() // 1_000_000, **more}
-        with (self.layout.root / "jobs.jsonl").open("a") as file:
-            file.write("\n" + json.dumps(entry))
-
     def _parallelism_of(self, location: str) -> int | None:
         """Of the run that left it: from its manifest, else from what was noted at its submission."""
         with contextlib.suppress(ValueError, StorageError):
             raw = open_storage(location, self._conf({})).read(manifest.FILE)
             if raw is not None:
                 return manifest.decode(raw).parallelism or None
-        # A checkpoint lies in a folder of its run's id, a savepoint's name has the first six digits.
-        for entry in reversed(self.history()):
-            job_id = entry["job_id"]
-            if f"/{job_id}/" in location or f"/savepoint-{job_id[:6]}-" in location:
-                return entry.get("parallelism")
-        return None
+        return self.submissions.parallelism_of(location)
 
     def _client(self, arguments: list[str], conf_overrides: dict[str, Any]) -> str:
         env = {**environment(self.layout), **flink_home.client_environment(self.layout)}
@@ -385,6 +348,11 @@ class LocalCluster:
             self.layout.output("client").write_text(said)
             raise JobError(f"not submitted: {client_cause(said)}\nmore: `tillstream logs client`")
         return submitted[1]
+
+
+def open_cluster(conf: settings.Conf) -> Cluster:
+    """The cluster that conf means. Today always the local stack's; Amazon's service is to be the other."""
+    return LocalCluster(savepoints_at=conf.savepoints.location)
 
 
 def _local(location: str) -> Path | None:

@@ -15,8 +15,8 @@ from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import SPAN, now_ms, shown
+from tillstream.cluster.local import open_cluster
 from tillstream.cluster.manifest import Manifest
-from tillstream.cluster.opening import open_cluster
 from tillstream.cluster.protocol import JobError
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.errors import Problem

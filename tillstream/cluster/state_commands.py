@@ -10,7 +10,7 @@ from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
-from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.local import open_cluster
 from tillstream.cluster.state_report import Report, StateSize, report
 
 

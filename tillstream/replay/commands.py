@@ -17,7 +17,7 @@ from tillstream.cli.times import MOMENT, moment_ms, now_ms, shown
 from tillstream.clients.storage import StorageError
 from tillstream.clients.wait import NotInTime
 from tillstream.cluster.job_commands import overrides_of
-from tillstream.cluster.opening import open_cluster
+from tillstream.cluster.local import open_cluster
 from tillstream.errors import Unreachable
 from tillstream.replay.phases import Phase, ReplayError
 from tillstream.replay.replay import Replay
