@@ -13,10 +13,10 @@ from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Decision, RuleSet
 from tillstream.domain.fraud.actions import notices_of
+from tillstream.errors import Unreachable
 from tillstream.fraud.cases import hot_item
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.fraud.topics import TopicError
 
 _decision = msgspec.json.Decoder(Decision).decode
 
@@ -92,7 +92,7 @@ def _rules_of(conf: Conf, version: str) -> RuleSet | None:
         return packaged
     try:
         return of_version(conf, version)
-    except TopicError:
+    except Unreachable:
         return None
 
 
