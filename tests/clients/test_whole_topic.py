@@ -16,7 +16,7 @@ def broker():
     """A producer that is a broker, too, and settings that name it."""
     producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
     (found,) = producer.list_topics(timeout=10).brokers.values()
-    yield producer, settings.load("local", {"kafka": {"bootstrap": f"{found.host}:{found.port}"}})
+    return producer, settings.load("local", {"kafka": {"bootstrap": f"{found.host}:{found.port}"}})
 
 
 def test_every_record_comes_once_and_what_is_put_meanwhile_is_left(broker):

@@ -107,11 +107,7 @@ def explain(transaction_id: str, as_json: bool) -> None:
             "on S3 have more"
         )
     if as_json:
-        whole = {**found._asdict(), "decision": msgspec.to_builtins(found.decision)}
-        whole["shadow"] = msgspec.to_builtins(found.shadow)
-        whole["rules"] = [line._asdict() for line in found.rules]
-        whole["notices"] = [line._asdict() for line in found.notices]
-        click.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
     _show(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from tillstream.fraud.rules_file import packaged_rules
 _decision = msgspec.json.Decoder(Decision).decode
 
 
-class RuleLine(NamedTuple):
+class RuleLine(msgspec.Struct, frozen=True):
     """One rule of the set that judged. value: None if it could not be measured. points: given."""
 
     code: str
@@ -33,7 +33,7 @@ class RuleLine(NamedTuple):
     when: str | None
 
 
-class NoticeLine(NamedTuple):
+class NoticeLine(msgspec.Struct, frozen=True):
     """state: what the notifier knows, or ``not sent yet``."""
 
     notice_id: str
@@ -41,7 +41,7 @@ class NoticeLine(NamedTuple):
     state: str
 
 
-class Explanation(NamedTuple):
+class Explanation(msgspec.Struct, frozen=True):
     """All that is hot of one transaction."""
 
     transaction: dict[str, Any]
