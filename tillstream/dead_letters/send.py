@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from tillstream.catalog import topics
+from tillstream.cli.times import now_ms
 from tillstream.clients import aws
 from tillstream.clients.kafka import client_settings, kafka_settings, partitions
 from tillstream.conf import Conf
@@ -72,14 +73,13 @@ class KinesisSource:
                 outcome[n] = Sent(one.dead_letter_id, None, "larger than Kinesis takes (1 MiB)")
             else:
                 waiting.append(n)
-        for wait_s in (*RETRY_AFTER_S, None):
-            if waiting:
-                for n, sent in zip(waiting, self._put([batch[n] for n in waiting]), strict=True):
-                    outcome[n] = sent
-                waiting = [n for n in waiting if outcome[n].error]
-            if not waiting or wait_s is None:
+        for wait_s in (0, *RETRY_AFTER_S):
+            if not waiting:
                 break
-            self.sleep(wait_s)
+            if wait_s:
+                self.sleep(wait_s)
+            outcome.update(zip(waiting, self._put([batch[n] for n in waiting]), strict=True))
+            waiting = [n for n in waiting if outcome[n].error]
         return [outcome[n] for n in range(len(batch))]
 
     def _put(self, batch: Sequence[Sendable]) -> list[Sent]:
@@ -180,7 +180,7 @@ def redrive(
     source: Source,
     markers: Markers,
     by: str,
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    now_ms: Callable[[], int] = now_ms,
 ) -> Iterator[Batch]:
     """Send a batch, mark what arrived of it, go on; so a crash leaves one batch unmarked at most.
 

@@ -153,5 +153,7 @@ class Bridge:
 
 def _parents_first(shards: dict[str, dict[str, Any]]) -> list[str]:
     """Each shard after its parent, where that is still there."""
-    parents = {name: {shard.get("ParentShardId")} & shards.keys() for name, shard in shards.items()}
+    parents = {
+        name: {shard.get("ParentShardId", "")} & shards.keys() for name, shard in shards.items()
+    }
     return list(TopologicalSorter(parents).static_order())
