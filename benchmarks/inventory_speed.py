@@ -31,8 +31,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rig import STAGE, Rig, about, memory, names, rig, write
-from tillstream.domain.stock.inventory import NOBODY, InventoryRules, on_line
+from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
+from tillstream.domain.stock.network import NOBODY
 from tillstream.sim.world import load_products, load_stores
 from tillstream.state_schemas.keyed import stock as codec
 

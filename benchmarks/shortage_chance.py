@@ -23,7 +23,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tillstream.domain.demand import model as dm
-from tillstream.domain.demand.counts import poisson_tail
+from tillstream.domain.demand.counts import negative_binomial_tail
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 from tillstream.domain.shortage.line import OK, SILENT
 from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
@@ -177,6 +177,11 @@ def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
 
     low = least(lambda mean: poisson_tail(count, mean) >= tail) if count else 0.0
     return low, least(lambda mean: poisson_tail(count + 1, mean) >= 1 - tail)
+
+
+def poisson_tail(count: int, mean: float) -> float:
+    """P(N >= count) for a Poisson N, which is a negative binomial without spread."""
+    return negative_binomial_tail(count, mean, 1e12)
 
 
 def median_interval(by_day: Iterable[list[float]], level: float = 0.95) -> tuple[float, float]:

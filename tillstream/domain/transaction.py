@@ -16,17 +16,7 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
-from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
-
-__all__ = [
-    "REASONS",
-    "SCHEMA_VERSION",
-    "InvalidTransaction",
-    "Line",
-    "Transaction",
-    "mask_card_numbers",
-    "parse",
-]
+from tillstream.domain.card_numbers import contains_card_number
 
 SCHEMA_VERSION = 1
 
