@@ -18,6 +18,14 @@ from tillstream.clients import aws as clients
 Document = dict[str, Any]
 
 
+def reader(bootstrap: str | None, topic: str, settings: dict[str, Any]) -> Consumer:
+    """Of a whole topic, from its beginning."""
+    consumer = Consumer({"bootstrap.servers": bootstrap or "", "group.id": "bench", **settings})
+    parts = consumer.list_topics(topic, 10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    return consumer
+
+
 class Told(threading.Thread):
     """Reads a topic from its beginning and notes when each cause was first told of.
 
@@ -29,15 +37,7 @@ class Told(threading.Thread):
         self, conf: settings.Conf, topic: str, cause: Callable[[Document], str | None]
     ) -> None:
         super().__init__(daemon=True)
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": conf.kafka.bootstrap or "",
-                "group.id": "latency",
-                "fetch.wait.max.ms": 5,
-            }
-        )
-        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
         self._cause = cause
         self._over = threading.Event()
         self.put: dict[str, float] = {}
@@ -54,9 +54,9 @@ class Told(threading.Thread):
                         self.seen.setdefault(cause, now)
         self._consumer.close()
 
-    def results(self, wait_s: float = 20) -> list[float]:
-        """Milliseconds from put to told, of those that came within ``wait_s`` from now."""
-        deadline = time.monotonic() + wait_s
+    def results(self) -> list[float]:
+        """Milliseconds from put to told, of those that came within 20 s from now."""
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline and len(self.seen) < len(self.put):
             time.sleep(0.1)
         self._over.set()

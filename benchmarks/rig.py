@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import pairwise
@@ -169,8 +169,8 @@ class Rig:
             time.sleep(2)  # until every broker's client may know the topics
         return conf
 
-    def sender(self, conf: settings.Conf, topic: str | None = None) -> KafkaSender:
-        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}", topic)
+    def sender(self, conf: settings.Conf) -> KafkaSender:
+        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}")
 
     def fill(self, topic: str, records: Iterable[tuple[str, bytes]], apart: bool = False) -> int:
         """Puts (key, record) into ``topic``; returns how many."""
@@ -381,7 +381,7 @@ def spread(found: list[float]) -> dict[str, float]:
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def percentiles(name: str, found: list[float]) -> dict[str, float]:
+def percentiles(name: str, found: Sequence[float]) -> dict[str, float]:
     """p50, p99 and the largest of milliseconds; {} of fewer than two."""
     if len(found) < 2:
         return {}
@@ -389,9 +389,9 @@ def percentiles(name: str, found: list[float]) -> dict[str, float]:
     return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
 
 
-def paced(records: Iterable[Any], rate: float, began: float | None = None) -> Iterator[Any]:
+def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
     """``records`` at ``rate`` a second."""
-    start = time.perf_counter() if began is None else began
+    start = time.perf_counter()
     for n, record in enumerate(records):
         ahead = start + n / rate - time.perf_counter()
         if ahead > 0.001:
