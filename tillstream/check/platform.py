@@ -91,7 +91,8 @@ class Platform:
             self._tables.update({file: table for file, table in found if table is not None})
             if all(table is not None for _, table in found):
                 whole = [self._tables[file] for file in listed]
-                return pa.concat_tables(whole) if whole else _empty(columns)
+                nothing = pa.table({name: pa.array([], pa.string()) for name in columns})
+                return pa.concat_tables(whole) if whole else nothing
         raise Unreachable(f"files under {bucket.root}/{prefix} keep changing: try again")
 
     def notices(self) -> NoticeLog:
@@ -132,10 +133,6 @@ def _read(bucket: S3Folder, name: str, columns: list[str]) -> pa.Table | None:
     table = parquet.table(body, columns)
     kinds = [pa.string() if pa.types.is_string(f.type) else pa.int64() for f in table.schema]
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))).select(columns)
-
-
-def _empty(columns: list[str]) -> pa.Table:
-    return pa.table({name: pa.array([], pa.string()) for name in columns})
 
 
 def _reach(endpoint: str | None) -> None:

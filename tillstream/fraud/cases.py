@@ -32,7 +32,6 @@ class CaseError(Problem):
 class Verdict(NamedTuple):
     """case: as the job closed it; None if it did not within the time allowed."""
 
-    label: Label
     origin: str
     case: dict[str, Any] | None
     seconds: float
@@ -58,16 +57,18 @@ class Cases:
         )
         return [_item(item) for page in pages for item in page["Items"]]
 
-    def get(self, transaction_id: str) -> dict[str, Any] | None:
-        return hot_item(self._client, self.table, "transaction_id", transaction_id)
+    def get(self, transaction_id: str) -> dict[str, Any]:
+        """Raises CaseError if there is none."""
+        case = hot_item(self._client, self.table, "transaction_id", transaction_id)
+        if case is None:
+            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
+        return case
 
     def decide(
         self, transaction_id: str, fraud: bool, change: bool = False, wait_s: float = 10.0
     ) -> Verdict:
         """Sends a verdict and waits until the job has closed the case. Raises CaseError."""
         case = self.get(transaction_id)
-        if case is None:
-            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
         wanted = "confirmed" if fraud else "released"
         if case["status"] not in ("open", wanted) and not change:
             raise CaseError(
@@ -92,9 +93,9 @@ class Cases:
         while closed is None and time.monotonic() - began < wait_s:
             time.sleep(0.1)
             found = self.get(transaction_id)
-            if found and found["status"] == wanted and found.get("verdict_at_ms") == said_ms:
+            if found["status"] == wanted and found.get("verdict_at_ms") == said_ms:
                 closed = found
-        return Verdict(verdict, origin, closed, time.monotonic() - began)
+        return Verdict(origin, closed, time.monotonic() - began)
 
 
 def hot_item(client: Any, table: str, key: str, value: str) -> dict[str, Any] | None:

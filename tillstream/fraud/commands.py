@@ -52,8 +52,6 @@ def cases(limit: int, as_json: bool) -> None:
 def show(transaction_id: str) -> None:
     """One case as it is now; `tillstream explain` says why."""
     case = Cases(settings.load()).get(transaction_id)
-    if case is None:
-        raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
     room = max(map(len, case)) + 2
     for name, value in sorted(case.items()):
         click.echo(f"{name:<{room}}{shown(value) if name.endswith('_ms') and value else value}")

@@ -28,7 +28,7 @@ from tillstream.cli.tables import Column, Table
 from tillstream.clients import parquet
 from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Decision, Label, Rules
+from tillstream.domain.fraud import Label, Rules
 from tillstream.domain.transaction import Transaction
 from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob
@@ -51,7 +51,7 @@ class Tally:
         self.reviewed: set[str] = set()
         self.seconds = 0.0
 
-    def sale(self, txn: Transaction, arrived_ms: int) -> Decision | None:
+    def sale(self, txn: Transaction, arrived_ms: int) -> None:
         began = time.perf_counter()
         decision = self.job.sale(txn, arrived_ms)
         self.seconds += time.perf_counter() - began
@@ -59,7 +59,6 @@ class Tally:
             self.held.add(txn.transaction_id)
         elif decision is not None and decision.outcome == "review":
             self.reviewed.add(txn.transaction_id)
-        return decision
 
     def figures(self, sales: int, days: int, frauds: set[str]) -> dict[str, Any]:
         caught = self.held | self.reviewed

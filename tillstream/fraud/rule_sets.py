@@ -20,14 +20,11 @@ _rule_set = msgspec.json.Decoder(RuleSet).decode
 
 
 class Outcome(NamedTuple):
-    """What the job's subtasks said to one push. in_force_s: seconds from the push until the last of
-    them judged by it, by this machine's clock and theirs; seconds: until all answers were read."""
+    """What the job's subtasks said to one push. seconds: until all answers were read."""
 
-    origin: str
     answered: int
     subtasks: int
     problem: str
-    in_force_s: float
     seconds: float
 
     @property
@@ -52,8 +49,8 @@ def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: floa
     ``wait_s``. ``raw``: the rule set's JSON, empty for shadow-off."""
     with tail(conf, conf.topic(topics.FRAUD_ANSWERS)) as answers:
         # Only now, for to find the topic's end takes a while on a busy machine.
-        began, pushed_ms = time.monotonic(), now_ms()
-        body = msgspec.json.encode(Order(mode, version, pushed_ms, by, msgspec.Raw(raw or b"null")))
+        began = time.monotonic()
+        body = msgspec.json.encode(Order(mode, version, now_ms(), by, msgspec.Raw(raw or b"null")))
         if len(body) > MAX_ORDER_BYTES:
             raise TopicError(f"the rule set has {len(body):,} bytes, more than {MAX_ORDER_BYTES:,}")
         origin = put(conf, conf.topic(topics.FRAUD_RULES), mode, body)
@@ -68,9 +65,7 @@ def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: floa
         took = time.monotonic() - began
     subtasks = next((a.subtasks for a in said.values()), 0)
     problem = next((a.problem for a in said.values() if not a.accepted), "")
-    last_ms = max((a.at_ms for a in said.values()), default=pushed_ms)
-    in_force_s = (last_ms - pushed_ms) / 1000
-    return Outcome(origin, len(said), subtasks, problem, in_force_s, took)
+    return Outcome(len(said), subtasks, problem, took)
 
 
 def pushed(conf: Conf) -> list[Pushed]:

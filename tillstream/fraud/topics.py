@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from tillstream.clients.delivery import deliver
 from tillstream.clients.kafka import client_settings, partitions, reader_settings, unreachable
 from tillstream.clients.whole_topic import poll_many, read_whole
 from tillstream.conf import Conf
@@ -32,19 +33,12 @@ class Message(NamedTuple):
 def put(conf: Conf, topic: str, key: str, value: bytes) -> str:
     """Writes one record and waits until all in-sync replicas have it; returns its origin."""
     producer = Producer({**client_settings(conf), "enable.idempotence": True, "acks": "all"})
-    outcome: list[tuple[KafkaError | None, int, int]] = []
-
-    def delivered(error: KafkaError | None, message: object) -> None:
-        outcome.append((error, message.partition(), message.offset()))  # type: ignore[attr-defined]
-
-    producer.produce(topic, value, key.encode(), on_delivery=delivered)
-    producer.flush(TIMEOUT_S)
-    if not outcome:
-        raise TopicError(f"Kafka does not take records for {topic}: see `tillstream status`")
-    error, partition, offset = outcome[0]
-    if error is not None:
-        raise TopicError(f"Kafka refuses a record for {topic}: {error.str()}")
-    return f"kafka:{topic}/{partition}/{offset}"
+    ((origin, problem),) = deliver(producer, topic, [(key.encode(), value, [])])
+    if origin is None:
+        raise TopicError(
+            f"Kafka does not take records for {topic} ({problem}): see `tillstream status`"
+        )
+    return origin
 
 
 def read_all(conf: Conf, topic: str) -> list[Message]:
