@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
-from benchmarks.latency import Told
-from benchmarks.rig import Rig, about, names, paced, percentiles, rig, say, write
+from benchmarks.latency import Told, paced
+from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, write
 from tillstream.catalog import topics
 from tillstream.domain.fraud import observe
 from tillstream.domain.transaction import parse
@@ -151,14 +151,13 @@ def state_bytes(count: int, customers: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=1_000, help="of the latency measurement")
     parser.add_argument("--latency-seconds", type=int, default=40)
     parser.add_argument("--warm-seconds", type=int, default=20)
     parser.add_argument("--only", choices=["throughput", "latency", "state"])
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     figures: dict[str, Any] = {**about(), "count": args.count}
     if args.only in (None, "state"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -14,6 +14,8 @@ from confluent_kafka import Consumer, TopicPartition
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.sim.senders import KafkaSender
+from tillstream.sim.simulator import Simulator
 
 Document = dict[str, Any]
 
@@ -62,6 +64,29 @@ class Told(threading.Thread):
         self._over.set()
         self.join(10)
         return [(seen - self.put[cause]) * 1000 for cause, seen in self.seen.items()]
+
+
+def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
+    """``records`` at ``rate`` a second."""
+    start = time.perf_counter()
+    for n, record in enumerate(records):
+        ahead = start + n / rate - time.perf_counter()
+        if ahead > 0.001:
+            time.sleep(ahead)
+        yield record
+
+
+def send_and_note(sender: KafkaSender, rate: int, seconds: int, warm_s: int) -> Iterator[Document]:
+    """Sends simulated transactions at a steady ``rate``; gives a dozen customers' a second, each as it
+    is put, once the first ``warm_s`` of the seconds are over."""
+    count = rate * seconds
+    traffic = Simulator("normal", seed=2, count=count, customers=count, rate=rate)
+    for n, sent in enumerate(paced(traffic, rate)):
+        noted = n > rate * warm_s and n % max(rate // 12, 1) == 0
+        if noted and sent.record and "customer_id" in sent.record:
+            yield sent.record
+        sender.send(sent.key, sent.raw)
+    sender.close()
 
 
 class HotItems:

@@ -33,7 +33,7 @@ from rich.table import Table
 
 from benchmarks.latency import reader
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import STAGE, Rig, about, held, memory, names, percentiles, rig, say, write
+from benchmarks.rig import STAGE, Rig, about, arguments, held, names, percentiles, rig, say, write
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
@@ -293,7 +293,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
     parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
     parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
@@ -301,8 +301,6 @@ def main() -> int:
     parser.add_argument("--step-seconds", type=float, default=15)
     parser.add_argument("--overload-seconds", type=float, default=60)
     parser.add_argument("--only", choices=["curve", "overload"])
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--picture", type=Path, help="FILE.svg of the curve")
     args = parser.parse_args()
     with rig(args.disk, taskmanagers=1) as bench:

@@ -7,6 +7,7 @@ moments (benchmarks/cpu.py). Results carry the date, the machine, versions and t
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -59,6 +60,17 @@ def memory() -> Path | None:
     """Where a stack's data lies by default: what is measured is the job, not this machine's disk."""
     shm = Path("/dev/shm")
     return shm if shm.is_dir() else None
+
+
+def arguments(doc: str, disk: bool = True) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes; ``disk``: whether its stack can lie elsewhere."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if disk:
+        parser.add_argument(
+            "--disk", type=Path, default=memory(), help="where the stack's data lies"
+        )
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    return parser
 
 
 def about() -> dict[str, Any]:
@@ -387,16 +399,6 @@ def percentiles(name: str, found: Sequence[float]) -> dict[str, float]:
         return {}
     cuts = statistics.quantiles(found, n=100)
     return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
-
-
-def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
-    """``records`` at ``rate`` a second."""
-    start = time.perf_counter()
-    for n, record in enumerate(records):
-        ahead = start + n / rate - time.perf_counter()
-        if ahead > 0.001:
-            time.sleep(ahead)
-        yield record
 
 
 @contextlib.contextmanager

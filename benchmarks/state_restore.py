@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rig import Rig, about, names, rig, say, write
+from benchmarks.rig import Rig, about, arguments, names, rig, say, write
 from tillstream.clients.flink import FlinkRest
 from tillstream.cluster.state_report import report
 
@@ -168,11 +168,10 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--visits", type=int, default=3, help="sales a customer; 5 at most")
     parser.add_argument("--backends", nargs="+", default=["hashmap", "rocksdb"])
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))
