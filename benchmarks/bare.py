@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.latency import reader
 
 CENTS_A_POINT = 1000
 
@@ -31,18 +32,10 @@ def add_us(raw: list[bytes]) -> float:
     return (time.thread_time() - began) / len(raw) * 1e6
 
 
-def consume(bootstrap: str, topic: str, count: int, warm: float = 0.1) -> dict[str, Any]:
+def consume(bootstrap: str, topic: str, count: int) -> dict[str, Any]:
     """``count`` transactions of ``topic``; the first tenth is not counted."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "bare",
-            "queued.max.messages.kbytes": 262_144,
-            "fetch.message.max.bytes": 4_194_304,
-        }
-    )
-    parts = consumer.list_topics(topic, 10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    large = {"queued.max.messages.kbytes": 262_144, "fetch.message.max.bytes": 4_194_304}
+    consumer = reader(bootstrap, topic, large)
     sums: dict[str, int] = {}
     seen = skipped = 0
     began = cpu = 0.0
@@ -52,7 +45,7 @@ def consume(bootstrap: str, topic: str, count: int, warm: float = 0.1) -> dict[s
             break
         add(sums, (message.value() for message in batch if message.error() is None))
         seen += len(batch)
-        if not began and seen >= count * warm:
+        if not began and seen >= count / 10:
             began, cpu, skipped = time.perf_counter(), time.process_time(), seen
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
     consumer.close()

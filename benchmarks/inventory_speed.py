@@ -30,9 +30,10 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rig import STAGE, Rig, about, memory, names, rig, write
-from tillstream.domain.stock.inventory import NOBODY, InventoryRules, on_line
+from benchmarks.rig import STAGE, Rig, about, arguments, memory, names, rig, write
+from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
+from tillstream.domain.stock.network import NOBODY
 from tillstream.sim.world import load_products, load_stores
 from tillstream.state_schemas.keyed import stock as codec
 
@@ -164,11 +165,10 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=400_000, help="transactions in each topic")
     parser.add_argument("--stores", type=int, default=300, help="stores of the even traffic")
     parser.add_argument("--disk", action="store_true", help="keep the stack's data on disk")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     with rig(None if args.disk else memory()) as bench:
         figures = measure(bench, args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -14,8 +14,18 @@ from confluent_kafka import Consumer, TopicPartition
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.sim.senders import KafkaSender
+from tillstream.sim.simulator import Simulator
 
 Document = dict[str, Any]
+
+
+def reader(bootstrap: str | None, topic: str, settings: dict[str, Any]) -> Consumer:
+    """Of a whole topic, from its beginning."""
+    consumer = Consumer({"bootstrap.servers": bootstrap or "", "group.id": "bench", **settings})
+    parts = consumer.list_topics(topic, 10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    return consumer
 
 
 class Told(threading.Thread):
@@ -29,15 +39,7 @@ class Told(threading.Thread):
         self, conf: settings.Conf, topic: str, cause: Callable[[Document], str | None]
     ) -> None:
         super().__init__(daemon=True)
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": conf.kafka.bootstrap or "",
-                "group.id": "latency",
-                "fetch.wait.max.ms": 5,
-            }
-        )
-        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
         self._cause = cause
         self._over = threading.Event()
         self.put: dict[str, float] = {}
@@ -54,14 +56,37 @@ class Told(threading.Thread):
                         self.seen.setdefault(cause, now)
         self._consumer.close()
 
-    def results(self, wait_s: float = 20) -> list[float]:
-        """Milliseconds from put to told, of those that came within ``wait_s`` from now."""
-        deadline = time.monotonic() + wait_s
+    def results(self) -> list[float]:
+        """Milliseconds from put to told, of those that came within 20 s from now."""
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline and len(self.seen) < len(self.put):
             time.sleep(0.1)
         self._over.set()
         self.join(10)
         return [(seen - self.put[cause]) * 1000 for cause, seen in self.seen.items()]
+
+
+def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
+    """``records`` at ``rate`` a second."""
+    start = time.perf_counter()
+    for n, record in enumerate(records):
+        ahead = start + n / rate - time.perf_counter()
+        if ahead > 0.001:
+            time.sleep(ahead)
+        yield record
+
+
+def send_and_note(sender: KafkaSender, rate: int, seconds: int, warm_s: int) -> Iterator[Document]:
+    """Sends simulated transactions at a steady ``rate``; gives a dozen customers' a second, each as it
+    is put, once the first ``warm_s`` of the seconds are over."""
+    count = rate * seconds
+    traffic = Simulator("normal", seed=2, count=count, customers=count, rate=rate)
+    for n, sent in enumerate(paced(traffic, rate)):
+        noted = n > rate * warm_s and n % max(rate // 12, 1) == 0
+        if noted and sent.record and "customer_id" in sent.record:
+            yield sent.record
+        sender.send(sent.key, sent.raw)
+    sender.close()
 
 
 class HotItems:

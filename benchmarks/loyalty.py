@@ -31,16 +31,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import bare
-from benchmarks.latency import HotItems, Told, stand_in
+from benchmarks.latency import HotItems, Told, send_and_note, stand_in
 from benchmarks.rig import (
     STAGE,
     Rig,
     about,
+    arguments,
     held,
-    memory,
     mid_run,
     names,
-    paced,
     percentiles,
     rig,
     say,
@@ -64,16 +63,9 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
     job_id = bench.jobs.submit("loyalty", 1, overrides)
     events = Told(conf, conf.topic(topics.LOYALTY_EVENTS), lambda d: d["transaction_id"])
     items = HotItems(conf)
-    sender = bench.sender(conf)
-    traffic = Simulator("normal", seed=2, count=rate * seconds, customers=rate * seconds, rate=rate)
-    for n, sent in enumerate(paced(traffic, rate)):
-        sender.send(sent.key, sent.raw)
-        warm = n > rate * WARM_S
-        if warm and n % (rate // 12) == 0 and sent.record and "customer_id" in sent.record:
-            transaction = sent.record["transaction_id"]
-            events.put[transaction] = time.perf_counter()
-            items.watch(sent.record["customer_id"], transaction)
-    sender.close()
+    for sale in send_and_note(bench.sender(conf), rate, seconds, WARM_S):
+        events.put[sale["transaction_id"]] = time.perf_counter()
+        items.watch(sale["customer_id"], sale["transaction_id"])
     hot = items.results()
     found = {
         "rate": rate,
@@ -227,12 +219,11 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=1_000_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--all-sinks-count", type=int, default=100_000)
     parser.add_argument("--latency-seconds", type=int, default=100)
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument(
         "--hot-table",
         choices=["memory", "disk"],
@@ -243,7 +234,6 @@ def main() -> None:
         "--only", choices=["rates", "scaling", "latency"], help="leave the others out"
     )
     parser.add_argument("--rounds", type=int, default=5, help="of TaskManagers held to a share")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     if args.hot_table == "memory":
         os.environ[IN_MEMORY] = "1"

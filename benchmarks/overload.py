@@ -28,12 +28,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.latency import reader
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import STAGE, Rig, about, held, memory, names, rig, say, write
+from benchmarks.rig import STAGE, Rig, about, arguments, held, names, percentiles, rig, say, write
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
@@ -57,15 +57,7 @@ class Events(threading.Thread):
         super().__init__(daemon=True)
         name, self._field = EVENTS[job]
         topic = conf.topic(topics.BY_ID[name])
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": conf.kafka.bootstrap or "",
-                "group.id": "overload",
-                "fetch.wait.max.ms": 5,
-            }
-        )
-        parts = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        self._consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
         self.late: dict[Second, list[int]] = defaultdict(list)
         self.seen = bytearray()
         self.told = self.events = 0
@@ -91,14 +83,6 @@ class Events(threading.Thread):
     def close(self) -> None:
         self._over.set()
         self.join(10)
-
-
-def summary(late: list[int]) -> dict[str, float]:
-    """p50, p99 and the largest of milliseconds; {} of fewer than two."""
-    if len(late) < 2:
-        return {}
-    cuts = statistics.quantiles(late, n=100)
-    return {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(late)}
 
 
 def between(events: Events, start: float, end: float) -> list[int]:
@@ -164,7 +148,7 @@ def curve(bench: Rig, job: str, capacity: float, step_s: float) -> list[dict[str
             "share": share,
             "sent_per_second": capacity * share,
             "told_per_second": (run.events.told - before) / (now - counted),
-            **summary(between(run.events, counted, now)),
+            **percentiles("", between(run.events, counted, now)),
             **{k: statistics.mean(p[k] for p in pressed) for k in pressed[0]},
             "waiting": run.waiting,
         }
@@ -190,10 +174,10 @@ def overload(bench: Rig, job: str, capacity: float, seconds: float) -> dict[str,
         time.sleep(1)
         now = time.time()
         # What came in the second before the last is complete.
-        last = summary(run.events.late.get(int(now) - 1, []))
+        last = percentiles("", run.events.late.get(int(now) - 1, []))
         line.append({"s": round(now - began, 1), **last, "waiting": run.waiting, **run.pressure()})
         if not steady and now > began + calm_s - 2:
-            steady = summary(between(run.events, began + 10, now))
+            steady = percentiles("", between(run.events, began + 10, now))
         if now > over and not recovered and as_before(line[-1], steady, capacity / 2):
             recovered = now - over
             say(f"recovered {recovered:.0f} s after the overload")
@@ -309,7 +293,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
     parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
     parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
@@ -317,8 +301,6 @@ def main() -> int:
     parser.add_argument("--step-seconds", type=float, default=15)
     parser.add_argument("--overload-seconds", type=float, default=60)
     parser.add_argument("--only", choices=["curve", "overload"])
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--picture", type=Path, help="FILE.svg of the curve")
     args = parser.parse_args()
     with rig(args.disk, taskmanagers=1) as bench:

@@ -33,7 +33,7 @@ from rich.table import Table
 
 from benchmarks import profile_job
 from benchmarks.cpu import kind, seconds, threads
-from benchmarks.rig import Rig, about, memory, rig, say, write
+from benchmarks.rig import Rig, about, arguments, rig, say, write
 from tillstream import conf as settings
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
@@ -270,7 +270,7 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
@@ -279,9 +279,7 @@ def main() -> None:
         "replay goes to the archive for what came before the stream was made, within a minute"
     )  # fmt: skip
     parser.add_argument("--heap", default="1536m", help="task heap of a TaskManager")
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     args.warm = args.warm or (20 if args.source == "kafka" else SLACK_MS // 1000 + 15)
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})

@@ -7,6 +7,7 @@ moments (benchmarks/cpu.py). Results carry the date, the machine, versions and t
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import pairwise
@@ -59,6 +60,17 @@ def memory() -> Path | None:
     """Where a stack's data lies by default: what is measured is the job, not this machine's disk."""
     shm = Path("/dev/shm")
     return shm if shm.is_dir() else None
+
+
+def arguments(doc: str, disk: bool = True) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes; ``disk``: whether its stack can lie elsewhere."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if disk:
+        parser.add_argument(
+            "--disk", type=Path, default=memory(), help="where the stack's data lies"
+        )
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    return parser
 
 
 def about() -> dict[str, Any]:
@@ -169,8 +181,8 @@ class Rig:
             time.sleep(2)  # until every broker's client may know the topics
         return conf
 
-    def sender(self, conf: settings.Conf, topic: str | None = None) -> KafkaSender:
-        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}", topic)
+    def sender(self, conf: settings.Conf) -> KafkaSender:
+        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}")
 
     def fill(self, topic: str, records: Iterable[tuple[str, bytes]], apart: bool = False) -> int:
         """Puts (key, record) into ``topic``; returns how many."""
@@ -381,22 +393,12 @@ def spread(found: list[float]) -> dict[str, float]:
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def percentiles(name: str, found: list[float]) -> dict[str, float]:
+def percentiles(name: str, found: Sequence[float]) -> dict[str, float]:
     """p50, p99 and the largest of milliseconds; {} of fewer than two."""
     if len(found) < 2:
         return {}
     cuts = statistics.quantiles(found, n=100)
     return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
-
-
-def paced(records: Iterable[Any], rate: float, began: float | None = None) -> Iterator[Any]:
-    """``records`` at ``rate`` a second."""
-    start = time.perf_counter() if began is None else began
-    for n, record in enumerate(records):
-        ahead = start + n / rate - time.perf_counter()
-        if ahead > 0.001:
-            time.sleep(ahead)
-        yield record
 
 
 @contextlib.contextmanager

@@ -19,7 +19,6 @@ points together.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -35,7 +34,7 @@ from rich.table import Table
 
 from benchmarks import bare, in_python
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Put, Rig, about, memory, names, rig, say, write
+from benchmarks.rig import Put, Rig, about, arguments, names, rig, say, write
 from benchmarks.state_codec import account
 from tillstream import conf as settings
 from tillstream.domain.fraud import observe
@@ -227,14 +226,12 @@ def show(job: str, figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--job", choices=["loyalty", "archive", "fraud", "inventory", "shortage"])
     parser.add_argument("--count", type=int, default=300_000, help="transactions in each topic")
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="fit these again")
     parser.add_argument("--model", action="store_true", help="put the fit into the model")
     parser.add_argument("--state", action="store_true", help="only sizes, without a stack")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     if args.state:
         print(json.dumps(state_into_model(), indent=1))

@@ -23,7 +23,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from tillstream.domain.demand import model as dm
-from tillstream.domain.demand.counts import poisson_tail
+from tillstream.domain.demand.counts import negative_binomial_tail
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 from tillstream.domain.shortage.line import OK, SILENT
 from tillstream.domain.shortage.shelves import ShortageRules, StoreWatch
@@ -121,9 +121,9 @@ def whole_till(
     since = later[0] * DAY_MS
     told = [(product, at) for product, at in alarms(days, products, rules) if at >= since]
     rate: dict[tuple[str, int, int], float] = Counter()
-    kinds = Counter(max(dm.weekday(day) - 4, 0) for day in later)
+    kinds = Counter(map(kind_of, later))
     for day in later:
-        kind = max(dm.weekday(day) - 4, 0)
+        kind = kind_of(day)
         for at_ms, units in days[day]:
             for product in units:
                 rate[product, kind, hour_of(at_ms)] += 1 / kinds[kind]
@@ -134,7 +134,7 @@ def whole_till(
         came += bool(ahead)
         never += not ahead
         end = ahead[0] if ahead else days[day][-1].at_ms
-        kind = max(dm.weekday(day) - 4, 0)
+        kind = kind_of(day)
         for hour in range(hour_of(at), hour_of(end) + 1):
             begin = max(at, day * DAY_MS + hour * HOUR_MS)
             until = min(end, day * DAY_MS + (hour + 1) * HOUR_MS)
@@ -147,6 +147,11 @@ def whole_till(
         "none_came_that_day": never,
         "by_product": dict(Counter(product for product, _ in told).most_common()),
     }
+
+
+def kind_of(day: int) -> int:
+    """0 for Monday to Friday, 1 for Saturday, 2 for Sunday."""
+    return max(dm.weekday(day) - 4, 0)
 
 
 def hour_of(at_ms: int) -> int:
@@ -164,9 +169,9 @@ def against(seen: int, stated: float) -> dict[str, Any]:
     }
 
 
-def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of the mean behind a count (Garwood 1936)."""
-    tail, most = (1 - level) / 2, count + 10 + 10 * (count + 1) ** 0.5
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Exact 95 % interval of the mean behind a count (Garwood 1936)."""
+    tail, most = 0.025, count + 10 + 10 * (count + 1) ** 0.5
 
     def least(enough: Callable[[float], bool]) -> float:
         low, high = 0.0, most
@@ -179,12 +184,16 @@ def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
     return low, least(lambda mean: poisson_tail(count + 1, mean) >= 1 - tail)
 
 
-def median_interval(by_day: Iterable[list[float]], level: float = 0.95) -> tuple[float, float]:
-    """Of the median of all values: days drawn with replacement, for those of one day are alike."""
+def poisson_tail(count: int, mean: float) -> float:
+    """P(N >= count) for a Poisson N, which is a negative binomial without spread."""
+    return negative_binomial_tail(count, mean, 1e12)
+
+
+def median_interval(by_day: Iterable[list[float]]) -> tuple[float, float]:
+    """Of the median of all values, 95 %: days drawn with replacement, for those of one day are alike."""
     groups, chance = [group for group in by_day if group], Random(1979)
     medians = sorted(
         statistics.median(v for group in chance.choices(groups, k=len(groups)) for v in group)
         for _ in range(1000)
     )
-    at = round((1 - level) / 2 * 1000)
-    return medians[at], medians[-at - 1]
+    return medians[25], medians[-26]

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import json
 import math
 import statistics
 import sys
 from collections import defaultdict
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -36,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import shortage_chance
 from benchmarks.shortage_chain import chain
+from benchmarks.shortage_chance import hour_of, kind_of
 from tillstream.domain.demand import forecast as fc
 from tillstream.domain.demand import model as dm
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
@@ -61,23 +61,15 @@ class Visit(NamedTuple):
     other: bool
 
 
-def load(path: Path, product: str) -> dict[int, list[Visit]]:
-    """Local day -> its baskets in order of time."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            at = datetime.fromisoformat(f"{row['date']}T{row['time']}").replace(tzinfo=UTC)
-            visit = found.setdefault(
-                (row["date"], row["transaction"]), [round(at.timestamp() * 1000), 0, False]
-            )
-            if row["item"] == product:
-                visit[1] += 1
-            else:
-                visit[2] = True
-    days = defaultdict(list)
-    for at_ms, units, other in found.values():
-        days[at_ms // DAY_MS].append(Visit(at_ms, units, other))
-    return {day: sorted(days[day]) for day in sorted(days)}
+def visits_of(till: shortage_chance.Days, product: str) -> dict[int, list[Visit]]:
+    """What ``product``'s shelf sees of a till: local day -> its baskets in order of time."""
+    return {
+        day: sorted(
+            Visit(at_ms, units[product], len(units) > (product in units))
+            for at_ms, units in baskets
+        )
+        for day, baskets in till.items()
+    }
 
 
 def basket(visit: Visit, number: int) -> Basket:
@@ -118,23 +110,19 @@ class TrueRate:
         self.sales: dict[tuple[int, int], float] = defaultdict(float)
         kinds: dict[int, int] = defaultdict(int)
         for day, visits in days.items():
-            kinds[self.kind(day)] += 1
+            kinds[kind_of(day)] += 1
             for visit in visits:
                 if visit.units:
-                    self.sales[self.kind(day), visit.at_ms % DAY_MS // HOUR_MS] += 1
+                    self.sales[kind_of(day), hour_of(visit.at_ms)] += 1
         for kind, hour in self.sales:
             self.sales[kind, hour] /= kinds[kind]
-
-    @staticmethod
-    def kind(day: int) -> int:
-        return max(dm.weekday(day) - 4, 0)
 
     def reached_ms(self, start_ms: int, due: float) -> float:
         """When ``due`` sales were due after ``start_ms``, within the day; else infinity."""
         day, at = start_ms // DAY_MS, start_ms
         while at // DAY_MS == day:
             end = at - at % HOUR_MS + HOUR_MS
-            rate = self.sales.get((self.kind(day), at % DAY_MS // HOUR_MS), 0.0)
+            rate = self.sales.get((kind_of(day), hour_of(at)), 0.0)
             units = rate * (end - at) / HOUR_MS
             if units >= due > 0:
                 return at + due / rate * HOUR_MS
@@ -255,7 +243,8 @@ def main() -> int:
     if not options.chain and not options.data.exists():
         print(f"no {options.data}: name a till's CSV with --data", file=sys.stderr)
     elif not options.chain:
-        days = load(options.data, options.product)
+        till, products = shortage_chance.load(options.data)
+        days = visits_of(till, options.product)
         numbers = list(days)
         half = len(numbers) // 2
         later = numbers[half:]
@@ -265,7 +254,6 @@ def main() -> int:
         out["data"] = {"file": options.data.name, "from": str(first), "to": str(last)}
         margin = options.margin
         out["silent"] = [silent_shelves(days, later, budget, margin) for budget in BUDGETS]
-        till, products = shortage_chance.load(options.data)
         till = {day: till[day] for day in days}
         out["shuffled_days"] = [
             shortage_chance.shuffled_days(

@@ -6,8 +6,6 @@ prints microseconds to decode and to encode one, and its bytes; the best of many
 
 from __future__ import annotations
 
-import argparse
-import json
 import pickle
 import struct
 import sys
@@ -23,6 +21,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rig import arguments, write
 from tillstream.domain.loyalty.ledger import Account, Posting
 from tillstream.state_schemas.keyed.loyalty_account import CODEC
 
@@ -135,18 +134,16 @@ def measure(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100, 512])
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     rows = measure(args.sizes, args.rounds)
     table = Table("remembered", "way", "decode us", "encode us", "bytes")
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
     Console().print(table)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    write(args.json, rows)
 
 
 if __name__ == "__main__":

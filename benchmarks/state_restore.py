@@ -17,35 +17,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import psutil
-from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rig import VARIANT, about, say, write
-from tillstream import conf as settings
-from tillstream.cluster.local import LocalCluster
+from benchmarks.rig import Rig, about, arguments, names, rig, say, write
+from tillstream.clients.flink import FlinkRest
 from tillstream.cluster.state_report import report
-from tillstream.local.resources import create_resources
-from tillstream.local.stack import Stack
 
 TOPIC = "restore"
 T0 = 1_764_000_000_000
 DAY_MS = 86_400_000
-OVERRIDES: dict[str, Any] = {
-    "source": {"kind": "kafka", "kafka": {"topic": TOPIC}},
-    "kafka": {"topics": {"loyalty_events": f"{TOPIC}-out", "dead_letters": f"{TOPIC}-dead"}},
-}
 
 
 def sale(customer: int, visit: int) -> bytes:
@@ -74,46 +65,27 @@ def sale(customer: int, visit: int) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
 
 
-def fill(conf: settings.Conf, customers: int, visits: int) -> None:
+def sales(customers: int, visits: int) -> Iterator[tuple[str, bytes]]:
     """Every customer's first visit, then every customer's second, ..."""
-    producer = Producer(
-        {
-            "bootstrap.servers": conf.source.kafka.bootstrap or "",
-            "linger.ms": 20,
-            "batch.size": 262_144,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 200_000,
-            "partitioner": "murmur2_random",
-        }
-    )
     for visit in range(visits):
         for customer in range(customers):
-            key = f"C{customer:010d}".encode()
-            while True:
-                try:
-                    producer.produce(TOPIC, sale(customer, visit), key)
-                    break
-                except BufferError:
-                    producer.poll(0.2)
-        say(f"visit {visit + 1} of {visits} is in Kafka")
-    assert producer.flush(120) == 0
+            yield f"C{customer:010d}", sale(customer, visit)
 
 
 class Watch(threading.Thread):
     """When the newest job was created and when all its tasks ran, in seconds of this machine's clock."""
 
-    def __init__(self, jobs: LocalCluster) -> None:
+    def __init__(self, flink: FlinkRest) -> None:
         super().__init__(daemon=True)
-        self.jobs, self.known = jobs, {job["jid"] for job in jobs.flink.jobs()}
+        self.flink, self.known = flink, {job["jid"] for job in flink.jobs()}
         self.created = self.running = 0.0
         self.start()
 
     def run(self) -> None:
-        flink = self.jobs.flink
         while not self.running:
-            for job in flink.jobs():
+            for job in self.flink.jobs():
                 if job["jid"] not in self.known:
-                    seen = flink.job(job["jid"])
+                    seen = self.flink.job(job["jid"])
                     self.created = seen["timestamps"]["INITIALIZING"] / 1000
                     tasks = [vertex["status"] for vertex in seen["vertices"]]
                     if tasks and set(tasks) == {"RUNNING"}:
@@ -121,35 +93,23 @@ class Watch(threading.Thread):
             time.sleep(0.1)
 
 
-def submit(jobs: LocalCluster, savepoint: str | None) -> tuple[str, float, float]:
+def submit(bench: Rig, savepoint: str | None) -> tuple[str, float, float]:
     """(job id, seconds to restore, seconds with the client)."""
-    os.environ["TILLSTREAM_BENCH"] = json.dumps(
-        {"job": "loyalty", "mode": "thread", "sinks": "none"}
+    watch, began = Watch(bench.jobs.flink), time.time()
+    job = bench.submit(
+        "loyalty", 2, names(TOPIC), mode="thread", savepoint=savepoint, timeout_s=240
     )
-    watch, began = Watch(jobs), time.time()
-    job = jobs.submit("loyalty-variant", 2, OVERRIDES, savepoint, VARIANT, timeout_s=240)
     watch.join(60)
     return job, watch.running - watch.created, watch.running - began
 
 
-def wait_until_read(jobs: LocalCluster, job: str, total: int) -> float:
-    """Records a second, once the function has taken them all."""
-    began = time.monotonic()
-    while time.monotonic() - began < 1200:
-        done = jobs.flink.job(job)["vertices"][-1]["metrics"]["read-records"]
-        if done >= total:
-            return total / (time.monotonic() - began)
-        time.sleep(1)
-    raise SystemExit(f"only {done:,} of {total:,} records were read in 20 min")
-
-
-def checkpoint(jobs: LocalCluster, job: str) -> dict[str, float]:
+def checkpoint(flink: FlinkRest, job: str) -> dict[str, float]:
     """The first checkpoint that was begun after now: seconds and bytes."""
     since = time.time() * 1000
     while True:
         done = [
             found
-            for found in jobs.flink.checkpoints(job)["history"]
+            for found in flink.checkpoints(job)["history"]
             if found["status"] == "COMPLETED" and found["trigger_timestamp"] > since
         ]
         if done:
@@ -160,54 +120,32 @@ def checkpoint(jobs: LocalCluster, job: str) -> dict[str, float]:
         time.sleep(0.2)
 
 
-def memory(stack: Stack) -> int:
-    """Resident bytes of the TaskManagers."""
-    return sum(
-        psutil.Process(process["pid"]).memory_info().rss
-        for name, process in stack.layout.read()["processes"].items()
-        if name.startswith("taskmanager")
-    )
-
-
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     savepoint = ""
+    total = args.customers * args.visits
     for backend in args.backends:
-        home = folder / backend
-        os.environ["TILLSTREAM_HOME"] = str(home)
-        stack = Stack(home)
-        try:
-            stack.up(taskmanagers=2, state_backend=backend)
-            jobs = LocalCluster(stack)
-            conf = settings.load("local", OVERRIDES)
-            create_resources(conf)
-            row: dict[str, Any] = {}
+        with rig(folder, state_backend=backend) as bench:
+            bench.conf(names(TOPIC))
+            flink, row = bench.jobs.flink, rows.setdefault(backend, {})
             if not savepoint:
-                fill(conf, args.customers, args.visits)
-                job, _, _ = submit(jobs, None)
-                row["fill_rate"] = wait_until_read(jobs, job, args.customers * args.visits)
+                bench.fill(TOPIC, sales(args.customers, args.visits))
+                job, _, _ = submit(bench, None)
+                row["fill_rate"] = total / bench.wait_read(job, "", total)
                 say(f"filled at {row['fill_rate']:,.0f} records a second")
-                row["checkpoint"] = checkpoint(jobs, job)
+                row["checkpoint"] = checkpoint(flink, job)
                 began = time.monotonic()
-                made = jobs.stop(job).location
+                made = bench.jobs.stop(job).location
                 row["savepoint_seconds"] = time.monotonic() - began
                 savepoint = str(Path(made.removeprefix("file:")).rename(folder / "savepoint"))
                 (size,) = [s for s in report(savepoint).states if s.keys]
                 assert size.keys == args.customers, f"{size.keys} keys"
                 row["bytes_a_key"], row["value_p50"] = size.bytes_a_key, size.value_p50
-            job, row["restore_seconds"], row["submit_seconds"] = submit(jobs, savepoint)
-            row["restored_checkpoint"] = checkpoint(jobs, job)
-            row["memory"] = memory(stack)
-            rows[backend] = row
+            job, row["restore_seconds"], row["submit_seconds"] = submit(bench, savepoint)
+            row["restored_checkpoint"] = checkpoint(flink, job)
+            row["memory"] = sum(p.memory_info().rss for p in bench.processes("taskmanager"))
             say(f"{backend}: {row}")
-        finally:
-            stack.down()
-    return {
-        **about(),
-        "customers": args.customers,
-        "visits": args.visits,
-        "rows": rows,
-    }
+    return {**about(), "customers": args.customers, "visits": args.visits, "rows": rows}
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -230,11 +168,10 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--visits", type=int, default=3, help="sales a customer; 5 at most")
     parser.add_argument("--backends", nargs="+", default=["hashmap", "rocksdb"])
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))

@@ -17,7 +17,7 @@ from benchmarks import bare, in_python
 from benchmarks.fraud_speed import latency as alert_latency
 from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
-from benchmarks.latency import Told
+from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
 from benchmarks.rig import (
     STAGE,
@@ -26,7 +26,6 @@ from benchmarks.rig import (
     about,
     memory,
     names,
-    paced,
     percentiles,
     rig,
     say,
@@ -34,7 +33,6 @@ from benchmarks.rig import (
 )
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.sim.simulator import Simulator
 
 SQL_JOB = Path(loyalty_sql.__file__)
 # Those that are shown in process mode too, a minute each.
@@ -219,14 +217,8 @@ def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) ->
         "inventory": conf.topic(topics.STOCK_CHANGES),
     }
     told = Told(conf, read.get(job, topic), CAUSE[job])
-    sender = bench.sender(conf)
-    count = rate * (seconds + warm_s)
-    for n, sent in enumerate(paced(Simulator("normal", 2, count=count, customers=count), rate)):
-        wanted = n > rate * warm_s and n % max(rate // 12, 1) == 0
-        if wanted and sent.record and "customer_id" in sent.record:
-            told.put[sent.record["transaction_id"]] = time.perf_counter()
-        sender.send(sent.key, sent.raw)
-    sender.close()
+    for sale in send_and_note(bench.sender(conf), rate, seconds + warm_s, warm_s):
+        told.put[sale["transaction_id"]] = time.perf_counter()
     found = told.results()
     if job_id:
         bench.jobs.flink.cancel(job_id)

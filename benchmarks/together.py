@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Put, Rig, about, held, memory, mid_run, names, rig, write
+from benchmarks.rig import STAGE, Put, Rig, about, arguments, held, mid_run, names, rig, write
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
@@ -112,7 +112,7 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--jobs", default=",".join(STAGE), help="of " + ", ".join(STAGE))
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument(
@@ -120,8 +120,6 @@ def main() -> None:
     )
     parser.add_argument("--warm", type=float, default=8, help="seconds after all have begun")
     parser.add_argument("--limit", type=float, default=600, help="seconds for all of it")
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
     jobs = args.jobs.split(",")
     if unknown := set(jobs) - set(STAGE):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain import fraud
@@ -33,14 +34,8 @@ def network(conf: Conf) -> dict[int, Neighbours]:
 
 def clocks(conf: Conf) -> dict[int, fraud.Place]:
     """Where each store is and what its clock shows. Raises ConfError that names the file."""
-    setting, path = _file(conf, "stores")
-    try:
-        with path.open(newline="", encoding="utf-8") as opened:
-            return fraud.read_places(opened)
-    except OSError as error:
-        raise ConfError(f"{setting}: {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfError(f"{setting}: {path}: {error}") from None
+    with _opened(_file(conf, "stores")) as lines:
+        return fraud.read_places(lines)
 
 
 def packaged_clocks() -> dict[int, fraud.Place]:
@@ -51,11 +46,9 @@ def packaged_clocks() -> dict[int, fraud.Place]:
 
 def price_list(conf: Conf) -> dict[str, int]:
     """Product to its list price in cents. Raises ConfError that names the file."""
-    columns = ("product", "unit_price_cents")
-    return {
-        row["product"]: row["unit_price_cents"]
-        for row in _rows(_file(conf, "products"), dict(zip(columns, (str, int), strict=True)))
-    }
+    columns = {"product": str, "unit_price_cents": int}
+    rows = _rows(_file(conf, "products"), columns)
+    return {row["product"]: row["unit_price_cents"] for row in rows}
 
 
 def _file(conf: Conf, name: str) -> tuple[str, Path]:
@@ -75,14 +68,22 @@ def _read(file: tuple[str, Path], number: str) -> list[Place]:
 
 def _rows(file: tuple[str, Path], columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of a CSV, each of ``columns`` as its type. Raises ConfError that names the file."""
+    with _opened(file) as lines:
+        for row in csv.DictReader(lines):
+            try:
+                yield {name: kind(row[name]) for name, kind in columns.items()}
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"needs the columns {', '.join(columns)}: {error}") from None
+
+
+@contextmanager
+def _opened(file: tuple[str, Path]) -> Iterator[TextIO]:
+    """Raises ConfError that names the file, for a ValueError as well."""
     setting, path = file
     try:
         with path.open(newline="", encoding="utf-8") as opened:
-            for row in csv.DictReader(opened):
-                yield {name: kind(row[name]) for name, kind in columns.items()}
+            yield opened
     except OSError as error:
         raise ConfError(f"{setting}: {path} cannot be read: {error.strerror}") from None
-    except (KeyError, ValueError) as error:
-        raise ConfError(
-            f"{setting}: {path} needs the columns {', '.join(columns)}: {error}"
-        ) from None
+    except ValueError as error:
+        raise ConfError(f"{setting}: {path}: {error}") from None

@@ -20,7 +20,6 @@ from tillstream.domain.promotions.promotion import PromotionLine
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request
 from tillstream.domain.stock.inventory import (
-    NOBODY,
     InventoryRules,
     Outcome,
     on_line,
@@ -30,7 +29,7 @@ from tillstream.domain.stock.inventory import (
     wake_ms,
 )
 from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
-from tillstream.domain.stock.network import Neighbours
+from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import ROOT
 from tillstream import conf as settings
-from tillstream.check import compare
+from tillstream.check import report
 from tillstream.check.compare import LEDGER, check
 from tillstream.check.rules import Sent, replay
 from tillstream.check.sent import NoTruth, read_truth
@@ -164,7 +164,7 @@ def held() -> Held:
     return platform
 
 
-def run(truth: Path, platform: Held, order: Any = "sent") -> compare.Report:
+def run(truth: Path, platform: Held, order: Any = "sent") -> report.Report:
     return check(truth, settings.load(), order, holdings=platform)
 
 
@@ -272,13 +272,9 @@ def test_what_other_runs_left_is_not_compared(truth: Path) -> None:
 def test_it_waits_until_the_sinks_have_caught_up(truth: Path, monkeypatch: Any) -> None:
     platform = held()
     late = platform.rows.pop()
-    monkeypatch.setattr(compare, "POLL_SECONDS", 0.01)
-
-    def arrives(_: compare.Report) -> None:
-        platform.rows.append(late)
-
-    report = check(truth, settings.load(), wait_seconds=30, holdings=platform, progress=arrives)
-    assert report.ok
+    monkeypatch.setattr(report.time, "sleep", lambda _: platform.rows.append(late))
+    found = check(truth, settings.load(), wait_seconds=30, holdings=platform)
+    assert found.ok
 
 
 def test_without_truth_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -17,11 +17,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
 from tests.support import ROOT
-from tillstream.domain.card_numbers import contains_card_number, passes_luhn
+from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers, passes_luhn
 from tillstream.domain.transaction import (
     REASONS,
     InvalidTransaction,
-    mask_card_numbers,
     parse,
 )
 

@@ -139,7 +139,7 @@ def test_a_crash_between_claim_and_sent_shows_as_uncertain_after_the_lease(conf,
     assert notifier(conf, log, Script()).handle(a_notice()) == "known"
     assert [one.status for one in log.open()] == ["claimed"]
     later = time.time_ns() // 1_000_000 + 61_000
-    monkeypatch.setattr("tillstream.notify.log._now_ms", lambda: later)
+    monkeypatch.setattr("tillstream.notify.log.now_ms", lambda: later)
     assert [one.status for one in log.open()] == ["uncertain"]
     assert notifier(conf, log, Script()).handle(a_notice()) == "known"
 

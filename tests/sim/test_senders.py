@@ -15,9 +15,10 @@ from botocore.exceptions import EndpointConnectionError
 from confluent_kafka import Producer
 
 from tillstream import conf as settings
+from tillstream.errors import Unreachable
 from tillstream.sim import kinesis_sender, senders
 from tillstream.sim.kinesis_sender import KinesisSender
-from tillstream.sim.senders import FileSender, KafkaSender, SendError, read_spool
+from tillstream.sim.senders import FileSender, KafkaSender, read_spool
 
 
 class Stream:
@@ -133,6 +134,6 @@ def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
     connected = socket.create_connection
     monkeypatch.setattr(senders, "Producer", Asked)
     monkeypatch.setattr(socket, "create_connection", connect)
-    with pytest.raises(SendError, match=r"127\.0\.0\.1.*tillstream up"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1.*tillstream up"):
         (KafkaSender if kind == "kafka" else KinesisSender)(conf, tmp_path / "spool.jsonl")
     assert 0 < sum(asked) < 10

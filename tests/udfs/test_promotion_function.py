@@ -7,7 +7,7 @@ import json
 from tests.support import ROOT
 from tests.support.harness import KeyedHarness
 from tillstream.domain.envelope import seal
-from tillstream.domain.promotions.copies import READERS, Known
+from tillstream.domain.promotions.copies import Known
 from tillstream.domain.promotions.promotion import parse
 from tillstream.state_schemas.keyed import promotion_known
 from tillstream.udfs.promotions import PassOn
@@ -37,7 +37,7 @@ def fresh() -> KeyedHarness:
 
 def test_each_reader_gets_its_own_copy():
     copies = announced(fresh(), 1)
-    assert set(copies) == set(READERS)
+    assert set(copies) == {"inventory", "marketing", "pricing", "analytics"}
     assert parse(json.dumps(copies["inventory"]).encode()).uplift_percent == 150
     assert copies["pricing"]["price_cents"] == 1399
     assert "uplift_percent" not in copies["pricing"]

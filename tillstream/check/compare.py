@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -15,24 +14,12 @@ import pyarrow.compute as pc
 from tillstream.check import notices as sent_notices
 from tillstream.check.notices import NoticeLog
 from tillstream.check.platform import Platform
-from tillstream.check.report import Report
+from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import Sent, Step, replay
 from tillstream.check.sent import Truth, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
-POLL_SECONDS = 2.0
-LEDGER = [
-    "customer_id",
-    "version",
-    "entry_id",
-    "kind",
-    "outcome",
-    "earned",
-    "redeemed",
-    "delta",
-    "balance",
-]
 
 
 class Row(NamedTuple):
@@ -47,6 +34,13 @@ class Row(NamedTuple):
     redeemed: int
     delta: int
     balance: int
+
+
+LEDGER = list(Row._fields)
+TOTALS = (
+    *("customers", "sum of balances (hot)", "sum of balances (ledger)", "entries"),
+    *("points earned", "points redeemed", "points reversed"),
+)
 
 
 class Holdings(Protocol):
@@ -70,20 +64,18 @@ def check(
     archive: bool = True,
     notices: bool = False,
     holdings: Holdings | None = None,
-    progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Compares until equal, for ``wait_seconds`` at most: sinks come after the stream.
+    """Compares as ``until_equal`` does.
 
     ``order``: "sent" where the stream keeps each customer's order; "ledger" where it may not (a shard
     was split), which takes the ledger's own order and checks every step of it. The flags choose what
     is compared; notices are judged by the order of sending alone. Raises
     NoTruth or Unreachable, each with the fix.
     """
-    begun = time.monotonic()
     truth = read_truth(truth_dir)
     held = holdings or Platform(conf)
-    while True:
-        report = Report(sent=truth.sent)
+
+    def once(report: Report) -> None:
         if loyalty:
             _loyalty(truth, held, conf, order, report)
         if dead_letters:
@@ -92,12 +84,8 @@ def check(
             _archive(truth, held, report)
         if notices:
             _notices(truth, held, conf, report)
-        report.seconds = time.monotonic() - begun
-        if report.ok or report.seconds + POLL_SECONDS > wait_seconds:
-            return report
-        if progress:
-            progress(report)
-        time.sleep(POLL_SECONDS)
+
+    return until_equal(once, truth.sent, wait_seconds)
 
 
 def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Report) -> None:
@@ -117,9 +105,7 @@ def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Rep
         _customer(customer, truth.customers[customer], rows, order, terms, report, want, found, hot)
     for customer in sorted(left):
         _customer(customer, truth.customers[customer], [], order, terms, report, want, found, hot)
-    for name in ("customers", "sum of balances (hot)", "sum of balances (ledger)", "entries"):
-        report.totals[name] = want[name], found[name]
-    for name in ("points earned", "points redeemed", "points reversed"):
+    for name in TOTALS:
         report.totals[name] = want[name], found[name]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+POLL_SECONDS = 2.0
 SHOWN = 10  # differences kept; all are counted
 
 
@@ -33,3 +36,15 @@ class Report:
         self.count += 1
         if len(self.differences) < SHOWN:
             self.differences.append(Difference(where, subject, cause))
+
+
+def until_equal(compare: Callable[[Report], object], sent: int, wait_seconds: float) -> Report:
+    """Compares until equal, for ``wait_seconds`` at most: sinks come after the stream."""
+    begun = time.monotonic()
+    while True:
+        report = Report(sent=sent)
+        compare(report)
+        report.seconds = time.monotonic() - begun
+        if report.ok or report.seconds + POLL_SECONDS > wait_seconds:
+            return report
+        time.sleep(POLL_SECONDS)

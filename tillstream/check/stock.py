@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 import orjson
 import pyarrow.compute as pc
 
-from tillstream.catalog import topics
-from tillstream.check.compare import POLL_SECONDS
+from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
-from tillstream.check.report import Report
+from tillstream.check.report import Report, until_equal
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
 from tillstream.check.stock_sent import Key, StockTruth, level, read_stock_truth
@@ -37,20 +35,15 @@ COLUMNS = [
 def check_stock(
     truth_dir: Path, conf: Conf, *, wait_seconds: float = 0.0, decisions: bool = True
 ) -> Report:
-    """Compares until equal, for ``wait_seconds`` at most: sinks come after the stream.
+    """Compares as ``until_equal`` does.
 
     ``decisions``: orders and alerts too, by the terms in ``conf``; not for a job whose terms changed.
     Raises NoTruth or Unreachable, each with the fix.
     """
-    begun = time.monotonic()
     truth, held = read_stock_truth(truth_dir), Platform(conf)
-    while True:
-        report = Report(sent=truth.sent)
-        _compare(truth, held, conf, report, decisions)
-        report.seconds = time.monotonic() - begun
-        if report.ok or report.seconds + POLL_SECONDS > wait_seconds:
-            return report
-        time.sleep(POLL_SECONDS)
+    return until_equal(
+        lambda report: _compare(truth, held, conf, report, decisions), truth.sent, wait_seconds
+    )
 
 
 def _compare(
@@ -107,7 +100,7 @@ def _level(key: Key, where: str, found: int | None, wanted: int, report: Report)
 
 def _by_key(held: Platform, report: Report) -> Iterator[tuple[Key, list[dict[str, Any]]]]:
     """The ledger's rows of each store and product, by version."""
-    table = held.stock_ledger(COLUMNS)
+    table = held.parquet(tables.STOCK_LEDGER, COLUMNS)
     keys = [(name, "ascending") for name in ("store", "product", "version")]
     table = table.take(pc.sort_indices(table, sort_keys=keys))
     rows: list[dict[str, Any]] = []

@@ -112,7 +112,6 @@ class Wanted:
     lows: int = 0
     oks: int = 0
     belows: int = 0
-    queries: int = 0
     faults: list[str] = field(default_factory=list)
 
 

@@ -66,6 +66,5 @@ def level(moves: list[Move]) -> int:
     last = max(counts, key=lambda move: (move.at_ms, move.line), default=None)
     since = last.at_ms if last else -1
     found = last.pieces if last else 0
-    moved = (m.pieces for m in moves if m.kind not in ("count", "correction", "plan"))
-    times = (m.at_ms for m in moves if m.kind not in ("count", "correction", "plan"))
-    return found + sum(p for p, at in zip(moved, times, strict=True) if at > since)
+    moved = [move for move in moves if move.kind not in ("count", "correction", "plan")]
+    return found + sum(move.pieces for move in moved if move.at_ms > since)

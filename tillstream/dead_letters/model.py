@@ -6,9 +6,10 @@ is sent by dlq_send. Times are ms since the epoch, UTC.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,12 +143,8 @@ TIME_REASONS = {
     "told from a duplicate",
     "clock_ahead": "its event_time_ms is ahead of the broker's clock: the till's clock was wrong",
 }
-_MASKED = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}")
-
-
-def is_masked(raw: bytes) -> bool:
-    """Whether a card number's digits were replaced by ``*`` when the dead letter was written."""
-    return _MASKED.search(raw) is not None
+# Digits of a card number, as they are written into a dead letter.
+_masked = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}").search
 
 
 @dataclass(frozen=True)
@@ -194,7 +191,7 @@ def judge(
         transaction = parse(payload)
     except InvalidTransaction as error:
         hint = ""
-        if is_masked(payload):
+        if _masked(payload):
             hint = "; a card number was masked and is not kept: repair it, or have the till send it"
         return refuse(error.reason, error.message + hint)
     for reason in record.reasons:
@@ -285,8 +282,6 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
         ],
     }
     if with_raw and record.raw is not None:
-        import base64
-
         document = document_of(record.raw)
         out["record"] = document if isinstance(document, dict) else None
         out["raw_b64"] = base64.b64encode(record.raw).decode("ascii")
@@ -304,25 +299,20 @@ _REPAIRS = {
 }
 
 
-def advice(record: DeadRecord, judged: Callable[[DeadRecord], Sendable | Refusal] = judge) -> str:
+def advice(record: DeadRecord) -> str:
     """What is wrong and what can be done, for a person."""
     lines = []
     for failure in record.failures.values():
         meaning = REASONS.get(failure.reason) or TIME_REASONS.get(failure.reason) or "no known code"
         lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
-    verdict = judged(record)
+    verdict = judge(record)
     if isinstance(verdict, Sendable):
         lines.append("It is valid by today's contract: redrive sends it as it is.")
     elif verdict.reason == "already_redriven":
-        lines.append(
-            "It was redriven; nothing is left to do unless it died again as " + _died(record)
-        )
+        again = record.redriven[-1].to or "a newer dead letter"
+        lines.append(f"It was redriven; nothing is left to do unless it died again as {again}.")
     else:
         lines.append(f"As it is it would be refused again: {verdict.message}.")
         fix = _REPAIRS.get(verdict.reason, "Repair that field with --edit or --repaired.")
         lines.append(fix)
     return "\n".join(lines)
-
-
-def _died(record: DeadRecord) -> str:
-    return f"{record.redriven[-1].to or 'a newer dead letter'}."

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
-
 from tillstream.catalog import tables, topics
 from tillstream.clients import parquet
-from tillstream.clients.kafka import CONNECT_S, partitions, reader_settings, unreachable
 from tillstream.clients.storage import open_bucket, visible
+from tillstream.clients.whole_topic import read_whole
 from tillstream.conf import Conf
-from tillstream.dead_letters.model import DlqError, Failure, Marker, Sighting
+from tillstream.dead_letters.model import Failure, Marker, Sighting
 
 REDRIVEN_AT = "tillstream.redriven.at.ms"
 REDRIVEN_BY = "tillstream.redriven.by"
 REDRIVEN_TO = "tillstream.redriven.to"
 
-SILENCE_S = 15.0  # how long a broker may take to send anything once it answered
+# What S3 tells of a failure.
+ON_S3 = ("job", "stage", "reason", "message", "schema_version", "failed_at_ms")
 
 Wanted = Callable[[str], bool]
 
@@ -77,64 +75,12 @@ def from_kafka(
     conf: Conf, wanted: Wanted = everything, keep_raw: bool = True
 ) -> Iterator[Sighting | Marker]:
     """All of the topic, from its beginning to where it ended when the reading began."""
-    settings = {
-        **reader_settings(conf, "dlq"),
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-    }
-    consumer = Consumer(settings)
-    try:
-        yield from _read(consumer, conf, wanted, keep_raw)
-    except KafkaException as error:
-        raise unreachable(conf.kafka.bootstrap, error.args[0]) from None
-    finally:
-        consumer.close()
-
-
-def _read(
-    consumer: Consumer, conf: Conf, wanted: Wanted, keep_raw: bool
-) -> Iterator[Sighting | Marker]:
-    topic = conf.topic(topics.DEAD_LETTERS)
-    ends: dict[int, int] = {}
-    for number in partitions(consumer, topic, conf.kafka.bootstrap):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), CONNECT_S)
-        if high > low:
-            ends[number] = high
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends])
-    last_heard = time.monotonic()
-    while ends:
-        messages = consumer.consume(1000, timeout=0.5)
-        if messages:
-            last_heard = time.monotonic()
-        elif time.monotonic() - last_heard > SILENCE_S:
-            raise DlqError(
-                f"Kafka at {conf.kafka.bootstrap} stopped answering while {topic} was read: "
-                "see `tillstream status`, then try again"
-            )
-        for message in messages:
-            error, partition, offset = (
-                message.error(),
-                message.partition() or 0,
-                message.offset() or 0,
-            )
-            if error is not None:
-                # The end may be a transaction's mark, which is never delivered: EOF tells of it.
-                if error.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(error)
-                ends.pop(partition, None)
-                continue
-            end = ends.get(partition)
-            if end is None:
-                continue
-            if offset >= end - 1:
-                del ends[partition]
-            if offset >= end:
-                continue
-            one = of_message(
-                message.key(), message.headers(), message.value(), message.timestamp()[1], keep_raw
-            )
-            if one is not None and wanted(one.dead_letter_id):
-                yield one
+    for message in read_whole(conf, "dlq", conf.topic(topics.DEAD_LETTERS)):
+        one = of_message(
+            message.key(), message.headers(), message.value(), message.timestamp()[1], keep_raw
+        )
+        if one is not None and wanted(one.dead_letter_id):
+            yield one
 
 
 def from_s3(
@@ -160,11 +106,5 @@ def _rows(body: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:
             if not wanted(row["dead_letter_id"]):
                 continue
             raw = base64.b64decode(row["raw_b64"])
-            failure = Failure(
-                **{
-                    name: row[name]
-                    for name in ("job", "stage", "reason", "message", "schema_version")
-                },
-                failed_at_ms=row["failed_at_ms"],
-            )
+            failure = Failure(**{name: row[name] for name in ON_S3})
             yield Sighting(row["dead_letter_id"], raw if keep_raw else None, len(raw), failure)

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, Producer
 
 from tillstream.catalog import topics
+from tillstream.cli.times import now_ms
 from tillstream.clients import aws
+from tillstream.clients.delivery import DELIVERY_S, Record, deliver
 from tillstream.clients.kafka import client_settings, kafka_settings, partitions
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import DlqError, Sendable
@@ -24,9 +26,6 @@ RETRY_AFTER_S = (0.1, 0.2, 0.4)
 BATCH_RECORDS = 500  # Kinesis takes no more in one request
 BATCH_BYTES = 4_500_000  # nor more than 5 MB, keys included
 RECORD_BYTES = 1_048_576  # and of one record, key included, not more than this
-DELIVERY_MS = 10_000
-
-Record = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]  # key, value, headers
 
 
 class Sent(NamedTuple):
@@ -72,14 +71,13 @@ class KinesisSource:
                 outcome[n] = Sent(one.dead_letter_id, None, "larger than Kinesis takes (1 MiB)")
             else:
                 waiting.append(n)
-        for wait_s in (*RETRY_AFTER_S, None):
-            if waiting:
-                for n, sent in zip(waiting, self._put([batch[n] for n in waiting]), strict=True):
-                    outcome[n] = sent
-                waiting = [n for n in waiting if outcome[n].error]
-            if not waiting or wait_s is None:
+        for wait_s in (0, *RETRY_AFTER_S):
+            if not waiting:
                 break
-            self.sleep(wait_s)
+            if wait_s:
+                self.sleep(wait_s)
+            outcome.update(zip(waiting, self._put([batch[n] for n in waiting]), strict=True))
+            waiting = [n for n in waiting if outcome[n].error]
         return [outcome[n] for n in range(len(batch))]
 
     def _put(self, batch: Sequence[Sendable]) -> list[Sent]:
@@ -109,39 +107,8 @@ class KafkaSource:
 
     def send(self, batch: Sequence[Sendable]) -> list[Sent]:
         records: list[Record] = [(one.key.encode(), one.payload, []) for one in batch]
-        return [
-            Sent(one.dead_letter_id, *outcome)
-            for one, outcome in zip(
-                batch, _produce(self.producer, self.topic, records), strict=True
-            )
-        ]
-
-
-def _produce(
-    producer: Producer,
-    topic: str,
-    records: Sequence[Record],
-) -> list[tuple[str | None, str | None]]:
-    """(origin, None) or (None, error) for each (key, value, headers), once all are delivered."""
-    outcome: list[tuple[str | None, str | None]] = [(None, "no answer in time")] * len(records)
-
-    def delivered(n: int) -> Callable[[Any, Any], None]:
-        def on_delivery(error: Any, message: Any) -> None:
-            if error is not None:
-                outcome[n] = (None, error.str())
-            else:
-                outcome[n] = (f"kafka:{topic}/{message.partition()}/{message.offset()}", None)
-
-        return on_delivery
-
-    for n, (key, value, headers) in enumerate(records):
-        try:
-            producer.produce(topic, value, key, headers=headers, on_delivery=delivered(n))
-        except KafkaException as error:  # larger than the client takes
-            outcome[n] = (None, error.args[0].str())
-        producer.poll(0)
-    producer.flush(DELIVERY_MS / 1000 + 2)
-    return outcome
+        receipts = deliver(self.producer, self.topic, records)
+        return [Sent(one.dead_letter_id, *to) for one, to in zip(batch, receipts, strict=True)]
 
 
 class Markers:
@@ -164,8 +131,8 @@ class Markers:
             )
             for one in sent
         ]
-        outcome = _produce(self.producer, self.topic, records)
-        return [one.dead_letter_id for one, (_, error) in zip(sent, outcome, strict=True) if error]
+        receipts = deliver(self.producer, self.topic, records)
+        return [one.dead_letter_id for one, to in zip(sent, receipts, strict=True) if to.error]
 
 
 class Batch(NamedTuple):
@@ -180,7 +147,7 @@ def redrive(
     source: Source,
     markers: Markers,
     by: str,
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    now_ms: Callable[[], int] = now_ms,
 ) -> Iterator[Batch]:
     """Send a batch, mark what arrived of it, go on; so a crash leaves one batch unmarked at most.
 
@@ -238,7 +205,7 @@ def _producer(conf: Conf, settings: dict[str, Any], topic: str) -> Producer:
             {
                 **settings,
                 "enable.idempotence": True,
-                "delivery.timeout.ms": DELIVERY_MS,
+                "delivery.timeout.ms": DELIVERY_S * 1000,
                 # The JVM's partitioner: a customer's record lands where its others are.
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,

@@ -16,17 +16,7 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
-from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
-
-__all__ = [
-    "REASONS",
-    "SCHEMA_VERSION",
-    "InvalidTransaction",
-    "Line",
-    "Transaction",
-    "mask_card_numbers",
-    "parse",
-]
+from tillstream.domain.card_numbers import contains_card_number
 
 SCHEMA_VERSION = 1
 
@@ -189,8 +179,10 @@ def _read_slowly(raw: bytes) -> Transaction:
 def _check_absent(raw: bytes, **optional: str | None) -> None:
     document = orjson.loads(raw)
     for name, value in optional.items():
-        if not value and name in document:
-            raise _not_absent(name, value)
+        if name in document and value is None:
+            raise InvalidTransaction("wrong_type", f"$.{name} must be left out, not null")
+        if name in document and not value:
+            raise InvalidTransaction("bad_format", f"$.{name} must match ^{_PATTERNS[name]}$")
 
 
 def unreadable(raw: bytes) -> InvalidTransaction:
@@ -239,12 +231,6 @@ def _bad_format(sale: Transaction) -> InvalidTransaction:
                 path = f"$.lines[{n}].{name}"
                 return InvalidTransaction("bad_format", f"{path} must match ^{pattern}$")
     return InvalidTransaction("bad_format", "$ has a text that does not match its pattern")
-
-
-def _not_absent(name: str, value: str | None) -> InvalidTransaction:
-    if value is None:
-        return InvalidTransaction("wrong_type", f"$.{name} must be left out, not null")
-    return InvalidTransaction("bad_format", f"$.{name} must match ^{_PATTERNS[name]}$")
 
 
 def _card_number(sale: Transaction) -> InvalidTransaction:

@@ -7,12 +7,14 @@ profiles and counters, ends the hold, and closes the case. So a replay ends in t
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 from boto3.dynamodb.types import TypeDeserializer
 
 from tillstream.catalog import tables, topics
+from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Label
@@ -30,7 +32,6 @@ class CaseError(Problem):
 class Verdict(NamedTuple):
     """case: as the job closed it; None if it did not within the time allowed."""
 
-    label: Label
     origin: str
     case: dict[str, Any] | None
     seconds: float
@@ -46,43 +47,39 @@ class Cases:
 
     def open(self, limit: int) -> list[dict[str, Any]]:
         """Open cases, the oldest sale first."""
-        found: list[dict[str, Any]] = []
-        query: dict[str, Any] = {
-            "TableName": self.table,
-            "IndexName": OPEN_CASES,
-            "KeyConditionExpression": "#o = :open",
-            "ExpressionAttributeNames": {"#o": "open"},
-            "ExpressionAttributeValues": {":open": {"S": "open"}},
-        }
-        while len(found) < limit:
-            answer = self._client.query(**query, Limit=limit - len(found))
-            found += [_item(item) for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                break
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return found
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName=OPEN_CASES,
+            KeyConditionExpression="#o = :open",
+            ExpressionAttributeNames={"#o": "open"},
+            ExpressionAttributeValues={":open": {"S": "open"}},
+            PaginationConfig={"MaxItems": limit, "PageSize": limit},
+        )
+        return [_item(item) for page in pages for item in page["Items"]]
 
-    def get(self, transaction_id: str) -> dict[str, Any] | None:
-        return hot_item(self._client, self.table, "transaction_id", transaction_id)
+    def get(self, transaction_id: str) -> dict[str, Any]:
+        """Raises CaseError if there is none."""
+        case = hot_item(self._client, self.table, "transaction_id", transaction_id)
+        if case is None:
+            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
+        return case
 
     def decide(
         self, transaction_id: str, fraud: bool, change: bool = False, wait_s: float = 10.0
     ) -> Verdict:
         """Sends a verdict and waits until the job has closed the case. Raises CaseError."""
         case = self.get(transaction_id)
-        if case is None:
-            raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
         wanted = "confirmed" if fraud else "released"
         if case["status"] not in ("open", wanted) and not change:
             raise CaseError(
                 f"case {transaction_id} was {case['status']} already: --change overrules that"
             )
-        now_ms = time.time_ns() // 1_000_000
+        said_ms = now_ms()
         verdict = Label(
             transaction_id,
             fraud,
             case["event_time_ms"],
-            now_ms,
+            said_ms,
             case["store"],
             case["till"],
             case.get("customer_id"),
@@ -96,9 +93,9 @@ class Cases:
         while closed is None and time.monotonic() - began < wait_s:
             time.sleep(0.1)
             found = self.get(transaction_id)
-            if found and found["status"] == wanted and found.get("verdict_at_ms") == now_ms:
+            if found["status"] == wanted and found.get("verdict_at_ms") == said_ms:
                 closed = found
-        return Verdict(verdict, origin, closed, time.monotonic() - began)
+        return Verdict(origin, closed, time.monotonic() - began)
 
 
 def hot_item(client: Any, table: str, key: str, value: str) -> dict[str, Any] | None:
@@ -111,6 +108,6 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
     """Plain values; whole numbers as int."""
     plain = {name: _plain(value) for name, value in item.items()}
     for name, value in plain.items():
-        if hasattr(value, "as_integer_ratio") and not isinstance(value, int | float):
+        if isinstance(value, Decimal):
             plain[name] = int(value) if value == int(value) else float(value)
     return plain

@@ -52,8 +52,6 @@ def cases(limit: int, as_json: bool) -> None:
 def show(transaction_id: str) -> None:
     """One case as it is now; `tillstream explain` says why."""
     case = Cases(settings.load()).get(transaction_id)
-    if case is None:
-        raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
     room = max(map(len, case)) + 2
     for name, value in sorted(case.items()):
         click.echo(f"{name:<{room}}{shown(value) if name.endswith('_ms') and value else value}")
@@ -107,11 +105,7 @@ def explain(transaction_id: str, as_json: bool) -> None:
             "on S3 have more"
         )
     if as_json:
-        whole = {**found._asdict(), "decision": msgspec.to_builtins(found.decision)}
-        whole["shadow"] = msgspec.to_builtins(found.shadow)
-        whole["rules"] = [line._asdict() for line in found.rules]
-        whole["notices"] = [line._asdict() for line in found.notices]
-        click.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
     _show(found)
 

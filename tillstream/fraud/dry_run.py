@@ -8,9 +8,11 @@ profiles (some 2 kB a customer).
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import datetime
 from heapq import heapify, heappop
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tillstream.cli.tables import Column, Table
 from tillstream.clients import parquet
 from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Decision, Label, Rules
+from tillstream.domain.fraud import Label, Rules
 from tillstream.domain.transaction import Transaction
 from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob
@@ -49,7 +51,7 @@ class Tally:
         self.reviewed: set[str] = set()
         self.seconds = 0.0
 
-    def sale(self, txn: Transaction, arrived_ms: int) -> Decision | None:
+    def sale(self, txn: Transaction, arrived_ms: int) -> None:
         began = time.perf_counter()
         decision = self.job.sale(txn, arrived_ms)
         self.seconds += time.perf_counter() - began
@@ -57,7 +59,6 @@ class Tally:
             self.held.add(txn.transaction_id)
         elif decision is not None and decision.outcome == "review":
             self.reviewed.add(txn.transaction_id)
-        return decision
 
     def figures(self, sales: int, days: int, frauds: set[str]) -> dict[str, Any]:
         caught = self.held | self.reviewed
@@ -154,19 +155,13 @@ def run(
 
 
 def archived(
-    conf: Conf, data: Path | None, first: str | None, last: str | None, limit: int | None
+    conf: Conf, data: Path | None, first: datetime | None, last: datetime | None, limit: int | None
 ) -> Iterator[tuple[Transaction, int]]:
     """(transaction, broker's time) of the archive on S3, or of Parquet files with its columns, by
     event time within each day."""
-    days = _local_days(data) if data else _days(conf, _day(first), _day(last))
-    left = limit
-    for day in days:
-        table = pa.concat_tables(day).sort_by("event_time_ms")
-        for row in _rows(table):
-            if left is not None and left <= 0:
-                return
-            yield row
-            left = left - 1 if left is not None else None
+    days = _local_days(data) if data else _days(conf, first, last)
+    in_order = (pa.concat_tables(day).sort_by("event_time_ms") for day in days)
+    return islice((row for day in in_order for row in _rows(day)), limit)
 
 
 def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
@@ -202,32 +197,23 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
     if data.is_file():
         yield [pq.ParquetFile(data).read()]
         return
-    folders: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(data.rglob("*.parquet")):
         day = next((part for part in file.parts if part.startswith("date=")), "")
-        folders.setdefault(day, []).append(file)
+        folders[day].append(file)
     for day in sorted(folders):
         yield [pq.ParquetFile(file).read() for file in folders[day]]
 
 
-def _days(conf: Conf, first: date | None, last: date | None) -> Iterator[list[pa.Table]]:
+def _days(conf: Conf, first: datetime | None, last: datetime | None) -> Iterator[list[pa.Table]]:
     bucket, prefix = open_bucket(conf), conf.prefix(ARCHIVE) + "/"
-    keys: dict[str, list[str]] = {}
+    keys: dict[str, list[str]] = defaultdict(list)
     for file in visible(bucket.files(prefix), prefix):
         day = file.name.removeprefix(prefix).partition("/")[0].removeprefix("date=")
-        if (not first or day >= str(first)) and (not last or day <= str(last)):
-            keys.setdefault(day, []).append(file.name)
+        if (not first or day >= f"{first:%Y-%m-%d}") and (not last or day <= f"{last:%Y-%m-%d}"):
+            keys[day].append(file.name)
     for day in sorted(keys):
         yield [parquet.table(bucket.get(key)) for key in keys[day]]
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise DryRunError(f"{text!r} is not a date like 2026-01-31") from None
 
 
 def _share(part: int, whole: int) -> float | None:

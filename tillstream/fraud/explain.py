@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -13,15 +13,15 @@ from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Decision, RuleSet
 from tillstream.domain.fraud.actions import notices_of
+from tillstream.errors import Unreachable
 from tillstream.fraud.cases import hot_item
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.fraud.topics import TopicError
 
 _decision = msgspec.json.Decoder(Decision).decode
 
 
-class RuleLine(NamedTuple):
+class RuleLine(msgspec.Struct, frozen=True):
     """One rule of the set that judged. value: None if it could not be measured. points: given."""
 
     code: str
@@ -33,7 +33,7 @@ class RuleLine(NamedTuple):
     when: str | None
 
 
-class NoticeLine(NamedTuple):
+class NoticeLine(msgspec.Struct, frozen=True):
     """state: what the notifier knows, or ``not sent yet``."""
 
     notice_id: str
@@ -41,7 +41,7 @@ class NoticeLine(NamedTuple):
     state: str
 
 
-class Explanation(NamedTuple):
+class Explanation(msgspec.Struct, frozen=True):
     """All that is hot of one transaction."""
 
     transaction: dict[str, Any]
@@ -92,7 +92,7 @@ def _rules_of(conf: Conf, version: str) -> RuleSet | None:
         return packaged
     try:
         return of_version(conf, version)
-    except TopicError:
+    except Unreachable:
         return None
 
 

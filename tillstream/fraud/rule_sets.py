@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.catalog import topics
+from tillstream.cli.times import now_ms
 from tillstream.conf import Conf
 from tillstream.domain.fraud import RuleSet
 from tillstream.domain.fraud.control import MAX_ORDER_BYTES, Answer, Mode, Order
-from tillstream.fraud.topics import Reader, TopicError, put, read_all
+from tillstream.fraud.topics import TopicError, put, read_all, tail
 
 _order = msgspec.json.Decoder(Order).decode
 _answer = msgspec.json.Decoder(Answer).decode
@@ -19,14 +20,11 @@ _rule_set = msgspec.json.Decoder(RuleSet).decode
 
 
 class Outcome(NamedTuple):
-    """What the job's subtasks said to one push. in_force_s: seconds from the push until the last of
-    them judged by it, by this machine's clock and theirs; seconds: until all answers were read."""
+    """What the job's subtasks said to one push. seconds: until all answers were read."""
 
-    origin: str
     answered: int
     subtasks: int
     problem: str
-    in_force_s: float
     seconds: float
 
     @property
@@ -49,30 +47,25 @@ class Pushed(NamedTuple):
 def push(conf: Conf, mode: Mode, version: str, raw: bytes, by: str, wait_s: float) -> Outcome:
     """Puts an order on the topic of rules and waits until every subtask has answered, or
     ``wait_s``. ``raw``: the rule set's JSON, empty for shadow-off."""
-    answers = Reader(conf, conf.topic(topics.FRAUD_ANSWERS), from_start=False)
-    try:
+    with tail(conf, conf.topic(topics.FRAUD_ANSWERS)) as answers:
         # Only now, for to find the topic's end takes a while on a busy machine.
-        began, pushed_ms = time.monotonic(), time.time_ns() // 1_000_000
-        body = msgspec.json.encode(Order(mode, version, pushed_ms, by, msgspec.Raw(raw or b"null")))
+        began = time.monotonic()
+        body = msgspec.json.encode(Order(mode, version, now_ms(), by, msgspec.Raw(raw or b"null")))
         if len(body) > MAX_ORDER_BYTES:
             raise TopicError(f"the rule set has {len(body):,} bytes, more than {MAX_ORDER_BYTES:,}")
         origin = put(conf, conf.topic(topics.FRAUD_RULES), mode, body)
         said: dict[int, Answer] = {}
         while time.monotonic() - began < wait_s:
-            for message in answers.next(0.1):
+            for message in answers(0.1):
                 answer = _answer(message.value)
                 if answer.origin == origin:
                     said[answer.subtask] = answer
             if said and len(said) >= next(iter(said.values())).subtasks:
                 break
         took = time.monotonic() - began
-    finally:
-        answers.close()
     subtasks = next((a.subtasks for a in said.values()), 0)
     problem = next((a.problem for a in said.values() if not a.accepted), "")
-    last_ms = max((a.at_ms for a in said.values()), default=pushed_ms)
-    in_force_s = (last_ms - pushed_ms) / 1000
-    return Outcome(origin, len(said), subtasks, problem, in_force_s, took)
+    return Outcome(len(said), subtasks, problem, took)
 
 
 def pushed(conf: Conf) -> list[Pushed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ from tillstream.fraud.rules_file import (
     parse_rules,
     read_rules,
 )
+
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -122,8 +125,8 @@ def named(name: str) -> RulesFile:
     type=click.Path(exists=True, path_type=Path),
     help="Labels as JSON lines; default: those on the topic.",
 )
-@click.option("--from", "first", metavar="DATE", help="First day (UTC) of the archive.")
-@click.option("--to", "last", metavar="DATE", help="Last day.")
+@click.option("--from", "first", type=DAY, metavar="DATE", help="First day (UTC) of the archive.")
+@click.option("--to", "last", type=DAY, metavar="DATE", help="Last day.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many transactions.")
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
 def dry_run(
@@ -131,8 +134,8 @@ def dry_run(
     against: str,
     data: Path | None,
     labels: Path | None,
-    first: str | None,
-    last: str | None,
+    first: datetime | None,
+    last: datetime | None,
     limit: int | None,
     as_json: bool,
 ) -> None:

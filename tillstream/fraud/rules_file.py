@@ -55,7 +55,6 @@ class _Plain(yaml.SafeLoader):
 class RulesFile(NamedTuple):
     """raw: the rule set's JSON, as it travels. rules: made ready to judge with."""
 
-    name: str
     raw: bytes
     rules: Rules
 
@@ -92,7 +91,7 @@ def parse_rules(text: str, name: str, places: Places | None = None) -> RulesFile
         raise RulesFileError([f"{name}: nested too deeply"]) from None
     try:
         raw = orjson.dumps(document)
-        return RulesFile(name, raw, load_rules(raw, places or {}))
+        return RulesFile(raw, load_rules(raw, places or {}))
     except InvalidRules as error:
         raise RulesFileError(
             [f"{name}:{_line(node, p.path)}: {p.path}: {p.message}" for p in error.problems]

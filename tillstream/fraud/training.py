@@ -46,6 +46,7 @@ SETTINGS: dict[str, Any] = {
     "force_row_wise": True,
     "num_threads": 1,
     "verbose": -1,
+    "seed": 1,
 }
 ROUNDS = 150
 
@@ -60,7 +61,6 @@ def train(
     version: str,
     features: dict[str, int] = FEATURES,
     rounds: int = ROUNDS,
-    seed: int = 1,
     **settings: Any,
 ) -> Model:
     """A model of ``frauds`` (0 or 1 for each row) from ``signals`` (rows in the order of NAMES).
@@ -74,7 +74,7 @@ def train(
     names = list(features)
     columns = signals[:, [NAMES.index(name) for name in names]]
     data = lightgbm.Dataset(columns, frauds, params={"verbose": -1})
-    chosen = SETTINGS | {"monotone_constraints": list(features.values()), "seed": seed} | settings
+    chosen = SETTINGS | {"monotone_constraints": list(features.values())} | settings
     booster = lightgbm.train(chosen, data, rounds)
     found = booster.dump_model()
     trees = tuple(_tree(tree["tree_structure"]) for tree in found["tree_info"])

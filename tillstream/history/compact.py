@@ -107,12 +107,10 @@ class Compactor:
         for file in self.bucket.files(f"{prefix}/{NOTES}/"):
             note = msgspec.json.decode(self.bucket.get(file.name), type=Note)
             if self.bucket.size(note.target) is not None:
-                self._delete(note.sources)
-            self._delete([file.name])
+                self.bucket.delete(note.sources)
+            self.bucket.delete([file.name])
             count += 1
         return count
-
-    # -- one folder --------------------------------------------------------------------------------
 
     def _one(self, prefix: str, group: Group) -> Done:
         bodies = {file.key: self.bucket.get(file.key) for file in group.files}
@@ -127,20 +125,15 @@ class Compactor:
             body = _merged(schema, [bodies[key] for key in same], group.folder)
             self._put(note, msgspec.json.encode(Note(target, same)))
             self._put(target, body)
-            self._delete(same)
-            self._delete([note])
+            self.bucket.delete(same)
+            self.bucket.delete([note])
             done += Done(len(same), 1, sum(len(bodies[key]) for key in same))
         return done
-
-    # -- the two steps that change anything, each of which a crash may follow --------------------------
 
     def _put(self, key: str, body: bytes) -> None:
         self.bucket.write(key, body)
         if (size := self.bucket.size(key)) != len(body):
             raise CompactError(f"{key} has {size or 0:,} bytes after {len(body):,} were put")
-
-    def _delete(self, keys: list[str]) -> None:
-        self.bucket.delete(keys)
 
 
 def _groups(folder: str, files: list[File], target_bytes: int) -> Iterator[Group]:

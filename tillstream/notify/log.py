@@ -14,7 +14,6 @@ have to look at and makes the index over them small. ``expires_at`` (s) is for t
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.catalog import tables
+from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
 from tillstream.domain.notice import Notice
@@ -60,36 +60,28 @@ class SentLog:
 
     def is_known(self, notice_id: str) -> bool:
         """Whether there is an item, by a read that may be a moment behind: ``claim`` decides."""
-        answer = self._client.get_item(
-            TableName=self._table,
-            Key={"notice_id": {"S": notice_id}},
-            ProjectionExpression="notice_id",
-        )
+        answer = self._client.get_item(**self._at(notice_id), ProjectionExpression="notice_id")
         return "Item" in answer
 
     def claim(self, notice: Notice) -> str | None:
         """A token if the notice is now ours to send, None if it is or was someone's already."""
         token = uuid.uuid4().hex
-        item = self._item(notice, "claimed", token)
-        # A put whose answer was lost is tried again by the client: our own claim is no obstacle.
-        return token if self._put_new(item, token) else None
+        return token if self._put_new(notice, "claimed", token) else None
 
     def expire(self, notice: Notice) -> None:
         """Notes a notice as too old to be sent by itself; no effect if it is known."""
-        token = uuid.uuid4().hex
-        self._put_new(self._item(notice, "expired", token), token)
+        self._put_new(notice, "expired", uuid.uuid4().hex)
 
     def sent(self, notice_id: str, token: str, receipt: str) -> None:
         """It was sent. The content is dropped: the id is all that has to be remembered."""
         self._client.update_item(
-            TableName=self._table,
-            Key={"notice_id": {"S": notice_id}},
+            **self._at(notice_id),
             UpdateExpression="SET #s = :sent, sent_at_ms = :now, receipt = :receipt REMOVE #o, notice",
             ConditionExpression="#t = :token",
             ExpressionAttributeNames={"#s": "status", "#o": "open", "#t": "token"},
             ExpressionAttributeValues={
                 ":sent": {"S": "sent"},
-                ":now": {"N": str(_now_ms())},
+                ":now": {"N": str(now_ms())},
                 ":receipt": {"S": receipt},
                 ":token": {"S": token},
             },
@@ -98,8 +90,7 @@ class SentLog:
     def stuck(self, notice_id: str, token: str, status: str, detail: str) -> None:
         """It is ``uncertain`` or ``failed``; a person has to decide."""
         self._client.update_item(
-            TableName=self._table,
-            Key={"notice_id": {"S": notice_id}},
+            **self._at(notice_id),
             UpdateExpression="SET #s = :status, detail = :detail",
             ConditionExpression="#t = :token AND #s = :claimed",
             ExpressionAttributeNames={"#s": "status", "#t": "token"},
@@ -114,8 +105,7 @@ class SentLog:
     def release(self, notice_id: str, token: str) -> None:
         """It was certainly not sent: as if it had never been claimed."""
         self._client.delete_item(
-            TableName=self._table,
-            Key={"notice_id": {"S": notice_id}},
+            **self._at(notice_id),
             ConditionExpression="#t = :token AND #s = :claimed",
             ExpressionAttributeNames={"#s": "status", "#t": "token"},
             ExpressionAttributeValues={":token": {"S": token}, ":claimed": {"S": "claimed"}},
@@ -137,9 +127,7 @@ class SentLog:
 
     def get(self, notice_id: str) -> Logged:
         """Raises NotThere."""
-        answer = self._client.get_item(
-            TableName=self._table, Key={"notice_id": {"S": notice_id}}, ConsistentRead=True
-        )
+        answer = self._client.get_item(**self._at(notice_id), ConsistentRead=True)
         if "Item" not in answer:
             raise NotThere(f"no notice {notice_id} was ever claimed: `tillstream notify list`")
         return self._logged(answer["Item"])
@@ -158,8 +146,7 @@ class SentLog:
             names["#o"] = "open"
         try:
             self._client.update_item(
-                TableName=self._table,
-                Key={"notice_id": {"S": notice_id}},
+                **self._at(notice_id),
                 UpdateExpression="SET #s = :to, #t = :token, claimed_at_ms = :now, decided_by = :by"
                 + (" REMOVE #o" if decision == "dismissed" else ""),
                 # As it was when it was looked at: of two who decide, one does.
@@ -168,7 +155,7 @@ class SentLog:
                 ExpressionAttributeValues={
                     ":to": {"S": decision},
                     ":token": {"S": token},
-                    ":now": {"N": str(_now_ms())},
+                    ":now": {"N": str(now_ms())},
                     ":by": {"S": by},
                     ":then": {"N": str(found.claimed_at_ms)},
                     ":sent": {"S": "sent"},
@@ -181,24 +168,26 @@ class SentLog:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _item(self, notice: Notice, status: str, token: str) -> dict[str, Any]:
-        now_ms = _now_ms()
-        return {
-            "notice_id": {"S": notice.notice_id},
-            "status": {"S": status},
-            "open": {"S": "yes"},
-            "token": {"S": token},
-            "kind": {"S": notice.kind},
-            "claimed_at_ms": {"N": str(now_ms)},
-            "expires_at": {"N": str(now_ms // 1000 + self._remember_s)},
-            "notice": {"S": msgspec.json.encode(notice).decode()},
-        }
+    def _at(self, notice_id: str) -> dict[str, Any]:
+        return {"TableName": self._table, "Key": {"notice_id": {"S": notice_id}}}
 
-    def _put_new(self, item: dict[str, Any], token: str) -> bool:
+    def _put_new(self, notice: Notice, status: str, token: str) -> bool:
+        """Whether there was no item of it before. A put whose answer was lost is tried again by the
+        client: what it finds then is our own, by its token."""
+        at_ms = now_ms()
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=item,
+                Item={
+                    "notice_id": {"S": notice.notice_id},
+                    "status": {"S": status},
+                    "open": {"S": "yes"},
+                    "token": {"S": token},
+                    "kind": {"S": notice.kind},
+                    "claimed_at_ms": {"N": str(at_ms)},
+                    "expires_at": {"N": str(at_ms // 1000 + self._remember_s)},
+                    "notice": {"S": msgspec.json.encode(notice).decode()},
+                },
                 ConditionExpression="attribute_not_exists(notice_id) OR #t = :token",
                 ExpressionAttributeNames={"#t": "token"},
                 ExpressionAttributeValues={":token": {"S": token}},
@@ -213,12 +202,8 @@ class SentLog:
 
         status, claimed_at_ms = text("status"), int(item["claimed_at_ms"]["N"])
         detail = text("detail")
-        if status == "claimed" and claimed_at_ms < _now_ms() - self._lease_ms:
+        if status == "claimed" and claimed_at_ms < now_ms() - self._lease_ms:
             status, detail = "uncertain", "who claimed it never said what became of it"
         content = text("notice")
         notice = msgspec.json.decode(content, type=Notice) if content else None
         return Logged(text("notice_id"), status, notice, claimed_at_ms, detail, text("decided_by"))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

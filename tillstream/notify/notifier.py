@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 
+from tillstream.cli.times import now_ms
 from tillstream.conf import Conf, ConfError
 from tillstream.domain.notice import KINDS, Notice
 from tillstream.errors import Problem
@@ -36,7 +36,7 @@ class Notifier:
         log: SentLog,
         sender: Sender,
         stop: threading.Event | None = None,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = now_ms,
     ) -> None:
         settings = conf.notify
         if settings.max_age_hours >= settings.remember_days * 24:

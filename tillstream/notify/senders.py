@@ -98,10 +98,5 @@ class SnsSender:
 def open_sender(conf: settings.Conf) -> Sender:
     """The one that conf.notify.sender names."""
     if conf.notify.sender == "file":
-        return FileSender(outbox(conf))
+        return FileSender(Path(conf.notify.file or settings.home() / "notices.jsonl"))
     return SnsSender(conf.notify.sns_topics, clients.sns(conf, pool=conf.notify.workers))
-
-
-def outbox(conf: settings.Conf) -> Path:
-    """Where the file sender writes."""
-    return Path(conf.notify.file) if conf.notify.file else settings.home() / "notices.jsonl"

@@ -14,6 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from tillstream.catalog import topics
+from tillstream.cli.times import now_ms
 from tillstream.clients.kafka import client_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import DeadLetter
@@ -125,9 +126,8 @@ class Service:
     def _bury(self, message: Message, error: InvalidNotice) -> None:
         origin = f"kafka:{self._topic}/{message.partition()}/{message.offset()}"
         envelope = Envelope(origin, message.timestamp()[1], message.value() or b"")
-        now_ms = time.time_ns() // 1_000_000
         letter = as_dead_letter(
-            envelope, "notifier", "validate", error.reason, error.message, 1, now_ms
+            envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()
         )
         value, headers = dead_letter_record(letter)
         self._producer.produce(

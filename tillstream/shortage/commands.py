@@ -15,9 +15,6 @@ from tillstream.clients import aws as clients
 from tillstream.conf import Conf, load
 from tillstream.domain.shortage.line import OK
 
-NUMBERS = ("version", "at_ms", "since_ms", "stock", "early_ms", "run_out_ms", "late_ms",
-           "lead_minutes", "demand_percent")  # fmt: skip
-
 
 @click.command()
 @click.option("--store", type=click.IntRange(1), help="Only this store.")
@@ -58,9 +55,7 @@ def read(conf: Conf, place: str | None) -> list[dict[str, Any]]:
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: int(value["N"]) if name in NUMBERS else value["S"] for name, value in item.items()
-    }
+    return {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
 
 
 def show(found: list[dict[str, Any]], conf: Conf, place: str | None) -> None:

@@ -75,26 +75,22 @@ SHARE = click.FloatRange(0, 1)
 def sim(
     to: str,
     profile: str,
-    rate: float | None,
     flat_out: bool,
     seconds: float | None,
     count: int | None,
     seed: int,
     start: datetime | None,
-    customers: int,
     duplicates: float,
     malformed: float,
     late: float,
     out_of_order: float,
-    refunds: float | None,
-    voids: float | None,
-    redemptions: float | None,
     stores: int | None,
     products: int | None,
     movements: float,
     truth: Path | None,
     out: Path | None,
     from_spool: Path | None,
+    **traffic: Any,
 ) -> None:
     """Send simulated till transactions; the same seed, arguments and --start send the same bytes."""
     try:
@@ -110,15 +106,11 @@ def sim(
             profile,
             seed,
             count=count,
-            customers=customers,
-            rate=rate,
             start_ms=start_ms,
             faults=faults,
-            refunds=refunds,
-            voids=voids,
-            redemptions=redemptions,
             stores=stores,
             products=products,
+            **traffic,
         )
         if movements:
             records = WithStock(records, movements, stores, products)
@@ -128,7 +120,7 @@ def sim(
     spool = directory / "spool.jsonl"
     if from_spool and from_spool.resolve() == spool.resolve():
         raise click.UsageError("move the spool file away first: what fails again is written there")
-    note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": customers}
+    note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": traffic["customers"]}
     if not from_spool:
         note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
     pace = None if flat_out or to == "file" or from_spool else records.rate
@@ -167,7 +159,7 @@ def _send(
     seconds: float | None,
     count: int | None,
     spool: Path,
-    movements: Sender | None = None,
+    movements: Sender | None,
 ) -> None:
     console = tables.console(stderr=True)
     stop = threading.Event()

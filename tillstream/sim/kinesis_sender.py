@@ -7,14 +7,12 @@ under way: a record that has to be put again never falls behind a later one of i
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 import zlib
 from pathlib import Path
 from queue import Queue
 from typing import Any
-from urllib.parse import urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,20 +25,21 @@ BATCH_BYTES = 4_500_000
 POLITE_RETRY_SECONDS = (0.1, 0.2, 0.4)
 QUEUED = 4000  # records that wait per thread before send() waits
 LINGER_SECONDS = 0.05
+THREADS = 4
 Item = tuple[str, bytes]
 
 
 class KinesisSender:
     """``send`` hands a record to its key's thread; ``close`` waits for all of them."""
 
-    def __init__(self, conf: Conf, spool: Path, threads: int = 4, client: Any = None) -> None:
+    def __init__(self, conf: Conf, spool: Path, client: Any = None) -> None:
         self.stream = conf.source.kinesis.stream
         self._spool = Spool(spool)
-        self._client = client or clients.kinesis(conf, pool=threads)
+        self._client = client or clients.listening(conf, "kinesis")
         if client is None:
             _check(conf, self._client, self.stream)
         self._error: BaseException | None = None
-        self._queues: list[Queue[Item | None]] = [Queue(QUEUED) for _ in range(threads)]
+        self._queues: list[Queue[Item | None]] = [Queue(QUEUED) for _ in range(THREADS)]
         self._threads = [
             threading.Thread(target=self._work, args=(q,), name=f"kinesis-put-{n}", daemon=True)
             for n, q in enumerate(self._queues)
@@ -89,15 +88,16 @@ class KinesisSender:
 
     def _put(self, batch: list[Item]) -> list[Item]:
         """The records of ``batch`` that were refused to the last."""
-        for pause in (*POLITE_RETRY_SECONDS, None):
-            if not batch:
-                return []
-            batch = self._refused(batch)
-            if batch and pause is not None:
+        batch = self._refused(batch)
+        for pause in POLITE_RETRY_SECONDS:
+            if batch:
                 time.sleep(pause)
+                batch = self._refused(batch)
         return batch
 
     def _refused(self, batch: list[Item]) -> list[Item]:
+        if not batch:
+            return []
         records = [{"Data": raw, "PartitionKey": key} for key, raw in batch]
         try:
             answer = self._client.put_records(StreamName=self.stream, Records=records)
@@ -151,18 +151,6 @@ def _next_batch(waiting: list[Item]) -> tuple[list[Item], list[Item]]:
 
 
 def _check(conf: Conf, client: Any, stream: str) -> None:
-    endpoint = conf.source.kinesis.endpoint
-    if endpoint:
-        address = urlparse(endpoint)
-        port = address.port or (443 if address.scheme == "https" else 80)
-        try:
-            socket.create_connection((address.hostname or "", port), timeout=5).close()
-        except OSError:
-            raise SendError(
-                f"no Kinesis answers at {endpoint}: run `tillstream status`, then `tillstream up`"
-            ) from None
-    elif conf.aws.credentials == "basic":
-        raise SendError("no Kinesis endpoint is known: run `tillstream up` first")
     try:
         client.describe_stream_summary(StreamName=stream)
     except client.exceptions.ResourceNotFoundException:
@@ -170,4 +158,6 @@ def _check(conf: Conf, client: Any, stream: str) -> None:
             f"Kinesis has no stream {stream}: `tillstream up` makes it, or set source.kinesis.stream"
         ) from None
     except (ClientError, BotoCoreError) as error:
-        raise SendError(f"Kinesis at {endpoint or conf.region} refuses: {error}") from None
+        raise SendError(
+            f"Kinesis at {conf.source.kinesis.endpoint or conf.region} refuses: {error}"
+        ) from None

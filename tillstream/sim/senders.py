@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaException, Producer
 
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import kafka_settings, unreachable
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -84,10 +84,6 @@ class KafkaSender:
         self.topic = topic or source.topic
         self._spool = Spool(spool)
         bootstrap = source.bootstrap or conf.kafka.bootstrap
-        if not bootstrap:
-            raise SendError(
-                "no Kafka broker is set: run `tillstream up`, or set source.kafka.bootstrap"
-            )
         settings: dict[str, Any] = {
             **kafka_settings(bootstrap, source.properties, conf.region),
             "enable.idempotence": True,
@@ -100,15 +96,10 @@ class KafkaSender:
             "delivery.report.only.error": True,
         }
         self._producer = Producer(settings)
-        self._check(bootstrap)
-
-    def _check(self, bootstrap: str) -> None:
         try:
             topics = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
-        except KafkaException:
-            raise SendError(
-                f"no Kafka broker answers at {bootstrap}: run `tillstream status`, then `tillstream up`"
-            ) from None
+        except KafkaException as error:
+            raise unreachable(bootstrap, error.args[0]) from None
         if self.topic not in topics:
             raise SendError(f"Kafka has no topic {self.topic}: `tillstream up` makes it")
 

@@ -11,7 +11,7 @@ from tillstream.sim.simulator import Sent, truth_line
 
 
 class TruthWriter:
-    """Use as a context manager; ``note`` what the run was before, counts are added at the end."""
+    """``note``: what the run was before; counts are added at the end."""
 
     def __init__(self, directory: Path, **note: Any) -> None:
         self.directory, self.note = directory, note
@@ -22,12 +22,6 @@ class TruthWriter:
         self.count = 0
         directory.mkdir(parents=True, exist_ok=True)
         self._file = (directory / "sent.jsonl").open("wb", buffering=1 << 20)
-
-    def __enter__(self) -> TruthWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def write(self, sent: Sent) -> None:
         self._file.write(truth_line(self.count, sent))
@@ -40,7 +34,7 @@ class TruthWriter:
             self.anonymous += sent.stream == "tills" and sent.key[0] != "C"
 
     def close(self) -> None:
-        """Idempotent; summary.json is complete once this returns."""
+        """summary.json is complete once this returns."""
         self._file.close()
         (self.directory / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -152,15 +153,7 @@ class Bridge:
 
 def _parents_first(shards: dict[str, dict[str, Any]]) -> list[str]:
     """Each shard after its parent, where that is still there."""
-    ordered: list[str] = []
-
-    def put(shard: str) -> None:
-        parent = shards[shard].get("ParentShardId")
-        if parent in shards and parent not in ordered:
-            put(parent)
-        if shard not in ordered:
-            ordered.append(shard)
-
-    for shard in shards:
-        put(shard)
-    return ordered
+    parents = {
+        name: {shard.get("ParentShardId", "")} & shards.keys() for name, shard in shards.items()
+    }
+    return list(TopologicalSorter(parents).static_order())

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillstream.domain.stock.inventory import NOBODY, InventoryRules, on_line
+from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import Line, Stock, StockRules
+from tillstream.domain.stock.network import NOBODY
 
 NOON = 1_764_072_000_000
 MINUTE = 60_000

@@ -1,4 +1,4 @@
-"""Distributions of counts: how many units will be sold, and how soon so many are.
+"""Distributions of counts: how likely so many units are sold, and how soon they are.
 
 A rate that is itself uncertain, ``factor ~ Gamma(shape, shape)`` with mean 1, makes a Poisson count
 negative binomial (Greenwood and Yule 1920): variance = mean + mean**2 / shape. Time in which ``n``
@@ -13,14 +13,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from statistics import NormalDist
 
-_EXACT_BELOW = 400.0  # up to this mean a quantile is summed term by term
 _MANY = 1e9  # a shape beyond this is no spread at all
 _z = lru_cache(maxsize=256)(NormalDist().inv_cdf)
-
-
-def poisson_tail(count: int, mean: float) -> float:
-    """P(N >= count) for a Poisson N of ``mean`` (expected events)."""
-    return negative_binomial_tail(count, mean, _MANY)
 
 
 def negative_binomial_tail(count: int, mean: float, shape: float) -> float:
@@ -40,35 +34,6 @@ def none_sold(mean: float, shape: float) -> float:
     if shape >= _MANY:
         return math.exp(-mean)
     return math.exp(-shape * math.log1p(mean / shape))
-
-
-def silence_needed(alpha: float, shape: float) -> float:
-    """Expected sales after which a silence has probability ``alpha``; -ln(alpha) without spread."""
-    if shape >= _MANY:
-        return -math.log(alpha)
-    return shape * math.expm1(-math.log(alpha) / shape)
-
-
-def count_quantile(mean: float, variance: float, probability: float) -> int:
-    """Least n with P(N <= n) >= probability; N negative binomial of these moments.
-
-    Exact where ``mean`` is small, else the gamma of the same moments (Wilson and Hilferty 1931).
-    """
-    if mean <= 0:
-        return 0
-    shape = mean * mean / max(variance - mean, mean * mean / _MANY)
-    if mean > _EXACT_BELOW:
-        spread = max(variance, mean) / (mean * mean)  # squared coefficient of variation
-        root = math.sqrt(spread / 9)
-        cube = 1 - spread / 9 + _z(probability) * root
-        return math.ceil(mean * max(cube, 0.0) ** 3)
-    below, n = 0.0, -1
-    for term in _terms(mean, shape, int(mean + 40 * math.sqrt(max(variance, mean))) + 40):
-        below += term
-        n += 1
-        if below >= probability:
-            break
-    return n
 
 
 def waiting_quantile(events: float, shape: float, probability: float) -> float:

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tillstream.domain.demand.counts import (
-    count_quantile,
-    negative_binomial_tail,
-    waiting_quantile,
-)
+from tillstream.domain.demand.counts import negative_binomial_tail, waiting_quantile
 from tillstream.domain.demand.model import (
     DAY_MS,
     HOUR_MS,
@@ -36,10 +32,6 @@ class Forecast(NamedTuple):
     mean: float
     variance: float
 
-    def quantile(self, probability: float) -> int:
-        """Units that suffice with this probability."""
-        return count_quantile(self.mean, self.variance, probability)
-
     def is_covered_by(self, units: int) -> bool:
         """Whether Cantelli's inequality puts the probability that so many are asked for below 0.05; then
         it does so for each forecast of less mean and variance, too."""
@@ -54,7 +46,7 @@ class Forecast(NamedTuple):
 
 
 class RunOut(NamedTuple):
-    """When stock will have sold: the median and an interval, ms since the epoch; None: not within
+    """When stock will have sold: the median and an 80 % interval, ms since the epoch; None: not within
     the horizon. factor: today's demand against the normal."""
 
     early_ms: int | None
@@ -89,9 +81,8 @@ def forecast(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> Fo
 
 
 def run_out(
-    demand: Demand, at_ms: int, stock: int, rules: DemandRules, horizon_ms: int = 2 * DAY_MS,
-    interval: float = 0.8,
-) -> RunOut:  # fmt: skip
+    demand: Demand, at_ms: int, stock: int, rules: DemandRules, horizon_ms: int = 2 * DAY_MS
+) -> RunOut:
     """When ``stock`` units on the shelf at ``at_ms`` will have sold, if demand goes on as it does.
 
     Units to pass, in expected units, are ``stock * F(2n, 2 shape)`` with n purchases in the stock;
@@ -100,8 +91,7 @@ def run_out(
     """
     luck = today(demand, at_ms, rules)
     events = stock / lump_of(demand)
-    tail = (1 - interval) / 2
-    goals = [stock * waiting_quantile(events, luck.shape, p) for p in (tail, 0.5, 1 - tail)]
+    goals = [stock * waiting_quantile(events, luck.shape, p) for p in (0.1, 0.5, 0.9)]
     found: list[int | None] = [None, None, None]
     passed, waiting = 0.0, 0
     start, end = at_ms, at_ms + horizon_ms

@@ -26,56 +26,41 @@ from tillstream.domain.fraud.counters import (
     label,
     observe,
 )
-from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.fraud.judge import (
-    Judged,
     apply_label,
     judge,
     judge_both,
     points,
-    profile_summary,
-    weigh,
 )
 from tillstream.domain.fraud.places import Place, Places, read_places
-from tillstream.domain.fraud.profile import Profile, ProfileSettings, Sale, subject, terminal
+from tillstream.domain.fraud.profile import Profile, subject, terminal
 from tillstream.domain.fraud.ruleset import (
     INDEX,
     InvalidRules,
-    Problem,
-    Rule,
     Rules,
     RuleSet,
-    Velocity,
     Watch,
     compile_rules,
     load_rules,
 )
-from tillstream.domain.fraud.signals import NAMES, SIGNALS, Facts, measure
+from tillstream.domain.fraud.signals import NAMES, Facts
 
 __all__ = [
     "INDEX",
     "NAMES",
     "NO_FACTS",
-    "SIGNALS",
     "CounterFacts",
     "Counters",
     "Decision",
     "Facts",
     "InvalidRules",
-    "Judged",
     "Label",
-    "Outcome",
     "Place",
     "Places",
-    "Problem",
     "Profile",
-    "ProfileSettings",
-    "Reason",
-    "Rule",
     "RuleSet",
     "Rules",
-    "Sale",
-    "Velocity",
     "Watch",
     "apply_label",
     "compile_rules",
@@ -84,12 +69,9 @@ __all__ = [
     "judge_both",
     "label",
     "load_rules",
-    "measure",
     "observe",
     "points",
-    "profile_summary",
     "read_places",
     "subject",
     "terminal",
-    "weigh",
 ]

@@ -82,10 +82,6 @@ NO_FACTS = CounterFacts()
 _facts = CounterFacts._make
 
 
-def new_counters() -> Counters:
-    return Counters([[], [], [], []], [], 0, [], [])
-
-
 def id_hash(text: str) -> int:
     """32 bits of a business id: the same in every process, unlike Python's own hash."""
     return crc32(text.encode())
@@ -163,7 +159,7 @@ def observe(
     sales is not counted again.
     """
     if counters is None:
-        counters = new_counters()
+        counters = Counters([[], [], [], []], [], 0, [], [])
     day, recent = at_ms // DAY_MS, counters.recent
     if transaction in recent:
         copy = [list(ring) for ring in counters.windows]

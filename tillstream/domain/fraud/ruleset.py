@@ -139,14 +139,9 @@ def load_rules(raw: bytes, places: Places) -> Rules:
     try:
         data = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRules([problem_of(error)]) from None
+        what, _, path = str(error).partition(" - at `")
+        raise InvalidRules([Problem(path.rstrip("`") or "$", what)]) from None
     return compile_rules(data, places)
-
-
-def problem_of(error: Exception) -> Problem:
-    """msgspec's message as a path and what is wrong there."""
-    what, _, path = str(error).partition(" - at `")
-    return Problem(path.rstrip("`") or "$", what)
 
 
 def compile_rules(data: RuleSet, places: Places) -> Rules:

@@ -169,12 +169,10 @@ def _post_sale(
     account: Account, txn: Transaction, customer: str, rules: LoyaltyRules
 ) -> LedgerEntry:
     wanted, outcome, reason = txn.points_to_redeem, "posted", None
-    if wanted > account.balance:
+    if wanted and wanted > account.balance:
         wanted, outcome, reason = 0, "redemption_refused", "insufficient_balance"
     elif wanted * rules.point_value_cents > txn.total_cents:
         wanted, outcome, reason = 0, "redemption_refused", "exceeds_total"
-    if not txn.points_to_redeem:
-        wanted, outcome, reason = 0, "posted", None
     sale = Posting(
         txn.event_time_ms,
         txn.total_cents,

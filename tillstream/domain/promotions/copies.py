@@ -8,8 +8,6 @@ import msgspec
 
 from tillstream.domain.promotions.promotion import Announcement
 
-READERS = ("inventory", "marketing", "pricing", "analytics")
-
 
 class Known(msgspec.Struct, array_like=True, gc=False):
     """What is kept of a promotion: the newest revision passed on."""

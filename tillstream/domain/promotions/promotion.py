@@ -61,16 +61,21 @@ def parse(raw: bytes) -> Announcement:
     return found
 
 
-def lines(announced: Announcement, all_stores: Iterable[int]) -> Iterable[PromotionLine]:
-    """One line for each product and store."""
+def kept_of(announced: Announcement) -> Promotion:
+    """What every product and store it is about keeps of it."""
     cancelled = announced.status == "cancelled"
-    kept = Promotion(
+    return Promotion(
         announced.promotion_id,
         announced.revision,
         announced.start_ms,
         announced.end_ms,
         NO_UPLIFT if cancelled else announced.uplift_percent,
     )
+
+
+def lines(announced: Announcement, all_stores: Iterable[int]) -> Iterable[PromotionLine]:
+    """One line for each product and store."""
+    kept = kept_of(announced)
     for store in announced.stores or all_stores:
         for product in announced.products:
             yield PromotionLine(store, product, announced.announced_ms, kept)

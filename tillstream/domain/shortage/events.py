@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from tillstream.domain.promotions.promotion import Announcement, Promotion, lines
+from tillstream.domain.promotions.promotion import Announcement, Promotion, kept_of
 from tillstream.domain.shortage.store import Basket, Level
 from tillstream.domain.transaction import Transaction
 
@@ -39,10 +39,9 @@ def promotions(
     announced: Announcement, stores: Iterable[int]
 ) -> Iterable[tuple[int, StorePromotion]]:
     """(store, promotion) for each store it holds in."""
-    line = next(iter(lines(announced, stores)), None)
-    if line is not None:
-        for store in announced.stores or stores:
-            yield store, StorePromotion(store, announced.products, line.promotion)
+    kept = kept_of(announced)
+    for store in announced.stores or stores:
+        yield store, StorePromotion(store, announced.products, kept)
 
 
 def basket(txn: Transaction, arrived_ms: int, categories: Set[str]) -> Basket | None:

@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.domain.notice import notice
-from tillstream.domain.stock.ledger import HOUR_MS, Stock
-
-# route -> what its messages are; the job sends each route to a topic of its own
-ROUTES = ("requests", "orders", "central", "offers", "truck_routes", "notices")
+from tillstream.domain.stock.ledger import Stock
 
 
 class Action(NamedTuple):
-    """One message: to which route, under which key, and what it says."""
+    """One message: to which route (the job sends each to a topic of its own), under which key, and what
+    it says."""
 
     route: str
     key: str
@@ -132,36 +130,33 @@ class Offer(msgspec.Struct, gc=False, frozen=True):
 
 def manager_told(store: int, product: str, stock: Stock, cause: str, at_ms: int) -> Action:
     """The store's manager hears of low stock."""
-    told = notice(
-        "alert", f"store:{store}", "low_stock", cause, at_ms,
-        {"product": product, "level": stock.level, "normal": stock.order_up_to},
+    return _alert(
+        f"store:{store}", "low_stock", cause, at_ms,
+        product=product, level=stock.level, normal=stock.order_up_to,
     )  # fmt: skip
-    return Action("notices", told.notice_id, told)
 
 
 def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
     """The store's manager is asked to count: the books say less than nothing is there."""
     cause = f"{store}-{product}-below-{stock.belows}"
-    told = notice(
-        "alert", f"store:{store}", "stock_below_zero", cause, at_ms,
-        {"product": product, "level": stock.level},
-    )  # fmt: skip
-    return Action("notices", told.notice_id, told)
+    return _alert(
+        f"store:{store}", "stock_below_zero", cause, at_ms, product=product, level=stock.level
+    )
 
 
 def nobody_has_it(request: Request, missing: int) -> Action:
     """The supply team hears that no centre has what a store needs."""
-    told = notice(
-        "alert", "team:supply", "order_unfilled", request.order_id, request.event_time_ms,
-        {"store": request.asked_by, "product": request.product, "missing": missing},
+    return _alert(
+        "team:supply", "order_unfilled", request.order_id, request.event_time_ms,
+        store=request.asked_by, product=request.product, missing=missing,
     )  # fmt: skip
+
+
+def _alert(recipient: str, template: str, cause: str, at_ms: int, **params: str | int) -> Action:
+    told = notice("alert", recipient, template, cause, at_ms, params)
     return Action("notices", told.notice_id, told)
 
 
 def emergency_hours(km: int, handling_hours: int, speed_kmh: int) -> int:
     """From an emergency order to the shelf, rounded up."""
     return handling_hours + -(-km // speed_kmh)
-
-
-def hours_later(at_ms: int, hours: int) -> int:
-    return at_ms + hours * HOUR_MS

@@ -17,7 +17,6 @@ from tillstream.domain.stock.actions import (
     TruckRoute,
     Why,
     emergency_hours,
-    hours_later,
     manager_told,
     miscount_told,
     nobody_has_it,
@@ -34,7 +33,7 @@ from tillstream.domain.stock.ledger import (
     mark,
     move,
 )
-from tillstream.domain.stock.network import NOBODY, Neighbours
+from tillstream.domain.stock.network import Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules, low_level, recovered_above
 
 TRADED = frozenset({"sale", "refund", "void"})
@@ -261,7 +260,7 @@ def _allocated(request: Request, had: int, gave: int, rules: PlanningRules) -> l
         hours = rules.lead_hours
         if request.emergency:
             hours = emergency_hours(request.km, rules.handling_hours, rules.speed_kmh)
-        due_ms = hours_later(request.event_time_ms, hours)
+        due_ms = request.event_time_ms + hours * HOUR_MS
         order = Order(
             request.request_id, request.order_id, request.asked_by, request.product, request.to,
             gave, request.quantity + sum(t.gave for t in request.tried), request.emergency,
@@ -371,6 +370,3 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
     )
-
-
-__all__ = ["NOBODY", "InventoryRules", "on_line", "on_promotion", "on_request", "on_wake", "review"]

@@ -72,29 +72,20 @@ CATEGORIES = [
 
 
 def stores(rng: Random) -> list[list[object]]:
-    rows = []
+    rows: list[tuple[str, str, str, str, float, float]] = []
     for region, country, currency, count, towns in REGIONS:
         for n in range(count):
             town, lat, lon = towns[min(int(rng.expovariate(1.2)), len(towns) - 1)]
-            rows.append(
-                [
-                    *(region, country, currency, f"{town} {n + 1}"),
-                    *(round(lat + rng.gauss(0, 0.06), 4), round(lon + rng.gauss(0, 0.06), 4)),
-                ]
-            )
+            at = round(lat + rng.gauss(0, 0.06), 4), round(lon + rng.gauss(0, 0.06), 4)
+            rows.append((f"{town} {n + 1}", region, country, currency, *at))
     rng.shuffle(rows)
     for number, town in TOWNS.items():
-        if not str(rows[number - 1][3]).startswith(town):
+        if not rows[number - 1][0].startswith(town):
             other = next(
-                n
-                for n, row in enumerate(rows)
-                if n + 1 not in TOWNS and str(row[3]).startswith(town)
+                n for n, row in enumerate(rows) if n + 1 not in TOWNS and row[0].startswith(town)
             )
             rows[number - 1], rows[other] = rows[other], rows[number - 1]
-    return [
-        [number, row[3], row[0], row[1], row[2], row[4], row[5], ZONES[str(row[1])]]
-        for number, row in enumerate(rows, start=1)
-    ]
+    return [[number, *row, ZONES[row[2]]] for number, row in enumerate(rows, start=1)]
 
 
 def gtin13(number: int) -> str:
@@ -120,20 +111,15 @@ def products(rng: Random) -> list[list[object]]:
 
 
 def main() -> None:
-    tables = {
-        "stores.csv": (
-            ["store", "name", "region", "country", "currency", "lat", "lon", "zone"],
-            stores,
-        ),
-        "products.csv": (
-            ["product", "name", "category", "unit_price_cents", "popularity"],
-            products,
-        ),
-    }
-    for name, (header, make) in tables.items():
+    of_stores = "store name region country currency lat lon zone"
+    of_products = "product name category unit_price_cents popularity"
+    for name, columns, make in (
+        ("stores.csv", of_stores, stores),
+        ("products.csv", of_products, products),
+    ):
         with (HERE / name).open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
+            writer.writerow(columns.split())
             writer.writerows(make(Random(name)))
 
 
