@@ -5,7 +5,8 @@
 - throughput from Kafka on one TaskManager of one slot and on two, the default rules, every output made
   and dropped in the JVM; tx a second, and tx for each second of CPU that the TaskManagers take;
 - the time from the moment a suspicious sale is put to Kafka until its alert can be read from the topic
-  of notices, at a steady rate, the whole job with all its sinks on one TaskManager;
+  of notices, at a steady rate, the whole job with all its sinks on one TaskManager; meanwhile, from the
+  push of a rule set until every subtask judges by it; afterwards, what ``tillstream explain`` takes;
 - bytes of state a customer, a card and a till, from the codecs.
 
 Rates are taken in mid-run, warm-up and drain excluded. Results: a table, and JSON with --json FILE.
@@ -14,10 +15,14 @@ Rates are taken in mid-run, warm-up and drain excluded. Results: a table, and JS
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +35,11 @@ from rich.table import Table
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told, paced
 from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, write
+from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.fraud import observe
 from tillstream.domain.transaction import parse
+from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -42,6 +49,7 @@ from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 
 BY_STORE = ("inventory", "shortage")
+PUSHES = 5  # of a rule set while sales are judged, and explanations asked for
 STORES = 100  # so that some hundred thousand transactions are days, not hours
 
 
@@ -74,15 +82,43 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dic
     total = rate * (seconds + warm_s)
     sends = list(planted_sales(simulated(total, 4 * total, 2), rate))
     expected = held_or_reviewed(sends)
-    for n, (key, raw, planted) in enumerate(paced(sends, rate)):
-        if planted in expected and n > rate * warm_s:
-            alerts.put[planted] = time.perf_counter()
-        sender.send(key, raw)
-    sender.close()
+    push_at = {rate * warm_s + total * n // (PUSHES * 4): n for n in range(PUSHES)}
+    with ThreadPoolExecutor(1) as pool:
+        pushes = []
+        for n, (key, raw, planted) in enumerate(paced(sends, rate)):
+            if planted in expected and n > rate * warm_s:
+                alerts.put[planted] = time.perf_counter()
+            if n in push_at:
+                pushes.append(pool.submit(pushed, conf, f"bench-{push_at[n]}"))
+            sender.send(key, raw)
+        sender.close()
+        in_force = [push.result() for push in pushes]
     found = alerts.results()
+    explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[-PUSHES:]]
     bench.jobs.flink.cancel(job_id)
     lost = len(alerts.put) - len(found)
-    return {"rate": rate, **percentiles("", found), "samples": len(found), "lost": lost}
+    return {
+        "rate": rate, **percentiles("", found), "samples": len(found), "lost": lost,
+        "rules_in_force_s": in_force, "explain_s": explained,
+    }  # fmt: skip
+
+
+def pushed(conf: settings.Conf, version: str) -> float:
+    """Seconds until every subtask has said that it judges by the packaged rules under that name."""
+    raw = orjson.dumps(orjson.loads(packaged_rules().raw) | {"version": version})
+    said = rule_sets.push(conf, "live", version, raw, "bench", 30)
+    assert said.live, said
+    return said.seconds
+
+
+def explain_s(bench: Rig, overrides: dict[str, Any], transaction: str) -> float:
+    """Seconds of the whole command, Python's start included."""
+    home = str(bench.stack.layout.home)
+    env = {**os.environ, "TILLSTREAM_HOME": home, "TILLSTREAM_CONF": json.dumps(overrides)}
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "tillstream.cli", "explain", transaction]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    return time.perf_counter() - began
 
 
 def planted_sales(traffic: Simulator, rate: int) -> Iterator[Sent]:
@@ -199,7 +235,8 @@ def show(figures: dict[str, Any]) -> None:
         console.print(
             f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "
             f"{latency['p99_ms']:.0f} ms, max {latency['max_ms']:.0f} ms, {latency['samples']} "
-            f"samples, {latency['lost']} lost"
+            f"samples, {latency['lost']} lost; a pushed rule set in force after "
+            f"{max(latency['rules_in_force_s']):.2f} s, explain {max(latency['explain_s']):.2f} s at most"
         )
     if sizes := figures.get("state_bytes"):
         console.print("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
