@@ -94,7 +94,7 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dic
         sender.close()
         in_force = [push.result() for push in pushes]
     found = alerts.results()
-    explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[-PUSHES:]]
+    explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[:PUSHES]]
     bench.jobs.flink.cancel(job_id)
     lost = len(alerts.put) - len(found)
     return {
@@ -117,8 +117,10 @@ def explain_s(bench: Rig, overrides: dict[str, Any], transaction: str) -> float:
     env = {**os.environ, "TILLSTREAM_HOME": home, "TILLSTREAM_CONF": json.dumps(overrides)}
     began = time.perf_counter()
     command = [sys.executable, "-m", "tillstream.cli", "explain", transaction]
-    subprocess.run(command, env=env, check=True, capture_output=True)
-    return time.perf_counter() - began
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    took = time.perf_counter() - began
+    assert done.returncode == 0, done.stdout + done.stderr
+    return took
 
 
 def planted_sales(traffic: Simulator, rate: int) -> Iterator[Sent]:
