@@ -3,9 +3,18 @@
 jobs/, udfs/, state_schemas/, conf/ and java/ are linked into tillstream/, so a wheel holds one package.
 """
 
+from pathlib import Path
+
 from setuptools import find_namespace_packages, setup
 
 DATA = ("json", "jsonl", "yaml", "properties", "bin", "csv", "xml", "java")
+
+for linked in ("jobs", "udfs", "state_schemas", "resources/conf", "resources/java"):
+    if not (Path(__file__).parent / "tillstream" / linked).is_dir():
+        raise SystemExit(
+            f"tillstream/{linked} is a link that came out of git or a zip as a file, so the package would "
+            "be empty: clone with `git -c core.symlinks=true clone`, or unpack the source distribution"
+        )
 
 setup(
     name="tillstream",

@@ -86,7 +86,8 @@ def test_a_local_stack_names_itself(nobody_says):
     stack.parent.mkdir()
     here = {"endpoint": "http://127.0.0.1:1"}
     kafka = {"bootstrap": "127.0.0.1:2"}
-    stack.write_text(json.dumps({"kafka": kafka, "kinesis": here, "dynamodb": here, "s3": here}))
+    record: dict[str, object] = {"kafka": kafka, "kinesis": here, "dynamodb": here, "s3": here}
+    stack.write_text(json.dumps(record | {"flink": {}, "ports": {}, "processes": {}}))
     found = load()
     assert (found.environment, found.kafka.bootstrap) == ("local", "127.0.0.1:2")
     assert load("prod").dynamodb.endpoint is None

@@ -33,7 +33,9 @@ def test_java_11_and_17_will_do(version):
 
 def test_a_stale_stack_file_is_found(tmp_path):
     stack = Stack(tmp_path)
-    stack.layout.write({"processes": {"kafka": {"pid": 1, "port": 1, "log": ""}}})
+    here = {"endpoint": "", "bootstrap": "", "rest": ""}
+    record = dict.fromkeys(("kafka", "kinesis", "dynamodb", "s3", "flink", "ports"), here)
+    stack.layout.write(record | {"processes": {"kafka": {"pid": 1, "port": 1, "log": ""}}})
     [finding] = doctor.stack_record(stack)
     assert not finding.ok
     assert "stale" in finding.what

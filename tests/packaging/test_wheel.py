@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -104,3 +107,15 @@ def test_it_reads_nothing_from_the_clone(python, tmp_path):
     assert said["digests"] == {part: jars._digest(part) for part in jars.PARTS}
     assert said["own folder"] == str(home / ".tillstream")
     assert "+" not in said["version"], "a wheel has no commit of its own"
+
+
+def test_links_that_came_out_as_files_stop_the_build(tmp_path):
+    for name in ("setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "tillstream").mkdir()
+    (tmp_path / "tillstream" / "jobs").write_text("../jobs")  # as a zip extracted on Windows has it
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--name"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "core.symlinks=true" in done.stderr

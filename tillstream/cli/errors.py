@@ -42,6 +42,12 @@ def in_one_line() -> Iterator[None]:
         raise Interrupted("interrupted") from None
     except Problem as error:
         raise _with_environment(error) from None
+    except OSError as error:
+        if error.filename is None or isinstance(error, FileNotFoundError):
+            raise
+        raise Problem(
+            f"{error.filename}: {error.strerror}: choose a place that can be written"
+        ) from None
     except Exception as error:
         # By name, for botocore takes a quarter of a second to import.
         kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,13 +17,13 @@ from tillstream.errors import Unreachable
 CONNECT_S = 8.0  # how long a broker may take to answer at first
 
 # Conf names Kafka's settings as the JVM does; these exist there only.
-_JVM_ONLY = frozenset(
-    {
-        "sasl.jaas.config",
-        "sasl.client.callback.handler.class",
-        "sasl.login.callback.handler.class",
-    }
+_JVM_ONLY = re.compile(
+    r"sasl\.jaas\.config|.*\.class|.*serializer|.*\.classes|metric\.reporters|buffer\.memory"
+    r"|max\.request\.size|max\.block\.ms|max\.poll\.records|fetch\.max\.wait\.ms|client\.rack"
+    r"|default\.api\.timeout\.ms|request\.timeout\.ms|ssl\.truststore\..*|ssl\.keystore\.type"
+    r"|ssl\.protocol|ssl\.enabled\.protocols|sasl\.kerberos\..*cmd|reconnect\.backoff\.max\.ms"
 )
+_IN_JAAS = re.compile(r'(username|password)="((?:[^"\\]|\\.)*)"')
 
 
 def kafka_settings(
@@ -38,7 +39,9 @@ def kafka_settings(
             "no Kafka address: start the local stack with `tillstream up`, or set kafka.bootstrap"
         )
     settings: dict[str, Any] = {
-        name: value for name, value in properties.items() if name not in _JVM_ONLY
+        # The JVM has user and password of SCRAM and PLAIN in one line.
+        **{f"sasl.{n}": v for n, v in _IN_JAAS.findall(properties.get("sasl.jaas.config", ""))},
+        **{name: value for name, value in properties.items() if not _JVM_ONLY.fullmatch(name)},
     }
     settings |= {
         "bootstrap.servers": bootstrap,
@@ -59,6 +62,13 @@ def kafka_settings(
 def client_settings(conf: Conf) -> dict[str, Any]:
     """``kafka_settings`` for the brokers that conf.kafka names."""
     return kafka_settings(conf.kafka.bootstrap, conf.kafka.properties, conf.region)
+
+
+def source_settings(conf: Conf) -> dict[str, Any]:
+    """``kafka_settings`` for the brokers of the till transactions: those of conf.kafka unless
+    conf.source.kafka says otherwise."""
+    bootstrap = conf.source.kafka.bootstrap or conf.kafka.bootstrap
+    return kafka_settings(bootstrap, conf.source_properties, conf.region)
 
 
 def reader_settings(conf: Conf, command: str) -> dict[str, Any]:
@@ -105,6 +115,8 @@ def partitions(client: Any, topic: str, bootstrap: str | None) -> list[int]:
 
 
 def unreachable(bootstrap: str | None, error: KafkaError) -> Unreachable:
+    if error.code() == KafkaError._INVALID_ARG:
+        return Unreachable(f"kafka.properties in conf: {error.str()}")
     return Unreachable(
         f"Kafka at {bootstrap} does not answer ({error.str()}): start the local stack with "
         "`tillstream up`, or correct kafka.bootstrap in conf"

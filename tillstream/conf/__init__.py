@@ -54,6 +54,17 @@ def stack_file() -> Path:
     return home() / "stack" / "stack.json"
 
 
+def read_stack(file: Path) -> dict[str, Any] | None:
+    """What stack.json says, None if it is not there or damaged."""
+    parts = ("kafka", "kinesis", "dynamodb", "s3", "flink", "ports", "processes")
+    try:
+        found = json.loads(file.read_text())
+        whole = all(isinstance(found[part], dict) for part in parts) and bool(endpoints(found))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found if whole else None
+
+
 def unsaid() -> bool:
     """Whether nothing here says which environment is meant, so that production's settings apply."""
     platform = AMSF_PROPERTIES.exists() or stack_file().exists()
@@ -74,7 +85,10 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
     folder = Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
     merged = layers.files(folder, chosen)
     if chosen == LOCAL and stack_file().exists():
-        merged = merge(merged, endpoints(json.loads(stack_file().read_text())))
+        record = read_stack(stack_file())
+        if record is None:
+            raise ConfError(f"{stack_file()} is damaged: `tillstream down`, then `tillstream up`")
+        merged = merge(merged, endpoints(record))
     merged = merge(merged, nest(said))
     if text := os.environ.get("TILLSTREAM_CONF"):
         merged = merge(merged, layers.read_json(text, "TILLSTREAM_CONF"))

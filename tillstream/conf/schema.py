@@ -209,6 +209,11 @@ class Conf(_Base, frozen=True):
         """Whether this is the local stack, where stand-ins take AWS's place."""
         return self.environment == LOCAL
 
+    @property
+    def source_properties(self) -> dict[str, str]:
+        """Kafka's settings where the till transactions are read: all brokers', and the source's own."""
+        return {**self.kafka.properties, **self.source.kafka.properties}
+
     def topic(self, topic: Topic) -> str:
         """The topic's name in this deployment."""
         return self.kafka.topics.get(topic.id, topic.default)

@@ -39,7 +39,7 @@ def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
         envelope = ours().KafkaEnvelope(key_field)
         if conf.source.until_ms is not None:
             envelope.until(conf.source.until_ms)
-        consumer = {"group.id": context.own_name(), **settings.properties}
+        consumer = {"group.id": context.own_name(), **conf.source_properties}
         source = _kafka(
             context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
         )

@@ -17,7 +17,7 @@ from tillstream.catalog import topics
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws
 from tillstream.clients.delivery import DELIVERY_S, Record, deliver
-from tillstream.clients.kafka import client_settings, kafka_settings, partitions
+from tillstream.clients.kafka import client_settings, partitions, source_settings
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import DlqError, Sendable
 from tillstream.dead_letters.read import REDRIVEN_AT, REDRIVEN_BY, REDRIVEN_TO
@@ -185,9 +185,8 @@ def open_source(conf: Conf) -> Source:
         kinesis = KinesisSource(aws.listening(conf, "kinesis"), conf.source.kinesis.stream)
         kinesis.check()
         return kinesis
-    kafka = conf.source.kafka
-    settings = kafka_settings(kafka.bootstrap, kafka.properties, conf.region)
-    return KafkaSource(_producer(conf, settings, kafka.topic), kafka.topic)
+    topic = conf.source.kafka.topic
+    return KafkaSource(_producer(conf, source_settings(conf), topic), topic)
 
 
 def open_markers(conf: Conf) -> Markers:

@@ -183,7 +183,7 @@ def stack_record(stack: Stack) -> list[Finding]:
         return [Finding(True, "no stack yet: tillstream up starts one")]
     record = layout.read()
     if not record and layout.file.exists():
-        return [Finding(False, f"{layout.file} is damaged", "tillstream down --purge")]
+        return [Finding(False, f"{layout.file} is damaged", "tillstream down")]
     listed = record.get("processes", {})
     dead = [name for name in listed if not stack.pid(name)]
     live = [name for name in listed if name not in dead]

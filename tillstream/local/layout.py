@@ -65,10 +65,7 @@ class Layout:
 
     def read(self) -> dict[str, Any]:
         """stack.json, {} if there is none or it is damaged."""
-        try:
-            return json.loads(self.file.read_text())
-        except (OSError, ValueError):
-            return {}
+        return conf.read_stack(self.file) or {}
 
     def write(self, stack: dict[str, Any]) -> None:
         """Replaces stack.json whole: a reader sees the old or the new."""
@@ -91,6 +88,7 @@ def environment(layout: Layout) -> dict[str, str]:
         PYTHONPATH=str(conf.ROOT),
         TILLSTREAM_HOME=str(layout.home),
         TILLSTREAM_ENV=conf.LOCAL,
+        LC_ALL="C.UTF-8",  # or Java opens no file whose path has other letters than ASCII's
         AWS_CBOR_DISABLE="1",
         AWS_ACCESS_KEY_ID=CREDENTIAL,
         AWS_SECRET_ACCESS_KEY=CREDENTIAL,

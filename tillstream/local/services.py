@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -123,7 +125,7 @@ def _kafka(context: Context) -> list[str]:
         "log.cleaner.dedupe.buffer.size": 16777216,
     }
     file = data / "server.properties"
-    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    _write_properties(file, settings)
     if not (data / "logs" / "meta.properties").exists():
         _format(context, file)
     return [
@@ -203,6 +205,13 @@ def _dynamodb_healthy(context: Context) -> bool:
     return "TableNames" in aws("dynamodb", url(context, "dynamodb")).list_tables()
 
 
+def _write_properties(file: Path, settings: dict[str, Any]) -> None:
+    """As Java reads them: in Latin-1, other letters as \\uXXXX."""
+    lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+    # JSON's escapes are those of Java's properties.
+    file.write_text(re.sub("[^\x00-\x7f]", lambda letter: json.dumps(letter[0])[1:-1], lines))
+
+
 def _s3(context: Context) -> list[str]:
     data = context.layout.data / "s3"
     data.mkdir(parents=True, exist_ok=True)
@@ -219,7 +228,7 @@ def _s3(context: Context) -> list[str]:
         "jclouds.filesystem.basedir": data,
     }
     file = context.layout.data / "s3proxy.conf"
-    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    _write_properties(file, settings)
     return [
         *(java(), "-Xmx384m", *SMALL_JVM),
         f"-Dlog.file={context.layout.log('s3')}",

@@ -192,6 +192,11 @@ class Stack:
     def _plan(self, taskmanagers: int | None, state_backend: str | None) -> dict[str, Any]:
         """What is to run, from what was asked, what runs already and the last run."""
         old = self.layout.read()
+        if not old and processes.all_of(self.layout.root):
+            raise StackError(
+                f"{self.layout.file} is lost or damaged and its processes still run: `tillstream down` "
+                "ends them, then `tillstream up`"
+            )
         count = taskmanagers or old.get("taskmanagers") or DEFAULT_TASKMANAGERS
         running = {
             name: record

@@ -102,8 +102,7 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
 
 
 def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
-    properties = {**conf.kafka.properties, **conf.source.kafka.properties}
-    settings = kafka_settings(bootstrap, properties, conf.region)
+    settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
     return Consumer({**settings, "group.id": group, "enable.auto.commit": False})
 
 

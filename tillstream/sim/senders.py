@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaException, Producer
 
-from tillstream.clients.kafka import kafka_settings, unreachable
+from tillstream.clients.kafka import source_settings, unreachable
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -85,7 +85,7 @@ class KafkaSender:
         self._spool = Spool(spool)
         bootstrap = source.bootstrap or conf.kafka.bootstrap
         settings: dict[str, Any] = {
-            **kafka_settings(bootstrap, source.properties, conf.region),
+            **source_settings(conf),
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "linger.ms": 20,

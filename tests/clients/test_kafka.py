@@ -1,0 +1,52 @@
+"""Settings of the Python clients, made of those that conf has for the JVM's."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaException, Producer
+
+from tillstream.clients.kafka import client_settings, source_settings, unreachable
+from tillstream.conf import load
+
+SCRAM = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "SCRAM-SHA-512",
+    "sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required "
+    'username="tills" password="a=b, c;";',
+}
+
+
+def conf_with(**kafka: object):
+    return load("local", {"kafka": {"bootstrap": "h:1", **kafka}})
+
+
+def test_what_only_the_jvm_knows_stops_no_python_client():
+    java_only = {"max.request.size": "5000000", "max.poll.records": "10", "buffer.memory": "1"}
+    Producer(client_settings(conf_with(properties=java_only)))
+
+
+def test_user_and_password_come_out_of_the_jvms_login_line():
+    found = client_settings(conf_with(properties=SCRAM))
+    assert (found["sasl.username"], found["sasl.password"]) == ("tills", "a=b, c;")
+    Producer(found)
+
+
+def test_the_tills_brokers_are_asked_as_all_others_are_unless_they_have_settings_of_their_own():
+    conf = load(
+        "local",
+        {
+            "kafka": {"bootstrap": "h:1", "properties": SCRAM},
+            "source": {"kafka": {"bootstrap": "tills:1", "properties": {"client.id": "reader"}}},
+        },
+    )
+    found = source_settings(conf)
+    assert found["bootstrap.servers"] == "tills:1"
+    assert (found["sasl.username"], found["client.id"]) == ("tills", "reader")
+    assert conf.source_properties == SCRAM | {"client.id": "reader"}
+
+
+def test_a_property_that_no_client_knows_is_not_taken_for_a_broker_that_is_away():
+    with pytest.raises(KafkaException) as refused:
+        Producer(client_settings(conf_with(properties={"no.such.thing": "1"})))
+    said = str(unreachable("h:1", refused.value.args[0]))
+    assert said == 'kafka.properties in conf: No such configuration property: "no.such.thing"'
