@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tillstream import conf
 from tillstream.local import ports
 from tillstream.local.stack import Stack
 
@@ -14,5 +15,5 @@ def with_free_ports(home: Path) -> Stack:
     chosen: dict[str, int] = {}
     for name in ports.DEFAULTS:
         chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
-    stack.layout.write({"ports": chosen})
+    stack.layout.write({part: {} for part in conf.STACK_PARTS} | {"ports": chosen})
     return stack

@@ -28,6 +28,7 @@ RESOURCES = PACKAGE / "resources"  # conf/ and java/, linked in a clone, copied 
 ROOT = PACKAGE.parent  # of a clone, or where packages are installed
 AMSF_PROPERTIES = Path("/etc/flink/application_properties.json")
 PRODUCTION = "prod"
+STACK_PARTS = ("kafka", "kinesis", "dynamodb", "s3", "flink", "ports", "processes")
 PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's file
 
 __all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
@@ -54,15 +55,14 @@ def stack_file() -> Path:
     return home() / "stack" / "stack.json"
 
 
-def read_stack(file: Path) -> dict[str, Any] | None:
-    """What stack.json says, None if it is not there or damaged."""
-    parts = ("kafka", "kinesis", "dynamodb", "s3", "flink", "ports", "processes")
+def read_stack(file: Path) -> dict[str, Any]:
+    """What stack.json says, {} if it is not there or damaged."""
     try:
         found = json.loads(file.read_text())
-        whole = all(isinstance(found[part], dict) for part in parts) and bool(endpoints(found))
+        whole = all(isinstance(found[part], dict) for part in STACK_PARTS)
     except (OSError, ValueError, LookupError, TypeError):
-        return None
-    return found if whole else None
+        return {}
+    return found if whole else {}
 
 
 def unsaid() -> bool:
@@ -85,10 +85,11 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
     folder = Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
     merged = layers.files(folder, chosen)
     if chosen == LOCAL and stack_file().exists():
-        record = read_stack(stack_file())
-        if record is None:
-            raise ConfError(f"{stack_file()} is damaged: `tillstream down`, then `tillstream up`")
-        merged = merge(merged, endpoints(record))
+        try:
+            merged = merge(merged, endpoints(read_stack(stack_file())))
+        except LookupError:
+            fix = "`tillstream down`, then `tillstream up`"
+            raise ConfError(f"{stack_file()} is damaged: {fix}") from None
     merged = merge(merged, nest(said))
     if text := os.environ.get("TILLSTREAM_CONF"):
         merged = merge(merged, layers.read_json(text, "TILLSTREAM_CONF"))

@@ -65,7 +65,7 @@ class Layout:
 
     def read(self) -> dict[str, Any]:
         """stack.json, {} if there is none or it is damaged."""
-        return conf.read_stack(self.file) or {}
+        return conf.read_stack(self.file)
 
     def write(self, stack: dict[str, Any]) -> None:
         """Replaces stack.json whole: a reader sees the old or the new."""
