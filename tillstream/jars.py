@@ -18,7 +18,6 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tillstream import conf
@@ -45,44 +44,23 @@ class JarsError(Problem):
     """The jars could not be built; the message says why, what to do, and where the log is."""
 
 
-@dataclass(frozen=True)
 class JarSet:
     """Where the jars are: one file for the job, one folder for each local stand-in."""
 
-    folder: Path
-
-    @property
-    def job(self) -> Path:
-        """The one shaded jar with every connector."""
-        return self.folder / PARTS["job"]
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.job = folder / PARTS["job"]  # the one shaded jar with every connector
+        self.plugins = folder / "plugins"  # to link into a Flink home: holds s3-fs-hadoop/
+        self.kafka = folder / PARTS["kafka"]
+        self.dynamodb = folder / PARTS["dynamodb"]
+        self.dynamodb_native = self.dynamodb / "native"  # for its -Djava.library.path
+        self.s3proxy = folder / PARTS["s3proxy"]
 
     @property
     def job_version(self) -> str:
         """Hash of what the job jar was built of; "" if it is not built."""
         stamp = self.folder / ".stamps" / "job"
         return stamp.read_text().strip() if stamp.exists() else ""
-
-    @property
-    def plugins(self) -> Path:
-        """To copy or link into a Flink home: holds s3-fs-hadoop/."""
-        return self.folder / "plugins"
-
-    @property
-    def kafka(self) -> Path:
-        return self.folder / PARTS["kafka"]
-
-    @property
-    def dynamodb(self) -> Path:
-        return self.folder / PARTS["dynamodb"]
-
-    @property
-    def dynamodb_native(self) -> Path:
-        """For -Djava.library.path of DynamoDB Local."""
-        return self.dynamodb / "native"
-
-    @property
-    def s3proxy(self) -> Path:
-        return self.folder / PARTS["s3proxy"]
 
 
 def jar_set() -> JarSet:

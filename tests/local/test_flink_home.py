@@ -1,5 +1,6 @@
 import pytest
 
+from tillstream.conf import ConfError
 from tillstream.local import flink_home
 from tillstream.local.layout import Layout, StackError
 from tillstream.local.ports import DEFAULTS
@@ -58,7 +59,7 @@ def test_engine_settings_of_the_environment_go_over_all_others(tmp_path, monkeyp
     assert settings(tmp_path)["taskmanager.memory.task.heap.size"] == "1536m"
     for wrong in ("1536m", "[]"):
         monkeypatch.setenv("TILLSTREAM_FLINK", wrong)
-        with pytest.raises(StackError, match="TILLSTREAM_FLINK"):
+        with pytest.raises(ConfError, match="TILLSTREAM_FLINK"):
             settings(tmp_path)
 
 

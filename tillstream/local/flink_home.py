@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ import yaml
 
 from tillstream import conf
 from tillstream.clients.java import java, java_options, wheel
+from tillstream.conf.layers import read_json
 from tillstream.jars import JarSet
 from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError
 
@@ -57,15 +57,8 @@ def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[st
 
 def changed_by_user() -> dict[str, Any]:
     """Engine settings of $TILLSTREAM_FLINK, a JSON object such as
-    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises StackError if it is none."""
-    text = os.environ.get("TILLSTREAM_FLINK") or "{}"
-    try:
-        changed = json.loads(text)
-    except ValueError as error:
-        raise StackError(f"TILLSTREAM_FLINK is no JSON ({error}): {text[:80]}") from None
-    if not isinstance(changed, dict):
-        raise StackError(f"TILLSTREAM_FLINK must be a JSON object: {text[:80]}")
-    return changed
+    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises ConfError if it is none."""
+    return read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
 
 
 def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +20,18 @@ class StackError(Problem):
     """The stack cannot do what was asked; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
 class Layout:
     """Folders of one stack under its home."""
 
-    home: Path
-
-    @property
-    def root(self) -> Path:
-        return self.home / "stack"
-
-    @property
-    def file(self) -> Path:
-        return self.root / "stack.json"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    @property
-    def flink(self) -> Path:
-        return self.root / "flink"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.data / "checkpoints"
-
-    @property
-    def savepoints(self) -> Path:
-        return self.data / "savepoints"
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "stack"
+        self.file = self.root / "stack.json"
+        self.logs = self.root / "logs"
+        self.data = self.root / "data"
+        self.flink = self.root / "flink"
+        self.checkpoints = self.data / "checkpoints"
+        self.savepoints = self.data / "savepoints"
 
     def log(self, name: str) -> Path:
         """What a process logs itself; rotated by its logging library."""

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable
 from typing import Any
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import Column
+from tillstream.clients.kafka import client_settings
+from tillstream.clients.wait import wait_until
 from tillstream.conf import Conf
 from tillstream.local.layout import StackError
 from tillstream.local.services import aws, listed
 
 SHARDS = 4
 PARTITIONS = 4
+TIMEOUT_S = 20.0
 FOR_EVER = {"retention.ms": "-1"}
 
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
-def create_resources(conf: Conf, timeout_s: float = 20.0) -> list[str]:
+def create_resources(conf: Conf) -> list[str]:
     """Creates what is missing; returns what was created. What exists is left as it is."""
-    created = _topics(conf, timeout_s)
-    created += _stream(conf, timeout_s)
+    created = _topics(conf)
+    created += _stream(conf)
     created += _tables(conf)
     created += _bucket(conf)
     created += _notice_topics(conf)
     return created
 
 
-def _topics(conf: Conf, timeout_s: float) -> list[str]:
+def _topics(conf: Conf) -> list[str]:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
 
     if conf.kafka.bootstrap is None:
         return []
-    client = AdminClient({"bootstrap.servers": conf.kafka.bootstrap, **conf.kafka.properties})
-    there = client.list_topics(timeout=timeout_s).topics
+    client = AdminClient(client_settings(conf))
+    there = client.list_topics(timeout=TIMEOUT_S).topics
     wanted: dict[str, dict[str, str]] = {conf.source.kafka.topic: {}} | {
         conf.topic(topic): FOR_EVER if topic.kept else {} for topic in topics.ALL
     }
@@ -49,20 +50,20 @@ def _topics(conf: Conf, timeout_s: float) -> list[str]:
     )
     for name, future in futures.items():
         try:
-            future.result(timeout_s)
+            future.result(TIMEOUT_S)
         except KafkaException as error:
             if "TOPIC_ALREADY_EXISTS" not in str(error):
                 raise StackError(f"Kafka refuses topic {name}: {error}") from None
     # The broker's own view of its topics lags behind its answer.
-    _wait(
-        lambda: set(missing) <= set(client.list_topics(timeout=timeout_s).topics),
-        timeout_s,
-        "Kafka's list of topics",
+    wait_until(
+        lambda: set(missing) <= set(client.list_topics(timeout=TIMEOUT_S).topics),
+        TIMEOUT_S,
+        "see `tillstream status`: Kafka's list of topics is not ready",
     )
     return [f"topic {name}" for name in missing]
 
 
-def _stream(conf: Conf, timeout_s: float) -> list[str]:
+def _stream(conf: Conf) -> list[str]:
     source = conf.source.kinesis
     if source.endpoint is None:
         return []
@@ -75,7 +76,8 @@ def _stream(conf: Conf, timeout_s: float) -> list[str]:
         summary = client.describe_stream_summary(StreamName=source.stream)
         return summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE"
 
-    _wait(active, timeout_s, f"Kinesis stream {source.stream}")
+    what = f"see `tillstream status`: Kinesis stream {source.stream} is not ready"
+    wait_until(active, TIMEOUT_S, what)
     return [f"stream {source.stream}"]
 
 
@@ -149,13 +151,3 @@ def _bucket(conf: Conf) -> list[str]:
     with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
         client.create_bucket(Bucket=conf.s3.bucket)
     return [f"bucket {conf.s3.bucket}"]
-
-
-def _wait(done: Callable[[], bool], timeout_s: float, what: str) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > deadline:
-            raise StackError(
-                f"{what} is not ready after {timeout_s:.0f} s: see `tillstream status`"
-            )
-        time.sleep(0.1)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tillstream.clients.flink import FlinkRest
 from tillstream.clients.java import java, wheel
+from tillstream.clients.kafka import kafka_settings
 from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
@@ -49,7 +50,7 @@ class Service:
     healthy: Callable[[Context], bool]
 
 
-def aws(service: str, endpoint: str, timeout_s: float = 3.0) -> Any:
+def aws(service: str, endpoint: str) -> Any:
     """A boto3 client of a local stand-in; a request is tried once."""
     import boto3
     from botocore.config import Config
@@ -61,8 +62,8 @@ def aws(service: str, endpoint: str, timeout_s: float = 3.0) -> Any:
         aws_access_key_id=CREDENTIAL,
         aws_secret_access_key=CREDENTIAL,
         config=Config(
-            connect_timeout=timeout_s,
-            read_timeout=timeout_s,
+            connect_timeout=3,
+            read_timeout=3,
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "path"},
         ),
@@ -160,16 +161,8 @@ def _kafka_healthy(context: Context) -> bool:
     from confluent_kafka.admin import AdminClient
 
     bootstrap = f"127.0.0.1:{context.ports['kafka']}"
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "logger": _silent()})
+    client = AdminClient(kafka_settings(bootstrap, {}, REGION))
     return bool(client.list_topics(timeout=2).brokers)
-
-
-def _silent() -> Any:
-    import logging
-
-    logger = logging.Logger("kafka-health")
-    logger.addHandler(logging.NullHandler())
-    return logger
 
 
 # -- AWS stand-ins ---------------------------------------------------------------------------------

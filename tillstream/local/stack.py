@@ -21,7 +21,6 @@ from tillstream.local.services import Context, Service, services, url
 
 START_TIMEOUT_S = 90.0
 DISK_FLOOR_MIB = 128  # below this the stand-ins fail one after another
-CHECK_TIMEOUT_S = 6.0
 DEFAULT_TASKMANAGERS = 2
 
 Progress = Callable[[str], None]
@@ -127,7 +126,7 @@ class Stack:
         processes.kill(pid, self.layout.root)
         return pid
 
-    def start_process(self, name: str, timeout_s: float = START_TIMEOUT_S) -> int:
+    def start_process(self, name: str) -> int:
         """Starts one process that is down and waits until it serves; returns its pid."""
         with self._lock():
             stack = self.layout.read()
@@ -138,7 +137,7 @@ class Stack:
                 return pid
             context = Context(self.layout, jar_set(), stack["ports"])
             self._start(context, stack, [wanted[name]], [])
-            self._wait(context, [wanted[name]], lambda line: None, timeout_s)
+            self._wait(context, [wanted[name]], lambda line: None)
             return self.pid(name)
 
     # -- looking -----------------------------------------------------------------------------------
@@ -262,13 +261,7 @@ class Stack:
             }
             self.layout.write(stack)
 
-    def _wait(
-        self,
-        context: Context,
-        wanted: list[Service],
-        progress: Progress,
-        timeout_s: float = START_TIMEOUT_S,
-    ) -> None:
+    def _wait(self, context: Context, wanted: list[Service], progress: Progress) -> None:
         began = time.monotonic()
         waiting = list(wanted)
         while waiting:
@@ -279,8 +272,8 @@ class Stack:
                     if service.healthy(context):
                         waiting.remove(service)
                         progress(f"{service.name} serves ({time.monotonic() - began:.1f} s)")
-            if waiting and time.monotonic() - began > timeout_s:
-                reason = f"does not serve after {timeout_s:.0f} s"
+            if waiting and time.monotonic() - began > START_TIMEOUT_S:
+                reason = f"does not serve after {START_TIMEOUT_S:.0f} s"
                 raise StackError(self._failure(waiting[0], context, reason))
             time.sleep(0.1)
 
