@@ -13,7 +13,7 @@ from tillstream.cli.errors import Interrupted
 from tillstream.clients import aws
 from tillstream.cluster.protocol import JobError, NotReady
 from tillstream.conf import load
-from tillstream.errors import Problem
+from tillstream.errors import Problem, Unreachable
 from tillstream.fraud.rules_file import RulesFileError
 
 
@@ -113,10 +113,11 @@ def test_a_bug_of_ours_keeps_its_traceback(ends):
 def test_where_nobody_said_which_environment_is_meant_a_failure_says_which_was_taken(
     ends, monkeypatch, tmp_path
 ):
-    failing = raising(Problem("no such table"))
+    failing = raising(Unreachable("no such table"))
     assert lines(ends(failing), 1) == ["error: no such table"]
     monkeypatch.delenv("TILLSTREAM_ENV")
     monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
     said = lines(ends(failing), 1)
     assert said[0] == "error: no such table"
     assert "TILLSTREAM_ENV is not set" in said[1]
+    assert lines(ends(raising(Problem("no such file"))), 1) == ["error: no such file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from tillstream.errors import Problem
 
 if TYPE_CHECKING:
     from tillstream.catalog.entry import Job
+
+# Of apache-beam, which comes with PyFlink; nothing here can change it.
+warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 JOBS_FOLDER = Path(__file__).resolve().parent.parent / "jobs"
 

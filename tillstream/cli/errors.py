@@ -63,7 +63,7 @@ def _with_environment(error: Problem) -> Problem:
     """The same, with a line more where nobody said which environment is meant."""
     from tillstream import conf
 
-    if conf.unsaid() and not isinstance(error, Interrupted):
+    if isinstance(error, Unreachable) and conf.unsaid():
         error.notes.append(UNSAID)
     return error
 

@@ -95,7 +95,8 @@ def msk_token(region: str) -> tuple[str, float]:
         # The signer trips over None where there are no credentials.
         why = "there are none" if isinstance(error, AttributeError) else error
         raise Unreachable(
-            f"Kafka needs AWS credentials ({why}): set AWS_PROFILE, or run with a role"
+            f"Kafka needs AWS credentials ({why}): set AWS_PROFILE, run with a role, or "
+            "start the local stack with `tillstream up`"
         ) from None
     return token, expires_ms / 1000
 
