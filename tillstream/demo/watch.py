@@ -65,6 +65,7 @@ class Watch:
         self._conf = conf
         self._flink = flink
         self._jobs = jobs
+        self._failed_before: dict[str, int] = {}
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=loop, daemon=True) for loop in (self._kafka, self._rest)
@@ -126,6 +127,8 @@ class Watch:
         )
         checkpoints = self._flink.checkpoints(job_id)
         figures.checkpoints = checkpoints["counts"]["completed"]
-        figures.failures = checkpoints["counts"]["failed"]
+        failed = checkpoints["counts"]["failed"]
+        # While a job starts, Flink counts each one that is due as failed.
+        figures.failures = failed - self._failed_before.setdefault(job_id, failed)
         latest = (checkpoints.get("latest") or {}).get("completed")
         figures.checkpoint_ms = latest["end_to_end_duration"] if latest else 0
