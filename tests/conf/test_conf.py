@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tillstream import catalog, conf
 from tillstream.catalog import topics
+from tillstream.cluster.job_commands import overrides_of
 from tillstream.conf import ConfError, load, nest
 from tillstream.reference import clocks, network, price_list
 
@@ -99,7 +101,7 @@ def test_a_local_stack_names_itself(nobody_says):
         ({"loyalty": {"points": 1}}, "there is no setting loyalty.points"),
         ({"inventory": {"stores": "a.csv"}}, "inventory.stores is now reference.stores"),
         ({"kafka": {"topics": {"notises": "n"}}}, "there is no setting kafka.topics.notises"),
-        ({"source": {"kind": "csv"}}, "source.kind: invalid enum value 'csv'"),
+        ({"source": {"kind": "csv"}}, "source.kind: expected one of kafka, kinesis"),
         ({"aws": {"credentials": "basic"}}, "aws.credentials: basic is for the local stack"),
         ({"notify": {"sender": "file"}}, "notify.sender: file is for the local stack"),
         (
@@ -157,6 +159,80 @@ def test_a_broken_file_is_told_with_its_line(nobody_says, monkeypatch, tmp_path)
     monkeypatch.setenv("TILLSTREAM_CONF", "{x")
     with pytest.raises(ConfError, match="TILLSTREAM_CONF is not JSON"):
         load()
+
+
+def written(monkeypatch, folder: Path, prod: bytes | str) -> Path:
+    """A folder of settings whose prod.yaml is this."""
+    here = folder / "conf"
+    shutil.copytree(conf.RESOURCES / "conf", here, dirs_exist_ok=True)
+    (here / "prod.yaml").write_bytes(prod if isinstance(prod, bytes) else prod.encode())
+    monkeypatch.setenv("TILLSTREAM_CONF_DIR", str(here))
+    return here
+
+
+@pytest.mark.parametrize(
+    ("prod", "said"),
+    [
+        ("a: *hunter2", "prod.yaml, line 1, column 4: is not valid YAML"),
+        ("region: !hunter2 x", "prod.yaml, line 1, column 9: is not valid YAML"),
+        ("loyalty: {notify: !!bool hunter2}", "prod.yaml: is not valid YAML"),
+        ("region: hunter2: x", "prod.yaml, line 1, column 16: is not valid YAML"),
+        ("kafka:\n  properties:\n    x: {hunter2, hunter2}", "line 3: a name is set twice"),
+        ("source: {kind: hunter2}", "source.kind: expected one of kafka, kinesis"),
+        ("job: {parallelism: hunter2}", "job.parallelism: expected int, got str"),
+        ("region: hunter2 \xe9".encode("latin-1"), "prod.yaml is not UTF-8 (byte 16)"),
+        ("region: hunter2".encode("utf-16"), "prod.yaml is not UTF-8 (byte 0)"),
+        ("x: " + "[" * 2_000, "prod.yaml is nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_read_shows_no_part_of_a_value(
+    nobody_says, monkeypatch, tmp_path, prod, said
+):
+    written(monkeypatch, tmp_path, prod)
+    with pytest.raises(ConfError) as caught:
+        load()
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (
+            "kafka.properties.sasl.password=*hunter2",
+            "sasl.password, line 1, column 1: is not valid",
+        ),
+        ("region=b: hunter2: d", "--conf region, line 1, column 11: is not valid YAML"),
+        ("sasl.password hunter2", "--conf needs KEY=VALUE"),
+        ("region hunter2==", "--conf needs KEY=VALUE"),
+        ("notify.per_second={hunter2", "notify.per_second, line 1, column 9: is not valid YAML"),
+    ],
+)
+def test_a_wrong_override_shows_no_part_of_its_value(pair, said):
+    with pytest.raises(ConfError) as caught:
+        overrides_of((pair,))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_property_shows_no_part_of_a_value(nobody_says, monkeypatch):
+    service(monkeypatch, nobody_says, {"kafka.properties": "{hunter2"})
+    with pytest.raises(ConfError, match=r"kafka.properties is not JSON \(line 1, column 2\)"):
+        load()
+    file = nobody_says / "application_properties.json"
+    file.write_bytes('[{"hunter2": "\xe9"}]'.encode("latin-1"))
+    with pytest.raises(ConfError, match=r"application_properties.json is not UTF-8 \(byte 14\)$"):
+        load()
+
+
+def test_an_override_is_yaml(nobody_says):
+    found = overrides_of(
+        ("kafka.properties.linger.ms=5", "shortage.categories=[a, b]", "s3.endpoint=null")
+    )
+    assert found["kafka"]["properties"] == {"linger.ms": "5"}
+    assert found["shortage"]["categories"] == ["a", "b"]
+    assert found["s3"] == {"endpoint": None}
 
 
 @pytest.mark.parametrize("table", [network, clocks, price_list])

@@ -20,7 +20,7 @@ import msgspec
 
 from tillstream.catalog import tables, topics
 from tillstream.conf import layers
-from tillstream.conf.layers import ConfError, merge, nest
+from tillstream.conf.layers import ConfError, merge, nest, override
 from tillstream.conf.schema import LOCAL, Conf
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ PRODUCTION = "prod"
 PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's file
 
 __all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
-           "nest"]  # fmt: skip
+           "nest", "override"]  # fmt: skip
 
 
 def is_clone() -> bool:
@@ -91,13 +91,21 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
 def _named(problem: str) -> str:
     """msgspec's message with the setting first: ``loyalty.notify: expected bool, got str``."""
     said, _, path = problem.partition(" - at ")
-    where = path.strip("`$.").replace("[...]", "")
+    at = path.replace("`key` in ", "").strip("`$.")
+    where = re.sub(r"\[.*?\]", "", at)
     if field := re.search(r"unknown field `(\w+)`", said):
         return layers.unknown(f"{where}.{field[1]}".strip("."))
     if field := re.search(r"missing required field `(\w+)`", said):
         return f"the setting {f'{where}.{field[1]}'.strip('.')} is missing"
+    if said.startswith("Invalid enum value"):  # which it shows
+        said = f"expected one of {', '.join(layers.choices(where))}"
     said = said.replace("`", "").replace("Expected", "expected").replace("Invalid", "invalid")
-    return f"{where or 'settings'}: {said}"
+    where = where or "settings"
+    if "`key`" in path:
+        where = f"a name in {where}"
+    elif at.endswith("]"):
+        where = f"a value in {where}"
+    return f"{where}: {said}"
 
 
 def _check_names(conf: Conf) -> None:
