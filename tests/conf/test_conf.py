@@ -133,16 +133,48 @@ def test_a_name_that_is_no_setting_is_told(name, said):
         nest({name: "1"})
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', "[1]"])
-def test_a_damaged_properties_file_is_named(nobody_says, monkeypatch, text):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"does not hold property groups: it is not JSON \(line 1, column 2\)"),
+        ("{}", "does not hold property groups: it is not a list"),
+        ('{"a": 1}', "does not hold property groups: it is not a list"),
+        ("[1]", "does not hold property groups: group 1 has no PropertyGroupId"),
+        ('[{"PropertyGroupId": " Tillstream"}]', "group ' Tillstream' must be called 'tillstream'"),
+        ('[{"PropertyGroupId": "tillstream"}]', "its PropertyMap must be names and values"),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": ["a"]}]',
+            "its PropertyMap must be names and values",
+        ),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": null}}]',
+            "group tillstream: the value of region must be text",
+        ),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": ["a"]}}]',
+            "group tillstream: the value of region must be text",
+        ),
+        ('[{"PropertyGroupId": "tillstream", "PropertyMap": {"": "x"}}]', "a setting has no name"),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": "x", "region": "y"}}]',
+            "region is set twice",
+        ),
+    ],
+)
+def test_damaged_property_groups_are_one_clear_line(nobody_says, monkeypatch, text, said):
     file = nobody_says / "application_properties.json"
     file.write_text(text)
     monkeypatch.setattr(conf, "AMSF_PROPERTIES", file)
-    if text == "[]":
-        assert load().environment == "prod"
-        return
-    with pytest.raises(ConfError, match=r"application_properties\.json does not hold"):
+    with pytest.raises(ConfError, match=said):
         load()
+
+
+def test_property_groups_of_others_do_not_matter(nobody_says, monkeypatch):
+    file = nobody_says / "application_properties.json"
+    monkeypatch.setattr(conf, "AMSF_PROPERTIES", file)
+    for text in ("[]", '[{"PropertyGroupId": "InputStream0", "PropertyMap": {"x": "y"}}]'):
+        file.write_text(text)
+        assert load().environment == "prod"
 
 
 def test_a_broken_file_is_told_with_its_line(nobody_says, monkeypatch, tmp_path):
@@ -206,6 +238,7 @@ def test_a_file_that_cannot_be_read_shows_no_part_of_a_value(
         ("region=b: hunter2: d", "--conf region, line 1, column 11: is not valid YAML"),
         ("sasl.password hunter2", "--conf needs KEY=VALUE"),
         ("region hunter2==", "--conf needs KEY=VALUE"),
+        ("=hunter2", "a setting has no name"),
         ("notify.per_second={hunter2", "notify.per_second, line 1, column 9: is not valid YAML"),
     ],
 )

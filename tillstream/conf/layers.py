@@ -174,11 +174,30 @@ def properties(path: Path) -> dict[str, str]:
     """
     wrong = f"{path} does not hold property groups"
     groups = parse_json(_text(path), f"{wrong}: it")
-    try:
-        found = [g["PropertyMap"] for g in groups if g["PropertyGroupId"] == GROUP]
-    except (KeyError, TypeError):
-        raise ConfError(wrong) from None
-    return {name: str(value) for properties in found for name, value in properties.items()}
+    if not isinstance(groups, list):
+        raise ConfError(f"{wrong}: it is not a list")
+    out: dict[str, str] = {}
+    for number, group in enumerate(groups, start=1):
+        named = group.get("PropertyGroupId") if isinstance(group, dict) else None
+        if not isinstance(named, str):
+            raise ConfError(f"{wrong}: group {number} has no PropertyGroupId")
+        if named == GROUP:
+            out |= _group(group.get("PropertyMap"), path)
+        elif named.strip().lower() == GROUP:
+            raise ConfError(f"{path}: the group {named!r} must be called {GROUP!r}")
+    return out
+
+
+def _group(found: Any, path: Path) -> dict[str, str]:
+    """The properties of our group."""
+    where = f"{path}, group {GROUP}"
+    if not isinstance(found, dict):
+        raise ConfError(f"{where}: its PropertyMap must be names and values")
+    for name, value in found.items():
+        if value is None or isinstance(value, list | dict):
+            raise ConfError(f"{where}: the value of {name or 'a property'} must be text")
+    # A number or true that is no text is taken as JSON writes it.
+    return {name: one if isinstance(one, str) else json.dumps(one) for name, one in found.items()}
 
 
 def override(pair: str) -> tuple[str, Any]:
@@ -207,6 +226,8 @@ def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _path(dotted: str) -> tuple[list[str], Any]:
     """The names on the way to a setting, and its type."""
+    if not dotted:
+        raise ConfError("a setting has no name: a name is as in conf/base.yaml, e.g. source.kind")
     kind: Any = msgspec.inspect.type_info(Conf)
     path: list[str] = []
     rest = dotted
