@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tillstream import catalog, conf
 from tillstream.catalog import topics
 from tillstream.cluster.job_commands import overrides_of
 from tillstream.conf import ConfError, load, nest
+from tillstream.domain.notice import KINDS
 from tillstream.reference import clocks, network, price_list
 
 
@@ -102,6 +104,33 @@ def test_a_local_stack_names_itself(nobody_says):
         ({"inventory": {"stores": "a.csv"}}, "inventory.stores is now reference.stores"),
         ({"kafka": {"topics": {"notises": "n"}}}, "there is no setting kafka.topics.notises"),
         ({"source": {"kind": "csv"}}, "source.kind: expected one of kafka, kinesis"),
+        ({"job": {"parallelism": 0}}, "job.parallelism: expected int >= 1"),
+        ({"job": {"max_parallelism": 40_000}}, "job.max_parallelism: expected int <= 32768"),
+        ({"job": {"checkpoint_interval_ms": 5}}, "job.checkpoint_interval_ms: expected int >= 10"),
+        ({"demand": {"half_life_days": 0}}, "demand.half_life_days: expected float > 0"),
+        ({"demand": {"half_life_days": math.nan}}, "demand.half_life_days: expected float > 0"),
+        (
+            {"demand": {"half_life_days": math.inf}},
+            "demand.half_life_days: expected float <= 1000000",
+        ),
+        (
+            {"notify": {"per_second": {"sms": 0}}},
+            "a value in notify.per_second: expected float > 0",
+        ),
+        ({"notify": {"per_second": {"fax": 1}}}, "there is no setting notify.per_second.fax"),
+        ({"notify": {"workers": 0}}, "notify.workers: expected int >= 1"),
+        ({"inventory": {"speed_kmh": 0}}, "inventory.speed_kmh: expected int >= 1"),
+        ({"deployment": "blue green"}, "deployment: must be 1 to 41 of A-Z a-z 0-9 _ -"),
+        ({"deployment": ".blue"}, "deployment: must be 1 to 41 of"),
+        ({"deployment": "b" * 42}, "deployment: must be 1 to 41 of"),
+        ({"region": " "}, "region: must not be empty"),
+        ({"s3": {"bucket": ""}}, "s3.bucket: must not be empty"),
+        ({"kafka": {"properties": {1: "x"}}}, "a name in kafka.properties: expected str, got int"),
+        (
+            {"shortage": {"lead_minutes_by_store": {"x": 1}}},
+            "a name in shortage.lead_minutes_by_store: expected int, got str",
+        ),
+        ({1: 2}, "a name in settings: expected str"),
         ({"aws": {"credentials": "basic"}}, "aws.credentials: basic is for the local stack"),
         ({"notify": {"sender": "file"}}, "notify.sender: file is for the local stack"),
         (
@@ -115,6 +144,15 @@ def test_a_wrong_setting_is_one_line_that_names_it(nobody_says, wrong, said):
         load(overrides=wrong)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_endpoint_is_none(nobody_says):
+    found = load(overrides={"s3": {"endpoint": ""}, "source": {"kafka": {"bootstrap": ""}}})
+    assert (found.s3.endpoint, found.source.kafka.bootstrap) == (None, None)
+
+
+def test_settings_know_the_kinds_of_notices():
+    assert conf.NOTICES == KINDS
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's
 
 __all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
            "nest", "override"]  # fmt: skip
+_PATTERNS = {"deployment": "must be 1 to 41 of A-Z a-z 0-9 _ - and, but not first, a dot"}
+NOTICES = ("sms", "alert", "order")
 
 
 def is_clone() -> bool:
@@ -80,7 +83,7 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
         merged = merge(merged, layers.read_json(text, "TILLSTREAM_CONF"))
     merged = merge(merged, overrides or {}) | {"environment": chosen}
     try:
-        conf = msgspec.convert(merged, Conf, strict=False)
+        conf = msgspec.convert(layers.settled(merged), Conf, strict=False)
     except msgspec.ValidationError as error:
         raise ConfError(f"{_named(str(error))} (environment {chosen})") from None
     _check_names(conf)
@@ -99,6 +102,8 @@ def _named(problem: str) -> str:
         return f"the setting {f'{where}.{field[1]}'.strip('.')} is missing"
     if said.startswith("Invalid enum value"):  # which it shows
         said = f"expected one of {', '.join(layers.choices(where))}"
+    if "matching regex" in said:
+        said = _PATTERNS.get(where, "must not be empty")
     said = said.replace("`", "").replace("Expected", "expected").replace("Invalid", "invalid")
     where = where or "settings"
     if "`key`" in path:
@@ -109,13 +114,16 @@ def _named(problem: str) -> str:
 
 
 def _check_names(conf: Conf) -> None:
-    """Raises ConfError for a name of a topic, table or prefix that the catalogue does not have."""
-    for section, named, known in (
-        ("kafka.topics", conf.kafka.topics, topics.ALL),
-        ("dynamodb.tables", conf.dynamodb.tables, tables.HOT),
-        ("s3.prefixes", conf.s3.prefixes, tables.HISTORIES),
-    ):
-        ids = [resource.id for resource in known]
+    """Raises ConfError for a topic, table, prefix or kind of notice that there is not."""
+    sections: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
+        ("kafka.topics", conf.kafka.topics, (one.id for one in topics.ALL)),
+        ("dynamodb.tables", conf.dynamodb.tables, (one.id for one in tables.HOT)),
+        ("s3.prefixes", conf.s3.prefixes, (one.id for one in tables.HISTORIES)),
+        ("notify.per_second", conf.notify.per_second, NOTICES),
+        ("notify.sns_topics", conf.notify.sns_topics, NOTICES),
+    )
+    for section, named, known in sections:
+        ids = list(known)
         for name in named:
             if name not in ids:
                 raise ConfError(f"there is no setting {section}.{name}: {', '.join(sorted(ids))}")

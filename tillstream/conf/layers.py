@@ -22,6 +22,7 @@ RENAMED = {
     "sales.prices": "reference.products",
     "source.kinesis.consumer_name": "deployment: the consumer is <deployment>.<job>",
 }
+_CONF: Any = msgspec.inspect.type_info(Conf)
 _YAML = "tag:yaml.org,2002:"
 _NO_TEXT = {_YAML + name for name in ("bool", "int", "float")}
 _NO_SETTING = {_YAML + name for name in ("timestamp", "value")}
@@ -112,6 +113,16 @@ def _names(kind: Any) -> tuple[Any, Callable[[Any], Any]]:
     return None, lambda name: None
 
 
+def settled(value: Any, kind: Any = _CONF) -> Any:
+    """All layers together: text that is empty is null where a setting may be null."""
+    if value == "" and _member(kind, msgspec.inspect.NoneType):
+        return None
+    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.StructType):
+        _, kinds = _names(kind)
+        return {name: settled(one, kinds(name)) for name, one in value.items()}
+    return value
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -160,11 +171,10 @@ def files(folder: Path, environment: str) -> dict[str, Any]:
             f"no {chosen.name} in {folder}; known environments: {', '.join(known)}. TILLSTREAM_ENV "
             "or the property `environment` names one"
         )
-    kind = msgspec.inspect.type_info(Conf)
-    out = read_yaml(folder / "base.yaml", kind)
+    out = read_yaml(folder / "base.yaml", _CONF)
     for file in sorted((folder / "jobs").glob("*.yaml")):
-        out = merge(out, {file.stem: read_yaml(file, _names(kind)[1](file.stem))})
-    return merge(out, read_yaml(chosen, kind))
+        out = merge(out, {file.stem: read_yaml(file, _names(_CONF)[1](file.stem))})
+    return merge(out, read_yaml(chosen, _CONF))
 
 
 def properties(path: Path) -> dict[str, str]:
@@ -228,7 +238,7 @@ def _path(dotted: str) -> tuple[list[str], Any]:
     """The names on the way to a setting, and its type."""
     if not dotted:
         raise ConfError("a setting has no name: a name is as in conf/base.yaml, e.g. source.kind")
-    kind: Any = msgspec.inspect.type_info(Conf)
+    kind: Any = _CONF
     path: list[str] = []
     rest = dotted
     while rest:
