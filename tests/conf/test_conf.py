@@ -248,6 +248,15 @@ def written(monkeypatch, folder: Path, prod: bytes | str) -> Path:
         ("loyalty: {notify: !!bool hunter2}", "prod.yaml: is not valid YAML"),
         ("region: hunter2: x", "prod.yaml, line 1, column 16: is not valid YAML"),
         ("kafka:\n  properties:\n    x: {hunter2, hunter2}", "line 3: a name is set twice"),
+        ("region: x\nsource:\n  uid: a\n  uid: b", "prod.yaml, line 4: uid is set twice"),
+        ("kafka: {properties: {a: 1, a: 2}}", "prod.yaml, line 1: a is set twice"),
+        ("inventory: {lead_hours: 12:30}", "inventory.lead_hours: expected int, got str"),
+        ("inventory: {lead_hours: 0120}", "inventory.lead_hours: expected int, got str"),
+        (
+            "shortage: {lead_minutes_by_store: {0120: 5}}",
+            "lead_minutes_by_store: expected int, got",
+        ),
+        ("inventory: {lead_hours: 2026-01-01}", "inventory.lead_hours: expected int, got str"),
         ("source: {kind: hunter2}", "source.kind: expected one of kafka, kinesis"),
         ("job: {parallelism: hunter2}", "job.parallelism: expected int, got str"),
         ("region: hunter2 \xe9".encode("latin-1"), "prod.yaml is not UTF-8 (byte 16)"),
@@ -264,6 +273,39 @@ def test_a_file_that_cannot_be_read_shows_no_part_of_a_value(
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["prod.yml", "jobs/loyalty.yml", "prod.YAML"])
+def test_a_file_that_would_not_be_read_is_named(nobody_says, monkeypatch, tmp_path, name):
+    stray = written(monkeypatch, tmp_path, "") / name
+    stray.write_text("")
+    with pytest.raises(ConfError, match=f"{stray} is not read: call it {stray.stem}.yaml"):
+        load()
+
+
+def test_a_text_setting_keeps_the_text_of_the_file(nobody_says, monkeypatch, tmp_path):
+    values = "{a: 5, b: yes, c: 0120, d: 1_000, e: 1.50, f: 12:30, g: 2026-01-01, 8: 0x1F}"
+    text = f"source: {{kinesis: {{account: 012345678901}}}}\nkafka: {{properties: {values}}}"
+    written(monkeypatch, tmp_path, text)
+    found = load()
+    assert found.source.kinesis.account == "012345678901"
+    assert found.kafka.properties == {
+        "a": "5", "b": "yes", "c": "0120", "d": "1_000", "e": "1.50", "f": "12:30",
+        "g": "2026-01-01", "8": "0x1F",
+    }  # fmt: skip
+
+
+def test_a_name_set_twice_in_json_is_refused(nobody_says, monkeypatch):
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"region": "x", "region": "y"}')
+    with pytest.raises(ConfError, match="TILLSTREAM_CONF: region is set twice"):
+        load()
+
+
+@pytest.mark.parametrize("said", ["base", "../conf/prod", "./prod", "flink/config"])
+def test_only_a_listed_environment_can_be_chosen(nobody_says, monkeypatch, said):
+    monkeypatch.setenv("TILLSTREAM_ENV", said)
+    with pytest.raises(ConfError, match=r"no environment '.*; known environments: local, prod\."):
+        load()
 
 
 @pytest.mark.parametrize(

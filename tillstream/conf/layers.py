@@ -164,17 +164,19 @@ def parse_json(text: str, source: str) -> Any:
 
 def files(folder: Path, environment: str) -> dict[str, Any]:
     """base.yaml, jobs/<job>.yaml as that job's section, then <environment>.yaml."""
-    chosen = folder / f"{environment}.yaml"
-    if not chosen.exists():
-        known = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "base")
+    known = sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "base")
+    if environment not in known:  # never base, nor a path
         raise ConfError(
-            f"no {chosen.name} in {folder}; known environments: {', '.join(known)}. TILLSTREAM_ENV "
-            "or the property `environment` names one"
+            f"no environment {environment!r} in {folder}; known environments: {', '.join(known)}. "
+            "TILLSTREAM_ENV or the property `environment` names one"
         )
+    for stray in (*folder.iterdir(), *(folder / "jobs").glob("*")):
+        if stray.suffix.lower() in (".yml", ".yaml") and stray.suffix != ".yaml":
+            raise ConfError(f"{stray} is not read: call it {stray.stem}.yaml")
     out = read_yaml(folder / "base.yaml", _CONF)
     for file in sorted((folder / "jobs").glob("*.yaml")):
         out = merge(out, {file.stem: read_yaml(file, _names(_CONF)[1](file.stem))})
-    return merge(out, read_yaml(chosen, _CONF))
+    return merge(out, read_yaml(folder / f"{environment}.yaml", _CONF))
 
 
 def properties(path: Path) -> dict[str, str]:
