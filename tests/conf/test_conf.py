@@ -295,6 +295,31 @@ def test_a_text_setting_keeps_the_text_of_the_file(nobody_says, monkeypatch, tmp
     }  # fmt: skip
 
 
+HANDLER = "sasl.client.callback.handler.class"
+
+
+def test_null_removes_a_name_of_a_map(nobody_says, monkeypatch):
+    assert HANDLER in load().kafka.properties
+    assert (
+        HANDLER not in load(overrides={"kafka": {"properties": {HANDLER: None}}}).kafka.properties
+    )
+    pairs = (f"kafka.properties.{HANDLER}=null", "notify.per_second.sms=null")
+    found = load(overrides=overrides_of(pairs))
+    assert HANDLER not in found.kafka.properties
+    assert set(found.notify.per_second) == {"alert", "order"}
+    service(monkeypatch, nobody_says, {f"kafka.properties.{HANDLER}": "null"})
+    found = load()
+    assert HANDLER not in found.kafka.properties
+    assert found.kafka.properties["sasl.mechanism"] == "AWS_MSK_IAM"
+    back = load(overrides={"kafka": {"properties": {HANDLER: "x"}}})
+    assert back.kafka.properties[HANDLER] == "x"
+
+
+def test_a_property_of_null_is_null(nobody_says, monkeypatch):
+    service(monkeypatch, nobody_says, {"s3.endpoint": "null", "reference.stores": "null"})
+    assert (load().s3.endpoint, load().reference.stores) == (None, None)
+
+
 def test_a_name_set_twice_in_json_is_refused(nobody_says, monkeypatch):
     monkeypatch.setenv("TILLSTREAM_CONF", '{"region": "x", "region": "y"}')
     with pytest.raises(ConfError, match="TILLSTREAM_CONF: region is set twice"):

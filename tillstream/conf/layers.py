@@ -114,13 +114,18 @@ def _names(kind: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def settled(value: Any, kind: Any = _CONF) -> Any:
-    """All layers together: text that is empty is null where a setting may be null."""
+    """All layers together: null removes a name of a map, and empty text is null where that may be."""
     if value == "" and _member(kind, msgspec.inspect.NoneType):
         return None
-    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.StructType):
-        _, kinds = _names(kind)
-        return {name: settled(one, kinds(name)) for name, one in value.items()}
-    return value
+    if not isinstance(value, dict):
+        return value
+    _, kinds = _names(kind)
+    is_map = isinstance(kind, msgspec.inspect.DictType)
+    return {
+        name: settled(one, kinds(name))
+        for name, one in value.items()
+        if not (is_map and one is None)
+    }
 
 
 def _text(path: Path) -> str:
@@ -258,9 +263,11 @@ def _path(dotted: str) -> tuple[list[str], Any]:
 
 
 def _value(value: Any, kind: Any, dotted: str) -> Any:
-    """Text as the list or map that its setting is; anything else as it is."""
+    """Text as the list or map that its setting is, ``null`` as null; anything else as it is."""
     if not isinstance(value, str):
         return value
+    if value == "null":
+        return None
     wanted = _member(kind, msgspec.inspect.ListType, msgspec.inspect.DictType)
     if wanted is None:
         return value
