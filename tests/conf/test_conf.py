@@ -118,6 +118,14 @@ def test_a_local_stack_names_itself(nobody_says):
             "a value in notify.per_second: expected float > 0",
         ),
         ({"notify": {"per_second": {"fax": 1}}}, "there is no setting notify.per_second.fax"),
+        (
+            {"state": {"write_versions": {"loyalty_acount": 1}}},
+            "state.write_versions: there is no loyalty_acount; known: ",
+        ),
+        (
+            {"state": {"write_versions": {"loyalty_account": 99}}},
+            "state.write_versions: loyalty_account has versions 1 to",
+        ),
         ({"notify": {"workers": 0}}, "notify.workers: expected int >= 1"),
         ({"inventory": {"speed_kmh": 0}}, "inventory.speed_kmh: expected int >= 1"),
         ({"deployment": "blue green"}, "deployment: must be 1 to 41 of A-Z a-z 0-9 _ -"),

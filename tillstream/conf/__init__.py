@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from tillstream.catalog import tables, topics
+from tillstream.catalog import check_versions, tables, topics
 from tillstream.conf import layers
 from tillstream.conf.layers import ConfError, merge, nest, override
 from tillstream.conf.schema import LOCAL, Conf
@@ -114,7 +114,7 @@ def _named(problem: str) -> str:
 
 
 def _check_names(conf: Conf) -> None:
-    """Raises ConfError for a topic, table, prefix or kind of notice that there is not."""
+    """Raises ConfError for a topic, table, prefix, kind of notice or state that there is not."""
     sections: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
         ("kafka.topics", conf.kafka.topics, (one.id for one in topics.ALL)),
         ("dynamodb.tables", conf.dynamodb.tables, (one.id for one in tables.HOT)),
@@ -127,6 +127,10 @@ def _check_names(conf: Conf) -> None:
         for name in named:
             if name not in ids:
                 raise ConfError(f"there is no setting {section}.{name}: {', '.join(sorted(ids))}")
+    try:
+        check_versions(conf.state.write_versions)
+    except ValueError as error:
+        raise ConfError(str(error)) from None
 
 
 def _refuse_stand_ins(conf: Conf) -> None:
