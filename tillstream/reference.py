@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain import fraud
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
+
+
+class Column(NamedTuple):
+    """How a value is read, and what it is called."""
+
+    read: Callable[[str], Any]
+    what: str
+
+    def of(self, text: str | None, where: str) -> Any:
+        """The value. Raises ConfError; ``text`` is None where the row is too short."""
+        if text is None:
+            raise ConfError(f"{where} is missing")
+        try:
+            return self.read(text)
+        except (ValueError, LookupError, OSError):
+            raise ConfError(f"{where} must be {self.what}, not {text!r}") from None
+
+
+def _degrees(most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        if not -most <= (found := float(text)) <= most:
+            raise ValueError
+        return found
+
+    return read
+
+
+TEXT = Column(str, "text")
+WHOLE = Column(int, "a whole number")
+LATITUDE = Column(_degrees(90), "degrees from -90 to 90")
+LONGITUDE = Column(_degrees(180), "degrees from -180 to 180")
+ZONE = Column(lambda text: sys.intern(ZoneInfo(text).key), "an IANA time zone")
 
 
 def places(conf: Conf) -> tuple[list[Place], list[Place]]:
@@ -34,19 +68,17 @@ def network(conf: Conf) -> dict[int, Neighbours]:
 
 def clocks(conf: Conf) -> dict[int, fraud.Place]:
     """Where each store is and what its clock shows. Raises ConfError that names the file."""
-    with _opened(_file(conf, "stores")) as lines:
-        return fraud.read_places(lines)
+    return _clocks(_file(conf, "stores"))
 
 
 def packaged_clocks() -> dict[int, fraud.Place]:
     """The same of the invented stores that come with the package."""
-    with (PACKAGES_OWN / "stores.csv").open(newline="", encoding="utf-8") as opened:
-        return fraud.read_places(opened)
+    return _clocks(("reference.stores", PACKAGES_OWN / "stores.csv"))
 
 
 def price_list(conf: Conf) -> dict[str, int]:
     """Product to its list price in cents. Raises ConfError that names the file."""
-    columns = {"product": str, "unit_price_cents": int}
+    columns = {"product": TEXT, "unit_price_cents": WHOLE}
     rows = _rows(_file(conf, "products"), columns)
     return {row["product"]: row["unit_price_cents"] for row in rows}
 
@@ -62,28 +94,44 @@ def _file(conf: Conf, name: str) -> tuple[str, Path]:
 
 
 def _read(file: tuple[str, Path], number: str) -> list[Place]:
-    columns = {number: int, "name": str, "country": str, "lat": float, "lon": float}
+    columns = {number: WHOLE, "name": TEXT, "country": TEXT, "lat": LATITUDE, "lon": LONGITUDE}
     return [Place(*row.values()) for row in _rows(file, columns)]
 
 
-def _rows(file: tuple[str, Path], columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV, each of ``columns`` as its type. Raises ConfError that names the file."""
-    with _opened(file) as lines:
-        for row in csv.DictReader(lines):
-            try:
-                yield {name: kind(row[name]) for name, kind in columns.items()}
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"needs the columns {', '.join(columns)}: {error}") from None
+def _clocks(file: tuple[str, Path]) -> dict[int, fraud.Place]:
+    columns = {"store": WHOLE, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE}
+    return {
+        row["store"]: fraud.Place(row["lat"], row["lon"], row["zone"])
+        for row in _rows(file, columns)
+    }
 
 
-@contextmanager
-def _opened(file: tuple[str, Path]) -> Iterator[TextIO]:
-    """Raises ConfError that names the file, for a ValueError as well."""
+def _rows(file: tuple[str, Path], columns: dict[str, Column]) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV, of each only ``columns``. Raises ConfError that names file and line."""
     setting, path = file
+    where = f"{setting}: {path}"
+    lines = csv.DictReader(io.StringIO(_text(path, where)))
+    row = None
     try:
-        with path.open(newline="", encoding="utf-8") as opened:
-            yield opened
+        if missing := [name for name in columns if name not in (lines.fieldnames or ())]:
+            raise ConfError(
+                f"{where}, line 1: needs the columns {', '.join(columns)}; "
+                f"there is no {', '.join(missing)}"
+            )
+        for row in lines:
+            at = f"{where}, line {lines.line_num}"
+            yield {name: column.of(row[name], f"{at}: {name}") for name, column in columns.items()}
+    except csv.Error:
+        raise ConfError(f"{where}, line {lines.reader.line_num}: is not CSV") from None
+    if row is None:
+        raise ConfError(f"{where}, line 2: there are no rows after the header")
+
+
+def _text(path: Path, where: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfError(f"{setting}: {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfError(f"{setting}: {path}: {error}") from None
+        raise ConfError(f"{where} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfError(f"{where}, line {line}: is not UTF-8") from None

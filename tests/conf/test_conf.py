@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tillstream import catalog, conf
 from tillstream.catalog import topics
+from tillstream.cluster.job_commands import overrides_of
 from tillstream.conf import ConfError, load, nest
+from tillstream.domain.notice import KINDS
 from tillstream.reference import clocks, network, price_list
 
 
@@ -100,7 +104,42 @@ def test_a_local_stack_names_itself(nobody_says):
         ({"loyalty": {"points": 1}}, "there is no setting loyalty.points"),
         ({"inventory": {"stores": "a.csv"}}, "inventory.stores is now reference.stores"),
         ({"kafka": {"topics": {"notises": "n"}}}, "there is no setting kafka.topics.notises"),
-        ({"source": {"kind": "csv"}}, "source.kind: invalid enum value 'csv'"),
+        ({"source": {"kind": "csv"}}, "source.kind: expected one of kafka, kinesis"),
+        ({"job": {"parallelism": 0}}, "job.parallelism: expected int >= 1"),
+        ({"job": {"max_parallelism": 40_000}}, "job.max_parallelism: expected int <= 32768"),
+        ({"job": {"checkpoint_interval_ms": 5}}, "job.checkpoint_interval_ms: expected int >= 10"),
+        ({"demand": {"half_life_days": 0}}, "demand.half_life_days: expected float > 0"),
+        ({"demand": {"half_life_days": math.nan}}, "demand.half_life_days: expected float > 0"),
+        (
+            {"demand": {"half_life_days": math.inf}},
+            "demand.half_life_days: expected float <= 1000000",
+        ),
+        (
+            {"notify": {"per_second": {"sms": 0}}},
+            "a value in notify.per_second: expected float > 0",
+        ),
+        ({"notify": {"per_second": {"fax": 1}}}, "there is no setting notify.per_second.fax"),
+        (
+            {"state": {"write_versions": {"loyalty_acount": 1}}},
+            "state.write_versions: there is no loyalty_acount; known: ",
+        ),
+        (
+            {"state": {"write_versions": {"loyalty_account": 99}}},
+            "state.write_versions: loyalty_account has versions 1 to",
+        ),
+        ({"notify": {"workers": 0}}, "notify.workers: expected int >= 1"),
+        ({"inventory": {"speed_kmh": 0}}, "inventory.speed_kmh: expected int >= 1"),
+        ({"deployment": "blue green"}, "deployment: must be 1 to 41 of A-Z a-z 0-9 _ -"),
+        ({"deployment": ".blue"}, "deployment: must be 1 to 41 of"),
+        ({"deployment": "b" * 42}, "deployment: must be 1 to 41 of"),
+        ({"region": " "}, "region: must not be empty"),
+        ({"s3": {"bucket": ""}}, "s3.bucket: must not be empty"),
+        ({"kafka": {"properties": {1: "x"}}}, "a name in kafka.properties: expected str, got int"),
+        (
+            {"shortage": {"lead_minutes_by_store": {"x": 1}}},
+            "a name in shortage.lead_minutes_by_store: expected int, got str",
+        ),
+        ({1: 2}, "a name in settings: expected str"),
         ({"aws": {"credentials": "basic"}}, "aws.credentials: basic is for the local stack"),
         ({"notify": {"sender": "file"}}, "notify.sender: file is for the local stack"),
         (
@@ -114,6 +153,15 @@ def test_a_wrong_setting_is_one_line_that_names_it(nobody_says, wrong, said):
         load(overrides=wrong)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_endpoint_is_none(nobody_says):
+    found = load(overrides={"s3": {"endpoint": ""}, "source": {"kafka": {"bootstrap": ""}}})
+    assert (found.s3.endpoint, found.source.kafka.bootstrap) == (None, None)
+
+
+def test_settings_know_the_kinds_of_notices():
+    assert conf.NOTICES == KINDS
 
 
 @pytest.mark.parametrize(
@@ -132,16 +180,48 @@ def test_a_name_that_is_no_setting_is_told(name, said):
         nest({name: "1"})
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', "[1]"])
-def test_a_damaged_properties_file_is_named(nobody_says, monkeypatch, text):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"does not hold property groups: it is not JSON \(line 1, column 2\)"),
+        ("{}", "does not hold property groups: it is not a list"),
+        ('{"a": 1}', "does not hold property groups: it is not a list"),
+        ("[1]", "does not hold property groups: group 1 has no PropertyGroupId"),
+        ('[{"PropertyGroupId": " Tillstream"}]', "group ' Tillstream' must be called 'tillstream'"),
+        ('[{"PropertyGroupId": "tillstream"}]', "its PropertyMap must be names and values"),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": ["a"]}]',
+            "its PropertyMap must be names and values",
+        ),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": null}}]',
+            "group tillstream: the value of region must be text",
+        ),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": ["a"]}}]',
+            "group tillstream: the value of region must be text",
+        ),
+        ('[{"PropertyGroupId": "tillstream", "PropertyMap": {"": "x"}}]', "a setting has no name"),
+        (
+            '[{"PropertyGroupId": "tillstream", "PropertyMap": {"region": "x", "region": "y"}}]',
+            "region is set twice",
+        ),
+    ],
+)
+def test_damaged_property_groups_are_one_clear_line(nobody_says, monkeypatch, text, said):
     file = nobody_says / "application_properties.json"
     file.write_text(text)
     monkeypatch.setattr(conf, "AMSF_PROPERTIES", file)
-    if text == "[]":
-        assert load().environment == "prod"
-        return
-    with pytest.raises(ConfError, match=r"application_properties\.json does not hold"):
+    with pytest.raises(ConfError, match=said):
         load()
+
+
+def test_property_groups_of_others_do_not_matter(nobody_says, monkeypatch):
+    file = nobody_says / "application_properties.json"
+    monkeypatch.setattr(conf, "AMSF_PROPERTIES", file)
+    for text in ("[]", '[{"PropertyGroupId": "InputStream0", "PropertyMap": {"x": "y"}}]'):
+        file.write_text(text)
+        assert load().environment == "prod"
 
 
 def test_a_broken_file_is_told_with_its_line(nobody_says, monkeypatch, tmp_path):
@@ -158,6 +238,148 @@ def test_a_broken_file_is_told_with_its_line(nobody_says, monkeypatch, tmp_path)
     monkeypatch.setenv("TILLSTREAM_CONF", "{x")
     with pytest.raises(ConfError, match="TILLSTREAM_CONF is not JSON"):
         load()
+
+
+def written(monkeypatch, folder: Path, prod: bytes | str) -> Path:
+    """A folder of settings whose prod.yaml is this."""
+    here = folder / "conf"
+    shutil.copytree(conf.RESOURCES / "conf", here, dirs_exist_ok=True)
+    (here / "prod.yaml").write_bytes(prod if isinstance(prod, bytes) else prod.encode())
+    monkeypatch.setenv("TILLSTREAM_CONF_DIR", str(here))
+    return here
+
+
+@pytest.mark.parametrize(
+    ("prod", "said"),
+    [
+        ("a: *hunter2", "prod.yaml, line 1, column 4: is not valid YAML"),
+        ("region: !hunter2 x", "prod.yaml, line 1, column 9: is not valid YAML"),
+        ("loyalty: {notify: !!bool hunter2}", "prod.yaml: is not valid YAML"),
+        ("region: hunter2: x", "prod.yaml, line 1, column 16: is not valid YAML"),
+        ("kafka:\n  properties:\n    x: {hunter2, hunter2}", "line 3: a name is set twice"),
+        ("region: x\nsource:\n  uid: a\n  uid: b", "prod.yaml, line 4: uid is set twice"),
+        ("kafka: {properties: {a: 1, a: 2}}", "prod.yaml, line 1: a is set twice"),
+        ("inventory: {lead_hours: 12:30}", "inventory.lead_hours: expected int, got str"),
+        ("inventory: {lead_hours: 0120}", "inventory.lead_hours: expected int, got str"),
+        (
+            "shortage: {lead_minutes_by_store: {0120: 5}}",
+            "lead_minutes_by_store: expected int, got",
+        ),
+        ("inventory: {lead_hours: 2026-01-01}", "inventory.lead_hours: expected int, got str"),
+        ("source: {kind: hunter2}", "source.kind: expected one of kafka, kinesis"),
+        ("job: {parallelism: hunter2}", "job.parallelism: expected int, got str"),
+        ("region: hunter2 \xe9".encode("latin-1"), "prod.yaml is not UTF-8 (byte 16)"),
+        ("region: hunter2".encode("utf-16"), "prod.yaml is not UTF-8 (byte 0)"),
+        ("x: " + "[" * 2_000, "prod.yaml is nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_read_shows_no_part_of_a_value(
+    nobody_says, monkeypatch, tmp_path, prod, said
+):
+    written(monkeypatch, tmp_path, prod)
+    with pytest.raises(ConfError) as caught:
+        load()
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["prod.yml", "jobs/loyalty.yml", "prod.YAML"])
+def test_a_file_that_would_not_be_read_is_named(nobody_says, monkeypatch, tmp_path, name):
+    stray = written(monkeypatch, tmp_path, "") / name
+    stray.write_text("")
+    with pytest.raises(ConfError, match=f"{stray} is not read: call it {stray.stem}.yaml"):
+        load()
+
+
+def test_a_text_setting_keeps_the_text_of_the_file(nobody_says, monkeypatch, tmp_path):
+    values = "{a: 5, b: yes, c: 0120, d: 1_000, e: 1.50, f: 12:30, g: 2026-01-01, 8: 0x1F}"
+    text = f"source: {{kinesis: {{account: 012345678901}}}}\nkafka: {{properties: {values}}}"
+    written(monkeypatch, tmp_path, text)
+    found = load()
+    assert found.source.kinesis.account == "012345678901"
+    assert found.kafka.properties == {
+        "a": "5", "b": "yes", "c": "0120", "d": "1_000", "e": "1.50", "f": "12:30",
+        "g": "2026-01-01", "8": "0x1F",
+    }  # fmt: skip
+
+
+HANDLER = "sasl.client.callback.handler.class"
+
+
+def test_null_removes_a_name_of_a_map(nobody_says, monkeypatch):
+    assert HANDLER in load().kafka.properties
+    assert (
+        HANDLER not in load(overrides={"kafka": {"properties": {HANDLER: None}}}).kafka.properties
+    )
+    pairs = (f"kafka.properties.{HANDLER}=null", "notify.per_second.sms=null")
+    found = load(overrides=overrides_of(pairs))
+    assert HANDLER not in found.kafka.properties
+    assert set(found.notify.per_second) == {"alert", "order"}
+    service(monkeypatch, nobody_says, {f"kafka.properties.{HANDLER}": "null"})
+    found = load()
+    assert HANDLER not in found.kafka.properties
+    assert found.kafka.properties["sasl.mechanism"] == "AWS_MSK_IAM"
+    back = load(overrides={"kafka": {"properties": {HANDLER: "x"}}})
+    assert back.kafka.properties[HANDLER] == "x"
+
+
+def test_a_property_of_null_is_null(nobody_says, monkeypatch):
+    service(monkeypatch, nobody_says, {"s3.endpoint": "null", "reference.stores": "null"})
+    assert (load().s3.endpoint, load().reference.stores) == (None, None)
+
+
+def test_a_name_set_twice_in_json_is_refused(nobody_says, monkeypatch):
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"region": "x", "region": "y"}')
+    with pytest.raises(ConfError, match="TILLSTREAM_CONF: region is set twice"):
+        load()
+
+
+@pytest.mark.parametrize("said", ["base", "../conf/prod", "./prod", "flink/config"])
+def test_only_a_listed_environment_can_be_chosen(nobody_says, monkeypatch, said):
+    monkeypatch.setenv("TILLSTREAM_ENV", said)
+    with pytest.raises(ConfError, match=r"no environment '.*; known environments: local, prod\."):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (
+            "kafka.properties.sasl.password=*hunter2",
+            "sasl.password, line 1, column 1: is not valid",
+        ),
+        ("region=b: hunter2: d", "--conf region, line 1, column 11: is not valid YAML"),
+        ("sasl.password hunter2", "--conf needs KEY=VALUE"),
+        ("region hunter2==", "--conf needs KEY=VALUE"),
+        ("=hunter2", "a setting has no name"),
+        ("notify.per_second={hunter2", "notify.per_second, line 1, column 9: is not valid YAML"),
+    ],
+)
+def test_a_wrong_override_shows_no_part_of_its_value(pair, said):
+    with pytest.raises(ConfError) as caught:
+        overrides_of((pair,))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_property_shows_no_part_of_a_value(nobody_says, monkeypatch):
+    service(monkeypatch, nobody_says, {"kafka.properties": "{hunter2"})
+    with pytest.raises(ConfError, match=r"kafka.properties is not JSON \(line 1, column 2\)"):
+        load()
+    file = nobody_says / "application_properties.json"
+    file.write_bytes('[{"hunter2": "\xe9"}]'.encode("latin-1"))
+    with pytest.raises(ConfError, match=r"application_properties.json is not UTF-8 \(byte 14\)$"):
+        load()
+
+
+def test_an_override_is_yaml(nobody_says):
+    found = overrides_of(
+        ("kafka.properties.linger.ms=5", "shortage.categories=[a, b]", "s3.endpoint=null")
+    )
+    assert found["kafka"]["properties"] == {"linger.ms": "5"}
+    assert found["shortage"]["categories"] == ["a", "b"]
+    assert found["s3"] == {"endpoint": None}
 
 
 @pytest.mark.parametrize("table", [network, clocks, price_list])

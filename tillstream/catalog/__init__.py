@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,10 @@ def find(name: str) -> Job | None:
 def jobs() -> list[Job]:
     """The entries of all jobs, by name."""
     return [job(name) for name in names()]
+
+
+def check_versions(versions: Mapping[str, int]) -> None:
+    """Raises ValueError for a state, or a version of one, that there is not."""
+    if versions:  # every state's codec is loaded only where one is asked for
+        states = importlib.import_module("tillstream.state_schemas.keyed.states")
+        states.check_versions(versions)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
-import yaml
 
 from tillstream import catalog
 from tillstream import conf as settings
@@ -22,13 +21,7 @@ from tillstream.errors import Problem
 
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, Any]:
     """source.kind=kafka -> {"source": {"kind": "kafka"}}; values are YAML. Raises ConfError."""
-    settings_of: dict[str, Any] = {}
-    for pair in pairs:
-        dotted, separator, value = pair.partition("=")
-        if not separator:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE, e.g. source.kind=kafka")
-        settings_of[dotted] = yaml.safe_load(value)
-    return settings.nest(settings_of)
+    return settings.nest(dict(settings.override(pair) for pair in pairs))
 
 
 @click.group()

@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tillstream.catalog import tables, topics
+from tillstream.catalog import check_versions, tables, topics
 from tillstream.conf import layers
-from tillstream.conf.layers import ConfError, merge, nest
+from tillstream.conf.layers import ConfError, merge, nest, override
 from tillstream.conf.schema import LOCAL, Conf
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -32,7 +33,9 @@ STACK_PARTS = ("kafka", "kinesis", "dynamodb", "s3", "flink", "ports", "processe
 PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's file
 
 __all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
-           "nest"]  # fmt: skip
+           "nest", "override"]  # fmt: skip
+_PATTERNS = {"deployment": "must be 1 to 41 of A-Z a-z 0-9 _ - and, but not first, a dot"}
+NOTICES = ("sms", "alert", "order")
 
 
 def is_clone() -> bool:
@@ -95,7 +98,7 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
         merged = merge(merged, layers.read_json(text, "TILLSTREAM_CONF"))
     merged = merge(merged, overrides or {}) | {"environment": chosen}
     try:
-        conf = msgspec.convert(merged, Conf, strict=False)
+        conf = msgspec.convert(layers.settled(merged), Conf, strict=False)
     except msgspec.ValidationError as error:
         raise ConfError(f"{_named(str(error))} (environment {chosen})") from None
     _check_names(conf)
@@ -106,26 +109,43 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
 def _named(problem: str) -> str:
     """msgspec's message with the setting first: ``loyalty.notify: expected bool, got str``."""
     said, _, path = problem.partition(" - at ")
-    where = path.strip("`$.").replace("[...]", "")
+    at = path.replace("`key` in ", "").strip("`$.")
+    where = re.sub(r"\[.*?\]", "", at)
     if field := re.search(r"unknown field `(\w+)`", said):
         return layers.unknown(f"{where}.{field[1]}".strip("."))
     if field := re.search(r"missing required field `(\w+)`", said):
         return f"the setting {f'{where}.{field[1]}'.strip('.')} is missing"
+    if said.startswith("Invalid enum value"):  # which it shows
+        said = f"expected one of {', '.join(layers.choices(where))}"
+    if "matching regex" in said:
+        said = _PATTERNS.get(where, "must not be empty")
     said = said.replace("`", "").replace("Expected", "expected").replace("Invalid", "invalid")
-    return f"{where or 'settings'}: {said}"
+    where = where or "settings"
+    if "`key`" in path:
+        where = f"a name in {where}"
+    elif at.endswith("]"):
+        where = f"a value in {where}"
+    return f"{where}: {said}"
 
 
 def _check_names(conf: Conf) -> None:
-    """Raises ConfError for a name of a topic, table or prefix that the catalogue does not have."""
-    for section, named, known in (
-        ("kafka.topics", conf.kafka.topics, topics.ALL),
-        ("dynamodb.tables", conf.dynamodb.tables, tables.HOT),
-        ("s3.prefixes", conf.s3.prefixes, tables.HISTORIES),
-    ):
-        ids = [resource.id for resource in known]
+    """Raises ConfError for a topic, table, prefix, kind of notice or state that there is not."""
+    sections: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
+        ("kafka.topics", conf.kafka.topics, (one.id for one in topics.ALL)),
+        ("dynamodb.tables", conf.dynamodb.tables, (one.id for one in tables.HOT)),
+        ("s3.prefixes", conf.s3.prefixes, (one.id for one in tables.HISTORIES)),
+        ("notify.per_second", conf.notify.per_second, NOTICES),
+        ("notify.sns_topics", conf.notify.sns_topics, NOTICES),
+    )
+    for section, named, known in sections:
+        ids = list(known)
         for name in named:
             if name not in ids:
                 raise ConfError(f"there is no setting {section}.{name}: {', '.join(sorted(ids))}")
+    try:
+        check_versions(conf.state.write_versions)
+    except ValueError as error:
+        raise ConfError(str(error)) from None
 
 
 def _refuse_stand_ins(conf: Conf) -> None:

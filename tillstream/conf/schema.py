@@ -6,13 +6,23 @@ asked for by what the catalogue declares: ``conf.topic(topics.NOTICES)``.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tillstream.catalog.resources import History, Table, Topic
 
 LOCAL = "local"  # the environment of the local stack
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Rate = Annotated[float, Meta(gt=0, le=1e6)]  # neither infinite nor NaN
+CheckpointMs = Annotated[int, Meta(ge=10)]  # the engine takes no less
+Text = Annotated[str, Meta(pattern=r"\S")]
+# It begins names of Kafka groups, of transactional ids and of Kinesis consumers.
+Deployment = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,40}\Z")]
 
 
 class _Base(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -25,8 +35,8 @@ class KinesisSource(_Base, frozen=True):
     endpoint: str | None
     start: Literal["TRIM_HORIZON", "LATEST"]
     fan_out: bool
-    poll_interval_ms: int
-    records_per_poll: int
+    poll_interval_ms: NotNegative
+    records_per_poll: Positive
     discover_shards_ms: int
 
 
@@ -57,16 +67,16 @@ class Kafka(_Base, frozen=True):
 class DynamoDb(_Base, frozen=True):
     endpoint: str | None
     tables: dict[str, str]
-    in_flight: int
-    buffered_items: int
-    attempts: int
-    request_timeout_ms: int
-    replay_hold_ms: int
+    in_flight: Positive
+    buffered_items: Positive
+    attempts: Positive
+    request_timeout_ms: Positive
+    replay_hold_ms: NotNegative
 
 
 class S3(_Base, frozen=True):
     endpoint: str | None
-    bucket: str
+    bucket: Text
     scheme: str
     prefixes: dict[str, str]
 
@@ -76,15 +86,15 @@ class Aws(_Base, frozen=True):
 
 
 class Loyalty(_Base, frozen=True):
-    cents_per_point: int
-    point_value_cents: int
-    horizon_days: int
-    max_postings: int
+    cents_per_point: Positive
+    point_value_cents: NotNegative
+    horizon_days: NotNegative
+    max_postings: Positive
     notify: bool
 
 
 class Archive(_Base, frozen=True):
-    dedupe_hours: int
+    dedupe_hours: NotNegative
 
 
 class Reference(_Base, frozen=True):
@@ -94,35 +104,35 @@ class Reference(_Base, frozen=True):
 
 
 class Inventory(_Base, frozen=True):
-    horizon_hours: int
-    max_lines: int
-    lead_hours: int
-    lead_sd_hours: int
-    review_hours: int
+    horizon_hours: NotNegative
+    max_lines: Positive
+    lead_hours: NotNegative
+    lead_sd_hours: NotNegative
+    review_hours: NotNegative
     safety_milli: int
-    emergency_percent: int
-    fewest_days: int
-    patience_hours: int
-    retry_hours: int
-    handling_hours: int
-    speed_kmh: int
-    nearby_km: int
-    nearby_stores: int
-    centres_asked: int
-    wait_ms: int
+    emergency_percent: NotNegative
+    fewest_days: NotNegative
+    patience_hours: NotNegative
+    retry_hours: Positive
+    handling_hours: NotNegative
+    speed_kmh: Positive
+    nearby_km: NotNegative
+    nearby_stores: NotNegative
+    centres_asked: NotNegative
+    wait_ms: NotNegative
 
 
 class Fraud(_Base, frozen=True):
     rules: str | None
     audit: Literal["suspicious", "all"]
     explain: Literal["suspicious", "all"]
-    keep_days: int
-    label_delay_days: int
-    clock_ahead_hours: int
-    profile_ttl_days: int
-    card_ttl_days: int
-    till_ttl_days: int
-    linger_ms: int
+    keep_days: NotNegative
+    label_delay_days: NotNegative
+    clock_ahead_hours: NotNegative
+    profile_ttl_days: NotNegative
+    card_ttl_days: NotNegative
+    till_ttl_days: NotNegative
+    linger_ms: NotNegative
 
 
 class Notify(_Base, frozen=True):
@@ -130,36 +140,36 @@ class Notify(_Base, frozen=True):
     sns_endpoint: str | None
     sns_topics: dict[str, str]
     file: str | None
-    per_second: dict[str, float]
-    workers: int
-    attempts: int
-    lease_s: int
-    max_age_hours: int
-    remember_days: int
+    per_second: dict[str, Rate]
+    workers: Positive
+    attempts: Positive
+    lease_s: Positive
+    max_age_hours: Positive
+    remember_days: Positive
 
 
 class Demand(_Base, frozen=True):
     utc_offset_minutes: int
-    half_life_days: float
+    half_life_days: Rate
 
 
 class Shortage(_Base, frozen=True):
     categories: list[str]
-    max_shelves: int
-    lead_minutes: int
-    lead_minutes_by_store: dict[int, int]
-    open_at_percent: int
-    close_at_percent: int
-    false_alarms_a_year: float
-    stale_minutes: int
-    ask_again_minutes: int
+    max_shelves: NotNegative
+    lead_minutes: Positive
+    lead_minutes_by_store: dict[int, Positive]
+    open_at_percent: Percent
+    close_at_percent: Percent
+    false_alarms_a_year: Annotated[float, Meta(ge=0, le=1e6)]
+    stale_minutes: NotNegative
+    ask_again_minutes: Positive
     wait_ms: int
 
 
 class Savepoints(_Base, frozen=True):
     location: str | None
-    hourly_for_hours: int
-    daily_for_days: int
+    hourly_for_hours: NotNegative
+    daily_for_days: NotNegative
 
 
 class State(_Base, frozen=True):
@@ -167,25 +177,25 @@ class State(_Base, frozen=True):
 
 
 class Sales(_Base, frozen=True):
-    dedupe_hours: int
-    out_of_order_s: int
-    idle_s: int
+    dedupe_hours: NotNegative
+    out_of_order_s: NotNegative
+    idle_s: Positive
 
 
 class Job(_Base, frozen=True):
-    parallelism: int
-    max_parallelism: int
+    parallelism: Positive
+    max_parallelism: Annotated[int, Meta(ge=1, le=32768)]
     require_thread_mode: bool
-    checkpoint_interval_ms: int | None
-    replay_checkpoint_interval_ms: int
+    checkpoint_interval_ms: CheckpointMs | None
+    replay_checkpoint_interval_ms: CheckpointMs
 
 
 class Conf(_Base, frozen=True):
     """All settings of one deployment. ``environment``: whose file they came from, conf/<it>.yaml."""
 
     environment: str
-    deployment: str
-    region: str
+    deployment: Deployment
+    region: Text
     source: Source
     kafka: Kafka
     dynamodb: DynamoDb

@@ -33,7 +33,7 @@ from tillstream.domain.fraud.judge import (
     judge_both,
     points,
 )
-from tillstream.domain.fraud.places import Place, Places, read_places
+from tillstream.domain.fraud.places import Place, Places
 from tillstream.domain.fraud.profile import Profile, subject, terminal
 from tillstream.domain.fraud.ruleset import (
     INDEX,
@@ -71,7 +71,6 @@ __all__ = [
     "load_rules",
     "observe",
     "points",
-    "read_places",
     "subject",
     "terminal",
 ]

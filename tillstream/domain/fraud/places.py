@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
@@ -24,25 +22,6 @@ class Place(NamedTuple):
 
 
 Places = Mapping[int, Place]
-
-
-def read_places(lines: Iterable[str]) -> dict[int, Place]:
-    """Places by store number, from CSV with the columns store, lat, lon, zone (others are ignored).
-
-    Raises ValueError naming the line for a row that cannot be used.
-    """
-    places: dict[int, Place] = {}
-    for number, row in enumerate(csv.DictReader(lines), start=2):
-        try:
-            place = Place(float(row["lat"]), float(row["lon"]), sys.intern(row["zone"]))
-            store = int(row["store"])
-            ZoneInfo(place.zone)
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise ValueError(f"stores, line {number}: {error!r}") from None
-        if not (-90 <= place.lat <= 90 and -180 <= place.lon <= 180):
-            raise ValueError(f"stores, line {number}: no such place as {place.lat}, {place.lon}")
-        places[store] = place
-    return places
 
 
 def distance_km(a: Place, b: Place) -> float:
