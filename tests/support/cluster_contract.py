@@ -42,7 +42,7 @@ class ClusterContract:
         second = cluster.submit(job, start_from="latest-savepoint", progress=said.append)
         assert second != first
         assert cluster.started_from(first) is None
-        assert cluster.started_from(second) == stopped.location
+        assert cluster.started_from(second) == cluster.locate(job, stopped.location)
         assert cluster.run(second).parallelism == 1  # as it had, whatever conf says
         assert [r.job_id for r in cluster.runs()][:2] == [second, first]
         assert cluster.figures(second).state == "RUNNING"

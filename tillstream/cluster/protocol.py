@@ -136,7 +136,8 @@ class Cluster(Protocol):
         ...
 
     def started_from(self, job_id: str) -> str | None:
-        """Location of the savepoint or checkpoint that the run was submitted from, None if of none."""
+        """What ``locate`` made of the savepoint or checkpoint that the run was submitted from, None if
+        of none."""
         ...
 
     def running(self, name_or_id: str) -> JobRun | None:

@@ -123,7 +123,9 @@ class Replay:
         if run := self.cluster.running(job):
             # Without an id it was submitted as the interruption came, or never.
             ours = phase.job_id == run.job_id or (
-                not phase.job_id and self.cluster.started_from(run.job_id) == phase.start.state
+                not phase.job_id
+                and self.cluster.started_from(run.job_id)
+                == self.cluster.locate(job, phase.start.state)
             )
             if not ours:
                 raise ReplayError(
