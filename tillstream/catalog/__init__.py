@@ -37,10 +37,14 @@ def job(name: str) -> Job:
     return entry
 
 
+def knows(name: str) -> bool:
+    """Whether it is a job's name, or a test's or a benchmark's ``<job>-...``; imports no job."""
+    return "/" not in name and name.partition("-")[0] in names()
+
+
 def find(name: str) -> Job | None:
     """The job of that name, or that a test's or a benchmark's ``<job>-...`` is made of."""
-    base = name.partition("-")[0]
-    return job(base) if base in names() else None
+    return job(name.partition("-")[0]) if knows(name) else None
 
 
 def jobs() -> list[Job]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
@@ -60,15 +61,31 @@ class Storage(Protocol):
     def remove(self, folder: str) -> None: ...
 
 
+def file_uri(folder: Path) -> str:
+    """As Flink reads one: it takes %20 for three letters of a name, so nothing is escaped."""
+    return f"file://{folder.absolute()}"
+
+
+def local_folder(location: str) -> Path | None:
+    """The folder that a path or a URI means, None when it is not on a local disk."""
+    if not location.startswith("file:"):
+        return None if re.match(r"[a-z0-9]+:/", location) else Path(location)
+    path = re.sub("^file:(//localhost(?=/))?/*", "/", location)
+    plain = Path(unquote(path))  # as other programs write it
+    return plain if plain.exists() and not Path(path).exists() else Path(path)
+
+
 def open_storage(uri: str, conf: Conf) -> Storage:
     """The folder at ``uri``. Raises StorageError for a scheme that is neither file nor S3."""
+    if folder := local_folder(uri):
+        return Disk(folder)
     parts = urlsplit(uri)
-    if parts.scheme in ("", "file"):
-        return Disk(Path(unquote(parts.path)))
-    if parts.scheme in ("s3", "s3a"):
+    if parts.scheme in ("s3", "s3a") and parts.netloc:
         client = clients.listening(conf, "s3")
         return S3Folder(client, parts.netloc, parts.path.strip("/"), parts.scheme)
-    raise StorageError(f"{uri} is neither file:// nor s3://: correct it, or savepoints.location")
+    raise StorageError(
+        f"{uri} is neither file:// nor s3://BUCKET: correct it, or savepoints.location"
+    )
 
 
 def open_bucket(conf: Conf) -> S3Folder:
@@ -101,7 +118,7 @@ def copy(source: Storage, folder: str, target: Path) -> int:
 class Disk:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
-        self.root = self._folder.as_uri()
+        self.root = file_uri(self._folder)
 
     def files(self, under: str = "") -> Iterator[Stored]:
         inside = [

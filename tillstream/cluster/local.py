@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest
-from tillstream.clients.storage import StorageError, open_storage
+from tillstream.clients.storage import StorageError, file_uri, local_folder, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster import manifest, preflight
 from tillstream.cluster.protocol import (
@@ -52,10 +51,10 @@ class LocalCluster:
     def __init__(self, stack: Stack | None = None, savepoints_at: str | None = None) -> None:
         self.stack = stack or Stack()
         self.layout: Layout = self.stack.layout
-        self.savepoints_at = (savepoints_at or self.layout.savepoints.as_uri()).rstrip("/")
-        self.notes_at = self.layout.root.as_uri()
+        self.savepoints_at = (savepoints_at or file_uri(self.layout.savepoints)).rstrip("/")
+        self.notes_at = file_uri(self.layout.root)
         self.submissions = Submissions(self.layout.root / "jobs.jsonl")
-        self._checkpoints_at = self.layout.checkpoints.as_uri()
+        self._checkpoints_at = file_uri(self.layout.checkpoints)
         self._metrics: dict[tuple[str, str], list[str]] = {}
 
     @property
@@ -188,10 +187,10 @@ class LocalCluster:
     def stop(self, name_or_id: str, into: str | None = None, drain: bool = False) -> TakenSavepoint:
         run = self._must_run(name_or_id)
         target = into or f"{self.savepoints_at}/{run.name}"
-        if "://" not in target and not target.startswith("file:"):
-            target = Path(target).resolve().as_uri()
+        if folder := local_folder(target):
+            target = file_uri(folder.resolve())
         location = self.flink.stop_with_savepoint(run.job_id, target, drain, TAKE_TIMEOUT_S)
-        self.submissions.note(run.name, run.job_id, ended="stopped")
+        self.submissions.note(run.name, run.job_id, ended="stopped", savepoint=location)
         return self._taken(run, location)
 
     def cancel(self, name_or_id: str) -> str:
@@ -224,13 +223,13 @@ class LocalCluster:
 
     def locate(self, name: str, start_from: str) -> str:
         if not start_from.startswith("latest"):
-            path = _local(start_from)
+            path = local_folder(start_from.removesuffix("/_metadata"))
             if path is not None and not (path / "_metadata").exists():
                 raise JobError(
                     f"{start_from} is no savepoint or checkpoint (it has no _metadata): "
                     f"`tillstream job list` shows what {name} can go on from"
                 )
-            return path.resolve().as_uri() if path is not None else start_from
+            return file_uri(path.resolve()) if path is not None else start_from
         kinds = {
             "latest": (self._checkpoints, self._savepoints),
             "latest-checkpoint": (self._checkpoints,),
@@ -238,8 +237,14 @@ class LocalCluster:
         }
         if start_from not in kinds:
             raise JobError(f"{start_from!r} is none of {', '.join(kinds)}")
-        if found := [one for of in kinds[start_from] for one in of(name)]:
-            return max(found)[1]
+        newest = max((one for of in kinds[start_from] for one in of(name)), default=None)
+        if start_from != "latest-checkpoint" and (left := self.submissions.stopped_with(name)):
+            at_ms, location = left
+            if newest is None or at_ms > newest[0]:
+                # Put elsewhere by `job stop --savepoint DIR`: an older one must not take its place.
+                return self.locate(name, location)
+        if newest:
+            return newest[1]
         what = start_from.removeprefix("latest").removeprefix("-") or "savepoint or checkpoint"
         raise JobError(
             f"{name} has left no {what}: `tillstream job submit {name}` starts without state"
@@ -253,7 +258,7 @@ class LocalCluster:
 
     def _savepoints(self, name: str) -> Iterator[tuple[int, str]]:
         # 0.1.0 left them in the stack's own folder, whatever conf said.
-        for folder in {self.savepoints_at, self.layout.savepoints.as_uri()}:
+        for folder in {self.savepoints_at, file_uri(self.layout.savepoints)}:
             yield from self._complete(f"{folder}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
@@ -353,14 +358,6 @@ class LocalCluster:
 def open_cluster(conf: settings.Conf) -> Cluster:
     """The cluster that conf means. Today always the local stack's; Amazon's service is to be the other."""
     return LocalCluster(savepoints_at=conf.savepoints.location)
-
-
-def _local(location: str) -> Path | None:
-    """The folder a location means, None when it is not on a local disk."""
-    parsed = urlparse(location)
-    if parsed.scheme in ("", "file"):
-        return Path(unquote(parsed.path))
-    return None
 
 
 def _folder_name(location: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.sizes import human
@@ -22,9 +23,13 @@ from tillstream.cluster.savepoints import Savepoints
 from tillstream.errors import Problem
 
 
-def open_savepoints() -> Savepoints:
+def open_savepoints(job: str | None = None) -> Savepoints:
+    """Raises UnknownJob where neither the catalogue nor a folder of savepoints knows ``job``."""
     conf = settings.load()
-    return Savepoints(open_cluster(conf), conf)
+    found = Savepoints(open_cluster(conf), conf)
+    if job and not catalog.knows(job) and job not in found.storage().folders():
+        raise catalog.UnknownJob(f"there is no job {job}: there are {', '.join(catalog.names())}")
+    return found
 
 
 @click.group()
@@ -37,7 +42,7 @@ def savepoint() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One manifest per line.")
 def list_(job: str | None, as_json: bool) -> None:
     """Savepoints that are kept, newest first."""
-    savepoints = open_savepoints()
+    savepoints = open_savepoints(job)
     kept = savepoints.kept(job)
     nameless = savepoints.without_manifest(job)
     if as_json:
@@ -54,7 +59,7 @@ def list_(job: str | None, as_json: bool) -> None:
     elif not nameless:
         click.echo("none: `tillstream savepoint take JOB`")
     for location in nameless:
-        tables.say(f"without a manifest: {location}")
+        tables.say(f"without a manifest that can be read: {location}")
 
 
 def _verdict(one: Manifest) -> str:
@@ -75,7 +80,7 @@ def take(job: str, every: int | None) -> None:
     if every:
         _keep_taking((job,), every)
     else:
-        _show_taken(open_savepoints().take(job))
+        _show_taken(open_savepoints(job).take(job))
 
 
 def _show_taken(one: Manifest) -> None:
@@ -126,7 +131,7 @@ def verify(job: str, which: str, job_file: Path | None) -> None:
     """
     from tillstream.cluster.verify import verify as run_verify
 
-    savepoints = open_savepoints()
+    savepoints = open_savepoints(job)
     found = savepoints.find(job, now_ms() if which == "newest" else which)
     click.echo(f"{found.location}, as of {shown(found.as_of_ms)}")
     found.verified = outcome = run_verify(found, savepoints, job_file, click.echo)
@@ -144,7 +149,7 @@ def verify(job: str, which: str, job_file: Path | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 def prune(job: str, dry_run: bool) -> None:
     """Delete savepoints of JOB that the policy does not keep; the newest good one always stays."""
-    savepoints = open_savepoints()
+    savepoints = open_savepoints(job)
     gone = savepoints.prune(job, now_ms(), dry_run, _show_pruned)
     left = len(savepoints.kept(job))
     click.echo(f"{gone} {'would be deleted' if dry_run else 'deleted'}, {left} are there")
@@ -159,5 +164,5 @@ def _show_pruned(one: Manifest) -> None:
 @click.argument("which", default="newest", metavar="[newest|LOCATION]")
 def show(job: str, which: str) -> None:
     """A savepoint's manifest."""
-    found = open_savepoints().find(job, now_ms() if which == "newest" else which)
+    found = open_savepoints(job).find(job, now_ms() if which == "newest" else which)
     click.echo(json.dumps(msgspec.to_builtins(found), indent=2))

@@ -41,6 +41,8 @@ class Savepoints:
         """Writes the manifest of a savepoint that was just taken."""
         storage = open_storage(taken.location, self.conf)
         files = {file.name: file.bytes for file in storage.files()}
+        if "_metadata" not in files:
+            raise SavepointError(f"Flink says it left {taken.location}, and nothing is there")
         found = Manifest(
             job=taken.run.name,
             job_id=taken.run.job_id,
@@ -83,27 +85,31 @@ class Savepoints:
 
     def kept(self, job: str | None = None) -> list[Manifest]:
         """Every savepoint with a manifest, newest first."""
-        found = []
-        for name in [job] if job else self.storage().folders():
-            storage = self.storage(name)
-            for folder in storage.folders():
-                raw = storage.read(f"{folder}/{FILE}")
-                if raw is not None and storage.read(f"{folder}/_metadata") is not None:
-                    try:
-                        found.append(manifests.decode(raw))
-                    except ValueError:
-                        continue
+        found = [one for one in self._all(job) if isinstance(one, Manifest)]
         return sorted(found, key=lambda one: one.taken_at_ms, reverse=True)
 
     def without_manifest(self, job: str | None = None) -> list[str]:
-        """Locations of savepoints nobody described, e.g. taken by Flink's own client."""
-        found = []
+        """Locations of savepoints nobody described, as Flink's own client leaves them, or whose manifest
+        cannot be read or is another job's."""
+        return [one for one in self._all(job) if isinstance(one, str)]
+
+    def _all(self, job: str | None) -> Iterator[Manifest | str]:
+        """Each savepoint as its manifest, or else its location. Where a manifest lies counts, not what it
+        says of that: a copy of a folder must not lead to the original."""
         for name in [job] if job else self.storage().folders():
             storage = self.storage(name)
             for folder in storage.folders():
-                if storage.read(f"{folder}/{FILE}") is None:
-                    found.append(f"{storage.root}/{folder}")
-        return found
+                location = f"{storage.root}/{folder}"
+                try:
+                    found = manifests.decode(storage.read(f"{folder}/{FILE}") or b"")
+                except ValueError:
+                    yield location
+                    continue
+                if found.job != name:
+                    yield location
+                elif storage.read(f"{folder}/_metadata") is not None:
+                    found.location = location
+                    yield found
 
     def find(self, job: str, wanted: str | int) -> Manifest:
         """The savepoint at a location (or of a folder's name), or the last one at or before a time

@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlparse
 
 import mmh3
 
 from tillstream.clients.java import java, java_options, wheel
+from tillstream.clients.storage import file_uri, local_folder
 from tillstream.errors import Problem
 from tillstream.jars import jar_set
 from tillstream.state_schemas.keyed import states
@@ -129,7 +129,7 @@ def read(savepoint: str, samples: int = 0) -> dict[str, Any]:
     command = [
         java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *java_options(),
         "-Dlog4j2.level=OFF", "-cp", ":".join(map(str, classpath)),
-        MAIN, folder.as_uri(), str(samples),
+        MAIN, file_uri(folder), str(samples),
     ]  # fmt: skip
     try:
         done = subprocess.run(
@@ -145,13 +145,13 @@ def read(savepoint: str, samples: int = 0) -> dict[str, Any]:
 
 
 def _folder(savepoint: str) -> Path:
-    parsed = urlparse(savepoint)
-    if parsed.scheme not in ("", "file"):
+    folder = local_folder(savepoint)
+    if folder is None:
         raise SavepointError(
             f"{savepoint} is not on a local disk: copy the folder first, "
             f"e.g. `aws s3 cp --recursive {savepoint} ./savepoint`"
         )
-    folder = Path(unquote(parsed.path)).resolve()
+    folder = folder.resolve()
     if not (folder / "_metadata").exists():
         raise SavepointError(
             f"{savepoint} is no savepoint, it has no _metadata: "

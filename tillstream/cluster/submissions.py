@@ -13,7 +13,7 @@ from tillstream.cluster.protocol import JobRun
 
 class Submissions:
     """A line of JSON for each submission (name, job_id, time_ms, from, parallelism) and for each end
-    (name, job_id, time_ms, ended)."""
+    (name, job_id, time_ms, ended, savepoint)."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -50,6 +50,11 @@ class Submissions:
                 return entry.get("parallelism")
         return None
 
+    def stopped_with(self, name: str) -> tuple[int, str] | None:
+        """(ms, location) of the savepoint that the job's last stop left."""
+        found = [e for e in self._lines() if e["name"] == name and "savepoint" in e]
+        return (found[-1]["time_ms"], found[-1]["savepoint"]) if found else None
+
     def lost(self, known: list[JobRun]) -> list[str]:
         """Jobs of which none runs, whose last run is neither ``known`` to the cluster nor noted as ended."""
         over = {run.job_id for run in known} | {e["job_id"] for e in self._lines() if "ended" in e}
@@ -60,7 +65,12 @@ class Submissions:
 
     def _lines(self) -> list[dict[str, Any]]:
         found = []
-        for line in self._file.read_text().splitlines() if self._file.exists() else []:
-            with contextlib.suppress(ValueError):  # a line cut short by a full disk
-                found.append(json.loads(line))
+        text = self._file.read_text(errors="replace") if self._file.exists() else ""
+        for line in text.splitlines():
+            with contextlib.suppress(
+                ValueError, LookupError, TypeError
+            ):  # cut short by a full disk
+                entry = json.loads(line)
+                if entry["name"] and entry["job_id"] and entry["time_ms"]:
+                    found.append(entry)
         return found

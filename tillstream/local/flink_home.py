@@ -13,6 +13,7 @@ import yaml
 
 from tillstream import conf
 from tillstream.clients.java import java, java_options, wheel
+from tillstream.clients.storage import file_uri
 from tillstream.conf.layers import read_json
 from tillstream.jars import JarSet
 from tillstream.local.layout import CREDENTIAL, HERE, REGION, Layout, StackError
@@ -40,8 +41,8 @@ def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[st
         "taskmanager.host": "127.0.0.1",
         "taskmanager.bind-host": "127.0.0.1",
         "io.tmp.dirs": str(layout.data / "tmp"),
-        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
-        "execution.checkpointing.savepoint-dir": layout.savepoints.as_uri(),
+        "execution.checkpointing.dir": file_uri(layout.checkpoints),
+        "execution.checkpointing.savepoint-dir": file_uri(layout.savepoints),
         "python.executable": python,
         "python.client.executable": python,
         "s3.endpoint": f"http://127.0.0.1:{ports['s3']}",

@@ -10,6 +10,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.cli.errors import Interrupted
@@ -60,6 +61,8 @@ def replay(
     if bool(start) == resume:
         raise click.UsageError("give either --from TIME|SAVEPOINT or --resume")
     overrides = overrides_of(pairs)
+    if not catalog.knows(job):
+        catalog.job(job)  # says which there are
     try:
         conf = settings.load(overrides=overrides)
         one = Replay(open_cluster(conf), conf, click.echo)

@@ -120,8 +120,11 @@ class Phases:
                     f"{where} is of an earlier release: let that release finish it with --resume, or "
                     f"begin again with --from {found.get('savepoint', 'SAVEPOINT')}"
                 )
-            return msgspec.json.decode(raw, type=Filling | Reading | Live)
-        except msgspec.MsgspecError as error:
+            phase = msgspec.json.decode(raw, type=Filling | Reading | Live)
+            if phase.origin.job != job:
+                raise ReplayError(f"{where} is of {phase.origin.job}: begin again with --from")
+            return phase
+        except (msgspec.MsgspecError, ValueError) as error:
             raise ReplayError(
                 f"{where} cannot be read ({error}): begin again with --from"
             ) from None
