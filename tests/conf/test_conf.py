@@ -254,6 +254,9 @@ def written(monkeypatch, folder: Path, prod: bytes | str) -> Path:
     [
         ("a: *hunter2", "prod.yaml, line 1, column 4: is not valid YAML"),
         ("region: !hunter2 x", "prod.yaml, line 1, column 9: is not valid YAML"),
+        ("? {hunter2: x}\n: y", "prod.yaml, line 1, column 3: is not valid YAML"),
+        ("hunter2", "prod.yaml: settings are names and values, not str"),
+        ("region: {hunter2: " + "{a: " * 150 + "1" + "}" * 151, "region: expected str, got object"),
         ("loyalty: {notify: !!bool hunter2}", "prod.yaml: is not valid YAML"),
         ("region: hunter2: x", "prod.yaml, line 1, column 16: is not valid YAML"),
         ("kafka:\n  properties:\n    x: {hunter2, hunter2}", "line 3: a name is set twice"),

@@ -89,13 +89,14 @@ def _prepare(node: yaml.Node, kind: Any, source: str) -> None:
         names, kinds = _names(kind)
         for key, value in node.value:
             _prepare(key, names, source)
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name in seen:
                 # Of no known kind, what looks like a name may be part of a secret.
-                name = "a name" if kinds(key.value) is None else key.value
-                raise ConfError(f"{source}, line {key.start_mark.line + 1}: {name} is set twice")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-            _prepare(value, kinds(key.value), source)
+                shown = "a name" if kinds(name) is None else name
+                raise ConfError(f"{source}, line {key.start_mark.line + 1}: {shown} is set twice")
+            if name is not None:
+                seen.add(name)
+            _prepare(value, kinds(name), source)
 
 
 def _member(kind: Any, *wanted: Any) -> Any:
@@ -109,7 +110,7 @@ def _names(kind: Any) -> tuple[Any, Callable[[Any], Any]]:
         return found.key_type, lambda name: found.value_type
     if found := _member(kind, msgspec.inspect.StructType):
         fields = {field.encode_name: field.type for field in found.fields}
-        return None, lambda name: fields.get(name) if isinstance(name, str) else None
+        return None, fields.get
     return None, lambda name: None
 
 
@@ -117,15 +118,12 @@ def settled(value: Any, kind: Any = _CONF) -> Any:
     """All layers together: null removes a name of a map, and empty text is null where that may be."""
     if value == "" and _member(kind, msgspec.inspect.NoneType):
         return None
-    if not isinstance(value, dict):
-        return value
-    _, kinds = _names(kind)
-    is_map = isinstance(kind, msgspec.inspect.DictType)
-    return {
-        name: settled(one, kinds(name))
-        for name, one in value.items()
-        if not (is_map and one is None)
-    }
+    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.DictType):
+        return {name: one for name, one in value.items() if one is not None}
+    if isinstance(value, dict) and isinstance(kind, msgspec.inspect.StructType):
+        _, kinds = _names(kind)
+        return {name: settled(one, kinds(name)) for name, one in value.items()}
+    return value
 
 
 def _text(path: Path) -> str:
