@@ -7,7 +7,16 @@ import pytest
 from moto import mock_aws
 
 from tillstream.clients import storage
-from tillstream.clients.storage import Disk, S3Folder, StorageError, Stored, open_storage, visible
+from tillstream.clients.storage import (
+    Disk,
+    S3Folder,
+    StorageError,
+    Stored,
+    file_uri,
+    local_folder,
+    open_storage,
+    visible,
+)
 from tillstream.conf import load
 from tillstream.errors import Unreachable
 
@@ -89,3 +98,19 @@ def test_a_file_that_goes_while_a_disk_is_listed_is_left_out(tmp_path, monkeypat
     assert next(listed).name == "one"
     (tmp_path / "two").unlink()
     assert list(listed) == []
+
+
+@pytest.mark.parametrize("said", ["{0}", "file:{0}", "file://{0}", "file://localhost{0}"])
+def test_every_form_of_a_local_place_means_it(tmp_path, said):
+    folder = tmp_path / "hö m"
+    folder.mkdir()
+    assert local_folder(said.format(folder)) == folder
+    assert local_folder(folder.as_uri()) == folder  # as other programs write it
+    assert file_uri(folder) == f"file://{folder}"
+
+
+def test_no_other_place_is_taken_for_a_local_one():
+    assert local_folder("s3://bucket/folder") is None
+    assert local_folder("s3:/bucket") is None
+    with pytest.raises(StorageError, match=r"savepoints\.location"):
+        open_storage("s3:/bucket", load("local"))
