@@ -127,6 +127,6 @@ _TROUBLE = re.compile(r"ERROR|FATAL|Exception|Error:|Caused by|Address already i
 
 def trouble(log: Path, lines: int = 8) -> list[str]:
     """What a log says about a failure: its last lines that name an error, else its last lines."""
-    recent = tail(log, 200)
+    recent = tail(log, 4000)  # a process that ends orderly after an error writes much more
     named = [line for line in recent if _TROUBLE.search(line)]
     return (named or recent)[-lines:]
