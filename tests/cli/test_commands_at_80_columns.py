@@ -118,7 +118,7 @@ def test_savepoint_list(said, monkeypatch):
         for verified in (Verified(T, "0.1.0", problem), Verified(T, "0.1.0", restore_s=41.0), None)
     ]  # fmt: skip
     savepoints = SimpleNamespace(kept=lambda _: kept, without_manifest=lambda _: [])
-    monkeypatch.setattr(savepoint_commands, "open_savepoints", lambda: savepoints)
+    monkeypatch.setattr(savepoint_commands, "open_savepoints", lambda job=None: savepoints)
     text = said("savepoint", "list")
     assert {"promotions", "0.1.0+27474643c5d4", PLACE, "BAD:", *problem.split()} <= words(text)
     assert "4.4 GB" in text
