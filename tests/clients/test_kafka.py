@@ -6,7 +6,9 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 
 from tillstream.clients.kafka import client_settings, source_settings, unreachable
+from tillstream.cluster import preflight
 from tillstream.conf import load
+from tillstream.errors import Unreachable
 
 SCRAM = {
     "security.protocol": "SASL_SSL",
@@ -50,3 +52,9 @@ def test_a_property_that_no_client_knows_is_not_taken_for_a_broker_that_is_away(
         Producer(client_settings(conf_with(properties={"no.such.thing": "1"})))
     said = str(unreachable("h:1", refused.value.args[0]))
     assert said == 'kafka.properties in conf: No such configuration property: "no.such.thing"'
+
+
+def test_a_submission_names_the_setting_that_no_client_takes():
+    conf = conf_with(properties={"no.such.thing": "1"})
+    with pytest.raises(Unreachable, match=r'No such configuration property: "no\.such\.thing"'):
+        preflight._topics_at("h:1", conf)

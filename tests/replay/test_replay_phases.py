@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tillstream.conf import load
 from tillstream.history import settle as history
 from tillstream.replay import stream_reach
 from tillstream.replay.backfill import BackfillError
+from tillstream.replay.commands import _begun
 from tillstream.replay.phases import Reading, ReplayError
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import Gap, Reach
@@ -189,6 +191,17 @@ def test_a_run_that_somebody_else_submitted_is_not_taken_for_the_replays(replay,
     monkeypatch.setattr(replay.cluster, "running", lambda name: theirs)
     with pytest.raises(ReplayError, match="another run of loyalty"):
         replay.resume(replay.phases.load("loyalty"))
+
+
+def test_an_unfinished_replay_is_not_begun_again_unasked(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    first = replay.begin("loyalty", savepoint(), {})
+    monkeypatch.setattr(replay.savepoints, "find", lambda job, wanted: savepoint())
+    again = partial(_begun, replay, "loyalty", "2h", {}, None, None, False)
+    with pytest.raises(ReplayError, match="is not finished: --resume"):
+        again(yes=False)
+    assert replay.phases.load("loyalty") == first
+    again(yes=True)
 
 
 def test_an_archive_whose_reach_is_not_known_is_not_said_to_have_lost_anything(replay, monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
 from tillstream.clients.flink import FlinkRest, FlinkRestError
-from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.kafka import kafka_settings, unreachable
 from tillstream.conf import Conf
 from tillstream.jars import jar_set
 from tillstream.local import flink_home
@@ -88,8 +88,12 @@ def _topics_at(bootstrap: str, conf: Conf, timeout_s: float = 5.0) -> set[str] |
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    settings = kafka_settings(bootstrap, conf.kafka.properties, conf.region)
     try:
-        client = AdminClient(kafka_settings(bootstrap, conf.kafka.properties, conf.region))
+        client = AdminClient(settings)
+    except KafkaException as error:  # of the settings: nobody was asked yet
+        raise unreachable(bootstrap, error.args[0]) from None
+    try:
         return set(client.list_topics(timeout=timeout_s).topics)
     except KafkaException:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any
@@ -100,6 +101,14 @@ def _begun(
     at_ms = moment_ms(start, now_ms())
     found = one.savepoints.find(job, at_ms if at_ms is not None else start)
     click.echo(f"from the savepoint as of {shown(found.as_of_ms)}: {found.location}")
+    unfinished: Phase | None = None
+    with contextlib.suppress(ReplayError):  # a file nobody can read: begun again it is replaced
+        unfinished = one.phases.load(job)
+    if unfinished and not yes:
+        raise ReplayError(
+            f"a replay of {job} from {unfinished.origin.savepoint} is not finished: --resume takes it up. "
+            "--yes begins again, and the rows that it has written twice stay"
+        )
     if until_ms is not None and until_ms <= found.as_of_ms:
         raise ReplayError("--to must be later than the savepoint")
     if one.cluster.running(job) and not yes:
