@@ -127,6 +127,7 @@ def test_foreign_lines_among_the_submissions_do_no_harm(cluster):
         ("savepoint", "list", "../.."),
         ("savepoint", "prune", "loyality"),
         ("savepoint", "take", "loyality"),
+        ("savepoint", "schedule", "loyality"),
         ("replay", "--job", "loyality", "--from", "2h"),
     ],
 )

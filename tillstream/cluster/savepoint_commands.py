@@ -104,6 +104,9 @@ def schedule(jobs: tuple[str, ...], every: int) -> None:
 
 
 def _keep_taking(names: tuple[str, ...], every_s: int) -> None:
+    for name in names:
+        if not catalog.knows(name):
+            catalog.job(name)  # says which there are
     sleeper = threading.Event()
     try:
         while True:
