@@ -32,7 +32,7 @@ from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
-from tillstream.reference import network
+from tillstream.reference import network, places
 from tillstream.state_schemas.keyed import stock as stock_codec
 from tillstream.udfs import stock_passing
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -159,7 +159,9 @@ def _why(envelope: Envelope) -> tuple[str, str, str]:
 
 def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(network(conf)))
+    stores, _ = places(conf)
+    numbers = sorted({store.number for store in stores})
+    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers))
 
 
 def ledger(conf: Conf) -> StockLedger:

@@ -140,11 +140,15 @@ def jobmanager(layout: Layout) -> list[str]:
     heap, direct, meta = (
         settings[f"jobmanager.memory.{part}.size"] for part in ("heap", "off-heap", "jvm-metaspace")
     )
-    memory = [f"-Xmx{heap}", f"-Xms{heap}", f"-XX:MaxMetaspaceSize={meta}"]
+    options = [
+        f"-Xmx{heap}",
+        f"-Xms{heap}",
+        f"-XX:MaxDirectMemorySize={direct}",
+        f"-XX:MaxMetaspaceSize={meta}",
+        *settings["env.java.opts.jobmanager"].split(),
+    ]
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    command = java_command(
-        layout, "jobmanager", [*memory, f"-XX:MaxDirectMemorySize={direct}", "-XX:+UseG1GC"], main
-    )
+    command = java_command(layout, "jobmanager", options, main)
     return [*command, "--configDir", str(layout.flink / "conf"), "--executionMode", "cluster"]
 
 
@@ -157,14 +161,15 @@ def taskmanager(layout: Layout, name: str) -> list[str]:
 
     heap = mib("framework.heap.size") + mib("task.heap.size")
     direct = mib("framework.off-heap.size") + mib("task.off-heap.size") + mib("network.max")
-    memory = [
+    options = [
         f"-Xmx{heap}m",
         f"-Xms{heap}m",
         f"-XX:MaxDirectMemorySize={direct}m",
         f"-XX:MaxMetaspaceSize={mib('jvm-metaspace.size')}m",
+        *settings["env.java.opts.taskmanager"].split(),
     ]
     main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-    command = java_command(layout, name, [*memory, "-XX:+UseG1GC"], main)
+    command = java_command(layout, name, options, main)
     return [
         *command,
         "--configDir",

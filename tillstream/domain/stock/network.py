@@ -1,16 +1,18 @@
 """Where stores and distribution centres are, and which are near: a pure look-up made once.
 
-Distances are great circles (haversine, mean earth radius 6,371 km), in whole kilometres.
+Distances are great circles (mean earth radius 6,371 km), in whole kilometres.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 EARTH_KM = 6371.0
-KM_PER_DEGREE = 111.0  # of latitude, at the least
+
+Point = tuple[float, float, float]  # on a sphere of radius 1
 
 
 class Place(NamedTuple):
@@ -42,12 +44,17 @@ NOBODY = Neighbours((), ())
 
 def distance_km(a: Place, b: Place) -> float:
     """Great-circle distance."""
-    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
-    half = (
-        math.sin((lat_b - lat_a) / 2) ** 2
-        + math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
-    )
-    return 2 * EARTH_KM * math.asin(math.sqrt(min(1.0, half)))
+    return _along_the_ground(math.dist(_point(a), _point(b)))
+
+
+def _point(place: Place) -> Point:
+    lat, lon = math.radians(place.lat), math.radians(place.lon)
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+def _along_the_ground(chord: float) -> float:
+    """Kilometres between two points, from the straight line between them."""
+    return 2 * EARTH_KM * math.asin(min(1.0, chord / 2))
 
 
 def neighbours(
@@ -57,29 +64,35 @@ def neighbours(
 
     Goods cross a border only if no centre at home is left to ask, so those at home come first.
     """
-    stores, centres = list(stores), list(centres)
-    cells: dict[tuple[int, int], list[Place]] = {}
-    for store in stores:  # squares of one degree, 85 km or more wide down to 40 degrees south
-        cells.setdefault((math.floor(store.lat), math.floor(store.lon)), []).append(store)
+    depots = [(centre, _point(centre)) for centre in centres]
     found = {}
+    # A store's neighbours are in its own cube or in one beside it: a country has too many pairs to measure.
+    reach = 2 * math.sin((nearby_km + 0.5) / (2 * EARTH_KM))
+    cubes: dict[tuple[int, ...], list[tuple[Place, Point]]] = {}
     for store in stores:
-        best = sorted(
-            centres,
-            key=lambda c: (c.country != store.country, round(distance_km(store, c)), c.number),
-        )
-        row, column = math.floor(store.lat), math.floor(store.lon)
-        around = [
-            Near(other.number, round(distance_km(store, other)))
-            for r in (row - 1, row, row + 1)
-            for c in (column - 1, column, column + 1)
-            for other in cells.get((r, c), ())
-            if other.number != store.number
-            and other.country == store.country
-            and abs(other.lat - store.lat) * KM_PER_DEGREE <= nearby_km + 1
-        ]
-        close = sorted((n for n in around if n.km <= nearby_km), key=lambda n: (n.km, n.number))
-        found[store.number] = Neighbours(
-            tuple(Near(c.number, round(distance_km(store, c))) for c in best[:ranked]),
-            tuple(close[:nearby]),
-        )
+        here = _point(store)
+        cubes.setdefault(tuple(int(along // reach) for along in here), []).append((store, here))
+    for (x, y, z), inside in cubes.items():
+        beside = itertools.product((x - 1, x, x + 1), (y - 1, y, y + 1), (z - 1, z, z + 1))
+        around = [other for cube in beside for other in cubes.get(cube, ())]
+        for store, here in inside:
+            best = sorted(
+                (
+                    c.country != store.country,
+                    round(_along_the_ground(math.dist(here, at))),
+                    c.number,
+                )
+                for c, at in depots
+            )
+            close = sorted(
+                (round(_along_the_ground(chord)), other.number)
+                for other, at in around
+                if (chord := math.dist(here, at)) <= reach
+                and other.number != store.number
+                and other.country == store.country
+            )
+            found[store.number] = Neighbours(
+                tuple(Near(number, km) for _, km, number in best[:ranked]),
+                tuple(Near(number, km) for km, number in close[:nearby]),
+            )
     return found
