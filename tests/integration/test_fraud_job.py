@@ -189,8 +189,8 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     assert "first is in force" in shop.run("rules", "push", str(file), "--by", "tester")
 
     versions = ["first"]
-    with Load(tills, 1_000) as feed:
-        feed.sends(1_000)
+    with Load(tills, 400) as feed:
+        feed.sends(400)
         for n in range(5):
             # Every rule of a set carries the set's number: a mixture of two would show.
             rules = [
@@ -204,7 +204,7 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
             versions.append(f"set-{n}")
             refused = rule_sets.push(conf, "live", "bad", b'{"schema":1}', "tester", 10)
             assert "missing required field" in refused.problem
-            feed.sends(1_000)
+            feed.sends(400)
     load = feed.sent
     rows = wait_for_audit(shop, len(load) + 20)
     assert Counter(row["transaction_id"] for row in rows) == Counter(

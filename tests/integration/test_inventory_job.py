@@ -7,13 +7,10 @@ import json
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.support import lanes
 from tests.support.sales import sale
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
@@ -77,39 +74,7 @@ def level(shop: Shop, store: int = 45) -> int | None:
     return Platform(shop.conf()).stock().get((store, MILK), (None, 0))[0]
 
 
-@pytest.fixture(scope="module")
-def ended(open_story, request: pytest.FixtureRequest) -> dict[str, Future[object]]:
-    """The stories of one slot each: the inventory job's in one lane, the sales job's in the other."""
-
-    def lane(
-        *stories: Callable[[Callable[..., Shop]], None],
-    ) -> list[tuple[str, Callable[[], None]]]:
-        return [(f"test_{story.__name__}", partial(told, story)) for story in stories]
-
-    def told(story: Callable[[Callable[..., Shop]], None]) -> None:
-        with open_story() as open_shop:
-            story(open_shop)
-
-    inventory = lane(
-        milk_at_store_45, stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice
-    )
-    sales = lane(sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore)
-    return lanes.run([inventory, sales], {item.name for item in request.session.items})
-
-
-def test_milk_at_store_45(ended):
-    ended["test_milk_at_store_45"].result()
-
-
-def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(ended):
-    ended["test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice"].result()
-
-
-def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(ended):
-    ended["test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore"].result()
-
-
-def milk_at_store_45(open_shop: Callable[..., Shop]) -> None:
+def test_milk_at_store_45(open_shop):
     """12 left of a normal 200: an emergency order from the nearest centre that has it, the manager
     told, central inventory told, a truck sent round, nearby stores asked; each once."""
     shop = open_shop("milk", "kafka")
@@ -187,13 +152,11 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     assert totals["orders"][0] > 3
 
 
-def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
-    open_shop: Callable[..., Shop],
-) -> None:
+def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop):
     shop = open_shop("sales", "kafka")
     shop.submit("sales")
     traffic = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--stores", "3")
-    feed = shop.feed(6_000, 500, *traffic, "--products", "10")
+    feed = shop.feed(4_000, 500, *traffic, "--products", "10")
     shop.wait_for_checkpoints("sales")
     shop.run("job", "stop", "sales", "--savepoint")
     shop.run("job", "restore", "sales", "--from", "latest-savepoint", "--parallelism", "1")
@@ -214,9 +177,7 @@ def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
         assert found == wanted
 
 
-def stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(
-    open_shop: Callable[..., Shop],
-) -> None:
+def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(open_shop):
     shop = open_shop("stock-rules", "kinesis")
     shop.submit("inventory")
     feed = shop.feed(3_000, 500, *TRAFFIC, "--start", start_of(0.1))
