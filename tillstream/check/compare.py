@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tillstream.check import notices as sent_notices
-from tillstream.check.notices import NoticeLog
-from tillstream.check.platform import Platform
+from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import Sent, Step, replay
 from tillstream.check.sent import Truth, read_truth, shape
@@ -43,16 +41,6 @@ TOTALS = (
 )
 
 
-class Holdings(Protocol):
-    """What is compared with; Platform in earnest."""
-
-    def balances(self) -> dict[str, tuple[int, int]]: ...
-    def ledger(self, columns: list[str]) -> pa.Table: ...
-    def archive(self, columns: list[str]) -> pa.Table: ...
-    def dead_letters(self) -> dict[str, tuple[str, bytes]]: ...
-    def notices(self) -> NoticeLog: ...
-
-
 def check(
     truth_dir: Path,
     conf: Conf,
@@ -63,7 +51,7 @@ def check(
     dead_letters: bool = True,
     archive: bool = True,
     notices: bool = False,
-    holdings: Holdings | None = None,
+    holdings: Platform | None = None,
 ) -> Report:
     """Compares as ``until_equal`` does.
 
@@ -88,7 +76,7 @@ def check(
     return until_equal(once, truth.sent, wait_seconds)
 
 
-def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Report) -> None:
+def _loyalty(truth: Truth, held: Platform, conf: Conf, order: Order, report: Report) -> None:
     terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
     ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
@@ -97,32 +85,15 @@ def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Rep
     hot = held.balances()
     report.others["customers"] = sum(1 for customer in hot if customer not in truth.customers)
 
-    want: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    left = set(truth.customers)
-    for customer, rows in _by_customer(ledger):
-        left.discard(customer)
-        _customer(customer, truth.customers[customer], rows, order, terms, report, want, found, hot)
-    for customer in sorted(left):
-        _customer(customer, truth.customers[customer], [], order, terms, report, want, found, hot)
     for name in TOTALS:
-        report.totals[name] = want[name], found[name]
-
-
-def _by_customer(ledger: pa.Table) -> Iterator[tuple[str, list[Row]]]:
-    """Each customer's rows by version. Sorted in Arrow: a million rows are no strain."""
-    keys = [("customer_id", "ascending"), ("version", "ascending")]
-    ledger = ledger.take(pc.sort_indices(ledger, sort_keys=keys))
-    rows: list[Row] = []
-    for batch in ledger.to_batches(max_chunksize=50_000):
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            row = Row(*values)
-            if rows and rows[0].customer_id != row.customer_id:
-                yield rows[0].customer_id, rows
-                rows = []
-            rows.append(row)
-    if rows:
-        yield rows[0].customer_id, rows
+        report.add(name, 0, 0)
+    left = set(truth.customers)
+    for customer, found in grouped(ledger, "customer_id"):
+        left.discard(customer)
+        rows = [Row(**row) for row in found]
+        _customer(customer, truth.customers[customer], rows, order, terms, report, hot)
+    for customer in sorted(left):
+        _customer(customer, truth.customers[customer], [], order, terms, report, hot)
 
 
 def _customer(
@@ -132,26 +103,22 @@ def _customer(
     order: Order,
     terms: tuple[int, int],
     report: Report,
-    want: Counter[str],
-    found: Counter[str],
     hot: dict[str, tuple[int, int]],
 ) -> None:
     if order == "ledger":
         sent = _in_ledger_order(sent, rows)
     steps = replay(sent, *terms)
     _steps(customer, steps, rows, report)
-    for entries, sums in ((steps, want), (rows, found)):
-        _add_up(entries, sums)
+    in_ledger = _sums(rows)
+    for name, wanted in _sums(steps).items():
+        report.add(name, wanted, in_ledger[name])
     balance = steps[-1].balance
-    want["customers"] += 1
-    want["sum of balances (hot)"] += balance
+    at, version = hot.get(customer, (0, 0))
+    report.add("customers", 1, customer in hot)
+    report.add("sum of balances (hot)", balance, at)
     if customer not in hot:
         report.differ("hot table", customer, f"no item; balance must be {balance}")
-        return
-    found["customers"] += 1
-    found["sum of balances (hot)"] += hot[customer][0]
-    if hot[customer] != (balance, len(steps)):
-        at, version = hot[customer]
+    elif (at, version) != (balance, len(steps)):
         stale = " (stale: an older version)" if version < len(steps) else ""
         report.differ(
             "hot table",
@@ -167,15 +134,15 @@ def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
     return ordered + [tx for tx in sent if tx.id in by_id]
 
 
-def _add_up(entries: Any, sums: Counter[str]) -> None:
-    sums["entries"] += len(entries)
-    sums["sum of balances (ledger)"] += entries[-1].balance if entries else 0
-    for entry in entries:
-        if entry.kind == "sale":
-            sums["points earned"] += entry.earned
-            sums["points redeemed"] += entry.redeemed
-        else:
-            sums["points reversed"] -= entry.delta
+def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:
+    sales = [entry for entry in entries if entry.kind == "sale"]
+    return {
+        "sum of balances (ledger)": entries[-1].balance if entries else 0,
+        "entries": len(entries),
+        "points earned": sum(sale.earned for sale in sales),
+        "points redeemed": sum(sale.redeemed for sale in sales),
+        "points reversed": -sum(entry.delta for entry in entries if entry.kind != "sale"),
+    }
 
 
 def _steps(customer: str, steps: list[Step], rows: list[Row], report: Report) -> None:
@@ -217,7 +184,7 @@ def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
     return None
 
 
-def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
+def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     letters = held.dead_letters()
     waiting = truth.malformed.copy()
     matched = others = 0
@@ -231,13 +198,13 @@ def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
         else:
             others += 1
     report.others["dead letters"] = others
-    report.totals["dead letters"] = truth.malformed.total(), matched
+    report.add("dead letters", truth.malformed.total(), matched)
     lacking = [raw for raw, count in waiting.items() if count > 0]
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
 
 
-def _notices(truth: Truth, held: Holdings, conf: Conf, report: Report) -> None:
+def _notices(truth: Truth, held: Platform, conf: Conf, report: Report) -> None:
     terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
     wanted: set[str] = set()
     for customer, sent in truth.customers.items():
@@ -252,11 +219,11 @@ def _transaction_id(raw: bytes) -> str | None:
         return None
 
 
-def _archive(truth: Truth, held: Holdings, report: Report) -> None:
+def _archive(truth: Truth, held: Platform, report: Report) -> None:
     rows = held.archive(["transaction_id"])["transaction_id"].to_pylist()
     ours = Counter(identity for identity in rows if identity in truth.valid_ids)
     report.others["archive rows"] = len(rows) - ours.total()
-    report.totals["archived transactions"] = len(truth.valid_ids), ours.total()
+    report.add("archived transactions", len(truth.valid_ids), ours.total())
     for identity, count in ours.items():
         if count > 1:
             report.differ("archive", identity, f"archived {count} times")

@@ -52,22 +52,9 @@ class Service:
 
 def aws(service: str, endpoint: str) -> Any:
     """A boto3 client of a local stand-in; a request is tried once."""
-    import boto3
-    from botocore.config import Config
+    from tillstream.clients.aws import client
 
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIAL,
-        aws_secret_access_key=CREDENTIAL,
-        config=Config(
-            connect_timeout=3,
-            read_timeout=3,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        ),
-    )
+    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=3)
 
 
 def listed(client: Any, operation: str, field: str) -> list[Any]:
