@@ -16,6 +16,7 @@ import pytest
 from tests.support import lanes
 from tests.support.sales import sale
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tests.support.wait import wait_for
 from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
@@ -176,11 +177,11 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     shop.submit("inventory", parallelism=2)
     feed = shop.feed(TRANSACTIONS, 500, *TRAFFIC, "--start", start_of(0.1))
     shop.wait_for_entries(TRANSACTIONS // 2, topic=topics.STOCK_CHANGES)
-    shop.stack.kill("taskmanager-2")
-    shop.stack.start_process("taskmanager-2")
+    kill(shop.stack, "taskmanager-2")
+    shop.stack.up()
     shop.wait_for_checkpoints("inventory")
-    shop.stack.kill("jobmanager")
-    shop.stack.start_process("jobmanager")
+    kill(shop.stack, "jobmanager")
+    shop.stack.up()
     shop.run("job", "restore", "inventory", "--from", "latest-checkpoint")
     feed.done()
     totals = shop.prove("sent", 120, "--stock")["totals"]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.cluster.local import LocalCluster
@@ -41,13 +42,13 @@ def crashes(open_story) -> Crashes:
         slots["restored"] = used(shop)
 
         shop.wait_for_entries(8_000)
-        shop.stack.kill("taskmanager-2")
-        shop.stack.start_process("taskmanager-2")
+        kill(shop.stack, "taskmanager-2")
+        shop.stack.up()
         shop.wait_for_checkpoints("loyalty", timeout_s=240)
         restarts = len(shop.rest().exceptions(shop.rest().running("loyalty") or ""))
 
-        shop.stack.kill("jobmanager")
-        shop.stack.start_process("jobmanager")
+        kill(shop.stack, "jobmanager")
+        shop.stack.up()
         shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
         feed.done()
         mine = [
@@ -175,8 +176,8 @@ def test_a_taskmanager_killed_while_both_read_a_kinesis_stream_changes_nothing(o
     shop.submit("loyalty", parallelism=2)
     feed = shop.feed(20_000, 800, *DIRTY)
     shop.wait_for_entries(4_000)
-    shop.stack.kill("taskmanager-2")
-    shop.stack.start_process("taskmanager-2")
+    kill(shop.stack, "taskmanager-2")
+    shop.stack.up()
     feed.done()
     shop.prove()
 

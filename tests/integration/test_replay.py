@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 
@@ -122,7 +123,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.wait_for_entries(before + 4_000, PATIENCE_S)
     shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     for process in list(shop.stack.layout.read()["processes"]):
-        shop.stack.kill(process)
+        kill(shop.stack, process)
     telling.send_signal(signal.SIGKILL)
     telling.wait()
 

@@ -152,12 +152,12 @@ def wait_for_checkpoints(
     rest: FlinkRest, job_id: str, more: int = 1, timeout_s: float = 180
 ) -> None:
     """Until the job has completed ``more`` further checkpoints, which are asked for and not awaited."""
-    goal = rest.completed_checkpoints(job_id) + more
+    goal = rest.checkpoints(job_id)["counts"]["completed"] + more
 
     def completed() -> int:
         with suppress(FlinkRestError):  # while it restarts, none can be taken
             rest.checkpoint(job_id, timeout_s)
-        return rest.completed_checkpoints(job_id)
+        return rest.checkpoints(job_id)["counts"]["completed"]
 
     what = f"{goal} checkpoints of {job_id}"
     wait_for(completed, timeout_s, what, lambda n: n >= goal, every_s=1)

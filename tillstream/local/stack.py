@@ -118,28 +118,6 @@ class Stack:
         record = self.layout.read().get("processes", {}).get(name)
         return record["pid"] if record and self._runs(record["pid"], name) else 0
 
-    def kill(self, name: str) -> int:
-        """SIGKILL, as a crash would; returns the pid that was killed."""
-        pid = self.pid(name)
-        if not pid:
-            raise StackError(f"no process {name} runs; `tillstream status` lists them")
-        processes.kill(pid, self.layout.root)
-        return pid
-
-    def start_process(self, name: str) -> int:
-        """Starts one process that is down and waits until it serves; returns its pid."""
-        with self._lock():
-            stack = self.layout.read()
-            wanted = {service.name: service for service in services(stack.get("taskmanagers", 0))}
-            if name not in wanted:
-                raise StackError(f"no process {name} in the stack; there are {', '.join(wanted)}")
-            if pid := self.pid(name):
-                return pid
-            context = Context(self.layout, jar_set(), stack["ports"])
-            self._start(context, stack, [wanted[name]], [])
-            self._wait(context, [wanted[name]], lambda line: None)
-            return self.pid(name)
-
     # -- looking -----------------------------------------------------------------------------------
 
     def conf(self) -> settings.Conf:
