@@ -54,8 +54,6 @@ def status() -> None:
     console = tables.console()
     stack = Stack()
     found = stack.status()
-    if not found:
-        raise StackError("there is no stack: run `tillstream up`")
     table = Table("process", Column("pid", right=True), "address", Column("memory", right=True),
                   Column("healthy", prose=True))  # fmt: skip
     for process in found:

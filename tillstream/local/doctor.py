@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from tillstream import conf, jars
 from tillstream.clients.java import java
 from tillstream.errors import Problem
 from tillstream.local import ports, processes
+from tillstream.local.layout import free_mib
 from tillstream.local.stack import Stack
 
 MEMORY_NEEDED_MIB = 5 * 1024  # two TaskManagers and the stand-ins, as measured, with headroom
@@ -35,7 +35,6 @@ class Finding:
 
 def examine(stack: Stack) -> list[Finding]:
     """Looks at everything the stack depends on. Changes nothing."""
-    free_mib = shutil.disk_usage(_existing(stack.layout.home)).free // 2**20
     available_mib = psutil.virtual_memory().available // 2**20
     running = bool(processes.all_of(stack.layout.root)) if stack.layout.root.exists() else False
     findings = [
@@ -43,11 +42,11 @@ def examine(stack: Stack) -> list[Finding]:
         virtual_environment(),
         java_home(os.environ.get("JAVA_HOME")),
         java_version(_java_says),
-        maven(shutil.which("mvn"), shutil.which("javac")),
+        maven(jars.missing_tools()),
         *dependencies(),
         thread_mode(),
         memory(available_mib, running),
-        disk(free_mib, stack.layout.home),
+        disk(free_mib(stack.layout.home), stack.layout.home),
         jars_built(),
         *stack_record(stack),
     ]
@@ -96,13 +95,9 @@ def java_version(says: Callable[[], str]) -> Finding:
     return Finding(number in ("11", "17"), f"Java {number} (11 or 17 is needed)", fix)
 
 
-def maven(mvn: str | None, javac: str | None) -> Finding:
-    missing = [name for name, path in (("mvn", mvn), ("javac", javac)) if path is None]
-    return Finding(
-        not missing,
-        f"Maven and a JDK{': missing ' + ' and '.join(missing) if missing else ''}",
-        "install them (Debian: apt-get install maven openjdk-17-jdk)",
-    )
+def maven(missing: list[str]) -> Finding:
+    lacking = f": missing {' and '.join(missing)}" if missing else ""
+    return Finding(not missing, f"Maven and a JDK{lacking}", jars.INSTALL)
 
 
 def dependencies() -> list[Finding]:
@@ -151,10 +146,10 @@ def memory(available_mib: int, running: bool) -> Finding:
     )
 
 
-def disk(free_mib: int, home: Path) -> Finding:
+def disk(free: int, home: Path) -> Finding:
     return Finding(
-        free_mib >= DISK_NEEDED_MIB,
-        f"disk free for {home}: {free_mib} MiB ({DISK_NEEDED_MIB} needed)",
+        free >= DISK_NEEDED_MIB,
+        f"disk free for {home}: {free} MiB ({DISK_NEEDED_MIB} needed)",
         "free space, or set TILLSTREAM_HOME to a larger disk; tillstream down --purge frees ours",
     )
 
@@ -203,9 +198,3 @@ def stack_record(stack: Stack) -> list[Finding]:
             Finding(True, f"stack: {len(live)} processes run" if live else "stack: down")
         )
     return findings
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ class Layout:
         """What a process prints; rotated when it starts."""
         return self.logs / f"{name}.out"
 
+    def must_read(self) -> dict[str, Any]:
+        """stack.json. Raises ConfError for a broken setting, else StackError if there is no stack."""
+        found = self.read()
+        if not found:
+            conf.load(conf.LOCAL)
+            raise StackError("there is no stack: run `tillstream up`")
+        return found
+
     def read(self) -> dict[str, Any]:
         """stack.json, {} if there is none or it is damaged."""
         return conf.read_stack(self.file)
@@ -51,6 +60,12 @@ class Layout:
         aside = self.file.with_suffix(".tmp")
         aside.write_text(json.dumps(stack, indent=2) + "\n")
         aside.replace(self.file)
+
+
+def free_mib(folder: Path) -> int:
+    """Of the disk that ``folder`` is on, or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free // 2**20
 
 
 def environment(layout: Layout) -> dict[str, str]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tillstream import conf as settings
-from tillstream.jars import ensure_jars, jar_set
+from tillstream.jars import ensure_jars, jar_set, one_at_a_time
 from tillstream.local import flink_home, ports, processes, resources
-from tillstream.local.layout import REGION, Layout, StackError, environment
+from tillstream.local.layout import REGION, Layout, StackError, environment, free_mib
 from tillstream.local.services import Context, Service, services, url
 
 START_TIMEOUT_S = 90.0
@@ -122,27 +121,22 @@ class Stack:
 
     def conf(self) -> settings.Conf:
         """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says."""
-        stack = self.layout.read()
-        if not stack:
-            raise StackError("there is no stack: run `tillstream up`")
-        return settings.load("local", overrides=settings.endpoints(stack))
+        return settings.load("local", overrides=settings.endpoints(self.layout.must_read()))
 
     def disk_problem(self) -> str:
         """What to do if the disk under the stack's data is full, "" while it is not."""
-        folder = next(p for p in (self.layout.data, *self.layout.data.parents) if p.exists())
-        free_mib = shutil.disk_usage(folder).free // 2**20
-        if free_mib >= DISK_FLOOR_MIB:
+        free = free_mib(self.layout.data)
+        if free >= DISK_FLOOR_MIB:
             return ""
         return (
-            f"the disk is full: {free_mib} MiB free under {folder}. Free space there, then "
+            f"the disk is full: {free} MiB free under {self.layout.data}. Free space there, then "
             "`tillstream up` starts what has died; jobs go on from their last checkpoint"
         )
 
     def status(self) -> list[ProcessStatus]:
-        """Every process with its health on its own protocol, all asked at once."""
-        stack = self.layout.read()
-        if not stack:
-            return []
+        """Every process with its health on its own protocol, all asked at once. Raises as
+        ``Layout.must_read`` does."""
+        stack = self.layout.must_read()
         context = Context(self.layout, jar_set(), stack["ports"])
         with ThreadPoolExecutor(12) as pool:
             every = services(stack["taskmanagers"])
@@ -222,6 +216,7 @@ class Stack:
         env = environment(self.layout) | flink_home.client_environment(self.layout)
         # Kafka's first start formats its folder: let the rest begin before it is through.
         for service in sorted(wanted, key=lambda service: service.name == "kafka"):
+            (self.layout.data / service.name).mkdir(exist_ok=True)
             output = self.layout.output(service.name)
             pid = processes.start(
                 self.layout.root,
@@ -276,14 +271,9 @@ class Stack:
         strays = [pid for pid in processes.all_of(self.layout.root) if pid not in recorded]
         processes.end(strays, self.layout.root, grace_s=3)
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         """One up or down at a time; the second waits."""
-        self.layout.root.mkdir(parents=True, exist_ok=True)
-        with (self.layout.root.parent / "stack.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            os.set_inheritable(lock.fileno(), False)
-            yield
+        return one_at_a_time(self.layout.home / "stack.lock")
 
 
 def _is_flink(name: str) -> bool:
