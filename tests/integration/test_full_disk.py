@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
         if spool.exists():
             waiting = spool.rename(tmp_path / "waiting.jsonl")
             shop.run("sim", "--to", "kafka", "--from-spool", str(waiting))
-        if not shop.rest().running("loyalty"):
+        if not shop.running("loyalty"):
             shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
         shop.prove(order="ledger")
     finally:

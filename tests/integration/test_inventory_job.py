@@ -202,7 +202,7 @@ def sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(
     shop.wait_until_read("sales")
     # No later sale comes to close the last windows: draining does.
     rest = shop.rest()
-    rest.stop_with_savepoint(rest.running("sales") or "", f"file://{shop.truth}/end", drain=True)
+    rest.stop_with_savepoint(shop.running("sales"), f"file://{shop.truth}/end", drain=True)
     wanted = {
         f"{store}/{product}": -sum(move.pieces for move in moves.values())
         for (store, product), moves in read_stock_truth(shop.truth).lines.items()

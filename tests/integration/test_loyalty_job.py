@@ -45,7 +45,7 @@ def crashes(open_story) -> Crashes:
         kill(shop.stack, "taskmanager-2")
         shop.stack.up()
         shop.wait_for_checkpoints("loyalty", timeout_s=240)
-        restarts = len(shop.rest().exceptions(shop.rest().running("loyalty") or ""))
+        restarts = len(shop.rest().exceptions(shop.running("loyalty")))
 
         kill(shop.stack, "jobmanager")
         shop.stack.up()

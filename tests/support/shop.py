@@ -76,10 +76,15 @@ class Shop:
 
     def close(self) -> None:
         """Ends this shop's jobs, so that the slots are free for the next."""
-        rest = self.rest()
         for job in set(self.jobs):
-            if rest.running(job):
-                rest.cancel(rest.running(job) or "")
+            if run := self.running(job):
+                self.rest().cancel(run)
+
+    def running(self, job: str) -> str:
+        """Id of its newest run that has not ended, "" if there is none."""
+        runs = [one for one in self.rest().jobs() if one["name"] == job]
+        left = [one for one in runs if one["state"] not in TERMINAL]
+        return max(left, key=lambda one: one["start-time"])["jid"] if left else ""
 
     def rest(self) -> FlinkRest:
         return FlinkRest(self.stack.layout.read()["flink"]["rest"])
@@ -117,10 +122,9 @@ class Shop:
 
     def wait_for_checkpoints(self, job: str, more: int = 1, timeout_s: float = 180) -> None:
         """Until ``more`` further checkpoints of ``job`` are complete."""
-        rest = self.rest()
-        job_id = rest.running(job)
+        job_id = self.running(job)
         assert job_id, f"{job} is not running"
-        wait_for_checkpoints(rest, job_id, more, timeout_s)
+        wait_for_checkpoints(self.rest(), job_id, more, timeout_s)
 
     def wait_until_read(
         self, job: str, timeout_s: float = 180, up_to: dict[int, int] | None = None

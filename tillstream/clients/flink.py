@@ -42,15 +42,6 @@ class FlinkRest:
         """One job with its vertices."""
         return self._get(f"/jobs/{job_id}")
 
-    def running(self, name_or_id: str) -> str | None:
-        """Id of the newest unfinished job of that name or id."""
-        found = [
-            job
-            for job in self.jobs()
-            if name_or_id in (job["name"], job["jid"]) and job["state"] not in TERMINAL
-        ]
-        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
-
     def checkpoints(self, job_id: str) -> dict[str, Any]:
         """Counts, latest and history of a job's checkpoints."""
         return self._get(f"/jobs/{job_id}/checkpoints")

@@ -60,10 +60,7 @@ class LocalCluster:
     @property
     def flink(self) -> FlinkRest:
         """Client of the stack's cluster."""
-        record = self.layout.read()
-        if not record:
-            raise JobError("there is no stack: run `tillstream up`")
-        return FlinkRest(record["flink"]["rest"])
+        return FlinkRest(self.layout.must_read()["flink"]["rest"])
 
     def _conf(self, changed: dict[str, Any]) -> settings.Conf:
         """The settings of this stack, whatever $TILLSTREAM_HOME says, with ``changed`` over them."""
@@ -85,30 +82,27 @@ class LocalCluster:
         allow_dropped_state: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
+        overrides = overrides or {}
+        changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
+        changed = settings.merge(changed, overrides)
+        conf = self._conf(changed)  # first of all: a broken setting is told also without a stack
         flink = self.flink
         if found := self.running(name):
             raise NotReady(
                 [f"{name} runs already ({found.job_id}): `tillstream job stop {name}` first"]
             )
         entry = catalog.find(name)
-        if entry is None and job_file is None:
-            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
-        if not file.exists():
-            raise NotReady([f"there is no {file}: there are {', '.join(catalog.names())}"])
+        if not file.exists() or not (entry or job_file):
+            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         location = self.locate(name, start_from) if start_from else None
-        changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
-        changed = settings.merge(changed, overrides or {})
-        parallelism = parallelism or (overrides or {}).get("job", {}).get("parallelism")
+        parallelism = parallelism or overrides.get("job", {}).get("parallelism")
+        source = ""
         if location and not parallelism:
             parallelism = self._parallelism_of(location)
             source = "as it had" if parallelism else "conf's, as nothing says which it had"
-        else:
-            source = ""
-        if parallelism:
-            changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
-        conf = self._conf(changed)
-        parallelism = conf.job.parallelism
+        parallelism = parallelism or conf.job.parallelism
+        changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
             raise NotReady(problems)

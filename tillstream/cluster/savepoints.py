@@ -15,7 +15,7 @@ SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are ke
 
 
 class SavepointError(JobError):
-    """The savepoint cannot be used; the message says what to do."""
+    """The savepoint cannot be used; the message says why and what to do."""
 
 
 class Savepoints:

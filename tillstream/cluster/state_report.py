@@ -14,7 +14,7 @@ import mmh3
 
 from tillstream.clients.java import java, java_options, wheel
 from tillstream.clients.storage import file_uri, local_folder
-from tillstream.errors import Problem
+from tillstream.cluster.savepoints import SavepointError
 from tillstream.jars import jar_set
 from tillstream.state_schemas.keyed import states
 from tillstream.state_schemas.keyed.states import STATES
@@ -24,10 +24,6 @@ TIMERS = (
 )
 MAIN = "io.tillstream.flink.SavepointReport"
 READ_TIMEOUT_S = 1800.0
-
-
-class SavepointError(Problem):
-    """The savepoint cannot be read; the message says why and what to do."""
 
 
 class StateSize(NamedTuple):

@@ -23,12 +23,8 @@ STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 def create_resources(conf: Conf) -> list[str]:
     """Creates what is missing; returns what was created. What exists is left as it is."""
-    created = _topics(conf)
-    created += _stream(conf)
-    created += _tables(conf)
-    created += _bucket(conf)
-    created += _notice_topics(conf)
-    return created
+    kinds = (_topics, _stream, _tables, _bucket, _notice_topics)
+    return [made for create in kinds for made in create(conf)]
 
 
 def _topics(conf: Conf) -> list[str]:
