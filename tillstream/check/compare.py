@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -87,44 +88,31 @@ def _loyalty(truth: Truth, held: Platform, conf: Conf, order: Order, report: Rep
 
     for name in TOTALS:
         report.add(name, 0, 0)
-    left = set(truth.customers)
-    for customer, found in grouped(ledger, "customer_id"):
-        left.discard(customer)
-        rows = [Row(**row) for row in found]
-        _customer(customer, truth.customers[customer], rows, order, terms, report, hot)
-    for customer in sorted(left):
-        _customer(customer, truth.customers[customer], [], order, terms, report, hot)
+    lacking = truth.customers.keys() - set(ledger["customer_id"].unique().to_pylist())
+    without: list[tuple[str, list[Any]]] = [(customer, []) for customer in sorted(lacking)]
+    for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
+        rows = [Row(**entry) for entry in entries]
+        sent = truth.customers[customer]
+        steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, *terms)
+        _steps(customer, steps, rows, report)
+        in_ledger = _sums(rows)
+        for name, wanted in _sums(steps).items():
+            report.add(name, wanted, in_ledger[name])
+        _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
 
 
-def _customer(
-    customer: str,
-    sent: list[Sent],
-    rows: list[Row],
-    order: Order,
-    terms: tuple[int, int],
-    report: Report,
-    hot: dict[str, tuple[int, int]],
+def _hot_item(
+    customer: str, balance: int, version: int, item: tuple[int, int] | None, report: Report
 ) -> None:
-    if order == "ledger":
-        sent = _in_ledger_order(sent, rows)
-    steps = replay(sent, *terms)
-    _steps(customer, steps, rows, report)
-    in_ledger = _sums(rows)
-    for name, wanted in _sums(steps).items():
-        report.add(name, wanted, in_ledger[name])
-    balance = steps[-1].balance
-    at, version = hot.get(customer, (0, 0))
-    report.add("customers", 1, customer in hot)
-    report.add("sum of balances (hot)", balance, at)
-    if customer not in hot:
+    """``item``: balance and version in the hot table; beside them what they must be."""
+    report.add("customers", 1, item is not None)
+    report.add("sum of balances (hot)", balance, item[0] if item else 0)
+    if item is None:
         report.differ("hot table", customer, f"no item; balance must be {balance}")
-    elif (at, version) != (balance, len(steps)):
-        stale = " (stale: an older version)" if version < len(steps) else ""
-        report.differ(
-            "hot table",
-            customer,
-            f"balance {at} at version {version}, must be {balance} at {len(steps)}{stale}",
-        )
+    elif item != (balance, version):
+        stale = " (stale: an older version)" if item[1] < version else ""
+        found = f"balance {item[0]} at version {item[1]}"
+        report.differ("hot table", customer, f"{found}, must be {balance} at {version}{stale}")
 
 
 def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
