@@ -16,6 +16,7 @@ from typing import Any
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest
+from tillstream.clients.programs import outcome
 from tillstream.clients.storage import StorageError, file_uri, local_folder, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster import manifest, preflight
@@ -34,7 +35,7 @@ from tillstream.cluster.protocol import (
 from tillstream.cluster.starting import Startup, client_cause
 from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
-from tillstream.local import flink_home, processes
+from tillstream.local import flink_home
 from tillstream.local.layout import Layout, environment
 from tillstream.local.stack import Stack
 
@@ -62,12 +63,6 @@ class LocalCluster:
         """Client of the stack's cluster."""
         return FlinkRest(self.layout.must_read()["flink"]["rest"])
 
-    def _conf(self, changed: dict[str, Any]) -> settings.Conf:
-        """The settings of this stack, whatever $TILLSTREAM_HOME says, with ``changed`` over them."""
-        record = self.layout.read()
-        endpoints = settings.endpoints(record) if record else {}
-        return settings.load("local", overrides=settings.merge(endpoints, changed))
-
     # -- runs --------------------------------------------------------------------------------------
 
     def submit(
@@ -85,7 +80,9 @@ class LocalCluster:
         overrides = overrides or {}
         changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
         changed = settings.merge(changed, overrides)
-        conf = self._conf(changed)  # first of all: a broken setting is told also without a stack
+        conf = self.stack.conf(
+            changed
+        )  # first of all: a broken setting is told also without a stack
         flink = self.flink
         if found := self.running(name):
             raise NotReady(
@@ -256,15 +253,14 @@ class LocalCluster:
             yield from self._complete(f"{folder}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
-        storage = open_storage(folder, self._conf({}))
+        storage = open_storage(folder, self.stack.conf())
         for file in storage.files():
             inner, _, last = file.name.rpartition("/")
             if last == "_metadata" and "/" not in inner:
                 yield file.written_ms, f"{storage.root}/{inner}"
 
     def last_checkpoint(self, job_id: str) -> str | None:
-        found = list(self._complete(f"{self._checkpoints_at}/{job_id}"))
-        return max(found)[1] if found else None
+        return max(self._complete(f"{self._checkpoints_at}/{job_id}"), default=(0, None))[1]
 
     def checkpoint(self, job_id: str) -> None:
         self.flink.checkpoint(job_id)
@@ -275,6 +271,7 @@ class LocalCluster:
         return Checkpoints(
             int(found["counts"]["completed"]),
             Checkpoint(last["end_to_end_duration"], last["state_size"]) if last else None,
+            int(found["counts"]["failed"]),
         )
 
     # -- how it goes -------------------------------------------------------------------------------
@@ -307,18 +304,10 @@ class LocalCluster:
     def exceptions(self, job_id: str, since_ms: int = 0) -> list[str]:
         return self.flink.exceptions(job_id, since_ms)
 
-    def logs(self, lines: int = 100) -> list[str]:
-        names = [
-            "jobmanager",
-            *(p.stem for p in sorted(self.layout.logs.glob("taskmanager-*.log"))),
-        ]
-        found = [line for name in names for line in processes.tail(self.layout.log(name), lines)]
-        return sorted(found)[-lines:]  # each begins with its time
-
     def _parallelism_of(self, location: str) -> int | None:
         """Of the run that left it: from its manifest, else from what was noted at its submission."""
         with contextlib.suppress(ValueError, StorageError):
-            raw = open_storage(location, self._conf({})).read(manifest.FILE)
+            raw = open_storage(location, self.stack.conf()).read(manifest.FILE)
             if raw is not None:
                 return manifest.decode(raw).parallelism or None
         return self.submissions.parallelism_of(location)
@@ -327,16 +316,8 @@ class LocalCluster:
         env = {**environment(self.layout), **flink_home.client_environment(self.layout)}
         env["TILLSTREAM_CONF"] = json.dumps(conf_overrides)
         try:
-            done = subprocess.run(
-                flink_home.client(self.layout, *arguments),
-                env=env,
-                cwd=settings.ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=CLIENT_TIMEOUT_S,
-                check=False,
-            )
+            command = flink_home.client(self.layout, *arguments)
+            done = outcome(command, CLIENT_TIMEOUT_S, env=env, cwd=settings.ROOT)
         except subprocess.TimeoutExpired:
             raise JobError(
                 f"submitting takes more than {CLIENT_TIMEOUT_S:.0f} s: try again"

@@ -73,10 +73,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """How many a run has completed since it was submitted, and the last one."""
+    """How many a run has completed since it was submitted, the last one, and how many failed."""
 
     completed: int
     last: Checkpoint | None = None
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,4 @@ class Cluster(Protocol):
 
     def exceptions(self, job_id: str, since_ms: int = 0) -> list[str]:
         """Stack traces of the run's failures since then (ms UTC), newest first."""
-        ...
-
-    def logs(self, lines: int = 100) -> list[str]:
-        """The last lines that the cluster's processes have logged, oldest first."""
         ...

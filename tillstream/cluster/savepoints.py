@@ -146,8 +146,7 @@ class Savepoints:
         for one in gone:
             progress(one)
             if not dry_run:
-                parent, _, folder = one.location.rpartition("/")
-                open_storage(parent, self.conf).remove(folder)
+                self.storage(job).remove(one.location.rpartition("/")[2])
         return len(gone)
 
 

@@ -15,6 +15,7 @@ import psutil
 
 from tillstream import conf, jars
 from tillstream.clients.java import java
+from tillstream.clients.programs import outcome
 from tillstream.errors import Problem
 from tillstream.local import ports, processes
 from tillstream.local.layout import free_mib
@@ -80,7 +81,7 @@ def java_home(value: str | None) -> Finding:
 
 
 def _java_says() -> str:
-    done = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=20)
+    done = outcome([java(), "-version"], 20)
     return done.stderr + done.stdout
 
 
@@ -107,10 +108,8 @@ def dependencies() -> list[Finding]:
     wrong = []
     for line in (conf.ROOT / "constraints.txt").read_text().splitlines():
         name, _, wanted = line.partition("==")
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found = "missing"
+        installed = importlib.metadata.distributions(name=name)
+        found = next((one.version for one in installed), "missing")
         if wanted and found != wanted:
             wrong.append(f"{name} {found} instead of {wanted}")
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -126,9 +125,7 @@ def thread_mode() -> Finding:
         "found = pathlib.Path(pemja.__file__).parent / ('pemja_core' + suffix); "
         "assert found.exists(), f'{found.name} is missing'"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = outcome([sys.executable, "-c", code], 60)
     said = done.stderr.strip().splitlines()
     return Finding(
         done.returncode == 0,
@@ -184,17 +181,12 @@ def stack_record(stack: Stack) -> list[Finding]:
     live = [name for name in listed if name not in dead]
     lost = set(processes.all_of(layout.root).values()) - set(listed)
     findings = []
-    if dead and live:
-        findings.append(Finding(False, f"processes dead: {', '.join(dead)}", "tillstream up"))
-    elif dead:
-        findings.append(
-            Finding(False, "stack.json is stale: none of its processes lives", "tillstream up")
-        )
+    if dead:
+        some = f"processes dead: {', '.join(dead)}"
+        what = some if live else "stack.json is stale: none of its processes lives"
+        findings.append(Finding(False, what, "tillstream up"))
     if lost:
-        text = f"processes without a record: {', '.join(sorted(lost))}"
-        findings.append(Finding(False, text, "tillstream down"))
-    if not findings:
-        findings.append(
-            Finding(True, f"stack: {len(live)} processes run" if live else "stack: down")
-        )
-    return findings
+        what = f"processes without a record: {', '.join(sorted(lost))}"
+        findings.append(Finding(False, what, "tillstream down"))
+    well = f"stack: {len(live)} processes run" if live else "stack: down"
+    return findings or [Finding(True, well)]

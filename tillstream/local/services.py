@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 from tillstream.clients.flink import FlinkRest
 from tillstream.clients.java import java, java_with_log, wheel
 from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.programs import outcome
 from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
@@ -128,14 +128,7 @@ def _format(context: Context, file: Path) -> None:
         *_kafka_jvm(context, ["-Xmx128m", "-XX:TieredStopAtLevel=1"]),
         *("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(file)),
     ]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=environment(context.layout),
-    )
+    done = outcome(command, 60, env=environment(context.layout))
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise StackError(

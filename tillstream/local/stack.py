@@ -119,9 +119,12 @@ class Stack:
 
     # -- looking -----------------------------------------------------------------------------------
 
-    def conf(self) -> settings.Conf:
-        """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says."""
-        return settings.load("local", overrides=settings.endpoints(self.layout.must_read()))
+    def conf(self, changed: dict[str, Any] | None = None) -> settings.Conf:
+        """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says, and ``changed`` over
+        them. Raises ConfError."""
+        stack = self.layout.read()
+        endpoints = settings.endpoints(stack) if stack else {}
+        return settings.load("local", overrides=settings.merge(endpoints, changed or {}))
 
     def disk_problem(self) -> str:
         """What to do if the disk under the stack's data is full, "" while it is not."""
