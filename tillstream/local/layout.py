@@ -14,6 +14,7 @@ from tillstream.errors import Problem
 
 HERE = Path(__file__).resolve().parent
 REGION = "af-south-1"
+_NOT_INHERITED = {"PYTHONHOME", "AWS_PROFILE", "AWS_SESSION_TOKEN"}
 CREDENTIAL = "local"  # both halves; the stand-ins accept nothing else and protect nothing
 
 
@@ -74,8 +75,8 @@ def environment(layout: Layout) -> dict[str, str]:
     Thread mode finds Python by PATH and VIRTUAL_ENV; without AWS_CBOR_DISABLE the Kinesis source
     reads nothing from an emulator, and says nothing.
     """
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    env.update(
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return inherited | dict(
         VIRTUAL_ENV=sys.prefix,
         PATH=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         PYTHONPATH=str(conf.ROOT),
@@ -89,6 +90,3 @@ def environment(layout: Layout) -> dict[str, str]:
         AWS_DEFAULT_REGION=REGION,
         AWS_EC2_METADATA_DISABLED="true",
     )
-    env.pop("AWS_PROFILE", None)
-    env.pop("AWS_SESSION_TOKEN", None)
-    return env
