@@ -19,6 +19,7 @@ from tillstream.check.sent import Truth, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
+Terms = tuple[int, int]  # cents that earn a point, and that one pays
 
 
 class Row(NamedTuple):
@@ -64,21 +65,22 @@ def check(
     truth = read_truth(truth_dir)
     held = holdings or Platform(conf)
 
+    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+
     def once(report: Report) -> None:
         if loyalty:
-            _loyalty(truth, held, conf, order, report)
+            _loyalty(truth, held, terms, order, report)
         if dead_letters:
             _dead_letters(truth, held, report)
         if archive:
             _archive(truth, held, report)
         if notices:
-            _notices(truth, held, conf, report)
+            _notices(truth, held, terms, report)
 
     return until_equal(once, truth.sent, wait_seconds)
 
 
-def _loyalty(truth: Truth, held: Platform, conf: Conf, order: Order, report: Report) -> None:
-    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+def _loyalty(truth: Truth, held: Platform, terms: Terms, order: Order, report: Report) -> None:
     ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
@@ -192,8 +194,7 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
 
 
-def _notices(truth: Truth, held: Platform, conf: Conf, report: Report) -> None:
-    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+def _notices(truth: Truth, held: Platform, terms: Terms, report: Report) -> None:
     wanted: set[str] = set()
     for customer, sent in truth.customers.items():
         wanted |= sent_notices.called_for(customer, replay(sent, *terms))

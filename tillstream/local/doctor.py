@@ -163,9 +163,8 @@ def jars_built() -> Finding:
 def taken_ports(free: Callable[[int], bool]) -> list[Finding]:
     """Taken ports are no failure: the stack takes others."""
     taken = [f"{name} {port}" for name, port in ports.DEFAULTS.items() if not free(port)]
-    if not taken:
-        return [Finding(True, "usual ports are free")]
-    return [Finding(True, f"ports taken by others: {', '.join(taken)}; up will use free ones")]
+    others = f"ports taken by others: {', '.join(taken)}; up will use free ones"
+    return [Finding(True, others if taken else "usual ports are free")]
 
 
 def stack_record(stack: Stack) -> list[Finding]:

@@ -82,11 +82,8 @@ def _tables(conf: Conf) -> list[str]:
         return []
     client = aws("dynamodb", conf.dynamodb.endpoint)
     there = listed(client, "list_tables", "TableNames")
-    created = []
-    for table in tables.HOT:
-        name = conf.table(table)
-        if name in there:
-            continue
+    missing = {conf.table(table): table for table in tables.HOT if conf.table(table) not in there}
+    for name, table in missing.items():
         index_key = table.index.key if table.index else ()
         options: dict[str, Any] = {}
         if table.index:
@@ -114,8 +111,7 @@ def _tables(conf: Conf) -> list[str]:
                 TableName=name,
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl},
             )
-        created.append(f"table {name}")
-    return created
+    return [f"table {name}" for name in missing]
 
 
 def _key_schema(attributes: tuple[Column, ...]) -> list[dict[str, str]]:

@@ -73,14 +73,15 @@ class Stack:
             if not any(self.pid(s.name) for s in wanted if _is_flink(s.name)):
                 rendered = flink_home.render(self.layout, stack["ports"], stack["state_backend"])
                 flink_home.build(self.layout, jars, rendered)
-            started: list[int] = []
             try:
-                self._start(context, stack, missing, started)
+                self._start(context, stack, missing)
                 self._wait(context, wanted, progress)
                 for made in resources.create_resources(self.conf()):
                     progress(f"created {made}")
             except BaseException:
-                processes.end(started, self.layout.root, grace_s=3)
+                begun = [stack["processes"].get(service.name) for service in missing]
+                pids = [record["pid"] for record in begun if record]
+                processes.end(pids, self.layout.root, grace_s=3)
                 self._end_strays()
                 raise
             return stack
@@ -211,9 +212,7 @@ class Stack:
     def _runs(self, pid: int, name: str) -> bool:
         return processes.is_ours(pid, self.layout.root, name)
 
-    def _start(
-        self, context: Context, stack: dict[str, Any], wanted: list[Service], started: list[int]
-    ) -> None:
+    def _start(self, context: Context, stack: dict[str, Any], wanted: list[Service]) -> None:
         for folder in (self.layout.checkpoints, self.layout.savepoints, self.layout.data / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         env = environment(self.layout) | flink_home.client_environment(self.layout)
@@ -229,7 +228,6 @@ class Stack:
                 output,
                 self.layout.data / "work",
             )
-            started.append(pid)
             stack["processes"][service.name] = {
                 "pid": pid,
                 "port": context.ports.get(service.port, 0),
