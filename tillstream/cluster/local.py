@@ -80,9 +80,7 @@ class LocalCluster:
         overrides = overrides or {}
         changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
         changed = settings.merge(changed, overrides)
-        conf = self.stack.conf(
-            changed
-        )  # first of all: a broken setting is told also without a stack
+        conf = self.stack.conf(changed)  # first, so that a broken setting is told without a stack
         flink = self.flink
         if found := self.running(name):
             raise NotReady(
