@@ -96,7 +96,8 @@ def _loyalty(truth: Truth, held: Platform, terms: Terms, order: Order, report: R
         rows = [Row(**entry) for entry in entries]
         sent = truth.customers[customer]
         steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, *terms)
-        _steps(customer, steps, rows, report)
+        if fault := _fault(steps, rows):
+            report.differ("ledger", customer, fault)
         in_ledger = _sums(rows)
         for name, wanted in _sums(steps).items():
             report.add(name, wanted, in_ledger[name])
@@ -135,26 +136,19 @@ def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:
     }
 
 
-def _steps(customer: str, steps: list[Step], rows: list[Row], report: Report) -> None:
-    """The first step that differs, with its cause: all later ones of a customer follow from it."""
+def _fault(steps: list[Step], rows: list[Row]) -> str | None:
+    """What is wrong with the first step that differs: all later ones of a customer follow from it."""
     ids = {step.entry_id for step in steps}
     for place, (step, row) in enumerate(zip(steps, rows, strict=False), start=1):
-        cause = _cause(place, step, row, ids)
-        if cause:
-            report.differ("ledger", customer, cause)
-            return
-    if len(rows) < len(steps):
-        step = steps[len(rows)]
-        report.differ(
-            "ledger",
-            customer,
-            f"{len(steps) - len(rows)} entries missing, first {step.entry_id} ({step.outcome})",
-        )
-    elif len(rows) > len(steps):
-        row = rows[len(steps)]
-        report.differ(
-            "ledger", customer, f"{len(rows) - len(steps)} too many, first {row.entry_id}"
-        )
+        if cause := _cause(place, step, row, ids):
+            return cause
+    missing = len(steps) - len(rows)
+    if missing > 0:
+        first = steps[len(rows)]
+        return f"{missing} entries missing, first {first.entry_id} ({first.outcome})"
+    if missing < 0:
+        return f"{-missing} too many, first {rows[len(steps)].entry_id}"
+    return None
 
 
 def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:

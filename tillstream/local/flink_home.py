@@ -23,7 +23,9 @@ JOB_VERSION = "job-jar-version"
 
 
 def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[str, Any]:
-    """conf/flink/config.yaml, the overlay of the state backend, and this stack's own addresses."""
+    """conf/flink/config.yaml, the overlay of the state backend, this stack's own addresses, and the
+    engine settings of $TILLSTREAM_FLINK, a JSON object such as
+    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises ConfError if it is none."""
     folder = conf.RESOURCES / "conf" / "flink"
     settings: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
     overlay = folder / f"{state_backend}.yaml"
@@ -53,13 +55,7 @@ def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[st
         "s3.access-key": CREDENTIAL,
         "s3.secret-key": CREDENTIAL,
     }
-    return settings | changed_by_user()
-
-
-def changed_by_user() -> dict[str, Any]:
-    """Engine settings of $TILLSTREAM_FLINK, a JSON object such as
-    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises ConfError if it is none."""
-    return read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
+    return settings | read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
 
 
 def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
