@@ -112,8 +112,10 @@ class Run:
     def pressure(self) -> dict[str, float]:
         """Percent of the last moments that the stage was busy and the source held back by it."""
         wanted = ["busyTimeMsPerSecond", "backPressuredTimeMsPerSecond"]
-        stage = self.flink.metrics(self.job_id, self.stage, wanted)
-        source = self.flink.metrics(self.job_id, self.source, wanted)
+        stage, source = (
+            {row["id"]: row["sum"] for row in self.flink.metric_rows(self.job_id, vertex, wanted)}
+            for vertex in (self.stage, self.source)
+        )
         return {
             "busy_percent": stage.get(wanted[0], 0.0) / 10,
             "backpressured_percent": source.get(wanted[1], 0.0) / 10,

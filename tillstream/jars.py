@@ -14,11 +14,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import click
 
 from tillstream import conf
 from tillstream.errors import Problem
@@ -26,6 +27,7 @@ from tillstream.errors import Problem
 POM = conf.RESOURCES / "conf" / "pom.xml"
 JAVA_SOURCES = conf.RESOURCES / "java" / "src" / "main"
 BUILD_TIMEOUT_S = 1800  # the first build downloads some 400 MB
+INSTALL = "install Maven and a JDK (Debian: apt-get install maven openjdk-17-jdk)"
 _NS = {"m": "http://maven.apache.org/POM/4.0.0"}
 
 # profile in the pom -> where its result is, relative to the jar folder
@@ -59,8 +61,7 @@ class JarSet:
     @property
     def job_version(self) -> str:
         """Hash of what the job jar was built of; "" if it is not built."""
-        stamp = self.folder / ".stamps" / "job"
-        return stamp.read_text().strip() if stamp.exists() else ""
+        return _stamp(self.folder, "job")
 
 
 def jar_set() -> JarSet:
@@ -85,23 +86,24 @@ def ensure_jars(progress: Progress = lambda line: None) -> JarSet:
     jars = jar_set()
     if not stale():
         return jars
-    jars.folder.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(jars.folder, progress):
+    others = "another process is building the jars: waiting for it"
+    with one_at_a_time(jars.folder / ".lock", lambda: progress(others)):
         wanted = stale()  # again: another process may have built them while we waited
-        maven = _maven() if wanted else ""
+        if wanted and (missing := missing_tools()):
+            raise JarsError(f"{' and '.join(missing)} missing: {INSTALL}")
         for number, part in enumerate(wanted, 1):
             progress(f"building jars {number}/{len(wanted)}: {part} (the first time downloads)")
-            _build(maven, jars.folder, part)
+            _build(jars.folder, part)
     return jars
 
 
 def _fresh(folder: Path, part: str) -> bool:
+    return (folder / PARTS[part]).exists() and _stamp(folder, part) == _digest(part)
+
+
+def _stamp(folder: Path, part: str) -> str:
     stamp = folder / ".stamps" / part
-    return (
-        (folder / PARTS[part]).exists()
-        and stamp.exists()
-        and stamp.read_text().strip() == _digest(part)
-    )
+    return stamp.read_text().strip() if stamp.exists() else ""
 
 
 def _digest(part: str) -> str:
@@ -120,16 +122,12 @@ def _digest(part: str) -> str:
     return digest.hexdigest()
 
 
-def _maven() -> str:
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise JarsError("Maven is missing: install it (Debian: apt-get install maven)")
-    if shutil.which("javac") is None:
-        raise JarsError("a JDK is missing: install it (Debian: apt-get install openjdk-17-jdk)")
-    return maven
+def missing_tools() -> list[str]:
+    """What a build needs and the PATH has not."""
+    return [name for name in ("mvn", "javac") if shutil.which(name) is None]
 
 
-def _build(maven: str, folder: Path, part: str) -> None:
+def _build(folder: Path, part: str) -> None:
     """Build aside, then swap in, so that an interrupted build leaves the old result whole."""
     aside = folder / ".build" / part
     shutil.rmtree(aside, ignore_errors=True)
@@ -138,7 +136,7 @@ def _build(maven: str, folder: Path, part: str) -> None:
     log.parent.mkdir(exist_ok=True)
     digest = _digest(part)
     command = [
-        *(maven, "-B", "-ntp", "-f", str(POM), "-P", part),
+        *("mvn", "-B", "-ntp", "-f", str(POM), "-P", part),
         f"-Dtillstream.jars={aside}",
         f"-Dtillstream.target={aside}",
         "package" if part == "job" else "generate-sources",
@@ -189,27 +187,26 @@ def _reason(log: Path) -> str:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path, progress: Progress) -> Iterator[None]:
-    with (folder / ".lock").open("w") as lock:
+def one_at_a_time(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds a lock on ``file``; calls ``waiting`` first where another process holds it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("another process is building the jars: waiting for it")
+            waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield  # closing the file lets go of the lock
 
 
-def main() -> int:
+@click.command()
+def main() -> None:
+    """Build what is missing or out of date, and print where it is."""
     started = time.monotonic()
-    try:
-        jars = ensure_jars(lambda line: print(line, flush=True))
-    except JarsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    jars = ensure_jars(click.echo)
     size_mb = jars.job.stat().st_size / 1e6
-    print(f"{jars.job} ({size_mb:.0f} MB), ready in {time.monotonic() - started:.1f} s")
-    return 0
+    click.echo(f"{jars.job} ({size_mb:.0f} MB), ready in {time.monotonic() - started:.1f} s")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,12 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 RUNNING = pytest.StashKey[Stack]()
-# A story lasts minutes: what the second compiler would make of its code comes too late and takes a third
-# of the CPU. Checkpoints more often, as most of what a story waits for is seen after one.
-ENGINE = {
-    "env.java.opts.taskmanager": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-    "execution.checkpointing.interval": "2 s",
-}
+# A story lasts minutes: what the second compiler makes of it comes too late, for a third of the CPU.
+JAVA = "-XX:TieredStopAtLevel=1"
+ENGINE = {"execution.checkpointing.interval": "2 s"}  # most of what is waited for is seen after one
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000
 
@@ -54,6 +51,7 @@ def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILLSTREAM_HOME", str(stack_home))
         patch.setenv("TILLSTREAM_FLINK", json.dumps(ENGINE))
+        patch.setenv("JDK_JAVA_OPTIONS", JAVA)
         made = with_free_ports(stack_home)
         try:
             made.up(taskmanagers=2)

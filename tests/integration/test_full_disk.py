@@ -51,7 +51,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
         stack.up(taskmanagers=1)
         shop = Shop(stack, "full-disk", tmp_path, "kafka")
         shop.submit("loyalty")
-        feed = shop.feed(12_000, 600, "--duplicates", "0.01", "--malformed", "0.01")
+        feed = shop.feed(600, "--count", "12000", "--duplicates", "0.01", "--malformed", "0.01")
         shop.wait_for_entries(2_000)
         ballast = fill(small_disk)
         said = shop.run("status", fails=True)
@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
         if spool.exists():
             waiting = spool.rename(tmp_path / "waiting.jsonl")
             shop.run("sim", "--to", "kafka", "--from-spool", str(waiting))
-        if not shop.rest().running("loyalty"):
+        if not shop.running("loyalty"):
             shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
         shop.prove(order="ledger")
     finally:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.sales import sale
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tests.support.wait import wait_for
 from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
@@ -139,13 +140,13 @@ def test_milk_at_store_45(open_shop):
 def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop):
     shop = open_shop("stock-crash", "kafka")
     shop.submit("inventory", parallelism=2)
-    feed = shop.feed(TRANSACTIONS, 500, *TRAFFIC, "--start", start_of(0.1))
+    feed = shop.feed(500, *TRAFFIC, "--count", str(TRANSACTIONS), "--start", start_of(0.1))
     shop.wait_for_entries(TRANSACTIONS // 2, topic=topics.STOCK_CHANGES)
-    shop.stack.kill("taskmanager-2")
-    shop.stack.start_process("taskmanager-2")
+    kill(shop.stack, "taskmanager-2")
+    shop.stack.up()
     shop.wait_for_checkpoints("inventory")
-    shop.stack.kill("jobmanager")
-    shop.stack.start_process("jobmanager")
+    kill(shop.stack, "jobmanager")
+    shop.stack.up()
     shop.run("job", "restore", "inventory", "--from", "latest-checkpoint")
     feed.done()
     totals = shop.prove("sent", 120, "--stock")["totals"]
@@ -156,15 +157,15 @@ def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop)
     shop = open_shop("sales", "kafka")
     shop.submit("sales")
     traffic = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--stores", "3")
-    feed = shop.feed(4_000, 500, *traffic, "--products", "10")
+    feed = shop.feed(300, *traffic, "--products", "10")
     shop.wait_for_checkpoints("sales")
     shop.run("job", "stop", "sales", "--savepoint")
     shop.run("job", "restore", "sales", "--from", "latest-savepoint", "--parallelism", "1")
-    feed.done()
+    feed.stop()
     shop.wait_until_read("sales")
     # No later sale comes to close the last windows: draining does.
     rest = shop.rest()
-    rest.stop_with_savepoint(rest.running("sales") or "", f"file://{shop.truth}/end", drain=True)
+    rest.stop_with_savepoint(shop.running("sales"), f"file://{shop.truth}/end", drain=True)
     wanted = {
         f"{store}/{product}": -sum(move.pieces for move in moves.values())
         for (store, product), moves in read_stock_truth(shop.truth).lines.items()
@@ -180,10 +181,10 @@ def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop)
 def test_stopped_and_restored_with_other_rules_no_line_is_lost_or_counted_twice(open_shop):
     shop = open_shop("stock-rules", "kinesis")
     shop.submit("inventory")
-    feed = shop.feed(3_000, 500, *TRAFFIC, "--start", start_of(0.1))
+    feed = shop.feed(200, *TRAFFIC, "--start", start_of(0.1))
     shop.wait_for_entries(2_000, topic=topics.STOCK_CHANGES)
     shop.run("job", "stop", "inventory", "--savepoint")
     shop.change(inventory={"emergency_percent": 25, "lead_hours": 48})
     shop.run("job", "restore", "inventory", "--from", "latest-savepoint", "--parallelism", "1")
-    feed.done()
+    feed.stop()
     shop.prove("sent", 120, "--stock", "--no-decisions")

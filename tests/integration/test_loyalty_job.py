@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.cluster.local import LocalCluster
@@ -34,22 +35,22 @@ def crashes(open_story) -> Crashes:
         slots = {}
         shop.submit("loyalty", parallelism=1)
         slots["at first"] = used(shop)
-        feed = shop.feed(18_000, 400, *DIRTY)
+        feed = shop.feed(400, *DIRTY)
         shop.wait_for_entries(2_000)
         shop.run("job", "stop", "loyalty", "--savepoint")
         shop.run("job", "restore", "loyalty", "--from", "latest-savepoint", "--parallelism", "2")
         slots["restored"] = used(shop)
 
         shop.wait_for_entries(4_000)
-        shop.stack.kill("taskmanager-2")
-        shop.stack.start_process("taskmanager-2")
+        kill(shop.stack, "taskmanager-2")
+        shop.stack.up()
         shop.wait_for_checkpoints("loyalty", timeout_s=240)
-        restarts = len(shop.rest().exceptions(shop.rest().running("loyalty") or ""))
+        restarts = len(shop.rest().exceptions(shop.running("loyalty")))
 
-        shop.stack.kill("jobmanager")
-        shop.stack.start_process("jobmanager")
+        kill(shop.stack, "jobmanager")
+        shop.stack.up()
         shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
-        feed.done()
+        feed.stop()
         mine = [
             one for one in LocalCluster(shop.stack).submissions.all() if one["name"] == "loyalty"
         ][-3:]
@@ -94,10 +95,11 @@ def split(open_story) -> Split:
         shop = open_shop("split", "kinesis")
         shop.submit("loyalty")
         shop.submit("archive")
-        feed = shop.feed(6_000, 500, *DIRTY)
+        feed = shop.feed(400, *DIRTY)
         shop.wait_for_entries(1_500)
         shards = split_the_first_shard(shop)
-        feed.done()
+        shop.wait_for_entries(4_000)
+        feed.stop()
         # Parent and children are read side by side: the ledger's own order decides redemptions.
         proof = shop.prove("ledger", 150, "--archive")
 
@@ -165,7 +167,7 @@ def test_the_archive_holds_the_same_after_its_many_files_have_become_few(split):
 def test_a_hundred_thousand_transactions_with_duplicates_rubbish_and_late_ones(open_shop):
     shop = open_shop("hundred", "kafka")
     shop.submit("loyalty", parallelism=2)
-    shop.feed(100_000, 5_000, *DIRTY, "--customers", "8000").done()
+    shop.feed(5_000, *DIRTY, "--count", "100000", "--customers", "8000").done()
     shop.prove()
 
 
@@ -173,10 +175,10 @@ def test_a_hundred_thousand_transactions_with_duplicates_rubbish_and_late_ones(o
 def test_a_taskmanager_killed_while_both_read_a_kinesis_stream_changes_nothing(open_shop):
     shop = open_shop("tm-killed", "kinesis")
     shop.submit("loyalty", parallelism=2)
-    feed = shop.feed(20_000, 800, *DIRTY)
+    feed = shop.feed(800, *DIRTY, "--count", "20000")
     shop.wait_for_entries(4_000)
-    shop.stack.kill("taskmanager-2")
-    shop.stack.start_process("taskmanager-2")
+    kill(shop.stack, "taskmanager-2")
+    shop.stack.up()
     feed.done()
     shop.prove()
 

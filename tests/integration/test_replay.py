@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.support.shop import Shop
+from tests.support.stacks import kill
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 
@@ -105,7 +106,7 @@ def settle_notices(shop: Shop) -> list[dict[str, Any]]:
 @pytest.mark.long
 def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.submit("loyalty")
-    feed = shop.feed(36_000, 4_000, *DIRTY, "--customers", "5000")
+    feed = shop.feed(4_000, *DIRTY, "--count", "36000", "--customers", "5000")
     telling = notifier(shop)
     shop.wait_for_entries(5_000, PATIENCE_S)
     assert "loyalty as of" in shop.run("savepoint", "take", "loyalty")
@@ -122,7 +123,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.wait_for_entries(before + 4_000, PATIENCE_S)
     shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     for process in list(shop.stack.layout.read()["processes"]):
-        shop.stack.kill(process)
+        kill(shop.stack, process)
     telling.send_signal(signal.SIGKILL)
     telling.wait()
 
@@ -144,7 +145,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
 def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam(shop):
     shop.submit("loyalty")
     shop.submit("archive")
-    feed = shop.feed(12_000, 800, *DIRTY)
+    feed = shop.feed(500, *DIRTY)
     shop.wait_for_entries(2_000, PATIENCE_S)
     shop.run("savepoint", "take", "loyalty")
     shop.wait_for_entries(4_000, PATIENCE_S)
@@ -162,14 +163,14 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     assert "no longer holds 2,000 records" in said
     assert "on to the stream" in said
     assert "loyalty is live" in said
-    feed.done()
+    feed.stop()
     shop.prove("sent", 120, "--archive")
 
 
 @pytest.mark.long
 def test_a_savepoint_is_verified_by_restoring_it_elsewhere(shop):
     shop.submit("loyalty")
-    shop.feed(3_000, 3_000).done()
+    shop.feed(3_000, "--count", "3000").done()
     shop.wait_for_entries(1_500, PATIENCE_S)
     shop.run("savepoint", "take", "loyalty")
     shop.run("job", "stop", "loyalty")

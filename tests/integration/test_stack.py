@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.shop import no_job_left, wait_for_checkpoints
-from tests.support.stacks import with_free_ports
+from tests.support.stacks import kill, with_free_ports
 from tests.support.wait import wait_for
 from tillstream import catalog
 from tillstream import conf as settings
@@ -79,15 +79,15 @@ def counted(stack) -> Counted:
         jobs.cancel(first)
         second = submit(jobs, parallelism=2)
         wait_for_checkpoints(jobs.flink, second)
-        killed = stack.kill("taskmanager-1")
+        killed = kill(stack, "taskmanager-1")
         stack.up()
         after_kill = stack.pid("taskmanager-1")
         jobs.wait_running(second)
         wait_for_checkpoints(jobs.flink, second, timeout_s=120)
         traces = jobs.flink.exceptions(second)
 
-        stack.kill("jobmanager")
-        stack.start_process("jobmanager")
+        kill(stack, "jobmanager")
+        stack.up()
         third = submit(jobs, parallelism=2, start_from="latest-checkpoint")
         wait_for_checkpoints(jobs.flink, third)
         savepoint = jobs.stop(third).location
@@ -163,7 +163,7 @@ def test_an_unreachable_broker_is_one_line(stack, jobs):
 
 def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
     taken = stack.layout.read()["ports"]["kinesis"]
-    stack.kill("kinesis")
+    kill(stack, "kinesis")
     # The kernel gives the port back a moment after the process.
     wait_for(lambda: ports.is_free(taken), 60, f"port {taken}")
     with socket.socket() as stranger:

@@ -17,7 +17,7 @@ def no_java() -> str:
         doctor.java_version(lambda: 'openjdk version "21.0.1"'),
         doctor.java_version(lambda: 'java version "1.8.0_292"'),
         doctor.java_home("/nowhere"),
-        doctor.maven(None, "/usr/bin/javac"),
+        doctor.maven(["mvn"]),
         doctor.memory(100, running=False),
     ],
 )

@@ -19,7 +19,7 @@ def sleeper(tmp_path):
         lambda: processes.is_ours(pid, tmp_path), 30, "the child's own environment", every_s=0.01
     )
     yield pid
-    processes.kill(pid, tmp_path)
+    processes.end([pid], tmp_path)
 
 
 def test_a_process_is_known_by_its_stack_and_name(sleeper, tmp_path):
@@ -31,7 +31,6 @@ def test_a_process_is_known_by_its_stack_and_name(sleeper, tmp_path):
 def test_a_recycled_pid_is_not_ours_and_never_ended(tmp_path):
     stranger = os.getpid()
     assert not processes.is_ours(stranger, tmp_path)
-    processes.kill(stranger, tmp_path)
     processes.end([stranger], tmp_path)
 
 

@@ -42,6 +42,23 @@ def test_a_damaged_record_is_one_line_with_the_way_out(home: Path, content: byte
         conf.load()
 
 
+@pytest.mark.parametrize(
+    "command", [["status"], ["job", "submit", "loyalty"], ["job", "list"]], ids=" ".join
+)
+def test_without_a_stack_a_broken_setting_is_told_first(home: Path, monkeypatch, command):
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"loyalty": {"notify": 5}}')
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert done.output.startswith("error: loyalty.notify: expected bool, got int")
+    monkeypatch.delenv("TILLSTREAM_CONF")
+    assert "there is no stack: run `tillstream up`" in CliRunner().invoke(main, command).output
+
+
+def test_a_broken_setting_of_a_submission_is_told_without_a_stack_too(home: Path):
+    done = CliRunner().invoke(main, ["job", "submit", "loyalty", "--conf", "loyalty.notify=5"])
+    assert done.output.startswith("error: loyalty.notify: expected bool, got int")
+
+
 def test_no_second_stack_starts_beside_one_whose_record_is_lost(home: Path, monkeypatch):
     monkeypatch.setattr("tillstream.local.processes.all_of", lambda root: {4711: "jobmanager"})
     with pytest.raises(StackError, match="`tillstream down` ends them"):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +46,7 @@ class Shop:
         self.environment = os.environ | {"TILLSTREAM_HOME": str(stack.layout.home)}
         self.change()
         self.jobs: list[str] = []
+        self._feeds: list[Feed] = []
         create_resources(self.conf())
 
     def conf(self) -> settings.Conf:
@@ -75,19 +76,28 @@ class Shop:
         self.run("job", "submit", job, "--parallelism", str(parallelism))
 
     def close(self) -> None:
-        """Ends this shop's jobs, so that the slots are free for the next."""
-        rest = self.rest()
+        """Ends this shop's traffic and jobs, so that the slots are free for the next."""
+        for feed in self._feeds:
+            feed.kill()
         for job in set(self.jobs):
-            if rest.running(job):
-                rest.cancel(rest.running(job) or "")
+            if run := self.running(job):
+                self.rest().cancel(run)
+
+    def running(self, job: str) -> str:
+        """Id of its newest run that has not ended, "" if there is none."""
+        runs = [one for one in self.rest().jobs() if one["name"] == job]
+        left = [one for one in runs if one["state"] not in TERMINAL]
+        return max(left, key=lambda one: one["start-time"])["jid"] if left else ""
 
     def rest(self) -> FlinkRest:
         return FlinkRest(self.stack.layout.read()["flink"]["rest"])
 
-    def feed(self, count: int, rate: int, *options: str) -> Feed:
-        """Traffic in the background."""
-        return Feed(self, ["sim", "--to", self.source, "--count", str(count), "--rate", str(rate),
+    def feed(self, rate: int, *options: str) -> Feed:
+        """Traffic in the background: so many a second until it is stopped, or ``--count`` of them."""
+        feed = Feed(self, ["sim", "--to", self.source, "--rate", str(rate),
                            "--truth", str(self.truth), *options])  # fmt: skip
+        self._feeds.append(feed)
+        return feed
 
     def written(self, topic: Topic = topics.LOYALTY_EVENTS) -> int:
         """How many events the job has written so far."""
@@ -117,10 +127,9 @@ class Shop:
 
     def wait_for_checkpoints(self, job: str, more: int = 1, timeout_s: float = 180) -> None:
         """Until ``more`` further checkpoints of ``job`` are complete."""
-        rest = self.rest()
-        job_id = rest.running(job)
+        job_id = self.running(job)
         assert job_id, f"{job} is not running"
-        wait_for_checkpoints(rest, job_id, more, timeout_s)
+        wait_for_checkpoints(self.rest(), job_id, more, timeout_s)
 
     def wait_until_read(
         self, job: str, timeout_s: float = 180, up_to: dict[int, int] | None = None
@@ -152,12 +161,12 @@ def wait_for_checkpoints(
     rest: FlinkRest, job_id: str, more: int = 1, timeout_s: float = 180
 ) -> None:
     """Until the job has completed ``more`` further checkpoints, which are asked for and not awaited."""
-    goal = rest.completed_checkpoints(job_id) + more
+    goal = rest.checkpoints(job_id)["counts"]["completed"] + more
 
     def completed() -> int:
         with suppress(FlinkRestError):  # while it restarts, none can be taken
             rest.checkpoint(job_id, timeout_s)
-        return rest.completed_checkpoints(job_id)
+        return rest.checkpoints(job_id)["counts"]["completed"]
 
     what = f"{goal} checkpoints of {job_id}"
     wait_for(completed, timeout_s, what, lambda n: n >= goal, every_s=1)
@@ -191,24 +200,27 @@ def no_job_left(rest: Callable[[], FlinkRest]) -> Iterator[None]:
                 flink.cancel(job["jid"])
 
 
-class Feed(threading.Thread):
-    """Runs the simulator; ``done`` waits for it and for its exit code."""
+class Feed:
+    """The simulator as a process, which sends until it is told to stop or has sent its count."""
 
     def __init__(self, shop: Shop, arguments: list[str]):
-        super().__init__(daemon=True)
-        self._shop = shop
-        self._arguments = arguments
-        self._failure: BaseException | None = None
-        self.start()
+        command = [sys.executable, "-m", "tillstream.cli", *arguments]
+        self._said = shop.truth.with_name("sim.out")
+        with self._said.open("w") as out:
+            self._process = subprocess.Popen(
+                command, env=shop.environment, stdout=out, stderr=subprocess.STDOUT
+            )
 
-    def run(self) -> None:
-        try:
-            self._shop.run(*self._arguments)
-        except BaseException as failure:
-            self._failure = failure
+    def stop(self) -> None:
+        """Ends the traffic; what it sent is in the truth."""
+        self._process.send_signal(signal.SIGTERM)
+        self.done(60)
 
     def done(self, timeout_s: float = 240) -> None:
-        self.join(timeout_s)
-        assert not self.is_alive(), f"the simulator still sends after {timeout_s} s"
-        if self._failure:
-            raise self._failure
+        """Waits until all is sent. AssertionError with what it said if it could not."""
+        code = self._process.wait(timeout_s)
+        assert code == 0, self._said.read_text()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()

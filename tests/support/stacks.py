@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
+from tests.support.wait import wait_for
 from tillstream import conf
 from tillstream.local import ports
 from tillstream.local.stack import Stack
@@ -17,3 +20,12 @@ def with_free_ports(home: Path) -> Stack:
         chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
     stack.layout.write({part: {} for part in conf.STACK_PARTS} | {"ports": chosen})
     return stack
+
+
+def kill(stack: Stack, name: str) -> int:
+    """SIGKILL, as a crash would; returns the pid of what is gone then."""
+    pid = stack.pid(name)
+    assert pid, f"no process {name} runs"
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not stack.pid(name), 10, f"{name} to be gone", every_s=0.02)
+    return pid

@@ -42,6 +42,12 @@ def knows(name: str) -> bool:
     return "/" not in name and name.partition("-")[0] in names()
 
 
+def must_know(name: str) -> None:
+    """Raises UnknownJob, which says which there are, unless ``knows(name)``."""
+    if not knows(name):
+        job(name)
+
+
 def find(name: str) -> Job | None:
     """The job of that name, or that a test's or a benchmark's ``<job>-...`` is made of."""
     return job(name.partition("-")[0]) if knows(name) else None

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tillstream.check import notices as sent_notices
-from tillstream.check.notices import NoticeLog
-from tillstream.check.platform import Platform
+from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import Sent, Step, replay
 from tillstream.check.sent import Truth, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
+Terms = tuple[int, int]  # cents that earn a point, and that one pays
 
 
 class Row(NamedTuple):
@@ -43,16 +43,6 @@ TOTALS = (
 )
 
 
-class Holdings(Protocol):
-    """What is compared with; Platform in earnest."""
-
-    def balances(self) -> dict[str, tuple[int, int]]: ...
-    def ledger(self, columns: list[str]) -> pa.Table: ...
-    def archive(self, columns: list[str]) -> pa.Table: ...
-    def dead_letters(self) -> dict[str, tuple[str, bytes]]: ...
-    def notices(self) -> NoticeLog: ...
-
-
 def check(
     truth_dir: Path,
     conf: Conf,
@@ -63,7 +53,7 @@ def check(
     dead_letters: bool = True,
     archive: bool = True,
     notices: bool = False,
-    holdings: Holdings | None = None,
+    holdings: Platform | None = None,
 ) -> Report:
     """Compares as ``until_equal`` does.
 
@@ -75,21 +65,22 @@ def check(
     truth = read_truth(truth_dir)
     held = holdings or Platform(conf)
 
+    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+
     def once(report: Report) -> None:
         if loyalty:
-            _loyalty(truth, held, conf, order, report)
+            _loyalty(truth, held, terms, order, report)
         if dead_letters:
             _dead_letters(truth, held, report)
         if archive:
             _archive(truth, held, report)
         if notices:
-            _notices(truth, held, conf, report)
+            _notices(truth, held, terms, report)
 
     return until_equal(once, truth.sent, wait_seconds)
 
 
-def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Report) -> None:
-    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+def _loyalty(truth: Truth, held: Platform, terms: Terms, order: Order, report: Report) -> None:
     ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
@@ -97,67 +88,34 @@ def _loyalty(truth: Truth, held: Holdings, conf: Conf, order: Order, report: Rep
     hot = held.balances()
     report.others["customers"] = sum(1 for customer in hot if customer not in truth.customers)
 
-    want: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    left = set(truth.customers)
-    for customer, rows in _by_customer(ledger):
-        left.discard(customer)
-        _customer(customer, truth.customers[customer], rows, order, terms, report, want, found, hot)
-    for customer in sorted(left):
-        _customer(customer, truth.customers[customer], [], order, terms, report, want, found, hot)
     for name in TOTALS:
-        report.totals[name] = want[name], found[name]
+        report.add(name, 0, 0)
+    lacking = truth.customers.keys() - set(ledger["customer_id"].unique().to_pylist())
+    without: list[tuple[str, list[Any]]] = [(customer, []) for customer in sorted(lacking)]
+    for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
+        rows = [Row(**entry) for entry in entries]
+        sent = truth.customers[customer]
+        steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, *terms)
+        if fault := _fault(steps, rows):
+            report.differ("ledger", customer, fault)
+        in_ledger = _sums(rows)
+        for name, wanted in _sums(steps).items():
+            report.add(name, wanted, in_ledger[name])
+        _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
 
 
-def _by_customer(ledger: pa.Table) -> Iterator[tuple[str, list[Row]]]:
-    """Each customer's rows by version. Sorted in Arrow: a million rows are no strain."""
-    keys = [("customer_id", "ascending"), ("version", "ascending")]
-    ledger = ledger.take(pc.sort_indices(ledger, sort_keys=keys))
-    rows: list[Row] = []
-    for batch in ledger.to_batches(max_chunksize=50_000):
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            row = Row(*values)
-            if rows and rows[0].customer_id != row.customer_id:
-                yield rows[0].customer_id, rows
-                rows = []
-            rows.append(row)
-    if rows:
-        yield rows[0].customer_id, rows
-
-
-def _customer(
-    customer: str,
-    sent: list[Sent],
-    rows: list[Row],
-    order: Order,
-    terms: tuple[int, int],
-    report: Report,
-    want: Counter[str],
-    found: Counter[str],
-    hot: dict[str, tuple[int, int]],
+def _hot_item(
+    customer: str, balance: int, version: int, item: tuple[int, int] | None, report: Report
 ) -> None:
-    if order == "ledger":
-        sent = _in_ledger_order(sent, rows)
-    steps = replay(sent, *terms)
-    _steps(customer, steps, rows, report)
-    for entries, sums in ((steps, want), (rows, found)):
-        _add_up(entries, sums)
-    balance = steps[-1].balance
-    want["customers"] += 1
-    want["sum of balances (hot)"] += balance
-    if customer not in hot:
+    """``item``: balance and version in the hot table; beside them what they must be."""
+    report.add("customers", 1, item is not None)
+    report.add("sum of balances (hot)", balance, item[0] if item else 0)
+    if item is None:
         report.differ("hot table", customer, f"no item; balance must be {balance}")
-        return
-    found["customers"] += 1
-    found["sum of balances (hot)"] += hot[customer][0]
-    if hot[customer] != (balance, len(steps)):
-        at, version = hot[customer]
-        stale = " (stale: an older version)" if version < len(steps) else ""
-        report.differ(
-            "hot table",
-            customer,
-            f"balance {at} at version {version}, must be {balance} at {len(steps)}{stale}",
-        )
+    elif item != (balance, version):
+        stale = " (stale: an older version)" if item[1] < version else ""
+        found = f"balance {item[0]} at version {item[1]}"
+        report.differ("hot table", customer, f"{found}, must be {balance} at {version}{stale}")
 
 
 def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
@@ -167,37 +125,30 @@ def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
     return ordered + [tx for tx in sent if tx.id in by_id]
 
 
-def _add_up(entries: Any, sums: Counter[str]) -> None:
-    sums["entries"] += len(entries)
-    sums["sum of balances (ledger)"] += entries[-1].balance if entries else 0
-    for entry in entries:
-        if entry.kind == "sale":
-            sums["points earned"] += entry.earned
-            sums["points redeemed"] += entry.redeemed
-        else:
-            sums["points reversed"] -= entry.delta
+def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:
+    sales = [entry for entry in entries if entry.kind == "sale"]
+    return {
+        "sum of balances (ledger)": entries[-1].balance if entries else 0,
+        "entries": len(entries),
+        "points earned": sum(sale.earned for sale in sales),
+        "points redeemed": sum(sale.redeemed for sale in sales),
+        "points reversed": -sum(entry.delta for entry in entries if entry.kind != "sale"),
+    }
 
 
-def _steps(customer: str, steps: list[Step], rows: list[Row], report: Report) -> None:
-    """The first step that differs, with its cause: all later ones of a customer follow from it."""
+def _fault(steps: list[Step], rows: list[Row]) -> str | None:
+    """What is wrong with the first step that differs: all later ones of a customer follow from it."""
     ids = {step.entry_id for step in steps}
     for place, (step, row) in enumerate(zip(steps, rows, strict=False), start=1):
-        cause = _cause(place, step, row, ids)
-        if cause:
-            report.differ("ledger", customer, cause)
-            return
-    if len(rows) < len(steps):
-        step = steps[len(rows)]
-        report.differ(
-            "ledger",
-            customer,
-            f"{len(steps) - len(rows)} entries missing, first {step.entry_id} ({step.outcome})",
-        )
-    elif len(rows) > len(steps):
-        row = rows[len(steps)]
-        report.differ(
-            "ledger", customer, f"{len(rows) - len(steps)} too many, first {row.entry_id}"
-        )
+        if cause := _cause(place, step, row, ids):
+            return cause
+    missing = len(steps) - len(rows)
+    if missing > 0:
+        first = steps[len(rows)]
+        return f"{missing} entries missing, first {first.entry_id} ({first.outcome})"
+    if missing < 0:
+        return f"{-missing} too many, first {rows[len(steps)].entry_id}"
+    return None
 
 
 def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
@@ -217,7 +168,7 @@ def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
     return None
 
 
-def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
+def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     letters = held.dead_letters()
     waiting = truth.malformed.copy()
     matched = others = 0
@@ -231,14 +182,13 @@ def _dead_letters(truth: Truth, held: Holdings, report: Report) -> None:
         else:
             others += 1
     report.others["dead letters"] = others
-    report.totals["dead letters"] = truth.malformed.total(), matched
+    report.add("dead letters", truth.malformed.total(), matched)
     lacking = [raw for raw, count in waiting.items() if count > 0]
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
 
 
-def _notices(truth: Truth, held: Holdings, conf: Conf, report: Report) -> None:
-    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+def _notices(truth: Truth, held: Platform, terms: Terms, report: Report) -> None:
     wanted: set[str] = set()
     for customer, sent in truth.customers.items():
         wanted |= sent_notices.called_for(customer, replay(sent, *terms))
@@ -252,11 +202,11 @@ def _transaction_id(raw: bytes) -> str | None:
         return None
 
 
-def _archive(truth: Truth, held: Holdings, report: Report) -> None:
+def _archive(truth: Truth, held: Platform, report: Report) -> None:
     rows = held.archive(["transaction_id"])["transaction_id"].to_pylist()
     ours = Counter(identity for identity in rows if identity in truth.valid_ids)
     report.others["archive rows"] = len(rows) - ours.total()
-    report.totals["archived transactions"] = len(truth.valid_ids), ours.total()
+    report.add("archived transactions", len(truth.valid_ids), ours.total())
     for identity, count in ours.items():
         if count > 1:
             report.differ("archive", identity, f"archived {count} times")

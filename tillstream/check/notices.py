@@ -48,5 +48,5 @@ def compare(wanted: set[str], truth: Truth, log: NoticeLog, report: Report) -> N
     for notice_id, count in log.outbox.items():
         if count > 1:
             report.differ("notices", notice_id, f"was sent {count} times")
-    report.totals["notices sent"] = len(wanted), matched
+    report.add("notices sent", len(wanted), matched)
     report.others["notices"] = others

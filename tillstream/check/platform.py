@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import socket
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Message
 
@@ -57,17 +58,13 @@ class Platform:
     def _scan(self, hot: Table, *names: str) -> Iterator[dict[str, Any]]:
         """These attributes of all items of a hot table, by a consistent scan."""
         table = self.conf.table(hot)
-        _reach(self.conf.dynamodb.endpoint)
+        paginator = clients.listening(self.conf, "dynamodb").get_paginator("scan")
         try:
-            for page in (
-                clients.dynamodb(self.conf)
-                .get_paginator("scan")
-                .paginate(
-                    TableName=table,
-                    ConsistentRead=True,
-                    ProjectionExpression=", ".join(f"#{name}" for name in names),
-                    ExpressionAttributeNames={f"#{name}": name for name in names},
-                )
+            for page in paginator.paginate(
+                TableName=table,
+                ConsistentRead=True,
+                ProjectionExpression=", ".join(f"#{name}" for name in names),
+                ExpressionAttributeNames={f"#{name}": name for name in names},
             ):
                 yield from page["Items"]
         except (ClientError, BotoCoreError) as error:
@@ -122,6 +119,15 @@ class Platform:
         return list(read_whole(self.conf, "check", self.conf.topic(topic)))
 
 
+def grouped(table: pa.Table, *key: str) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """A ledger's rows of each key by version. Sorted in Arrow: a million rows are no strain."""
+    keys = [(name, "ascending") for name in (*key, "version")]
+    batches = table.take(pc.sort_indices(table, sort_keys=keys)).to_batches(max_chunksize=20_000)
+    rows = (row for batch in batches for row in batch.to_pylist())
+    for of, group in itertools.groupby(rows, operator.itemgetter(*key)):
+        yield of, list(group)
+
+
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
 
@@ -133,14 +139,3 @@ def _read(bucket: S3Folder, name: str, columns: list[str]) -> pa.Table | None:
     table = parquet.table(body, columns)
     kinds = [pa.string() if pa.types.is_string(f.type) else pa.int64() for f in table.schema]
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))).select(columns)
-
-
-def _reach(endpoint: str | None) -> None:
-    """Fails within seconds where boto3's own retries would take a minute."""
-    if endpoint is None:
-        return
-    address = urlparse(endpoint)
-    try:
-        socket.create_connection((address.hostname or "", address.port or 443), timeout=5).close()
-    except OSError:
-        raise Unreachable(f"no DynamoDB answers at {endpoint}: {UP}") from None

@@ -32,6 +32,11 @@ class Report:
     def ok(self) -> bool:
         return self.count == 0 and all(a == b for a, b in self.totals.values())
 
+    def add(self, name: str, wanted: int, found: int) -> None:
+        """To a total of each side."""
+        before = self.totals.get(name, (0, 0))
+        self.totals[name] = before[0] + wanted, before[1] + found
+
     def differ(self, where: str, subject: str, cause: str) -> None:
         self.count += 1
         if len(self.differences) < SHOWN:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import orjson
 
@@ -19,13 +20,64 @@ class NoTruth(Problem):
 
 
 @dataclass
-class Truth:
+class SentFile:
+    """``malformed``: what must be a dead letter, as ``shape`` shows it. ``sent``: records counted."""
+
+    malformed: Counter[bytes] = field(default_factory=Counter)
+    sent: int = 0
+
+    def read(self, directory: Path, command: str) -> Self:
+        """Takes in the lines that ``command`` left in ``directory``. Raises NoTruth."""
+        path = directory / "sent.jsonl"
+        if not path.exists():
+            raise NoTruth(f"no {path}: send with `{command} --truth {directory}` first")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    self._take(orjson.loads(line))
+                except (orjson.JSONDecodeError, KeyError) as error:
+                    raise NoTruth(
+                        f"{path} line {number} is not one of the simulator's: {error}"
+                    ) from None
+        return self
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        self.sent += 1
+        if entry["class"] == "malformed":
+            self.malformed[shape(base64.b64decode(entry["raw"]))] += 1
+        else:
+            self._add(entry)
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
-    malformed: Counter[bytes] = field(default_factory=Counter)
-    sent: int = 0
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if "stream" not in entry:  # a till's
+            super()._take(entry)
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        record = entry["record"]
+        identity = record["transaction_id"]
+        self.valid_ids.add(identity)
+        customer = record.get("customer_id")
+        if customer is not None:
+            self.customers.setdefault(customer, []).append(
+                Sent(
+                    identity,
+                    record["kind"],
+                    record["total_cents"],
+                    record.get("points_to_redeem", 0),
+                    record.get("refers_to"),
+                )
+            )
 
 
 def shape(raw: bytes) -> bytes:
@@ -34,39 +86,5 @@ def shape(raw: bytes) -> bytes:
 
 
 def read_truth(directory: Path) -> Truth:
-    path = directory / "sent.jsonl"
-    if not path.exists():
-        raise NoTruth(f"no {path}: send with `tillstream sim --truth {directory}` first")
-    truth = Truth()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                entry = orjson.loads(line)
-                if "stream" in entry:
-                    continue  # not a till's
-                truth.sent += 1
-                if entry["class"] == "malformed":
-                    truth.malformed[shape(base64.b64decode(entry["raw"]))] += 1
-                    continue
-                _add(truth, entry["record"])
-            except (orjson.JSONDecodeError, KeyError) as error:
-                raise NoTruth(
-                    f"{path} line {number} is not one of the simulator's: {error}"
-                ) from None
-    return truth
-
-
-def _add(truth: Truth, record: dict) -> None:
-    identity = record["transaction_id"]
-    truth.valid_ids.add(identity)
-    customer = record.get("customer_id")
-    if customer is not None:
-        truth.customers.setdefault(customer, []).append(
-            Sent(
-                identity,
-                record["kind"],
-                record["total_cents"],
-                record.get("points_to_redeem", 0),
-                record.get("refers_to"),
-            )
-        )
+    """Raises NoTruth."""
+    return Truth().read(directory, "tillstream sim")

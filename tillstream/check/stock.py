@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow.compute as pc
 
 from tillstream.catalog import tables, topics
-from tillstream.check.platform import Platform
+from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
@@ -54,27 +52,22 @@ def _compare(
     for order in sent["stock_orders"]:
         given[order["centre"], order["product"]] += order["quantity"]
     hot = held.stock()
-    want: Counter[str] = Counter()
-    found: Counter[str] = Counter()
     decided: dict[Key, Wanted] = {}
     seen: set[Key] = set()
-    for key, rows in _by_key(held, report):
+    for key, rows in grouped(held.parquet(tables.STOCK_LEDGER, COLUMNS), "store", "product"):
         seen.add(key)
         moves = truth.lines.get(key, {})
         final = level(list(moves.values())) - (given[key] if key[0] >= FIRST_CENTRE else 0)
         _chain(key, rows, set(moves), report)
-        want["levels (ledger)"] += final
-        found["levels (ledger)"] += rows[-1]["new_quantity"]
+        report.add("levels (ledger)", final, rows[-1]["new_quantity"])
         _level(key, "ledger", rows[-1]["new_quantity"], final, report)
         at, version = hot.get(key, (None, 0))
         _level(key, "hot table", at, final, report)
         if version != len(rows):
             report.differ("hot table", f"{key}", f"version {version}, the ledger has {len(rows)}")
-        want["levels (hot)"] += final
-        found["levels (hot)"] += at or 0
-        want["lines"] += len(moves)
+        report.add("levels (hot)", final, at or 0)
         # A line repeated too late to be recognised is in the ledger twice, without effect.
-        found["lines"] += len({row["entry_id"] for row in rows} & moves.keys())
+        report.add("lines", len(moves), len({row["entry_id"] for row in rows} & moves.keys()))
         if not decisions:
             continue
         decided[key] = replay(rows, conf.inventory, conf.demand, key[0] < FIRST_CENTRE)
@@ -83,35 +76,16 @@ def _compare(
     for key in sorted(truth.lines.keys() - seen):
         report.differ("ledger", f"{key}", "no entry")
     # Centres, and stores that were only asked, have entries without a line.
-    want["products in stores"] = len(truth.lines)
-    found["products in stores"] = len(seen & truth.lines.keys())
+    report.add("products in stores", len(truth.lines), len(seen & truth.lines.keys()))
     if decisions:
-        _actions(decided, sent, held, want, found, report)
+        _actions(decided, sent, held, report)
     _once(held, report)
-    _dead_letters(truth, held, want, found)
-    for name in want:
-        report.totals[name] = want[name], found[name]
+    _dead_letters(truth, held, report)
 
 
 def _level(key: Key, where: str, found: int | None, wanted: int, report: Report) -> None:
     if found != wanted:
         report.differ(where, f"{key}", f"level {found}, must be {wanted}")
-
-
-def _by_key(held: Platform, report: Report) -> Iterator[tuple[Key, list[dict[str, Any]]]]:
-    """The ledger's rows of each store and product, by version."""
-    table = held.parquet(tables.STOCK_LEDGER, COLUMNS)
-    keys = [(name, "ascending") for name in ("store", "product", "version")]
-    table = table.take(pc.sort_indices(table, sort_keys=keys))
-    rows: list[dict[str, Any]] = []
-    for batch in table.to_batches(max_chunksize=20_000):
-        for row in batch.to_pylist():
-            if rows and (rows[0]["store"], rows[0]["product"]) != (row["store"], row["product"]):
-                yield (rows[0]["store"], rows[0]["product"]), rows
-                rows = []
-            rows.append(row)
-    if rows:
-        yield (rows[0]["store"], rows[0]["product"]), rows
 
 
 def _chain(key: Key, rows: list[dict[str, Any]], lines: set[str], report: Report) -> None:
@@ -135,8 +109,6 @@ def _actions(
     decided: dict[Key, Wanted],
     sent: dict[str, list[dict[str, Any]]],
     held: Platform,
-    want: Counter[str],
-    found: Counter[str],
     report: Report,
 ) -> None:
     """Each decision once: orders to centres and their answers, alerts, updates, queries, offers."""
@@ -161,22 +133,19 @@ def _actions(
         elif granted[name] + refused[name] != ordered[name]:
             answer = f"{granted[name]} given and {refused[name]} refused"
             report.differ("orders", name, f"{answer} of {ordered[name]}")
-    want["orders"], found["orders"] = len(ordered), len(asked)
-    want["pieces ordered"] = sum(ordered.values())
-    found["pieces ordered"] = granted.total() + refused.total()
-    want["truck routes"] = sum(order["emergency"] for order in sent["stock_orders"])
-    found["truck routes"] = len(_bodies(held, "truck_routes"))
-    want["offers"], found["offers"] = queries, len(_bodies(held, "transfer_offers"))
+    report.add("orders", len(ordered), len(asked))
+    report.add("pieces ordered", sum(ordered.values()), granted.total() + refused.total())
+    emergencies = sum(order["emergency"] for order in sent["stock_orders"])
+    report.add("truck routes", emergencies, len(_bodies(held, "truck_routes")))
+    report.add("offers", queries, len(_bodies(held, "transfer_offers")))
     lows = sum(wanted.lows for wanted in decided.values())
     oks = sum(wanted.oks for wanted in decided.values())
-    want["central updates"] = lows + oks
-    found["central updates"] = len(_bodies(held, "central_stock"))
+    belows = sum(wanted.belows for wanted in decided.values())
+    report.add("central updates", lows + oks, len(_bodies(held, "central_stock")))
     notices = Counter(body["template"] for body in _bodies(held, "notices"))
-    want["alerts of low stock"], found["alerts of low stock"] = lows, notices["low_stock"]
-    want["alerts of miscounts"] = sum(wanted.belows for wanted in decided.values())
-    found["alerts of miscounts"] = notices["stock_below_zero"]
-    want["alerts of unfilled orders"] = len(refused)
-    found["alerts of unfilled orders"] = notices["order_unfilled"]
+    report.add("alerts of low stock", lows, notices["low_stock"])
+    report.add("alerts of miscounts", belows, notices["stock_below_zero"])
+    report.add("alerts of unfilled orders", len(refused), notices["order_unfilled"])
 
 
 def _once(held: Platform, report: Report) -> None:
@@ -205,12 +174,11 @@ def _bodies(held: Platform, topic: str) -> list[dict[str, Any]]:
     ]
 
 
-def _dead_letters(
-    truth: StockTruth, held: Platform, want: Counter[str], found: Counter[str]
-) -> None:
+def _dead_letters(truth: StockTruth, held: Platform, report: Report) -> None:
     waiting = truth.malformed.copy()
-    want["dead letters"] = waiting.total()
+    found = 0
     for _, raw in held.dead_letters().values():
         if waiting[shape(raw)] > 0:
             waiting[shape(raw)] -= 1
-            found["dead letters"] += 1
+            found += 1
+    report.add("dead letters", truth.malformed.total(), found)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from tillstream.check.sent import NoTruth, shape
+from tillstream.check.sent import SentFile
 
 Key = tuple[int, str]
 AWAY = {"sale", "write_off", "transfer_out"}
@@ -26,38 +22,25 @@ class Move(NamedTuple):
 
 
 @dataclass
-class StockTruth:
-    """Lines by (store, product), each line once; what must be a dead letter."""
+class StockTruth(SentFile):
+    """Lines by (store, product), each line once."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
-    malformed: Counter[bytes] = field(default_factory=Counter)
-    sent: int = 0
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        record = entry["record"]
+        kind, at_ms = record["kind"], record["event_time_ms"]
+        tills = "stream" not in entry
+        document = record["transaction_id"] if tills else f"M:{record['document_id']}"
+        for n, line in enumerate(record["lines"], start=1):
+            pieces = -line["quantity"] if kind in AWAY else line["quantity"]
+            move = Move(f"{document}/{n}", kind, pieces, at_ms)
+            self.lines.setdefault((record["store"], line["product"]), {})[move.line] = move
 
 
 def read_stock_truth(directory: Path) -> StockTruth:
-    path = directory / "sent.jsonl"
-    if not path.exists():
-        raise NoTruth(f"no {path}: send with `tillstream sim --movements 0.05 --truth {directory}`")
-    truth = StockTruth()
-    with path.open("rb") as file:
-        for row in file:
-            entry = orjson.loads(row)
-            truth.sent += 1
-            if entry["class"] == "malformed":
-                truth.malformed[shape(base64.b64decode(entry["raw"]))] += 1
-                continue
-            record = entry["record"]
-            tills = "stream" not in entry
-            document = record["transaction_id"] if tills else f"M:{record['document_id']}"
-            for n, line in enumerate(record["lines"], start=1):
-                _add(truth, record, f"{document}/{n}", line)
-    return truth
-
-
-def _add(truth: StockTruth, record: dict[str, Any], name: str, line: dict[str, Any]) -> None:
-    kind, pieces = record["kind"], line["quantity"]
-    move = Move(name, kind, -pieces if kind in AWAY else pieces, record["event_time_ms"])
-    truth.lines.setdefault((record["store"], line["product"]), {})[name] = move
+    """Raises NoTruth."""
+    return StockTruth().read(directory, "tillstream sim --movements 0.05")
 
 
 def level(moves: list[Move]) -> int:

@@ -42,22 +42,9 @@ class FlinkRest:
         """One job with its vertices."""
         return self._get(f"/jobs/{job_id}")
 
-    def running(self, name_or_id: str) -> str | None:
-        """Id of the newest unfinished job of that name or id."""
-        found = [
-            job
-            for job in self.jobs()
-            if name_or_id in (job["name"], job["jid"]) and job["state"] not in TERMINAL
-        ]
-        return max(found, key=lambda job: job["start-time"])["jid"] if found else None
-
     def checkpoints(self, job_id: str) -> dict[str, Any]:
         """Counts, latest and history of a job's checkpoints."""
         return self._get(f"/jobs/{job_id}/checkpoints")
-
-    def completed_checkpoints(self, job_id: str) -> int:
-        """How many checkpoints the job has completed since it was submitted."""
-        return int(self.checkpoints(job_id)["counts"]["completed"])
 
     def checkpoint(self, job_id: str, timeout_s: float = 120.0) -> None:
         """Takes one now, and returns once it is complete. Raises FlinkRestError if it fails."""
@@ -74,12 +61,6 @@ class FlinkRest:
     def taskmanagers(self) -> list[dict[str, Any]]:
         """Registered TaskManagers: id, slotsNumber, freeSlots, timeSinceLastHeartbeat (ms)."""
         return self._get("/taskmanagers")["taskmanagers"]
-
-    def metrics(self, job_id: str, vertex_id: str, names: list[str]) -> dict[str, float]:
-        """Sums over the subtasks of one vertex, by metric name; missing metrics are left out."""
-        path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics"
-        answer = self._get(f"{path}?get={','.join(names)}&agg=sum")
-        return {metric["id"]: float(metric["sum"]) for metric in answer}
 
     def metric_rows(self, job_id: str, vertex_id: str, names: list[str]) -> list[dict[str, Any]]:
         """id, sum and max over the subtasks of one vertex."""

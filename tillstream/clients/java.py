@@ -25,6 +25,11 @@ def java() -> str:
     return found
 
 
+def java_with_log(log: Path, log4j: Path, options: list[str]) -> list[str]:
+    """A command as far as the class path: what it logs goes to ``log``, as ``log4j`` says."""
+    return [java(), *options, f"-Dlog.file={log}", f"-Dlog4j.configurationFile={log4j.as_uri()}"]
+
+
 def wheel() -> Path:
     """Folder of the installed pyflink, which holds bin/, lib/, opt/ and conf/."""
     import pyflink

@@ -10,10 +10,10 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,30 +35,6 @@ class Stored(NamedTuple):
     name: str
     bytes: int
     written_ms: int
-
-
-class Storage(Protocol):
-    """Names are relative to ``root``, with ``/`` between folders. All calls raise StorageError."""
-
-    root: str
-
-    def files(self, under: str = "") -> Iterator[Stored]:
-        """Every file whose name begins with ``under``, by name."""
-        ...
-
-    def folders(self) -> list[str]:
-        """Names of the folders right under the root."""
-        ...
-
-    def read(self, name: str) -> bytes | None:
-        """The file's bytes, None if there is none."""
-        ...
-
-    def write(self, name: str, data: bytes) -> None:
-        """Replaces the file whole: a reader sees the old or the new."""
-        ...
-
-    def remove(self, folder: str) -> None: ...
 
 
 def file_uri(folder: Path) -> str:
@@ -116,11 +92,14 @@ def copy(source: Storage, folder: str, target: Path) -> int:
 
 
 class Disk:
+    """Names are relative to ``root``, with ``/`` between folders. All calls raise StorageError."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
         self.root = file_uri(self._folder)
 
     def files(self, under: str = "") -> Iterator[Stored]:
+        """Every file whose name begins with ``under``, by name."""
         inside = [
             Path(folder) / name for folder, _, names in os.walk(self._folder) for name in names
         ]
@@ -132,15 +111,18 @@ class Disk:
                     yield Stored(name, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def folders(self) -> list[str]:
+        """Names of the folders right under the root."""
         if not self._folder.exists():
             return []
         return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
 
     def read(self, name: str) -> bytes | None:
+        """The file's bytes, None if there is none."""
         path = self._folder / name
         return path.read_bytes() if path.is_file() else None
 
     def write(self, name: str, data: bytes) -> None:
+        """Replaces the file whole: a reader sees the old or the new."""
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.part")
@@ -154,7 +136,7 @@ class Disk:
 
 
 class S3Folder:
-    """A bucket, or what is under a prefix of it."""
+    """A bucket, or what is under a prefix of it, with the calls of ``Disk`` and more."""
 
     def __init__(self, client: Any, bucket: str, prefix: str = "", scheme: str = "s3") -> None:
         self._client, self._bucket = client, bucket
@@ -176,11 +158,8 @@ class S3Folder:
 
     def read(self, name: str) -> bytes | None:
         with self._asked():
-            try:
-                return self._client.get_object(**self._at(name))["Body"].read()
-            except ClientError as error:
-                _raise_unless_absent(error)
-                return None
+            found = self._unless_absent(self._client.get_object, name)
+            return found["Body"].read() if found else None
 
     def write(self, name: str, data: bytes) -> None:
         with self._asked():
@@ -205,11 +184,8 @@ class S3Folder:
     def size(self, name: str) -> int | None:
         """Bytes of one file, None if there is none."""
         with self._asked():
-            try:
-                return int(self._client.head_object(**self._at(name))["ContentLength"])
-            except ClientError as error:
-                _raise_unless_absent(error)
-                return None
+            found = self._unless_absent(self._client.head_object, name)
+            return int(found["ContentLength"]) if found else None
 
     def delete(self, names: list[str]) -> None:
         for at in range(0, len(names), DELETED_AT_ONCE):
@@ -241,6 +217,17 @@ class S3Folder:
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + name}
 
+    def _unless_absent(
+        self, ask: Callable[..., dict[str, Any]], name: str
+    ) -> dict[str, Any] | None:
+        try:
+            return ask(**self._at(name))
+        except ClientError as error:
+            status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+            if status != 404 or error.response["Error"].get("Code") == "NoSuchBucket":
+                raise
+            return None
+
     def _pages(self, operation: str, items: str, **options: str) -> Iterator[dict[str, Any]]:
         with self._asked():
             paginator = self._client.get_paginator(operation)
@@ -258,7 +245,4 @@ class S3Folder:
             ) from None
 
 
-def _raise_unless_absent(error: ClientError) -> None:
-    status = error.response["ResponseMetadata"].get("HTTPStatusCode")
-    if status != 404 or error.response["Error"].get("Code") == "NoSuchBucket":
-        raise error
+Storage = Disk | S3Folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -69,7 +70,15 @@ class _Submission(NamedTuple):
             sys.exit(1)
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
+def _submits(command: Callable[[str | None, _Submission], None]) -> Callable[..., None]:
+    """The options of both commands, handed on as NAME (None with --all) and what else they say."""
+
+    @functools.wraps(command)
+    def with_options(name: str | None, every: bool, pairs: tuple[str, ...], **said: Any) -> None:
+        if (name is None) != every:
+            raise click.UsageError("give either NAME or --all")
+        command(name, _Submission(overrides=overrides_of(pairs), **said))
+
     for option in (
         click.option(
             "--parallelism", type=click.IntRange(1),
@@ -81,30 +90,16 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.argument("name", required=False),
     ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _one_of(name: str | None, every: bool) -> None:
-    if (name is None) != every:
-        raise click.UsageError("give either NAME or --all")
+        with_options = option(with_options)
+    return with_options
 
 
 @job.command()
-@_options
+@_submits
 @click.option("--from", "start", metavar="SAVEPOINT|latest", help="Go on from there.")
 @click.option("--all", "every", is_flag=True, help="Every job that does not run yet.")
-def submit(
-    name: str | None,
-    parallelism: int | None,
-    pairs: tuple[str, ...],
-    start: str | None,
-    allow_dropped_state: bool,
-    every: bool,
-) -> None:
+def submit(name: str | None, submission: _Submission) -> None:
     """Submit jobs/NAME.py and wait until it runs."""
-    _one_of(name, every)
-    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
     cluster = _open()
     if name:
         submission.one(cluster, name)
@@ -116,7 +111,7 @@ def submit(
 
 
 @job.command()
-@_options
+@_submits
 @click.option(
     "--from",
     "start",
@@ -125,21 +120,12 @@ def submit(
     metavar="latest|latest-checkpoint|latest-savepoint|PATH",
 )
 @click.option("--all", "every", is_flag=True, help="Every job that ran when the cluster was lost.")
-def restore(
-    name: str | None,
-    parallelism: int | None,
-    pairs: tuple[str, ...],
-    start: str,
-    allow_dropped_state: bool,
-    every: bool,
-) -> None:
+def restore(name: str | None, submission: _Submission) -> None:
     """Submit jobs/NAME.py again from what it left behind, with the parallelism it had."""
-    _one_of(name, every)
-    if every and not start.startswith("latest"):
+    if name is None and not (submission.start or "").startswith("latest"):
         raise click.UsageError(
             "with --all, --from is latest, latest-checkpoint or latest-savepoint"
         )
-    submission = _Submission(parallelism, overrides_of(pairs), start, allow_dropped_state)
     cluster = _open()
     if name:
         submission.one(cluster, name)

@@ -16,6 +16,7 @@ from typing import Any
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.flink import TERMINAL, FlinkRest
+from tillstream.clients.programs import outcome
 from tillstream.clients.storage import StorageError, file_uri, local_folder, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster import manifest, preflight
@@ -60,16 +61,7 @@ class LocalCluster:
     @property
     def flink(self) -> FlinkRest:
         """Client of the stack's cluster."""
-        record = self.layout.read()
-        if not record:
-            raise JobError("there is no stack: run `tillstream up`")
-        return FlinkRest(record["flink"]["rest"])
-
-    def _conf(self, changed: dict[str, Any]) -> settings.Conf:
-        """The settings of this stack, whatever $TILLSTREAM_HOME says, with ``changed`` over them."""
-        record = self.layout.read()
-        endpoints = settings.endpoints(record) if record else {}
-        return settings.load("local", overrides=settings.merge(endpoints, changed))
+        return FlinkRest(self.layout.must_read()["flink"]["rest"])
 
     # -- runs --------------------------------------------------------------------------------------
 
@@ -85,30 +77,27 @@ class LocalCluster:
         allow_dropped_state: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
+        overrides = overrides or {}
+        changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
+        changed = settings.merge(changed, overrides)
+        conf = self.stack.conf(changed)  # first, so that a broken setting is told without a stack
         flink = self.flink
         if found := self.running(name):
             raise NotReady(
                 [f"{name} runs already ({found.job_id}): `tillstream job stop {name}` first"]
             )
         entry = catalog.find(name)
-        if entry is None and job_file is None:
-            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
-        if not file.exists():
-            raise NotReady([f"there is no {file}: there are {', '.join(catalog.names())}"])
+        if not file.exists() or not (entry or job_file):
+            raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         location = self.locate(name, start_from) if start_from else None
-        changed = json.loads(os.environ.get("TILLSTREAM_CONF") or "{}")
-        changed = settings.merge(changed, overrides or {})
-        parallelism = parallelism or (overrides or {}).get("job", {}).get("parallelism")
+        parallelism = parallelism or overrides.get("job", {}).get("parallelism")
+        source = ""
         if location and not parallelism:
             parallelism = self._parallelism_of(location)
             source = "as it had" if parallelism else "conf's, as nothing says which it had"
-        else:
-            source = ""
-        if parallelism:
-            changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
-        conf = self._conf(changed)
-        parallelism = conf.job.parallelism
+        parallelism = parallelism or conf.job.parallelism
+        changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
             raise NotReady(problems)
@@ -262,15 +251,14 @@ class LocalCluster:
             yield from self._complete(f"{folder}/{name}")
 
     def _complete(self, folder: str) -> Iterator[tuple[int, str]]:
-        storage = open_storage(folder, self._conf({}))
+        storage = open_storage(folder, self.stack.conf())
         for file in storage.files():
             inner, _, last = file.name.rpartition("/")
             if last == "_metadata" and "/" not in inner:
                 yield file.written_ms, f"{storage.root}/{inner}"
 
     def last_checkpoint(self, job_id: str) -> str | None:
-        found = list(self._complete(f"{self._checkpoints_at}/{job_id}"))
-        return max(found)[1] if found else None
+        return max(self._complete(f"{self._checkpoints_at}/{job_id}"), default=(0, None))[1]
 
     def checkpoint(self, job_id: str) -> None:
         self.flink.checkpoint(job_id)
@@ -281,6 +269,7 @@ class LocalCluster:
         return Checkpoints(
             int(found["counts"]["completed"]),
             Checkpoint(last["end_to_end_duration"], last["state_size"]) if last else None,
+            int(found["counts"]["failed"]),
         )
 
     # -- how it goes -------------------------------------------------------------------------------
@@ -314,17 +303,14 @@ class LocalCluster:
         return self.flink.exceptions(job_id, since_ms)
 
     def logs(self, lines: int = 100) -> list[str]:
-        names = [
-            "jobmanager",
-            *(p.stem for p in sorted(self.layout.logs.glob("taskmanager-*.log"))),
-        ]
-        found = [line for name in names for line in processes.tail(self.layout.log(name), lines)]
+        logs = self.layout.logs.glob("*manager*.log")
+        found = [line for log in logs for line in processes.tail(log, lines)]
         return sorted(found)[-lines:]  # each begins with its time
 
     def _parallelism_of(self, location: str) -> int | None:
         """Of the run that left it: from its manifest, else from what was noted at its submission."""
         with contextlib.suppress(ValueError, StorageError):
-            raw = open_storage(location, self._conf({})).read(manifest.FILE)
+            raw = open_storage(location, self.stack.conf()).read(manifest.FILE)
             if raw is not None:
                 return manifest.decode(raw).parallelism or None
         return self.submissions.parallelism_of(location)
@@ -333,16 +319,8 @@ class LocalCluster:
         env = {**environment(self.layout), **flink_home.client_environment(self.layout)}
         env["TILLSTREAM_CONF"] = json.dumps(conf_overrides)
         try:
-            done = subprocess.run(
-                flink_home.client(self.layout, *arguments),
-                env=env,
-                cwd=settings.ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=CLIENT_TIMEOUT_S,
-                check=False,
-            )
+            command = flink_home.client(self.layout, *arguments)
+            done = outcome(command, CLIENT_TIMEOUT_S, env=env, cwd=settings.ROOT)
         except subprocess.TimeoutExpired:
             raise JobError(
                 f"submitting takes more than {CLIENT_TIMEOUT_S:.0f} s: try again"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
-import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from tillstream.clients.programs import outcome
 from tillstream.conf import ROOT
 from tillstream.state_schemas.keyed.states import STATES
 
@@ -77,12 +77,8 @@ def code_version() -> str:
         ours = version("tillstream")
     except PackageNotFoundError:
         ours = "unknown"
-    described = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    described = outcome(command, 30)
     return f"{ours}+{described.stdout.strip()}" if described.returncode == 0 else ours
 
 

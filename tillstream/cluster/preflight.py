@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
-from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.flink import FlinkRest
 from tillstream.clients.kafka import kafka_settings, unreachable
 from tillstream.conf import Conf
 from tillstream.jars import jar_set
@@ -18,11 +18,11 @@ CREATE = "`tillstream up` creates it, or correct the name in conf/"
 
 
 def problems(
-    conf: Conf, job: Job | None, flink: FlinkRest, layout: Layout, slots: int | None
+    conf: Conf, job: Job | None, flink: FlinkRest, layout: Layout, slots: int
 ) -> list[str]:
     """Everything that would keep this job from running; what other jobs lack is not looked at.
-    ``job`` None: a file that is not in the catalogue may need anything. ``slots``: how many it needs,
-    None: any."""
+    ``job`` None: a file that is not in the catalogue may need anything. ``slots``: how many it needs.
+    Raises Unreachable where Flink does not answer."""
     found = []
     if not flink_home.runs_job_jar(layout, jar_set()):
         found.append(
@@ -40,13 +40,10 @@ def problems(
     return found
 
 
-def _slots(flink: FlinkRest, needed: int | None) -> list[str]:
-    try:
-        overview = flink.overview()
-    except FlinkRestError as error:
-        return [str(error)]
+def _slots(flink: FlinkRest, needed: int) -> list[str]:
+    overview = flink.overview()
     free, total = overview["slots-available"], overview["slots-total"]
-    if needed is None or free >= needed:
+    if free >= needed:
         return []
     return [
         f"the job needs {needed} slots, {free} of {total} are free: "

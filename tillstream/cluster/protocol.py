@@ -73,10 +73,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """How many a run has completed since it was submitted, and the last one."""
+    """How many a run has completed since it was submitted, the last one, and how many failed."""
 
     completed: int
     last: Checkpoint | None = None
+    failed: int = 0
 
 
 @dataclass(frozen=True)

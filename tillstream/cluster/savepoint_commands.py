@@ -28,7 +28,7 @@ def open_savepoints(job: str | None = None) -> Savepoints:
     conf = settings.load()
     found = Savepoints(open_cluster(conf), conf)
     if job and not catalog.knows(job) and job not in found.storage().folders():
-        raise catalog.UnknownJob(f"there is no job {job}: there are {', '.join(catalog.names())}")
+        catalog.must_know(job)
     return found
 
 
@@ -105,8 +105,7 @@ def schedule(jobs: tuple[str, ...], every: int) -> None:
 
 def _keep_taking(names: tuple[str, ...], every_s: int) -> None:
     for name in names:
-        if not catalog.knows(name):
-            catalog.job(name)  # says which there are
+        catalog.must_know(name)
     sleeper = threading.Event()
     try:
         while True:

@@ -15,7 +15,7 @@ SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are ke
 
 
 class SavepointError(JobError):
-    """The savepoint cannot be used; the message says what to do."""
+    """The savepoint cannot be used; the message says why and what to do."""
 
 
 class Savepoints:
@@ -146,8 +146,7 @@ class Savepoints:
         for one in gone:
             progress(one)
             if not dry_run:
-                parent, _, folder = one.location.rpartition("/")
-                open_storage(parent, self.conf).remove(folder)
+                self.storage(job).remove(one.location.rpartition("/")[2])
         return len(gone)
 
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import mmh3
 
 from tillstream.clients.java import java, java_options, wheel
+from tillstream.clients.programs import outcome
 from tillstream.clients.storage import file_uri, local_folder
-from tillstream.errors import Problem
+from tillstream.cluster.savepoints import SavepointError
 from tillstream.jars import jar_set
 from tillstream.state_schemas.keyed import states
 from tillstream.state_schemas.keyed.states import STATES
@@ -24,10 +25,6 @@ TIMERS = (
 )
 MAIN = "io.tillstream.flink.SavepointReport"
 READ_TIMEOUT_S = 1800.0
-
-
-class SavepointError(Problem):
-    """The savepoint cannot be read; the message says why and what to do."""
 
 
 class StateSize(NamedTuple):
@@ -132,15 +129,13 @@ def read(savepoint: str, samples: int = 0) -> dict[str, Any]:
         MAIN, file_uri(folder), str(samples),
     ]  # fmt: skip
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=READ_TIMEOUT_S
-        )
+        done = outcome(command, READ_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise SavepointError(
             f"{savepoint} takes more than {READ_TIMEOUT_S:.0f} s to read"
         ) from None
     if done.returncode != 0:
-        raise SavepointError(f"{savepoint} cannot be read: {_cause(done.stderr.decode())}")
+        raise SavepointError(f"{savepoint} cannot be read: {_cause(done.stderr)}")
     return json.loads(done.stdout)
 
 

@@ -96,7 +96,7 @@ def _feed_and_prove(
     feeder = threading.Thread(
         target=_feed, args=(conf, truth, traffic, stop, sent), daemon=True, name="tills"
     )
-    with Watch(conf, jobs.flink, running) as watch:
+    with Watch(conf, jobs, running) as watch:
         view = View(watch.figures, seconds * rate, web)
         feeder.start()
         try:

@@ -12,9 +12,10 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from tillstream.catalog import topics
-from tillstream.clients.flink import FlinkRest, FlinkRestError
 from tillstream.clients.kafka import reader_settings
+from tillstream.cluster.protocol import Cluster
 from tillstream.conf import Conf
+from tillstream.errors import Unreachable
 
 RATE_WINDOW_S = 5.0
 
@@ -60,10 +61,10 @@ class Figures:
 class Watch:
     """Reads the job's own outputs as any consumer would. ``figures`` is always current."""
 
-    def __init__(self, conf: Conf, flink: FlinkRest, jobs: dict[str, str]) -> None:
+    def __init__(self, conf: Conf, cluster: Cluster, jobs: dict[str, str]) -> None:
         self.figures = Figures({name: JobFigures(name) for name in jobs})
         self._conf = conf
-        self._flink = flink
+        self._cluster = cluster
         self._jobs = jobs
         self._failed_before: dict[str, int] = {}
         self._stop = threading.Event()
@@ -114,21 +115,14 @@ class Watch:
             for name, job_id in self._jobs.items():
                 try:
                     self._look(self.figures.jobs[name], job_id)
-                except FlinkRestError:
+                except Unreachable:
                     self.figures.jobs[name].state = "unreachable"
 
     def _look(self, figures: JobFigures, job_id: str) -> None:
-        job = self._flink.job(job_id)
-        figures.state = job["state"].lower()
-        figures.read = sum(
-            vertex["metrics"]["write-records"]
-            for vertex in job["vertices"]
-            if vertex["name"].startswith("Source")
-        )
-        checkpoints = self._flink.checkpoints(job_id)
-        figures.checkpoints = checkpoints["counts"]["completed"]
-        failed = checkpoints["counts"]["failed"]
+        seen, checkpoints = self._cluster.figures(job_id), self._cluster.checkpoints(job_id)
+        figures.state, figures.read = seen.state.lower(), seen.read
+        figures.checkpoints = checkpoints.completed
+        failed = checkpoints.failed
         # While a job starts, Flink counts each one that is due as failed.
         figures.failures = failed - self._failed_before.setdefault(job_id, failed)
-        latest = (checkpoints.get("latest") or {}).get("completed")
-        figures.checkpoint_ms = latest["end_to_end_duration"] if latest else 0
+        figures.checkpoint_ms = checkpoints.last.duration_ms if checkpoints.last else 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
 import time
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -54,8 +55,6 @@ def status() -> None:
     console = tables.console()
     stack = Stack()
     found = stack.status()
-    if not found:
-        raise StackError("there is no stack: run `tillstream up`")
     table = Table("process", Column("pid", right=True), "address", Column("memory", right=True),
                   Column("healthy", prose=True))  # fmt: skip
     for process in found:
@@ -122,22 +121,8 @@ def logs(name: str, follow: bool, lines: int) -> None:
         for line in processes.tail(file, lines):
             click.echo(line)
     if follow:
-        try:
-            _follow(files[0])
-        except KeyboardInterrupt:
-            click.echo()
-
-
-def _follow(path: Path) -> None:
-    file = path.open(errors="replace")
-    file.seek(0, 2)
-    while True:
-        line = file.readline()
-        if line:
-            click.echo(line, nl=False)
-            continue
-        time.sleep(0.3)
-        # A rotated log starts again under the same name.
-        if path.exists() and path.stat().st_size < file.tell():
-            file.close()
-            file = path.open(errors="replace")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            # -F, for a rotated log starts again under the same name.
+            subprocess.run(["tail", "-n", "0", "-F", files[0]], stderr=subprocess.DEVNULL)
+        click.echo()

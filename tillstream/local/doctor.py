@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +15,10 @@ import psutil
 
 from tillstream import conf, jars
 from tillstream.clients.java import java
+from tillstream.clients.programs import outcome
 from tillstream.errors import Problem
 from tillstream.local import ports, processes
+from tillstream.local.layout import free_mib
 from tillstream.local.stack import Stack
 
 MEMORY_NEEDED_MIB = 5 * 1024  # two TaskManagers and the stand-ins, as measured, with headroom
@@ -35,7 +36,6 @@ class Finding:
 
 def examine(stack: Stack) -> list[Finding]:
     """Looks at everything the stack depends on. Changes nothing."""
-    free_mib = shutil.disk_usage(_existing(stack.layout.home)).free // 2**20
     available_mib = psutil.virtual_memory().available // 2**20
     running = bool(processes.all_of(stack.layout.root)) if stack.layout.root.exists() else False
     findings = [
@@ -43,11 +43,11 @@ def examine(stack: Stack) -> list[Finding]:
         virtual_environment(),
         java_home(os.environ.get("JAVA_HOME")),
         java_version(_java_says),
-        maven(shutil.which("mvn"), shutil.which("javac")),
+        maven(jars.missing_tools()),
         *dependencies(),
         thread_mode(),
         memory(available_mib, running),
-        disk(free_mib, stack.layout.home),
+        disk(free_mib(stack.layout.home), stack.layout.home),
         jars_built(),
         *stack_record(stack),
     ]
@@ -81,7 +81,7 @@ def java_home(value: str | None) -> Finding:
 
 
 def _java_says() -> str:
-    done = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=20)
+    done = outcome([java(), "-version"], 20)
     return done.stderr + done.stdout
 
 
@@ -96,13 +96,9 @@ def java_version(says: Callable[[], str]) -> Finding:
     return Finding(number in ("11", "17"), f"Java {number} (11 or 17 is needed)", fix)
 
 
-def maven(mvn: str | None, javac: str | None) -> Finding:
-    missing = [name for name, path in (("mvn", mvn), ("javac", javac)) if path is None]
-    return Finding(
-        not missing,
-        f"Maven and a JDK{': missing ' + ' and '.join(missing) if missing else ''}",
-        "install them (Debian: apt-get install maven openjdk-17-jdk)",
-    )
+def maven(missing: list[str]) -> Finding:
+    lacking = f": missing {' and '.join(missing)}" if missing else ""
+    return Finding(not missing, f"Maven and a JDK{lacking}", jars.INSTALL)
 
 
 def dependencies() -> list[Finding]:
@@ -112,10 +108,8 @@ def dependencies() -> list[Finding]:
     wrong = []
     for line in (conf.ROOT / "constraints.txt").read_text().splitlines():
         name, _, wanted = line.partition("==")
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found = "missing"
+        installed = importlib.metadata.distributions(name=name)
+        found = next((one.version for one in installed), "missing")
         if wanted and found != wanted:
             wrong.append(f"{name} {found} instead of {wanted}")
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -131,9 +125,7 @@ def thread_mode() -> Finding:
         "found = pathlib.Path(pemja.__file__).parent / ('pemja_core' + suffix); "
         "assert found.exists(), f'{found.name} is missing'"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = outcome([sys.executable, "-c", code], 60)
     said = done.stderr.strip().splitlines()
     return Finding(
         done.returncode == 0,
@@ -151,10 +143,10 @@ def memory(available_mib: int, running: bool) -> Finding:
     )
 
 
-def disk(free_mib: int, home: Path) -> Finding:
+def disk(free: int, home: Path) -> Finding:
     return Finding(
-        free_mib >= DISK_NEEDED_MIB,
-        f"disk free for {home}: {free_mib} MiB ({DISK_NEEDED_MIB} needed)",
+        free >= DISK_NEEDED_MIB,
+        f"disk free for {home}: {free} MiB ({DISK_NEEDED_MIB} needed)",
         "free space, or set TILLSTREAM_HOME to a larger disk; tillstream down --purge frees ours",
     )
 
@@ -171,9 +163,8 @@ def jars_built() -> Finding:
 def taken_ports(free: Callable[[int], bool]) -> list[Finding]:
     """Taken ports are no failure: the stack takes others."""
     taken = [f"{name} {port}" for name, port in ports.DEFAULTS.items() if not free(port)]
-    if not taken:
-        return [Finding(True, "usual ports are free")]
-    return [Finding(True, f"ports taken by others: {', '.join(taken)}; up will use free ones")]
+    others = f"ports taken by others: {', '.join(taken)}; up will use free ones"
+    return [Finding(True, others if taken else "usual ports are free")]
 
 
 def stack_record(stack: Stack) -> list[Finding]:
@@ -189,23 +180,12 @@ def stack_record(stack: Stack) -> list[Finding]:
     live = [name for name in listed if name not in dead]
     lost = set(processes.all_of(layout.root).values()) - set(listed)
     findings = []
-    if dead and live:
-        findings.append(Finding(False, f"processes dead: {', '.join(dead)}", "tillstream up"))
-    elif dead:
-        findings.append(
-            Finding(False, "stack.json is stale: none of its processes lives", "tillstream up")
-        )
+    if dead:
+        some = f"processes dead: {', '.join(dead)}"
+        what = some if live else "stack.json is stale: none of its processes lives"
+        findings.append(Finding(False, what, "tillstream up"))
     if lost:
-        text = f"processes without a record: {', '.join(sorted(lost))}"
-        findings.append(Finding(False, text, "tillstream down"))
-    if not findings:
-        findings.append(
-            Finding(True, f"stack: {len(live)} processes run" if live else "stack: down")
-        )
-    return findings
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
+        what = f"processes without a record: {', '.join(sorted(lost))}"
+        findings.append(Finding(False, what, "tillstream down"))
+    well = f"stack: {len(live)} processes run" if live else "stack: down"
+    return findings or [Finding(True, well)]

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tillstream import conf
-from tillstream.clients.java import java, java_options, wheel
+from tillstream.clients.java import java_options, java_with_log, wheel
 from tillstream.clients.storage import file_uri
 from tillstream.conf.layers import read_json
 from tillstream.jars import JarSet
@@ -23,7 +23,9 @@ JOB_VERSION = "job-jar-version"
 
 
 def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[str, Any]:
-    """conf/flink/config.yaml, the overlay of the state backend, and this stack's own addresses."""
+    """conf/flink/config.yaml, the overlay of the state backend, this stack's own addresses, and the
+    engine settings of $TILLSTREAM_FLINK, a JSON object such as
+    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises ConfError if it is none."""
     folder = conf.RESOURCES / "conf" / "flink"
     settings: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
     overlay = folder / f"{state_backend}.yaml"
@@ -53,13 +55,7 @@ def render(layout: Layout, ports: dict[str, int], state_backend: str) -> dict[st
         "s3.access-key": CREDENTIAL,
         "s3.secret-key": CREDENTIAL,
     }
-    return settings | changed_by_user()
-
-
-def changed_by_user() -> dict[str, Any]:
-    """Engine settings of $TILLSTREAM_FLINK, a JSON object such as
-    ``{"taskmanager.memory.task.heap.size": "1536m"}``. Raises ConfError if it is none."""
-    return read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
+    return settings | read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
 
 
 def build(layout: Layout, jars: JarSet, settings: dict[str, Any]) -> None:
@@ -123,57 +119,46 @@ def java_command(layout: Layout, log_name: str, options: list[str], main: str) -
     classpath = ":".join(map(str, found))
     log4j = layout.flink / "conf" / "log4j-console.properties"
     return [
-        java(),
-        *options,
-        *java_options(),
-        f"-Dlog.file={layout.log(log_name)}",
-        f"-Dlog4j.configurationFile={log4j.as_uri()}",
-        "-classpath",
-        classpath,
-        main,
+        *java_with_log(layout.log(log_name), log4j, [*options, *java_options()]),
+        *("-classpath", classpath, main),
     ]
+
+
+def _server(
+    layout: Layout, name: str, main: str, heap: str, direct: str, metaspace: str, *more: str
+) -> list[str]:
+    """A JobManager or TaskManager, up to the arguments of its own."""
+    options = [
+        *(f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseG1GC"),
+        *(f"-XX:MaxDirectMemorySize={direct}", f"-XX:MaxMetaspaceSize={metaspace}", *more),
+    ]
+    command = java_command(layout, name, options, f"org.apache.flink.runtime.{main}")
+    return [*command, "--configDir", str(layout.flink / "conf")]
 
 
 def jobmanager(layout: Layout) -> list[str]:
     """Command of the JobManager."""
     settings = settings_of(layout)
-    heap, direct, meta = (
+    sizes = (
         settings[f"jobmanager.memory.{part}.size"] for part in ("heap", "off-heap", "jvm-metaspace")
     )
-    options = [
-        f"-Xmx{heap}",
-        f"-Xms{heap}",
-        f"-XX:MaxDirectMemorySize={direct}",
-        f"-XX:MaxMetaspaceSize={meta}",
-        *settings["env.java.opts.jobmanager"].split(),
-    ]
-    main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    command = java_command(layout, "jobmanager", options, main)
-    return [*command, "--configDir", str(layout.flink / "conf"), "--executionMode", "cluster"]
+    main = "entrypoint.StandaloneSessionClusterEntrypoint"
+    quick = "-XX:TieredStopAtLevel=1"  # it loads much and computes little
+    return [*_server(layout, "jobmanager", main, *sizes, quick), "--executionMode", "cluster"]
 
 
 def taskmanager(layout: Layout, name: str) -> list[str]:
     """Command of one TaskManager; ``name`` is also its id in the cluster."""
     settings = settings_of(layout)
 
-    def mib(part: str) -> int:
-        return megabytes(settings[f"taskmanager.memory.{part}"])
+    def mib(*parts: str) -> str:
+        return f"{sum(megabytes(settings[f'taskmanager.memory.{part}']) for part in parts)}m"
 
-    heap = mib("framework.heap.size") + mib("task.heap.size")
-    direct = mib("framework.off-heap.size") + mib("task.off-heap.size") + mib("network.max")
-    options = [
-        f"-Xmx{heap}m",
-        f"-Xms{heap}m",
-        f"-XX:MaxDirectMemorySize={direct}m",
-        f"-XX:MaxMetaspaceSize={mib('jvm-metaspace.size')}m",
-        *settings["env.java.opts.taskmanager"].split(),
-    ]
-    main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-    command = java_command(layout, name, options, main)
+    heap = mib("framework.heap.size", "task.heap.size")
+    direct = mib("framework.off-heap.size", "task.off-heap.size", "network.max")
+    metaspace = mib("jvm-metaspace.size")
     return [
-        *command,
-        "--configDir",
-        str(layout.flink / "conf"),
+        *_server(layout, name, "taskexecutor.TaskManagerRunner", heap, direct, metaspace),
         f"-Dtaskmanager.resource-id={name}",
         f"-Dtaskmanager.log.path={layout.log(name)}",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tillstream.errors import Problem
 
 HERE = Path(__file__).resolve().parent
 REGION = "af-south-1"
+_NOT_INHERITED = {"PYTHONHOME", "AWS_PROFILE", "AWS_SESSION_TOKEN"}
 CREDENTIAL = "local"  # both halves; the stand-ins accept nothing else and protect nothing
 
 
@@ -41,6 +43,14 @@ class Layout:
         """What a process prints; rotated when it starts."""
         return self.logs / f"{name}.out"
 
+    def must_read(self) -> dict[str, Any]:
+        """stack.json. Raises ConfError for a broken setting, else StackError if there is no stack."""
+        found = self.read()
+        if not found:
+            conf.load(conf.LOCAL)
+            raise StackError("there is no stack: run `tillstream up`")
+        return found
+
     def read(self) -> dict[str, Any]:
         """stack.json, {} if there is none or it is damaged."""
         return conf.read_stack(self.file)
@@ -53,14 +63,20 @@ class Layout:
         aside.replace(self.file)
 
 
+def free_mib(folder: Path) -> int:
+    """Of the disk that ``folder`` is on, or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free // 2**20
+
+
 def environment(layout: Layout) -> dict[str, str]:
     """Environment of the stack's processes and of the job client.
 
     Thread mode finds Python by PATH and VIRTUAL_ENV; without AWS_CBOR_DISABLE the Kinesis source
     reads nothing from an emulator, and says nothing.
     """
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    env.update(
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return inherited | dict(
         VIRTUAL_ENV=sys.prefix,
         PATH=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         PYTHONPATH=str(conf.ROOT),
@@ -74,6 +90,3 @@ def environment(layout: Layout) -> dict[str, str]:
         AWS_DEFAULT_REGION=REGION,
         AWS_EC2_METADATA_DISABLED="true",
     )
-    env.pop("AWS_PROFILE", None)
-    env.pop("AWS_SESSION_TOKEN", None)
-    return env

@@ -53,14 +53,11 @@ def choose(
     ``keep`` are ports of processes that run already; else the one of the ``previous`` run, else the
     default, else any free one.
     """
-    chosen: dict[str, int] = {}
+    chosen = dict(keep)
     for name, default in defaults.items():
-        used = set(chosen.values()) | {port for other, port in keep.items() if other != name}
-        if name in keep:
-            chosen[name] = keep[name]
-            continue
-        wanted = [port for port in (previous.get(name), default) if port]
-        usable = (port for port in wanted if port not in used and free(port))
-        port = next(usable, None)
-        chosen[name] = port if port is not None else any_free(used | set(defaults.values()))
+        if name not in chosen:
+            used = set(chosen.values())
+            wanted = [port for port in (previous.get(name), default) if port]
+            usable = (port for port in wanted if port not in used and free(port))
+            chosen[name] = next(usable, 0) or any_free(used | set(defaults.values()))
     return chosen

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterable
@@ -81,28 +82,15 @@ def all_of(stack_dir: Path) -> dict[int, str]:
 
 def end(pids: Iterable[int], stack_dir: Path, grace_s: float = 10.0) -> None:
     """SIGTERM, then after ``grace_s`` SIGKILL; returns when all are gone. Strangers are skipped."""
-    left = [pid for pid in pids if is_ours(pid, stack_dir)]
-    for pid in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 15)
-    deadline = time.monotonic() + grace_s
-    while left := [pid for pid in left if is_ours(pid, stack_dir)]:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    for pid in left:
-        kill(pid, stack_dir)
-
-
-def kill(pid: int, stack_dir: Path) -> None:
-    """SIGKILL, and waits up to 10 s until the process is gone. Strangers are skipped."""
-    if not is_ours(pid, stack_dir):
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 9)
-    deadline = time.monotonic() + 10
-    while is_ours(pid, stack_dir) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    left = list(pids)
+    for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
+        left = [pid for pid in left if is_ours(pid, stack_dir)]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + wait_s
+        while any(is_ours(pid, stack_dir) for pid in left) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def memory_mib(pid: int) -> int:

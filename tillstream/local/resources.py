@@ -23,12 +23,8 @@ STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 def create_resources(conf: Conf) -> list[str]:
     """Creates what is missing; returns what was created. What exists is left as it is."""
-    created = _topics(conf)
-    created += _stream(conf)
-    created += _tables(conf)
-    created += _bucket(conf)
-    created += _notice_topics(conf)
-    return created
+    kinds = (_topics, _stream, _tables, _bucket, _notice_topics)
+    return [made for create in kinds for made in create(conf)]
 
 
 def _topics(conf: Conf) -> list[str]:
@@ -86,11 +82,8 @@ def _tables(conf: Conf) -> list[str]:
         return []
     client = aws("dynamodb", conf.dynamodb.endpoint)
     there = listed(client, "list_tables", "TableNames")
-    created = []
-    for table in tables.HOT:
-        name = conf.table(table)
-        if name in there:
-            continue
+    missing = {conf.table(table): table for table in tables.HOT if conf.table(table) not in there}
+    for name, table in missing.items():
         index_key = table.index.key if table.index else ()
         options: dict[str, Any] = {}
         if table.index:
@@ -118,8 +111,7 @@ def _tables(conf: Conf) -> list[str]:
                 TableName=name,
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl},
             )
-        created.append(f"table {name}")
-    return created
+    return [f"table {name}" for name in missing]
 
 
 def _key_schema(attributes: tuple[Column, ...]) -> list[dict[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tillstream.clients.flink import FlinkRest
-from tillstream.clients.java import java, wheel
+from tillstream.clients.java import java, java_with_log, wheel
 from tillstream.clients.kafka import kafka_settings
+from tillstream.clients.programs import outcome
 from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
@@ -28,7 +28,7 @@ from tillstream.local.layout import (
 )
 
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
-SMALL_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Xss512k"]
+SMALL_JVM = ["-XX:+UseSerialGC", "-Xss512k"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Context:
 class Service:
     """One process. ``healthy`` raises, or returns False, while it does not serve yet."""
 
-    name: str
+    name: str  # and that of its folder among the stack's data
     port: str  # which of the stack's ports it serves; "" for none of its own
     command: Callable[[Context], list[str]]
     healthy: Callable[[Context], bool]
@@ -52,22 +52,9 @@ class Service:
 
 def aws(service: str, endpoint: str) -> Any:
     """A boto3 client of a local stand-in; a request is tried once."""
-    import boto3
-    from botocore.config import Config
+    from tillstream.clients.aws import client
 
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIAL,
-        aws_secret_access_key=CREDENTIAL,
-        config=Config(
-            connect_timeout=3,
-            read_timeout=3,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        ),
-    )
+    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=3)
 
 
 def listed(client: Any, operation: str, field: str) -> list[Any]:
@@ -75,8 +62,16 @@ def listed(client: Any, operation: str, field: str) -> list[Any]:
     return [found for page in client.get_paginator(operation).paginate() for found in page[field]]
 
 
+def _answers(service: str, operation: str, field: str) -> Callable[[Context], bool]:
+    return lambda context: field in getattr(aws(service, url(context, service)), operation)()
+
+
 def url(context: Context, port: str) -> str:
     return f"http://127.0.0.1:{context.ports[port]}"
+
+
+def _java(context: Context, name: str, *options: str) -> list[str]:
+    return java_with_log(context.layout.log(name), HERE / "log4j2.properties", list(options))
 
 
 # -- Kafka -----------------------------------------------------------------------------------------
@@ -86,19 +81,11 @@ def _kafka_jvm(context: Context, heap: list[str]) -> list[str]:
     # Kafka logs through slf4j: Flink's log4j does the writing.
     log4j = sorted((wheel() / "lib").glob("log4j-*.jar"))
     classpath = ":".join([f"{context.jars.kafka}/*", *map(str, log4j)])
-    return [
-        java(),
-        *heap,
-        f"-Dlog.file={context.layout.log('kafka')}",
-        f"-Dlog4j.configurationFile={(HERE / 'log4j2.properties').as_uri()}",
-        "-cp",
-        classpath,
-    ]
+    return [*_java(context, "kafka", *heap), "-cp", classpath]
 
 
 def _kafka(context: Context) -> list[str]:
     data = context.layout.data / "kafka"
-    data.mkdir(parents=True, exist_ok=True)
     controller = f"127.0.0.1:{context.ports['kafka-controller']}"
     broker = f"127.0.0.1:{context.ports['kafka']}"
     settings = {
@@ -141,14 +128,7 @@ def _format(context: Context, file: Path) -> None:
         *_kafka_jvm(context, ["-Xmx128m", "-XX:TieredStopAtLevel=1"]),
         *("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(file)),
     ]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=environment(context.layout),
-    )
+    done = outcome(command, 60, env=environment(context.layout))
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise StackError(
@@ -173,18 +153,11 @@ def _kinesis(context: Context) -> list[str]:
     return [sys.executable, "-m", "tillstream.local.kinesis_server", "-p", port]
 
 
-def _kinesis_healthy(context: Context) -> bool:
-    return "StreamNames" in aws("kinesis", url(context, "kinesis")).list_streams()
-
-
 def _dynamodb(context: Context) -> list[str]:
     data = context.layout.data / "dynamodb"
-    data.mkdir(parents=True, exist_ok=True)
     return [
-        *(java(), "-Xmx768m", *SMALL_JVM),
+        *_java(context, "dynamodb", "-Xmx768m", *SMALL_JVM),
         f"-Djava.library.path={context.jars.dynamodb_native}",
-        f"-Dlog.file={context.layout.log('dynamodb')}",
-        f"-Dlog4j.configurationFile={(HERE / 'log4j2.properties').as_uri()}",
         *("-cp", f"{context.jars.dynamodb}/*"),
         "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
         *("-port", str(context.ports["dynamodb"])),
@@ -192,10 +165,6 @@ def _dynamodb(context: Context) -> list[str]:
         # For a benchmark that the stand-in's disk must not decide: a third less CPU a put.
         *(["-inMemory"] if os.environ.get(IN_MEMORY) else ["-dbPath", str(data)]),
     ]
-
-
-def _dynamodb_healthy(context: Context) -> bool:
-    return "TableNames" in aws("dynamodb", url(context, "dynamodb")).list_tables()
 
 
 def _write_properties(file: Path, settings: dict[str, Any]) -> None:
@@ -207,7 +176,6 @@ def _write_properties(file: Path, settings: dict[str, Any]) -> None:
 
 def _s3(context: Context) -> list[str]:
     data = context.layout.data / "s3"
-    data.mkdir(parents=True, exist_ok=True)
     settings = {
         "s3proxy.endpoint": url(context, "s3"),
         "s3proxy.authorization": "aws-v2-or-v4",
@@ -229,10 +197,6 @@ def _s3(context: Context) -> list[str]:
         *("-cp", f"{context.jars.s3proxy}/*"),
         *("org.gaul.s3proxy.Main", "--properties", str(file)),
     ]
-
-
-def _s3_healthy(context: Context) -> bool:
-    return "Buckets" in aws("s3", url(context, "s3")).list_buckets()
 
 
 # -- Flink -----------------------------------------------------------------------------------------
@@ -259,9 +223,9 @@ STAND_INS = (
     Service(
         "jobmanager", "flink-rest", lambda c: flink_home.jobmanager(c.layout), _jobmanager_healthy
     ),
-    Service("kinesis", "kinesis", _kinesis, _kinesis_healthy),
-    Service("dynamodb", "dynamodb", _dynamodb, _dynamodb_healthy),
-    Service("s3", "s3", _s3, _s3_healthy),
+    Service("kinesis", "kinesis", _kinesis, _answers("kinesis", "list_streams", "StreamNames")),
+    Service("dynamodb", "dynamodb", _dynamodb, _answers("dynamodb", "list_tables", "TableNames")),
+    Service("s3", "s3", _s3, _answers("s3", "list_buckets", "Buckets")),
 )
 
 

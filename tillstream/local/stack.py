@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tillstream import conf as settings
-from tillstream.jars import ensure_jars, jar_set
+from tillstream.jars import ensure_jars, jar_set, one_at_a_time
 from tillstream.local import flink_home, ports, processes, resources
-from tillstream.local.layout import REGION, Layout, StackError, environment
+from tillstream.local.layout import REGION, Layout, StackError, environment, free_mib
 from tillstream.local.services import Context, Service, services, url
 
 START_TIMEOUT_S = 90.0
@@ -74,14 +73,15 @@ class Stack:
             if not any(self.pid(s.name) for s in wanted if _is_flink(s.name)):
                 rendered = flink_home.render(self.layout, stack["ports"], stack["state_backend"])
                 flink_home.build(self.layout, jars, rendered)
-            started: list[int] = []
             try:
-                self._start(context, stack, missing, started)
+                self._start(context, stack, missing)
                 self._wait(context, wanted, progress)
                 for made in resources.create_resources(self.conf()):
                     progress(f"created {made}")
             except BaseException:
-                processes.end(started, self.layout.root, grace_s=3)
+                begun = [stack["processes"].get(service.name) for service in missing]
+                pids = [record["pid"] for record in begun if record]
+                processes.end(pids, self.layout.root, grace_s=3)
                 self._end_strays()
                 raise
             return stack
@@ -118,53 +118,29 @@ class Stack:
         record = self.layout.read().get("processes", {}).get(name)
         return record["pid"] if record and self._runs(record["pid"], name) else 0
 
-    def kill(self, name: str) -> int:
-        """SIGKILL, as a crash would; returns the pid that was killed."""
-        pid = self.pid(name)
-        if not pid:
-            raise StackError(f"no process {name} runs; `tillstream status` lists them")
-        processes.kill(pid, self.layout.root)
-        return pid
-
-    def start_process(self, name: str) -> int:
-        """Starts one process that is down and waits until it serves; returns its pid."""
-        with self._lock():
-            stack = self.layout.read()
-            wanted = {service.name: service for service in services(stack.get("taskmanagers", 0))}
-            if name not in wanted:
-                raise StackError(f"no process {name} in the stack; there are {', '.join(wanted)}")
-            if pid := self.pid(name):
-                return pid
-            context = Context(self.layout, jar_set(), stack["ports"])
-            self._start(context, stack, [wanted[name]], [])
-            self._wait(context, [wanted[name]], lambda line: None)
-            return self.pid(name)
-
     # -- looking -----------------------------------------------------------------------------------
 
-    def conf(self) -> settings.Conf:
-        """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says."""
+    def conf(self, changed: dict[str, Any] | None = None) -> settings.Conf:
+        """Settings with this stack's endpoints, whatever $TILLSTREAM_HOME says, and ``changed`` over
+        them. Raises ConfError."""
         stack = self.layout.read()
-        if not stack:
-            raise StackError("there is no stack: run `tillstream up`")
-        return settings.load("local", overrides=settings.endpoints(stack))
+        endpoints = settings.endpoints(stack) if stack else {}
+        return settings.load("local", overrides=settings.merge(endpoints, changed or {}))
 
     def disk_problem(self) -> str:
         """What to do if the disk under the stack's data is full, "" while it is not."""
-        folder = next(p for p in (self.layout.data, *self.layout.data.parents) if p.exists())
-        free_mib = shutil.disk_usage(folder).free // 2**20
-        if free_mib >= DISK_FLOOR_MIB:
+        free = free_mib(self.layout.data)
+        if free >= DISK_FLOOR_MIB:
             return ""
         return (
-            f"the disk is full: {free_mib} MiB free under {folder}. Free space there, then "
+            f"the disk is full: {free} MiB free under {self.layout.data}. Free space there, then "
             "`tillstream up` starts what has died; jobs go on from their last checkpoint"
         )
 
     def status(self) -> list[ProcessStatus]:
-        """Every process with its health on its own protocol, all asked at once."""
-        stack = self.layout.read()
-        if not stack:
-            return []
+        """Every process with its health on its own protocol, all asked at once. Raises as
+        ``Layout.must_read`` does."""
+        stack = self.layout.must_read()
         context = Context(self.layout, jar_set(), stack["ports"])
         with ThreadPoolExecutor(12) as pool:
             every = services(stack["taskmanagers"])
@@ -236,14 +212,13 @@ class Stack:
     def _runs(self, pid: int, name: str) -> bool:
         return processes.is_ours(pid, self.layout.root, name)
 
-    def _start(
-        self, context: Context, stack: dict[str, Any], wanted: list[Service], started: list[int]
-    ) -> None:
+    def _start(self, context: Context, stack: dict[str, Any], wanted: list[Service]) -> None:
         for folder in (self.layout.checkpoints, self.layout.savepoints, self.layout.data / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         env = environment(self.layout) | flink_home.client_environment(self.layout)
         # Kafka's first start formats its folder: let the rest begin before it is through.
         for service in sorted(wanted, key=lambda service: service.name == "kafka"):
+            (self.layout.data / service.name).mkdir(exist_ok=True)
             output = self.layout.output(service.name)
             pid = processes.start(
                 self.layout.root,
@@ -253,7 +228,6 @@ class Stack:
                 output,
                 self.layout.data / "work",
             )
-            started.append(pid)
             stack["processes"][service.name] = {
                 "pid": pid,
                 "port": context.ports.get(service.port, 0),
@@ -298,14 +272,9 @@ class Stack:
         strays = [pid for pid in processes.all_of(self.layout.root) if pid not in recorded]
         processes.end(strays, self.layout.root, grace_s=3)
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         """One up or down at a time; the second waits."""
-        self.layout.root.mkdir(parents=True, exist_ok=True)
-        with (self.layout.root.parent / "stack.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            os.set_inheritable(lock.fileno(), False)
-            yield
+        return one_at_a_time(self.layout.home / "stack.lock")
 
 
 def _is_flink(name: str) -> bool:

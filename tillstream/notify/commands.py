@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import signal
 import sys
-import threading
 from collections import Counter
 from typing import Any
 
@@ -14,6 +12,7 @@ import click
 import msgspec
 
 from tillstream.cli import tables
+from tillstream.cli.stopping import stop_on_signal
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
 from tillstream.conf import load
@@ -43,15 +42,13 @@ def run(sender: str | None, until_idle: float | None) -> None:
     from tillstream.notify.service import Service
 
     conf = load(overrides={"notify": {"sender": sender}} if sender else None)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    notifier = Notifier(conf, SentLog(conf), open_sender(conf), stop)
-    service = Service(conf, notifier, stop)
-    try:
-        service.run(until_idle, lambda outcomes: click.echo(_sums(outcomes)))
-    finally:
-        click.echo(_sums(service.outcomes))
+    with stop_on_signal() as stop:
+        notifier = Notifier(conf, SentLog(conf), open_sender(conf), stop)
+        service = Service(conf, notifier, stop)
+        try:
+            service.run(until_idle, lambda outcomes: click.echo(_sums(outcomes)))
+        finally:
+            click.echo(_sums(service.outcomes))
 
 
 def _sums(outcomes: Counter[str]) -> str:

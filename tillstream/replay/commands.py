@@ -62,8 +62,7 @@ def replay(
     if bool(start) == resume:
         raise click.UsageError("give either --from TIME|SAVEPOINT or --resume")
     overrides = overrides_of(pairs)
-    if not catalog.knows(job):
-        catalog.job(job)  # says which there are
+    catalog.must_know(job)
     try:
         conf = settings.load(overrides=overrides)
         one = Replay(open_cluster(conf), conf, click.echo)

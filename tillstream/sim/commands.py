@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.cli import tables
+from tillstream.cli.stopping import stop_on_signal
 from tillstream.errors import Problem
 from tillstream.sim.runner import run
 from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
@@ -162,28 +161,20 @@ def _send(
     movements: Sender | None,
 ) -> None:
     console = tables.console(stderr=True)
-    stop = threading.Event()
-    # A signal sets a flag, for an exception in mid-record would leave the truth one off.
-    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(
-                "", total=count or (seconds and rate and int(seconds * rate)) or None
-            )
-            outcome = run(
-                records,
-                sender,
-                truth,
-                movements=movements,
-                rate=rate,
-                seconds=seconds,
-                stop=stop,
-                progress=lambda n: bar.update(task, completed=n),
-            )
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    # A signal sets a flag, for an exception in mid-record would leave the truth one off.
+    with stop_on_signal() as stop, Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=count or (seconds and rate and int(seconds * rate)) or None)
+        outcome = run(
+            records,
+            sender,
+            truth,
+            movements=movements,
+            rate=rate,
+            seconds=seconds,
+            stop=stop,
+            progress=lambda n: bar.update(task, completed=n),
+        )
     speed = outcome.sent / outcome.seconds if outcome.seconds else 0
     ended = ", stopped early" if outcome.stopped else ""
     console.print(f"{outcome.sent:,} records in {outcome.seconds:.1f} s ({speed:,.0f}/s){ended}")

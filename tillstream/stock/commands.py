@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 import click
 
 from tillstream import conf as settings
+from tillstream.cli.stopping import stop_on_signal
 from tillstream.cli.times import now_ms
 from tillstream.stock.view import describe, read
 
@@ -37,7 +35,5 @@ def bridge(once: bool, poll: float) -> None:
     if once:
         click.echo(f"{running.once()} corrections sent")
         return
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    running.run(stop, poll, click.echo)
+    with stop_on_signal() as stop:
+        running.run(stop, poll, click.echo)
