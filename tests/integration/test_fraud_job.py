@@ -11,10 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -23,8 +23,8 @@ from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
 from tests.support.wait import wait_for
 from tillstream.catalog import tables, topics
+from tillstream.check.platform import Platform
 from tillstream.clients import aws as clients
-from tillstream.clients import parquet
 from tillstream.domain.fraud import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
@@ -43,22 +43,15 @@ def open_shop(open_shop) -> Callable[..., Shop]:
     return opener
 
 
-def audit(shop: Shop) -> list[dict]:
-    """Every row of the audit on S3."""
-    conf = shop.conf()
-    client, bucket, prefix = clients.s3(conf), conf.s3.bucket, conf.prefix(tables.FRAUD_AUDIT)
-    found = []
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", ()):
-            if item["Size"] and not item["Key"].rpartition("/")[2].startswith((".", "_")):
-                body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                found.append(parquet.table(body))
-    return pa.concat_tables(found).to_pylist() if found else []
+AUDITED = ["transaction_id", "rules_version", "score", "watched", "decision"]
 
 
 def wait_for_audit(shop: Shop, count: int, timeout_s: float = 120) -> list[dict]:
+    """Every row of the audit on S3, once there are so many."""
+    platform = Platform(shop.conf())  # remembers the files it has read
+    look = partial(platform.parquet, tables.FRAUD_AUDIT, AUDITED)
     what = f"{count} audited decisions"
-    return wait_for(lambda: audit(shop), timeout_s, what, lambda rows: len(rows) >= count, 1)
+    return wait_for(look, timeout_s, what, lambda rows: len(rows) >= count, 1).to_pylist()
 
 
 def explained(shop: Shop, transaction: str, timeout_s: float = 60) -> dict:

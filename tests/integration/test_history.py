@@ -114,7 +114,7 @@ def test_todays_reader_finds_every_account_of_the_first_savepoint():
     assert sorted((a.balance, a.version) for a in accounts) == sorted(expected.values())
 
 
-@pytest.mark.parametrize("change", ["uid", "type"])
+@pytest.mark.parametrize("change", ["uid", pytest.param("type", marks=pytest.mark.long)])
 def test_a_change_that_loses_state_is_refused_with_what_to_do(opened, change, monkeypatch):
     monkeypatch.setenv("TILLSTREAM_CHANGE", change)
     shop = opened(f"changed-{change}")
@@ -126,6 +126,7 @@ def test_a_change_that_loses_state_is_refused_with_what_to_do(opened, change, mo
     assert remedy in (advice(str(refused.value)) or ""), str(refused.value)
 
 
+@pytest.mark.long
 def test_another_key_of_the_same_type_goes_unseen_by_the_engine_but_not_by_us(opened, monkeypatch):
     monkeypatch.setenv("TILLSTREAM_CHANGE", "key")
     shop = opened("changed-key")
@@ -135,6 +136,7 @@ def test_another_key_of_the_same_type_goes_unseen_by_the_engine_but_not_by_us(op
         expect_balances(shop, "0.1.0", "before", "after", timeout_s=3)
 
 
+@pytest.mark.long
 def test_what_the_next_release_writes_as_its_own_is_refused_by_this_one(opened):
     shop = opened("v2-only")
     restore(shop, "loyalty", releases.savepoint("0.1.0", "loyalty"), JOBS / "loyalty_v2.py")

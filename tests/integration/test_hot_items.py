@@ -120,10 +120,10 @@ def test_no_item_is_stale_when_four_writers_update_each_key_under_load(stack, ta
 
 def test_a_replay_of_older_versions_changes_nothing_and_of_the_same_one_replaces(stack, table):
     conf = conf_of(stack, table)
-    write([entry(1, 5)], conf)
-    write([entry(1, 3)], conf)
+    write([entry(1, 5)], conf, writers=1)
+    write([entry(1, 3)], conf, writers=1)
     assert items(conf, table)["C0000000001"]["version"]["N"] == "5"
-    write([entry(1, 5).replace("tx-1-5", "tx-again")], conf)
+    write([entry(1, 5).replace("tx-1-5", "tx-again")], conf, writers=1)
     assert items(conf, table)["C0000000001"]["last_transaction_id"]["S"] == "tx-again"
 
 
@@ -164,5 +164,5 @@ def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, ta
 def test_what_cannot_be_written_fails_the_job_and_says_where(stack, table, overrides, message):
     conf = conf_of(stack, table, **overrides)
     with pytest.raises(Py4JJavaError) as failed:
-        write([entry(1, 1)], conf)
+        write([entry(1, 1)], conf, writers=1)
     assert message in str(failed.value)
