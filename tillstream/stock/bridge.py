@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.clients.kafka import client_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
@@ -142,9 +143,8 @@ class Bridge:
             raise BridgeError(f"Kafka does not take records for {self._topic} ({why})")
 
     def _position(self, arn: str, shard: str) -> str | None:
-        key = {"shard": {"S": f"{arn}/{shard}"}}
-        item = self._dynamodb.get_item(TableName=self._positions, Key=key, ConsistentRead=True)
-        return item.get("Item", {}).get("position", {}).get("S")
+        kept = items.get(self._dynamodb, self._positions, shard=f"{arn}/{shard}")
+        return kept["position"] if kept else None
 
     def _remember(self, arn: str, shard: str, position: str | None) -> None:
         item = {"shard": {"S": f"{arn}/{shard}"}, "position": {"S": position or ""}}
