@@ -83,14 +83,15 @@ class SentLog:
             {"sent": "sent", "now": now_ms(), "receipt": receipt, "token": token},
         )
 
-    def stuck(self, notice_id: str, token: str, status: str, detail: str) -> None:
-        """It is ``uncertain`` or ``failed``; a person has to decide."""
+    def stuck(self, notice_id: str, token: str, status: str, detail: str) -> str:
+        """It is ``uncertain`` or ``failed``; a person has to decide. Returns which."""
         self._update(
             notice_id,
             "SET #status = :status, detail = :detail",
             OURS,
             {"status": status, "detail": detail[:500], "token": token, "claimed": "claimed"},
         )
+        return status
 
     def release(self, notice_id: str, token: str) -> None:
         """It was certainly not sent: as if it had never been claimed."""

@@ -108,21 +108,15 @@ class Archive:
 
     def lost_meanwhile(self, gap: Gap) -> Gap:
         """What the stream has let go of since, behind the end of ``gap``."""
-        held = stream_reach.reach(self.conf)
-        if gap.offsets:
-            ends = {number: end for number, (_, end) in gap.offsets.items()}
-            return Gap(
-                {n: (ends[n], low) for n, (low, _) in held.kafka.items() if low > ends.get(n, low)}
-            )
-        if gap and held.oldest_ms > gap.to_ms - SLACK_MS:
-            return Gap(from_ms=gap.to_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
-        return Gap()
+        if not gap:
+            return gap
+        return stream_reach.lost(stream_reach.reach(self.conf), gap.ends, gap.to_ms)
 
     def continues(self, gap: Gap, begun: dict[int, int]) -> dict[str, Any]:
         """Settings of the source that goes on in the stream. A partition without a gap goes on where
         the savepoint had it."""
         if gap.offsets:
-            places = begun | {number: end for number, (_, end) in gap.offsets.items()}
+            places = begun | gap.ends
             return {"kafka": {"offsets": {str(number): at for number, at in places.items()}}}
         if gap:
             return {"start_ms": gap.to_ms - 2 * SLACK_MS}

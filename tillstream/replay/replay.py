@@ -223,7 +223,7 @@ class Replay:
             following = Filling(
                 origin=phase.origin,
                 gap=more,
-                begun=phase.begun | {number: end for number, (_, end) in phase.gap.offsets.items()},
+                begun=phase.begun | phase.gap.ends,
                 round=phase.round + 1,
                 state=state,
             )

@@ -40,6 +40,11 @@ class Gap:
     def __bool__(self) -> bool:
         return bool(self.offsets) or self.to_ms > self.from_ms
 
+    @property
+    def ends(self) -> dict[int, int]:
+        """Partition -> the first offset behind the gap."""
+        return {number: end for number, (_, end) in self.offsets.items()}
+
 
 def reach(conf: Conf) -> Reach:
     """Asks the stream that conf.source names. Raises Unreachable when it is not to be had."""
@@ -108,16 +113,17 @@ def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
     return {int(number): max(int(offset), 0) for number, offset in places.items()}
 
 
-def gap(manifest: Manifest, conf: Conf, held: Reach, slack_ms: int = SLACK_MS) -> Gap:
+def gap(manifest: Manifest, conf: Conf, held: Reach) -> Gap:
     """What the stream no longer holds of what came after the savepoint."""
-    if conf.source.kind == "kinesis":
-        if held.oldest_ms <= manifest.taken_at_ms - slack_ms:
-            return Gap()
-        return Gap(from_ms=manifest.taken_at_ms - slack_ms, to_ms=held.oldest_ms + slack_ms)
-    begun = positions_of(manifest, conf.source.kafka.topic)
-    lost = {}
-    for number, (low, _) in held.kafka.items():
-        first = begun.get(number, 0)
-        if low > first:
-            lost[number] = (first, low)
-    return Gap(offsets=lost)
+    begun = dict.fromkeys(held.kafka, 0) | positions_of(manifest, conf.source.kafka.topic)
+    return lost(held, begun, manifest.taken_at_ms)
+
+
+def lost(held: Reach, begun: dict[int, int], since_ms: int) -> Gap:
+    """What the stream no longer holds of what came to these partitions from an offset on, or since."""
+    if held.kafka:
+        lows = {number: low for number, (low, _) in held.kafka.items()}
+        return Gap({n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)})
+    if held.oldest_ms > since_ms - SLACK_MS:
+        return Gap(from_ms=since_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
+    return Gap()
