@@ -19,7 +19,8 @@ from tests.support import sales
 from tillstream import conf as settings
 from tillstream.cli import times
 from tillstream.cli.times import moment_ms
-from tillstream.clients import aws
+from tillstream.clients import aws, kinesis
+from tillstream.clients.delivery import Receipt, deliver
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
@@ -40,7 +41,7 @@ from tillstream.dead_letters.model import (
     totals,
 )
 from tillstream.dead_letters.read import of_message
-from tillstream.dead_letters.send import KafkaSource, KinesisSource, Sent, redrive
+from tillstream.dead_letters.send import redrive
 
 SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
@@ -315,19 +316,19 @@ class FlakyKinesis:
         return {"Records": answers}
 
 
-def test_only_the_failed_records_are_sent_again_after_growing_waits():
+def test_only_the_failed_records_are_sent_again_after_growing_waits(monkeypatch):
     client, waits = FlakyKinesis({"C1": 2, "C2": 99}), []
-    sent = KinesisSource(client, "till", waits.append).send([sendable(n) for n in range(3)])
+    monkeypatch.setattr(kinesis.time, "sleep", waits.append)
+    sent = kinesis.put(client, "till", [(f"C{n}", b"{}") for n in range(3)])
     assert client.calls == [["C0", "C1", "C2"], ["C1", "C2"], ["C1", "C2"], ["C2"]]
-    assert waits == [0.1, 0.2, 0.4]
-    assert [one.to for one in sent] == ["kinesis:till/s0/C0", "kinesis:till/s0/C1", None]
+    assert waits == [0, 0.1, 0.2, 0.4]
+    assert [one.origin for one in sent] == ["kinesis:till/s0/C0", "kinesis:till/s0/C1", None]
     assert sent[2].error == "Throttled: slow down"
 
 
 def test_a_record_larger_than_kinesis_takes_is_reported_not_sent():
     client = FlakyKinesis({})
-    large = Sendable("a", "id", "C1", b"x" * 1_048_576, False)
-    sent = KinesisSource(client, "till").send([large, sendable(0)])
+    sent = kinesis.put(client, "till", [("C1", b"x" * 1_048_576), ("C0", b"{}")])
     assert client.calls == [["C0"]]
     assert "1 MiB" in sent[0].error
 
@@ -340,12 +341,9 @@ class Log:
     def __init__(self, fails=(), mark_fails=()):
         self.fails, self.mark_fails, self.happened = set(fails), set(mark_fails), []
 
-    def send(self, batch):
+    def put(self, batch):
         self.happened.append(("send", len(batch)))
-        return [
-            Sent(one.dead_letter_id, *((None, "no") if one.key in self.fails else ("o", None)))
-            for one in batch
-        ]
+        return [Receipt(None, "no") if o.key in self.fails else Receipt("o", None) for o in batch]
 
     def write(self, sent, by, at_ms):
         self.happened.append(("mark", len(sent)))
@@ -412,6 +410,5 @@ def test_show_prints_json_or_a_hexdump_with_advice(monkeypatch):
 
 def test_a_record_larger_than_the_kafka_client_takes_is_reported_not_raised():
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
-    large = Sendable("a", "id", "C1", b"x" * 2_000_000, False)
-    (sent,) = KafkaSource(producer, "till").send([large])
+    (sent,) = deliver(producer, "till", [(b"C1", b"x" * 2_000_000, [])])
     assert "too large" in sent.error

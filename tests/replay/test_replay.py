@@ -253,6 +253,7 @@ def test_a_phase_is_read_back_as_written_until_it_is_done(tmp_path):
     ):
         phases.save(phase)
         assert phases.load("loyalty") == phase
+        assert (tmp_path / "replays" / "loyalty.json").stat().st_mode & 0o777 == 0o600
     phases.save(Done(origin=origin))
     assert phases.load("loyalty") is None
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from confluent_kafka import Producer
+from confluent_kafka import Consumer
 
 from tillstream import conf as settings
+from tillstream.clients import delivery, kinesis
 from tillstream.errors import Unreachable
-from tillstream.sim import kinesis_sender, senders
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.senders import FileSender, KafkaSender, read_spool
 
@@ -51,14 +51,14 @@ class Stream:
                     results.append({"ErrorCode": code})
                 else:
                     self.arrived[record["PartitionKey"]].append(record["Data"])
-                    results.append({"SequenceNumber": "1"})
+                    results.append({"ShardId": "s0", "SequenceNumber": "1"})
             self.in_flight -= set(keys)
         return {"FailedRecordCount": sum("ErrorCode" in r for r in results), "Records": results}
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinesis_sender, "POLITE_RETRY_SECONDS", (0.001, 0.002, 0.004))
+    monkeypatch.setattr(kinesis, "RETRY_AFTER_S", (0.001, 0.002, 0.004))
 
 
 def put_all(stream: Stream, spool: Path, count: int = 5000) -> tuple[int, dict[str, list[bytes]]]:
@@ -122,7 +122,7 @@ def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
     conf = settings.load(overrides={"source": ends})
     asked: list[float] = []
 
-    class Asked(Producer):
+    class Asked(Consumer):
         def list_topics(self, *args: Any, timeout: float) -> Any:
             asked.append(timeout)
             return super().list_topics(*args, timeout=timeout)
@@ -132,7 +132,7 @@ def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
         return connected(address, timeout)
 
     connected = socket.create_connection
-    monkeypatch.setattr(senders, "Producer", Asked)
+    monkeypatch.setattr(delivery, "Consumer", Asked)
     monkeypatch.setattr(socket, "create_connection", connect)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1.*tillstream up"):
         (KafkaSender if kind == "kafka" else KinesisSender)(conf, tmp_path / "spool.jsonl")

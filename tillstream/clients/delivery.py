@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Message, Producer
+
+from tillstream.clients.kafka import partitions
 
 DELIVERY_S = 10
 
@@ -17,6 +19,55 @@ class Receipt(NamedTuple):
 
     origin: str | None
     error: str | None
+
+
+def open_producer(settings: dict[str, Any]) -> Producer:
+    """An idempotent one with the JVM's partitioner: a customer's record lands where its others are."""
+    return Producer(settings | {"enable.idempotence": True, "partitioner": "murmur2_random"})
+
+
+def must_be_there(settings: dict[str, Any], topic: str, group: str) -> None:
+    """Raises Unreachable when broker or topic is not there. A producer's own look would create it."""
+    looker = Consumer(settings | {"group.id": group, "allow.auto.create.topics": False})
+    try:
+        partitions(looker, topic, settings["bootstrap.servers"])
+    finally:
+        looker.close()
+
+
+class Writer:
+    """Many records to one topic. ``failed`` gets each that is given up, with its key and value."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        topic: str,
+        failed: Callable[[str, bytes], None] = lambda key, value: None,
+    ) -> None:
+        self.topic, self.problem = topic, ""
+        self._producer, self._failed = producer, failed
+
+    def send(self, key: str, value: bytes, **more: Any) -> None:
+        """Waits for room while the broker is slower than we are. ``more``: timestamp, headers."""
+        while True:
+            try:
+                self._producer.produce(
+                    self.topic, value, key.encode(), on_delivery=self._delivered, **more
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.05)
+        self._producer.poll(0)
+
+    def _delivered(self, error: Any, message: Message) -> None:
+        if error is not None:
+            self.problem = self.problem or error.str()
+            self._failed((message.key() or b"").decode(), message.value() or b"")
+
+    def flush(self, wait_s: float) -> str:
+        """Waits until all is delivered or given up; why something is not, empty if all is."""
+        left = self._producer.flush(wait_s)
+        return self.problem or (f"{left} records wait" if left else "")
 
 
 def deliver(producer: Producer, topic: str, records: Sequence[Record]) -> list[Receipt]:

@@ -252,11 +252,10 @@ def _path(dotted: str) -> tuple[list[str], Any]:
         if not isinstance(kind, msgspec.inspect.StructType):
             raise ConfError(f"{'.'.join(path)} is one value: there is no setting {dotted}")
         name, _, rest = rest.partition(".")
-        fields = {field.encode_name: field.type for field in kind.fields}
-        if name not in fields:
-            raise ConfError(unknown(".".join([*path, name])))
         path.append(name)
-        kind = fields[name]
+        kind = _names(kind)[1](name)
+        if kind is None:
+            raise ConfError(unknown(".".join(path)))
     return path, kind
 
 

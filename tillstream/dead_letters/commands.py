@@ -190,14 +190,12 @@ def redrive(
     if not (ids or reasons or everything or fixes):
         raise click.UsageError("say which: IDs, --reason, --all, or --repaired FILE")
     conf = load()
-    by_id = {*ids, *fixes} if not (reasons or everything) else None
-    records = _read(conf, source, by_id, marks_needed=True)
-    named = list(dict.fromkeys([*ids, *(() if reasons or everything else fixes)]))
-    missing = [one for one in {*named, *fixes} if one not in records]
-    if missing:
+    many = bool(reasons or everything)
+    records = _read(conf, source, None if many else {*ids, *fixes}, marks_needed=True)
+    if missing := [one for one in (*ids, *fixes) if one not in records]:
         raise DlqError(_not_found(missing[0], source))
-    wanted = {one: records[one] for one in named}
-    if reasons or everything:
+    wanted = {one: records[one] for one in (ids if many else (*ids, *fixes))}
+    if many:
         found = model.choose(records.values(), reasons=reasons, with_redriven=again)
         wanted |= {record.dead_letter_id: record for record in found}
     if edit:

@@ -194,15 +194,11 @@ def judge(
         if _masked(payload):
             hint = "; a card number was masked and is not kept: repair it, or have the till send it"
         return refuse(error.reason, error.message + hint)
-    for reason in record.reasons:
-        unchanged = (
-            isinstance(original, dict)
-            and original.get("event_time_ms") == transaction.event_time_ms
-        )
-        if reason in TIME_REASONS and unchanged:
-            return refuse(
-                reason, f"{TIME_REASONS[reason]}; only with event_time_ms repaired can it go back"
-            )
+    before_ms = original.get("event_time_ms") if isinstance(original, dict) else None
+    of_time = [reason for reason in record.reasons if reason in TIME_REASONS]
+    if of_time and before_ms == transaction.event_time_ms:
+        why = f"{TIME_REASONS[of_time[0]]}; only with event_time_ms repaired can it go back"
+        return refuse(of_time[0], why)
     key = transaction.customer_id or transaction.transaction_id
     return Sendable(
         record.dead_letter_id, transaction.transaction_id, key, payload, repaired=is_repair
@@ -216,8 +212,7 @@ def judge_all(
 ) -> tuple[list[Sendable], list[Refusal]]:
     """Each record's verdict. Of two with one transaction_id and unequal content, the later stays
     dead: the jobs would drop whichever comes second silently."""
-    sendable: list[Sendable] = []
-    refused: list[Refusal] = []
+    verdicts: list[Sendable | Refusal] = []
     content: dict[str, Any] = {}
     for record in records:
         verdict = judge(record, repaired.get(record.dead_letter_id), again)
@@ -230,11 +225,9 @@ def judge_all(
                     f"another dead letter with other content is {verdict.transaction_id} too: "
                     "redrive the right one by its id",
                 )
-        if isinstance(verdict, Sendable):
-            sendable.append(verdict)
-        else:
-            refused.append(verdict)
-    return sendable, refused
+        verdicts.append(verdict)
+    sendable = [verdict for verdict in verdicts if isinstance(verdict, Sendable)]
+    return sendable, [verdict for verdict in verdicts if isinstance(verdict, Refusal)]
 
 
 def document_of(raw: bytes) -> Any:

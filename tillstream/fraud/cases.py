@@ -7,22 +7,20 @@ profiles and counters, ends the hold, and closes the case. So a replay ends in t
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from boto3.dynamodb.types import TypeDeserializer
 
 from tillstream.catalog import tables, topics
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Label
 from tillstream.errors import Problem
 from tillstream.fraud.topics import put
 
 OPEN_CASES = "open-cases"
-_plain = TypeDeserializer().deserialize
 
 
 class CaseError(Problem):
@@ -47,19 +45,15 @@ class Cases:
 
     def open(self, limit: int) -> list[dict[str, Any]]:
         """Open cases, the oldest sale first."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.table,
-            IndexName=OPEN_CASES,
-            KeyConditionExpression="#o = :open",
-            ExpressionAttributeNames={"#o": "open"},
-            ExpressionAttributeValues={":open": {"S": "open"}},
-            PaginationConfig={"MaxItems": limit, "PageSize": limit},
+        paging = {"MaxItems": limit, "PageSize": limit}
+        found = items.query(
+            self._client, self.table, "open", "open", IndexName=OPEN_CASES, PaginationConfig=paging
         )
-        return [_item(item) for page in pages for item in page["Items"]]
+        return list(found)
 
     def get(self, transaction_id: str) -> dict[str, Any]:
         """Raises CaseError if there is none."""
-        case = hot_item(self._client, self.table, "transaction_id", transaction_id)
+        case = items.get(self._client, self.table, transaction_id=transaction_id)
         if case is None:
             raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
         return case
@@ -96,18 +90,3 @@ class Cases:
             if found["status"] == wanted and found.get("verdict_at_ms") == said_ms:
                 closed = found
         return Verdict(origin, closed, time.monotonic() - began)
-
-
-def hot_item(client: Any, table: str, key: str, value: str) -> dict[str, Any] | None:
-    """One item by its key, in plain values; None if there is none. Raises botocore's errors."""
-    answer = client.get_item(TableName=table, Key={key: {"S": value}}, ConsistentRead=True)
-    return _item(answer["Item"]) if "Item" in answer else None
-
-
-def _item(item: dict[str, Any]) -> dict[str, Any]:
-    """Plain values; whole numbers as int."""
-    plain = {name: _plain(value) for name, value in item.items()}
-    for name, value in plain.items():
-        if isinstance(value, Decimal):
-            plain[name] = int(value) if value == int(value) else float(value)
-    return plain

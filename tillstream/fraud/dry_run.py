@@ -8,10 +8,9 @@ profiles (some 2 kB a customer).
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from heapq import heapify, heappop
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,12 @@ class Tally:
         elif decision is not None and decision.outcome == "review":
             self.reviewed.add(txn.transaction_id)
 
+    @property
+    def caught(self) -> set[str]:
+        return self.held | self.reviewed
+
     def figures(self, sales: int, days: int, frauds: set[str]) -> dict[str, Any]:
-        caught = self.held | self.reviewed
+        caught = self.caught
         return {
             "version": self.job.rules.version,
             "holds": len(self.held),
@@ -92,8 +95,8 @@ class Report:
             "live": live.figures(self.sales, self.days, self.frauds),
             "held_only_by_new": sorted(new.held - live.held),
             "held_only_by_live": sorted(live.held - new.held),
-            "cases_only_of_new": len((new.held | new.reviewed) - (live.held | live.reviewed)),
-            "cases_only_of_live": len((live.held | live.reviewed) - (new.held | new.reviewed)),
+            "cases_only_of_new": len(new.caught - live.caught),
+            "cases_only_of_live": len(live.caught - new.caught),
         }
 
     def show(self, console: Console) -> None:
@@ -127,15 +130,14 @@ def run(
     """``sales``: transactions with the broker's time, by event time. ``labels`` in any order; each
     becomes known when it was said."""
     tallies = Tally(new, delay_days), Tally(live, delay_days)
-    waiting = [(label.labelled_ms, n, label) for n, label in enumerate(labels)]
-    frauds = {label.transaction_id for _, _, label in waiting if label.fraud}
-    heapify(waiting)
+    waiting = deque(sorted(labels, key=lambda label: label.labelled_ms))
+    frauds = {label.transaction_id for label in waiting if label.fraud}
     count = 0
     days: set[int] = set()
     seen_frauds: set[str] = set()
     for txn, arrived_ms in sales:
-        while waiting and waiting[0][0] <= txn.event_time_ms:
-            verdict = heappop(waiting)[2]
+        while waiting and waiting[0].labelled_ms <= txn.event_time_ms:
+            verdict = waiting.popleft()
             for tally in tallies:
                 tally.job.verdict(verdict)
         for tally in tallies:

@@ -10,11 +10,11 @@ import msgspec
 
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.conf import Conf
 from tillstream.domain.fraud import Decision, RuleSet
 from tillstream.domain.fraud.actions import notices_of
 from tillstream.errors import Unreachable
-from tillstream.fraud.cases import hot_item
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules
 
@@ -55,7 +55,8 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain(conf: Conf, transaction_id: str) -> Explanation | None:
     """None if nothing is hot of it: it passed, is older than is kept, or was never seen."""
     client = clients.dynamodb(conf)
-    item = hot_item(client, conf.table(tables.FRAUD_EXPLANATIONS), "transaction_id", transaction_id)
+    kept = conf.table(tables.FRAUD_EXPLANATIONS)
+    item = items.get(client, kept, transaction_id=transaction_id)
     if item is None:
         return None
     decision = _decision(item["decision"])
@@ -65,7 +66,7 @@ def explain(conf: Conf, transaction_id: str) -> Explanation | None:
         _decision(item["shadow"]) if item.get("shadow") else None,
         list(_rules(conf, decision)),
         list(_notices(client, conf.table(tables.SENT_NOTICES), decision)),
-        hot_item(client, conf.table(tables.FRAUD_CASES), "transaction_id", transaction_id),
+        items.get(client, conf.table(tables.FRAUD_CASES), transaction_id=transaction_id),
     )
 
 
@@ -100,6 +101,6 @@ def _notices(client: Any, table: str, decision: Decision) -> Iterator[NoticeLine
     if decision.outcome == "pass":
         return
     for notice in notices_of(decision):
-        item = hot_item(client, table, "notice_id", notice.notice_id)
+        item = items.get(client, table, notice_id=notice.notice_id)
         state = str(item.get("status", "known")) if item else "not sent yet"
         yield NoticeLine(notice.notice_id, notice.kind, state)

@@ -14,6 +14,7 @@ from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
 from tillstream.domain.fraud import load_rules
+from tillstream.domain.fraud.control import Mode
 from tillstream.errors import Problem
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import (
@@ -51,13 +52,10 @@ def push(file: Path | None, shadow: bool, shadow_off: bool, by: str | None, wait
     if shadow_off == (file is not None):
         raise click.UsageError("give either a FILE or --shadow-off")
     conf = settings.load()
-    who = by or getpass.getuser()
-    if file is None:
-        version, said = "", rule_sets.push(conf, "shadow-off", "", b"", who, wait_s)
-    else:
-        found = read_rules(file)
-        version = found.rules.version
-        said = rule_sets.push(conf, "shadow" if shadow else "live", version, found.raw, who, wait_s)
+    mode: Mode = "shadow-off" if file is None else "shadow" if shadow else "live"
+    found = read_rules(file) if file else None
+    version, raw = (found.rules.version, found.raw) if found else ("", b"")
+    said = rule_sets.push(conf, mode, version, raw, by or getpass.getuser(), wait_s)
     if said.problem:
         raise Problem(f"the job refuses it and keeps what it had: {said.problem}")
     if not said.live:

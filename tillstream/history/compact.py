@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,10 @@ class Group(NamedTuple):
 
     folder: str
     files: list[File]
-    bytes: int
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
 
 
 class Done(NamedTuple):
@@ -81,8 +84,7 @@ class Compactor:
         found = finished(self.bucket, prefix, 0)
         if not found:
             return []
-        newest = max(file.finished_ms for file in found)
-        before_ms = min(before_ms, newest - CLOCKS_MS)
+        before_ms = min(before_ms, found[-1].finished_ms - CLOCKS_MS)
         folders: dict[str, list[File]] = defaultdict(list)
         for file in found:
             if file.finished_ms < before_ms and file.bytes < target_bytes // 2:
@@ -136,19 +138,17 @@ class Compactor:
             raise CompactError(f"{key} has {size or 0:,} bytes after {len(body):,} were put")
 
 
-def _groups(folder: str, files: list[File], target_bytes: int) -> Iterator[Group]:
+def _groups(folder: str, files: list[File], target_bytes: int) -> list[Group]:
     """Files one after the other, oldest first, as many as the target holds; two or more."""
-    held: list[File] = []
+    groups: list[Group] = []
     size = 0
-    for file in sorted(files, key=lambda one: (one.finished_ms, one.key)):
-        if held and size + file.bytes > target_bytes:
-            if len(held) > 1:
-                yield Group(folder, held, size)
-            held, size = [], 0
-        held.append(file)
+    for file in files:
+        if not groups or size + file.bytes > target_bytes:
+            groups.append(Group(folder, []))
+            size = 0
+        groups[-1].files.append(file)
         size += file.bytes
-    if len(held) > 1:
-        yield Group(folder, held, size)
+    return [group for group in groups if len(group.files) > 1]
 
 
 def _alike(bodies: dict[str, bytes]) -> dict[pa.Schema, list[str]]:

@@ -6,6 +6,7 @@ import getpass
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -24,8 +25,15 @@ def notify() -> None:
     """Send notices once; list uncertain ones and decide about them."""
 
 
+_ids = click.argument("notice_ids", nargs=-1, required=True, metavar="ID...")
+_by = click.option("--by", help="Who decided; default: you.")
+_sender = click.option(
+    "--sender", type=click.Choice(["sns", "file"]), help="Instead of the one in conf."
+)
+
+
 @notify.command()
-@click.option("--sender", type=click.Choice(["sns", "file"]), help="Instead of the one in conf.")
+@_sender
 @click.option(
     "--until-idle",
     type=click.FloatRange(min=0),
@@ -91,9 +99,9 @@ def show(notice_id: str) -> None:
 
 
 @notify.command()
-@click.argument("notice_ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--by", help="Who decided; default: you.")
-@click.option("--sender", type=click.Choice(["sns", "file"]), help="Instead of the one in conf.")
+@_ids
+@_by
+@_sender
 def resend(notice_ids: tuple[str, ...], by: str | None, sender: str | None) -> None:
     """Send uncertain, failed or expired notices again. One that was sent is refused."""
     from tillstream.notify.notifier import Notifier
@@ -102,34 +110,40 @@ def resend(notice_ids: tuple[str, ...], by: str | None, sender: str | None) -> N
     conf = load(overrides={"notify": {"sender": sender}} if sender else None)
     log = SentLog(conf)
     notifier = Notifier(conf, log, open_sender(conf))
-    wrong = False
-    for notice_id in notice_ids:
-        try:
-            notice, token = log.decide(notice_id, "claimed", by or getpass.getuser())
-        except NotThere as error:
-            click.echo(f"not sent  {error}", err=True)
-            wrong = True
-            continue
-        outcome = notifier.send(notice, token, comes_again=False)
-        click.echo(f"{outcome}  {notice_id}")
-        wrong |= outcome != "sent"
-    sys.exit(wrong)
+
+    def send(notice_id: str) -> str:
+        notice, token = log.decide(notice_id, "claimed", by or getpass.getuser())
+        return notifier.send(notice, token, comes_again=False)
+
+    _each(notice_ids, send, "sent")
 
 
 @notify.command()
-@click.argument("notice_ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--by", help="Who decided; default: you.")
+@_ids
+@_by
 def dismiss(notice_ids: tuple[str, ...], by: str | None) -> None:
     """Decide that uncertain, failed or expired notices will not be sent."""
     log = SentLog(load())
+
+    def drop(notice_id: str) -> str:
+        log.decide(notice_id, "dismissed", by or getpass.getuser())
+        return "dismissed"
+
+    _each(notice_ids, drop, "dismissed")
+
+
+def _each(notice_ids: tuple[str, ...], decide: Callable[[str], str], wanted: str) -> None:
+    """Says what became of each notice; exit code 1 unless all are as ``wanted``."""
     wrong = False
     for notice_id in notice_ids:
         try:
-            log.decide(notice_id, "dismissed", by or getpass.getuser())
-            click.echo(f"dismissed  {notice_id}")
+            outcome = decide(notice_id)
         except NotThere as error:
-            click.echo(f"not dismissed  {error}", err=True)
+            click.echo(f"not {wanted}  {error}", err=True)
             wrong = True
+        else:
+            click.echo(f"{outcome}  {notice_id}")
+            wrong |= outcome != wanted
     sys.exit(wrong)
 
 

@@ -23,6 +23,7 @@ import msgspec
 from tillstream.catalog import tables
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.conf import Conf
 from tillstream.domain.notice import Notice
 from tillstream.errors import Problem
@@ -30,6 +31,7 @@ from tillstream.errors import Problem
 INDEX = "open-notices"
 DAY_S = 86_400
 DECIDABLE = ("uncertain", "failed", "expired")
+OURS = "#token = :token AND #status = :claimed"  # a condition: nobody took it over meanwhile
 
 
 class Logged(NamedTuple):
@@ -74,63 +76,41 @@ class SentLog:
 
     def sent(self, notice_id: str, token: str, receipt: str) -> None:
         """It was sent. The content is dropped: the id is all that has to be remembered."""
-        self._client.update_item(
-            **self._at(notice_id),
-            UpdateExpression="SET #s = :sent, sent_at_ms = :now, receipt = :receipt REMOVE #o, notice",
-            ConditionExpression="#t = :token",
-            ExpressionAttributeNames={"#s": "status", "#o": "open", "#t": "token"},
-            ExpressionAttributeValues={
-                ":sent": {"S": "sent"},
-                ":now": {"N": str(now_ms())},
-                ":receipt": {"S": receipt},
-                ":token": {"S": token},
-            },
+        self._update(
+            notice_id,
+            "SET #status = :sent, sent_at_ms = :now, receipt = :receipt REMOVE #open, notice",
+            "#token = :token",
+            {"sent": "sent", "now": now_ms(), "receipt": receipt, "token": token},
         )
 
-    def stuck(self, notice_id: str, token: str, status: str, detail: str) -> None:
-        """It is ``uncertain`` or ``failed``; a person has to decide."""
-        self._client.update_item(
-            **self._at(notice_id),
-            UpdateExpression="SET #s = :status, detail = :detail",
-            ConditionExpression="#t = :token AND #s = :claimed",
-            ExpressionAttributeNames={"#s": "status", "#t": "token"},
-            ExpressionAttributeValues={
-                ":status": {"S": status},
-                ":detail": {"S": detail[:500]},
-                ":token": {"S": token},
-                ":claimed": {"S": "claimed"},
-            },
+    def stuck(self, notice_id: str, token: str, status: str, detail: str) -> str:
+        """It is ``uncertain`` or ``failed``; a person has to decide. Returns which."""
+        self._update(
+            notice_id,
+            "SET #status = :status, detail = :detail",
+            OURS,
+            {"status": status, "detail": detail[:500], "token": token, "claimed": "claimed"},
         )
+        return status
 
     def release(self, notice_id: str, token: str) -> None:
         """It was certainly not sent: as if it had never been claimed."""
-        self._client.delete_item(
-            **self._at(notice_id),
-            ConditionExpression="#t = :token AND #s = :claimed",
-            ExpressionAttributeNames={"#s": "status", "#t": "token"},
-            ExpressionAttributeValues={":token": {"S": token}, ":claimed": {"S": "claimed"}},
-        )
+        ours = items.expressions({"token": token, "claimed": "claimed"}, ConditionExpression=OURS)
+        self._client.delete_item(**self._at(notice_id), **ours)
 
     # -- a person ----------------------------------------------------------------------------------
 
     def open(self) -> Iterator[Logged]:
         """What is not sent: oldest first. A claim within its lease shows as ``claimed``."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName=INDEX,
-            KeyConditionExpression="#o = :yes",
-            ExpressionAttributeNames={"#o": "open"},
-            ExpressionAttributeValues={":yes": {"S": "yes"}},
-        )
-        for page in pages:
-            yield from map(self._logged, page["Items"])
+        waiting = items.query(self._client, self._table, "open", "yes", IndexName=INDEX)
+        return map(self._logged, waiting)
 
     def get(self, notice_id: str) -> Logged:
         """Raises NotThere."""
-        answer = self._client.get_item(**self._at(notice_id), ConsistentRead=True)
-        if "Item" not in answer:
+        item = items.get(self._client, self._table, notice_id=notice_id)
+        if item is None:
             raise NotThere(f"no notice {notice_id} was ever claimed: `tillstream notify list`")
-        return self._logged(answer["Item"])
+        return self._logged(item)
 
     def decide(self, notice_id: str, decision: str, by: str) -> tuple[Notice, str]:
         """Takes it for ``decision``, ``claimed`` (to be sent by us now) or ``dismissed``.
@@ -141,27 +121,15 @@ class SentLog:
         if found.status not in DECIDABLE or found.notice is None:
             raise NotThere(f"{notice_id} is {found.status}: there is nothing to decide")
         token = uuid.uuid4().hex
-        names = {"#s": "status", "#t": "token"}
+        change = "SET #status = :to, #token = :token, claimed_at_ms = :now, decided_by = :by"
         if decision == "dismissed":
-            names["#o"] = "open"
+            change += " REMOVE #open"
+        # As it was when it was looked at: of two who decide, one does.
+        unchanged = "claimed_at_ms = :then AND #status <> :sent AND #status <> :dismissed"
+        values = {"to": decision, "token": token, "now": now_ms(), "by": by}
+        values |= {"then": found.claimed_at_ms, "sent": "sent", "dismissed": "dismissed"}
         try:
-            self._client.update_item(
-                **self._at(notice_id),
-                UpdateExpression="SET #s = :to, #t = :token, claimed_at_ms = :now, decided_by = :by"
-                + (" REMOVE #o" if decision == "dismissed" else ""),
-                # As it was when it was looked at: of two who decide, one does.
-                ConditionExpression="claimed_at_ms = :then AND #s <> :sent AND #s <> :dismissed",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={
-                    ":to": {"S": decision},
-                    ":token": {"S": token},
-                    ":now": {"N": str(now_ms())},
-                    ":by": {"S": by},
-                    ":then": {"N": str(found.claimed_at_ms)},
-                    ":sent": {"S": "sent"},
-                    ":dismissed": {"S": "dismissed"},
-                },
-            )
+            self._update(notice_id, change, unchanged, values)
         except self._client.exceptions.ConditionalCheckFailedException:
             raise NotThere(f"{notice_id} was decided by someone else a moment ago") from None
         return found.notice, token
@@ -169,41 +137,43 @@ class SentLog:
     # -- inside ------------------------------------------------------------------------------------
 
     def _at(self, notice_id: str) -> dict[str, Any]:
-        return {"TableName": self._table, "Key": {"notice_id": {"S": notice_id}}}
+        return {"TableName": self._table, "Key": items.typed({"notice_id": notice_id})}
+
+    def _update(self, notice_id: str, change: str, condition: str, values: dict[str, Any]) -> None:
+        texts = {"UpdateExpression": change, "ConditionExpression": condition}
+        self._client.update_item(**self._at(notice_id), **items.expressions(values, **texts))
 
     def _put_new(self, notice: Notice, status: str, token: str) -> bool:
         """Whether there was no item of it before. A put whose answer was lost is tried again by the
         client: what it finds then is our own, by its token."""
         at_ms = now_ms()
+        item = {
+            "notice_id": notice.notice_id,
+            "status": status,
+            "open": "yes",
+            "token": token,
+            "kind": notice.kind,
+            "claimed_at_ms": at_ms,
+            "expires_at": at_ms // 1000 + self._remember_s,
+            "notice": msgspec.json.encode(notice).decode(),
+        }
+        new = "attribute_not_exists(notice_id) OR #token = :token"
+        only_new = items.expressions({"token": token}, ConditionExpression=new)
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={
-                    "notice_id": {"S": notice.notice_id},
-                    "status": {"S": status},
-                    "open": {"S": "yes"},
-                    "token": {"S": token},
-                    "kind": {"S": notice.kind},
-                    "claimed_at_ms": {"N": str(at_ms)},
-                    "expires_at": {"N": str(at_ms // 1000 + self._remember_s)},
-                    "notice": {"S": msgspec.json.encode(notice).decode()},
-                },
-                ConditionExpression="attribute_not_exists(notice_id) OR #t = :token",
-                ExpressionAttributeNames={"#t": "token"},
-                ExpressionAttributeValues={":token": {"S": token}},
-            )
+            self._client.put_item(TableName=self._table, Item=items.typed(item), **only_new)
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
     def _logged(self, item: dict[str, Any]) -> Logged:
-        def text(name: str) -> str:
-            return item.get(name, {}).get("S", "")
-
-        status, claimed_at_ms = text("status"), int(item["claimed_at_ms"]["N"])
-        detail = text("detail")
+        status, detail, claimed_at_ms = (
+            item["status"],
+            item.get("detail", ""),
+            item["claimed_at_ms"],
+        )
         if status == "claimed" and claimed_at_ms < now_ms() - self._lease_ms:
             status, detail = "uncertain", "who claimed it never said what became of it"
-        content = text("notice")
+        content = item.get("notice")
         notice = msgspec.json.decode(content, type=Notice) if content else None
-        return Logged(text("notice_id"), status, notice, claimed_at_ms, detail, text("decided_by"))
+        by = item.get("decided_by", "")
+        return Logged(item["notice_id"], status, notice, claimed_at_ms, detail, by)

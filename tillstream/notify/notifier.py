@@ -12,7 +12,7 @@ from tillstream.domain.notice import KINDS, Notice
 from tillstream.errors import Problem
 from tillstream.notify.log import SentLog
 from tillstream.notify.pace import Pace
-from tillstream.notify.senders import MaybeSent, NotSent, Refused, Sender
+from tillstream.notify.senders import NotSent, Sender, Stuck
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 15.0
@@ -75,16 +75,11 @@ class Notifier:
         for attempt in range(1, self._attempts + 1):
             try:
                 receipt = self._sender.send(notice)
-            except Refused as error:
-                self._log.stuck(notice.notice_id, token, "failed", str(error))
-                return "failed"
-            except MaybeSent as error:
-                self._log.stuck(notice.notice_id, token, "uncertain", str(error))
-                return "uncertain"
+            except Stuck as error:
+                return self._log.stuck(notice.notice_id, token, error.status, str(error))
             except NotSent as error:
                 if attempt == self._attempts and not comes_again:
-                    self._log.stuck(notice.notice_id, token, "failed", str(error))
-                    return "failed"
+                    return self._log.stuck(notice.notice_id, token, "failed", str(error))
                 if attempt == self._attempts:
                     self._log.release(notice.notice_id, token)
                     raise Unavailable(

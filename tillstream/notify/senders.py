@@ -25,12 +25,22 @@ class NotSent(RuntimeError):
     """Certainly not sent, and may go another time: throttled, or nobody answers."""
 
 
-class Refused(RuntimeError):
+class Stuck(RuntimeError):
+    """It is not to be tried again by itself. status: what the notice is from then on."""
+
+    status: str
+
+
+class Refused(Stuck):
     """Certainly not sent, and would not be another time either."""
 
+    status = "failed"
 
-class MaybeSent(RuntimeError):
+
+class MaybeSent(Stuck):
     """The answer was lost: it may have been sent, or not."""
+
+    status = "uncertain"
 
 
 class Sender(Protocol):

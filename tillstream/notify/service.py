@@ -40,9 +40,8 @@ class Service:
         self._counting = threading.Lock()
         self._topic = conf.topic(topics.NOTICES)
         settings = client_settings(conf)
-        self._producer = Producer(
-            {**settings, "enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
-        )
+        own = {"enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
+        self._producer = Producer(settings | own)
         self._consumer = Consumer(
             {
                 **settings,
@@ -108,13 +107,8 @@ class Service:
         if self._producer.flush(DELIVERY_S):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "dead letters not delivered"))
         with ThreadPoolExecutor(self._conf.notify.workers) as pool:
-            running = [pool.submit(self._in_order, notices) for notices in mine.values()]
-            for task in running:
-                try:
-                    task.result()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            # Where one fails, map() raises it and does not begin the others that wait.
+            list(pool.map(self._in_order, mine.values()))
         self._commit()
 
     def _in_order(self, notices: list[Notice]) -> None:

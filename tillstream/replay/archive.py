@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.cli.times import shown
@@ -105,21 +108,15 @@ class Archive:
 
     def lost_meanwhile(self, gap: Gap) -> Gap:
         """What the stream has let go of since, behind the end of ``gap``."""
-        held = stream_reach.reach(self.conf)
-        if gap.offsets:
-            ends = {number: end for number, (_, end) in gap.offsets.items()}
-            return Gap(
-                {n: (ends[n], low) for n, (low, _) in held.kafka.items() if low > ends.get(n, low)}
-            )
-        if gap and held.oldest_ms > gap.to_ms - SLACK_MS:
-            return Gap(from_ms=gap.to_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
-        return Gap()
+        if not gap:
+            return gap
+        return stream_reach.lost(stream_reach.reach(self.conf), gap.ends, gap.to_ms)
 
     def continues(self, gap: Gap, begun: dict[int, int]) -> dict[str, Any]:
         """Settings of the source that goes on in the stream. A partition without a gap goes on where
         the savepoint had it."""
         if gap.offsets:
-            places = begun | {number: end for number, (_, end) in gap.offsets.items()}
+            places = begun | gap.ends
             return {"kafka": {"offsets": {str(number): at for number, at in places.items()}}}
         if gap:
             return {"start_ms": gap.to_ms - 2 * SLACK_MS}
@@ -127,45 +124,32 @@ class Archive:
 
     # -- topics ------------------------------------------------------------------------------------
 
-    def _admin(self) -> Any:
-        from confluent_kafka.admin import AdminClient
-
-        return AdminClient(client_settings(self.conf))
-
     def _make_topic(self, topic: str) -> None:
         """Recreates it: what an interrupted filling left is not added to."""
-        from confluent_kafka.admin import NewTopic
-
-        self._drop_topic(topic)
-        count = PARTITIONS
-        if self.conf.source.kind == "kafka":
-            source = self.conf.source.kafka
-            count = len(stream_reach.watermarks(self.conf, source.topic, source.bootstrap))
-        made = NewTopic(topic, count, -1, config={"retention.ms": "-1"})
-        admin = self._admin()  # held on to: its answers die with it
-        admin.create_topics([made])[topic].result(ADMIN_S)
-
-    def drop_topics(self, prefix: str) -> None:
-        """Drops what a replay has read. One that cannot be dropped is named, and does no harm."""
-        from confluent_kafka import KafkaException
-
-        admin = self._admin()
-        try:
-            for topic in admin.list_topics(timeout=ADMIN_S).topics:
-                if topic.startswith(prefix):
-                    admin.delete_topics([topic])[topic].result(ADMIN_S)
-        except KafkaException as error:
-            self.say(
-                f"topics {prefix}… are not deleted ({error.args[0].str()}): delete them yourself"
-            )
-
-    def _drop_topic(self, topic: str) -> None:
-        admin = self._admin()
-        if topic not in admin.list_topics(timeout=ADMIN_S).topics:
-            return
-        admin.delete_topics([topic])[topic].result(ADMIN_S)
+        admin = AdminClient(client_settings(self.conf))  # held on to: its answers die with it
+        self._drop(admin, topic)
         wait_until(
             lambda: topic not in admin.list_topics(timeout=ADMIN_S).topics,
             ADMIN_S,
             f"topic {topic} is not deleted",
         )
+        count = PARTITIONS
+        if self.conf.source.kind == "kafka":
+            source = self.conf.source.kafka
+            count = len(stream_reach.watermarks(self.conf, source.topic, source.bootstrap))
+        made = NewTopic(topic, count, -1, config={"retention.ms": "-1"})
+        admin.create_topics([made])[topic].result(ADMIN_S)
+
+    def drop_topics(self, prefix: str) -> None:
+        """Drops what a replay has read. One that cannot be dropped is named, and does no harm."""
+        try:
+            self._drop(AdminClient(client_settings(self.conf)), prefix)
+        except KafkaException as error:
+            self.say(
+                f"topics {prefix}… are not deleted ({error.args[0].str()}): delete them yourself"
+            )
+
+    def _drop(self, admin: AdminClient, prefix: str) -> None:
+        for topic in admin.list_topics(timeout=ADMIN_S).topics:
+            if topic.startswith(prefix):
+                admin.delete_topics([topic])[topic].result(ADMIN_S)

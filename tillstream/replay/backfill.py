@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
-from confluent_kafka import Producer
 
 from tillstream.catalog import tables
 from tillstream.clients import parquet
+from tillstream.clients.delivery import Writer, open_producer
 from tillstream.clients.kafka import client_settings
 from tillstream.clients.storage import open_bucket
 from tillstream.cluster.protocol import JobError
@@ -24,7 +24,7 @@ from tillstream.history.files import CLOCKS_MS, File, finished
 from tillstream.replay.stream_reach import Gap
 
 SETTLE_MS = 60_000  # files of one checkpoint are finished within so long of each other
-DELIVERY_S = 60.0
+DELIVERY_S = 60
 
 Place = tuple[str, int]  # partition or shard, offset or sequence number
 
@@ -51,59 +51,27 @@ def fill(
     ``progress`` gets the number so far. Raises BackfillError.
     """
     bucket, prefix = open_bucket(conf), conf.prefix(tables.ARCHIVE)
-    settings = client_settings(conf)
-    producer = Producer(
-        {
-            **settings,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "compression.type": "lz4",
-            "linger.ms": 20,
-            "delivery.timeout.ms": int(DELIVERY_S * 1000),
-        }
-    )
-    failures: list[str] = []
-
-    def delivered(error: Any, message: Any) -> None:
-        if error is not None:
-            failures.append(error.str())
-
+    own = {"compression.type": "lz4", "linger.ms": 20, "delivery.timeout.ms": DELIVERY_S * 1000}
+    writer = Writer(open_producer(client_settings(conf) | own), topic)
     written = 0
     read = (
         (file, list(rows(bucket.get(file.key), gap)))
         for file in finished(bucket, prefix, taken_at_ms - CLOCKS_MS)
     )
     for row in in_order(read):
-        _produce(producer, topic, row, delivered)
+        origin = [("tillstream.origin", row.origin.encode())]
+        writer.send(row.key, row.raw, timestamp=row.arrived_ms, headers=origin)
         written += 1
         if written % 1000 == 0:
             progress(written)
-        if failures:
+        if writer.problem:
             break
-    if producer.flush(DELIVERY_S) or failures:
+    if problem := writer.flush(DELIVERY_S):
         raise BackfillError(
-            f"Kafka did not take all of the archive's transactions ({failures[:1]}): try again"
+            f"Kafka did not take all of the archive's transactions ({problem}): try again"
         )
     progress(written)
     return written
-
-
-def _produce(producer: Producer, topic: str, row: Row, delivered: Any) -> None:
-    headers: list[tuple[str, str | bytes | None]] = [("tillstream.origin", row.origin.encode())]
-    while True:
-        try:
-            producer.produce(
-                topic,
-                row.raw,
-                row.key.encode(),
-                timestamp=row.arrived_ms,
-                headers=headers,
-                on_delivery=delivered,
-            )
-            break
-        except BufferError:
-            producer.poll(0.05)
-    producer.poll(0)
 
 
 def rows(body: bytes, gap: Gap) -> Iterator[Row]:

@@ -26,6 +26,8 @@ from tillstream.replay.replay import Replay
 from tillstream.replay.watch import Progress
 
 QUIET_LINE_S = 10.0
+# What may break off a replay and leaves its phase as it is.
+OUTSIDE = (Unreachable, StorageError, NotInTime, KafkaException, BotoCoreError, ClientError)
 
 
 @click.command()
@@ -76,14 +78,7 @@ def replay(
             click.echo(f"`tillstream replay --job {job} --resume` watches it")
             return
         _follow(one, phase)
-    except (
-        Unreachable,
-        StorageError,
-        NotInTime,
-        KafkaException,
-        BotoCoreError,
-        ClientError,
-    ) as error:
+    except OUTSIDE as error:
         raise ReplayError(f"{error}: see `tillstream status`, then --resume") from None
 
 

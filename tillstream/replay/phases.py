@@ -9,6 +9,7 @@ A replay that reads nothing out of the archive begins with Live.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -130,5 +131,10 @@ class Phases:
             ) from None
 
     def save(self, phase: Phase) -> None:
+        """A file on a disk is its owner's alone: settings given with --conf may be secrets."""
         raw = msgspec.json.format(msgspec.json.encode(phase)) + b"\n"
-        self._storage.write(f"{phase.origin.job}.json", raw)
+        before = os.umask(0o077)
+        try:
+            self._storage.write(f"{phase.origin.job}.json", raw)
+        finally:
+            os.umask(before)

@@ -23,7 +23,7 @@ import msgspec
 from tillstream import conf as settings
 from tillstream.cli.times import shown
 from tillstream.clients.storage import open_storage
-from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.clients.wait import wait_until
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import ENDED, Cluster
 from tillstream.cluster.savepoints import Savepoints
@@ -223,7 +223,7 @@ class Replay:
             following = Filling(
                 origin=phase.origin,
                 gap=more,
-                begun=phase.begun | {number: end for number, (_, end) in phase.gap.offsets.items()},
+                begun=phase.begun | phase.gap.ends,
                 round=phase.round + 1,
                 state=state,
             )
@@ -319,10 +319,9 @@ class Replay:
                 said = str(error)
                 return False
 
-        try:
-            wait_until(complete, CHECKPOINT_TIMEOUT_S, "", every_s=POLL_S)
-        except NotInTime:
-            raise ReplayError(f"no checkpoint of {job_id}: {said}") from None
+        wait_until(
+            complete, CHECKPOINT_TIMEOUT_S, lambda: f"no checkpoint of {job_id}: {said}", POLL_S
+        )
 
 
 def _ended(job: str, how: str) -> ReplayError:

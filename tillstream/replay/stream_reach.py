@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.clients.kafka import kafka_settings, partitions
 from tillstream.cluster.manifest import Manifest
@@ -38,6 +40,11 @@ class Gap:
     def __bool__(self) -> bool:
         return bool(self.offsets) or self.to_ms > self.from_ms
 
+    @property
+    def ends(self) -> dict[int, int]:
+        """Partition -> the first offset behind the gap."""
+        return {number: end for number, (_, end) in self.offsets.items()}
+
 
 def reach(conf: Conf) -> Reach:
     """Asks the stream that conf.source names. Raises Unreachable when it is not to be had."""
@@ -49,44 +56,31 @@ def reach(conf: Conf) -> Reach:
     summary = found["StreamDescriptionSummary"]
     kept_ms = summary["RetentionPeriodHours"] * HOUR_MS
     made_ms = int(summary["StreamCreationTimestamp"].timestamp() * 1000)
-    return Reach(oldest_ms=max(made_ms, _now_ms() - kept_ms))
+    return Reach(oldest_ms=max(made_ms, now_ms() - kept_ms))
 
 
 def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
     """Partition -> (oldest offset kept, next offset to come)."""
-    consumer = _consumer(conf, bootstrap, conf.own_name("replay"))
-    try:
-        found = {}
-        for number in partitions(consumer, topic, bootstrap):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), KAFKA_S)
-            found[number] = (low, high)
-        return found
-    finally:
-        consumer.close()
+    with _asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, asked):
+        return {one.partition: consumer.get_watermark_offsets(one, KAFKA_S) for one in asked}
 
 
 def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:
     """Partition -> the next offset that ``group`` will read, as of its last checkpoint; 0 if none."""
-    consumer = _consumer(conf, bootstrap, group)
-    try:
-        asked = [TopicPartition(topic, n) for n in partitions(consumer, topic, bootstrap)]
-        return {p.partition: max(p.offset, 0) for p in consumer.committed(asked, timeout=KAFKA_S)}
-    except KafkaException:
-        return {}
-    finally:
-        consumer.close()
+    with _asked(conf, topic, bootstrap, group) as (consumer, asked):
+        try:
+            found = consumer.committed(asked, timeout=KAFKA_S)
+        except KafkaException:
+            return {}
+    return {one.partition: max(one.offset, 0) for one in found}
 
 
 def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
     """Partition of the source -> the first offset that arrived then or later; -1 for the end."""
-    settings = conf.source.kafka
-    consumer = _consumer(conf, settings.bootstrap, conf.own_name("replay"))
-    try:
-        numbers = partitions(consumer, settings.topic, settings.bootstrap)
-        asked = [TopicPartition(settings.topic, n, at_ms) for n in numbers]
-        return {p.partition: p.offset for p in consumer.offsets_for_times(asked, timeout=KAFKA_S)}
-    finally:
-        consumer.close()
+    source, group = conf.source.kafka, conf.own_name("replay")
+    with _asked(conf, source.topic, source.bootstrap, group, at_ms) as (consumer, asked):
+        found = consumer.offsets_for_times(asked, timeout=KAFKA_S)
+    return {one.partition: one.offset for one in found}
 
 
 def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
@@ -101,9 +95,16 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
     return True
 
 
-def _consumer(conf: Conf, bootstrap: str | None, group: str) -> Consumer:
+@contextmanager
+def _asked(
+    conf: Conf, topic: str, bootstrap: str | None, group: str, offset: int = OFFSET_INVALID
+) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
+    """A consumer that joins no group, and the topic's partitions at ``offset``."""
     settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
-    return Consumer({**settings, "group.id": group, "enable.auto.commit": False})
+    own = {"group.id": group, "enable.auto.commit": False}
+    with closing(Consumer(settings | own)) as consumer:
+        numbers = partitions(consumer, topic, bootstrap)
+        yield consumer, [TopicPartition(topic, number, offset) for number in numbers]
 
 
 def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
@@ -112,20 +113,17 @@ def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
     return {int(number): max(int(offset), 0) for number, offset in places.items()}
 
 
-def gap(manifest: Manifest, conf: Conf, held: Reach, slack_ms: int = SLACK_MS) -> Gap:
+def gap(manifest: Manifest, conf: Conf, held: Reach) -> Gap:
     """What the stream no longer holds of what came after the savepoint."""
-    if conf.source.kind == "kinesis":
-        if held.oldest_ms <= manifest.taken_at_ms - slack_ms:
-            return Gap()
-        return Gap(from_ms=manifest.taken_at_ms - slack_ms, to_ms=held.oldest_ms + slack_ms)
-    begun = positions_of(manifest, conf.source.kafka.topic)
-    lost = {}
-    for number, (low, _) in held.kafka.items():
-        first = begun.get(number, 0)
-        if low > first:
-            lost[number] = (first, low)
-    return Gap(offsets=lost)
+    begun = dict.fromkeys(held.kafka, 0) | positions_of(manifest, conf.source.kafka.topic)
+    return lost(held, begun, manifest.taken_at_ms)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def lost(held: Reach, begun: dict[int, int], since_ms: int) -> Gap:
+    """What the stream no longer holds of what came to these partitions from an offset on, or since."""
+    if held.kafka:
+        lows = {number: low for number, (low, _) in held.kafka.items()}
+        return Gap({n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)})
+    if held.oldest_ms > since_ms - SLACK_MS:
+        return Gap(from_ms=since_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
+    return Gap()

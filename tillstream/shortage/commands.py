@@ -12,6 +12,7 @@ from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import clock, minute
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.conf import Conf, load
 from tillstream.domain.shortage.line import OK
 
@@ -40,22 +41,11 @@ def shortages(store: int | None, region: str | None, everything: bool, as_json: 
 
 def read(conf: Conf, place: str | None) -> list[dict[str, Any]]:
     """The table's lines of one place, or of all."""
-    client = clients.dynamodb(conf)
-    table = conf.table(SHORTAGES)
+    client, table = clients.dynamodb(conf), conf.table(SHORTAGES)
     if place:
-        pages = client.get_paginator("query").paginate(
-            TableName=table,
-            KeyConditionExpression="#place = :place",
-            ExpressionAttributeNames={"#place": "place"},
-            ExpressionAttributeValues={":place": {"S": place}},
-        )
-    else:
-        pages = client.get_paginator("scan").paginate(TableName=table)
-    return [_plain(item) for page in pages for item in page["Items"]]
-
-
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
+        return list(items.query(client, table, "place", place))
+    pages = client.get_paginator("scan").paginate(TableName=table)
+    return [items.plain(item) for page in pages for item in page["Items"]]
 
 
 def show(found: list[dict[str, Any]], conf: Conf, place: str | None) -> None:

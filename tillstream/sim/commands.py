@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tillstream import conf as settings
 from tillstream.catalog import topics
+from tillstream.catalog.resources import Topic
 from tillstream.cli import tables
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.errors import Problem
@@ -126,28 +127,23 @@ def sim(
     try:
         sender = _sender(to, out or directory / "records.jsonl", spool)
         writer = TruthWriter(truth, **note) if truth and not from_spool else None
-        side = _movements_sender(to, directory, spool) if movements else None
+        other = directory / "movements.jsonl"
+        side = _sender(to, other, spool, topics.STOCK_MOVEMENTS) if movements else None
         _send(records, sender, writer, pace, seconds, count, spool, side)
     except OSError as error:
         raise SendError(str(error)) from None
 
 
-def _sender(to: str, out: Path, spool: Path) -> Sender:
+def _sender(to: str, out: Path, spool: Path, topic: Topic | None = None) -> Sender:
+    """``topic``: in place of the till transactions' stream, and always Kafka's."""
     if to == "file":
         return FileSender(out)
     conf = settings.load()
-    if to == "kafka":
-        return KafkaSender(conf, spool)
+    if to == "kafka" or topic:
+        return KafkaSender(conf, spool, conf.topic(topic) if topic else None)
     from tillstream.sim.kinesis_sender import KinesisSender  # boto3 is slow to import
 
     return KinesisSender(conf, spool)
-
-
-def _movements_sender(to: str, directory: Path, spool: Path) -> Sender:
-    if to == "file":
-        return FileSender(directory / "movements.jsonl")
-    conf = settings.load()
-    return KafkaSender(conf, spool, conf.topic(topics.STOCK_MOVEMENTS))
 
 
 def _send(

@@ -11,18 +11,14 @@ import threading
 import time
 import zlib
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tillstream.clients import aws as clients
+from tillstream.clients import kinesis
+from tillstream.clients.kinesis import BATCH_BYTES, BATCH_RECORDS
 from tillstream.conf import Conf
 from tillstream.sim.senders import SendError, Spool
 
-BATCH_RECORDS = 500  # limits of PutRecords
-BATCH_BYTES = 4_500_000
-POLITE_RETRY_SECONDS = (0.1, 0.2, 0.4)
 QUEUED = 4000  # records that wait per thread before send() waits
 LINGER_SECONDS = 0.05
 THREADS = 4
@@ -35,9 +31,7 @@ class KinesisSender:
     def __init__(self, conf: Conf, spool: Path, client: Any = None) -> None:
         self.stream = conf.source.kinesis.stream
         self._spool = Spool(spool)
-        self._client = client or clients.listening(conf, "kinesis")
-        if client is None:
-            _check(conf, self._client, self.stream)
+        self._client = client or kinesis.open_stream(conf)
         self._error: BaseException | None = None
         self._queues: list[Queue[Item | None]] = [Queue(QUEUED) for _ in range(THREADS)]
         self._threads = [
@@ -71,7 +65,8 @@ class KinesisSender:
                 batch, waiting = _next_batch(waiting)
                 ready = [item for item in batch if item[0] not in spooled]
                 kept = [item for item in batch if item[0] in spooled]
-                kept += self._put(ready)
+                receipts = kinesis.put(self._client, self.stream, ready)
+                kept += [item for item, to in zip(ready, receipts, strict=True) if to.error]
                 for key, raw in kept:
                     spooled.add(key)
                     self._spool.keep(key, raw)
@@ -86,44 +81,16 @@ class KinesisSender:
         while (item := queue.get()) is not None:
             self._spool.keep(*item)
 
-    def _put(self, batch: list[Item]) -> list[Item]:
-        """The records of ``batch`` that were refused to the last."""
-        batch = self._refused(batch)
-        for pause in POLITE_RETRY_SECONDS:
-            if batch:
-                time.sleep(pause)
-                batch = self._refused(batch)
-        return batch
-
-    def _refused(self, batch: list[Item]) -> list[Item]:
-        if not batch:
-            return []
-        records = [{"Data": raw, "PartitionKey": key} for key, raw in batch]
-        try:
-            answer = self._client.put_records(StreamName=self.stream, Records=records)
-        except (ClientError, BotoCoreError):
-            return batch
-        if not answer.get("FailedRecordCount"):
-            return []
-        return [
-            item
-            for item, result in zip(batch, answer["Records"], strict=True)
-            if "ErrorCode" in result
-        ]
-
 
 def _fill(queue: Queue[Item | None], waiting: list[Item]) -> bool:
     """Takes what is queued, waiting a moment for more; False once the queue is closed."""
     until = time.monotonic() + LINGER_SECONDS
     while len(waiting) < 2 * BATCH_RECORDS:
-        if not queue.empty():
-            item = queue.get_nowait()
-        elif waiting and time.monotonic() >= until:
-            return True
-        elif waiting:
-            time.sleep(0.005)
-            continue
-        else:
+        try:
+            item = queue.get(timeout=max(until - time.monotonic(), 0))
+        except Empty:
+            if waiting:
+                return True
             item = queue.get()
             until = time.monotonic() + LINGER_SECONDS
         if item is None:
@@ -148,16 +115,3 @@ def _next_batch(waiting: list[Item]) -> tuple[list[Item], list[Item]]:
             size += length
         keys.add(key)
     return batch, rest
-
-
-def _check(conf: Conf, client: Any, stream: str) -> None:
-    try:
-        client.describe_stream_summary(StreamName=stream)
-    except client.exceptions.ResourceNotFoundException:
-        raise SendError(
-            f"Kinesis has no stream {stream}: `tillstream up` makes it, or set source.kinesis.stream"
-        ) from None
-    except (ClientError, BotoCoreError) as error:
-        raise SendError(
-            f"Kinesis at {conf.source.kinesis.endpoint or conf.region} refuses: {error}"
-        ) from None

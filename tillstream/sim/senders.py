@@ -11,15 +11,13 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from confluent_kafka import KafkaException, Producer
-
-from tillstream.clients.kafka import source_settings, unreachable
+from tillstream.clients.delivery import Writer, must_be_there, open_producer
+from tillstream.clients.kafka import source_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
-CONNECT_SECONDS = 6.0
 DELIVERY_SECONDS = 60
 
 
@@ -80,14 +78,11 @@ class KafkaSender:
     """Idempotent producer; the key's partition is the one Java clients choose."""
 
     def __init__(self, conf: Conf, spool: Path, topic: str | None = None) -> None:
-        source = conf.source.kafka
-        self.topic = topic or source.topic
+        topic = topic or conf.source.kafka.topic
+        settings = source_settings(conf)
+        must_be_there(settings, topic, conf.own_name("sim"))
         self._spool = Spool(spool)
-        bootstrap = source.bootstrap or conf.kafka.bootstrap
-        settings: dict[str, Any] = {
-            **source_settings(conf),
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
+        own = {
             "linger.ms": 20,
             "batch.size": 262_144,
             "compression.type": "lz4",
@@ -95,27 +90,11 @@ class KafkaSender:
             "delivery.timeout.ms": DELIVERY_SECONDS * 1000,
             "delivery.report.only.error": True,
         }
-        self._producer = Producer(settings)
-        try:
-            topics = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
-        except KafkaException as error:
-            raise unreachable(bootstrap, error.args[0]) from None
-        if self.topic not in topics:
-            raise SendError(f"Kafka has no topic {self.topic}: `tillstream up` makes it")
+        self._writer = Writer(open_producer(settings | own), topic, self._spool.keep)
 
     def send(self, key: str, raw: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(self.topic, raw, key.encode(), on_delivery=self._failed)
-                break
-            except BufferError:  # the broker is slower than we are: wait for room
-                self._producer.poll(0.05)
-        self._producer.poll(0)
-
-    def _failed(self, error: Any, message: Any) -> None:
-        if error is not None:
-            self._spool.keep(message.key().decode(), message.value())
+        self._writer.send(key, raw)
 
     def close(self) -> int:
-        self._producer.flush(DELIVERY_SECONDS + 5)
+        self._writer.flush(DELIVERY_SECONDS + 5)
         return self._spool.count

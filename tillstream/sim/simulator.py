@@ -157,11 +157,11 @@ class Simulator:
         return _sent("out_of_order", self._reversal(record, now_ms + MINUTE_MS, random() < 0.3))
 
     def _emit(self, sent: Sent, n: int) -> Sent:
-        slot = n % REMEMBERED
-        _put(self._recent, slot, sent)
+        here = slice(n % REMEMBERED, n % REMEMBERED + 1)  # beyond the end it is added
+        self._recent[here] = [sent]
         record = sent.record
         if record is not None and record["kind"] == "sale":
-            _put(self._sales, slot, record)
+            self._sales[here] = [record]
         return sent
 
     def _transaction(self, at_ms: int) -> Record:
@@ -304,10 +304,3 @@ def _key(record: Record) -> str:
 
 def _sent(klass: str, record: Record) -> Sent:
     return Sent(klass, _key(record), orjson.dumps(record), record)
-
-
-def _put(ring: list[Any], slot: int, item: Any) -> None:
-    if slot < len(ring):
-        ring[slot] = item
-    else:
-        ring.append(item)

@@ -6,7 +6,6 @@ Faults come in the shares that the simulator has for transactions: documents twi
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import orjson
 
 from tillstream.sim.simulator import LATE_MS, Record, Sent, Simulator
-from tillstream.sim.world import HERE, load_products, load_stores
+from tillstream.sim.world import load_products, load_stores, rows
 
 HOUR_MS = 3_600_000
 OPENED_BEFORE_MS = 24 * HOUR_MS  # the first count, so that late sales come after it
@@ -56,13 +55,11 @@ class WithStock:
 
     def _opening(self) -> Iterator[Sent]:
         at_ms = self.start_ms - OPENED_BEFORE_MS
-        with (HERE / "data" / "centres.csv").open(newline="") as file:
-            centres = [int(row["centre"]) for row in csv.DictReader(file)]
-        for centre in centres:
+        for centre in rows("centres.csv"):
             lines = [
                 {"product": p, "quantity": self._rng.choice(CENTRE_HAS)} for p in self._products
             ]
-            yield self._sent(self._document("count", centre, at_ms, lines))
+            yield self._sent(self._document("count", int(centre["centre"]), at_ms, lines))
         for store in self._stores:
             plans = {p: self._rng.choice((12, 40, 80, 200)) for p in self._products}
             planned = [{"product": p, "quantity": n} for p, n in plans.items()]

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import yaml
 
 from tillstream.errors import Problem
@@ -21,16 +22,14 @@ class UnknownProfile(Problem):
     """No such profile; the message names those that exist."""
 
 
-@dataclass(frozen=True)
-class Store:
-    number: int
+class Store(msgspec.Struct, frozen=True):
+    number: int = msgspec.field(name="store")
     region: str
     currency: str
 
 
-@dataclass(frozen=True)
-class Product:
-    gtin: str
+class Product(msgspec.Struct, frozen=True):
+    gtin: str = msgspec.field(name="product")
     category: str
     unit_price_cents: int
     popularity: float
@@ -63,15 +62,11 @@ def load_profile(name: str) -> Profile:
 
 
 def load_stores() -> list[Store]:
-    rows = _rows("stores.csv")
-    return [Store(int(r["store"]), r["region"], r["currency"]) for r in rows]
+    return msgspec.convert(rows("stores.csv"), list[Store], strict=False)
 
 
 def load_products() -> list[Product]:
-    return [
-        Product(r["product"], r["category"], int(r["unit_price_cents"]), float(r["popularity"]))
-        for r in _rows("products.csv")
-    ]
+    return msgspec.convert(rows("products.csv"), list[Product], strict=False)
 
 
 def draw_table(items: list[Any], weights: list[float]) -> list[Any]:
@@ -122,6 +117,6 @@ def _profiles() -> dict[str, Any]:
     return yaml.safe_load((HERE / "profiles.yaml").read_text())
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows(name: str) -> list[dict[str, str]]:
     with (HERE / "data" / name).open(newline="") as file:
         return list(csv.DictReader(file))

@@ -13,10 +13,11 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import Producer
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
+from tillstream.clients import items
+from tillstream.clients.delivery import Writer, open_producer
 from tillstream.clients.kafka import client_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
@@ -36,17 +37,10 @@ class Bridge:
     def __init__(self, conf: Conf):
         self._table = conf.table(tables.STOCK)
         self._positions = conf.table(tables.STREAM_POSITIONS)
-        self._topic = conf.topic(topics.STOCK_MOVEMENTS)
         self._dynamodb = clients.dynamodb(conf)
         self._streams = clients.dynamodb_streams(conf)
-        self._producer = Producer(
-            {
-                **client_settings(conf),
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-            }
-        )
-        self._lost: list[str] = []
+        producer = open_producer(client_settings(conf))
+        self._writer = Writer(producer, conf.topic(topics.STOCK_MOVEMENTS))
 
     def run(self, stop: threading.Event, poll_seconds: float, said: Callable[[str], None]) -> None:
         while not stop.is_set():
@@ -102,7 +96,7 @@ class Bridge:
             for record in answer["Records"]:
                 position = record["dynamodb"]["SequenceNumber"]
                 if made := correction(record):
-                    self._send(*made)
+                    self._writer.send(*made)
                     sent += 1
             iterator = answer.get("NextShardIterator")
             if not answer["Records"]:
@@ -110,7 +104,9 @@ class Bridge:
         if iterator is None:
             position = DONE
         if position != start:
-            self._flush()
+            if problem := self._writer.flush(FLUSH_SECONDS):
+                topic = self._writer.topic
+                raise BridgeError(f"Kafka does not take records for {topic} ({problem})")
             self._remember(arn, shard, position)
         return sent, position
 
@@ -127,24 +123,9 @@ class Bridge:
             )
         return asked["ShardIterator"]
 
-    def _send(self, key: str, document: bytes) -> None:
-        self._producer.produce(self._topic, document, key.encode(), on_delivery=self._delivered)
-        self._producer.poll(0)
-
-    def _delivered(self, error: Any, message: Any) -> None:
-        if error is not None:
-            self._lost.append(str(error))
-
-    def _flush(self) -> None:
-        left = self._producer.flush(FLUSH_SECONDS)
-        if left or self._lost:
-            why = self._lost[0] if self._lost else f"{left} records wait"
-            raise BridgeError(f"Kafka does not take records for {self._topic} ({why})")
-
     def _position(self, arn: str, shard: str) -> str | None:
-        key = {"shard": {"S": f"{arn}/{shard}"}}
-        item = self._dynamodb.get_item(TableName=self._positions, Key=key, ConsistentRead=True)
-        return item.get("Item", {}).get("position", {}).get("S")
+        kept = items.get(self._dynamodb, self._positions, shard=f"{arn}/{shard}")
+        return kept["position"] if kept else None
 
     def _remember(self, arn: str, shard: str, position: str | None) -> None:
         item = {"shard": {"S": f"{arn}/{shard}"}, "position": {"S": position or ""}}

@@ -7,6 +7,7 @@ from typing import Any
 from tillstream.catalog.tables import STOCK
 from tillstream.cli.times import minute
 from tillstream.clients import aws as clients
+from tillstream.clients import items
 from tillstream.conf import Conf
 from tillstream.errors import Problem
 
@@ -20,20 +21,14 @@ class NoSuchStock(Problem):
 
 def read(conf: Conf, store: int, product: str) -> dict[str, Any]:
     """The item's attributes; numbers as int. Raises NoSuchStock, or botocore's errors."""
-    answer = clients.dynamodb(conf).get_item(
-        TableName=conf.table(STOCK),
-        Key={"store": {"S": str(store)}, "product": {"S": product}},
-        ConsistentRead=True,
-    )
-    if "Item" not in answer:
+    client, table = clients.dynamodb(conf), conf.table(STOCK)
+    item = items.get(client, table, store=str(store), product=product)
+    if item is None:
         raise NoSuchStock(
             f"product {product} has not been seen in {place(store)} yet"
             " (is the inventory job running? `tillstream job list`)"
         )
-    return {
-        name: int(value["N"]) if "N" in value else value["S"]
-        for name, value in answer["Item"].items()
-    }
+    return item
 
 
 def place(store: int) -> str:
