@@ -36,8 +36,8 @@ from rich.table import Table
 from benchmarks.fraud import baseline, protocol
 from benchmarks.fraud.protocol import DELAY, TEST, TRAIN, Data, Measures
 from benchmarks.fraud.stream import Streamed, run
-from tillstream.domain.fraud import Rules, compile_rules, points
-from tillstream.domain.fraud.ruleset import Rule
+from tillstream.domain.fraud.judge import points
+from tillstream.domain.fraud.ruleset import Rule, Rules, compile_rules
 from tillstream.fraud.rules_file import read_rules
 from tillstream.fraud.training import NoLightGBM, train
 from tillstream.reference import packaged_clocks

@@ -37,7 +37,7 @@ from benchmarks.latency import Told, paced
 from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, write
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.domain.fraud import observe
+from tillstream.domain.fraud.counters import observe
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob

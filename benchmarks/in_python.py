@@ -20,7 +20,7 @@ import orjson
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
-from tillstream.domain.fraud import terminal
+from tillstream.domain.fraud.profile import terminal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.sim.simulator import Simulator

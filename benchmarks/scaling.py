@@ -37,7 +37,7 @@ from benchmarks.fraud_speed import BY_STORE, STORES, of_job
 from benchmarks.rig import Put, Rig, about, arguments, names, rig, say, write
 from benchmarks.state_codec import account
 from tillstream import conf as settings
-from tillstream.domain.fraud import observe
+from tillstream.domain.fraud.counters import observe
 from tillstream.sizing import model as size
 from tillstream.state_schemas.keyed import fraud_counters, loyalty_account
 

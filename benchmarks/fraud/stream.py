@@ -13,19 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.fraud.protocol import DELAY, Data
-from tillstream.domain.fraud import (
-    NAMES,
-    Counters,
-    Facts,
-    Label,
-    Profile,
-    Rules,
-    apply_label,
-    id_hash,
-    judge_both,
-    label,
-    observe,
-)
+from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.judge import apply_label, judge_both
+from tillstream.domain.fraud.profile import Profile
+from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.signals import NAMES, Facts
 from tillstream.domain.transaction import Line, Transaction
 
 DAY_MS = 86_400_000

@@ -17,7 +17,7 @@ from tillstream.catalog import tables, topics
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 from tillstream.errors import Problem
 from tillstream.fraud.topics import put
 

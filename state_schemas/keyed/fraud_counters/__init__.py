@@ -5,7 +5,7 @@ The rules' ``Counters`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud import Counters
+from tillstream.domain.fraud.counters import Counters
 from tillstream.state_schemas.keyed.versioned import Codec
 
 CODEC = Codec("fraud_counters", Counters)

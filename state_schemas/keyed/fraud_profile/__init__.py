@@ -5,7 +5,7 @@ The rules' ``Profile`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud import Profile
+from tillstream.domain.fraud.profile import Profile
 from tillstream.state_schemas.keyed.versioned import Codec
 
 CODEC = Codec("fraud_profile", Profile)
