@@ -18,7 +18,6 @@ Any Parquet file with transaction_id, event_time, customer_id, terminal_id, amou
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from datetime import date
@@ -29,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from benchmarks.fraud import baseline, protocol
 from benchmarks.fraud.protocol import DELAY, TEST, TRAIN, Data, Measures
 from benchmarks.fraud.stream import Streamed, run
+from benchmarks.rig import arguments, say, show, write
+from tillstream.cli import tables
 from tillstream.domain.fraud.judge import points
 from tillstream.domain.fraud.ruleset import Rule, Rules, compile_rules
 from tillstream.fraud.rules_file import read_rules
@@ -47,8 +46,6 @@ DATA = Path("data/card_fraud.parquet")
 HANDBOOK = Measures(0.871, 0.658, 0.291)  # its best for its own test week, 2018-08-08 to 08-14
 MODEL_POINTS = 50.0
 
-say = Console(stderr=True).print
-
 
 def main() -> int:
     args = _arguments()
@@ -56,7 +53,7 @@ def main() -> int:
         data = protocol.read(args.data)
         starts = _starts(data, args.weeks, args.train_from)
         rules = read_rules(RULES, packaged_clocks()).rules
-    except (protocol.BadFile, ValueError) as error:
+    except ValueError as error:
         say(f"fraud_quality: {error}")
         return 2
     try:
@@ -64,9 +61,8 @@ def main() -> int:
     except NoLightGBM as error:
         say(f"fraud_quality: {error}")
         return 2
-    show(result)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    report(result)
+    write(args.json, result)
     return 0
 
 
@@ -75,7 +71,7 @@ def measure_weeks(data: Data, starts: list[int], rules: Rules) -> dict[str, Any]
     first = int(np.searchsorted(data.day, starts[0]))
     last = int(np.searchsorted(data.day, starts[-1] + TRAIN + DELAY + TEST))
     began = time.perf_counter()
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=tables.console(stderr=True), transient=True) as bar:
         task = bar.add_task("streaming", total=last)
         streamed = run(data, rules, first, last, lambda n: bar.update(task, completed=n))
     seconds = time.perf_counter() - began
@@ -142,24 +138,20 @@ def with_model(rules: Rules, model: Any) -> Rules:
     return compile_rules(changed, rules.places)
 
 
-def show(result: dict[str, Any]) -> None:
-    table = Table(
-        "test week", "scored by", "ROC AUC", "average\nprecision", "card precision\n@100 a day"
-    )
-    names = list(result["weeks"][0]["measures"])
-    for week in result["weeks"]:
-        for n, name in enumerate(names):
-            label = f"from {week['test_from']}" if not n else ""
-            figures = [f"{value:.3f}" for value in week["measures"][name].values()]
-            table.add_row(label, name, *figures, end_section=name == names[-1])
-    for name in names:
-        means = np.mean([list(w["measures"][name].values()) for w in result["weeks"]], axis=0)
-        table.add_row("mean", name, *(f"{value:.3f}" for value in means))
-    table.add_section()
-    table.add_row("from 2018-08-08", "Handbook's best", *(f"{value:.3f}" for value in HANDBOOK))
-    console = Console()
-    console.print(table)
-    console.print(
+def report(result: dict[str, Any]) -> None:
+    rows: list[tuple[str, str, Any]] = [
+        (f"from {week['test_from']}", name, found.values())
+        for week in result["weeks"]
+        for name, found in week["measures"].items()
+    ]
+    for name in result["weeks"][0]["measures"]:
+        every = [list(week["measures"][name].values()) for week in result["weeks"]]
+        rows.append(("mean", name, np.mean(every, axis=0)))
+    rows.append(("from 2018-08-08", "Handbook's best", HANDBOOK))
+    columns = ("test week", "scored by", "ROC AUC", "average precision",
+               "card precision @100 a day")  # fmt: skip
+    show("", columns, [(*head, *(f"{v:.3f}" for v in values)) for *head, values in rows])
+    tables.say(
         f"{result['transactions']:,} transactions, {result['us_a_transaction']} µs each for all pure "
         f"stages; rules said {result['outcomes_of_rules']}. The model costs "
         f"{max(w['model_us'] for w in result['weeks'])} µs. Best possible card precision: "
@@ -182,11 +174,10 @@ def _starts(data: Data, weeks: int, train_from: str | None) -> list[int]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = arguments(__doc__, disk=False)
     parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
     parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
     parser.add_argument("--train-from", help="instead: one week, the first day to learn from")
-    parser.add_argument("--json", type=Path, help="also write the results there")
     return parser.parse_args()
 
 

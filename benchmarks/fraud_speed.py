@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -29,22 +28,20 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import in_python
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told, paced
-from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, write
+from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, show, write
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.domain.fraud.counters import observe
+from tillstream.cli import tables
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
-from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 
@@ -167,25 +164,13 @@ def suspicious(raw: bytes, n: int) -> tuple[bytes, str | None]:
     return orjson.dumps(document), document["transaction_id"]
 
 
-def state_bytes(count: int, customers: int) -> dict[str, float]:
-    """Mean bytes of a state after ``count`` transactions, and those of the largest."""
-    job = PureJob(packaged_rules(packaged_clocks()).rules)
-    for sent in simulated(count, customers, 3):
-        sale = parse(sent.raw)
-        job.sale(sale, sale.event_time_ms)
-    sizes = {
-        "customer": [len(fraud_profile.encode(p)) for p in job.profiles.values()],
-        "card": [len(fraud_counters.encode(c)) for c in job.cards.values()],
-        "till": [len(fraud_counters.encode(c)) for c in job.tills.values()],
+def state_bytes(count: int, visits: float) -> dict[str, float]:
+    """Mean bytes by state after ``count`` transactions, and of a till whose windows are full."""
+    found = in_python.state_bytes(in_python.Traffic(count, visits), settings.load("local"), "fraud")
+    return {
+        **{name: of_all["bytes_a_key"] for name, of_all in found.items()},
+        "busy till": float(in_python.busy_till_bytes()),
     }
-    hot = None
-    for n in range(1_000_000):
-        hot, _ = observe(hot, n, 1_764_000_000_000 + n * 2_600, 40_000)
-    assert hot is not None
-    sizes["till after a million sales"] = [len(fraud_counters.encode(hot))]
-    means = {name: statistics.mean(found) for name, found in sizes.items()}
-    most = {f"largest {name}": max(found) for name, found in sizes.items() if len(found) > 1}
-    return means | most
 
 
 def main() -> None:
@@ -199,11 +184,11 @@ def main() -> None:
     args = parser.parse_args()
     figures: dict[str, Any] = {**about(), "count": args.count}
     if args.only in (None, "state"):
-        figures["state_bytes"] = state_bytes(100_000, 5_000)
+        figures["state_bytes"] = state_bytes(100_000, 20.0)
     if args.only != "state":
         with rig() as bench:
             measure(bench, args, figures)
-    show(figures)
+    report(figures)
     write(args.json, figures)
 
 
@@ -224,24 +209,22 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
         )
 
 
-def show(figures: dict[str, Any]) -> None:
-    console = Console()
-    table = Table("", "tx/s", "tx per CPU second", title=f"fraud, {figures['machine']}")
-    for n in (1, 2):
-        if row := figures.get(f"{n} TaskManager"):
-            table.add_row(
-                f"{n} TaskManager", f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}"
-            )
-    console.print(table)
+def report(figures: dict[str, Any]) -> None:
+    rows = [
+        (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}")
+        for name in ("1 TaskManager", "2 TaskManager")
+        if (row := figures.get(name))
+    ]
+    show(f"fraud, {figures['machine']}", ("", "tx/s", "tx per CPU second"), rows)
     if latency := figures.get("latency"):
-        console.print(
+        tables.say(
             f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "
             f"{latency['p99_ms']:.0f} ms, max {latency['max_ms']:.0f} ms, {latency['samples']} "
             f"samples, {latency['lost']} lost; a pushed rule set in force after "
             f"{max(latency['rules_in_force_s']):.2f} s, explain {max(latency['explain_s']):.2f} s at most"
         )
     if sizes := figures.get("state_bytes"):
-        console.print("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
+        tables.say("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,12 @@ import orjson
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
+from tillstream.domain.fraud.counters import observe
 from tillstream.domain.fraud.profile import terminal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.sim.simulator import Simulator
+from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
 from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedStage
 from tillstream.udfs.stock_passing import LINE
@@ -252,3 +254,12 @@ def state_bytes(traffic: Traffic, conf: settings.Conf, job: str) -> dict[str, di
         sizes = [len(state) for state in stage.states.values()]
         found[name] = {"keys": len(sizes), "bytes_a_key": sum(sizes) / max(len(sizes), 1)}
     return found
+
+
+def busy_till_bytes() -> int:
+    """Of a till that has sold every 2.6 s for 36 hours: its windows are full."""
+    busy = None
+    for n in range(50_000):
+        busy, _ = observe(busy, n, T0 + n * 2_600, 40_000)
+    assert busy is not None
+    return len(fraud_counters.encode(busy))

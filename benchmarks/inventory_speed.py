@@ -27,10 +27,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.rig import STAGE, Rig, about, arguments, memory, names, rig, write
+from benchmarks.rig import Put, Rig, about, arguments, memory, rig, show, write
+from tillstream.cli import tables
 from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.domain.stock.network import NOBODY
@@ -96,22 +95,17 @@ class Inventory:
         self, topic: str, sinks: str, parallelism: int, count: int, limit_s: float = 120
     ) -> dict[str, Any]:
         """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
-        bench, apart = self.bench, sinks != "none"
-        bench.conf(names(topic, apart))
-        clocks = bench.clocks()
-        job_id = bench.submit(
-            "inventory", parallelism, names(topic, apart), sinks=sinks, clocks=clocks
-        )
-        try:
-            row = bench.watch(
-                job_id, STAGE["inventory"], count * LINES, bench.meter(clocks),
-                each=1 / LINES, limit_s=limit_s,
-            )  # fmt: skip
+        total, each = Put(count, count * LINES).read_by("inventory")
+
+        def state_bytes(job_id: str) -> dict[str, float]:
             time.sleep(12)
-            latest = bench.newest_checkpoint(job_id) or {"state_size": 0}
-            return {**row, "state_bytes": latest["state_size"] / self.shelves[topic]}
-        finally:
-            bench.jobs.flink.cancel(job_id)
+            latest = self.bench.newest_checkpoint(job_id) or {"state_size": 0}
+            return {"state_bytes": latest["state_size"] / self.shelves[topic]}
+
+        return self.bench.rate(
+            "inventory", topic, parallelism, sinks=sinks, total=total, each=each,
+            apart=sinks != "none", after=state_bytes, limit_s=limit_s,
+        )  # fmt: skip
 
 
 def codec_bytes() -> dict[str, int]:
@@ -145,23 +139,22 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(figures: dict[str, Any]) -> None:
-    table = Table(
-        title=f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}"
+def report(figures: dict[str, Any]) -> None:
+    columns = {
+        "tx/s": "rate",
+        "tx per CPU second": "per_cpu_second",
+        "checkpoint bytes a shelf": "state_bytes",
+    }
+    show(
+        f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}",
+        ("", *columns),
+        [
+            (name, *(f"{row[k]:,.0f}" for k in columns.values()))
+            for name, row in figures["rows"].items()
+        ],
     )
-    for column in ("", "tx/s", "tx per CPU second", "checkpoint bytes a shelf"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, row in figures["rows"].items():
-        table.add_row(
-            name,
-            f"{row['rate']:,.0f}",
-            f"{row['per_cpu_second']:,.0f}",
-            f"{row['state_bytes']:,.0f}",
-        )
-    console = Console()
-    console.print(table)
     sizes = ", ".join(f"{n} lines {size} B" for n, size in figures["codec_bytes_by_lines"].items())
-    console.print(f"state of a shelf by lines in 72 h: {sizes}")
+    tables.say(f"state of a shelf by lines in 72 h: {sizes}")
 
 
 def main() -> None:
@@ -172,7 +165,7 @@ def main() -> None:
     args = parser.parse_args()
     with rig(None if args.disk else memory()) as bench:
         figures = measure(bench, args)
-    show(figures)
+    report(figures)
     write(args.json, figures)
 
 

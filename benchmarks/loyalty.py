@@ -27,26 +27,23 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks import bare
 from benchmarks.latency import HotItems, Told, send_and_note, stand_in
 from benchmarks.rig import (
-    STAGE,
     Rig,
     about,
     arguments,
     held,
-    mid_run,
     names,
     percentiles,
     rig,
     say,
+    show,
     spread,
     write,
 )
 from tillstream.catalog import topics
+from tillstream.cli import tables
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
 
@@ -133,31 +130,10 @@ def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
 
 
 def measured(bench: Rig, what: str) -> dict[str, Any]:
-    if what != "apart":
-        return bench.rate(
-            "loyalty", "bench", WAYS.index(what) + 1, warm=0.2, warm_s=15, window_s=15, limit_s=150
-        )
-    clocks, topic = bench.clocks(), names("bench")
-    ids = [bench.submit("loyalty", 1, topic, clocks=clocks, beside=n > 0) for n in range(2)]
-
-    def read() -> list[int]:
-        return [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]
-
-    try:
-        meter = bench.meter(clocks)
-        while min(read()) == 0:
-            time.sleep(0.5)
-        time.sleep(10)
-        seen = []
-        for _ in range(2):
-            done = sum(read())
-            seen.append((time.perf_counter(), done, meter.read()))
-            if len(seen) == 1:
-                time.sleep(15)
-        return mid_run(seen, 1.0)
-    finally:
-        for job_id in ids:
-            bench.jobs.flink.cancel(job_id)
+    return bench.rate(
+        "loyalty", "bench", 2 if what == "two" else 1, copies=2 if what == "apart" else 1,
+        warm_s=15, window_s=15, limit_s=150,
+    )  # fmt: skip
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
@@ -181,20 +157,17 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def show(figures: dict[str, Any]) -> None:
-    console = Console()
+def report(figures: dict[str, Any]) -> None:
     if rows := figures.get("rows"):
         title = f"loyalty, {figures['count']:,} transactions, {figures['machine']}"
-        table = Table(title=title, min_width=100)
-        for column in ("", "tx/s", "tx per CPU second", "of the job on one TaskManager"):
-            table.add_column(column, justify="left" if not column else "right")
-        for name, row in rows.items():
-            rate, per_cpu = row["rate"], row["per_cpu_second"]
-            share = f"{rate / rows[ONE]['rate']:.2f}x"
-            table.add_row(name, f"{rate:,.0f}", f"{per_cpu:,.0f}", share)
-        console.print(table)
+        columns = ("", "tx/s", "tx per CPU second", "of the job on one TaskManager")
+        show(title, columns, [
+            (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}",
+             f"{row['rate'] / rows[ONE]['rate']:.2f}x")
+            for name, row in rows.items()
+        ])  # fmt: skip
     if found := figures.get("scaling"):
-        console.print(
+        tables.say(
             f"held to {found['share_of_a_core']} of a core each, {len(found['rounds'])} rounds:"
         )
         for name, what in (
@@ -203,9 +176,7 @@ def show(figures: dict[str, Any]) -> None:
             ("two_to_apart", "two TaskManagers to two with a job of their own each"),
         ):
             part = found[name]
-            console.print(
-                f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})"
-            )
+            tables.say(f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})")
     for row in figures.get("latency", []):
         parts = [
             f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
@@ -213,9 +184,9 @@ def show(figures: dict[str, Any]) -> None:
             if f"{key}_p50_ms" in row
         ]
         late = row["hot_item_not_within_20_s"]
-        console.print(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
+        tables.say(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
     if puts := figures.get("stand_in_puts_per_s"):
-        console.print(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
+        tables.say(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
 
 
 def main() -> None:
@@ -239,7 +210,7 @@ def main() -> None:
         os.environ[IN_MEMORY] = "1"
     with rig(args.disk) as bench:
         figures = measure(bench, args)
-    show(figures)
+    report(figures)
     write(args.json, figures)
 
 

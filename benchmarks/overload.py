@@ -19,7 +19,6 @@ import argparse
 import contextlib
 import statistics
 import sys
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -27,15 +26,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.latency import reader
+from benchmarks.latency import Reading
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import STAGE, Rig, about, arguments, held, names, percentiles, rig, say, write
+from benchmarks.rig import (
+    STAGE,
+    Rig,
+    about,
+    arguments,
+    held,
+    names,
+    percentiles,
+    rig,
+    say,
+    show,
+    write,
+)
 from tillstream import conf as settings
 from tillstream.catalog import topics
+from tillstream.cli import tables
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
@@ -50,26 +59,18 @@ PATIENCE_S = 240.0
 Second = int
 
 
-class Events(threading.Thread):
-    """Reads events: latencies by the second they came in, and which sales came back."""
+class Events(Reading):
+    """Latencies by the second that events came in, and which sales came back."""
+
+    clock = staticmethod(time.time)  # as the sales have it
+    WAIT_S = 0.02
 
     def __init__(self, conf: settings.Conf, job: str) -> None:
-        super().__init__(daemon=True)
         name, self._field = EVENTS[job]
-        topic = conf.topic(topics.BY_ID[name])
-        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
         self.late: dict[Second, list[int]] = defaultdict(list)
         self.seen = bytearray()
         self.told = self.events = 0
-        self._over = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._over.is_set():
-            for message in self._consumer.consume(1_000, timeout=0.02):
-                if message.error() is None:
-                    self.take(orjson.loads(message.value()), time.time())
-        self._consumer.close()
+        super().__init__(conf, conf.topic(topics.BY_ID[name]))
 
     def take(self, event: dict[str, Any], now: float) -> None:
         self.events += 1
@@ -79,10 +80,6 @@ class Events(threading.Thread):
             self.seen.extend(bytes(sale + 100_000 - len(self.seen)))
         self.told += not self.seen[sale]
         self.seen[sale] = 1
-
-    def close(self) -> None:
-        self._over.set()
-        self.join(10)
 
 
 def between(events: Events, start: float, end: float) -> list[int]:
@@ -230,30 +227,29 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def show(figures: dict[str, Any]) -> None:
-    console = Console()
+def report(figures: dict[str, Any]) -> None:
     share = f"held to {figures['cores']:g} of a core" if figures["cores"] else "not held"
     title = f"{figures['job']}, {figures['capacity']:,.0f} tx/s, one TaskManager {share}"
-    table = Table(title=f"{title}, {figures['machine']}")
-    for column in ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
-                   "backpressured", "waiting at the end"):  # fmt: skip
-        table.add_column(column, justify="right")
-    for row in figures.get("curve", []):
-        late = [f"{row[k]:,.0f}" if k in row else "" for k in ("p50_ms", "p99_ms", "max_ms")]
-        table.add_row(
+    columns = ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
+               "backpressured", "waiting at the end")  # fmt: skip
+    rows = [
+        (
             f"{row['share']:.0%}", f"{row['sent_per_second']:,.0f}",
-            f"{row['told_per_second']:,.0f}", *late, f"{row['busy_percent']:.0f} %",
-            f"{row['backpressured_percent']:.0f} %", f"{row['waiting']:,}",
-        )  # fmt: skip
-    console.print(table)
+            f"{row['told_per_second']:,.0f}",
+            *(f"{row[k]:,.0f}" if k in row else "" for k in ("p50_ms", "p99_ms", "max_ms")),
+            f"{row['busy_percent']:.0f} %", f"{row['backpressured_percent']:.0f} %",
+            f"{row['waiting']:,}",
+        )
+        for row in figures.get("curve", [])
+    ]  # fmt: skip
+    show(f"{title}, {figures['machine']}", columns, rows)
     if found := figures.get("overload"):
         after = found["recovered_after_s"]
-        console.print(
+        tables.say(
             f"twice the capacity for {found['overload_s']:g} s: {found['most_waiting']:,} waited at "
             f"most, p99 rose to {found['worst_p99_ms'] / 1000:.1f} s; as before "
             + (f"{after:.0f} s after it" if after else f"not within {PATIENCE_S:.0f} s")
-            + f"; {found['sent']:,} sent, {found['lost']:,} lost",
-            soft_wrap=True,
+            + f"; {found['sent']:,} sent, {found['lost']:,} lost"
         )
 
 
@@ -305,7 +301,7 @@ def main() -> int:
     args = parser.parse_args()
     with rig(args.disk, taskmanagers=1) as bench:
         figures = measure(bench, args)
-    show(figures)
+    report(figures)
     write(args.json, figures)
     if args.picture and figures.get("curve"):
         args.picture.write_text(svg(figures["curve"]))

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -33,7 +32,7 @@ from benchmarks import in_python
 from benchmarks.cpu import Meter, Used
 from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
-from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
+from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, run, say
 from tillstream import conf as settings
 from tillstream.clients.java import java
 
@@ -48,17 +47,6 @@ def tool(name: str) -> str:
     """jcmd and jfr stand beside java."""
     beside = Path(shutil.which(java()) or java()).resolve().parent / name
     return str(beside) if beside.exists() else name
-
-
-def run(command: list[str], timeout_s: float = 120) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout + done.stderr
 
 
 def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
@@ -122,12 +110,11 @@ def compiled(bench: Rig, job_id: str, stage: str, latest: int, meter: Meter) -> 
 def without_engine(job: str, seconds: float, file: Path) -> str:
     """The profile of the functions alone, as text."""
     traffic, conf = in_python.Traffic(8_000), settings.load("local")
-    run = in_python.JOBS[job]
     sampler = Sampler(threading.get_ident(), file)
     until, spent = time.monotonic() + seconds, []
     with in_python.no_collections():
         while time.monotonic() < until:
-            spent.append(in_python.cost_us(run(traffic, conf), traffic))
+            spent.append(in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic))
     file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
     made = about()
     head = f"{job} without an engine, {made['date']}, {made['machine']}, {made['cpu']}: "

@@ -32,6 +32,7 @@ from rich.console import Console
 from benchmarks.cpu import Meter, Used
 from tillstream import conf as settings
 from tillstream.catalog.apart import apart as names_apart
+from tillstream.cli import tables
 from tillstream.clients.flink import TERMINAL, FlinkRestError
 from tillstream.clients.java import java
 from tillstream.cluster.local import LocalCluster
@@ -96,11 +97,20 @@ def revision() -> str:
 
 
 def _said(command: list[str]) -> str:
+    code, said = run(command, 20)
+    return "" if code else said
+
+
+def run(command: list[str], timeout_s: float = 120) -> tuple[int, str]:
+    """Its exit code and what it said; 1 and why where it did not run or took too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return (done.stdout or done.stderr) if done.returncode == 0 else ""
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, done.stdout + done.stderr
 
 
 def cpu_model() -> str:
@@ -109,6 +119,16 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on standard output; all columns but the first are of numbers."""
+    table = tables.Table(
+        *(tables.Column(name, right=n > 0) for n, name in enumerate(columns)), title=title
+    )
+    for row in rows:
+        table.add(*row)
+    tables.show(table)
 
 
 def write(path: Path | None, figures: Any) -> None:
@@ -282,29 +302,38 @@ class Rig:
         stage: str | None = None,
         file: Path = VARIANT,
         apart: bool = False,
+        copies: int = 1,
+        after: Callable[[str], dict[str, Any]] = lambda job_id: {},
         **watching: Any,
     ) -> dict[str, Any]:
         """Submits the job on a filled topic, watches it in mid-run (``watch``), cancels it.
 
         ``total``: records that the watched stage will have read, by default all of the topic's.
+        ``copies``: so many of the job read it, each for itself, and count together. ``after``: figures
+        to add that are taken once it was watched.
         """
         self.conf(names(topic, apart))
         clocks = self.clocks() if mode == "batched" and file == VARIANT else None
-        total = self.total(topic) if total is None else total
-        job_id = self.submit(
-            job, parallelism, names(topic, apart), mode=mode, sinks=sinks, clocks=clocks, file=file
-        )
+        total = copies * (self.total(topic) if total is None else total)
+        ids: list[str] = []
         try:
+            for n in range(copies):
+                ids.append(
+                    self.submit(
+                        job, parallelism, names(topic, apart), mode=mode, sinks=sinks,
+                        clocks=clocks, file=file, beside=n > 0,
+                    )
+                )  # fmt: skip
             meter = self.meter(clocks)
-            return self.watch(
-                job_id, STAGE[job] if stage is None else stage, total, meter, **watching
-            )
+            row = self.watch(ids, STAGE[job] if stage is None else stage, total, meter, **watching)
+            return row | after(ids[0])
         finally:
-            self.jobs.flink.cancel(job_id)
+            for job_id in ids:
+                self.jobs.flink.cancel(job_id)
 
     def watch(
         self,
-        job_id: str,
+        ids: Sequence[str],
         stage: str,
         total: int,
         meter: Meter,
@@ -316,16 +345,16 @@ class Rig:
         limit_s: float = 240.0,
         at_each: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
-        """Transactions a second at ``stage``, ``each`` to a record, once warm (a share of ``total``
-        or seconds after the first), for ``window_s`` at most and until nine tenths are read; ``at_each``
-        is called at each look that counts."""
+        """Transactions a second at the ``stage`` of these jobs, ``each`` to a record, once warm (a share of
+        ``total`` or seconds after the first), for ``window_s`` at most and until nine tenths are read;
+        ``at_each`` is called at each look that counts."""
         seen: list[tuple[float, int, Used]] = []
         first = 0.0
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
-            done = self.done(job_id, stage)
-            now = time.perf_counter()
-            if done:
+            read = [self.done(job_id, stage) for job_id in ids]
+            done, now = sum(read), time.perf_counter()
+            if min(read):
                 first = first or now
                 if len(seen) > 1 and (done > total * 0.9 or now - seen[0][0] > window_s):
                     break

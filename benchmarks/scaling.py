@@ -29,17 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from confluent_kafka.admin import AdminClient, NewTopic
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import bare, in_python
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Put, Rig, about, arguments, names, rig, say, write
+from benchmarks.rig import Put, Rig, about, arguments, names, rig, say, show, write
 from benchmarks.state_codec import account
 from tillstream import conf as settings
-from tillstream.domain.fraud.counters import observe
+from tillstream.cli import tables
 from tillstream.sizing import model as size
-from tillstream.state_schemas.keyed import fraud_counters, loyalty_account
+from tillstream.state_schemas.keyed import loyalty_account
 
 
 class Point(NamedTuple):
@@ -191,11 +189,7 @@ def state_into_model() -> dict[str, Any]:
     }  # fmt: skip
     for name in ("fraud-profile", "fraud-card"):
         model["state"][name]["base"] = round(by_visits[40.0][name], 1)
-    busy = None
-    for n in range(50_000):  # 36 hours of a till that sells every 2.6 s: its windows are full
-        busy, _ = observe(busy, n, in_python.T0 + n * 2_600, 40_000)
-    assert busy is not None
-    model["state"]["fraud-till"]["base"] = float(len(fraud_counters.encode(busy)))
+    model["state"]["fraud-till"]["base"] = float(in_python.busy_till_bytes())
     sales = traffic[10.0].sales
     model["record"] |= {
         "bytes": round(sum(map(len, traffic[10.0].raw)) / len(sales), 1),
@@ -207,22 +201,20 @@ def state_into_model() -> dict[str, Any]:
     return {"by_visits": by_visits, "record": model["record"]}
 
 
-def show(job: str, figures: dict[str, Any]) -> None:
-    table = Table(title=f"{job}: us of CPU a transaction, {figures['machine']}")
-    for column in (
-        "TaskManagers", "customers", "stores", "partitions", "measured", "fit", "off", "",
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
-    for row in figures["check"]:
-        table.add_row(
+def report(job: str, figures: dict[str, Any]) -> None:
+    columns = ("TaskManagers", "customers", "stores", "partitions", "measured", "fit", "off", "")
+    rows = [
+        (
             str(row["workers"]), f"{row['customers']:,}",
             str(row["stores"]) if job in BY_STORE else "all", str(row["partitions"]),
             f"{row['us']:.1f}", f"{row['fit_us']:.1f}", f"{row['off']:+.0%}",
             "held out" if row["held_out"] else "",
-        )  # fmt: skip
-    Console().print(table)
+        )
+        for row in figures["check"]
+    ]  # fmt: skip
+    show(f"{job}: us of CPU a transaction, {figures['machine']}", columns, rows)
     terms = " + ".join(f"{value:g} {name}" for name, value in figures["fit"].items())
-    Console().print(f"us = {terms}   (terms: tillstream/sizing/model.py)")
+    tables.say(f"us = {terms}   (terms: tillstream/sizing/model.py)")
 
 
 def main() -> None:
@@ -250,7 +242,7 @@ def main() -> None:
                        "rows": measure(bench, args.job, args.count)}  # fmt: skip
     figures["fit"] = fit(figures["rows"], WITHOUT.get(args.job, ("stores",)))
     figures["check"] = check(figures["rows"], figures["fit"])
-    show(args.job, figures)
+    report(args.job, figures)
     write(args.json, figures)
     if args.model:
         into_model(args.job, figures, str(args.json or "python benchmarks/scaling.py"))

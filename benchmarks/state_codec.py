@@ -18,10 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.rig import arguments, write
+from benchmarks.rig import arguments, show, write
 from tillstream.domain.loyalty.ledger import Account, Posting
 from tillstream.state_schemas.keyed.loyalty_account import CODEC
 
@@ -139,10 +137,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     args = parser.parse_args()
     rows = measure(args.sizes, args.rounds)
-    table = Table("remembered", "way", "decode us", "encode us", "bytes")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row.values()))
-    Console().print(table)
+    columns = ("remembered", "way", "decode us", "encode us", "bytes")
+    show("", columns, [[str(cell) for cell in row.values()] for row in rows])
     write(args.json, rows)
 
 

@@ -27,12 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.rig import Rig, about, arguments, names, rig, say, write
+from benchmarks.rig import Rig, about, arguments, names, rig, say, show, write
 from tillstream.clients.flink import FlinkRest
-from tillstream.cluster.state_report import report
+from tillstream.cluster import state_report
 
 TOPIC = "restore"
 T0 = 1_764_000_000_000
@@ -138,7 +135,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 made = bench.jobs.stop(job).location
                 row["savepoint_seconds"] = time.monotonic() - began
                 savepoint = str(Path(made.removeprefix("file:")).rename(folder / "savepoint"))
-                (size,) = [s for s in report(savepoint).states if s.keys]
+                (size,) = [s for s in state_report.report(savepoint).states if s.keys]
                 assert size.keys == args.customers, f"{size.keys} keys"
                 row["bytes_a_key"], row["value_p50"] = size.bytes_a_key, size.value_p50
             job, row["restore_seconds"], row["submit_seconds"] = submit(bench, savepoint)
@@ -148,23 +145,22 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {**about(), "customers": args.customers, "visits": args.visits, "rows": rows}
 
 
-def show(figures: dict[str, Any]) -> None:
+def report(figures: dict[str, Any]) -> None:
     title = f"{figures['customers']:,} customers, {figures['visits']} sales each"
-    table = Table(title=f"{title}, {figures['machine']}")
     columns = ("backend", "restore s", "with the client s", "checkpoint s", "checkpoint MB",
                "savepoint s", "bytes a key", "TaskManagers MB")  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="right")
-    for backend, row in figures["rows"].items():
-        table.add_row(
+    rows = [
+        (
             backend, f"{row['restore_seconds']:.1f}", f"{row['submit_seconds']:.1f}",
             f"{row['restored_checkpoint']['seconds']:.1f}",
             f"{row['restored_checkpoint']['bytes'] / 1e6:.0f}",
             f"{row['savepoint_seconds']:.1f}" if "savepoint_seconds" in row else "",
             f"{row['bytes_a_key']:.0f}" if "bytes_a_key" in row else "",
             f"{row['memory'] / 1e6:.0f}",
-        )  # fmt: skip
-    Console().print(table)
+        )
+        for backend, row in figures["rows"].items()
+    ]  # fmt: skip
+    show(f"{title}, {figures['machine']}", columns, rows)
 
 
 def main() -> None:
@@ -175,7 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))
-    show(figures)
+    report(figures)
     write(args.json, figures)
 
 

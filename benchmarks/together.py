@@ -23,12 +23,23 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Put, Rig, about, arguments, held, mid_run, names, rig, write
+from benchmarks.rig import (
+    STAGE,
+    Put,
+    Rig,
+    about,
+    arguments,
+    held,
+    mid_run,
+    names,
+    rig,
+    show,
+    write,
+)
+from tillstream.cli import tables
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
@@ -96,16 +107,15 @@ def home(bench: Rig, clocks: Path) -> list[psutil.Process]:
     return [p for p in managers if threads & {t.id for t in p.threads()}]
 
 
-def show(figures: dict[str, Any]) -> None:
-    table = Table("", "tx/s", "us of CPU a tx", "in Python", title=f"at once, {figures['machine']}")
-    for job, row in figures["rows"].items():
-        cpu = row["cpu_us"]
-        table.add_row(
-            job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}"
-        )
-    Console().print(table)
+def report(figures: dict[str, Any]) -> None:
+    rows = [
+        (job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}")
+        for job, row in figures["rows"].items()
+        for cpu in [row["cpu_us"]]
+    ]
+    show(f"at once, {figures['machine']}", ("", "tx/s", "us of CPU a tx", "in Python"), rows)
     cost = figures["cpu_us"]
-    Console().print(
+    tables.say(
         f"the whole: {figures['rate']:,.0f} tx/s, {figures['last']} last; {cost:,.0f} us of CPU a "
         f"transaction, so {1e6 / cost:,.0f} tx/s a core at most"
     )
@@ -126,7 +136,7 @@ def main() -> None:
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(STAGE)}")
     with rig(args.disk, taskmanagers=len(jobs)) as bench:
         figures = measure(bench, jobs, args)
-    show(figures)
+    report(figures)
     write(args.json, figures)
 
 

@@ -138,7 +138,7 @@ def test_watching_leaves_out_the_warm_up_and_ends_before_the_drain(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     meter = SimpleNamespace(read=lambda: used(1.0))
-    row = rig.watch("job", "stage", 1000, meter, warm_s=1e9)
+    row = rig.watch(["job"], "stage", 1000, meter, warm_s=1e9)
     assert row["records"] == 300
     assert row["rate"] == 300
 
