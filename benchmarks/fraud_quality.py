@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks import output
 from benchmarks.fraud import baseline, protocol
 from benchmarks.fraud.protocol import DELAY, TEST, TRAIN, Data, Measures
 from benchmarks.fraud.stream import Streamed, run
-from benchmarks.rig import arguments, say, show, write
-from tillstream.cli import tables
 from tillstream.domain.fraud.judge import points
 from tillstream.domain.fraud.ruleset import Rule, Rules, compile_rules
 from tillstream.fraud.rules_file import read_rules
@@ -54,15 +54,15 @@ def main() -> int:
         starts = _starts(data, args.weeks, args.train_from)
         rules = read_rules(RULES, packaged_clocks()).rules
     except ValueError as error:
-        say(f"fraud_quality: {error}")
+        output.say(f"fraud_quality: {error}")
         return 2
     try:
         result = measure_weeks(data, starts, rules)
     except NoLightGBM as error:
-        say(f"fraud_quality: {error}")
+        output.say(f"fraud_quality: {error}")
         return 2
-    report(result)
-    write(args.json, result)
+    show(result)
+    output.write(args.json, result)
     return 0
 
 
@@ -71,7 +71,7 @@ def measure_weeks(data: Data, starts: list[int], rules: Rules) -> dict[str, Any]
     first = int(np.searchsorted(data.day, starts[0]))
     last = int(np.searchsorted(data.day, starts[-1] + TRAIN + DELAY + TEST))
     began = time.perf_counter()
-    with Progress(console=tables.console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("streaming", total=last)
         streamed = run(data, rules, first, last, lambda n: bar.update(task, completed=n))
     seconds = time.perf_counter() - began
@@ -138,7 +138,7 @@ def with_model(rules: Rules, model: Any) -> Rules:
     return compile_rules(changed, rules.places)
 
 
-def report(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
     rows: list[tuple[str, str, Any]] = [
         (f"from {week['test_from']}", name, found.values())
         for week in result["weeks"]
@@ -150,8 +150,8 @@ def report(result: dict[str, Any]) -> None:
     rows.append(("from 2018-08-08", "Handbook's best", HANDBOOK))
     columns = ("test week", "scored by", "ROC AUC", "average precision",
                "card precision @100 a day")  # fmt: skip
-    show("", columns, [(*head, *(f"{v:.3f}" for v in values)) for *head, values in rows])
-    tables.say(
+    output.table("", columns, [(*head, *(f"{v:.3f}" for v in values)) for *head, values in rows])
+    output.tell(
         f"{result['transactions']:,} transactions, {result['us_a_transaction']} µs each for all pure "
         f"stages; rules said {result['outcomes_of_rules']}. The model costs "
         f"{max(w['model_us'] for w in result['weeks'])} µs. Best possible card precision: "
@@ -174,7 +174,7 @@ def _starts(data: Data, weeks: int, train_from: str | None) -> list[int]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
     parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
     parser.add_argument("--train-from", help="instead: one week, the first day to learn from")

@@ -29,13 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
 
-from benchmarks import in_python
+from benchmarks import in_python, output
 from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
 from benchmarks.latency import Told, paced
-from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, show, write
+from benchmarks.rig import Rig, names, rig
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.cli import tables
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
@@ -95,7 +94,7 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dic
     bench.jobs.flink.cancel(job_id)
     lost = len(alerts.put) - len(found)
     return {
-        "rate": rate, **percentiles("", found), "samples": len(found), "lost": lost,
+        "rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost,
         "rules_in_force_s": in_force, "explain_s": explained,
     }  # fmt: skip
 
@@ -174,7 +173,7 @@ def state_bytes(count: int, visits: float) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=1_000, help="of the latency measurement")
@@ -182,14 +181,14 @@ def main() -> None:
     parser.add_argument("--warm-seconds", type=int, default=20)
     parser.add_argument("--only", choices=["throughput", "latency", "state"])
     args = parser.parse_args()
-    figures: dict[str, Any] = {**about(), "count": args.count}
+    figures: dict[str, Any] = {**output.about(), "count": args.count}
     if args.only in (None, "state"):
         figures["state_bytes"] = state_bytes(100_000, 20.0)
     if args.only != "state":
         with rig() as bench:
             measure(bench, args, figures)
-    report(figures)
-    write(args.json, figures)
+    show(figures)
+    output.write(args.json, figures)
 
 
 def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> None:
@@ -202,29 +201,29 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
             )
             figures[f"{parallelism} TaskManager"] = row
             rate, per_cpu = row["rate"], row["per_cpu_second"]
-            say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
+            output.say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     if args.only in (None, "latency"):
         figures["latency"] = latency(
             bench, "fraud-latency", args.rate, args.latency_seconds, args.warm_seconds
         )
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     rows = [
         (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}")
         for name in ("1 TaskManager", "2 TaskManager")
         if (row := figures.get(name))
     ]
-    show(f"fraud, {figures['machine']}", ("", "tx/s", "tx per CPU second"), rows)
+    output.table(f"fraud, {figures['machine']}", ("", "tx/s", "tx per CPU second"), rows)
     if latency := figures.get("latency"):
-        tables.say(
+        output.tell(
             f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "
             f"{latency['p99_ms']:.0f} ms, max {latency['max_ms']:.0f} ms, {latency['samples']} "
             f"samples, {latency['lost']} lost; a pushed rule set in force after "
             f"{max(latency['rules_in_force_s']):.2f} s, explain {max(latency['explain_s']):.2f} s at most"
         )
     if sizes := figures.get("state_bytes"):
-        tables.say("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
+        output.tell("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
 
-from benchmarks.rig import Put, Rig, about, arguments, memory, rig, show, write
-from tillstream.cli import tables
+from benchmarks import output
+from benchmarks.rig import Put, Rig, rig
 from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.domain.stock.network import NOBODY
@@ -135,17 +135,17 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         "all sinks, 1 TaskManager": inventory.job("spread", "all", 1, args.count, limit_s=60),
     }
     return {
-        **about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),
+        **output.about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),
     }  # fmt: skip
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     columns = {
         "tx/s": "rate",
         "tx per CPU second": "per_cpu_second",
         "checkpoint bytes a shelf": "state_bytes",
     }
-    show(
+    output.table(
         f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}",
         ("", *columns),
         [
@@ -154,19 +154,19 @@ def report(figures: dict[str, Any]) -> None:
         ],
     )
     sizes = ", ".join(f"{n} lines {size} B" for n, size in figures["codec_bytes_by_lines"].items())
-    tables.say(f"state of a shelf by lines in 72 h: {sizes}")
+    output.tell(f"state of a shelf by lines in 72 h: {sizes}")
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=400_000, help="transactions in each topic")
     parser.add_argument("--stores", type=int, default=300, help="stores of the even traffic")
     parser.add_argument("--disk", action="store_true", help="keep the stack's data on disk")
     args = parser.parse_args()
-    with rig(None if args.disk else memory()) as bench:
+    with rig(None if args.disk else output.memory()) as bench:
         figures = measure(bench, args)
-    report(figures)
-    write(args.json, figures)
+    show(figures)
+    output.write(args.json, figures)
 
 
 if __name__ == "__main__":

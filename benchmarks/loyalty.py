@@ -27,23 +27,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import bare
+from benchmarks import bare, output
 from benchmarks.latency import HotItems, Told, send_and_note, stand_in
-from benchmarks.rig import (
-    Rig,
-    about,
-    arguments,
-    held,
-    names,
-    percentiles,
-    rig,
-    say,
-    show,
-    spread,
-    write,
-)
+from benchmarks.rig import Rig, held, names, rig
 from tillstream.catalog import topics
-from tillstream.cli import tables
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
 
@@ -67,8 +54,8 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
     found = {
         "rate": rate,
         "samples": len(events.put),
-        **percentiles("event_", events.results()),
-        **percentiles("hot_item_", hot),
+        **output.percentiles("event_", events.results()),
+        **output.percentiles("hot_item_", hot),
         "hot_item_not_within_20_s": items.lost,
     }
     bench.jobs.flink.cancel(job_id)
@@ -95,7 +82,7 @@ def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "loyalty", "bench-all", 1, sinks="all", apart=True
     )
     for name, row in rows.items():
-        say(f"{name}: {row['rate']:,.0f} tx/s")
+        output.say(f"{name}: {row['rate']:,.0f} tx/s")
     return rows
 
 
@@ -116,11 +103,11 @@ def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
                 {what: {k: row[k] for k in ("rate", "cpu_us")} for what, row in rows.items()}
             )
             one = rows["one"]["rate"]
-            say(
+            output.say(
                 f"two: {rows['two']['rate'] / one:.2f} times one; apart: {rows['apart']['rate'] / one:.2f}"
             )
     ratios = {
-        name: spread([rows[what]["rate"] / rows[to]["rate"] for rows in found])
+        name: output.spread([rows[what]["rate"] / rows[to]["rate"] for rows in found])
         for name, what, to in (
             ("two_to_one", "two", "one"), ("apart_to_one", "apart", "one"),
             ("two_to_apart", "two", "apart"),
@@ -137,7 +124,7 @@ def measured(bench: Rig, what: str) -> dict[str, Any]:
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    figures: dict[str, Any] = {**about(), "count": args.count, "disk": str(args.disk)}
+    figures: dict[str, Any] = {**output.about(), "count": args.count, "disk": str(args.disk)}
     figures["hot_table"] = args.hot_table
     if args.only != "latency":
         fill(bench, args)
@@ -147,7 +134,9 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         try:
             figures["scaling"] = scaling(bench, args.rounds)
         except OSError as error:
-            say(f"TaskManagers cannot be held to a share of the machine here ({error}): left out")
+            output.say(
+                f"TaskManagers cannot be held to a share of the machine here ({error}): left out"
+            )
     if args.only in (None, "latency"):
         figures["stand_in_puts_per_s"] = stand_in(bench.conf(names("stand-in", apart=True)))
         figures["latency"] = [
@@ -157,17 +146,17 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     if rows := figures.get("rows"):
         title = f"loyalty, {figures['count']:,} transactions, {figures['machine']}"
         columns = ("", "tx/s", "tx per CPU second", "of the job on one TaskManager")
-        show(title, columns, [
+        output.table(title, columns, [
             (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}",
              f"{row['rate'] / rows[ONE]['rate']:.2f}x")
             for name, row in rows.items()
         ])  # fmt: skip
     if found := figures.get("scaling"):
-        tables.say(
+        output.tell(
             f"held to {found['share_of_a_core']} of a core each, {len(found['rounds'])} rounds:"
         )
         for name, what in (
@@ -176,7 +165,7 @@ def report(figures: dict[str, Any]) -> None:
             ("two_to_apart", "two TaskManagers to two with a job of their own each"),
         ):
             part = found[name]
-            tables.say(f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})")
+            output.tell(f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})")
     for row in figures.get("latency", []):
         parts = [
             f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
@@ -184,13 +173,13 @@ def report(figures: dict[str, Any]) -> None:
             if f"{key}_p50_ms" in row
         ]
         late = row["hot_item_not_within_20_s"]
-        tables.say(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
+        output.tell(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
     if puts := figures.get("stand_in_puts_per_s"):
-        tables.say(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
+        output.tell(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--count", type=int, default=1_000_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--all-sinks-count", type=int, default=100_000)
@@ -210,8 +199,8 @@ def main() -> None:
         os.environ[IN_MEMORY] = "1"
     with rig(args.disk) as bench:
         figures = measure(bench, args)
-    report(figures)
-    write(args.json, figures)
+    show(figures)
+    output.write(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -27,24 +27,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
+from benchmarks import output
 from benchmarks.latency import Reading
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import (
-    STAGE,
-    Rig,
-    about,
-    arguments,
-    held,
-    names,
-    percentiles,
-    rig,
-    say,
-    show,
-    write,
-)
+from benchmarks.rig import STAGE, Rig, held, names, on_stack
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.cli import tables
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
@@ -145,14 +133,14 @@ def curve(bench: Rig, job: str, capacity: float, step_s: float) -> list[dict[str
             "share": share,
             "sent_per_second": capacity * share,
             "told_per_second": (run.events.told - before) / (now - counted),
-            **percentiles("", between(run.events, counted, now)),
+            **output.percentiles("", between(run.events, counted, now)),
             **{k: statistics.mean(p[k] for p in pressed) for k in pressed[0]},
             "waiting": run.waiting,
         }
         rows.append(row)
-        say(f"{share:.0%} of capacity: {row}", markup=False)
+        output.say(f"{share:.0%} of capacity: {row}", markup=False)
         time.sleep(max(began + step_s - time.time(), 0))
-    say(f"curve: {run.end()}")
+    output.say(f"curve: {run.end()}")
     return rows
 
 
@@ -171,13 +159,13 @@ def overload(bench: Rig, job: str, capacity: float, seconds: float) -> dict[str,
         time.sleep(1)
         now = time.time()
         # What came in the second before the last is complete.
-        last = percentiles("", run.events.late.get(int(now) - 1, []))
+        last = output.percentiles("", run.events.late.get(int(now) - 1, []))
         line.append({"s": round(now - began, 1), **last, "waiting": run.waiting, **run.pressure()})
         if not steady and now > began + calm_s - 2:
-            steady = percentiles("", between(run.events, began + 10, now))
+            steady = output.percentiles("", between(run.events, began + 10, now))
         if now > over and not recovered and as_before(line[-1], steady, capacity / 2):
             recovered = now - over
-            say(f"recovered {recovered:.0f} s after the overload")
+            output.say(f"recovered {recovered:.0f} s after the overload")
         if recovered and now > over + recovered + 10:
             break
     return {
@@ -200,7 +188,7 @@ def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> boo
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     traffic = Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000)
     total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
-    figures: dict[str, Any] = {**about(), "job": args.job, "cores": args.cores}
+    figures: dict[str, Any] = {**output.about(), "job": args.job, "cores": args.cores}
 
     def rate() -> float:
         row = bench.rate(
@@ -208,16 +196,17 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         )
         return row["rate"]
 
-    say(f"with the whole machine: {rate():,.0f} tx/s")  # and all is compiled before it is held
+    # And all is compiled before it is held.
+    output.say(f"with the whole machine: {rate():,.0f} tx/s")
     with contextlib.ExitStack() as stack:
         if args.cores:
             try:
                 stack.enter_context(held(bench.processes("taskmanager"), args.cores))
             except OSError as error:
-                say(f"the TaskManager cannot be held here ({error}): it takes what it gets")
+                output.say(f"the TaskManager cannot be held here ({error}): it takes what it gets")
                 figures["cores"] = 0
         figures["capacity"] = args.capacity or rate()
-        say(f"capacity: {figures['capacity']:,.0f} tx/s")
+        output.say(f"capacity: {figures['capacity']:,.0f} tx/s")
         if args.only != "overload":
             figures["curve"] = curve(bench, args.job, figures["capacity"], args.step_seconds)
         if args.only != "curve":
@@ -227,7 +216,7 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     share = f"held to {figures['cores']:g} of a core" if figures["cores"] else "not held"
     title = f"{figures['job']}, {figures['capacity']:,.0f} tx/s, one TaskManager {share}"
     columns = ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
@@ -242,10 +231,10 @@ def report(figures: dict[str, Any]) -> None:
         )
         for row in figures.get("curve", [])
     ]  # fmt: skip
-    show(f"{title}, {figures['machine']}", columns, rows)
+    output.table(f"{title}, {figures['machine']}", columns, rows)
     if found := figures.get("overload"):
         after = found["recovered_after_s"]
-        tables.say(
+        output.tell(
             f"twice the capacity for {found['overload_s']:g} s: {found['most_waiting']:,} waited at "
             f"most, p99 rose to {found['worst_p99_ms'] / 1000:.1f} s; as before "
             + (f"{after:.0f} s after it" if after else f"not within {PATIENCE_S:.0f} s")
@@ -289,7 +278,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
     parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
     parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
@@ -299,10 +288,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["curve", "overload"])
     parser.add_argument("--picture", type=Path, help="FILE.svg of the curve")
     args = parser.parse_args()
-    with rig(args.disk, taskmanagers=1) as bench:
-        figures = measure(bench, args)
-    report(figures)
-    write(args.json, figures)
+    figures = on_stack(args, measure, show, taskmanagers=1)
     if args.picture and figures.get("curve"):
         args.picture.write_text(svg(figures["curve"]))
     return 1 if figures.get("overload", {}).get("lost") else 0

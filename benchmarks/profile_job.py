@@ -28,11 +28,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import in_python
+from benchmarks import in_python, output
 from benchmarks.cpu import Meter, Used
 from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
-from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, run, say
+from benchmarks.rig import STAGE, Rig, mid_run, names, rig
 from tillstream import conf as settings
 from tillstream.clients.java import java
 
@@ -63,10 +63,10 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
         recording = folder / f"{job}.jfr"
         pid = str(manager.pid)
         # The first recording changes classes, which are then compiled anew: one that is thrown away.
-        run([tool("jcmd"), pid, "JFR.start", "name=warm", "settings=profile"])
+        output.run([tool("jcmd"), pid, "JFR.start", "name=warm", "settings=profile"])
         compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
-        begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
-        run([tool("jcmd"), pid, "JFR.stop", "name=warm"])
+        begun, said = output.run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
+        output.run([tool("jcmd"), pid, "JFR.stop", "name=warm"])
         start = moment(bench, job_id, STAGE[job], meter)
         problem = ""
         if sample:
@@ -75,8 +75,8 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
             problem = spied(str(spy), pid, folder / f"{job}.stacks", args.seconds)
         end = moment(bench, job_id, STAGE[job], meter)
         if not begun:
-            run([tool("jcmd"), pid, "JFR.dump", "name=bench", f"filename={recording}"])
-            run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
+            output.run([tool("jcmd"), pid, "JFR.dump", "name=bench", f"filename={recording}"])
+            output.run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
     finally:
         bench.jobs.flink.cancel(job_id)
     found = mid_run([start, end], each)
@@ -104,7 +104,7 @@ def compiled(bench: Rig, job_id: str, stage: str, latest: int, meter: Meter) -> 
         used = meter.read() - before
         share = used.threads["JIT compiler"] / used.total if used.total else 1.0
         done = bench.done(job_id, stage)
-    say(f"{done:,} records read; the JVM spends {share:.0%} of its CPU on compiling")
+    output.say(f"{done:,} records read; the JVM spends {share:.0%} of its CPU on compiling")
 
 
 def without_engine(job: str, seconds: float, file: Path) -> str:
@@ -116,7 +116,7 @@ def without_engine(job: str, seconds: float, file: Path) -> str:
         while time.monotonic() < until:
             spent.append(in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic))
     file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
-    made = about()
+    made = output.about()
     head = f"{job} without an engine, {made['date']}, {made['machine']}, {made['cpu']}: "
     head += f"{min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
     return "\n\n".join([head, *python_part(file, True, "")]) + "\n"
@@ -128,12 +128,12 @@ def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
     # changed while it was read is lost or wrong at its top
     command = [spy, "record", "--nonblocking", "-p", pid, "-d", str(int(seconds)), "-r", str(RATE),
                "-f", "raw", "-o", str(file)]  # fmt: skip
-    code, said = run(command, seconds + 60)
+    code, said = output.run(command, seconds + 60)
     return "" if code == 0 and file.exists() else said.strip()[-300:] or "nothing"
 
 
 def threads(job: str, found: dict[str, Any]) -> str:
-    made = about()
+    made = output.about()
     head = (
         f"{job}, {made['date']}, {made['machine']}, {made['cpu']}, revision {made['revision']}\n"
         f"{found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second, over "
@@ -182,7 +182,7 @@ def function(frame: str) -> str:
 
 def java_part(recording: Path) -> list[str]:
     command = [tool("jfr"), "print", "--stack-depth", "24", "--events", "jdk.ExecutionSample"]
-    code, said = run([*command, str(recording)])
+    code, said = output.run([*command, str(recording)])
     if code:
         return [f"Java: {said.strip()[-300:]}"]
     by_thread, own, ours = java_shares(said.splitlines())
@@ -230,7 +230,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="how long it is looked at")
     parser.add_argument("--count", type=int, default=900_000, help="transactions in the topic")
     parser.add_argument("--python", choices=["py-spy", "sampler"], default="py-spy")
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument(
+        "--disk", type=Path, default=output.memory(), help="where the stack's data lies"
+    )
     parser.add_argument("--keep", type=Path, help="folder for the raw recordings")
     parser.add_argument("--out", type=Path, help="write the text here too")
     parser.add_argument("--python-only", action="store_true", help="without a stack")
@@ -246,7 +248,7 @@ def main() -> None:
     print(text)
     if args.out:
         args.out.write_text(text)
-        say(f"written to {args.out}")
+        output.say(f"written to {args.out}")
 
 
 if __name__ == "__main__":

@@ -32,11 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psutil
 from confluent_kafka import Producer
 
-from benchmarks import profile_job
+from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
-from benchmarks.rig import Rig, about, arguments, rig, run, say, show, write
+from benchmarks.rig import Rig, rig
 from tillstream import conf as settings
-from tillstream.cli import tables
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import SLACK_MS
@@ -122,15 +121,15 @@ def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
         file = (folder / f"taskmanager-{number}.jfr").resolve()
         if do == "dump":
             options = (f"filename={file}",)
-        code, said = run(
+        code, said = output.run(
             [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
         )
         if code:
-            say(f"no recording: {said.strip()[-300:]}")
+            output.say(f"no recording: {said.strip()[-300:]}")
         elif do == "dump":
             text = "\n\n".join(profile_job.java_part(file))
             file.with_suffix(".txt").write_text(text + "\n")
-            say(f"{file.with_suffix('.txt')} tells where Java's time went")
+            output.say(f"{file.with_suffix('.txt')} tells where Java's time went")
 
 
 def hot_items(bench: Rig, job_id: str) -> Counter[str]:
@@ -155,7 +154,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     jobs = bench.jobs
     for name in JOBS:
         jobs.submit(name, 1)
-    say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
+    output.say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
     savepoints = Savepoints(jobs, conf)
     with live(conf, args.rate, 1, folder):
         time.sleep(args.warm)
@@ -168,7 +167,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
         fill_kafka(conf, count, args.rate)
     else:
         fill_kinesis(conf, count, args.rate, folder)
-    say(
+    output.say(
         f"outage: {count:,} transactions came meanwhile, put in {time.perf_counter() - began:.0f} s"
     )
 
@@ -185,16 +184,16 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
             seen = watch.look()
             now = time.perf_counter()
             if int(now) % 5 == 0:
-                say(f"{name} {now - began:.0f} s: {seen.line()}")
+                output.say(f"{name} {now - began:.0f} s: {seen.line()}")
             if one.is_there(phase, seen):
                 caught[name] = now - began
                 rates[name] = seen.read / (now - running)
                 if name == "loyalty":
-                    say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
+                    output.say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
                     while hot_items(bench, phase.job_id)["held"]:
                         time.sleep(0.5)
                     current[name] = time.perf_counter() - began
-                    say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
+                    output.say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
                 return
             time.sleep(1)
 
@@ -210,7 +209,7 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     for end in ends:
         end.result()
     return {
-        **about(),
+        **output.about(),
         "source": args.source,
         "outage_minutes": args.minutes,
         "rate": args.rate,
@@ -231,8 +230,8 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
     }
 
 
-def report(figures: dict[str, Any]) -> None:
-    show(
+def show(figures: dict[str, Any]) -> None:
+    output.table(
         f"{figures['source']}: {figures['outage_minutes']:g} min outage, {figures['machine']}",
         ("job", "caught up after", "read a second"),
         [
@@ -241,16 +240,16 @@ def report(figures: dict[str, Any]) -> None:
         ],
     )
     busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
-    tables.say(f"cores busy: {busy}")
+    output.tell(f"cores busy: {busy}")
     if current := figures["hot_items_current_s"]:
-        tables.say(f"the last held hot item was written {current:.0f} s after")
-    tables.say(
+        output.tell(f"the last held hot item was written {current:.0f} s after")
+    output.tell(
         f"outage / catch-up: {figures['ratio']:.1f}x" if figures["ratio"] else "not caught up"
     )
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
@@ -265,8 +264,8 @@ def main() -> None:
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
     with rig(args.disk) as bench:
         figures = measure(bench, args, bench.stack.layout.root)
-    report(figures)
-    write(args.json, figures)
+    show(figures)
+    output.write(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -2,46 +2,40 @@
 
 A rate is that of one vertex between two moments: after the first fifth of the records, or ten seconds
 after the first, and until nine tenths are read or the window is over. CPU is taken at the same two
-moments (benchmarks/cpu.py). Results carry the date, the machine, versions and the git revision.
+moments (benchmarks/cpu.py).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import platform
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 from confluent_kafka import Consumer, TopicPartition
-from rich.console import Console
 
+from benchmarks import output
 from benchmarks.cpu import Meter, Used
+from benchmarks.output import say
 from tillstream import conf as settings
 from tillstream.catalog.apart import apart as names_apart
-from tillstream.cli import tables
 from tillstream.clients.flink import TERMINAL, FlinkRestError
-from tillstream.clients.java import java
 from tillstream.cluster.local import LocalCluster
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Sent
 
-say = Console(stderr=True, highlight=False).print
 JOBS = Path(__file__).parent / "jobs"
 VARIANT = JOBS / "variant.py"
 PAUSE_S = 0.5
@@ -55,87 +49,6 @@ STAGE = {
     "inventory": "stock by store and product",
     "shortage": "shelves by store",
 }
-
-
-def memory() -> Path | None:
-    """Where a stack's data lies by default: what is measured is the job, not this machine's disk."""
-    shm = Path("/dev/shm")
-    return shm if shm.is_dir() else None
-
-
-def arguments(doc: str, disk: bool = True) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes; ``disk``: whether its stack can lie elsewhere."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    if disk:
-        parser.add_argument(
-            "--disk", type=Path, default=memory(), help="where the stack's data lies"
-        )
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    return parser
-
-
-def about() -> dict[str, Any]:
-    """When, where and with what a figure was taken."""
-    version = metadata.version
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "cpu": cpu_model(),
-        "versions": {
-            "java": _said([java(), "-version"]).splitlines()[:1],
-            **{name: version(name) for name in ("apache-flink", "msgspec", "orjson")},
-        },
-        "revision": revision(),
-    }
-
-
-def revision() -> str:
-    """The commit, with + where files differ from it; "" outside a clone."""
-    git = ["git", "-C", str(settings.ROOT)]
-    commit = _said([*git, "rev-parse", "--short", "HEAD"]).strip()
-    return commit + ("+" if commit and _said([*git, "status", "--porcelain", "-uno"]) else "")
-
-
-def _said(command: list[str]) -> str:
-    code, said = run(command, 20)
-    return "" if code else said
-
-
-def run(command: list[str], timeout_s: float = 120) -> tuple[int, str]:
-    """Its exit code and what it said; 1 and why where it did not run or took too long."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout + done.stderr
-
-
-def cpu_model() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on standard output; all columns but the first are of numbers."""
-    table = tables.Table(
-        *(tables.Column(name, right=n > 0) for n, name in enumerate(columns)), title=title
-    )
-    for row in rows:
-        table.add(*row)
-    tables.show(table)
-
-
-def write(path: Path | None, figures: Any) -> None:
-    """As JSON, if a file was asked for."""
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 class Put(NamedTuple):
@@ -176,6 +89,20 @@ def rig(
                 os.environ.pop("TILLSTREAM_HOME", None)
             else:
                 os.environ["TILLSTREAM_HOME"] = before
+
+
+def on_stack(
+    args: Namespace,
+    measure: Callable[..., dict[str, Any]],
+    show: Callable[[Any], None],
+    **of_stack: Any,
+) -> dict[str, Any]:
+    """What ``measure`` finds on a stack of its own (``of_stack``: for `rig`), shown and written."""
+    with rig(args.disk, **of_stack) as bench:
+        figures = measure(bench, args)
+    show(figures)
+    output.write(args.json, figures)
+    return figures
 
 
 def _on_sigterm(handler: Any) -> Any:
@@ -415,19 +342,6 @@ def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
         "cpu_us": {name: round(s / count * 1e6, 2) for name, s in used.split().items()},
         "threads_us": {name: round(s / count * 1e6, 2) for name, s in used.busiest()},
     }
-
-
-def spread(found: list[float]) -> dict[str, float]:
-    """Median, least and most of repeated measurements."""
-    return {"median": statistics.median(found), "min": min(found), "max": max(found)}
-
-
-def percentiles(name: str, found: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and the largest of milliseconds; {} of fewer than two."""
-    if len(found) < 2:
-        return {}
-    cuts = statistics.quantiles(found, n=100)
-    return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import msgspec
 import orjson
 
-from benchmarks.rig import arguments, show, write
+from benchmarks import output
 from tillstream.domain.loyalty.ledger import Account, Posting
 from tillstream.state_schemas.keyed.loyalty_account import CODEC
 
@@ -132,14 +132,14 @@ def measure(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100, 512])
     parser.add_argument("--rounds", type=int, default=40)
     args = parser.parse_args()
     rows = measure(args.sizes, args.rounds)
     columns = ("remembered", "way", "decode us", "encode us", "bytes")
-    show("", columns, [[str(cell) for cell in row.values()] for row in rows])
-    write(args.json, rows)
+    output.table("", columns, [[str(cell) for cell in row.values()] for row in rows])
+    output.write(args.json, rows)
 
 
 if __name__ == "__main__":

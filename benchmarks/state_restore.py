@@ -27,7 +27,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.rig import Rig, about, arguments, names, rig, say, show, write
+from benchmarks import output
+from benchmarks.rig import Rig, names, rig
 from tillstream.clients.flink import FlinkRest
 from tillstream.cluster import state_report
 
@@ -129,7 +130,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 bench.fill(TOPIC, sales(args.customers, args.visits))
                 job, _, _ = submit(bench, None)
                 row["fill_rate"] = total / bench.wait_read(job, "", total)
-                say(f"filled at {row['fill_rate']:,.0f} records a second")
+                output.say(f"filled at {row['fill_rate']:,.0f} records a second")
                 row["checkpoint"] = checkpoint(flink, job)
                 began = time.monotonic()
                 made = bench.jobs.stop(job).location
@@ -141,11 +142,11 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             job, row["restore_seconds"], row["submit_seconds"] = submit(bench, savepoint)
             row["restored_checkpoint"] = checkpoint(flink, job)
             row["memory"] = sum(p.memory_info().rss for p in bench.processes("taskmanager"))
-            say(f"{backend}: {row}")
-    return {**about(), "customers": args.customers, "visits": args.visits, "rows": rows}
+            output.say(f"{backend}: {row}")
+    return {**output.about(), "customers": args.customers, "visits": args.visits, "rows": rows}
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     title = f"{figures['customers']:,} customers, {figures['visits']} sales each"
     columns = ("backend", "restore s", "with the client s", "checkpoint s", "checkpoint MB",
                "savepoint s", "bytes a key", "TaskManagers MB")  # fmt: skip
@@ -160,19 +161,19 @@ def report(figures: dict[str, Any]) -> None:
         )
         for backend, row in figures["rows"].items()
     ]  # fmt: skip
-    show(f"{title}, {figures['machine']}", columns, rows)
+    output.table(f"{title}, {figures['machine']}", columns, rows)
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--visits", type=int, default=3, help="sales a customer; 5 at most")
     parser.add_argument("--backends", nargs="+", default=["hashmap", "rocksdb"])
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))
-    report(figures)
-    write(args.json, figures)
+    show(figures)
+    output.write(args.json, figures)
 
 
 if __name__ == "__main__":

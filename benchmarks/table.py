@@ -13,24 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import bare, in_python
+from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import latency as alert_latency
 from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
 from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
-from benchmarks.rig import (
-    STAGE,
-    Put,
-    Rig,
-    about,
-    memory,
-    names,
-    percentiles,
-    rig,
-    say,
-    spread,
-)
+from benchmarks.rig import STAGE, Put, Rig, names, rig
 from tillstream import conf as settings
 from tillstream.catalog import topics
 
@@ -63,7 +52,7 @@ class Settings(NamedTuple):
     latency_s: int = 20
     warm_s: float = 8.0
     window_s: float = 12.0
-    disk: Path | None = memory()
+    disk: Path | None = output.memory()
 
 
 class Topic(NamedTuple):
@@ -79,7 +68,7 @@ def measure(chosen: Settings) -> dict[str, Any]:
     """All figures of one run; a peer that does not run has an ``error`` in its row."""
     began = time.monotonic()
     for name in chosen.peers:  # before anything is measured
-        say(f"installing {peers.PEERS[name].name}")
+        output.say(f"installing {peers.PEERS[name].name}")
         peers.python_of(name)
     with rig(chosen.disk, taskmanagers=1) as bench:
         topic = fill(bench, chosen.count, MORE if "loyalty" in chosen.jobs else ())
@@ -90,7 +79,7 @@ def measure(chosen: Settings) -> dict[str, Any]:
     for job, found in state(chosen).items():
         rows[job]["state"] = found
     return {
-        **about(),
+        **output.about(),
         "took_s": round(time.monotonic() - began),
         "topic": topic._asdict(),
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in chosen._asdict().items()},
@@ -126,15 +115,17 @@ def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any
                 row["samples"].append(run())
             except Exception as error:  # one row's failure is told in it: the others still count
                 row["error"] = f"{type(error).__name__}: {error}"[:400]
-                say(f"{name}: {row['error']}", markup=False)
+                output.say(f"{name}: {row['error']}", markup=False)
                 bench.clear()
                 continue
             found = row["samples"][-1]
-            say(f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second")
+            output.say(
+                f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second"
+            )
     for row in rows.values():
         if samples := row["samples"]:
             for figure in ("rate", "per_cpu_second"):
-                row[figure] = spread([sample[figure] for sample in samples])
+                row[figure] = output.spread([sample[figure] for sample in samples])
             row["cpu_us"] = samples[-1].get("cpu_us", {})
     return rows
 
@@ -192,7 +183,7 @@ def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
         except Exception as error:  # as above
             found[job] = {"error": f"{type(error).__name__}: {error}"[:400]}
             bench.clear()
-        say(f"{job}, latency: {found[job]}", markup=False)
+        output.say(f"{job}, latency: {found[job]}", markup=False)
     if "loyalty" in chosen.jobs:
         found[BARE] = event_latency(bench, "", rate, seconds, warm_s)
     return found
@@ -223,7 +214,7 @@ def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) ->
     if job_id:
         bench.jobs.flink.cancel(job_id)
     lost = len(told.put) - len(found)
-    return {"rate": rate, **percentiles("", found), "samples": len(found), "lost": lost}
+    return {"rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost}
 
 
 def state(chosen: Settings) -> dict[str, dict[str, Any]]:

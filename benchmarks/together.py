@@ -24,29 +24,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
 
+from benchmarks import output
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import (
-    STAGE,
-    Put,
-    Rig,
-    about,
-    arguments,
-    held,
-    mid_run,
-    names,
-    rig,
-    show,
-    write,
-)
-from tillstream.cli import tables
+from benchmarks.rig import STAGE, Put, Rig, held, mid_run, names, on_stack
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
 CUSTOMERS = 1_000_000  # so that few come twice within the minutes that the traffic is of
 
 
-def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, Any]:
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    jobs: list[str] = args.jobs
     lines, made = 0, []
     start_ms = int((time.time() - args.count / args.event_rate) * 1000)
     for sent in Simulator(
@@ -90,7 +79,7 @@ def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, 
     rows = {job: mid_run(seen[job], 1.0) for job in jobs}
     last = max(jobs, key=lambda job: seen[job][-1][0])
     return {
-        **about(),
+        **output.about(),
         "count": args.count,
         "event_rate": args.event_rate,
         "last": last,
@@ -107,22 +96,24 @@ def home(bench: Rig, clocks: Path) -> list[psutil.Process]:
     return [p for p in managers if threads & {t.id for t in p.threads()}]
 
 
-def report(figures: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     rows = [
         (job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}")
         for job, row in figures["rows"].items()
         for cpu in [row["cpu_us"]]
     ]
-    show(f"at once, {figures['machine']}", ("", "tx/s", "us of CPU a tx", "in Python"), rows)
+    output.table(
+        f"at once, {figures['machine']}", ("", "tx/s", "us of CPU a tx", "in Python"), rows
+    )
     cost = figures["cpu_us"]
-    tables.say(
+    output.tell(
         f"the whole: {figures['rate']:,.0f} tx/s, {figures['last']} last; {cost:,.0f} us of CPU a "
         f"transaction, so {1e6 / cost:,.0f} tx/s a core at most"
     )
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--jobs", default=",".join(STAGE), help="of " + ", ".join(STAGE))
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument(
@@ -131,13 +122,10 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=8, help="seconds after all have begun")
     parser.add_argument("--limit", type=float, default=600, help="seconds for all of it")
     args = parser.parse_args()
-    jobs = args.jobs.split(",")
-    if unknown := set(jobs) - set(STAGE):
+    args.jobs = args.jobs.split(",")
+    if unknown := set(args.jobs) - set(STAGE):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(STAGE)}")
-    with rig(args.disk, taskmanagers=len(jobs)) as bench:
-        figures = measure(bench, jobs, args)
-    report(figures)
-    write(args.json, figures)
+    on_stack(args, measure, show, taskmanagers=len(args.jobs))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from benchmarks.cpu import CLOCK, Meter, Used
 from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
 from benchmarks.jobs.stacks import collapsed
-from benchmarks.rig import Rig, mid_run, names, spread
+from benchmarks.output import spread
+from benchmarks.rig import Rig, mid_run, names
 from tillstream.catalog import tables, topics
 from tillstream.conf import load
 from tillstream.local.stack import Stack
