@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import orjson
 
 from benchmarks import in_python, output
-from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
+from benchmarks.in_python import simulated
 from benchmarks.latency import Told, paced
 from benchmarks.rig import Rig, names, rig
 from tillstream import conf as settings
@@ -47,18 +47,6 @@ Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 BY_STORE = ("inventory", "shortage")
 PUSHES = 5  # of a rule set while sales are judged, and explanations asked for
 STORES = 100  # so that some hundred thousand transactions are days, not hours
-
-
-def simulated(count: int, customers: int, seed: int, stores: int | None = None) -> Simulator:
-    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at; or of
-    so many ``stores``, each as busy as a grocer's are."""
-    a_day = stores * SALES_A_DAY if stores else customers * VISITS_A_DAY
-    rate = a_day / 86_400
-    start_ms = int((time.time() - count / rate) * 1000)  # so that the last is of now
-    return Simulator(
-        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
-        stores=stores,
-    )  # fmt: skip
 
 
 def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES) -> Simulator:
@@ -89,14 +77,10 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dic
             sender.send(key, raw)
         sender.close()
         in_force = [push.result() for push in pushes]
-    found = alerts.results()
+    found = alerts.figures(rate)
     explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[:PUSHES]]
     bench.jobs.flink.cancel(job_id)
-    lost = len(alerts.put) - len(found)
-    return {
-        "rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost,
-        "rules_in_force_s": in_force, "explain_s": explained,
-    }  # fmt: skip
+    return {**found, "rules_in_force_s": in_force, "explain_s": explained}
 
 
 def pushed(conf: settings.Conf, version: str) -> float:

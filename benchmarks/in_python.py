@@ -96,6 +96,43 @@ class Stage:
             at += length
 
 
+def simulated(
+    count: int, customers: int, seed: int, stores: int | None = None, daily: int = SALES_A_DAY,
+    start_ms: int | None = None,
+) -> Simulator:  # fmt: skip
+    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at; or of
+    so many ``stores``, ``daily`` each. Without ``start_ms`` the last is of now."""
+    rate = (stores * daily if stores else customers * VISITS_A_DAY) / 86_400
+    if start_ms is None:
+        start_ms = int((time.time() - count / rate) * 1000)
+    return Simulator(
+        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
+        stores=stores,
+    )  # fmt: skip
+
+
+def sale(
+    transaction_id: str, store: int, event_time_ms: int, lines: list[dict[str, Any]], **more: str
+) -> bytes:
+    """A sale for cash, as a till sends it; ``more``: fields of its own."""
+    return orjson.dumps(
+        {
+            "schema": 1,
+            "transaction_id": transaction_id,
+            "store": store,
+            "region": "western-cape",
+            "till": 3,
+            "payment_method": "cash",
+            "event_time_ms": event_time_ms,
+            "currency": "ZAR",
+            "lines": lines,
+            "total_cents": sum(line["quantity"] * line["unit_price_cents"] for line in lines),
+            "kind": "sale",
+            **more,
+        }
+    )
+
+
 class Traffic:
     """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
     first ``stores`` alone, ``daily`` each."""
@@ -105,11 +142,7 @@ class Traffic:
         stores: int | None = None, daily: int = SALES_A_DAY, start_ms: int = T0,
     ) -> None:  # fmt: skip
         customers = max(int(count / visits), 1)
-        a_day = stores * daily if stores else customers * VISITS_A_DAY
-        sent = Simulator(
-            "normal", seed=seed, count=count, customers=customers, rate=a_day / 86_400,
-            start_ms=start_ms, stores=stores,
-        )  # fmt: skip
+        sent = simulated(count, customers, seed, stores, daily, start_ms)
         self.count = count
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]

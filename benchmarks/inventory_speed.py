@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import orjson
 
 from benchmarks import output
-from benchmarks.rig import Put, Rig, rig
+from benchmarks.in_python import sale
+from benchmarks.rig import Put, Rig, on_stack
 from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.domain.stock.network import NOBODY
@@ -56,20 +57,10 @@ def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, byte
              "unit_price_cents": p.unit_price_cents, "category": p.category}
             for p in chosen
         ]  # fmt: skip
-        sale = {
-            "schema": 1,
-            "transaction_id": f"{place.number:04d}-{rng.randrange(1, 13):02d}-bench-{n:08d}",
-            "store": place.number,
-            "region": place.region,
-            "till": 3,
-            "payment_method": "cash",
-            "event_time_ms": start_ms + n * 1000 // EVENT_RATE,
-            "currency": place.currency,
-            "lines": lines,
-            "total_cents": sum(line["quantity"] * line["unit_price_cents"] for line in lines),
-            "kind": "sale",
-        }
-        yield sale["transaction_id"], orjson.dumps(sale)
+        number = f"{place.number:04d}-{rng.randrange(1, 13):02d}-bench-{n:08d}"
+        at_ms = start_ms + n * 1000 // EVENT_RATE
+        of_place = {"region": place.region, "currency": place.currency}
+        yield number, sale(number, place.number, at_ms, lines, **of_place)
 
 
 class Inventory:
@@ -84,8 +75,8 @@ class Inventory:
 
         def noted() -> Iterator[tuple[str, bytes]]:
             for key, raw in transactions(count, stores, hot):
-                sale = orjson.loads(raw)
-                keys.update((sale["store"], line["product"]) for line in sale["lines"])
+                sold = orjson.loads(raw)
+                keys.update((sold["store"], line["product"]) for line in sold["lines"])
                 yield key, raw
 
         self.bench.fill(topic, noted())
@@ -99,8 +90,8 @@ class Inventory:
 
         def state_bytes(job_id: str) -> dict[str, float]:
             time.sleep(12)
-            latest = self.bench.newest_checkpoint(job_id) or {"state_size": 0}
-            return {"state_bytes": latest["state_size"] / self.shelves[topic]}
+            latest = self.bench.jobs.checkpoints(job_id).last
+            return {"state_bytes": latest.state_bytes / self.shelves[topic] if latest else 0.0}
 
         return self.bench.rate(
             "inventory", topic, parallelism, sinks=sinks, total=total, each=each,
@@ -163,10 +154,8 @@ def main() -> None:
     parser.add_argument("--stores", type=int, default=300, help="stores of the even traffic")
     parser.add_argument("--disk", action="store_true", help="keep the stack's data on disk")
     args = parser.parse_args()
-    with rig(None if args.disk else output.memory()) as bench:
-        figures = measure(bench, args)
-    show(figures)
-    output.write(args.json, figures)
+    args.disk = None if args.disk else output.memory()
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

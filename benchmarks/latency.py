@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks import output
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
@@ -83,6 +84,12 @@ class Told(Reading):
             time.sleep(0.1)
         self.close()
         return [(seen - self.put[cause]) * 1000 for cause, seen in self.seen.items()]
+
+    def figures(self, rate: int) -> dict[str, Any]:
+        """Percentiles of ``results`` at this ``rate``, and how many were told or lost."""
+        found = self.results()
+        lost = len(self.put) - len(found)
+        return {"rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost}
 
 
 def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:

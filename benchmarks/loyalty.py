@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import bare, output
 from benchmarks.latency import HotItems, Told, send_and_note, stand_in
-from benchmarks.rig import Rig, held, names, rig
+from benchmarks.rig import Rig, held, names, on_stack
 from tillstream.catalog import topics
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
@@ -197,10 +197,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.hot_table == "memory":
         os.environ[IN_MEMORY] = "1"
-    with rig(args.disk) as bench:
-        figures = measure(bench, args)
-    show(figures)
-    output.write(args.json, figures)
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

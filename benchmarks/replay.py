@@ -34,7 +34,7 @@ from confluent_kafka import Producer
 
 from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
-from benchmarks.rig import Rig, rig
+from benchmarks.rig import Rig, on_stack
 from tillstream import conf as settings
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
@@ -147,7 +147,8 @@ def hot_items(bench: Rig, job_id: str) -> Counter[str]:
     return found
 
 
-def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    folder = bench.stack.layout.root
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
@@ -262,10 +263,7 @@ def main() -> None:
     args = parser.parse_args()
     args.warm = args.warm or (20 if args.source == "kafka" else SLACK_MS // 1000 + 15)
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
-    with rig(args.disk) as bench:
-        figures = measure(bench, args, bench.stack.layout.root)
-    show(figures)
-    output.write(args.json, figures)
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

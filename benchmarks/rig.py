@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks import output
 from benchmarks.cpu import Meter, Used
@@ -33,6 +32,7 @@ from tillstream.clients.flink import TERMINAL, FlinkRestError
 from tillstream.cluster.local import LocalCluster
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
+from tillstream.replay import stream_reach
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Sent
 
@@ -159,13 +159,8 @@ class Rig:
     def total(self, topic: str) -> int:
         """Records in ``topic``."""
         conf = settings.load("local", names(topic))
-        consumer = Consumer({"bootstrap.servers": conf.kafka.bootstrap or "", "group.id": "total"})
-        parts = consumer.list_topics(topic, 10).topics[topic].partitions
-        ends = [
-            consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in parts
-        ]
-        consumer.close()
-        return sum(ends)
+        ends = stream_reach.watermarks(conf, topic, conf.kafka.bootstrap)
+        return sum(next_offset for _, next_offset in ends.values())
 
     # -- processes ---------------------------------------------------------------------------------
 
@@ -318,12 +313,6 @@ class Rig:
                 raise RuntimeError(f"only {done:,} of {total:,} were read in {limit_s:.0f} s")
             time.sleep(PAUSE_S)
         return time.monotonic() - began
-
-    def newest_checkpoint(self, job_id: str) -> dict[str, Any] | None:
-        """The newest complete one, as Flink tells of it."""
-        with contextlib.suppress(FlinkRestError):
-            return self.jobs.flink.checkpoints(job_id)["latest"]["completed"]
-        return None
 
 
 def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import latency as alert_latency
-from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
+from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
 from benchmarks.rig import STAGE, Put, Rig, names, rig
 from tillstream import conf as settings
-from tillstream.catalog import topics
 
 SQL_JOB = Path(loyalty_sql.__file__)
 # Those that are shown in process mode too, a minute each.
@@ -91,7 +90,7 @@ def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Topic:
     customers, lines, known = max(int(count / VISITS), 1), 0, 0
     seen: set[str] = set()
     made = []
-    for sent in simulated(count, customers, 1):
+    for sent in in_python.simulated(count, customers, 1):
         assert sent.record is not None
         lines += len(sent.record["lines"])
         if customer := sent.record.get("customer_id"):
@@ -203,18 +202,13 @@ def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) ->
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
     job_id = bench.submit(job, 1, overrides, sinks="events") if job else ""
-    read = {
-        "loyalty": conf.topic(topics.LOYALTY_EVENTS),
-        "inventory": conf.topic(topics.STOCK_CHANGES),
-    }
-    told = Told(conf, read.get(job, topic), CAUSE[job])
+    told = Told(conf, conf.topic(EVENTS[job][1]) if job else topic, CAUSE[job])
     for sale in send_and_note(bench.sender(conf), rate, seconds + warm_s, warm_s):
         told.put[sale["transaction_id"]] = time.perf_counter()
-    found = told.results()
+    found = told.figures(rate)
     if job_id:
         bench.jobs.flink.cancel(job_id)
-    lost = len(told.put) - len(found)
-    return {"rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost}
+    return found
 
 
 def state(chosen: Settings) -> dict[str, dict[str, Any]]:
