@@ -17,7 +17,6 @@ Any Parquet file with transaction_id, event_time, customer_id, terminal_id, amou
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from datetime import date
@@ -48,7 +47,11 @@ MODEL_POINTS = 50.0
 
 
 def main() -> int:
-    args = _arguments()
+    parser = output.arguments(__doc__, disk=False)
+    parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
+    parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
+    parser.add_argument("--train-from", help="instead: one week, the first day to learn from")
+    args = parser.parse_args()
     try:
         data = protocol.read(args.data)
         starts = _starts(data, args.weeks, args.train_from)
@@ -171,14 +174,6 @@ def _starts(data: Data, weeks: int, train_from: str | None) -> list[int]:
     if not starts:
         raise ValueError("the file must cover at least three whole weeks")
     return starts
-
-
-def _arguments() -> argparse.Namespace:
-    parser = output.arguments(__doc__, disk=False)
-    parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
-    parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
-    parser.add_argument("--train-from", help="instead: one week, the first day to learn from")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

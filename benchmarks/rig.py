@@ -52,14 +52,37 @@ STAGE = {
 
 
 class Put(NamedTuple):
-    """What lies in a topic: transactions, and the lines of all their baskets."""
+    """What lies in a topic: transactions and the lines of all their baskets; of how many a customer is
+    known, and how many customers."""
 
-    sales: int
+    count: int
     lines: int
+    with_customer: int = 0
+    customers: int = 0
 
     def read_by(self, job: str) -> tuple[int, float]:
         """Records that STAGE's vertex of ``job`` will read, and transactions to each of them."""
-        return (self.lines, self.sales / self.lines) if job == "inventory" else (self.sales, 1.0)
+        return (self.lines, self.count / self.lines) if job == "inventory" else (self.count, 1.0)
+
+
+class Counted:
+    """(key, record) of what a simulator sends; ``put``: what it was, so far."""
+
+    def __init__(self, traffic: Iterable[Sent]) -> None:
+        self._traffic = traffic
+        self.put = Put(0, 0)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        customers: set[str] = set()
+        count = lines = known = 0
+        for count, sent in enumerate(self._traffic, 1):
+            record = sent.record or {}
+            lines += len(record.get("lines", ()))
+            if customer := record.get("customer_id"):
+                known += 1
+                customers.add(customer)
+            self.put = Put(count, lines, known, len(customers))
+            yield sent.key, sent.raw
 
 
 def names(topic: str, apart: bool = False) -> dict[str, Any]:
@@ -146,15 +169,9 @@ class Rig:
 
     def fill_sent(self, topic: str, traffic: Iterable[Sent], apart: bool = False) -> Put:
         """``fill`` with what a simulator sends."""
-        lines = 0
-
-        def records() -> Iterator[tuple[str, bytes]]:
-            nonlocal lines
-            for sent in traffic:
-                lines += len(sent.record["lines"]) if sent.record else 0
-                yield sent.key, sent.raw
-
-        return Put(self.fill(topic, records(), apart), lines)
+        records = Counted(traffic)
+        self.fill(topic, records, apart)
+        return records.put
 
     def total(self, topic: str) -> int:
         """Records in ``topic``."""

@@ -74,22 +74,11 @@ def unpack(data: bytes) -> Account:
 
 
 def from_json(data: bytes) -> Account:
-    *numbers, postings, pending = orjson.loads(data)
-    return Account(*numbers, {k: Posting(*p) for k, p in postings.items()}, pending)
+    return msgspec.convert(orjson.loads(data), Account)
 
 
 def to_json(state: Account) -> bytes:
-    return orjson.dumps(
-        [
-            state.version, state.balance, state.newest_ms, state.floor_ms, state.oldest_ms,
-            {
-                k: [p.event_time_ms, p.total_cents, p.redeemed, p.refunded_cents,
-                    p.cents_per_point, p.point_value_cents]
-                for k, p in state.postings.items()
-            },
-            {},
-        ]
-    )  # fmt: skip
+    return orjson.dumps(msgspec.to_builtins(state))
 
 
 _json_decoder = msgspec.json.Decoder(Account)

@@ -19,7 +19,7 @@ from benchmarks.jobs import loyalty_sql
 from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
-from benchmarks.rig import STAGE, Put, Rig, names, rig
+from benchmarks.rig import STAGE, Counted, Put, Rig, names, rig
 from tillstream import conf as settings
 
 SQL_JOB = Path(loyalty_sql.__file__)
@@ -54,15 +54,6 @@ class Settings(NamedTuple):
     disk: Path | None = output.memory()
 
 
-class Topic(NamedTuple):
-    """What is in the filled topic."""
-
-    count: int
-    with_customer: int
-    lines: int
-    customers: int
-
-
 def measure(chosen: Settings) -> dict[str, Any]:
     """All figures of one run; a peer that does not run has an ``error`` in its row."""
     began = time.monotonic()
@@ -86,23 +77,15 @@ def measure(chosen: Settings) -> dict[str, Any]:
     }
 
 
-def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Topic:
-    customers, lines, known = max(int(count / VISITS), 1), 0, 0
-    seen: set[str] = set()
-    made = []
-    for sent in in_python.simulated(count, customers, 1):
-        assert sent.record is not None
-        lines += len(sent.record["lines"])
-        if customer := sent.record.get("customer_id"):
-            known += 1
-            seen.add(customer)
-        made.append((sent.key, sent.raw))
+def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Put:
+    counted = Counted(in_python.simulated(count, max(int(count / VISITS), 1), 1))
+    made = list(counted)
     for topic in (TOPIC, *more):
         bench.fill(topic, made)
-    return Topic(count, known, lines, len(seen))
+    return counted.put
 
 
-def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any]]:
+def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]:
     """Rounds over all rows; the slow ones (process mode) in the first alone."""
     rows: dict[str, dict[str, Any]] = {}
     for round_ in range(chosen.repeats):
@@ -134,7 +117,7 @@ SQL, BARE = "loyalty sum, SQL in the JVM", "loyalty sum, bare Python consumer"
 Run = Callable[[], dict[str, Any]]
 
 
-def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
+def subjects(bench: Rig, chosen: Settings, topic: Put) -> dict[str, Run]:
     """Row -> what measures it once."""
     watching = {"warm_s": chosen.warm_s, "window_s": chosen.window_s, "limit_s": 120.0}
     conf = bench.conf(names(TOPIC))
@@ -142,7 +125,7 @@ def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
     runs: dict[str, Run] = {}
 
     def job(name: str, mode: str) -> Run:
-        total, each = Put(topic.count, topic.lines).read_by(name)
+        total, each = topic.read_by(name)
         return lambda: bench.rate(name, TOPIC, 1, mode=mode, total=total, each=each, **watching)
 
     for name in chosen.jobs:

@@ -27,7 +27,7 @@ import psutil
 from benchmarks import output
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Put, Rig, held, mid_run, names, on_stack
+from benchmarks.rig import STAGE, Counted, Rig, held, mid_run, names, on_stack
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
@@ -36,15 +36,16 @@ CUSTOMERS = 1_000_000  # so that few come twice within the minutes that the traf
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     jobs: list[str] = args.jobs
-    lines, made = 0, []
     start_ms = int((time.time() - args.count / args.event_rate) * 1000)
-    for sent in Simulator(
-        "normal", 1, count=args.count, customers=CUSTOMERS, rate=args.event_rate, start_ms=start_ms
-    ):
-        lines += len(sent.record["lines"]) if sent.record else 0
-        made.append((sent.key, sent.raw))
+    counted = Counted(
+        Simulator(
+            "normal", 1, count=args.count, customers=CUSTOMERS, rate=args.event_rate,
+            start_ms=start_ms,
+        )
+    )  # fmt: skip
+    made = list(counted)
     bench.conf(names(TOPIC))
-    each = {job: Put(args.count, lines).read_by(job)[1] for job in jobs}
+    each = {job: counted.put.read_by(job)[1] for job in jobs}
     clocks = {job: bench.clocks() for job in jobs}
     ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
     with contextlib.ExitStack() as stack:
