@@ -193,12 +193,8 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
 
 
 def show(figures: dict[str, Any]) -> None:
-    rows = [
-        (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}")
-        for name in ("1 TaskManager", "2 TaskManager")
-        if (row := figures.get(name))
-    ]
-    output.table(f"fraud, {figures['machine']}", ("", "tx/s", "tx per CPU second"), rows)
+    rows = {name: row for name, row in figures.items() if name.endswith(" TaskManager")}
+    output.rates(f"fraud, {figures['machine']}", rows)
     if latency := figures.get("latency"):
         output.tell(
             f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "

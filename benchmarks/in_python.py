@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections import Counter
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any
@@ -47,8 +46,7 @@ class Stage:
         function.open(self)
         self.name, self._call = name, function.process_element1
         self.states: dict[str, bytes] = {}
-        self.cpu_s, self.records = 0.0, 0
-        self.sides: Counter[int] = Counter()  # records by output, 0 the main one
+        self.cpu_s = 0.0
 
     # What functions ask of their context.
     def get_index_of_this_subtask(self) -> int:
@@ -67,7 +65,6 @@ class Stage:
             began = time.thread_time()
             made = self._call(packed, None)
             self.cpu_s += time.thread_time() - began
-            self.records += len(batch)
             self._take(b"".join(made), keys, out)
         return out
 
@@ -89,10 +86,8 @@ class Stage:
             at += _MADE.size
             if kind == STATE:
                 self.states[keys[number]] = made[at : at + length]
-            elif kind == OUTPUT:
-                self.sides[number] += 1
-                if number == 0:
-                    out.append(made[at : at + length])
+            elif kind == OUTPUT and number == 0:
+                out.append(made[at : at + length])
             at += length
 
 

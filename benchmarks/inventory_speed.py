@@ -131,18 +131,11 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    columns = {
-        "tx/s": "rate",
-        "tx per CPU second": "per_cpu_second",
-        "checkpoint bytes a shelf": "state_bytes",
-    }
-    output.table(
+    output.rates(
         f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}",
-        ("", *columns),
-        [
-            (name, *(f"{row[k]:,.0f}" for k in columns.values()))
-            for name, row in figures["rows"].items()
-        ],
+        figures["rows"],
+        "checkpoint bytes a shelf",
+        lambda row: f"{row['state_bytes']:,.0f}",
     )
     sizes = ", ".join(f"{n} lines {size} B" for n, size in figures["codec_bytes_by_lines"].items())
     output.tell(f"state of a shelf by lines in 72 h: {sizes}")

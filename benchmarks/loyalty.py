@@ -149,12 +149,10 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 def show(figures: dict[str, Any]) -> None:
     if rows := figures.get("rows"):
         title = f"loyalty, {figures['count']:,} transactions, {figures['machine']}"
-        columns = ("", "tx/s", "tx per CPU second", "of the job on one TaskManager")
-        output.table(title, columns, [
-            (name, f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}",
-             f"{row['rate'] / rows[ONE]['rate']:.2f}x")
-            for name, row in rows.items()
-        ])  # fmt: skip
+        output.rates(
+            title, rows, "of the job on one TaskManager",
+            lambda row: f"{row['rate'] / rows[ONE]['rate']:.2f}x",
+        )  # fmt: skip
     if found := figures.get("scaling"):
         output.tell(
             f"held to {found['share_of_a_core']} of a core each, {len(found['rounds'])} rounds:"

@@ -10,7 +10,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -98,6 +98,35 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         made.add(*row)
     tables.show(made)
+
+
+def rates(
+    title: str, rows: dict[str, Any], last: str = "", cell: Callable[[Any], str] | None = None
+) -> None:
+    """A table of rates; ``cell`` makes of a row what stands under ``last``."""
+    found = [
+        (
+            name,
+            f"{row['rate']:,.0f}",
+            f"{row['per_cpu_second']:,.0f}",
+            *([cell(row)] if cell else []),
+        )
+        for name, row in rows.items()
+    ]
+    table(title, ("", "tx/s", "tx per CPU second", *([last] if cell else [])), found)
+
+
+def svg(width: int, height: int, size: int, parts: Iterable[str]) -> str:
+    """A picture on white, its texts of this ``size``."""
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'font-family="sans-serif" font-size="{size}">',
+            f'<rect width="{width}" height="{height}" fill="white"/>',
+            *parts,
+            "</svg>\n",
+        ]
+    )
 
 
 def write(path: Path | None, figures: Any) -> None:

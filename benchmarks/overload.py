@@ -256,7 +256,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
         y = height - 40 - log10(max(row[name], 1)) / decades * (height - 40 - top)
         return f"{x:.1f},{y:.1f}"
 
-    parts = [f'<rect width="{width}" height="{height}" fill="white"/>']
+    parts = []
     for power in range(int(decades) + 1):
         y = height - 40 - power / decades * (height - 40 - top)
         parts.append(f'<path d="M{left} {y:.1f}H{width - 20}" stroke="#ddd"/>')
@@ -273,8 +273,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
         text = f"{row['sent_per_second']:,.0f}"
         parts.append(f'<text x="{x}" y="{height - 22}" text-anchor="middle">{text}</text>')
     parts.append(f'<text x="{left}" y="{height - 6}">transactions a second; ms to the event</text>')
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-    return head + 'font-family="sans-serif" font-size="11">\n' + "\n".join(parts) + "\n</svg>\n"
+    return output.svg(width, height, 11, parts)
 
 
 def main() -> int:

@@ -116,10 +116,13 @@ def without_engine(job: str, seconds: float, file: Path) -> str:
         while time.monotonic() < until:
             spent.append(in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic))
     file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
-    made = output.about()
-    head = f"{job} without an engine, {made['date']}, {made['machine']}, {made['cpu']}: "
-    head += f"{min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
+    head = f"{job} without an engine, {where()}: {min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
     return "\n\n".join([head, *python_part(file, True, "")]) + "\n"
+
+
+def where() -> str:
+    made = output.about()
+    return f"{made['date']}, {made['machine']}, {made['cpu']}"
 
 
 def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
@@ -133,9 +136,8 @@ def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
 
 
 def threads(job: str, found: dict[str, Any]) -> str:
-    made = output.about()
     head = (
-        f"{job}, {made['date']}, {made['machine']}, {made['cpu']}, revision {made['revision']}\n"
+        f"{job}, {where()}, revision {output.revision()}\n"
         f"{found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second, over "
         f"{found['seconds']:.0f} s; recording slows it\n\nus of CPU a transaction, by part:\n"
     )

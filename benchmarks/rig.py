@@ -66,7 +66,7 @@ class Put(NamedTuple):
 
 
 class Counted:
-    """(key, record) of what a simulator sends; ``put``: what it was, so far."""
+    """(key, record) of what a simulator sends; ``put``: what it was, once all is taken."""
 
     def __init__(self, traffic: Iterable[Sent]) -> None:
         self._traffic = traffic
@@ -81,8 +81,8 @@ class Counted:
             if customer := record.get("customer_id"):
                 known += 1
                 customers.add(customer)
-            self.put = Put(count, lines, known, len(customers))
             yield sent.key, sent.raw
+        self.put = Put(count, lines, known, len(customers))
 
 
 def names(topic: str, apart: bool = False) -> dict[str, Any]:

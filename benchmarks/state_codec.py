@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import orjson
+from msgspec.structs import astuple
 
 from benchmarks import output
 from tillstream.domain.loyalty.ledger import Account, Posting
@@ -48,19 +49,9 @@ def account(postings: int) -> Account:
 
 def pack(state: Account) -> bytes:
     """Fixed widths, no pending: what a struct layout costs at its simplest."""
-    parts = [
-        HEAD.pack(
-            state.version, state.balance, state.newest_ms, state.floor_ms, state.oldest_ms,
-            len(state.postings),
-        )
-    ]  # fmt: skip
-    for name, p in state.postings.items():
-        parts.append(
-            POSTING.pack(
-                name.encode(), p.event_time_ms, p.total_cents, p.redeemed, p.refunded_cents,
-                p.cents_per_point, p.point_value_cents,
-            )
-        )  # fmt: skip
+    *numbers, postings, _pending = astuple(state)
+    parts = [HEAD.pack(*numbers, len(postings))]
+    parts += (POSTING.pack(name.encode(), *astuple(p)) for name, p in postings.items())
     return b"\x01" + b"".join(parts)
 
 
