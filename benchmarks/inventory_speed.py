@@ -63,40 +63,36 @@ def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, byte
         yield number, sale(number, place.number, at_ms, lines, **of_place)
 
 
-class Inventory:
-    """Filled topics, and the job on them."""
+def fill(bench: Rig, topic: str, count: int, stores: int, hot: bool) -> int:
+    """How many shelves are sold from."""
+    shelves: set[tuple[int, str]] = set()
 
-    def __init__(self, bench: Rig) -> None:
-        self.bench = bench
-        self.shelves: dict[str, int] = {}
+    def noted() -> Iterator[tuple[str, bytes]]:
+        for key, raw in transactions(count, stores, hot):
+            sold = orjson.loads(raw)
+            shelves.update((sold["store"], line["product"]) for line in sold["lines"])
+            yield key, raw
 
-    def fill(self, topic: str, count: int, stores: int, hot: bool) -> None:
-        keys: set[tuple[int, str]] = set()
+    bench.fill(topic, noted())
+    return len(shelves)
 
-        def noted() -> Iterator[tuple[str, bytes]]:
-            for key, raw in transactions(count, stores, hot):
-                sold = orjson.loads(raw)
-                keys.update((sold["store"], line["product"]) for line in sold["lines"])
-                yield key, raw
 
-        self.bench.fill(topic, noted())
-        self.shelves[topic] = len(keys)
+def job(
+    bench: Rig, topic: str, count: int, shelves: int, parallelism: int, sinks: str = "none",
+    limit_s: float = 120,
+) -> dict[str, Any]:  # fmt: skip
+    """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
+    total, each = Put(count, count * LINES).read_by("inventory")
 
-    def job(
-        self, topic: str, sinks: str, parallelism: int, count: int, limit_s: float = 120
-    ) -> dict[str, Any]:
-        """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
-        total, each = Put(count, count * LINES).read_by("inventory")
+    def state_bytes(job_id: str) -> dict[str, float]:
+        time.sleep(12)
+        latest = bench.jobs.checkpoints(job_id).last
+        return {"state_bytes": latest.state_bytes / shelves if latest else 0.0}
 
-        def state_bytes(job_id: str) -> dict[str, float]:
-            time.sleep(12)
-            latest = self.bench.jobs.checkpoints(job_id).last
-            return {"state_bytes": latest.state_bytes / self.shelves[topic] if latest else 0.0}
-
-        return self.bench.rate(
-            "inventory", topic, parallelism, sinks=sinks, total=total, each=each,
-            apart=sinks != "none", after=state_bytes, limit_s=limit_s,
-        )  # fmt: skip
+    return bench.rate(
+        "inventory", topic, parallelism, sinks=sinks, total=total, each=each,
+        apart=sinks != "none", after=state_bytes, limit_s=limit_s,
+    )  # fmt: skip
 
 
 def codec_bytes() -> dict[str, int]:
@@ -115,15 +111,15 @@ def codec_bytes() -> dict[str, int]:
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    inventory = Inventory(bench)
-    inventory.fill("spread", args.count, args.stores, hot=False)
-    inventory.fill("hot", args.count, 2_900, hot=True)
+    count = args.count
+    spread = "spread", count, fill(bench, "spread", count, args.stores, hot=False)
+    hot = "hot", count, fill(bench, "hot", count, 2_900, hot=True)
     rows = {
-        "1 TaskManager": inventory.job("spread", "none", 1, args.count),
-        "2 TaskManagers": inventory.job("spread", "none", 2, args.count),
-        "hot bread and store, 1 TaskManager": inventory.job("hot", "none", 1, args.count),
-        "hot bread and store, 2 TaskManagers": inventory.job("hot", "none", 2, args.count),
-        "all sinks, 1 TaskManager": inventory.job("spread", "all", 1, args.count, limit_s=60),
+        "1 TaskManager": job(bench, *spread, 1),
+        "2 TaskManagers": job(bench, *spread, 2),
+        "hot bread and store, 1 TaskManager": job(bench, *hot, 1),
+        "hot bread and store, 2 TaskManagers": job(bench, *hot, 2),
+        "all sinks, 1 TaskManager": job(bench, *spread, 1, "all", limit_s=60),
     }
     return {
         **output.about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),

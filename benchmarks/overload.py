@@ -28,21 +28,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 from benchmarks import output
+from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Reading
 from benchmarks.pacer import Pacer, number
 from benchmarks.rig import STAGE, Rig, held, names, on_stack
 from tillstream import conf as settings
-from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
 # So many that an account does not grow in minutes as it does in years.
 BASKETS, CUSTOMERS = 500_000, 400_000
-# The topic of what a job tells at once, and the field that ends in the sale's number.
-EVENTS = {
-    "loyalty": ("loyalty_events", "transaction_id"),
-    "inventory": ("stock_changes", "entry_id"),
-}
+# The field of a job's events that ends in the sale's number.
+FIELDS = {"loyalty": "transaction_id", "inventory": "entry_id"}
 PATIENCE_S = 240.0
 Second = int
 
@@ -54,11 +51,11 @@ class Events(Reading):
     WAIT_S = 0.02
 
     def __init__(self, conf: settings.Conf, job: str) -> None:
-        name, self._field = EVENTS[job]
+        self._field = FIELDS[job]
         self.late: dict[Second, list[int]] = defaultdict(list)
         self.seen = bytearray()
         self.told = self.events = 0
-        super().__init__(conf, conf.topic(topics.BY_ID[name]))
+        super().__init__(conf, conf.topic(EVENTS[job][1]))
 
     def take(self, event: dict[str, Any], now: float) -> None:
         self.events += 1
@@ -278,7 +275,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
 
 def main() -> int:
     parser = output.arguments(__doc__)
-    parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
+    parser.add_argument("--job", choices=list(FIELDS), default="loyalty")
     parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
     parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
     parser.add_argument("--count", type=int, default=250_000, help="transactions, for the capacity")

@@ -56,7 +56,7 @@ class Pacer(_spawn.Process):
         customers: int,
     ) -> None:  # fmt: skip
         super().__init__(daemon=True)
-        self._bootstrap, self._topic, self._plan = bootstrap, topic, plan
+        self._brokers, self._topic, self._plan = bootstrap, topic, plan
         self._of = (count, customers)
         self.sent: Synchronized[int] = _spawn.Value("q", 0)
         self._ready, self._go, self._stop = _spawn.Event(), _spawn.Event(), _spawn.Event()
@@ -81,7 +81,7 @@ class Pacer(_spawn.Process):
         failed: list[Any] = []
         producer = Producer(
             {
-                "bootstrap.servers": self._bootstrap,
+                "bootstrap.servers": self._brokers,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,

@@ -49,6 +49,11 @@ def tool(name: str) -> str:
     return str(beside) if beside.exists() else name
 
 
+def recorder(pid: int, do: str, name: str, *options: str) -> tuple[int, str]:
+    """Flight Recorder: ``start``, ``dump`` or ``stop``; its exit code and what it said."""
+    return output.run([tool("jcmd"), str(pid), f"JFR.{do}", f"name={name}", *options])
+
+
 def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     """The profile as text."""
     put = bench.fill_sent(TOPIC, of_job(job, args.count, max(args.count // 6, 1), 1))
@@ -58,25 +63,24 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     sample = args.python == "sampler" or not spy
     job_id = bench.submit(job, 1, names(TOPIC), clocks=clocks, sample=sample)
     meter = bench.meter(clocks)
-    (manager,) = bench.processes("taskmanager")[:1]
+    pid = bench.processes("taskmanager")[0].pid
     try:
         recording = folder / f"{job}.jfr"
-        pid = str(manager.pid)
         # The first recording changes classes, which are then compiled anew: one that is thrown away.
-        output.run([tool("jcmd"), pid, "JFR.start", "name=warm", "settings=profile"])
+        recorder(pid, "start", "warm", "settings=profile")
         compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
-        begun, said = output.run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
-        output.run([tool("jcmd"), pid, "JFR.stop", "name=warm"])
+        begun, said = recorder(pid, "start", "bench", "settings=profile")
+        recorder(pid, "stop", "warm")
         start = moment(bench, job_id, STAGE[job], meter)
         problem = ""
         if sample:
             time.sleep(args.seconds)
         else:
-            problem = spied(str(spy), pid, folder / f"{job}.stacks", args.seconds)
+            problem = spied(str(spy), str(pid), folder / f"{job}.stacks", args.seconds)
         end = moment(bench, job_id, STAGE[job], meter)
         if not begun:
-            output.run([tool("jcmd"), pid, "JFR.dump", "name=bench", f"filename={recording}"])
-            output.run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
+            recorder(pid, "dump", "bench", f"filename={recording}")
+            recorder(pid, "stop", "bench")
     finally:
         bench.jobs.flink.cancel(job_id)
     found = mid_run([start, end], each)
@@ -116,7 +120,8 @@ def without_engine(job: str, seconds: float, file: Path) -> str:
         while time.monotonic() < until:
             spent.append(in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic))
     file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
-    head = f"{job} without an engine, {where()}: {min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
+    head = f"{job} without an engine, {where()}: {min(spent):.1f} us of CPU a transaction, "
+    head += f"best of {len(spent)} rounds"
     return "\n\n".join([head, *python_part(file, True, "")]) + "\n"
 
 

@@ -121,9 +121,7 @@ def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
         file = (folder / f"taskmanager-{number}.jfr").resolve()
         if do == "dump":
             options = (f"filename={file}",)
-        code, said = output.run(
-            [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
-        )
+        code, said = profile_job.recorder(process.pid, do, "replay", *options)
         if code:
             output.say(f"no recording: {said.strip()[-300:]}")
         elif do == "dump":

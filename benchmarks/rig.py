@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import psutil
 
@@ -29,6 +30,7 @@ from benchmarks.output import say
 from tillstream import conf as settings
 from tillstream.catalog.apart import apart as names_apart
 from tillstream.clients.flink import TERMINAL, FlinkRestError
+from tillstream.clients.wait import wait_until
 from tillstream.cluster.local import LocalCluster
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
@@ -75,7 +77,8 @@ class Counted:
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         customers: set[str] = set()
         count = lines = known = 0
-        for count, sent in enumerate(self._traffic, 1):
+        for sent in self._traffic:
+            count += 1
             record = sent.record or {}
             lines += len(record.get("lines", ()))
             if customer := record.get("customer_id"):
@@ -96,10 +99,11 @@ def rig(
     disk: Path | None = None, taskmanagers: int = 2, state_backend: str | None = None
 ) -> Iterator[Rig]:
     """A stack in a new folder under ``disk``, taken down with all its data in any case."""
-    before = os.environ.get("TILLSTREAM_HOME")
     handled = _on_sigterm(lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home:
-        os.environ["TILLSTREAM_HOME"] = home
+    with (
+        tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home,
+        patch.dict(os.environ, TILLSTREAM_HOME=home),
+    ):
         stack = Stack(home)
         try:
             stack.up(taskmanagers=taskmanagers, state_backend=state_backend, progress=say)
@@ -108,10 +112,6 @@ def rig(
             _on_sigterm(signal.SIG_IGN)  # a second one would leave the stack running
             stack.down(purge=True)
             _on_sigterm(handled)
-            if before is None:
-                os.environ.pop("TILLSTREAM_HOME", None)
-            else:
-                os.environ["TILLSTREAM_HOME"] = before
 
 
 def on_stack(
@@ -325,10 +325,10 @@ class Rig:
     def wait_read(self, job_id: str, stage: str, total: int, limit_s: float = 1200) -> float:
         """Seconds until ``stage`` has read ``total`` records."""
         began = time.monotonic()
-        while (done := self.done(job_id, stage)) < total:
-            if time.monotonic() - began > limit_s:
-                raise RuntimeError(f"only {done:,} of {total:,} were read in {limit_s:.0f} s")
-            time.sleep(PAUSE_S)
+        wait_until(
+            lambda: self.done(job_id, stage) >= total, limit_s,
+            lambda: f"only {self.done(job_id, stage):,} of {total:,} records are read", PAUSE_S,
+        )  # fmt: skip
         return time.monotonic() - began
 
 
