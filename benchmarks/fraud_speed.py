@@ -56,11 +56,11 @@ def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES
     return simulated(count, customers, seed, stores if job in BY_STORE else None)
 
 
-def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
+def latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
     """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second."""
-    overrides = names(topic, apart=True)
+    overrides = names(f"late-{job}", apart=True)
     conf = bench.conf(overrides)
-    job_id = bench.jobs.submit("fraud", 1, overrides)
+    job_id = bench.jobs.submit(job, 1, overrides)
     alerts = Told(conf, conf.topic(topics.NOTICES), alerted)
     sender = bench.sender(conf)
     total = rate * (seconds + warm_s)
@@ -188,7 +188,7 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
             output.say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     if args.only in (None, "latency"):
         figures["latency"] = latency(
-            bench, "fraud-latency", args.rate, args.latency_seconds, args.warm_seconds
+            bench, "fraud", args.rate, args.latency_seconds, args.warm_seconds
         )
 
 

@@ -16,6 +16,7 @@ from benchmarks import output
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.clients.kafka import partitions
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
@@ -25,8 +26,7 @@ Document = dict[str, Any]
 def reader(bootstrap: str | None, topic: str, settings: dict[str, Any]) -> Consumer:
     """Of a whole topic, from its beginning."""
     consumer = Consumer({"bootstrap.servers": bootstrap or "", "group.id": "bench", **settings})
-    parts = consumer.list_topics(topic, 10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions(consumer, topic, bootstrap)])
     return consumer
 
 

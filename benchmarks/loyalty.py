@@ -86,17 +86,20 @@ def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
+def scaling(bench: Rig, rounds: int) -> dict[str, Any] | None:
     """One TaskManager, two, and two with a job of their own each, all held to a share of a core, in
     turns: now one first, now the others. The last is what two could do here if nothing crossed.
 
     A shared machine's speed moves within minutes by more than what is looked for, so what counts is
-    the median of the rounds' ratios. Returns the rounds' rates, CPU a transaction, and ratios.
+    the median of the rounds' ratios. Returns the rounds' rates, CPU a transaction, and ratios; None where
+    TaskManagers cannot be held.
     """
     for count in (2, 2, 1):
         bench.rate("loyalty", "bench", count)  # until all JVMs have compiled what is hot
     found = []
-    with held(bench.processes("taskmanager"), SHARE):
+    with held(bench.processes("taskmanager"), SHARE) as is_held:
+        if not is_held:
+            return None
         for n in range(rounds):
             rows = {what: measured(bench, what) for what in (WAYS if n % 2 else WAYS[::-1])}
             found.append(
@@ -131,12 +134,7 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     if args.only in (None, "rates"):
         figures["rows"] = rates(bench, args)
     if args.only in (None, "scaling"):
-        try:
-            figures["scaling"] = scaling(bench, args.rounds)
-        except OSError as error:
-            output.say(
-                f"TaskManagers cannot be held to a share of the machine here ({error}): left out"
-            )
+        figures["scaling"] = scaling(bench, args.rounds)
     if args.only in (None, "latency"):
         figures["stand_in_puts_per_s"] = stand_in(bench.conf(names("stand-in", apart=True)))
         figures["latency"] = [

@@ -16,7 +16,6 @@ JSON with --json FILE, a picture with --picture FILE.svg.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import sys
 import time
@@ -185,7 +184,7 @@ def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> boo
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     traffic = Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000)
     total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
-    figures: dict[str, Any] = {**output.about(), "job": args.job, "cores": args.cores}
+    figures: dict[str, Any] = {**output.about(), "job": args.job}
 
     def rate() -> float:
         row = bench.rate(
@@ -195,13 +194,8 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 
     # And all is compiled before it is held.
     output.say(f"with the whole machine: {rate():,.0f} tx/s")
-    with contextlib.ExitStack() as stack:
-        if args.cores:
-            try:
-                stack.enter_context(held(bench.processes("taskmanager"), args.cores))
-            except OSError as error:
-                output.say(f"the TaskManager cannot be held here ({error}): it takes what it gets")
-                figures["cores"] = 0
+    with held(bench.processes("taskmanager"), args.cores) as is_held:
+        figures["cores"] = args.cores if is_held else 0
         figures["capacity"] = args.capacity or rate()
         output.say(f"capacity: {figures['capacity']:,.0f} tx/s")
         if args.only != "overload":

@@ -141,7 +141,6 @@ class Rig:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.jobs = LocalCluster(stack)
-        self._runs = 0
         self._asked = -STALE_S
 
     def conf(self, overrides: dict[str, Any]) -> settings.Conf:
@@ -210,7 +209,6 @@ class Rig:
         though the same runs already."""
         chosen = {"job": job, "mode": mode, "sinks": sinks, "sample": sample}
         if clocks is not None:
-            clocks.mkdir(parents=True, exist_ok=True)
             chosen["clocks"] = str(clocks)
         os.environ["TILLSTREAM_BENCH"] = json.dumps(chosen)
         changed = overrides | {"job": {"require_thread_mode": mode != "process"}}
@@ -226,8 +224,7 @@ class Rig:
 
     def clocks(self) -> Path:
         """A new folder for what a job's Python measures of itself."""
-        self._runs += 1
-        return self.stack.layout.data / "clocks" / str(self._runs)
+        return Path(tempfile.mkdtemp(prefix="clocks-", dir=self.stack.layout.data))
 
     def rate(
         self,
@@ -351,20 +348,26 @@ def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def held(processes: list[psutil.Process], cores: float) -> Iterator[None]:
-    """Each of ``processes`` gets at most so much of the machine (cgroups v1; raises OSError without).
+def held(processes: list[psutil.Process], cores: float) -> Iterator[bool]:
+    """Each of ``processes`` gets at most so much of the machine, 0 for all of it. False where that cannot
+    be: it takes cgroups v1.
 
     On a machine of two cores one TaskManager takes more than one of them, so two cannot show what
     they would do on machines of their own; two that are held to half a core each can.
     """
     folders = [Path(f"/sys/fs/cgroup/cpu/tillstream-bench-{p.pid}") for p in processes]
+    is_held = cores > 0
     try:
-        for folder, process in zip(folders, processes, strict=True):
-            folder.mkdir()
-            (folder / "cpu.cfs_period_us").write_text("20000")
-            (folder / "cpu.cfs_quota_us").write_text(str(int(cores * 20_000)))
-            (folder / "cgroup.procs").write_text(str(process.pid))
-        yield
+        try:
+            for folder, process in zip(folders, processes, strict=True) if is_held else ():
+                folder.mkdir()
+                (folder / "cpu.cfs_period_us").write_text("20000")
+                (folder / "cpu.cfs_quota_us").write_text(str(int(cores * 20_000)))
+                (folder / "cgroup.procs").write_text(str(process.pid))
+        except OSError as error:
+            say(f"TaskManagers cannot be held to a share of the machine here: {error}")
+            is_held = False
+        yield is_held
     finally:
         for folder, process in zip(folders, processes, strict=True):
             with contextlib.suppress(OSError):

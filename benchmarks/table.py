@@ -35,6 +35,7 @@ STATE = {
     "inventory": ("stock", "shelf"),
     "shortage": ("store-watch", "store"),
 }
+Run = Callable[[], dict[str, Any]]
 VISITS = 6.0  # of a customer, in the topic and in the figures of state
 
 
@@ -85,6 +86,15 @@ def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Put:
     return counted.put
 
 
+def attempt(bench: Rig, run: Run) -> dict[str, Any]:
+    """What ``run`` finds; a failure of one row is told in it, as ``error``: the others still count."""
+    try:
+        return run()
+    except Exception as error:
+        bench.clear()
+        return {"error": f"{type(error).__name__}: {error}"[:400]}
+
+
 def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]:
     """Rounds over all rows; the slow ones (process mode) in the first alone."""
     rows: dict[str, dict[str, Any]] = {}
@@ -93,17 +103,13 @@ def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]
             if round_ and name.endswith(PROCESS):
                 continue
             row = rows.setdefault(name, {"samples": []})
-            try:
-                row["samples"].append(run())
-            except Exception as error:  # one row's failure is told in it: the others still count
-                row["error"] = f"{type(error).__name__}: {error}"[:400]
-                output.say(f"{name}: {row['error']}", markup=False)
-                bench.clear()
-                continue
-            found = row["samples"][-1]
-            output.say(
-                f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second"
-            )
+            found = attempt(bench, run)
+            if "error" in found:
+                row |= found
+            else:
+                row["samples"].append(found)
+            shown = {k: found[k] for k in ("error", "rate", "per_cpu_second") if k in found}
+            output.say(f"{name}: {shown}", markup=False)
     for row in rows.values():
         if samples := row["samples"]:
             for figure in ("rate", "per_cpu_second"):
@@ -114,7 +120,6 @@ def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]
 
 PROCESS = ", process mode"
 SQL, BARE = "loyalty sum, SQL in the JVM", "loyalty sum, bare Python consumer"
-Run = Callable[[], dict[str, Any]]
 
 
 def subjects(bench: Rig, chosen: Settings, topic: Put) -> dict[str, Run]:
@@ -157,14 +162,8 @@ def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
     for job in chosen.jobs:
         if job != "fraud" and job not in CAUSE:
             continue  # it tells nothing at once
-        try:
-            if job == "fraud":
-                found[job] = alert_latency(bench, f"late-{job}", rate, seconds, warm_s)
-            else:
-                found[job] = event_latency(bench, job, rate, seconds, warm_s)
-        except Exception as error:  # as above
-            found[job] = {"error": f"{type(error).__name__}: {error}"[:400]}
-            bench.clear()
+        run = alert_latency if job == "fraud" else event_latency
+        found[job] = attempt(bench, lambda: run(bench, job, rate, seconds, warm_s))
         output.say(f"{job}, latency: {found[job]}", markup=False)
     if "loyalty" in chosen.jobs:
         found[BARE] = event_latency(bench, "", rate, seconds, warm_s)

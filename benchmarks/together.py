@@ -14,7 +14,6 @@ empty as a few customers' visits leave them, each transaction would begin a new 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -48,10 +47,8 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     each = {job: counted.put.read_by(job)[1] for job in jobs}
     clocks = {job: bench.clocks() for job in jobs}
     ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
-    with contextlib.ExitStack() as stack:
-        # Else the quick jobs would have read most of it before it is there and all are warm.
-        with contextlib.suppress(OSError):
-            stack.enter_context(held(bench.processes("taskmanager"), 0.1))
+    # Else the quick jobs would have read most of it before it is there and all are warm.
+    with held(bench.processes("taskmanager"), 0.1):
         bench.fill(TOPIC, made)
     seen: dict[str, list[Any]] = {job: [] for job in jobs}
     meters: dict[str, Meter] = {}
