@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
-from tillstream.domain import fraud
+from tillstream.domain.fraud.places import Place as ClockPlace
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
@@ -66,12 +66,12 @@ def network(conf: Conf) -> dict[int, Neighbours]:
     )
 
 
-def clocks(conf: Conf) -> dict[int, fraud.Place]:
+def clocks(conf: Conf) -> dict[int, ClockPlace]:
     """Where each store is and what its clock shows. Raises ConfError that names the file."""
     return _clocks(_file(conf, "stores"))
 
 
-def packaged_clocks() -> dict[int, fraud.Place]:
+def packaged_clocks() -> dict[int, ClockPlace]:
     """The same of the invented stores that come with the package."""
     return _clocks(("reference.stores", PACKAGES_OWN / "stores.csv"))
 
@@ -98,10 +98,10 @@ def _read(file: tuple[str, Path], number: str) -> list[Place]:
     return [Place(*row.values()) for row in _rows(file, columns)]
 
 
-def _clocks(file: tuple[str, Path]) -> dict[int, fraud.Place]:
+def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
     columns = {"store": WHOLE, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE}
     return {
-        row["store"]: fraud.Place(row["lat"], row["lon"], row["zone"])
+        row["store"]: ClockPlace(row["lat"], row["lon"], row["zone"])
         for row in _rows(file, columns)
     }
 

@@ -10,17 +10,14 @@ from pyflink.datastream import RuntimeContext
 from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud import (
-    Label,
-    Places,
-    Profile,
-    apply_label,
-    id_hash,
-    judge_both,
-    load_rules,
-)
-from tillstream.domain.fraud import actions as actions
+from tillstream.domain.fraud import actions
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
+from tillstream.domain.fraud.counters import id_hash
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.judge import apply_label, judge_both
+from tillstream.domain.fraud.places import Places
+from tillstream.domain.fraud.profile import Profile
+from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs

@@ -6,7 +6,8 @@ import msgspec
 
 from tillstream.domain.card_numbers import contains_card_number
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud import Counters, Label, id_hash, label, observe
+from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.decision import Label
 from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs

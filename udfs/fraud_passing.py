@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.fraud import CounterFacts, Facts, Label
+from tillstream.domain.fraud.counters import CounterFacts
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.signals import Facts
 from tillstream.domain.transaction import Transaction
 
 SALE, LABEL = ord("s"), ord("l")

@@ -7,25 +7,18 @@ no other means of payment in such data, so the signals that need them cannot be 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.fraud.protocol import DELAY, Data
-from tillstream.domain.fraud import (
-    NAMES,
-    Counters,
-    Facts,
-    Label,
-    Profile,
-    Rules,
-    apply_label,
-    id_hash,
-    judge_both,
-    label,
-    observe,
-)
+from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.judge import apply_label, judge_both
+from tillstream.domain.fraud.profile import Profile
+from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.signals import NAMES, Facts
 from tillstream.domain.transaction import Line, Transaction
 
 DAY_MS = 86_400_000
@@ -86,7 +79,9 @@ def run(
     waiting: deque[tuple[int, Transaction, bool]] = deque()
     outcomes = {"pass": 0, "review": 0, "hold": 0}
     late_ms = DELAY * DAY_MS
-    for n, customer, terminal, fraud in _rows(data, last):
+    columns = (data.customer, data.terminal, data.fraud)
+    rows = zip(*(column[:last].tolist() for column in columns), strict=True)
+    for n, (customer, terminal, fraud) in enumerate(rows):
         txn = transaction(data, n)
         now = txn.event_time_ms
         while waiting and waiting[0][1].event_time_ms + late_ms <= now:
@@ -114,13 +109,3 @@ def run(
         if n % 10_000 == 0:
             progress(n)
     return Streamed(first, signals, scores, outcomes)
-
-
-def _rows(data: Data, last: int) -> Iterator[tuple[int, int, int, bool]]:
-    return zip(
-        range(last),
-        data.customer[:last].tolist(),
-        data.terminal[:last].tolist(),
-        data.fraud[:last].tolist(),
-        strict=True,
-    )

@@ -18,13 +18,9 @@ from typing import Any
 import msgspec
 
 from tillstream.state_schemas.keyed.states import STATES
-from tillstream.state_schemas.keyed.versioned import Codec, describe
+from tillstream.state_schemas.keyed.versioned import RECORD, RELEASED, Codec, Record, describe
 
 HERE = Path(__file__).parent
-RECORD = HERE / "frozen.json"
-
-# {codec: {"1": {"layout": text, "golden": {sample: sha256}}}}
-Record = dict[str, dict[str, dict[str, Any]]]
 
 
 def codecs() -> list[Codec[Any]]:
@@ -41,11 +37,6 @@ def samples(codec: Codec[Any]) -> dict[int, dict[str, msgspec.Struct]]:
 def golden(codec: Codec[Any], version: int, sample: str) -> Path:
     """Where a sample's bytes are."""
     return HERE / codec.name / "golden" / f"v{version}-{sample}.bin"
-
-
-def record() -> Record:
-    """What is released."""
-    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
 def freeze(known: Record) -> list[str]:
@@ -69,10 +60,9 @@ def freeze(known: Record) -> list[str]:
 
 
 def main() -> None:
-    known = record()
-    added = freeze(known)
+    added = freeze(RELEASED)
     if added:
-        RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        RECORD.write_text(json.dumps(RELEASED, indent=1, sort_keys=True) + "\n")
     print(f"released: {', '.join(added) or 'nothing new'}", file=sys.stderr)
 
 

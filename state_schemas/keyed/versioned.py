@@ -1,18 +1,25 @@
 """Keyed state as bytes that outlive releases: one version byte, then that version's body in msgpack.
 
-A version is a ``Layout``: a msgspec struct of its own, frozen once released, with the two pure steps
-to and from the version before it. The rules work on a live struct of the domain; its bytes are the
-newest layout's. So the common case costs nothing extra: the newest version is decoded straight into the
-live struct, and only older ones walk the chain. That the two agree, field for field, is checked when the
-codec is made, so a domain that was changed without a new version fails on import, not in a savepoint.
+A version is a ``Layout``: a msgspec struct, frozen once released, with the two pure steps to and from the
+version before it. The newest is the live struct of the domain that the rules work on. So the common case
+costs nothing extra: the newest version is decoded straight into the live struct, and only older ones walk
+the chain. frozen.json has every released layout as text. A codec is checked against it when it is made, so
+a domain that was changed without a new version fails on import, not in a savepoint.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+
+RECORD = Path(__file__).with_name("frozen.json")
+# What is released: {codec: {"1": {"layout": text, "golden": {sample: sha256}}}}
+Record = dict[str, dict[str, dict[str, Any]]]
+RELEASED: Record = json.loads(RECORD.read_text())
 
 Live = TypeVar("Live", bound=msgspec.Struct)
 
@@ -38,7 +45,8 @@ class Layout(NamedTuple):
 
 
 class Codec(Generic[Live]):
-    """Bytes to and from ``live``; ``layouts`` are all versions ever released, 1 first.
+    """Bytes to and from ``live``; ``layouts`` are all versions ever released, 1 first; without them
+    ``live`` is version 1.
 
     encode(state) -> bytes of the newest version. decode(bytes) -> state; raises UnknownVersion for a
     later version, ValueError for bytes that are none of ours.
@@ -47,7 +55,8 @@ class Codec(Generic[Live]):
     encode: Callable[[Live], bytes]
     decode: Callable[[bytes], Live]
 
-    def __init__(self, name: str, live: type[Live], layouts: Sequence[Layout]) -> None:
+    def __init__(self, name: str, live: type[Live], layouts: Sequence[Layout] = ()) -> None:
+        layouts = layouts or (Layout(1, live),)
         for number, layout in enumerate(layouts, 1):
             steps = layout.upgrade is not None and layout.downgrade is not None
             if layout.version != number or steps != (number > 1):
@@ -58,15 +67,19 @@ class Codec(Generic[Live]):
         self.name = name
         self.layouts = tuple(layouts)
         self.current = len(layouts)
-        if (now := describe(live)) != (frozen := describe(layouts[-1].shape)):
+        released = RELEASED.get(name, {}).get(str(self.current))
+        frozen = released["layout"] if released else describe(layouts[-1].shape)
+        if (now := describe(live)) != frozen:
             raise LayoutChanged(
                 f"{name}: {live.__module__}.{live.__name__} is no longer version {self.current}, "
-                f"which is released. Add v{self.current + 1}.py with its upgrade and downgrade.\n"
+                f"which is released. Put its structs, as they were, into v{self.current}.py. "
+                f"Add v{self.current + 1}.py with upgrade and downgrade from and to them.\n"
                 f"is:       {now}\nreleased: {frozen}"
             )
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoders = {layout.version: _decoder(layout.shape) for layout in layouts}
-        self._live = _decoder(live)
+        decoder = msgspec.msgpack.Decoder
+        self._decoders = {layout.version: decoder(layout.shape) for layout in layouts}
+        self._live = decoder(live)
         self.encode = self._fast_encode()
         self.decode = self._fast_decode()
 
@@ -148,10 +161,6 @@ class Codec(Generic[Live]):
 def describe(shape: Any) -> str:
     """A struct's layout as text: field names and types in order, nested structs written out."""
     return _text(msgspec.inspect.type_info(shape))
-
-
-def _decoder(shape: type[Any]) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(shape)
 
 
 def _text(kind: Any) -> str:

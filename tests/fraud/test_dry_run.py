@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from tests.support.sales import T0, sale
 from tillstream.cli import main
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 
 DAY_MS = 86_400_000
 

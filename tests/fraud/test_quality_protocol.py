@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.fraud import baseline, protocol, stream
 from tests.support import ROOT
-from tillstream.domain.fraud import INDEX, NAMES
 from tillstream.domain.fraud.model import compile_model
+from tillstream.domain.fraud.ruleset import INDEX
+from tillstream.domain.fraud.signals import NAMES
 from tillstream.fraud.rules_file import read_rules
 from tillstream.fraud.training import train
 from tillstream.reference import packaged_clocks

@@ -25,7 +25,7 @@ from tests.support.wait import wait_for
 from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
 from tillstream.clients import aws as clients
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob

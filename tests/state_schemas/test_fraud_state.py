@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules

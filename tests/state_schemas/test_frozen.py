@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tillstream.state_schemas.keyed import freeze
+from tillstream.state_schemas.keyed.versioned import RELEASED as RECORD
 from tillstream.state_schemas.keyed.versioned import describe
 
-RECORD = freeze.record()
 CODECS = {codec.name: codec for codec in freeze.codecs()}
 GOLDEN = [
     (name, int(version), sample)

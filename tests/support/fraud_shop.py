@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support import sales
-from tillstream.domain.fraud import Decision, Rules
+from tillstream.domain.fraud.decision import Decision
+from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.transaction import Transaction
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from tillstream.domain.envelope import seal
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 from tillstream.domain.transaction import parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules

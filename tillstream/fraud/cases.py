@@ -16,7 +16,7 @@ from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.clients import items
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Label
+from tillstream.domain.fraud.decision import Label
 from tillstream.errors import Problem
 from tillstream.fraud.topics import put
 

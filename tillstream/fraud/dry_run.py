@@ -27,7 +27,8 @@ from tillstream.cli.tables import Column, Table
 from tillstream.clients import parquet
 from tillstream.clients.storage import open_bucket, visible
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Label, Rules
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.transaction import Transaction
 from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob

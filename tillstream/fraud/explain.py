@@ -12,8 +12,9 @@ from tillstream.catalog import tables
 from tillstream.clients import aws as clients
 from tillstream.clients import items
 from tillstream.conf import Conf
-from tillstream.domain.fraud import Decision, RuleSet
 from tillstream.domain.fraud.actions import notices_of
+from tillstream.domain.fraud.decision import Decision
+from tillstream.domain.fraud.ruleset import RuleSet
 from tillstream.errors import Unreachable
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules

@@ -6,21 +6,12 @@ a test holds to the real job. For dry runs, benchmarks and tests.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud import (
-    Counters,
-    Decision,
-    Facts,
-    Label,
-    Profile,
-    Rules,
-    apply_label,
-    id_hash,
-    judge,
-    label,
-    observe,
-    subject,
-    terminal,
-)
+from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.judge import apply_label, judge
+from tillstream.domain.fraud.profile import Profile, subject, terminal
+from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.signals import Facts
 from tillstream.domain.transaction import Transaction
 
 

@@ -10,8 +10,8 @@ import msgspec
 from tillstream.catalog import topics
 from tillstream.cli.times import now_ms
 from tillstream.conf import Conf
-from tillstream.domain.fraud import RuleSet
 from tillstream.domain.fraud.control import MAX_ORDER_BYTES, Answer, Mode, Order
+from tillstream.domain.fraud.ruleset import RuleSet
 from tillstream.fraud.topics import TopicError, put, read_all, tail
 
 _order = msgspec.json.Decoder(Order).decode

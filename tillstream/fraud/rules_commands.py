@@ -13,8 +13,8 @@ from tillstream import reference
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
-from tillstream.domain.fraud import load_rules
 from tillstream.domain.fraud.control import Mode
+from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.errors import Problem
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import (

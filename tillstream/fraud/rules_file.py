@@ -12,7 +12,8 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
-from tillstream.domain.fraud import InvalidRules, Places, Rules, load_rules
+from tillstream.domain.fraud.places import Places
+from tillstream.domain.fraud.ruleset import InvalidRules, Rules, load_rules
 from tillstream.errors import Problems
 
 MAX_FILE_BYTES = 2_000_000

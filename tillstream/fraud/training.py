@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tillstream.domain.fraud import NAMES
 from tillstream.domain.fraud.model import Model, Tree
+from tillstream.domain.fraud.signals import NAMES
 
 # The signals that may be learnt from, with the direction in which suspicion may only rise or fall:
 # few sales teach little, and a model that knows this cannot learn the opposite from noise.

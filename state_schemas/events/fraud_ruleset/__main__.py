@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tillstream.domain.fraud import RuleSet
+from tillstream.domain.fraud.ruleset import RuleSet
 
 
 def main() -> None:

@@ -1,12 +1,14 @@
-"""Keyed state of the archive job: one mark for each transaction id, for as long as a repeat is to be known.
-
-The rules' ``Mark`` is its newest version.
-"""
+"""Keyed state of the archive job: one mark for each transaction id, while a repeat is to be known."""
 
 from __future__ import annotations
 
-from tillstream.state_schemas.keyed.archived_mark import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+import msgspec
 
-CODEC = Codec("archived_mark", v1.Mark, [Layout(1, v1.Mark)])
-Mark = v1.Mark
+from tillstream.state_schemas.keyed.versioned import Codec
+
+
+class Mark(msgspec.Struct, array_like=True, gc=False):
+    """This transaction id is in the archive: being there says all."""
+
+
+CODEC = Codec("archived_mark", Mark)

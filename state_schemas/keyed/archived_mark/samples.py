@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tillstream.state_schemas.keyed.archived_mark import v1
+from tillstream.state_schemas.keyed.archived_mark import Mark
 
-SAMPLES = {1: {"archived": v1.Mark()}}
+SAMPLES = {1: {"archived": Mark()}}

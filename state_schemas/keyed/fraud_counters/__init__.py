@@ -5,9 +5,8 @@ The rules' ``Counters`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud import Counters
-from tillstream.state_schemas.keyed.fraud_counters import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+from tillstream.domain.fraud.counters import Counters
+from tillstream.state_schemas.keyed.versioned import Codec
 
-CODEC = Codec("fraud_counters", Counters, [Layout(1, v1.Counters)])
+CODEC = Codec("fraud_counters", Counters)
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tillstream.state_schemas.keyed.fraud_counters import v1
+from tillstream.domain.fraud.counters import Counters
 
 V1 = {
-    "new": v1.Counters([[], [], [], []], [], 0, [], []),
-    "busy": v1.Counters(
+    "new": Counters([[], [], [], []], [], 0, [], []),
+    "busy": Counters(
         [
             [29_400_001, 2, 35_000],
             [2_940_000, 9, 410_000],

@@ -5,9 +5,8 @@ The rules' ``Profile`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud import Profile
-from tillstream.state_schemas.keyed.fraud_profile import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+from tillstream.domain.fraud.profile import Profile
+from tillstream.state_schemas.keyed.versioned import Codec
 
-CODEC = Codec("fraud_profile", Profile, [Layout(1, v1.Profile)])
+CODEC = Codec("fraud_profile", Profile)
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode

@@ -6,8 +6,7 @@ The rules' ``Account`` is its newest version.
 from __future__ import annotations
 
 from tillstream.domain.loyalty.ledger import Account
-from tillstream.state_schemas.keyed.loyalty_account import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+from tillstream.state_schemas.keyed.versioned import Codec
 
-CODEC = Codec("loyalty_account", Account, [Layout(1, v1.Account)])
+CODEC = Codec("loyalty_account", Account)
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode

@@ -6,8 +6,7 @@ The rules' ``Known`` is its newest version.
 from __future__ import annotations
 
 from tillstream.domain.promotions.copies import Known
-from tillstream.state_schemas.keyed.promotion_known import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+from tillstream.state_schemas.keyed.versioned import Codec
 
-CODEC = Codec("promotion_known", Known, [Layout(1, v1.Known)])
+CODEC = Codec("promotion_known", Known)
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode

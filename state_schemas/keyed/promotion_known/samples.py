@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tillstream.state_schemas.keyed.promotion_known import v1
+from tillstream.domain.promotions.copies import Known
 
-SAMPLES = {1: {"third-revision": v1.Known(3)}}
+SAMPLES = {1: {"third-revision": Known(3)}}

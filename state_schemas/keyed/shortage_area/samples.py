@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import struct
 
-from tillstream.state_schemas.keyed.shortage_area import v1
+from tillstream.domain.demand.model import Demand
+from tillstream.domain.shortage.regional import Area
 
 DAY, NOON_MS = 20_416, 1_763_978_400_000
-NOTHING = v1.Demand(-1, [], 0, 1.0, 1.0, 0, 0.0, 0.0, 0.0, 0.0, bytes(344))
-SOME = v1.Demand(
+NOTHING = Demand(-1, [], 0, 1.0, 1.0, 0, 0.0, 0.0, 0.0, 0.0, bytes(344))
+SOME = Demand(
     DAY, [0] * 10 + [3, 1] + [0] * 12, 0, 1.0, 1.0, 0, 0.5, 20.0, 30.0, 30.0,
     struct.pack("<86f", *[n / 8 for n in range(86)]),
 )  # fmt: skip
 
 V1 = {
-    "new": v1.Area(NOTHING, {}, 0, 0, 0, 0, 0),
-    "four-stores-short": v1.Area(
+    "new": Area(NOTHING, {}, 0, 0, 0, 0, 0),
+    "four-stores-short": Area(
         SOME, {1: NOON_MS - 3_600_000, 45: NOON_MS, 2900: NOON_MS, 7: NOON_MS}, NOON_MS,
         DAY, 1, 4, 9,
     ),

@@ -10,13 +10,10 @@ from typing import Any
 
 import msgspec
 
-from tillstream.domain.demand.model import Demand
-from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.shortage.shelves import Shelf, StoreWatch
-from tillstream.state_schemas.keyed.store_watch import v1
-from tillstream.state_schemas.keyed.versioned import Codec, Layout
+from tillstream.state_schemas.keyed.versioned import Codec
 
-CODEC = Codec("store_watch", StoreWatch, [Layout(1, v1.Watch)])
+CODEC = Codec("store_watch", StoreWatch)
 
 
 class Shelves(dict[str, Any]):
@@ -29,20 +26,10 @@ class Shelves(dict[str, Any]):
         return shelf
 
 
-class _Stored(msgspec.Struct, array_like=True):
-    """A StoreWatch whose shelves are still bytes; its fields in the same order."""
+class _Stored(StoreWatch, array_like=True, gc=False, kw_only=True):
+    """A StoreWatch whose shelves, its last field, are still bytes, and must be there."""
 
-    region: str
-    newest_ms: int
-    looked_ms: int
-    offline_ms: int
-    wake_ms: int
-    version: int
-    traffic: Demand
-    promotions: dict[str, list[Promotion]]
-    uplifts_until_ms: int
-    ring: bytes
-    shelves: dict[str, msgspec.Raw]
+    shelves: dict[str, msgspec.Raw]  # type: ignore[assignment]
 
 
 _stored = msgspec.msgpack.Decoder(_Stored)
@@ -57,19 +44,8 @@ def decode(data: bytes) -> StoreWatch:
         stored = _stored.decode(memoryview(data)[1:])
     except msgspec.DecodeError as error:
         raise ValueError(f"store_watch v{CODEC.current}: {error}") from None
-    return StoreWatch(
-        stored.region,
-        stored.newest_ms,
-        stored.looked_ms,
-        stored.offline_ms,
-        stored.wake_ms,
-        stored.version,
-        stored.traffic,
-        stored.promotions,
-        stored.uplifts_until_ms,
-        stored.ring,
-        Shelves(stored.shelves),
-    )
+    stored.shelves = Shelves(stored.shelves)
+    return StoreWatch(*msgspec.structs.astuple(stored))
 
 
 CURRENT, encode = CODEC.current, CODEC.encode

@@ -10,7 +10,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, PLACES, RULES, Shop, sale
-from tillstream.domain.fraud import Label, Watch, compile_rules, label, observe
+from tillstream.domain.fraud.counters import label, observe
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.ruleset import Watch, compile_rules
 from tillstream.domain.transaction import Line, Transaction
 from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tillstream.domain.fraud import load_rules
 from tillstream.domain.fraud.control import MAX_ORDER_BYTES, InForce, Refused, apply_order
+from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.reference import packaged_clocks
 
 PLACES = packaged_clocks()

@@ -6,15 +6,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillstream.domain.fraud import NO_FACTS, Counters, label, observe
 from tillstream.domain.fraud.counters import (
     DAY_MS,
     KEEP_DAYS,
     LABELLED,
+    NO_FACTS,
     PARTS,
     RECENT,
     WIDTHS_MS,
     WINDOWS_MS,
+    Counters,
+    label,
+    observe,
 )
 
 NOW = 20_000 * DAY_MS + 9 * 3_600_000

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, OTHER, OWN, PLACES, RULES, Shop, sale
-from tillstream.domain.fraud import Decision, Label
+from tillstream.domain.fraud.decision import Decision, Label
 
 
 def codes(decision: Decision) -> set[str]:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from tests.support import ROOT
 from tests.support.fraud_shop import PLACES, RULES
-from tillstream.domain.fraud import INDEX, NAMES, InvalidRules, RuleSet, load_rules, points
 from tillstream.domain.fraud.expressions import InvalidCondition, compile_condition
+from tillstream.domain.fraud.judge import points
 from tillstream.domain.fraud.model import Model, Tree, compile_model
+from tillstream.domain.fraud.ruleset import INDEX, InvalidRules, RuleSet, load_rules
+from tillstream.domain.fraud.signals import NAMES
 
 SCHEMA = ROOT / "state_schemas" / "events" / "fraud_ruleset" / "v1.json"
 ORDER = {"a.x": 0, "a.y": 1, "a.none": 2}

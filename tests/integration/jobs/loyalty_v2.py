@@ -13,8 +13,8 @@ def made_up() -> Any:
     """(codec, account) of version 2. Made where it is used, for a job file's classes have no home."""
     import msgspec
 
+    from tillstream.domain.loyalty import ledger as v1
     from tillstream.domain.loyalty.ledger import Pending, Posting
-    from tillstream.state_schemas.keyed.loyalty_account import v1
     from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
     class AccountV2(msgspec.Struct, array_like=True, gc=False):

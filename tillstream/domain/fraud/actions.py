@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tillstream.domain.fraud import Decision, Label
+from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.notice import Notice, notice
 
 DAY_MS = 86_400_000

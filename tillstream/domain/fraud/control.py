@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from tillstream.domain.fraud import InvalidRules, Places, Rules, load_rules
+from tillstream.domain.fraud.places import Places
+from tillstream.domain.fraud.ruleset import InvalidRules, Rules, load_rules
 
 Mode = Literal["live", "shadow", "shadow-off"]
 MAX_ORDER_BYTES = 900_000  # a Kafka broker takes 1 MiB unless told otherwise
