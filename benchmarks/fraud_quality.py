@@ -17,8 +17,6 @@ Any Parquet file with transaction_id, event_time, customer_id, terminal_id, amou
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from datetime import date
@@ -31,8 +29,8 @@ import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
+from benchmarks import output
 from benchmarks.fraud import baseline, protocol
 from benchmarks.fraud.protocol import DELAY, TEST, TRAIN, Data, Measures
 from benchmarks.fraud.stream import Streamed, run
@@ -47,26 +45,27 @@ DATA = Path("data/card_fraud.parquet")
 HANDBOOK = Measures(0.871, 0.658, 0.291)  # its best for its own test week, 2018-08-08 to 08-14
 MODEL_POINTS = 50.0
 
-say = Console(stderr=True).print
-
 
 def main() -> int:
-    args = _arguments()
+    parser = output.arguments(__doc__, disk=False)
+    parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
+    parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
+    parser.add_argument("--train-from", help="instead: one week, the first day to learn from")
+    args = parser.parse_args()
     try:
         data = protocol.read(args.data)
         starts = _starts(data, args.weeks, args.train_from)
         rules = read_rules(RULES, packaged_clocks()).rules
-    except (protocol.BadFile, ValueError) as error:
-        say(f"fraud_quality: {error}")
+    except ValueError as error:
+        output.say(f"fraud_quality: {error}")
         return 2
     try:
         result = measure_weeks(data, starts, rules)
     except NoLightGBM as error:
-        say(f"fraud_quality: {error}")
+        output.say(f"fraud_quality: {error}")
         return 2
     show(result)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    output.write(args.json, result)
     return 0
 
 
@@ -143,23 +142,19 @@ def with_model(rules: Rules, model: Any) -> Rules:
 
 
 def show(result: dict[str, Any]) -> None:
-    table = Table(
-        "test week", "scored by", "ROC AUC", "average\nprecision", "card precision\n@100 a day"
-    )
-    names = list(result["weeks"][0]["measures"])
-    for week in result["weeks"]:
-        for n, name in enumerate(names):
-            label = f"from {week['test_from']}" if not n else ""
-            figures = [f"{value:.3f}" for value in week["measures"][name].values()]
-            table.add_row(label, name, *figures, end_section=name == names[-1])
-    for name in names:
-        means = np.mean([list(w["measures"][name].values()) for w in result["weeks"]], axis=0)
-        table.add_row("mean", name, *(f"{value:.3f}" for value in means))
-    table.add_section()
-    table.add_row("from 2018-08-08", "Handbook's best", *(f"{value:.3f}" for value in HANDBOOK))
-    console = Console()
-    console.print(table)
-    console.print(
+    rows: list[tuple[str, str, Any]] = [
+        (f"from {week['test_from']}", name, found.values())
+        for week in result["weeks"]
+        for name, found in week["measures"].items()
+    ]
+    for name in result["weeks"][0]["measures"]:
+        every = [list(week["measures"][name].values()) for week in result["weeks"]]
+        rows.append(("mean", name, np.mean(every, axis=0)))
+    rows.append(("from 2018-08-08", "Handbook's best", HANDBOOK))
+    columns = ("test week", "scored by", "ROC AUC", "average precision",
+               "card precision @100 a day")  # fmt: skip
+    output.table("", columns, [(*head, *(f"{v:.3f}" for v in values)) for *head, values in rows])
+    output.tell(
         f"{result['transactions']:,} transactions, {result['us_a_transaction']} µs each for all pure "
         f"stages; rules said {result['outcomes_of_rules']}. The model costs "
         f"{max(w['model_us'] for w in result['weeks'])} µs. Best possible card precision: "
@@ -179,15 +174,6 @@ def _starts(data: Data, weeks: int, train_from: str | None) -> list[int]:
     if not starts:
         raise ValueError("the file must cover at least three whole weeks")
     return starts
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="Parquet file of card transactions")
-    parser.add_argument("--weeks", type=int, default=3, help="test weeks, from the file's end")
-    parser.add_argument("--train-from", help="instead: one week, the first day to learn from")
-    parser.add_argument("--json", type=Path, help="also write the results there")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

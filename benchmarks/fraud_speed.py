@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -29,40 +28,25 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.in_python import SALES_A_DAY, VISITS_A_DAY
+from benchmarks import in_python, output
+from benchmarks.in_python import simulated
 from benchmarks.latency import Told, paced
-from benchmarks.rig import Rig, about, arguments, names, percentiles, rig, say, write
+from benchmarks.rig import Rig, names, rig
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.domain.fraud.counters import observe
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
-from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
 
 BY_STORE = ("inventory", "shortage")
 PUSHES = 5  # of a rule set while sales are judged, and explanations asked for
 STORES = 100  # so that some hundred thousand transactions are days, not hours
-
-
-def simulated(count: int, customers: int, seed: int, stores: int | None = None) -> Simulator:
-    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at; or of
-    so many ``stores``, each as busy as a grocer's are."""
-    a_day = stores * SALES_A_DAY if stores else customers * VISITS_A_DAY
-    rate = a_day / 86_400
-    start_ms = int((time.time() - count / rate) * 1000)  # so that the last is of now
-    return Simulator(
-        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
-        stores=stores,
-    )  # fmt: skip
 
 
 def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES) -> Simulator:
@@ -72,11 +56,11 @@ def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES
     return simulated(count, customers, seed, stores if job in BY_STORE else None)
 
 
-def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
+def latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
     """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second."""
-    overrides = names(topic, apart=True)
+    overrides = names(f"late-{job}", apart=True)
     conf = bench.conf(overrides)
-    job_id = bench.jobs.submit("fraud", 1, overrides)
+    job_id = bench.jobs.submit(job, 1, overrides)
     alerts = Told(conf, conf.topic(topics.NOTICES), alerted)
     sender = bench.sender(conf)
     total = rate * (seconds + warm_s)
@@ -93,14 +77,10 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int, warm_s: int) -> dic
             sender.send(key, raw)
         sender.close()
         in_force = [push.result() for push in pushes]
-    found = alerts.results()
+    found = alerts.figures(rate)
     explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[:PUSHES]]
     bench.jobs.flink.cancel(job_id)
-    lost = len(alerts.put) - len(found)
-    return {
-        "rate": rate, **percentiles("", found), "samples": len(found), "lost": lost,
-        "rules_in_force_s": in_force, "explain_s": explained,
-    }  # fmt: skip
+    return {**found, "rules_in_force_s": in_force, "explain_s": explained}
 
 
 def pushed(conf: settings.Conf, version: str) -> float:
@@ -167,29 +147,17 @@ def suspicious(raw: bytes, n: int) -> tuple[bytes, str | None]:
     return orjson.dumps(document), document["transaction_id"]
 
 
-def state_bytes(count: int, customers: int) -> dict[str, float]:
-    """Mean bytes of a state after ``count`` transactions, and those of the largest."""
-    job = PureJob(packaged_rules(packaged_clocks()).rules)
-    for sent in simulated(count, customers, 3):
-        sale = parse(sent.raw)
-        job.sale(sale, sale.event_time_ms)
-    sizes = {
-        "customer": [len(fraud_profile.encode(p)) for p in job.profiles.values()],
-        "card": [len(fraud_counters.encode(c)) for c in job.cards.values()],
-        "till": [len(fraud_counters.encode(c)) for c in job.tills.values()],
+def state_bytes(count: int, visits: float) -> dict[str, float]:
+    """Mean bytes by state after ``count`` transactions, and of a till whose windows are full."""
+    found = in_python.state_bytes(in_python.Traffic(count, visits), settings.load("local"), "fraud")
+    return {
+        **{name: of_all["bytes_a_key"] for name, of_all in found.items()},
+        "busy till": float(in_python.busy_till_bytes()),
     }
-    hot = None
-    for n in range(1_000_000):
-        hot, _ = observe(hot, n, 1_764_000_000_000 + n * 2_600, 40_000)
-    assert hot is not None
-    sizes["till after a million sales"] = [len(fraud_counters.encode(hot))]
-    means = {name: statistics.mean(found) for name, found in sizes.items()}
-    most = {f"largest {name}": max(found) for name, found in sizes.items() if len(found) > 1}
-    return means | most
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=1_000, help="of the latency measurement")
@@ -197,14 +165,14 @@ def main() -> None:
     parser.add_argument("--warm-seconds", type=int, default=20)
     parser.add_argument("--only", choices=["throughput", "latency", "state"])
     args = parser.parse_args()
-    figures: dict[str, Any] = {**about(), "count": args.count}
+    figures: dict[str, Any] = {**output.about(), "count": args.count}
     if args.only in (None, "state"):
-        figures["state_bytes"] = state_bytes(100_000, 5_000)
+        figures["state_bytes"] = state_bytes(100_000, 20.0)
     if args.only != "state":
         with rig() as bench:
             measure(bench, args, figures)
     show(figures)
-    write(args.json, figures)
+    output.write(args.json, figures)
 
 
 def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> None:
@@ -217,31 +185,25 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
             )
             figures[f"{parallelism} TaskManager"] = row
             rate, per_cpu = row["rate"], row["per_cpu_second"]
-            say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
+            output.say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     if args.only in (None, "latency"):
         figures["latency"] = latency(
-            bench, "fraud-latency", args.rate, args.latency_seconds, args.warm_seconds
+            bench, "fraud", args.rate, args.latency_seconds, args.warm_seconds
         )
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console()
-    table = Table("", "tx/s", "tx per CPU second", title=f"fraud, {figures['machine']}")
-    for n in (1, 2):
-        if row := figures.get(f"{n} TaskManager"):
-            table.add_row(
-                f"{n} TaskManager", f"{row['rate']:,.0f}", f"{row['per_cpu_second']:,.0f}"
-            )
-    console.print(table)
+    rows = {name: row for name, row in figures.items() if name.endswith(" TaskManager")}
+    output.rates(f"fraud, {figures['machine']}", rows)
     if latency := figures.get("latency"):
-        console.print(
+        output.tell(
             f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "
             f"{latency['p99_ms']:.0f} ms, max {latency['max_ms']:.0f} ms, {latency['samples']} "
             f"samples, {latency['lost']} lost; a pushed rule set in force after "
             f"{max(latency['rules_in_force_s']):.2f} s, explain {max(latency['explain_s']):.2f} s at most"
         )
     if sizes := figures.get("state_bytes"):
-        console.print("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
+        output.tell("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -104,10 +104,7 @@ class Side:
             raise SystemExit(f"guard: {self._process.args} ended with {self._process.wait()}")
         return json.loads(line)
 
-    def __enter__(self) -> Side:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._process.kill()
         self._process.wait()
 
@@ -157,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"guard: skipped, for there is nothing to compare with: {why}")
             return 0
         given = folder / "input.json"
-        now, before = (stack.enter_context(Side(side, given)) for side in (ROOT, tree))
+        now, before = (stack.enter_context(closing(Side(side, given))) for side in (ROOT, tree))
         costs = in_turns(before, now)
     lines, failures = verdict(costs)
     rounds = max(len(now) for _, now in costs.values())

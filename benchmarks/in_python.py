@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections import Counter
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any
@@ -20,10 +19,12 @@ import orjson
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
+from tillstream.domain.fraud.counters import observe
 from tillstream.domain.fraud.profile import terminal
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.sim.simulator import Simulator
+from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
 from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedStage
 from tillstream.udfs.stock_passing import LINE
@@ -45,8 +46,7 @@ class Stage:
         function.open(self)
         self.name, self._call = name, function.process_element1
         self.states: dict[str, bytes] = {}
-        self.cpu_s, self.records = 0.0, 0
-        self.sides: Counter[int] = Counter()  # records by output, 0 the main one
+        self.cpu_s = 0.0
 
     # What functions ask of their context.
     def get_index_of_this_subtask(self) -> int:
@@ -65,7 +65,6 @@ class Stage:
             began = time.thread_time()
             made = self._call(packed, None)
             self.cpu_s += time.thread_time() - began
-            self.records += len(batch)
             self._take(b"".join(made), keys, out)
         return out
 
@@ -87,11 +86,46 @@ class Stage:
             at += _MADE.size
             if kind == STATE:
                 self.states[keys[number]] = made[at : at + length]
-            elif kind == OUTPUT:
-                self.sides[number] += 1
-                if number == 0:
-                    out.append(made[at : at + length])
+            elif kind == OUTPUT and number == 0:
+                out.append(made[at : at + length])
             at += length
+
+
+def simulated(
+    count: int, customers: int, seed: int, stores: int | None = None, daily: int = SALES_A_DAY,
+    start_ms: int | None = None,
+) -> Simulator:  # fmt: skip
+    """Traffic of ``customers`` who shop as often as a grocer's do, whatever the rate it is put at; or of
+    so many ``stores``, ``daily`` each. Without ``start_ms`` the last is of now."""
+    rate = (stores * daily if stores else customers * VISITS_A_DAY) / 86_400
+    if start_ms is None:
+        start_ms = int((time.time() - count / rate) * 1000)
+    return Simulator(
+        "normal", seed=seed, count=count, customers=customers, rate=rate, start_ms=start_ms,
+        stores=stores,
+    )  # fmt: skip
+
+
+def sale(
+    transaction_id: str, store: int, event_time_ms: int, lines: list[dict[str, Any]], **more: str
+) -> bytes:
+    """A sale for cash, as a till sends it; ``more``: fields of its own."""
+    return orjson.dumps(
+        {
+            "schema": 1,
+            "transaction_id": transaction_id,
+            "store": store,
+            "region": "western-cape",
+            "till": 3,
+            "payment_method": "cash",
+            "event_time_ms": event_time_ms,
+            "currency": "ZAR",
+            "lines": lines,
+            "total_cents": sum(line["quantity"] * line["unit_price_cents"] for line in lines),
+            "kind": "sale",
+            **more,
+        }
+    )
 
 
 class Traffic:
@@ -103,11 +137,7 @@ class Traffic:
         stores: int | None = None, daily: int = SALES_A_DAY, start_ms: int = T0,
     ) -> None:  # fmt: skip
         customers = max(int(count / visits), 1)
-        a_day = stores * daily if stores else customers * VISITS_A_DAY
-        sent = Simulator(
-            "normal", seed=seed, count=count, customers=customers, rate=a_day / 86_400,
-            start_ms=start_ms, stores=stores,
-        )  # fmt: skip
+        sent = simulated(count, customers, seed, stores, daily, start_ms)
         self.count = count
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
@@ -252,3 +282,12 @@ def state_bytes(traffic: Traffic, conf: settings.Conf, job: str) -> dict[str, di
         sizes = [len(state) for state in stage.states.values()]
         found[name] = {"keys": len(sizes), "bytes_a_key": sum(sizes) / max(len(sizes), 1)}
     return found
+
+
+def busy_till_bytes() -> int:
+    """Of a till that has sold every 2.6 s for 36 hours: its windows are full."""
+    busy = None
+    for n in range(50_000):
+        busy, _ = observe(busy, n, T0 + n * 2_600, 40_000)
+    assert busy is not None
+    return len(fraud_counters.encode(busy))

@@ -27,10 +27,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.rig import STAGE, Rig, about, arguments, memory, names, rig, write
+from benchmarks import output
+from benchmarks.in_python import sale
+from benchmarks.rig import Put, Rig, on_stack
 from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.domain.stock.network import NOBODY
@@ -57,61 +57,42 @@ def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, byte
              "unit_price_cents": p.unit_price_cents, "category": p.category}
             for p in chosen
         ]  # fmt: skip
-        sale = {
-            "schema": 1,
-            "transaction_id": f"{place.number:04d}-{rng.randrange(1, 13):02d}-bench-{n:08d}",
-            "store": place.number,
-            "region": place.region,
-            "till": 3,
-            "payment_method": "cash",
-            "event_time_ms": start_ms + n * 1000 // EVENT_RATE,
-            "currency": place.currency,
-            "lines": lines,
-            "total_cents": sum(line["quantity"] * line["unit_price_cents"] for line in lines),
-            "kind": "sale",
-        }
-        yield sale["transaction_id"], orjson.dumps(sale)
+        number = f"{place.number:04d}-{rng.randrange(1, 13):02d}-bench-{n:08d}"
+        at_ms = start_ms + n * 1000 // EVENT_RATE
+        of_place = {"region": place.region, "currency": place.currency}
+        yield number, sale(number, place.number, at_ms, lines, **of_place)
 
 
-class Inventory:
-    """Filled topics, and the job on them."""
+def fill(bench: Rig, topic: str, count: int, stores: int, hot: bool) -> int:
+    """How many shelves are sold from."""
+    shelves: set[tuple[int, str]] = set()
 
-    def __init__(self, bench: Rig) -> None:
-        self.bench = bench
-        self.shelves: dict[str, int] = {}
+    def noted() -> Iterator[tuple[str, bytes]]:
+        for key, raw in transactions(count, stores, hot):
+            sold = orjson.loads(raw)
+            shelves.update((sold["store"], line["product"]) for line in sold["lines"])
+            yield key, raw
 
-    def fill(self, topic: str, count: int, stores: int, hot: bool) -> None:
-        keys: set[tuple[int, str]] = set()
+    bench.fill(topic, noted())
+    return len(shelves)
 
-        def noted() -> Iterator[tuple[str, bytes]]:
-            for key, raw in transactions(count, stores, hot):
-                sale = orjson.loads(raw)
-                keys.update((sale["store"], line["product"]) for line in sale["lines"])
-                yield key, raw
 
-        self.bench.fill(topic, noted())
-        self.shelves[topic] = len(keys)
+def job(
+    bench: Rig, topic: str, count: int, shelves: int, parallelism: int, sinks: str = "none",
+    limit_s: float = 120,
+) -> dict[str, Any]:  # fmt: skip
+    """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
+    total, each = Put(count, count * LINES).read_by("inventory")
 
-    def job(
-        self, topic: str, sinks: str, parallelism: int, count: int, limit_s: float = 120
-    ) -> dict[str, Any]:
-        """Rate of transactions in mid-run; bytes of state once most lines are in a checkpoint."""
-        bench, apart = self.bench, sinks != "none"
-        bench.conf(names(topic, apart))
-        clocks = bench.clocks()
-        job_id = bench.submit(
-            "inventory", parallelism, names(topic, apart), sinks=sinks, clocks=clocks
-        )
-        try:
-            row = bench.watch(
-                job_id, STAGE["inventory"], count * LINES, bench.meter(clocks),
-                each=1 / LINES, limit_s=limit_s,
-            )  # fmt: skip
-            time.sleep(12)
-            latest = bench.newest_checkpoint(job_id) or {"state_size": 0}
-            return {**row, "state_bytes": latest["state_size"] / self.shelves[topic]}
-        finally:
-            bench.jobs.flink.cancel(job_id)
+    def state_bytes(job_id: str) -> dict[str, float]:
+        time.sleep(12)
+        latest = bench.jobs.checkpoints(job_id).last
+        return {"state_bytes": latest.state_bytes / shelves if latest else 0.0}
+
+    return bench.rate(
+        "inventory", topic, parallelism, sinks=sinks, total=total, each=each,
+        apart=sinks != "none", after=state_bytes, limit_s=limit_s,
+    )  # fmt: skip
 
 
 def codec_bytes() -> dict[str, int]:
@@ -130,50 +111,40 @@ def codec_bytes() -> dict[str, int]:
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    inventory = Inventory(bench)
-    inventory.fill("spread", args.count, args.stores, hot=False)
-    inventory.fill("hot", args.count, 2_900, hot=True)
+    count = args.count
+    spread = "spread", count, fill(bench, "spread", count, args.stores, hot=False)
+    hot = "hot", count, fill(bench, "hot", count, 2_900, hot=True)
     rows = {
-        "1 TaskManager": inventory.job("spread", "none", 1, args.count),
-        "2 TaskManagers": inventory.job("spread", "none", 2, args.count),
-        "hot bread and store, 1 TaskManager": inventory.job("hot", "none", 1, args.count),
-        "hot bread and store, 2 TaskManagers": inventory.job("hot", "none", 2, args.count),
-        "all sinks, 1 TaskManager": inventory.job("spread", "all", 1, args.count, limit_s=60),
+        "1 TaskManager": job(bench, *spread, 1),
+        "2 TaskManagers": job(bench, *spread, 2),
+        "hot bread and store, 1 TaskManager": job(bench, *hot, 1),
+        "hot bread and store, 2 TaskManagers": job(bench, *hot, 2),
+        "all sinks, 1 TaskManager": job(bench, *spread, 1, "all", limit_s=60),
     }
     return {
-        **about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),
+        **output.about(), "count": args.count, "rows": rows, "codec_bytes_by_lines": codec_bytes(),
     }  # fmt: skip
 
 
 def show(figures: dict[str, Any]) -> None:
-    table = Table(
-        title=f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}"
+    output.rates(
+        f"inventory, {figures['count']:,} transactions of {LINES} lines, {figures['machine']}",
+        figures["rows"],
+        "checkpoint bytes a shelf",
+        lambda row: f"{row['state_bytes']:,.0f}",
     )
-    for column in ("", "tx/s", "tx per CPU second", "checkpoint bytes a shelf"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, row in figures["rows"].items():
-        table.add_row(
-            name,
-            f"{row['rate']:,.0f}",
-            f"{row['per_cpu_second']:,.0f}",
-            f"{row['state_bytes']:,.0f}",
-        )
-    console = Console()
-    console.print(table)
     sizes = ", ".join(f"{n} lines {size} B" for n, size in figures["codec_bytes_by_lines"].items())
-    console.print(f"state of a shelf by lines in 72 h: {sizes}")
+    output.tell(f"state of a shelf by lines in 72 h: {sizes}")
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--count", type=int, default=400_000, help="transactions in each topic")
     parser.add_argument("--stores", type=int, default=300, help="stores of the even traffic")
     parser.add_argument("--disk", action="store_true", help="keep the stack's data on disk")
     args = parser.parse_args()
-    with rig(None if args.disk else memory()) as bench:
-        figures = measure(bench, args)
-    show(figures)
-    write(args.json, figures)
+    args.disk = None if args.disk else output.memory()
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

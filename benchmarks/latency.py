@@ -6,14 +6,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks import output
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
+from tillstream.clients.kafka import partitions
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
@@ -23,13 +26,39 @@ Document = dict[str, Any]
 def reader(bootstrap: str | None, topic: str, settings: dict[str, Any]) -> Consumer:
     """Of a whole topic, from its beginning."""
     consumer = Consumer({"bootstrap.servers": bootstrap or "", "group.id": "bench", **settings})
-    parts = consumer.list_topics(topic, 10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions(consumer, topic, bootstrap)])
     return consumer
 
 
-class Told(threading.Thread):
-    """Reads a topic from its beginning and notes when each cause was first told of.
+class Reading(threading.Thread):
+    """Takes what it reads of a topic, from its beginning until closed, with the time by ``clock``."""
+
+    clock = staticmethod(time.perf_counter)
+    WAIT_S = 0.005  # for more at once
+
+    def __init__(self, conf: settings.Conf, topic: str) -> None:
+        super().__init__(daemon=True)
+        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            for message in self._consumer.consume(1_000, timeout=self.WAIT_S):
+                if message.error() is None:
+                    self.take(orjson.loads(message.value()), self.clock())
+        self._consumer.close()
+
+    def take(self, document: Document, now: float) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._over.set()
+        self.join(10)
+
+
+class Told(Reading):
+    """Notes when each cause was first told of.
 
     ``cause`` gives the cause of a document, None for one that does not matter; ``put`` holds when the
     awaited causes were put, in seconds of time.perf_counter.
@@ -38,32 +67,29 @@ class Told(threading.Thread):
     def __init__(
         self, conf: settings.Conf, topic: str, cause: Callable[[Document], str | None]
     ) -> None:
-        super().__init__(daemon=True)
-        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
         self._cause = cause
-        self._over = threading.Event()
         self.put: dict[str, float] = {}
         self.seen: dict[str, float] = {}
-        self.start()
+        super().__init__(conf, topic)
 
-    def run(self) -> None:
-        while not self._over.is_set():
-            for message in self._consumer.consume(500, timeout=0.005):
-                if message.error() is None:
-                    now = time.perf_counter()
-                    cause = self._cause(orjson.loads(message.value()))
-                    if cause in self.put:
-                        self.seen.setdefault(cause, now)
-        self._consumer.close()
+    def take(self, document: Document, now: float) -> None:
+        cause = self._cause(document)
+        if cause in self.put:
+            self.seen.setdefault(cause, now)
 
     def results(self) -> list[float]:
         """Milliseconds from put to told, of those that came within 20 s from now."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and len(self.seen) < len(self.put):
             time.sleep(0.1)
-        self._over.set()
-        self.join(10)
+        self.close()
         return [(seen - self.put[cause]) * 1000 for cause, seen in self.seen.items()]
+
+    def figures(self, rate: int) -> dict[str, Any]:
+        """Percentiles of ``results`` at this ``rate``, and how many were told or lost."""
+        found = self.results()
+        lost = len(self.put) - len(found)
+        return {"rate": rate, **output.percentiles("", found), "samples": len(found), "lost": lost}
 
 
 def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
@@ -143,21 +169,19 @@ class HotItems:
 def stand_in(conf: settings.Conf, seconds: float = 8) -> float:
     """Conditional puts a second that the stand-in for DynamoDB takes from 8 threads."""
     client, table = clients.dynamodb(conf, pool=8), conf.table(tables.BALANCES)
-    until, puts = time.monotonic() + seconds, [0] * 8
+    until = time.monotonic() + seconds
 
-    def write(thread: int) -> None:
+    def write(thread: int) -> int:
+        puts = 0
         while time.monotonic() < until:
             client.put_item(
                 TableName=table,
-                Item={"customer_id": {"S": f"{thread}-{puts[thread]}"}, "version": {"N": "1"}},
+                Item={"customer_id": {"S": f"{thread}-{puts}"}, "version": {"N": "1"}},
                 ConditionExpression="attribute_not_exists(version) OR version <= :v",
                 ExpressionAttributeValues={":v": {"N": "1"}},
             )
-            puts[thread] += 1
+            puts += 1
+        return puts
 
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(puts) / seconds
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(write, range(8))) / seconds

@@ -27,25 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks import bare
+from benchmarks import bare, output
 from benchmarks.latency import HotItems, Told, send_and_note, stand_in
-from benchmarks.rig import (
-    STAGE,
-    Rig,
-    about,
-    arguments,
-    held,
-    mid_run,
-    names,
-    percentiles,
-    rig,
-    say,
-    spread,
-    write,
-)
+from benchmarks.rig import Rig, held, names, on_stack
 from tillstream.catalog import topics
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
@@ -70,8 +54,8 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
     found = {
         "rate": rate,
         "samples": len(events.put),
-        **percentiles("event_", events.results()),
-        **percentiles("hot_item_", hot),
+        **output.percentiles("event_", events.results()),
+        **output.percentiles("hot_item_", hot),
         "hot_item_not_within_20_s": items.lost,
     }
     bench.jobs.flink.cancel(job_id)
@@ -98,32 +82,35 @@ def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "loyalty", "bench-all", 1, sinks="all", apart=True
     )
     for name, row in rows.items():
-        say(f"{name}: {row['rate']:,.0f} tx/s")
+        output.say(f"{name}: {row['rate']:,.0f} tx/s")
     return rows
 
 
-def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
+def scaling(bench: Rig, rounds: int) -> dict[str, Any] | None:
     """One TaskManager, two, and two with a job of their own each, all held to a share of a core, in
     turns: now one first, now the others. The last is what two could do here if nothing crossed.
 
     A shared machine's speed moves within minutes by more than what is looked for, so what counts is
-    the median of the rounds' ratios. Returns the rounds' rates, CPU a transaction, and ratios.
+    the median of the rounds' ratios. Returns the rounds' rates, CPU a transaction, and ratios; None where
+    TaskManagers cannot be held.
     """
     for count in (2, 2, 1):
         bench.rate("loyalty", "bench", count)  # until all JVMs have compiled what is hot
     found = []
-    with held(bench.processes("taskmanager"), SHARE):
+    with held(bench.processes("taskmanager"), SHARE) as is_held:
+        if not is_held:
+            return None
         for n in range(rounds):
             rows = {what: measured(bench, what) for what in (WAYS if n % 2 else WAYS[::-1])}
             found.append(
                 {what: {k: row[k] for k in ("rate", "cpu_us")} for what, row in rows.items()}
             )
             one = rows["one"]["rate"]
-            say(
+            output.say(
                 f"two: {rows['two']['rate'] / one:.2f} times one; apart: {rows['apart']['rate'] / one:.2f}"
             )
     ratios = {
-        name: spread([rows[what]["rate"] / rows[to]["rate"] for rows in found])
+        name: output.spread([rows[what]["rate"] / rows[to]["rate"] for rows in found])
         for name, what, to in (
             ("two_to_one", "two", "one"), ("apart_to_one", "apart", "one"),
             ("two_to_apart", "two", "apart"),
@@ -133,45 +120,21 @@ def scaling(bench: Rig, rounds: int) -> dict[str, Any]:
 
 
 def measured(bench: Rig, what: str) -> dict[str, Any]:
-    if what != "apart":
-        return bench.rate(
-            "loyalty", "bench", WAYS.index(what) + 1, warm=0.2, warm_s=15, window_s=15, limit_s=150
-        )
-    clocks, topic = bench.clocks(), names("bench")
-    ids = [bench.submit("loyalty", 1, topic, clocks=clocks, beside=n > 0) for n in range(2)]
-
-    def read() -> list[int]:
-        return [bench.done(job_id, STAGE["loyalty"]) for job_id in ids]
-
-    try:
-        meter = bench.meter(clocks)
-        while min(read()) == 0:
-            time.sleep(0.5)
-        time.sleep(10)
-        seen = []
-        for _ in range(2):
-            done = sum(read())
-            seen.append((time.perf_counter(), done, meter.read()))
-            if len(seen) == 1:
-                time.sleep(15)
-        return mid_run(seen, 1.0)
-    finally:
-        for job_id in ids:
-            bench.jobs.flink.cancel(job_id)
+    return bench.rate(
+        "loyalty", "bench", 2 if what == "two" else 1, copies=2 if what == "apart" else 1,
+        warm_s=15, window_s=15, limit_s=150,
+    )  # fmt: skip
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    figures: dict[str, Any] = {**about(), "count": args.count, "disk": str(args.disk)}
+    figures: dict[str, Any] = {**output.about(), "count": args.count, "disk": str(args.disk)}
     figures["hot_table"] = args.hot_table
     if args.only != "latency":
         fill(bench, args)
     if args.only in (None, "rates"):
         figures["rows"] = rates(bench, args)
     if args.only in (None, "scaling"):
-        try:
-            figures["scaling"] = scaling(bench, args.rounds)
-        except OSError as error:
-            say(f"TaskManagers cannot be held to a share of the machine here ({error}): left out")
+        figures["scaling"] = scaling(bench, args.rounds)
     if args.only in (None, "latency"):
         figures["stand_in_puts_per_s"] = stand_in(bench.conf(names("stand-in", apart=True)))
         figures["latency"] = [
@@ -182,19 +145,14 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console()
     if rows := figures.get("rows"):
         title = f"loyalty, {figures['count']:,} transactions, {figures['machine']}"
-        table = Table(title=title, min_width=100)
-        for column in ("", "tx/s", "tx per CPU second", "of the job on one TaskManager"):
-            table.add_column(column, justify="left" if not column else "right")
-        for name, row in rows.items():
-            rate, per_cpu = row["rate"], row["per_cpu_second"]
-            share = f"{rate / rows[ONE]['rate']:.2f}x"
-            table.add_row(name, f"{rate:,.0f}", f"{per_cpu:,.0f}", share)
-        console.print(table)
+        output.rates(
+            title, rows, "of the job on one TaskManager",
+            lambda row: f"{row['rate'] / rows[ONE]['rate']:.2f}x",
+        )  # fmt: skip
     if found := figures.get("scaling"):
-        console.print(
+        output.tell(
             f"held to {found['share_of_a_core']} of a core each, {len(found['rounds'])} rounds:"
         )
         for name, what in (
@@ -203,9 +161,7 @@ def show(figures: dict[str, Any]) -> None:
             ("two_to_apart", "two TaskManagers to two with a job of their own each"),
         ):
             part = found[name]
-            console.print(
-                f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})"
-            )
+            output.tell(f"  {what}: {part['median']:.2f} ({part['min']:.2f} to {part['max']:.2f})")
     for row in figures.get("latency", []):
         parts = [
             f"{name} p50 {row[f'{key}_p50_ms']:,.0f} ms, p99 {row[f'{key}_p99_ms']:,.0f} ms"
@@ -213,13 +169,13 @@ def show(figures: dict[str, Any]) -> None:
             if f"{key}_p50_ms" in row
         ]
         late = row["hot_item_not_within_20_s"]
-        console.print(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
+        output.tell(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
     if puts := figures.get("stand_in_puts_per_s"):
-        console.print(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
+        output.tell(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--count", type=int, default=1_000_000, help="transactions in the topic")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--all-sinks-count", type=int, default=100_000)
@@ -237,10 +193,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.hot_table == "memory":
         os.environ[IN_MEMORY] = "1"
-    with rig(args.disk) as bench:
-        figures = measure(bench, args)
-    show(figures)
-    write(args.json, figures)
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ JSON with --json FILE, a picture with --picture FILE.svg.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import sys
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -27,49 +25,36 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import orjson
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.latency import reader
+from benchmarks import output
+from benchmarks.jobs.variant import EVENTS
+from benchmarks.latency import Reading
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import STAGE, Rig, about, arguments, held, names, percentiles, rig, say, write
+from benchmarks.rig import STAGE, Rig, held, names, on_stack
 from tillstream import conf as settings
-from tillstream.catalog import topics
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
 # So many that an account does not grow in minutes as it does in years.
 BASKETS, CUSTOMERS = 500_000, 400_000
-# The topic of what a job tells at once, and the field that ends in the sale's number.
-EVENTS = {
-    "loyalty": ("loyalty_events", "transaction_id"),
-    "inventory": ("stock_changes", "entry_id"),
-}
+# The field of a job's events that ends in the sale's number.
+FIELDS = {"loyalty": "transaction_id", "inventory": "entry_id"}
 PATIENCE_S = 240.0
 Second = int
 
 
-class Events(threading.Thread):
-    """Reads events: latencies by the second they came in, and which sales came back."""
+class Events(Reading):
+    """Latencies by the second that events came in, and which sales came back."""
+
+    clock = staticmethod(time.time)  # as the sales have it
+    WAIT_S = 0.02
 
     def __init__(self, conf: settings.Conf, job: str) -> None:
-        super().__init__(daemon=True)
-        name, self._field = EVENTS[job]
-        topic = conf.topic(topics.BY_ID[name])
-        self._consumer = reader(conf.kafka.bootstrap, topic, {"fetch.wait.max.ms": 5})
+        self._field = FIELDS[job]
         self.late: dict[Second, list[int]] = defaultdict(list)
         self.seen = bytearray()
         self.told = self.events = 0
-        self._over = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._over.is_set():
-            for message in self._consumer.consume(1_000, timeout=0.02):
-                if message.error() is None:
-                    self.take(orjson.loads(message.value()), time.time())
-        self._consumer.close()
+        super().__init__(conf, conf.topic(EVENTS[job][1]))
 
     def take(self, event: dict[str, Any], now: float) -> None:
         self.events += 1
@@ -79,10 +64,6 @@ class Events(threading.Thread):
             self.seen.extend(bytes(sale + 100_000 - len(self.seen)))
         self.told += not self.seen[sale]
         self.seen[sale] = 1
-
-    def close(self) -> None:
-        self._over.set()
-        self.join(10)
 
 
 def between(events: Events, start: float, end: float) -> list[int]:
@@ -148,14 +129,14 @@ def curve(bench: Rig, job: str, capacity: float, step_s: float) -> list[dict[str
             "share": share,
             "sent_per_second": capacity * share,
             "told_per_second": (run.events.told - before) / (now - counted),
-            **percentiles("", between(run.events, counted, now)),
+            **output.percentiles("", between(run.events, counted, now)),
             **{k: statistics.mean(p[k] for p in pressed) for k in pressed[0]},
             "waiting": run.waiting,
         }
         rows.append(row)
-        say(f"{share:.0%} of capacity: {row}", markup=False)
+        output.say(f"{share:.0%} of capacity: {row}", markup=False)
         time.sleep(max(began + step_s - time.time(), 0))
-    say(f"curve: {run.end()}")
+    output.say(f"curve: {run.end()}")
     return rows
 
 
@@ -174,13 +155,13 @@ def overload(bench: Rig, job: str, capacity: float, seconds: float) -> dict[str,
         time.sleep(1)
         now = time.time()
         # What came in the second before the last is complete.
-        last = percentiles("", run.events.late.get(int(now) - 1, []))
+        last = output.percentiles("", run.events.late.get(int(now) - 1, []))
         line.append({"s": round(now - began, 1), **last, "waiting": run.waiting, **run.pressure()})
         if not steady and now > began + calm_s - 2:
-            steady = percentiles("", between(run.events, began + 10, now))
+            steady = output.percentiles("", between(run.events, began + 10, now))
         if now > over and not recovered and as_before(line[-1], steady, capacity / 2):
             recovered = now - over
-            say(f"recovered {recovered:.0f} s after the overload")
+            output.say(f"recovered {recovered:.0f} s after the overload")
         if recovered and now > over + recovered + 10:
             break
     return {
@@ -203,7 +184,7 @@ def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> boo
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     traffic = Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000)
     total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
-    figures: dict[str, Any] = {**about(), "job": args.job, "cores": args.cores}
+    figures: dict[str, Any] = {**output.about(), "job": args.job}
 
     def rate() -> float:
         row = bench.rate(
@@ -211,16 +192,12 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         )
         return row["rate"]
 
-    say(f"with the whole machine: {rate():,.0f} tx/s")  # and all is compiled before it is held
-    with contextlib.ExitStack() as stack:
-        if args.cores:
-            try:
-                stack.enter_context(held(bench.processes("taskmanager"), args.cores))
-            except OSError as error:
-                say(f"the TaskManager cannot be held here ({error}): it takes what it gets")
-                figures["cores"] = 0
+    # And all is compiled before it is held.
+    output.say(f"with the whole machine: {rate():,.0f} tx/s")
+    with held(bench.processes("taskmanager"), args.cores) as is_held:
+        figures["cores"] = args.cores if is_held else 0
         figures["capacity"] = args.capacity or rate()
-        say(f"capacity: {figures['capacity']:,.0f} tx/s")
+        output.say(f"capacity: {figures['capacity']:,.0f} tx/s")
         if args.only != "overload":
             figures["curve"] = curve(bench, args.job, figures["capacity"], args.step_seconds)
         if args.only != "curve":
@@ -231,29 +208,28 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console()
     share = f"held to {figures['cores']:g} of a core" if figures["cores"] else "not held"
     title = f"{figures['job']}, {figures['capacity']:,.0f} tx/s, one TaskManager {share}"
-    table = Table(title=f"{title}, {figures['machine']}")
-    for column in ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
-                   "backpressured", "waiting at the end"):  # fmt: skip
-        table.add_column(column, justify="right")
-    for row in figures.get("curve", []):
-        late = [f"{row[k]:,.0f}" if k in row else "" for k in ("p50_ms", "p99_ms", "max_ms")]
-        table.add_row(
+    columns = ("of capacity", "sent/s", "told/s", "p50 ms", "p99 ms", "max ms", "busy",
+               "backpressured", "waiting at the end")  # fmt: skip
+    rows = [
+        (
             f"{row['share']:.0%}", f"{row['sent_per_second']:,.0f}",
-            f"{row['told_per_second']:,.0f}", *late, f"{row['busy_percent']:.0f} %",
-            f"{row['backpressured_percent']:.0f} %", f"{row['waiting']:,}",
-        )  # fmt: skip
-    console.print(table)
+            f"{row['told_per_second']:,.0f}",
+            *(f"{row[k]:,.0f}" if k in row else "" for k in ("p50_ms", "p99_ms", "max_ms")),
+            f"{row['busy_percent']:.0f} %", f"{row['backpressured_percent']:.0f} %",
+            f"{row['waiting']:,}",
+        )
+        for row in figures.get("curve", [])
+    ]  # fmt: skip
+    output.table(f"{title}, {figures['machine']}", columns, rows)
     if found := figures.get("overload"):
         after = found["recovered_after_s"]
-        console.print(
+        output.tell(
             f"twice the capacity for {found['overload_s']:g} s: {found['most_waiting']:,} waited at "
             f"most, p99 rose to {found['worst_p99_ms'] / 1000:.1f} s; as before "
             + (f"{after:.0f} s after it" if after else f"not within {PATIENCE_S:.0f} s")
-            + f"; {found['sent']:,} sent, {found['lost']:,} lost",
-            soft_wrap=True,
+            + f"; {found['sent']:,} sent, {found['lost']:,} lost"
         )
 
 
@@ -271,7 +247,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
         y = height - 40 - log10(max(row[name], 1)) / decades * (height - 40 - top)
         return f"{x:.1f},{y:.1f}"
 
-    parts = [f'<rect width="{width}" height="{height}" fill="white"/>']
+    parts = []
     for power in range(int(decades) + 1):
         y = height - 40 - power / decades * (height - 40 - top)
         parts.append(f'<path d="M{left} {y:.1f}H{width - 20}" stroke="#ddd"/>')
@@ -288,13 +264,12 @@ def svg(rows: list[dict[str, Any]]) -> str:
         text = f"{row['sent_per_second']:,.0f}"
         parts.append(f'<text x="{x}" y="{height - 22}" text-anchor="middle">{text}</text>')
     parts.append(f'<text x="{left}" y="{height - 6}">transactions a second; ms to the event</text>')
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-    return head + 'font-family="sans-serif" font-size="11">\n' + "\n".join(parts) + "\n</svg>\n"
+    return output.svg(width, height, 11, parts)
 
 
 def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--job", choices=list(EVENTS), default="loyalty")
+    parser = output.arguments(__doc__)
+    parser.add_argument("--job", choices=list(FIELDS), default="loyalty")
     parser.add_argument("--cores", type=float, default=0.3, help="of the TaskManager; 0: not held")
     parser.add_argument("--capacity", type=float, help="tx/s, instead of what is measured")
     parser.add_argument("--count", type=int, default=250_000, help="transactions, for the capacity")
@@ -303,10 +278,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["curve", "overload"])
     parser.add_argument("--picture", type=Path, help="FILE.svg of the curve")
     args = parser.parse_args()
-    with rig(args.disk, taskmanagers=1) as bench:
-        figures = measure(bench, args)
-    show(figures)
-    write(args.json, figures)
+    figures = on_stack(args, measure, show, taskmanagers=1)
     if args.picture and figures.get("curve"):
         args.picture.write_text(svg(figures["curve"]))
     return 1 if figures.get("overload", {}).get("lost") else 0

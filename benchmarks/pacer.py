@@ -18,6 +18,7 @@ from tillstream.sim.simulator import Simulator
 TICK_S = 0.005
 ID = "bench-{:012d}"
 Parts = tuple[bytes, bytes, bytes, bytes]
+_spawn = multiprocessing.get_context("spawn")
 
 
 def number(transaction_id: str) -> int:
@@ -47,22 +48,19 @@ def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
     return before + mark, quote + between + mark_time, rest.lstrip(b"0123456789")
 
 
-class Pacer:
+class Pacer(_spawn.Process):
     """``plan``: (sales a second, seconds), one after the other; the last goes on until ``stop``."""
 
     def __init__(
         self, bootstrap: str, topic: str, plan: list[tuple[float, float]], count: int,
         customers: int,
     ) -> None:  # fmt: skip
-        context = multiprocessing.get_context("spawn")
-        self.sent: Synchronized[int] = context.Value("q", 0)
-        self._ready, self._go, self._stop = context.Event(), context.Event(), context.Event()
-        self._process = context.Process(
-            target=_run, daemon=True,
-            args=(bootstrap, topic, plan, count, customers, self.sent, self._ready, self._go,
-                  self._stop),
-        )  # fmt: skip
-        self._process.start()
+        super().__init__(daemon=True)
+        self._brokers, self._topic, self._plan = bootstrap, topic, plan
+        self._of = (count, customers)
+        self.sent: Synchronized[int] = _spawn.Value("q", 0)
+        self._ready, self._go, self._stop = _spawn.Event(), _spawn.Event(), _spawn.Event()
+        self.start()
 
     def go(self) -> None:
         """Returns once the first sale may go out."""
@@ -73,51 +71,47 @@ class Pacer:
     def stop(self) -> int:
         """How many were sent and taken by the broker."""
         self._stop.set()
-        self._process.join(90)
-        if self._process.exitcode != 0:
-            raise RuntimeError(f"the sender ended with {self._process.exitcode}")
+        self.join(90)
+        if self.exitcode != 0:
+            raise RuntimeError(f"the sender ended with {self.exitcode}")
         return self.sent.value
 
-
-def _run(
-    bootstrap: str, topic: str, plan: list[tuple[float, float]], count: int, customers: int,
-    sent: Any, ready: Any, go: Any, stop: Any,
-) -> None:  # fmt: skip
-    made = baskets(count, customers)
-    failed: list[Any] = []
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "linger.ms": 5,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 200_000,
-            "delivery.report.only.error": True,
-            "on_delivery": lambda error, message: failed.append(error),
-        }
-    )
-    ready.set()
-    go.wait()
-    n = 0
-    for place, (rate, seconds) in enumerate(plan):
-        began, first = time.monotonic(), n
-        last = place == len(plan) - 1
-        while not stop.is_set() and (last or time.monotonic() - began < seconds):
-            due = first + int((time.monotonic() - began) * rate)
-            now = b"%d" % (time.time_ns() // 1_000_000)
-            while n < due:
-                key, before, between, after = made[n % len(made)]
-                raw = b"%b%b%b%b%b" % (before, ID.format(n).encode(), between, now, after)
-                try:
-                    producer.produce(topic, raw, key)
-                except BufferError:  # the broker is slower: wait, and be late as a till would
-                    producer.poll(0.05)
-                    continue
-                n += 1
-            sent.value = n
-            producer.poll(0)
-            time.sleep(TICK_S)
-    producer.flush(60)
-    if failed or len(producer):
-        raise SystemExit(f"{len(failed) + len(producer)} sales did not reach the broker")
+    def run(self) -> None:
+        made = baskets(*self._of)
+        failed: list[Any] = []
+        producer = Producer(
+            {
+                "bootstrap.servers": self._brokers,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": 200_000,
+                "delivery.report.only.error": True,
+                "on_delivery": lambda error, message: failed.append(error),
+            }
+        )
+        self._ready.set()
+        self._go.wait()
+        n = 0
+        for place, (rate, seconds) in enumerate(self._plan):
+            began, first = time.monotonic(), n
+            last = place == len(self._plan) - 1
+            while not self._stop.is_set() and (last or time.monotonic() - began < seconds):
+                due = first + int((time.monotonic() - began) * rate)
+                now = b"%d" % (time.time_ns() // 1_000_000)
+                while n < due:
+                    key, before, between, after = made[n % len(made)]
+                    raw = b"%b%b%b%b%b" % (before, ID.format(n).encode(), between, now, after)
+                    try:
+                        producer.produce(self._topic, raw, key)
+                    except BufferError:  # the broker is slower: wait, and be late as a till would
+                        producer.poll(0.05)
+                        continue
+                    n += 1
+                self.sent.value = n
+                producer.poll(0)
+                time.sleep(TICK_S)
+        producer.flush(60)
+        if failed or len(producer):
+            raise SystemExit(f"{len(failed) + len(producer)} sales did not reach the broker")

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,11 +28,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import in_python
+from benchmarks import in_python, output
 from benchmarks.cpu import Meter, Used
 from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
-from benchmarks.rig import STAGE, Rig, about, memory, mid_run, names, rig, say
+from benchmarks.rig import STAGE, Rig, mid_run, names, rig
 from tillstream import conf as settings
 from tillstream.clients.java import java
 
@@ -50,15 +49,9 @@ def tool(name: str) -> str:
     return str(beside) if beside.exists() else name
 
 
-def run(command: list[str], timeout_s: float = 120) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout + done.stderr
+def recorder(pid: int, do: str, name: str, *options: str) -> tuple[int, str]:
+    """Flight Recorder: ``start``, ``dump`` or ``stop``; its exit code and what it said."""
+    return output.run([tool("jcmd"), str(pid), f"JFR.{do}", f"name={name}", *options])
 
 
 def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
@@ -70,25 +63,24 @@ def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     sample = args.python == "sampler" or not spy
     job_id = bench.submit(job, 1, names(TOPIC), clocks=clocks, sample=sample)
     meter = bench.meter(clocks)
-    (manager,) = bench.processes("taskmanager")[:1]
+    pid = bench.processes("taskmanager")[0].pid
     try:
         recording = folder / f"{job}.jfr"
-        pid = str(manager.pid)
         # The first recording changes classes, which are then compiled anew: one that is thrown away.
-        run([tool("jcmd"), pid, "JFR.start", "name=warm", "settings=profile"])
+        recorder(pid, "start", "warm", "settings=profile")
         compiled(bench, job_id, STAGE[job], int(total * 0.5), meter)
-        begun, said = run([tool("jcmd"), pid, "JFR.start", "name=bench", "settings=profile"])
-        run([tool("jcmd"), pid, "JFR.stop", "name=warm"])
+        begun, said = recorder(pid, "start", "bench", "settings=profile")
+        recorder(pid, "stop", "warm")
         start = moment(bench, job_id, STAGE[job], meter)
         problem = ""
         if sample:
             time.sleep(args.seconds)
         else:
-            problem = spied(str(spy), pid, folder / f"{job}.stacks", args.seconds)
+            problem = spied(str(spy), str(pid), folder / f"{job}.stacks", args.seconds)
         end = moment(bench, job_id, STAGE[job], meter)
         if not begun:
-            run([tool("jcmd"), pid, "JFR.dump", "name=bench", f"filename={recording}"])
-            run([tool("jcmd"), pid, "JFR.stop", "name=bench"])
+            recorder(pid, "dump", "bench", f"filename={recording}")
+            recorder(pid, "stop", "bench")
     finally:
         bench.jobs.flink.cancel(job_id)
     found = mid_run([start, end], each)
@@ -116,23 +108,26 @@ def compiled(bench: Rig, job_id: str, stage: str, latest: int, meter: Meter) -> 
         used = meter.read() - before
         share = used.threads["JIT compiler"] / used.total if used.total else 1.0
         done = bench.done(job_id, stage)
-    say(f"{done:,} records read; the JVM spends {share:.0%} of its CPU on compiling")
+    output.say(f"{done:,} records read; the JVM spends {share:.0%} of its CPU on compiling")
 
 
 def without_engine(job: str, seconds: float, file: Path) -> str:
     """The profile of the functions alone, as text."""
     traffic, conf = in_python.Traffic(8_000), settings.load("local")
-    run = in_python.JOBS[job]
     sampler = Sampler(threading.get_ident(), file)
     until, spent = time.monotonic() + seconds, []
     with in_python.no_collections():
         while time.monotonic() < until:
-            spent.append(in_python.cost_us(run(traffic, conf), traffic))
+            spent.append(in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic))
     file.write_text("\n".join(f"{stack} {n}" for stack, n in sampler.found.items()))
-    made = about()
-    head = f"{job} without an engine, {made['date']}, {made['machine']}, {made['cpu']}: "
-    head += f"{min(spent):.1f} us of CPU a transaction, best of {len(spent)} rounds"
+    head = f"{job} without an engine, {where()}: {min(spent):.1f} us of CPU a transaction, "
+    head += f"best of {len(spent)} rounds"
     return "\n\n".join([head, *python_part(file, True, "")]) + "\n"
+
+
+def where() -> str:
+    made = output.about()
+    return f"{made['date']}, {made['machine']}, {made['cpu']}"
 
 
 def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
@@ -141,14 +136,13 @@ def spied(spy: str, pid: str, file: Path, seconds: float) -> str:
     # changed while it was read is lost or wrong at its top
     command = [spy, "record", "--nonblocking", "-p", pid, "-d", str(int(seconds)), "-r", str(RATE),
                "-f", "raw", "-o", str(file)]  # fmt: skip
-    code, said = run(command, seconds + 60)
+    code, said = output.run(command, seconds + 60)
     return "" if code == 0 and file.exists() else said.strip()[-300:] or "nothing"
 
 
 def threads(job: str, found: dict[str, Any]) -> str:
-    made = about()
     head = (
-        f"{job}, {made['date']}, {made['machine']}, {made['cpu']}, revision {made['revision']}\n"
+        f"{job}, {where()}, revision {output.revision()}\n"
         f"{found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second, over "
         f"{found['seconds']:.0f} s; recording slows it\n\nus of CPU a transaction, by part:\n"
     )
@@ -195,7 +189,7 @@ def function(frame: str) -> str:
 
 def java_part(recording: Path) -> list[str]:
     command = [tool("jfr"), "print", "--stack-depth", "24", "--events", "jdk.ExecutionSample"]
-    code, said = run([*command, str(recording)])
+    code, said = output.run([*command, str(recording)])
     if code:
         return [f"Java: {said.strip()[-300:]}"]
     by_thread, own, ours = java_shares(said.splitlines())
@@ -243,7 +237,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="how long it is looked at")
     parser.add_argument("--count", type=int, default=900_000, help="transactions in the topic")
     parser.add_argument("--python", choices=["py-spy", "sampler"], default="py-spy")
-    parser.add_argument("--disk", type=Path, default=memory(), help="where the stack's data lies")
+    parser.add_argument(
+        "--disk", type=Path, default=output.memory(), help="where the stack's data lies"
+    )
     parser.add_argument("--keep", type=Path, help="folder for the raw recordings")
     parser.add_argument("--out", type=Path, help="write the text here too")
     parser.add_argument("--python-only", action="store_true", help="without a stack")
@@ -259,7 +255,7 @@ def main() -> None:
     print(text)
     if args.out:
         args.out.write_text(text)
-        say(f"written to {args.out}")
+        output.say(f"written to {args.out}")
 
 
 if __name__ == "__main__":

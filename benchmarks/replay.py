@@ -15,12 +15,15 @@ stand-in, which gives records no time but the one it takes them at.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,51 +31,39 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
 from confluent_kafka import Producer
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks import profile_job
+from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
-from benchmarks.rig import Rig, about, arguments, rig, say, write
+from benchmarks.rig import Rig, on_stack
 from tillstream import conf as settings
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import SLACK_MS
 from tillstream.replay.watch import Watch
+from tillstream.sim import runner
 from tillstream.sim.kinesis_sender import KinesisSender
-from tillstream.sim.runner import run
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
 JOBS = ("loyalty", "archive")
 LIMIT_S = 400.0
-
-
-class Live(threading.Thread):
-    """Tills that go on sending."""
-
-    def __init__(self, conf: settings.Conf, kind: str, rate: int, seed: int, folder: Path):
-        super().__init__(daemon=True)
-        self._stop_event = threading.Event()
-        self._args = (conf, kind, rate, seed, folder)
-        self.sent = 0
-        self.start()
-
-    def run(self) -> None:
-        conf, kind, rate, seed, folder = self._args
-        make = KafkaSender if kind == "kafka" else KinesisSender
-        sender: Any = make(conf, folder / f"spool-{seed}")
-        traffic = Simulator("normal", seed, customers=CUSTOMERS, rate=rate)
-        outcome = run(traffic, sender, None, rate=rate, stop=self._stop_event)
-        self.sent = outcome.sent
-
-    def end(self) -> int:
-        self._stop_event.set()
-        self.join(60)
-        return self.sent
-
-
 CUSTOMERS = 20_000
+
+
+@contextlib.contextmanager
+def live(
+    conf: settings.Conf, rate: int, seed: int, folder: Path
+) -> Iterator[Future[runner.Outcome]]:
+    """Tills that go on sending, until the block ends; then it is known how much."""
+    make = KafkaSender if conf.source.kind == "kafka" else KinesisSender
+    sender: Any = make(conf, folder / f"spool-{seed}")
+    traffic = Simulator("normal", seed, customers=CUSTOMERS, rate=rate)
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        try:
+            yield pool.submit(runner.run, traffic, sender, None, rate=rate, stop=stop)
+        finally:
+            stop.set()
 
 
 def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
@@ -130,15 +121,13 @@ def recorders(bench: Rig, folder: Path, do: str, *options: str) -> None:
         file = (folder / f"taskmanager-{number}.jfr").resolve()
         if do == "dump":
             options = (f"filename={file}",)
-        code, said = profile_job.run(
-            [profile_job.tool("jcmd"), str(process.pid), f"JFR.{do}", "name=replay", *options]
-        )
+        code, said = profile_job.recorder(process.pid, do, "replay", *options)
         if code:
-            say(f"no recording: {said.strip()[-300:]}")
+            output.say(f"no recording: {said.strip()[-300:]}")
         elif do == "dump":
             text = "\n\n".join(profile_job.java_part(file))
             file.with_suffix(".txt").write_text(text + "\n")
-            say(f"{file.with_suffix('.txt')} tells where Java's time went")
+            output.say(f"{file.with_suffix('.txt')} tells where Java's time went")
 
 
 def hot_items(bench: Rig, job_id: str) -> Counter[str]:
@@ -156,19 +145,19 @@ def hot_items(bench: Rig, job_id: str) -> Counter[str]:
     return found
 
 
-def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    folder = bench.stack.layout.root
     changed = {"source": {"kind": args.source}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
     jobs = bench.jobs
     for name in JOBS:
         jobs.submit(name, 1)
-    say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
-    live = Live(conf, args.source, args.rate, 1, folder)
-    time.sleep(args.warm)
+    output.say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
     savepoints = Savepoints(jobs, conf)
-    taken = {name: savepoints.take(name) for name in JOBS}
-    live.end()
+    with live(conf, args.rate, 1, folder):
+        time.sleep(args.warm)
+        taken = {name: savepoints.take(name) for name in JOBS}
     for name in JOBS:
         jobs.cancel(name)
     count = int(args.minutes * 60 * args.rate)
@@ -177,64 +166,56 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
         fill_kafka(conf, count, args.rate)
     else:
         fill_kinesis(conf, count, args.rate, folder)
-    say(
+    output.say(
         f"outage: {count:,} transactions came meanwhile, put in {time.perf_counter() - began:.0f} s"
     )
 
-    live = Live(conf, args.source, args.rate, 3, folder)
-    if args.profile:
-        recorders(bench, args.profile, "start", "settings=profile")
-    cpu, began = cpu_seconds(bench), time.perf_counter()
     caught: dict[str, float] = {}
     current: dict[str, float] = {}
     rates: dict[str, float] = {}
-    failures: list[BaseException] = []
 
     def replay(name: str) -> None:
-        try:
-            one = Replay(jobs, conf, lambda line: None)
-            phase = one.begin(name, taken[name], {}, 1)
-            watch = Watch(jobs, phase.job_id)
-            running = time.perf_counter()
-            while time.perf_counter() - began < LIMIT_S:
-                seen = watch.look()
-                now = time.perf_counter()
-                if int(now) % 5 == 0:
-                    say(f"{name} {now - began:.0f} s: {seen.line()}")
-                if one.is_there(phase, seen):
-                    caught[name] = now - began
-                    rates[name] = seen.read / (now - running)
-                    if name == "loyalty":
-                        say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
-                        while hot_items(bench, phase.job_id)["held"]:
-                            time.sleep(0.5)
-                        current[name] = time.perf_counter() - began
-                        say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
-                    return
-                time.sleep(1)
-        except BaseException as failure:
-            failures.append(failure)
+        one = Replay(jobs, conf, lambda line: None)
+        phase = one.begin(name, taken[name], {}, 1)
+        watch = Watch(jobs, phase.job_id)
+        running = time.perf_counter()
+        while time.perf_counter() - began < LIMIT_S:
+            seen = watch.look()
+            now = time.perf_counter()
+            if int(now) % 5 == 0:
+                output.say(f"{name} {now - began:.0f} s: {seen.line()}")
+            if one.is_there(phase, seen):
+                caught[name] = now - began
+                rates[name] = seen.read / (now - running)
+                if name == "loyalty":
+                    output.say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
+                    while hot_items(bench, phase.job_id)["held"]:
+                        time.sleep(0.5)
+                    current[name] = time.perf_counter() - began
+                    output.say(f"hot items: {dict(hot_items(bench, phase.job_id))}")
+                return
+            time.sleep(1)
 
-    threads = [threading.Thread(target=replay, args=(name,)) for name in JOBS]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took, used = time.perf_counter() - began, cpu_seconds(bench) - cpu
-    if args.profile:
-        recorders(bench, args.profile, "dump")
-    sent = live.end()
-    if failures:
-        raise failures[0]
+    with live(conf, args.rate, 3, folder) as sent:
+        if args.profile:
+            recorders(bench, args.profile, "start", "settings=profile")
+        cpu, began = cpu_seconds(bench), time.perf_counter()
+        with ThreadPoolExecutor() as pool:
+            ends = [pool.submit(replay, name) for name in JOBS]
+        took, used = time.perf_counter() - began, cpu_seconds(bench) - cpu
+        if args.profile:
+            recorders(bench, args.profile, "dump")
+    for end in ends:
+        end.result()
     return {
-        **about(),
+        **output.about(),
         "source": args.source,
         "outage_minutes": args.minutes,
         "rate": args.rate,
         "customers": CUSTOMERS,
         "disk": str(args.disk),
         "task_heap": args.heap,
-        "arrived_meanwhile": sent,
+        "arrived_meanwhile": sent.result().sent,
         "caught_up_s": caught,
         "hot_items_current_s": current.get("loyalty"),
         "read_per_second": rates,
@@ -249,28 +230,25 @@ def measure(bench: Rig, args: argparse.Namespace, folder: Path) -> dict[str, Any
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(
-        title=f"{figures['source']}: {figures['outage_minutes']:g} min outage, {figures['machine']}"
+    output.table(
+        f"{figures['source']}: {figures['outage_minutes']:g} min outage, {figures['machine']}",
+        ("job", "caught up after", "read a second"),
+        [
+            (name, f"{after:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
+            for name, after in figures["caught_up_s"].items()
+        ],
     )
-    for column in ("job", "caught up after", "read a second"):
-        table.add_column(column, justify="left" if column == "job" else "right")
-    for name, after in figures["caught_up_s"].items():
-        table.add_row(name, f"{after:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
-    console.print(table)
     busy = ", ".join(f"{name} {share:.2f}" for name, share in figures["cpu_share"].items())
-    console.print(f"cores busy: {busy}")
-    if figures["hot_items_current_s"]:
-        console.print(
-            f"the last held hot item was written {figures['hot_items_current_s']:.0f} s after"
-        )
-    console.print(
+    output.tell(f"cores busy: {busy}")
+    if current := figures["hot_items_current_s"]:
+        output.tell(f"the last held hot item was written {current:.0f} s after")
+    output.tell(
         f"outage / catch-up: {figures['ratio']:.1f}x" if figures["ratio"] else "not caught up"
     )
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
@@ -283,10 +261,7 @@ def main() -> None:
     args = parser.parse_args()
     args.warm = args.warm or (20 if args.source == "kafka" else SLACK_MS // 1000 + 15)
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
-    with rig(args.disk) as bench:
-        figures = measure(bench, args, bench.stack.layout.root)
-    show(figures)
-    write(args.json, figures)
+    on_stack(args, measure, show)
 
 
 if __name__ == "__main__":

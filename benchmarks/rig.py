@@ -2,45 +2,42 @@
 
 A rate is that of one vertex between two moments: after the first fifth of the records, or ten seconds
 after the first, and until nine tenths are read or the window is over. CPU is taken at the same two
-moments (benchmarks/cpu.py). Results carry the date, the machine, versions and the git revision.
+moments (benchmarks/cpu.py).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import platform
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
-from rich.console import Console
 
+from benchmarks import output
 from benchmarks.cpu import Meter, Used
+from benchmarks.output import say
 from tillstream import conf as settings
 from tillstream.catalog.apart import apart as names_apart
 from tillstream.clients.flink import TERMINAL, FlinkRestError
-from tillstream.clients.java import java
+from tillstream.clients.wait import wait_until
 from tillstream.cluster.local import LocalCluster
 from tillstream.local.resources import create_resources
 from tillstream.local.stack import Stack
+from tillstream.replay import stream_reach
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Sent
 
-say = Console(stderr=True, highlight=False).print
 JOBS = Path(__file__).parent / "jobs"
 VARIANT = JOBS / "variant.py"
 PAUSE_S = 0.5
@@ -56,77 +53,39 @@ STAGE = {
 }
 
 
-def memory() -> Path | None:
-    """Where a stack's data lies by default: what is measured is the job, not this machine's disk."""
-    shm = Path("/dev/shm")
-    return shm if shm.is_dir() else None
-
-
-def arguments(doc: str, disk: bool = True) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes; ``disk``: whether its stack can lie elsewhere."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    if disk:
-        parser.add_argument(
-            "--disk", type=Path, default=memory(), help="where the stack's data lies"
-        )
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    return parser
-
-
-def about() -> dict[str, Any]:
-    """When, where and with what a figure was taken."""
-    version = metadata.version
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "cpu": cpu_model(),
-        "versions": {
-            "java": _said([java(), "-version"]).splitlines()[:1],
-            **{name: version(name) for name in ("apache-flink", "msgspec", "orjson")},
-        },
-        "revision": revision(),
-    }
-
-
-def revision() -> str:
-    """The commit, with + where files differ from it; "" outside a clone."""
-    git = ["git", "-C", str(settings.ROOT)]
-    commit = _said([*git, "rev-parse", "--short", "HEAD"]).strip()
-    return commit + ("+" if commit and _said([*git, "status", "--porcelain", "-uno"]) else "")
-
-
-def _said(command: list[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return (done.stdout or done.stderr) if done.returncode == 0 else ""
-
-
-def cpu_model() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def write(path: Path | None, figures: Any) -> None:
-    """As JSON, if a file was asked for."""
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=1) + "\n")
-
-
 class Put(NamedTuple):
-    """What lies in a topic: transactions, and the lines of all their baskets."""
+    """What lies in a topic: transactions and the lines of all their baskets; of how many a customer is
+    known, and how many customers."""
 
-    sales: int
+    count: int
     lines: int
+    with_customer: int = 0
+    customers: int = 0
 
     def read_by(self, job: str) -> tuple[int, float]:
         """Records that STAGE's vertex of ``job`` will read, and transactions to each of them."""
-        return (self.lines, self.sales / self.lines) if job == "inventory" else (self.sales, 1.0)
+        return (self.lines, self.count / self.lines) if job == "inventory" else (self.count, 1.0)
+
+
+class Counted:
+    """(key, record) of what a simulator sends; ``put``: what it was, once all is taken."""
+
+    def __init__(self, traffic: Iterable[Sent]) -> None:
+        self._traffic = traffic
+        self.put = Put(0, 0)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        customers: set[str] = set()
+        count = lines = known = 0
+        for sent in self._traffic:
+            count += 1
+            record = sent.record or {}
+            lines += len(record.get("lines", ()))
+            if customer := record.get("customer_id"):
+                known += 1
+                customers.add(customer)
+            yield sent.key, sent.raw
+        self.put = Put(count, lines, known, len(customers))
 
 
 def names(topic: str, apart: bool = False) -> dict[str, Any]:
@@ -140,10 +99,11 @@ def rig(
     disk: Path | None = None, taskmanagers: int = 2, state_backend: str | None = None
 ) -> Iterator[Rig]:
     """A stack in a new folder under ``disk``, taken down with all its data in any case."""
-    before = os.environ.get("TILLSTREAM_HOME")
     handled = _on_sigterm(lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home:
-        os.environ["TILLSTREAM_HOME"] = home
+    with (
+        tempfile.TemporaryDirectory(prefix="tillstream-bench-", dir=disk) as home,
+        patch.dict(os.environ, TILLSTREAM_HOME=home),
+    ):
         stack = Stack(home)
         try:
             stack.up(taskmanagers=taskmanagers, state_backend=state_backend, progress=say)
@@ -152,10 +112,20 @@ def rig(
             _on_sigterm(signal.SIG_IGN)  # a second one would leave the stack running
             stack.down(purge=True)
             _on_sigterm(handled)
-            if before is None:
-                os.environ.pop("TILLSTREAM_HOME", None)
-            else:
-                os.environ["TILLSTREAM_HOME"] = before
+
+
+def on_stack(
+    args: Namespace,
+    measure: Callable[..., dict[str, Any]],
+    show: Callable[[Any], None],
+    **of_stack: Any,
+) -> dict[str, Any]:
+    """What ``measure`` finds on a stack of its own (``of_stack``: for `rig`), shown and written."""
+    with rig(args.disk, **of_stack) as bench:
+        figures = measure(bench, args)
+    show(figures)
+    output.write(args.json, figures)
+    return figures
 
 
 def _on_sigterm(handler: Any) -> Any:
@@ -171,7 +141,6 @@ class Rig:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.jobs = LocalCluster(stack)
-        self._runs = 0
         self._asked = -STALE_S
 
     def conf(self, overrides: dict[str, Any]) -> settings.Conf:
@@ -199,26 +168,15 @@ class Rig:
 
     def fill_sent(self, topic: str, traffic: Iterable[Sent], apart: bool = False) -> Put:
         """``fill`` with what a simulator sends."""
-        lines = 0
-
-        def records() -> Iterator[tuple[str, bytes]]:
-            nonlocal lines
-            for sent in traffic:
-                lines += len(sent.record["lines"]) if sent.record else 0
-                yield sent.key, sent.raw
-
-        return Put(self.fill(topic, records(), apart), lines)
+        records = Counted(traffic)
+        self.fill(topic, records, apart)
+        return records.put
 
     def total(self, topic: str) -> int:
         """Records in ``topic``."""
         conf = settings.load("local", names(topic))
-        consumer = Consumer({"bootstrap.servers": conf.kafka.bootstrap or "", "group.id": "total"})
-        parts = consumer.list_topics(topic, 10).topics[topic].partitions
-        ends = [
-            consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in parts
-        ]
-        consumer.close()
-        return sum(ends)
+        ends = stream_reach.watermarks(conf, topic, conf.kafka.bootstrap)
+        return sum(next_offset for _, next_offset in ends.values())
 
     # -- processes ---------------------------------------------------------------------------------
 
@@ -251,7 +209,6 @@ class Rig:
         though the same runs already."""
         chosen = {"job": job, "mode": mode, "sinks": sinks, "sample": sample}
         if clocks is not None:
-            clocks.mkdir(parents=True, exist_ok=True)
             chosen["clocks"] = str(clocks)
         os.environ["TILLSTREAM_BENCH"] = json.dumps(chosen)
         changed = overrides | {"job": {"require_thread_mode": mode != "process"}}
@@ -267,8 +224,7 @@ class Rig:
 
     def clocks(self) -> Path:
         """A new folder for what a job's Python measures of itself."""
-        self._runs += 1
-        return self.stack.layout.data / "clocks" / str(self._runs)
+        return Path(tempfile.mkdtemp(prefix="clocks-", dir=self.stack.layout.data))
 
     def rate(
         self,
@@ -282,29 +238,38 @@ class Rig:
         stage: str | None = None,
         file: Path = VARIANT,
         apart: bool = False,
+        copies: int = 1,
+        after: Callable[[str], dict[str, Any]] = lambda job_id: {},
         **watching: Any,
     ) -> dict[str, Any]:
         """Submits the job on a filled topic, watches it in mid-run (``watch``), cancels it.
 
         ``total``: records that the watched stage will have read, by default all of the topic's.
+        ``copies``: so many of the job read it, each for itself, and count together. ``after``: figures
+        to add that are taken once it was watched.
         """
         self.conf(names(topic, apart))
         clocks = self.clocks() if mode == "batched" and file == VARIANT else None
-        total = self.total(topic) if total is None else total
-        job_id = self.submit(
-            job, parallelism, names(topic, apart), mode=mode, sinks=sinks, clocks=clocks, file=file
-        )
+        total = copies * (self.total(topic) if total is None else total)
+        ids: list[str] = []
         try:
+            for n in range(copies):
+                ids.append(
+                    self.submit(
+                        job, parallelism, names(topic, apart), mode=mode, sinks=sinks,
+                        clocks=clocks, file=file, beside=n > 0,
+                    )
+                )  # fmt: skip
             meter = self.meter(clocks)
-            return self.watch(
-                job_id, STAGE[job] if stage is None else stage, total, meter, **watching
-            )
+            row = self.watch(ids, STAGE[job] if stage is None else stage, total, meter, **watching)
+            return row | after(ids[0])
         finally:
-            self.jobs.flink.cancel(job_id)
+            for job_id in ids:
+                self.jobs.flink.cancel(job_id)
 
     def watch(
         self,
-        job_id: str,
+        ids: Sequence[str],
         stage: str,
         total: int,
         meter: Meter,
@@ -316,16 +281,16 @@ class Rig:
         limit_s: float = 240.0,
         at_each: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
-        """Transactions a second at ``stage``, ``each`` to a record, once warm (a share of ``total``
-        or seconds after the first), for ``window_s`` at most and until nine tenths are read; ``at_each``
-        is called at each look that counts."""
+        """Transactions a second at the ``stage`` of these jobs, ``each`` to a record, once warm (a share of
+        ``total`` or seconds after the first), for ``window_s`` at most and until nine tenths are read;
+        ``at_each`` is called at each look that counts."""
         seen: list[tuple[float, int, Used]] = []
         first = 0.0
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
-            done = self.done(job_id, stage)
-            now = time.perf_counter()
-            if done:
+            read = [self.done(job_id, stage) for job_id in ids]
+            done, now = sum(read), time.perf_counter()
+            if min(read):
                 first = first or now
                 if len(seen) > 1 and (done > total * 0.9 or now - seen[0][0] > window_s):
                     break
@@ -357,17 +322,11 @@ class Rig:
     def wait_read(self, job_id: str, stage: str, total: int, limit_s: float = 1200) -> float:
         """Seconds until ``stage`` has read ``total`` records."""
         began = time.monotonic()
-        while (done := self.done(job_id, stage)) < total:
-            if time.monotonic() - began > limit_s:
-                raise RuntimeError(f"only {done:,} of {total:,} were read in {limit_s:.0f} s")
-            time.sleep(PAUSE_S)
+        wait_until(
+            lambda: self.done(job_id, stage) >= total, limit_s,
+            lambda: f"only {self.done(job_id, stage):,} of {total:,} records are read", PAUSE_S,
+        )  # fmt: skip
         return time.monotonic() - began
-
-    def newest_checkpoint(self, job_id: str) -> dict[str, Any] | None:
-        """The newest complete one, as Flink tells of it."""
-        with contextlib.suppress(FlinkRestError):
-            return self.jobs.flink.checkpoints(job_id)["latest"]["completed"]
-        return None
 
 
 def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
@@ -388,34 +347,27 @@ def mid_run(seen: list[tuple[float, int, Used]], each: float) -> dict[str, Any]:
     }
 
 
-def spread(found: list[float]) -> dict[str, float]:
-    """Median, least and most of repeated measurements."""
-    return {"median": statistics.median(found), "min": min(found), "max": max(found)}
-
-
-def percentiles(name: str, found: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and the largest of milliseconds; {} of fewer than two."""
-    if len(found) < 2:
-        return {}
-    cuts = statistics.quantiles(found, n=100)
-    return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98], f"{name}max_ms": max(found)}
-
-
 @contextlib.contextmanager
-def held(processes: list[psutil.Process], cores: float) -> Iterator[None]:
-    """Each of ``processes`` gets at most so much of the machine (cgroups v1; raises OSError without).
+def held(processes: list[psutil.Process], cores: float) -> Iterator[bool]:
+    """Each of ``processes`` gets at most so much of the machine, 0 for all of it. False where that cannot
+    be: it takes cgroups v1.
 
     On a machine of two cores one TaskManager takes more than one of them, so two cannot show what
     they would do on machines of their own; two that are held to half a core each can.
     """
     folders = [Path(f"/sys/fs/cgroup/cpu/tillstream-bench-{p.pid}") for p in processes]
+    is_held = cores > 0
     try:
-        for folder, process in zip(folders, processes, strict=True):
-            folder.mkdir()
-            (folder / "cpu.cfs_period_us").write_text("20000")
-            (folder / "cpu.cfs_quota_us").write_text(str(int(cores * 20_000)))
-            (folder / "cgroup.procs").write_text(str(process.pid))
-        yield
+        try:
+            for folder, process in zip(folders, processes, strict=True) if is_held else ():
+                folder.mkdir()
+                (folder / "cpu.cfs_period_us").write_text("20000")
+                (folder / "cpu.cfs_quota_us").write_text(str(int(cores * 20_000)))
+                (folder / "cgroup.procs").write_text(str(process.pid))
+        except OSError as error:
+            say(f"TaskManagers cannot be held to a share of the machine here: {error}")
+            is_held = False
+        yield is_held
     finally:
         for folder, process in zip(folders, processes, strict=True):
             with contextlib.suppress(OSError):

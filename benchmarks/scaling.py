@@ -29,17 +29,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from confluent_kafka.admin import AdminClient, NewTopic
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks import bare, in_python
+from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Put, Rig, about, arguments, names, rig, say, write
+from benchmarks.rig import Put, Rig, names, rig
 from benchmarks.state_codec import account
 from tillstream import conf as settings
-from tillstream.domain.fraud.counters import observe
 from tillstream.sizing import model as size
-from tillstream.state_schemas.keyed import fraud_counters, loyalty_account
+from tillstream.state_schemas.keyed import loyalty_account
 
 
 class Point(NamedTuple):
@@ -102,7 +99,7 @@ def measure(bench: Rig, job: str, count: int) -> list[dict[str, Any]]:
             "us": 1e6 / row["per_cpu_second"],
             "yardstick_us": statistics.median(yardstick),
         }
-        say(f"{point}: {row['rate']:,.0f} tx/s, {row['us']:.1f} us of CPU a transaction, "
+        output.say(f"{point}: {row['rate']:,.0f} tx/s, {row['us']:.1f} us of CPU a transaction, "
             f"yardstick {row['yardstick_us']:.2f}")  # fmt: skip
         rows.append({**point._asdict(), **row})
     return rows
@@ -169,7 +166,7 @@ def into_model(job: str, figures: dict[str, Any], source: str) -> None:
         "basis": f"fitted {figures['date']} on {len(FITTED)} points; {off:+.0%} at the one held out",
         "source": source,
     }
-    write(size.MODEL, model)
+    output.write(size.MODEL, model)
 
 
 def state_into_model() -> dict[str, Any]:
@@ -191,42 +188,36 @@ def state_into_model() -> dict[str, Any]:
     }  # fmt: skip
     for name in ("fraud-profile", "fraud-card"):
         model["state"][name]["base"] = round(by_visits[40.0][name], 1)
-    busy = None
-    for n in range(50_000):  # 36 hours of a till that sells every 2.6 s: its windows are full
-        busy, _ = observe(busy, n, in_python.T0 + n * 2_600, 40_000)
-    assert busy is not None
-    model["state"]["fraud-till"]["base"] = float(len(fraud_counters.encode(busy)))
+    model["state"]["fraud-till"]["base"] = float(in_python.busy_till_bytes())
     sales = traffic[10.0].sales
     model["record"] |= {
         "bytes": round(sum(map(len, traffic[10.0].raw)) / len(sales), 1),
         "lines": round(sum(len(sale.lines) for sale in sales) / len(sales), 2),
         "with_customer": round(sum(s.customer_id is not None for s in sales) / len(sales), 3),
     }
-    model["state_made"] = {**about(), "command": "python benchmarks/scaling.py --state"}
-    write(size.MODEL, model)
+    model["state_made"] = {**output.about(), "command": "python benchmarks/scaling.py --state"}
+    output.write(size.MODEL, model)
     return {"by_visits": by_visits, "record": model["record"]}
 
 
 def show(job: str, figures: dict[str, Any]) -> None:
-    table = Table(title=f"{job}: us of CPU a transaction, {figures['machine']}")
-    for column in (
-        "TaskManagers", "customers", "stores", "partitions", "measured", "fit", "off", "",
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
-    for row in figures["check"]:
-        table.add_row(
+    columns = ("TaskManagers", "customers", "stores", "partitions", "measured", "fit", "off", "")
+    rows = [
+        (
             str(row["workers"]), f"{row['customers']:,}",
             str(row["stores"]) if job in BY_STORE else "all", str(row["partitions"]),
             f"{row['us']:.1f}", f"{row['fit_us']:.1f}", f"{row['off']:+.0%}",
             "held out" if row["held_out"] else "",
-        )  # fmt: skip
-    Console().print(table)
+        )
+        for row in figures["check"]
+    ]  # fmt: skip
+    output.table(f"{job}: us of CPU a transaction, {figures['machine']}", columns, rows)
     terms = " + ".join(f"{value:g} {name}" for name, value in figures["fit"].items())
-    Console().print(f"us = {terms}   (terms: tillstream/sizing/model.py)")
+    output.tell(f"us = {terms}   (terms: tillstream/sizing/model.py)")
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--job", choices=["loyalty", "archive", "fraud", "inventory", "shortage"])
     parser.add_argument("--count", type=int, default=300_000, help="transactions in each topic")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="fit these again")
@@ -246,12 +237,12 @@ def main() -> None:
     else:
         with rig(args.disk, taskmanagers=4) as bench:
             bench.conf(names("scale"))
-            figures = {**about(), "job": args.job, "count": args.count, "yardstick_us": YARDSTICK_US,
+            figures = {**output.about(), "job": args.job, "count": args.count, "yardstick_us": YARDSTICK_US,
                        "rows": measure(bench, args.job, args.count)}  # fmt: skip
     figures["fit"] = fit(figures["rows"], WITHOUT.get(args.job, ("stores",)))
     figures["check"] = check(figures["rows"], figures["fit"])
     show(args.job, figures)
-    write(args.json, figures)
+    output.write(args.json, figures)
     if args.model:
         into_model(args.job, figures, str(args.json or "python benchmarks/scaling.py"))
 

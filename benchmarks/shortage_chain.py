@@ -8,7 +8,6 @@ the silence can tell. Everything goes through the product's rules, in event time
 
 from __future__ import annotations
 
-import heapq
 import statistics
 from random import Random
 from typing import Any
@@ -86,8 +85,7 @@ def visits(stores: list[Store], day: int, chance: Random) -> list[tuple[int, int
             while (at := at + chance.expovariate(rate) * HOUR_MS) < end:
                 out.append((int(at), store.number, chance.random() < store.share))
             at = float(end)
-    heapq.heapify(out)
-    return [heapq.heappop(out) for _ in range(len(out))]
+    return sorted(out)
 
 
 def chain(seed: int = 7) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def alarms(days: Days, products: list[str], rules: ShortageRules) -> list[tuple[
 
 
 def shuffled_days(
-    days: Days, later: list[int], product: str, rules: ShortageRules, rounds: int
+    days: Days, later: list[int], product: str, rounds: int, rules: ShortageRules
 ) -> dict[str, Any]:
     """False alarms of shelves that were never empty, in ``rounds`` times the later days."""
     visits: Counter[int] = Counter()

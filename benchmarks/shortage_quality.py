@@ -132,10 +132,10 @@ class TrueRate:
 
 
 def silent_shelves(
-    days: dict[int, list[Visit]], later: list[int], budget: float, margin: float
+    days: dict[int, list[Visit]], later: list[int], rules: ShortageRules
 ) -> dict[str, Any]:
     """Delay against the floor, and false alarms against the budget."""
-    rules = rules_of(budget, margin)
+    budget = rules.silence.false_alarms_a_year
     truth = TrueRate({day: days[day] for day in later})
     chance = Random(20170409)
     watch: StoreWatch | None = None
@@ -252,19 +252,12 @@ def main() -> int:
             days, later = {d: days[d] for d in numbers[:half]}, numbers[14:half]
         first, last = (date.fromordinal(719163 + d) for d in (later[0], later[-1]))
         out["data"] = {"file": options.data.name, "from": str(first), "to": str(last)}
-        margin = options.margin
-        out["silent"] = [silent_shelves(days, later, budget, margin) for budget in BUDGETS]
+        rules = [rules_of(budget, options.margin) for budget in BUDGETS]
+        out["silent"] = [silent_shelves(days, later, one) for one in rules]
         till = {day: till[day] for day in days}
-        out["shuffled_days"] = [
-            shortage_chance.shuffled_days(
-                till, later, options.product, rules_of(budget, margin), options.rounds
-            )
-            for budget in BUDGETS
-        ]
-        out["whole_till"] = [
-            shortage_chance.whole_till(till, later, products, rules_of(budget, margin))
-            for budget in BUDGETS
-        ]
+        dealt = (till, later, options.product, options.rounds)
+        out["shuffled_days"] = [shortage_chance.shuffled_days(*dealt, one) for one in rules]
+        out["whole_till"] = [shortage_chance.whole_till(till, later, products, r) for r in rules]
         out["run_out"] = run_out(days, later)
     if not options.first_half:
         out["chains"] = [{"seed": seed, **chain(seed)} for seed in options.seed]

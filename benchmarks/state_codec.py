@@ -18,10 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import orjson
-from rich.console import Console
-from rich.table import Table
+from msgspec.structs import astuple
 
-from benchmarks.rig import arguments, write
+from benchmarks import output
 from tillstream.domain.loyalty.ledger import Account, Posting
 from tillstream.state_schemas.keyed.loyalty_account import CODEC
 
@@ -50,19 +49,9 @@ def account(postings: int) -> Account:
 
 def pack(state: Account) -> bytes:
     """Fixed widths, no pending: what a struct layout costs at its simplest."""
-    parts = [
-        HEAD.pack(
-            state.version, state.balance, state.newest_ms, state.floor_ms, state.oldest_ms,
-            len(state.postings),
-        )
-    ]  # fmt: skip
-    for name, p in state.postings.items():
-        parts.append(
-            POSTING.pack(
-                name.encode(), p.event_time_ms, p.total_cents, p.redeemed, p.refunded_cents,
-                p.cents_per_point, p.point_value_cents,
-            )
-        )  # fmt: skip
+    *numbers, postings, _pending = astuple(state)
+    parts = [HEAD.pack(*numbers, len(postings))]
+    parts += (POSTING.pack(name.encode(), *astuple(p)) for name, p in postings.items())
     return b"\x01" + b"".join(parts)
 
 
@@ -76,22 +65,11 @@ def unpack(data: bytes) -> Account:
 
 
 def from_json(data: bytes) -> Account:
-    *numbers, postings, pending = orjson.loads(data)
-    return Account(*numbers, {k: Posting(*p) for k, p in postings.items()}, pending)
+    return msgspec.convert(orjson.loads(data), Account)
 
 
 def to_json(state: Account) -> bytes:
-    return orjson.dumps(
-        [
-            state.version, state.balance, state.newest_ms, state.floor_ms, state.oldest_ms,
-            {
-                k: [p.event_time_ms, p.total_cents, p.redeemed, p.refunded_cents,
-                    p.cents_per_point, p.point_value_cents]
-                for k, p in state.postings.items()
-            },
-            {},
-        ]
-    )  # fmt: skip
+    return orjson.dumps(msgspec.to_builtins(state))
 
 
 _json_decoder = msgspec.json.Decoder(Account)
@@ -134,16 +112,14 @@ def measure(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100, 512])
     parser.add_argument("--rounds", type=int, default=40)
     args = parser.parse_args()
     rows = measure(args.sizes, args.rounds)
-    table = Table("remembered", "way", "decode us", "encode us", "bytes")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row.values()))
-    Console().print(table)
-    write(args.json, rows)
+    columns = ("remembered", "way", "decode us", "encode us", "bytes")
+    output.table("", columns, [[str(cell) for cell in row.values()] for row in rows])
+    output.write(args.json, rows)
 
 
 if __name__ == "__main__":

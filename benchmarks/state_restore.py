@@ -16,7 +16,6 @@ The savepoint is made with the first backend and restored by each, as canonical 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import threading
@@ -27,49 +26,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.rig import Rig, about, arguments, names, rig, say, write
+from benchmarks import output
+from benchmarks.in_python import sale
+from benchmarks.rig import Rig, names, rig
 from tillstream.clients.flink import FlinkRest
-from tillstream.cluster.state_report import report
+from tillstream.cluster import state_report
 
 TOPIC = "restore"
 T0 = 1_764_000_000_000
 DAY_MS = 86_400_000
-
-
-def sale(customer: int, visit: int) -> bytes:
-    """R100 at a store, a week after the visit before."""
-    record = {
-        "schema": 1,
-        "transaction_id": f"{customer % 2900 + 1:04d}-03-2025112{visit}-{customer:07d}",
-        "store": customer % 2900 + 1,
-        "region": "western-cape",
-        "till": 3,
-        "customer_id": f"C{customer:010d}",
-        "payment_method": "cash",
-        "event_time_ms": T0 + visit * 7 * DAY_MS,
-        "currency": "ZAR",
-        "lines": [
-            {
-                "product": "6001234567890",
-                "quantity": 2,
-                "unit_price_cents": 5_000,
-                "category": "bakery",
-            }
-        ],
-        "total_cents": 10_000,
-        "kind": "sale",
-    }
-    return json.dumps(record, separators=(",", ":")).encode()
+BREAD = {"product": "6001234567890", "quantity": 2, "unit_price_cents": 5_000, "category": "bakery"}
 
 
 def sales(customers: int, visits: int) -> Iterator[tuple[str, bytes]]:
-    """Every customer's first visit, then every customer's second, ..."""
+    """Every customer's first visit, then, a week later, every customer's second, ..."""
     for visit in range(visits):
         for customer in range(customers):
-            yield f"C{customer:010d}", sale(customer, visit)
+            store, at_ms = customer % 2900 + 1, T0 + visit * 7 * DAY_MS
+            number, who = f"{store:04d}-03-2025112{visit}-{customer:07d}", f"C{customer:010d}"
+            yield who, sale(number, store, at_ms, [BREAD], customer_id=who)
 
 
 class Watch(threading.Thread):
@@ -103,21 +78,12 @@ def submit(bench: Rig, savepoint: str | None) -> tuple[str, float, float]:
     return job, watch.running - watch.created, watch.running - began
 
 
-def checkpoint(flink: FlinkRest, job: str) -> dict[str, float]:
-    """The first checkpoint that was begun after now: seconds and bytes."""
-    since = time.time() * 1000
-    while True:
-        done = [
-            found
-            for found in flink.checkpoints(job)["history"]
-            if found["status"] == "COMPLETED" and found["trigger_timestamp"] > since
-        ]
-        if done:
-            return {
-                "seconds": done[-1]["end_to_end_duration"] / 1000,
-                "bytes": done[-1]["state_size"],
-            }
-        time.sleep(0.2)
+def checkpoint(bench: Rig, job: str) -> dict[str, float]:
+    """One that is taken now: seconds and bytes."""
+    bench.jobs.checkpoint(job)
+    last = bench.jobs.checkpoints(job).last
+    assert last is not None
+    return {"seconds": last.duration_ms / 1000, "bytes": last.state_bytes}
 
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -127,48 +93,47 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for backend in args.backends:
         with rig(folder, state_backend=backend) as bench:
             bench.conf(names(TOPIC))
-            flink, row = bench.jobs.flink, rows.setdefault(backend, {})
+            row = rows.setdefault(backend, {})
             if not savepoint:
                 bench.fill(TOPIC, sales(args.customers, args.visits))
                 job, _, _ = submit(bench, None)
                 row["fill_rate"] = total / bench.wait_read(job, "", total)
-                say(f"filled at {row['fill_rate']:,.0f} records a second")
-                row["checkpoint"] = checkpoint(flink, job)
+                output.say(f"filled at {row['fill_rate']:,.0f} records a second")
+                row["checkpoint"] = checkpoint(bench, job)
                 began = time.monotonic()
                 made = bench.jobs.stop(job).location
                 row["savepoint_seconds"] = time.monotonic() - began
                 savepoint = str(Path(made.removeprefix("file:")).rename(folder / "savepoint"))
-                (size,) = [s for s in report(savepoint).states if s.keys]
+                (size,) = [s for s in state_report.report(savepoint).states if s.keys]
                 assert size.keys == args.customers, f"{size.keys} keys"
                 row["bytes_a_key"], row["value_p50"] = size.bytes_a_key, size.value_p50
             job, row["restore_seconds"], row["submit_seconds"] = submit(bench, savepoint)
-            row["restored_checkpoint"] = checkpoint(flink, job)
+            row["restored_checkpoint"] = checkpoint(bench, job)
             row["memory"] = sum(p.memory_info().rss for p in bench.processes("taskmanager"))
-            say(f"{backend}: {row}")
-    return {**about(), "customers": args.customers, "visits": args.visits, "rows": rows}
+            output.say(f"{backend}: {row}")
+    return {**output.about(), "customers": args.customers, "visits": args.visits, "rows": rows}
 
 
 def show(figures: dict[str, Any]) -> None:
     title = f"{figures['customers']:,} customers, {figures['visits']} sales each"
-    table = Table(title=f"{title}, {figures['machine']}")
     columns = ("backend", "restore s", "with the client s", "checkpoint s", "checkpoint MB",
                "savepoint s", "bytes a key", "TaskManagers MB")  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="right")
-    for backend, row in figures["rows"].items():
-        table.add_row(
+    rows = [
+        (
             backend, f"{row['restore_seconds']:.1f}", f"{row['submit_seconds']:.1f}",
             f"{row['restored_checkpoint']['seconds']:.1f}",
             f"{row['restored_checkpoint']['bytes'] / 1e6:.0f}",
             f"{row['savepoint_seconds']:.1f}" if "savepoint_seconds" in row else "",
             f"{row['bytes_a_key']:.0f}" if "bytes_a_key" in row else "",
             f"{row['memory'] / 1e6:.0f}",
-        )  # fmt: skip
-    Console().print(table)
+        )
+        for backend, row in figures["rows"].items()
+    ]  # fmt: skip
+    output.table(f"{title}, {figures['machine']}", columns, rows)
 
 
 def main() -> None:
-    parser = arguments(__doc__, disk=False)
+    parser = output.arguments(__doc__, disk=False)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--visits", type=int, default=3, help="sales a customer; 5 at most")
     parser.add_argument("--backends", nargs="+", default=["hashmap", "rocksdb"])
@@ -176,7 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tillstream-restore-") as folder:
         figures = measure(args, Path(folder))
     show(figures)
-    write(args.json, figures)
+    output.write(args.json, figures)
 
 
 if __name__ == "__main__":

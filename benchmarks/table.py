@@ -13,26 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import bare, in_python
+from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import latency as alert_latency
-from benchmarks.fraud_speed import simulated
 from benchmarks.jobs import loyalty_sql
+from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
-from benchmarks.rig import (
-    STAGE,
-    Put,
-    Rig,
-    about,
-    memory,
-    names,
-    percentiles,
-    rig,
-    say,
-    spread,
-)
+from benchmarks.rig import STAGE, Counted, Put, Rig, names, rig
 from tillstream import conf as settings
-from tillstream.catalog import topics
 
 SQL_JOB = Path(loyalty_sql.__file__)
 # Those that are shown in process mode too, a minute each.
@@ -47,6 +35,7 @@ STATE = {
     "inventory": ("stock", "shelf"),
     "shortage": ("store-watch", "store"),
 }
+Run = Callable[[], dict[str, Any]]
 VISITS = 6.0  # of a customer, in the topic and in the figures of state
 
 
@@ -63,23 +52,14 @@ class Settings(NamedTuple):
     latency_s: int = 20
     warm_s: float = 8.0
     window_s: float = 12.0
-    disk: Path | None = memory()
-
-
-class Topic(NamedTuple):
-    """What is in the filled topic."""
-
-    count: int
-    with_customer: int
-    lines: int
-    customers: int
+    disk: Path | None = output.memory()
 
 
 def measure(chosen: Settings) -> dict[str, Any]:
     """All figures of one run; a peer that does not run has an ``error`` in its row."""
     began = time.monotonic()
     for name in chosen.peers:  # before anything is measured
-        say(f"installing {peers.PEERS[name].name}")
+        output.say(f"installing {peers.PEERS[name].name}")
         peers.python_of(name)
     with rig(chosen.disk, taskmanagers=1) as bench:
         topic = fill(bench, chosen.count, MORE if "loyalty" in chosen.jobs else ())
@@ -90,7 +70,7 @@ def measure(chosen: Settings) -> dict[str, Any]:
     for job, found in state(chosen).items():
         rows[job]["state"] = found
     return {
-        **about(),
+        **output.about(),
         "took_s": round(time.monotonic() - began),
         "topic": topic._asdict(),
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in chosen._asdict().items()},
@@ -98,23 +78,24 @@ def measure(chosen: Settings) -> dict[str, Any]:
     }
 
 
-def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Topic:
-    customers, lines, known = max(int(count / VISITS), 1), 0, 0
-    seen: set[str] = set()
-    made = []
-    for sent in simulated(count, customers, 1):
-        assert sent.record is not None
-        lines += len(sent.record["lines"])
-        if customer := sent.record.get("customer_id"):
-            known += 1
-            seen.add(customer)
-        made.append((sent.key, sent.raw))
+def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Put:
+    counted = Counted(in_python.simulated(count, max(int(count / VISITS), 1), 1))
+    made = list(counted)
     for topic in (TOPIC, *more):
         bench.fill(topic, made)
-    return Topic(count, known, lines, len(seen))
+    return counted.put
 
 
-def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any]]:
+def attempt(bench: Rig, run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """What ``run`` finds; a failure of one row is told in it, as ``error``: the others still count."""
+    try:
+        return run(*arguments)
+    except Exception as error:
+        bench.clear()
+        return {"error": f"{type(error).__name__}: {error}"[:400]}
+
+
+def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]:
     """Rounds over all rows; the slow ones (process mode) in the first alone."""
     rows: dict[str, dict[str, Any]] = {}
     for round_ in range(chosen.repeats):
@@ -122,29 +103,27 @@ def rates(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, dict[str, Any
             if round_ and name.endswith(PROCESS):
                 continue
             row = rows.setdefault(name, {"samples": []})
-            try:
-                row["samples"].append(run())
-            except Exception as error:  # one row's failure is told in it: the others still count
-                row["error"] = f"{type(error).__name__}: {error}"[:400]
-                say(f"{name}: {row['error']}", markup=False)
-                bench.clear()
+            found = attempt(bench, run)
+            if "error" in found:
+                row |= found
+                output.say(f"{name}: {row['error']}", markup=False)
                 continue
-            found = row["samples"][-1]
-            say(f"{name}: {found['rate']:,.0f} tx/s, {found['per_cpu_second']:,.0f} a CPU second")
+            row["samples"].append(found)
+            rate, per_cpu = found["rate"], found["per_cpu_second"]
+            output.say(f"{name}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     for row in rows.values():
         if samples := row["samples"]:
             for figure in ("rate", "per_cpu_second"):
-                row[figure] = spread([sample[figure] for sample in samples])
+                row[figure] = output.spread([sample[figure] for sample in samples])
             row["cpu_us"] = samples[-1].get("cpu_us", {})
     return rows
 
 
 PROCESS = ", process mode"
 SQL, BARE = "loyalty sum, SQL in the JVM", "loyalty sum, bare Python consumer"
-Run = Callable[[], dict[str, Any]]
 
 
-def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
+def subjects(bench: Rig, chosen: Settings, topic: Put) -> dict[str, Run]:
     """Row -> what measures it once."""
     watching = {"warm_s": chosen.warm_s, "window_s": chosen.window_s, "limit_s": 120.0}
     conf = bench.conf(names(TOPIC))
@@ -152,7 +131,7 @@ def subjects(bench: Rig, chosen: Settings, topic: Topic) -> dict[str, Run]:
     runs: dict[str, Run] = {}
 
     def job(name: str, mode: str) -> Run:
-        total, each = Put(topic.count, topic.lines).read_by(name)
+        total, each = topic.read_by(name)
         return lambda: bench.rate(name, TOPIC, 1, mode=mode, total=total, each=each, **watching)
 
     for name in chosen.jobs:
@@ -184,15 +163,9 @@ def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
     for job in chosen.jobs:
         if job != "fraud" and job not in CAUSE:
             continue  # it tells nothing at once
-        try:
-            if job == "fraud":
-                found[job] = alert_latency(bench, f"late-{job}", rate, seconds, warm_s)
-            else:
-                found[job] = event_latency(bench, job, rate, seconds, warm_s)
-        except Exception as error:  # as above
-            found[job] = {"error": f"{type(error).__name__}: {error}"[:400]}
-            bench.clear()
-        say(f"{job}, latency: {found[job]}", markup=False)
+        run = alert_latency if job == "fraud" else event_latency
+        found[job] = attempt(bench, run, bench, job, rate, seconds, warm_s)
+        output.say(f"{job}, latency: {found[job]}", markup=False)
     if "loyalty" in chosen.jobs:
         found[BARE] = event_latency(bench, "", rate, seconds, warm_s)
     return found
@@ -212,18 +185,13 @@ def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) ->
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
     job_id = bench.submit(job, 1, overrides, sinks="events") if job else ""
-    read = {
-        "loyalty": conf.topic(topics.LOYALTY_EVENTS),
-        "inventory": conf.topic(topics.STOCK_CHANGES),
-    }
-    told = Told(conf, read.get(job, topic), CAUSE[job])
+    told = Told(conf, conf.topic(EVENTS[job][1]) if job else topic, CAUSE[job])
     for sale in send_and_note(bench.sender(conf), rate, seconds + warm_s, warm_s):
         told.put[sale["transaction_id"]] = time.perf_counter()
-    found = told.results()
+    found = told.figures(rate)
     if job_id:
         bench.jobs.flink.cancel(job_id)
-    lost = len(told.put) - len(found)
-    return {"rate": rate, **percentiles("", found), "samples": len(found), "lost": lost}
+    return found
 
 
 def state(chosen: Settings) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import output
 from tillstream.cli import tables
 from tillstream.cli.tables import Column
 
@@ -60,8 +61,11 @@ def svg(figures: dict[str, Any]) -> str:
     ours = [n for n in rows if ", " not in n]
     most = max((found["max"] for found in rows.values()), default=1.0)
     scale = (WIDTH - LEFT - 90) / most
-    parts = []
     at = 56
+    parts = [
+        '<text x="12" y="22" font-size="15">Transactions a CPU second</text>',
+        f'<text x="12" y="40" fill="#555">{escape(title(figures))}</text>',
+    ]
     for name, found in rows.items():
         wide, colour = found["median"] * scale, "#1f77b4" if name in ours else "#9aa5b1"
         low, high = LEFT + found["min"] * scale, LEFT + found["max"] * scale
@@ -73,11 +77,4 @@ def svg(figures: dict[str, Any]) -> str:
             f'<text x="{max(high, LEFT + wide) + 6:.1f}" y="{at + 13}">{found["median"]:,.0f}</text>',
         ]
         at += BAR + GAP
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{at + 8}" '
-        'font-family="sans-serif" font-size="12">\n'
-        f'<rect width="{WIDTH}" height="{at + 8}" fill="white"/>\n'
-        '<text x="12" y="22" font-size="15">Transactions a CPU second</text>\n'
-        f'<text x="12" y="40" fill="#555">{escape(title(figures))}</text>\n'
-    )
-    return head + "\n".join(parts) + "\n</svg>\n"
+    return output.svg(WIDTH, at + 8, 12, parts)

@@ -14,7 +14,6 @@ empty as a few customers' visits leave them, each transaction would begin a new 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -23,34 +22,33 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import output
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Put, Rig, about, arguments, held, mid_run, names, rig, write
+from benchmarks.rig import STAGE, Counted, Rig, held, mid_run, names, on_stack
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
 CUSTOMERS = 1_000_000  # so that few come twice within the minutes that the traffic is of
 
 
-def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, Any]:
-    lines, made = 0, []
+def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
+    jobs: list[str] = args.jobs
     start_ms = int((time.time() - args.count / args.event_rate) * 1000)
-    for sent in Simulator(
-        "normal", 1, count=args.count, customers=CUSTOMERS, rate=args.event_rate, start_ms=start_ms
-    ):
-        lines += len(sent.record["lines"]) if sent.record else 0
-        made.append((sent.key, sent.raw))
+    counted = Counted(
+        Simulator(
+            "normal", 1, count=args.count, customers=CUSTOMERS, rate=args.event_rate,
+            start_ms=start_ms,
+        )
+    )  # fmt: skip
+    made = list(counted)
     bench.conf(names(TOPIC))
-    each = {job: Put(args.count, lines).read_by(job)[1] for job in jobs}
+    each = {job: counted.put.read_by(job)[1] for job in jobs}
     clocks = {job: bench.clocks() for job in jobs}
     ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
-    with contextlib.ExitStack() as stack:
-        # Else the quick jobs would have read most of it before it is there and all are warm.
-        with contextlib.suppress(OSError):
-            stack.enter_context(held(bench.processes("taskmanager"), 0.1))
+    # Else the quick jobs would have read most of it before it is there and all are warm.
+    with held(bench.processes("taskmanager"), 0.1):
         bench.fill(TOPIC, made)
     seen: dict[str, list[Any]] = {job: [] for job in jobs}
     meters: dict[str, Meter] = {}
@@ -79,7 +77,7 @@ def measure(bench: Rig, jobs: list[str], args: argparse.Namespace) -> dict[str, 
     rows = {job: mid_run(seen[job], 1.0) for job in jobs}
     last = max(jobs, key=lambda job: seen[job][-1][0])
     return {
-        **about(),
+        **output.about(),
         "count": args.count,
         "event_rate": args.event_rate,
         "last": last,
@@ -97,22 +95,23 @@ def home(bench: Rig, clocks: Path) -> list[psutil.Process]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    table = Table("", "tx/s", "us of CPU a tx", "in Python", title=f"at once, {figures['machine']}")
-    for job, row in figures["rows"].items():
-        cpu = row["cpu_us"]
-        table.add_row(
-            job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}"
-        )
-    Console().print(table)
+    rows = [
+        (job, f"{row['rate']:,.0f}", f"{sum(cpu.values()):.1f}", f"{cpu['python']:.1f}")
+        for job, row in figures["rows"].items()
+        for cpu in [row["cpu_us"]]
+    ]
+    output.table(
+        f"at once, {figures['machine']}", ("", "tx/s", "us of CPU a tx", "in Python"), rows
+    )
     cost = figures["cpu_us"]
-    Console().print(
+    output.tell(
         f"the whole: {figures['rate']:,.0f} tx/s, {figures['last']} last; {cost:,.0f} us of CPU a "
         f"transaction, so {1e6 / cost:,.0f} tx/s a core at most"
     )
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = output.arguments(__doc__)
     parser.add_argument("--jobs", default=",".join(STAGE), help="of " + ", ".join(STAGE))
     parser.add_argument("--count", type=int, default=600_000, help="transactions in the topic")
     parser.add_argument(
@@ -121,13 +120,10 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=8, help="seconds after all have begun")
     parser.add_argument("--limit", type=float, default=600, help="seconds for all of it")
     args = parser.parse_args()
-    jobs = args.jobs.split(",")
-    if unknown := set(jobs) - set(STAGE):
+    args.jobs = args.jobs.split(",")
+    if unknown := set(args.jobs) - set(STAGE):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(STAGE)}")
-    with rig(args.disk, taskmanagers=len(jobs)) as bench:
-        figures = measure(bench, jobs, args)
-    show(figures)
-    write(args.json, figures)
+    on_stack(args, measure, show, taskmanagers=len(args.jobs))
 
 
 if __name__ == "__main__":

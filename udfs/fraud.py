@@ -10,7 +10,7 @@ from pyflink.datastream import RuntimeContext
 from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud import actions as actions
+from tillstream.domain.fraud import actions
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
 from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Label

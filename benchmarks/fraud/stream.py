@@ -7,7 +7,7 @@ no other means of payment in such data, so the signals that need them cannot be 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +79,9 @@ def run(
     waiting: deque[tuple[int, Transaction, bool]] = deque()
     outcomes = {"pass": 0, "review": 0, "hold": 0}
     late_ms = DELAY * DAY_MS
-    for n, customer, terminal, fraud in _rows(data, last):
+    columns = (data.customer, data.terminal, data.fraud)
+    rows = zip(*(column[:last].tolist() for column in columns), strict=True)
+    for n, (customer, terminal, fraud) in enumerate(rows):
         txn = transaction(data, n)
         now = txn.event_time_ms
         while waiting and waiting[0][1].event_time_ms + late_ms <= now:
@@ -107,13 +109,3 @@ def run(
         if n % 10_000 == 0:
             progress(n)
     return Streamed(first, signals, scores, outcomes)
-
-
-def _rows(data: Data, last: int) -> Iterator[tuple[int, int, int, bool]]:
-    return zip(
-        range(last),
-        data.customer[:last].tolist(),
-        data.terminal[:last].tolist(),
-        data.fraud[:last].tolist(),
-        strict=True,
-    )

@@ -5,8 +5,6 @@ is taken in one call where no state is needed, and the stateful step takes a key
 once. One worker.
 """
 
-import os
-import time
 from pathlib import Path
 
 import bytewax.operators as op
@@ -17,19 +15,12 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
-
-BROKERS, TOPIC, FOLDER = (os.environ[f"PEER_{name}"] for name in ("BROKERS", "TOPIC", "FOLDER"))
-SAY_S = 0.25
-seen, told = 0, 0.0
+from peer import BROKERS, FOLDER, TOPIC, tell
 
 
 def parse(messages):
     """(customer, points) of a batch."""
-    global seen, told
-    seen += len(messages)
-    if time.monotonic() - told > SAY_S:
-        told = time.monotonic()
-        print("seen", seen, flush=True)
+    tell(len(messages))
     out = []
     for message in messages:
         sale = orjson.loads(message.value)

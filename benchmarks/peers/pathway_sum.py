@@ -8,8 +8,7 @@ a licence key is set (PATHWAY_LICENSE_KEY), and without one by its input, as it 
 import os
 
 import pathway as pw
-
-BROKERS, TOPIC, FOLDER = (os.environ[f"PEER_{name}"] for name in ("BROKERS", "TOPIC", "FOLDER"))
+from peer import BROKERS, FOLDER, TOPIC
 
 
 class Sale(pw.Schema):

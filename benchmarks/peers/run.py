@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -91,7 +92,10 @@ def rate(
             except PeerError as error:
                 problem = str(error)
             finally:
-                _end_tree(child)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(
+                        child.pid, signal.SIGKILL
+                    )  # with its children, in a session of theirs
     raise PeerError(f"{name}: {problem}")
 
 
@@ -136,17 +140,6 @@ def _env() -> dict[str, str]:
     """This environment without what leads to our own packages."""
     ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if name not in ours}
-
-
-def _end_tree(child: subprocess.Popen[str]) -> None:
-    """The peer with its children: they were started here."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(child.pid)
-        every = [*process.children(recursive=True), process]
-        for one in every:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(every, timeout=10)
 
 
 def _size(folder: Path) -> int:

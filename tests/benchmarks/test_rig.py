@@ -15,7 +15,8 @@ from benchmarks.cpu import CLOCK, Meter, Used
 from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
 from benchmarks.jobs.stacks import collapsed
-from benchmarks.rig import Rig, mid_run, names, spread
+from benchmarks.output import spread
+from benchmarks.rig import Rig, mid_run, names
 from tillstream.catalog import tables, topics
 from tillstream.conf import load
 from tillstream.local.stack import Stack
@@ -138,7 +139,7 @@ def test_watching_leaves_out_the_warm_up_and_ends_before_the_drain(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     meter = SimpleNamespace(read=lambda: used(1.0))
-    row = rig.watch("job", "stage", 1000, meter, warm_s=1e9)
+    row = rig.watch(["job"], "stage", 1000, meter, warm_s=1e9)
     assert row["records"] == 300
     assert row["rate"] == 300
 

@@ -41,7 +41,7 @@ def figures(monkeypatch) -> dict:
     monkeypatch.setattr(bare, "consume", lambda *args: sample(70_000.0))
     monkeypatch.setattr(peers, "rate", failing)
     chosen = table.Settings(peers=("bytewax",), repeats=3)
-    rows = table.rates(bench, chosen, table.Topic(600, 480, 1_800, 100))
+    rows = table.rates(bench, chosen, table.Put(600, 1_800, 480, 100))
     rows["loyalty"]["latency"] = {"p50_ms": 20.0, "p99_ms": 80.0}
     rows["loyalty"]["state"] = {"key": "customer", "bytes_a_key": 280.4}
     return {
