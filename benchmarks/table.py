@@ -86,10 +86,10 @@ def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Put:
     return counted.put
 
 
-def attempt(bench: Rig, run: Run) -> dict[str, Any]:
+def attempt(bench: Rig, run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """What ``run`` finds; a failure of one row is told in it, as ``error``: the others still count."""
     try:
-        return run()
+        return run(*arguments)
     except Exception as error:
         bench.clear()
         return {"error": f"{type(error).__name__}: {error}"[:400]}
@@ -106,10 +106,11 @@ def rates(bench: Rig, chosen: Settings, topic: Put) -> dict[str, dict[str, Any]]
             found = attempt(bench, run)
             if "error" in found:
                 row |= found
-            else:
-                row["samples"].append(found)
-            shown = {k: found[k] for k in ("error", "rate", "per_cpu_second") if k in found}
-            output.say(f"{name}: {shown}", markup=False)
+                output.say(f"{name}: {row['error']}", markup=False)
+                continue
+            row["samples"].append(found)
+            rate, per_cpu = found["rate"], found["per_cpu_second"]
+            output.say(f"{name}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     for row in rows.values():
         if samples := row["samples"]:
             for figure in ("rate", "per_cpu_second"):
@@ -163,7 +164,7 @@ def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
         if job != "fraud" and job not in CAUSE:
             continue  # it tells nothing at once
         run = alert_latency if job == "fraud" else event_latency
-        found[job] = attempt(bench, lambda: run(bench, job, rate, seconds, warm_s))
+        found[job] = attempt(bench, run, bench, job, rate, seconds, warm_s)
         output.say(f"{job}, latency: {found[job]}", markup=False)
     if "loyalty" in chosen.jobs:
         found[BARE] = event_latency(bench, "", rate, seconds, warm_s)
