@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -46,12 +47,21 @@ def open_shop(open_shop) -> Callable[..., Shop]:
 AUDITED = ["transaction_id", "rules_version", "score", "watched", "decision"]
 
 
+def audit_of(shop: Shop) -> Callable[[], pa.Table]:
+    """Reads what is in the audit on S3; remembers the files it has read."""
+    return partial(Platform(shop.conf()).parquet, tables.FRAUD_AUDIT, AUDITED)
+
+
+def used(audit: Callable[[], pa.Table]) -> set[str]:
+    """Versions of the rules that have judged a sale."""
+    return set(audit()["rules_version"].to_pylist())
+
+
 def wait_for_audit(shop: Shop, count: int, timeout_s: float = 120) -> list[dict]:
-    """Every row of the audit on S3, once there are so many."""
-    platform = Platform(shop.conf())  # remembers the files it has read
-    look = partial(platform.parquet, tables.FRAUD_AUDIT, AUDITED)
+    """Every row of the audit, once there are so many."""
     what = f"{count} audited decisions"
-    return wait_for(look, timeout_s, what, lambda rows: len(rows) >= count, 1).to_pylist()
+    rows = wait_for(audit_of(shop), timeout_s, what, lambda found: len(found) >= count, 1)
+    return rows.to_pylist()
 
 
 def explained(shop: Shop, transaction: str, timeout_s: float = 60) -> dict:
@@ -157,11 +167,6 @@ class Load:
                 card_token=f"tok_{letters}", till=n % 90 + 1, store=n % 2_000 + 1,
             )  # fmt: skip
 
-    def sends(self, more: int) -> None:
-        """Until ``more`` sales are sent, which the rules of now judge."""
-        goal = len(self.sent) + more
-        wait_for(lambda: len(self.sent), 60, f"{goal} sales sent", lambda n: n >= goal)
-
     def __enter__(self) -> Load:
         self._thread.start()
         return self
@@ -181,9 +186,15 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
     file.write_text(json.dumps(rule_set("first")))
     assert "first is in force" in shop.run("rules", "push", str(file), "--by", "tester")
 
+    def judges(version: str) -> None:
+        wait_for(
+            partial(used, audit), 60, f"a sale judged by {version}", lambda found: version in found
+        )
+
+    audit = audit_of(shop)
     versions = ["first"]
-    with Load(tills, 400) as feed:
-        feed.sends(400)
+    with Load(tills, 200) as feed:
+        judges("first")
         for n in range(5):
             # Every rule of a set carries the set's number: a mixture of two would show.
             rules = [
@@ -192,12 +203,12 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
             ]
             changes = {"review_at": 900, "hold_at": 1_000, "rules": rules}
             raw = json.dumps(rule_set(f"set-{n}", **changes)).encode()
-            said = rule_sets.push(conf, "live", f"set-{n}", raw, "tester", 10)
+            said = rule_sets.push(conf, "live", f"set-{n}", raw, "tester", 60)
             assert said.live, said
             versions.append(f"set-{n}")
-            refused = rule_sets.push(conf, "live", "bad", b'{"schema":1}', "tester", 10)
+            refused = rule_sets.push(conf, "live", "bad", b'{"schema":1}', "tester", 60)
             assert "missing required field" in refused.problem
-            feed.sends(400)
+            judges(f"set-{n}")
     load = feed.sent
     rows = wait_for_audit(shop, len(load) + 20)
     assert Counter(row["transaction_id"] for row in rows) == Counter(
@@ -209,8 +220,7 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
             n = int(version[4:])
             assert {r["code"] for r in decision["reasons"]} == {f"r{n}_{i}" for i in range(20)}
             assert row["score"] == 20 * (n + 1)
-    used = Counter(row["rules_version"] for row in rows)
-    assert set(versions) <= set(used)
+    assert set(versions) <= {row["rules_version"] for row in rows}
     listed = shop.run("rules", "list")
     assert "refused" in listed
     assert "superseded" in listed
