@@ -96,15 +96,18 @@ def counted(stack) -> Counted:
         return Counted(killed, after_kill, traces, second, savepoint, jobs.submissions.all())
 
 
+@pytest.mark.long
 def test_thread_mode_works_for_the_second_job_and_after_a_taskmanager_is_killed(counted):
     assert counted.after_kill not in (0, counted.killed)
     assert not any("thread mode" in trace for trace in counted.traces)
 
 
+@pytest.mark.long
 def test_a_job_goes_on_from_its_last_checkpoint_after_the_jobmanager_is_killed(counted):
     assert f"/{counted.second}/chk-" in counted.history[-2]["from"]
 
 
+@pytest.mark.long
 def test_a_job_stopped_with_a_savepoint_goes_on_with_another_parallelism(counted):
     name = counted.savepoint.rpartition("/")[2]
     assert counted.history[-1]["from"].rstrip("/").endswith(name)

@@ -137,5 +137,5 @@ def _read(bucket: S3Folder, name: str, columns: list[str]) -> pa.Table | None:
     if body is None:
         return None
     table = parquet.table(body, columns)
-    kinds = [pa.string() if pa.types.is_string(f.type) else pa.int64() for f in table.schema]
+    kinds = [pa.int64() if pa.types.is_integer(f.type) else f.type for f in table.schema]
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))).select(columns)
