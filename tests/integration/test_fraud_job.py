@@ -193,7 +193,7 @@ def test_rules_pushed_under_load_and_kept_in_a_savepoint(open_shop, tmp_path):
 
     audit = audit_of(shop)
     versions = ["first"]
-    with Load(tills, 200) as feed:
+    with Load(tills, 100) as feed:
         judges("first")
         for n in range(5):
             # Every rule of a set carries the set's number: a mixture of two would show.
