@@ -33,7 +33,7 @@ PROMOTIONS_ANALYTICS = Topic("promotions_analytics", "promotion_id", "events/pro
 SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
 
-FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.Label")
+FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.decision.Label")
 FRAUD_RULES = Topic("fraud_rules", "mode", "domain.fraud.control.Order", kept=True)
 FRAUD_ANSWERS = Topic(
     "fraud_answers", "origin", "domain.fraud.control.Answer", "fraud-rule-answers"
