@@ -1,6 +1,6 @@
 """How soon an empty shelf is found, how well its emptying is foretold, and how often wolf is cried.
 
-``python -m benchmarks.shortage_quality [--data FILE] [--product Bread] [--json]``
+``python -m benchmarks.shortage_quality [--data FILE] [--product Bread]``
 
 Part one takes the till of a real shop: a CSV of date, time, transaction, item (local time). The shop's
 first half teaches; every figure is of the later half, which nothing here was tuned on.

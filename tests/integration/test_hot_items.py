@@ -76,16 +76,17 @@ def write(
     settings.set_string("pipeline.jars", Path(jars.ensure_jars(print).job).as_uri())
     env = StreamExecutionEnvironment.get_execution_environment(settings)
     env.set_parallelism(writers)
-    stream = env.from_collection([text.encode() for text in entries], BYTES).rebalance()
+    source = env.from_collection(entries, Types.STRING()).rebalance()
     if arrived_ms is not None:
         at_ms = arrived_ms
 
         class Arrived(TimestampAssigner):  # in here it is sent along, not looked for in a module
-            def extract_timestamp(self, value: bytes, record_timestamp: int) -> int:
+            def extract_timestamp(self, value: str, record_timestamp: int) -> int:
                 return at_ms
 
         arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived())
-        stream = stream.assign_timestamps_and_watermarks(arrived)
+        source = source.assign_timestamps_and_watermarks(arrived)
+    stream = source.map(lambda text: text.encode(), BYTES)
     unused: Any = None  # the sink is all there is of this job
     job = Job("hot-items", read=unused, build=unused, write=unused, writes=(table,))
     dynamodb.hot_item_sink(JobContext(env, conf, job), stream, table, uid=table.id)
