@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -51,7 +50,6 @@ class Service:
     healthy: Callable[[Context], bool]
 
 
-@functools.cache  # asked for at every look at a service's health, and dear to make
 def aws(service: str, endpoint: str) -> Any:
     """A boto3 client of a local stand-in; a request is tried once."""
     from tillstream.clients.aws import client
