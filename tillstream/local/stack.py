@@ -249,7 +249,7 @@ class Stack:
             if waiting and time.monotonic() - began > START_TIMEOUT_S:
                 reason = f"does not serve after {START_TIMEOUT_S:.0f} s"
                 raise StackError(self._failure(waiting[0], context, reason))
-            time.sleep(0.1)
+            time.sleep(0.3)  # a look costs a tenth of a second of CPU a service
 
     def _failure(self, service: Service, context: Context, reason: str) -> str:
         logs = [self.layout.log(service.name), self.layout.output(service.name)]
