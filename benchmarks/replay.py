@@ -155,9 +155,10 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         jobs.submit(name, 1)
     output.say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
     savepoints = Savepoints(jobs, conf)
-    with live(conf, args.rate, 1, folder):
+    with live(conf, args.rate, 1, folder) as warm:
         time.sleep(args.warm)
         taken = {name: savepoints.take(name) for name in JOBS}
+    warm.result()  # raises what ended it early
     for name in JOBS:
         jobs.cancel(name)
     count = int(args.minutes * 60 * args.rate)

@@ -68,7 +68,7 @@ class FlinkRest:
         return self._get(f"{path}?get={','.join(names)}&agg=sum,max")
 
     def metric_names(self, job_id: str, vertex_id: str) -> list[str]:
-        """What ``metrics`` can be asked for."""
+        """What ``metric_rows`` can be asked for."""
         path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics"
         return [metric["id"] for metric in self._get(path)]
 

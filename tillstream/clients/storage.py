@@ -121,11 +121,13 @@ class Disk:
         path = self._folder / name
         return path.read_bytes() if path.is_file() else None
 
-    def write(self, name: str, data: bytes) -> None:
-        """Replaces the file whole: a reader sees the old or the new."""
+    def write(self, name: str, data: bytes, private: bool = False) -> None:
+        """Replaces the file whole: a reader sees the old or the new. ``private``: its owner's alone."""
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.part")
+        aside.unlink(missing_ok=True)
+        aside.touch(0o600 if private else 0o666)
         aside.write_bytes(data)
         aside.replace(path)
 
@@ -161,7 +163,8 @@ class S3Folder:
             found = self._unless_absent(self._client.get_object, name)
             return found["Body"].read() if found else None
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes, private: bool = False) -> None:
+        """``private`` is a disk's; who reads a bucket is its policy's to say."""
         with self._asked():
             self._client.put_object(**self._at(name), Body=data)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -78,8 +80,11 @@ def code_version() -> str:
     except PackageNotFoundError:
         ours = "unknown"
     command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
-    described = outcome(command, 30)
-    return f"{ours}+{described.stdout.strip()}" if described.returncode == 0 else ours
+    with suppress(OSError, subprocess.TimeoutExpired):  # no git, or one that hangs
+        described = outcome(command, 30)
+        if described.returncode == 0:
+            return f"{ours}+{described.stdout.strip()}"
+    return ours
 
 
 def schema_versions(job: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from tillstream.catalog import topics
 from tillstream.clients.kafka import reader_settings
 from tillstream.cluster.protocol import Cluster
 from tillstream.conf import Conf
-from tillstream.errors import Unreachable
+from tillstream.errors import Problem
 
 RATE_WINDOW_S = 5.0
 
@@ -115,7 +115,7 @@ class Watch:
             for name, job_id in self._jobs.items():
                 try:
                     self._look(self.figures.jobs[name], job_id)
-                except Unreachable:
+                except Problem:  # whatever has become of the stack
                     self.figures.jobs[name].state = "unreachable"
 
     def _look(self, figures: JobFigures, job_id: str) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
+import os
 import sys
 import time
 
@@ -122,7 +121,5 @@ def logs(name: str, follow: bool, lines: int) -> None:
             click.echo(line)
     if follow:
         sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            # -F, for a rotated log starts again under the same name.
-            subprocess.run(["tail", "-n", "0", "-F", files[0]], stderr=subprocess.DEVNULL)
-        click.echo()
+        # -F, for a rotated log starts again under the same name; in our place, so that who ends us ends it.
+        os.execvp("tail", ["tail", "-n", "0", "-F", str(files[0])])

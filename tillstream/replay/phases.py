@@ -9,7 +9,6 @@ A replay that reads nothing out of the archive begins with Live.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import msgspec
@@ -133,8 +132,4 @@ class Phases:
     def save(self, phase: Phase) -> None:
         """A file on a disk is its owner's alone: settings given with --conf may be secrets."""
         raw = msgspec.json.format(msgspec.json.encode(phase)) + b"\n"
-        before = os.umask(0o077)
-        try:
-            self._storage.write(f"{phase.origin.job}.json", raw)
-        finally:
-            os.umask(before)
+        self._storage.write(f"{phase.origin.job}.json", raw, private=True)

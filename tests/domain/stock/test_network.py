@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tillstream import reference
 from tillstream.conf import load
 from tillstream.domain.stock.network import Place, distance_km, neighbours
@@ -26,6 +28,14 @@ def test_nearby_stores_are_those_of_the_same_country_within_the_distance():
     too_far = Place(4, "Too far", "ZA", -34.45, 18.42)
     found = neighbours([CAPE_TOWN, next_door, too_far], [JOHANNESBURG], 30, 3, 4)
     assert [near.number for near in found[1].stores] == [3]
+
+
+@pytest.mark.parametrize("nearby_km", [100, 20_015, 50_000])
+def test_a_distance_may_be_as_large_as_one_likes(nearby_km):
+    next_door = Place(3, "Next door", "ZA", -33.95, 18.42)
+    far = Place(4, "Far", "ZA", -34.45, 18.42)
+    found = neighbours([CAPE_TOWN, next_door, far], [JOHANNESBURG], nearby_km, 3, 4)
+    assert [near.number for near in found[1].stores] == [3, 4]
 
 
 def test_every_packaged_store_has_centres_to_ask():

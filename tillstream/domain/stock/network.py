@@ -67,7 +67,7 @@ def neighbours(
     depots = [(centre, _point(centre)) for centre in centres]
     found = {}
     # A store's neighbours are in its own cube or in one beside it: a country has too many pairs to measure.
-    reach = 2 * math.sin((nearby_km + 0.5) / (2 * EARTH_KM))
+    reach = 2 * math.sin(min((nearby_km + 0.5) / (2 * EARTH_KM), math.pi / 2))
     cubes: dict[tuple[int, ...], list[tuple[Place, Point]]] = {}
     for store in stores:
         here = _point(store)
