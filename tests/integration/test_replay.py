@@ -88,7 +88,9 @@ def sent_customers(shop: Shop) -> list[str]:
 
 def notifier(shop: Shop) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tillstream.cli", "notify", "run"]
-    return subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL)
+    shop.started.append(process)
+    return process
 
 
 def settle_notices(shop: Shop) -> list[dict[str, Any]]:
@@ -106,21 +108,21 @@ def settle_notices(shop: Shop) -> list[dict[str, Any]]:
 @pytest.mark.long
 def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     shop.submit("loyalty")
-    feed = shop.feed(4_000, *DIRTY, "--count", "36000", "--customers", "5000")
+    feed = shop.feed(1_500, *DIRTY, "--customers", "5000")
     telling = notifier(shop)
     shop.wait_for_entries(5_000, PATIENCE_S)
     assert "loyalty as of" in shop.run("savepoint", "take", "loyalty")
-    shop.wait_for_entries(12_000, PATIENCE_S)
+    shop.wait_for_entries(shop.written() + 12_000, PATIENCE_S)
     shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     reader = Reader(shop, sent_customers(shop))
     shop.run("job", "cancel", "loyalty")
-    feed.done()
+    feed.stop()
 
     before = shop.written()
     (kept,) = map(json.loads, shop.run("savepoint", "list", "loyalty", "--json").splitlines())
     assert kept["positions"][f"kafka:{shop.conf().source.kafka.topic}"].keys() == set("0123")
     shop.run("replay", "--job", "loyalty", "--from", kept["location"], "--no-wait")
-    shop.wait_for_entries(before + 4_000, PATIENCE_S)
+    shop.wait_for_entries(before + 2_000, PATIENCE_S)
     shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
     for process in list(shop.stack.layout.read()["processes"]):
         kill(shop.stack, process)

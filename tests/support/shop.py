@@ -46,7 +46,7 @@ class Shop:
         self.environment = os.environ | {"TILLSTREAM_HOME": str(stack.layout.home)}
         self.change()
         self.jobs: list[str] = []
-        self._feeds: list[Feed] = []
+        self.started: list[Any] = []  # processes to be killed in the end
         create_resources(self.conf())
 
     def conf(self) -> settings.Conf:
@@ -77,8 +77,8 @@ class Shop:
 
     def close(self) -> None:
         """Ends this shop's traffic and jobs, so that the slots are free for the next."""
-        for feed in self._feeds:
-            feed.kill()
+        for process in self.started:
+            process.kill()
         for job in set(self.jobs):
             if run := self.running(job):
                 self.rest().cancel(run)
@@ -96,7 +96,7 @@ class Shop:
         """Traffic in the background: so many a second until it is stopped, or ``--count`` of them."""
         feed = Feed(self, ["sim", "--to", self.source, "--rate", str(rate),
                            "--truth", str(self.truth), *options])  # fmt: skip
-        self._feeds.append(feed)
+        self.started.append(feed)
         return feed
 
     def written(self, topic: Topic = topics.LOYALTY_EVENTS) -> int:
