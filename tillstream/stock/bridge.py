@@ -128,7 +128,7 @@ class Bridge:
         return kept["position"] if kept else None
 
     def _remember(self, arn: str, shard: str, position: str | None) -> None:
-        item = {"shard": {"S": f"{arn}/{shard}"}, "position": {"S": position or ""}}
+        item = items.typed({"shard": f"{arn}/{shard}", "position": position or ""})
         self._dynamodb.put_item(TableName=self._positions, Item=item)
 
 
