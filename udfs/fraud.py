@@ -140,6 +140,8 @@ class JudgeSales(BatchedStage):
                     f"{refused}. Restore with the release that wrote it, push rules that both know"
                 ) from None
             self._answer(envelope.origin, refused.mode, refused.version, str(refused), out)
+            if self.subtask == 0:
+                self.refuse(envelope, "validate", "bad_order", str(refused), out)
             return
         if not restored:
             if order.mode == "shadow-off":

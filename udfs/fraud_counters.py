@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tillstream.domain.card_numbers import contains_card_number
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
-from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -19,8 +18,6 @@ from tillstream.udfs.fraud_passing import (
     sale_to_judge,
 )
 from tillstream.udfs.stage import StageSettings
-
-_label_of = msgspec.json.Decoder(Label).decode
 
 
 class CountAtTill(BatchedStage):
@@ -61,15 +58,7 @@ class CountAtTill(BatchedStage):
         return after
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
-        try:
-            verdict = _label_of(envelope.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.refuse(envelope, "label", "not_a_label", _without_value(error), out)
-            return None
-        if contains_card_number(f"{verdict.transaction_id} {verdict.card_token}"):
-            message = "an id looks like a card number"
-            self.refuse(envelope, "label", "card_number", message, out)
-            return None
+        verdict = parse_label(envelope.raw)
         out.emit(label_to_next(verdict.card_token or judge_key(verdict), verdict))
         return label(state, id_hash(verdict.transaction_id), verdict.event_time_ms, verdict.fraud)
 
@@ -109,8 +98,3 @@ def judge_key(record: Transaction | Label) -> str:
     """The subject, or the till in place of nobody: such a sale leaves no profile there."""
     who = record.customer_id or record.card_token
     return who or f"~{record.store:04d}-{record.till:02d}"
-
-
-def _without_value(error: Exception) -> str:
-    """msgspec's message without the value it may quote: it may be what must not be written down."""
-    return str(error).split(", got")[0].split("invalid value")[0][:200]

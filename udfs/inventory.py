@@ -12,13 +12,12 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain import transaction
 from tillstream.domain.demand.model import DemandRules
-from tillstream.domain.documents import decode
 from tillstream.domain.documents import refuse as refused
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
 from tillstream.domain.stock import movement as stock_movement
-from tillstream.domain.stock.actions import Action, Request
+from tillstream.domain.stock.actions import Action, Request, parse_request
 from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
@@ -60,7 +59,7 @@ class StockDocuments(SingleStage):
     def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, Callable[[bytes], Iterable[Any]]] = {
             "movement": lambda raw: stock_movement.lines(stock_movement.parse(raw)),
-            "request": lambda raw: [decode(raw, Request)],
+            "request": lambda raw: [parse_request(raw)],
             "promotion": lambda raw: promotion.lines(promotion.parse(raw), self.stores),
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}

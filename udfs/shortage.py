@@ -56,11 +56,7 @@ class PromotionsByStore(SingleStage):
 
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
-        try:
-            announced = promotion.parse(envelope.raw)
-        except InvalidTransaction as error:
-            self.refuse(envelope, "validate", error.reason, error.message, out)
-            return
+        announced = promotion.parse(envelope.raw)
         for store, part in shortage_events.promotions(announced, self.stores):
             out.emit(Row(str(store), seal(STORE_PROMOTION, envelope.arrived_ms, _encode(part))))
 
@@ -93,7 +89,6 @@ class ShelfWatch(BatchedStage):
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
-        self.decode_change = msgspec.json.Decoder(shortage_events.StockChange).decode
         self.heard_ms = (
             0  # of any store; forgotten at a restart, then nobody is offline for a while
         )
@@ -106,7 +101,7 @@ class ShelfWatch(BatchedStage):
     def record(self, state: StoreWatch | None, value: bytes, out: Outputs) -> StoreWatch | None:
         envelope = unseal(value)
         if envelope.origin.startswith(self.stock_origin):
-            change = self.decode_change(envelope.raw)
+            change = shortage_events.parse_change(envelope.raw)
             level = shortage_events.level(change, envelope.arrived_ms)
             quiet = self.quiet[change.store]
             watch, lines = apply_level(change.store, state, level, self.rules, quiet)

@@ -5,8 +5,9 @@ classes below this one: `BatchedStage`, once for many records, and `SingleStage`
 
 A rule that raises would stop the job, and again after each restart. So whatever it was called for, a
 record, a timer or a record of the broadcast input, becomes a dead letter, the state stays as it was and
-the job goes on. What is not a rule's fault still ends the job: too little memory, a state that cannot
-be read, the engine's own errors, and more than MOST_FAILED failures.
+the job goes on. `InvalidTransaction` says that the record does not match its contract, and any number of
+those may come. What is not a rule's fault still ends the job: too little memory, a state that cannot be
+read, the engine's own errors, and more than MOST_FAILED rules of ours that raised.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.transaction import SCHEMA_VERSION
+from tillstream.domain.transaction import SCHEMA_VERSION, InvalidTransaction
 from tillstream.state_schemas.keyed.versioned import Codec
 from tillstream.udfs.engine import require_thread_mode
 
@@ -75,7 +76,8 @@ class Stage:
 
     def record(self, state: Any, value: bytes, out: Any) -> Any:
         """Handles one record; ``state``, of the record's key, is None for a new one. Returns the
-        state if it changed, also in place, else None."""
+        state if it changed, also in place, else None. Raises InvalidTransaction for a record that does
+        not match its contract; where many may come, `refuse` is quicker."""
         raise NotImplementedError
 
     def sent(self, value: bytes) -> Envelope:
@@ -127,8 +129,12 @@ class Stage:
             raise
         except Exception as error:
             self.abandon()
-            problem = _problem(error)
             envelope = source()
+            out.clear()
+            if isinstance(error, InvalidTransaction):
+                self.refuse(envelope, "validate", error.reason, error.message, out)
+                return None
+            problem = _problem(error)
             self._failures += 1
             _log.error("%s goes to the dead letters: %s", envelope.origin, problem)
             if self._failures > MOST_FAILED:
@@ -136,7 +142,6 @@ class Stage:
                     f"{type(self).__name__} failed on {self._failures} records since it started, last "
                     f"with {problem}: stop the job with a savepoint, restore it with the release before"
                 ) from error
-            out.clear()
             self.refuse(envelope, "apply", "rule_failed", problem, out)
             return None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from collections import Counter
+
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +13,21 @@ from hypothesis import strategies as st
 from tillstream.connectors.gateway import java
 
 
-def wrap(classes, payload: bytes | None) -> tuple[str, bytes]:
-    envelope = classes.KinesisEnvelope("customer_id", True)
-    row = envelope.deserialize(payload, "any", "49590", 1_700_000_000_123, "tills", "shard-1")
-    return row.getField(0), bytes(row.getField(1))
+def wrapped(classes, payload: bytes | None, key: str = "customer_id") -> list[tuple[str, bytes]]:
+    """Rows as a job's function gets them, of one record of Kinesis."""
+    jvm = java()
+    row = classes.KinesisEnvelope(True).deserialize(
+        payload, "any", "49590", 1_700_000_000_123, "tills", "shard-1"
+    )
+    out = jvm.java.util.ArrayList()
+    collector = jvm.org.apache.flink.api.common.functions.util.ListCollector(out)
+    classes.Pieces(key).flatMap(row, collector)
+    return [(found.getField(0), bytes(found.getField(1))) for found in out]
+
+
+def wrap(classes, payload: bytes | None, key: str = "customer_id") -> tuple[str, bytes]:
+    (found,) = wrapped(classes, payload, key)
+    return found
 
 
 HEAD = b"kinesis:tills/shard-1/49590|1700000000123\n"
@@ -78,13 +92,116 @@ def test_no_bytes_are_lost_or_refused(classes, payload):
     assert wrap(classes, payload)[1] == HEAD + payload
 
 
-def test_a_kafka_record_says_its_topic_partition_and_offset(classes):
+def from_kafka(classes, envelope, payload: bytes, **headers: bytes | None) -> list[bytes]:
     jvm = java()
-    record = jvm.org.apache.kafka.clients.consumer.ConsumerRecord("tills", 3, 42, None, b"{}")
+    record = jvm.org.apache.kafka.clients.consumer.ConsumerRecord("tills", 3, 42, None, payload)
+    for name, value in headers.items():
+        record.headers().add(name.replace("_", "."), value)
     out = jvm.java.util.ArrayList()
     collector = jvm.org.apache.flink.api.common.functions.util.ListCollector(out)
-    classes.KafkaEnvelope("customer_id").deserialize(record, collector)
-    assert bytes(out.get(0).getField(1)).startswith(b"kafka:tills/3/42|")
+    envelope.deserialize(record, collector)
+    return [bytes(row.getField(1)) for row in out]
+
+
+def test_a_kafka_record_says_its_topic_partition_and_offset(classes):
+    (value,) = from_kafka(classes, classes.KafkaEnvelope("customer_id"), b"{}")
+    assert value.startswith(b"kafka:tills/3/42|")
+
+
+FOREIGN = [
+    None, b"", b"kafka:x/0/1\n", b"kafka:x/0", b"kafka:x/0/1|2", b"kafka:x/zero/one", b"s3:x/0/1",
+    b"kafka:x/0/1\nkafka:x/0/2", b"\xff\xfe", b"kafka:" + b"x" * 70_000, b"kafka:x y/0/1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", FOREIGN)
+def test_a_header_that_names_no_place_is_ignored_even_where_the_archive_writes_them(
+    classes, header
+):
+    envelope = classes.KafkaEnvelope("customer_id").fromArchive()
+    (value,) = from_kafka(classes, envelope, b"{}", tillstream_origin=header)
+    assert value.startswith(b"kafka:tills/3/42|")
+
+
+def test_only_a_topic_filled_from_the_archive_is_asked_where_its_records_first_came_from(classes):
+    first = b"kinesis:till-transactions/shardId-000000000000/4965"
+    plain, filled = (classes.KafkaEnvelope("x") for _ in range(2))
+    (value,) = from_kafka(classes, plain, b"{}", tillstream_origin=first)
+    assert value.startswith(b"kafka:tills/3/42|")
+    (value,) = from_kafka(classes, filled.fromArchive(), b"{}", tillstream_origin=first)
+    assert value.startswith(first + b"|")
+
+
+ONE, TWO, THREE = (b'{"customer_id":"C%d","t":"}{ }\\n{ [1]"}' % n for n in (1, 2, 3))
+PRETTY = orjson.dumps(
+    {"customer_id": "C1", "lines": [{"a": 1}, {"a": 2}]}, option=orjson.OPT_INDENT_2
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "pieces"),
+    [
+        (ONE + b"\n" + TWO + b"\n" + THREE + b"\n", [ONE, TWO, THREE]),
+        (ONE + b"\r\n\r\n" + TWO, [ONE, TWO]),
+        (ONE + TWO, [ONE, TWO]),
+        (b"[" + ONE + b" , " + TWO + b"]", [ONE, TWO]),
+        (b" [" + ONE + b"]\n", [ONE]),
+        (b"\xef\xbb\xbf" + ONE, [ONE]),
+        (b"\xef\xbb\xbf[" + ONE + b"," + TWO + b"]", [ONE, TWO]),
+        (gzip.compress(ONE), [ONE]),
+        (gzip.compress(ONE + b"\n" + TWO), [ONE, TWO]),
+        (PRETTY, [PRETTY]),
+        (PRETTY + b"\n" + PRETTY, [PRETTY, PRETTY]),
+        (ONE + b'\n{"customer_id":"C2\n' + THREE, [ONE, b'{"customer_id":"C2', THREE]),
+        (b'{"customer_id":\n' + TWO, [b'{"customer_id":', TWO]),
+        (b"{}\nPAPER JAM", [b"{}\nPAPER JAM"]),
+        (ONE + b"\n" + TWO + b"\nPAPER JAM\n" + THREE, [ONE, TWO, b"PAPER JAM", THREE]),
+        (b"[" + ONE + b"," + TWO[:9], [ONE, TWO[:9]]),
+        (PRETTY[:-20], [PRETTY[:-20]]),
+        (b"[1,2]", [b"[1,2]"]),
+        (b"[]", [b"[]"]),
+        (b"[" * 3000, [b"[" * 3000]),
+        (gzip.compress(ONE)[:-9], [gzip.compress(ONE)[:-9]]),
+        (gzip.compress(bytes(17 << 20)), [gzip.compress(bytes(17 << 20))]),
+    ],
+    ids=range(22),
+)
+def test_a_record_that_holds_several_is_its_pieces_by_the_stated_rules(classes, record, pieces):
+    for found in (
+        [value for _, value in wrapped(classes, record)],
+        from_kafka(classes, classes.KafkaEnvelope("customer_id"), record),
+    ):
+        assert [value.partition(b"\n")[2] for value in found] == pieces
+    keys = [key for key, _ in wrapped(classes, record)]
+    assert keys == [
+        orjson.loads(piece)["customer_id"] if piece in (ONE, TWO, THREE, PRETTY) else key
+        for key, piece in zip(keys, pieces, strict=True)
+    ]
+
+
+def test_a_record_of_very_many_pieces_is_bounded(classes):
+    found = wrapped(classes, b"{}" * 12_000)
+    assert len(found) == 10_001
+    assert found[-1][1].endswith(b"\n" + b"{}" * 2_000)
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"{", b"}", b"[", b"]", b"\n", b",", b" ", b'"', ONE, b'{"a":', b"\x1f\x8b"]
+        ),
+        max_size=12,
+    )
+)
+def test_of_any_bytes_no_piece_is_lost(classes, parts):
+    record = b"".join(parts)
+    left = Counter(record)
+    for _, value in wrapped(classes, record):
+        left.subtract(value.partition(b"\n")[2])
+    assert not left - Counter(b"[], \n\r\t" * 100)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +216,7 @@ def test_a_kafka_record_says_its_topic_partition_and_offset(classes):
     ],
 )
 def test_several_fields_make_one_key_of_texts_and_whole_numbers(classes, payload, key):
-    envelope = classes.KinesisEnvelope("store+till", True)
-    row = envelope.deserialize(payload, "any", "49590", 1_700_000_000_123, "tills", "shard-1")
-    found = row.getField(0)
+    found, _ = wrap(classes, payload, "store+till")
     assert found == key if key else found.startswith("~")
 
 

@@ -51,6 +51,14 @@ def test_a_dead_letter_is_its_raw_bytes_with_kafka_connects_headers(classes):
     assert headers["tillstream.failed.at.ms"] == "1700000000000"
 
 
+def test_a_dead_letter_too_large_for_a_broker_leaves_its_bytes_to_s3(classes):
+    large = LETTER | {"raw_b64": base64.b64encode(bytes(1 << 20)).decode()}
+    record = classes.DeadLetterRecords("dead").serialize(orjson.dumps(large), java_context(), None)
+    assert bytes(record.value()) == b""
+    said = record.headers().lastHeader("tillstream.left.out.bytes").value()
+    assert bytes(said) == b"1048576"
+
+
 def java_context():
     sink = gateway.java().org.apache.flink.connector.kafka.sink
     return sink.DefaultKafkaSinkContext(0, 1, gateway.properties({}))

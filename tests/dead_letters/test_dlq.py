@@ -24,6 +24,7 @@ from tillstream.clients.delivery import Receipt, deliver
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
+from tillstream.dead_letters.contracts import contracts
 from tillstream.dead_letters.model import (
     DlqError,
     Failure,
@@ -42,6 +43,8 @@ from tillstream.dead_letters.model import (
 )
 from tillstream.dead_letters.read import of_message
 from tillstream.dead_letters.send import redrive
+from tillstream.domain.dead_letter import dead_letter
+from tillstream.domain.envelope import Envelope
 
 SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
@@ -59,6 +62,67 @@ def sighting(dead_letter_id=ID, raw=b"{}", job="loyalty", reason="missing_field"
 def dead(document, reason="missing_field", dead_letter_id=ID):
     raw = document if isinstance(document, bytes) else orjson.dumps(document)
     return merge([sighting(dead_letter_id, raw, reason=reason)])[dead_letter_id]
+
+
+# --- of any topic
+
+LABEL = {"transaction_id": "0023-04-20251124-000001", "fraud": True, "labelled_ms": 1_764_000_060_000,
+         "event_time_ms": 1_764_000_000_000, "store": 23, "till": 4}  # fmt: skip
+OF_LABEL = "kafka:fraud-labels/0/7#a1b2c3d4"
+
+
+def test_what_came_from_another_topic_is_judged_by_its_contract_and_goes_back_there():
+    known = contracts(settings.load("local"))
+    broken = dead(LABEL | {"till": 0}, dead_letter_id=OF_LABEL)
+    assert judge(broken, contracts=known).reason == "out_of_range"
+    fixed = judge(broken, LABEL, contracts=known)
+    assert (fixed.topic, fixed.key) == ("fraud-labels", LABEL["transaction_id"])
+    assert orjson.loads(fixed.payload) == LABEL
+    sold = judge(dead(sale(), dead_letter_id="kafka:till-transactions/0/7"), contracts=known)
+    assert sold.topic is None
+
+
+def test_two_verdicts_on_one_transaction_may_both_go_back():
+    known = contracts(settings.load("local"))
+    both = [
+        dead(LABEL, dead_letter_id=OF_LABEL),
+        dead(LABEL | {"fraud": False}, dead_letter_id="kafka:fraud-labels/0/8"),
+    ]
+    sendable, refused = judge_all(both, {}, contracts=known)
+    assert (len(sendable), refused) == (2, [])
+
+
+def test_fraud_rules_are_pushed_again_by_who_pushed_them():
+    known = contracts(settings.load("local"))
+    refused = judge(dead(b"{}", dead_letter_id="kafka:fraud-rules/0/1"), contracts=known)
+    assert refused.reason == "not_redriven"
+
+
+def test_pieces_of_one_record_are_dead_letters_of_their_own():
+    pieces = [b'{"a":1}', b'{"a":2}', b'{"a":1}']
+    made = [orjson.loads(dead_letter(Envelope("kinesis:t/s/4965", 1, raw), "loyalty", "validate",
+                                     "missing_field", "x" * 5000, 1, 2)) for raw in pieces]  # fmt: skip
+    assert len({letter["dead_letter_id"] for letter in made}) == 2
+    assert {letter["origin"] for letter in made} == {"kinesis:t/s/4965"}
+    assert {len(letter["message"]) for letter in made} == {1000}
+
+
+def test_a_dead_letter_says_how_often_it_has_died():
+    first, second, third = "kafka:t/0/1#aa", "kafka:t/0/5#bb", "kafka:t/0/9#cc"
+    marks = [Marker(first, 5, "thandi", "kafka:t/0/5"), Marker(second, 6, "thandi", "kafka:t/0/9")]
+    seen = merge([sighting(first), sighting(second), sighting(third), *marks])
+    assert [seen[one].deaths for one in (first, second, third)] == [1, 2, 3]
+    assert export(seen[third], with_raw=False)["deaths"] == 3
+    # A mark is enough of a record that expired, and two that name each other are no endless loop.
+    assert merge([sighting(third), *marks])[third].deaths == 3
+    assert merge([sighting(first), Marker(first, 5, "thandi", "kafka:t/0/1")])[first].deaths == 1
+
+
+def test_bytes_too_many_for_kafka_are_said_to_be_on_s3():
+    headers = [("__connect.errors.connector.name", b"loyalty"), (dlq_read.LEFT_OUT, b"1048576")]
+    seen = of_message(OF_LABEL.encode(), headers, b"", 1)
+    assert (seen.raw, seen.size) == (None, 1_048_576)
+    assert "--source s3" in judge(merge([seen])[OF_LABEL]).message
 
 
 # --- merging

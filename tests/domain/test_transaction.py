@@ -17,7 +17,6 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
 from tests.support import ROOT
-from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers, passes_luhn
 from tillstream.domain.transaction import (
     REASONS,
     InvalidTransaction,
@@ -27,13 +26,6 @@ from tillstream.domain.transaction import (
 CONTRACT = ROOT / "state_schemas" / "events" / "pos_transaction"
 VALID = sorted((CONTRACT / "examples" / "valid").iterdir())
 INVALID = sorted((CONTRACT / "examples" / "invalid").iterdir())
-
-
-def card_number(length: int = 16) -> str:
-    """A number that passes the Luhn check, made here so that none stands in the repository."""
-    head = "4" + "27" * 9
-    head = head[: length - 1]
-    return next(head + str(d) for d in range(10) if passes_luhn(head + str(d)))
 
 
 def schema_validator() -> Any:
@@ -57,11 +49,8 @@ def accepted_by_schema(document: Any) -> bool:
     if not SCHEMA.is_valid(document):
         return False
     total = sum(line["quantity"] * line["unit_price_cents"] for line in document["lines"])
-    ids = [document.get(f, "") for f in ("transaction_id", "card_token", "refers_to")]
     return (
-        total == document["total_cents"]
-        and document.get("refers_to") != document["transaction_id"]
-        and not any(contains_card_number(i) for i in ids)
+        total == document["total_cents"] and document.get("refers_to") != document["transaction_id"]
     )
 
 
@@ -97,34 +86,11 @@ def test_invalid_example_is_refused_with_its_reason(path: Path) -> None:
 
 
 def test_every_reason_has_an_example() -> None:
-    # a card number must not stand in the repository: it has a test of its own
-    assert {p.stem.split("--")[0] for p in INVALID} == set(REASONS) - {"card_number"}
+    assert {p.stem.split("--")[0] for p in INVALID} == set(REASONS)
 
 
 def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(json.loads((CONTRACT / "v1.json").read_text()))
-
-
-@pytest.mark.parametrize("field", ["transaction_id", "refers_to"])
-@pytest.mark.parametrize("length", range(13, 20))
-def test_card_number_in_an_id_is_refused(field: str, length: int) -> None:
-    document = json.loads((CONTRACT / "examples/valid/refund_of_part_of_a_sale.json").read_bytes())
-    document[field] = card_number(length)
-    with pytest.raises(InvalidTransaction) as refused:
-        parse(orjson.dumps(document))
-    assert refused.value.reason == "card_number"
-    assert document[field] not in str(refused.value)
-
-
-def test_card_number_in_a_token_or_in_groups_is_refused() -> None:
-    path = CONTRACT / "examples/valid/paid_by_card_with_its_token.json"
-    pan = card_number()
-    groups = "-".join(pan[i : i + 4] for i in range(0, 16, 4))
-    for field, value in (("card_token", f"tok_{pan}"), ("transaction_id", groups)):
-        document = json.loads(path.read_bytes()) | {field: value}
-        with pytest.raises(InvalidTransaction) as refused:
-            parse(orjson.dumps(document))
-        assert refused.value.reason == "card_number"
 
 
 def test_message_names_the_path_and_never_the_value() -> None:
@@ -222,51 +188,3 @@ def test_damaged_bytes_raise_nothing_but_invalid_transaction(path: Path, data: A
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     accepted_by_parse(bytes(raw))
-
-
-@pytest.mark.parametrize("length", range(13, 20))
-def test_card_number_is_masked_but_for_its_last_four_digits(length: int) -> None:
-    pan = card_number(length)
-    raw = f'{{"note":"paid with {pan}.","card":{pan}}}'.encode()
-    masked = mask_card_numbers(raw)
-    assert pan.encode() not in masked
-    assert masked.count(b"*" * (length - 4) + pan[-4:].encode()) == 2
-    assert len(masked) == len(raw)
-
-
-def test_card_number_in_groups_is_masked() -> None:
-    pan = card_number()
-    for sign in " -":
-        groups = sign.join(pan[i : i + 4] for i in range(0, 16, 4))
-        assert mask_card_numbers(groups.encode()).decode() == sign.join(["****"] * 3 + [pan[-4:]])
-
-
-def test_product_and_event_time_of_13_digits_are_kept() -> None:
-    gtin = card_number(13)
-    time = next(t for t in range(1795500000000, 1795500000100) if passes_luhn(str(t)))
-    raw = f'{{"product": "{gtin}","event_time_ms":{time},"x":"{gtin}"}}'.encode()
-    masked = mask_card_numbers(raw)
-    assert masked.startswith(f'{{"product": "{gtin}","event_time_ms":{time},'.encode())
-    assert masked.endswith(b'"x":"*********' + gtin[-4:].encode() + b'"}')
-
-
-def test_an_id_that_holds_the_ms_since_epoch_is_no_card_number() -> None:
-    time = next(t for t in range(1795500000000, 1795500000100) if passes_luhn(str(t)))
-    text = f"0045-03-{time}"
-    assert not contains_card_number(text)
-    assert mask_card_numbers(text.encode()) == text.encode()
-    assert contains_card_number("0045-03-" + card_number(13))
-
-
-def test_other_digits_are_kept() -> None:
-    raw = card_number(16)[:-1].encode() + b"0" if card_number(16)[-1] != "0" else b"1" * 16
-    for kept in (raw, b"1" * 25, b"123456789012", b"2026-11-24 0045-03-20261124-000123"):
-        assert mask_card_numbers(kept) == kept
-    for path in VALID:
-        assert mask_card_numbers(path.read_bytes()) == path.read_bytes()
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=100))
-def test_masking_keeps_the_length_of_any_bytes(raw: bytes) -> None:
-    assert len(mask_card_numbers(raw)) == len(raw)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.transaction import parse
+from tillstream.domain.transaction import REASONS, parse
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -127,7 +127,36 @@ def test_a_poisoned_label_is_a_dead_letter(raw):
     chain = Chain()
     chain.send(raw, topic="fraud-labels")
     (letter,) = chain.out["dead-letters"]
-    assert (letter["stage"], letter["reason"]) == ("label", "not_a_label")
+    assert letter["stage"] == "validate"
+    assert letter["reason"] in REASONS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"transaction_id": ""},
+        {"transaction_id": "x" * 3000},
+        {"transaction_id": "0023 04 20251124"},
+        {"labelled_ms": 9_999_999_999_999_999_999},
+        {"labelled_ms": 10**30},
+        {"labelled_ms": 1_764_000_000_000_000},
+        {"card_token": "tok_a1b2c3d4e5f6g7h8\n"},
+        {"card_token": ""},
+        {"customer_id": "C0000000789\nC0000000790"},
+        {"store": 0},
+        {"till": 2**31},
+        {"source": "charge\nback"},
+    ],
+    ids=str,
+)
+def test_a_label_that_the_next_stages_could_not_use_changes_nothing(chain, changes):
+    chain.send(stolen_card())
+    kept = dict(chain.judge.state), dict(chain.till.state), dict(chain.card.state)
+    before = {name: len(values) for name, values in chain.out.items()}
+    chain.label(label_of(stolen_card(), True) | changes)
+    assert (chain.judge.state, chain.till.state, chain.card.state) == kept
+    after = {name: len(values) for name, values in chain.out.items()}
+    assert after == before | {"dead-letters": before["dead-letters"] + 1}
 
 
 def test_a_sale_that_cannot_be_used_is_a_dead_letter():
@@ -158,6 +187,7 @@ def test_a_bad_rule_set_is_refused_with_its_reason_and_the_old_stays(chain):
     assert not first["accepted"]
     assert "hold_at" in first["problem"]
     assert "not an order" in second["problem"]
+    assert [letter["reason"] for letter in chain.out["dead-letters"]] == ["bad_order"] * 2
     chain.send(stolen_card())
     assert chain.out["audit"][0]["rules_version"] == packaged_rules().rules.version
     assert chain.judge.kept == {}

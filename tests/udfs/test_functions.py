@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import T0, encoded, sale
+from tillstream.domain.dead_letter import id_of
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.state_schemas.keyed import loyalty_account
@@ -78,7 +79,8 @@ def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw
     assert harness.process(("~1", sealed(raw))) == []
     (letter,) = map(json.loads, harness.side["dead-letters"])
     assert letter["reason"] == reason
-    assert letter["dead_letter_id"] == letter["origin"] == "kafka:till-transactions/0/7"
+    assert letter["origin"] == "kafka:till-transactions/0/7"
+    assert letter["dead_letter_id"] == id_of(letter["origin"], raw)
     assert base64.b64decode(letter["raw_b64"]) == raw
     assert letter["job"] == job
     assert harness.state == {}

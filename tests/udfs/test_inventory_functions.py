@@ -165,5 +165,5 @@ def test_a_refused_order_wakes_the_shelf_after_the_hold(ledger):
 def test_a_transaction_the_reader_did_not_take_is_one_dead_letter_and_says_why(ledger):
     assert ledger.process(("~7", b"T" + seal("kafka:tills/0/3", T0, b'{"schema":1}'))) == []
     (letter,) = map(json.loads, ledger.side["dead-letters"])
-    assert (letter["reason"], letter["dead_letter_id"]) == ("missing_field", "kafka:tills/0/3")
+    assert (letter["reason"], letter["origin"]) == ("missing_field", "kafka:tills/0/3")
     assert "~7" not in ledger.state

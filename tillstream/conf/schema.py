@@ -43,6 +43,7 @@ class KinesisSource(_Base, frozen=True):
 class KafkaSource(_Base, frozen=True):
     bootstrap: str | None
     topic: str
+    from_archive: bool
     start: Literal["earliest", "latest"]
     offsets: dict[str, int]
     properties: dict[str, str]

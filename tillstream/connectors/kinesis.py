@@ -15,11 +15,11 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 
-def source(context: JobContext, key_field: str | None) -> Any:
-    """The Java stream of enveloped records."""
+def source(context: JobContext) -> Any:
+    """The Java stream of enveloped records, without keys."""
     conf = context.conf
     settings = conf.source.kinesis
-    envelope = ours().KinesisEnvelope(key_field, settings.endpoint is not None)
+    envelope = ours().KinesisEnvelope(settings.endpoint is not None)
     if conf.source.until_ms is not None:
         envelope.until(conf.source.until_ms)
     consumer = java().org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(

@@ -33,16 +33,20 @@ def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
     if not context.job.transactions:
         raise Undeclared(f"jobs/{context.job.name}.py: its entry says transactions=False")
     if conf.source.kind == "kinesis":
-        source = kinesis.source(context, key_field)
-    else:
-        settings = conf.source.kafka
-        envelope = ours().KafkaEnvelope(key_field)
-        if conf.source.until_ms is not None:
-            envelope.until(conf.source.until_ms)
-        consumer = {"group.id": context.own_name(), **conf.source_properties}
-        source = _kafka(
-            context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
-        )
+        # What the consumer gives is a row for each record, so its pieces are made behind it.
+        source = kinesis.source(context).uid(conf.source.uid).name(NAME)
+        pieces = source.flatMap(ours().Pieces(key_field)).uid("transaction-pieces")
+        return DataStream(pieces.name("pieces of records"))
+    settings = conf.source.kafka
+    envelope = ours().KafkaEnvelope(key_field)
+    if conf.source.until_ms is not None:
+        envelope.until(conf.source.until_ms)
+    if settings.from_archive:
+        envelope.fromArchive()
+    consumer = {"group.id": context.own_name(), **conf.source_properties}
+    source = _kafka(
+        context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
+    )
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 import click
@@ -15,7 +15,8 @@ from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import MOMENT, shown
 from tillstream.conf import Conf, load
 from tillstream.dead_letters import model
-from tillstream.dead_letters.model import DeadRecord, DlqError, Refusal, Sendable
+from tillstream.dead_letters.contracts import contracts
+from tillstream.dead_letters.model import Contract, DeadRecord, DlqError, Refusal, Sendable
 from tillstream.errors import Problem
 
 SOURCES = click.Choice(["kafka", "s3"])
@@ -97,12 +98,12 @@ def list_(
 
 def _table(records: Iterable[DeadRecord]) -> Table:
     table = Table("failed at", Column("reason", prose=True), "jobs", Column("bytes", right=True),
-                  "redriven", Column("id", below=True))  # fmt: skip
+                  Column("died", right=True), "redriven", Column("id", below=True))  # fmt: skip
     for record in records:
         redriven = shown(record.redriven[-1].at_ms) if record.redriven else ""
         table.add(
             shown(record.newest.failed_at_ms), ", ".join(record.reasons), ", ".join(record.jobs),
-            f"{record.size:,}", redriven, record.dead_letter_id,
+            f"{record.size:,}", str(record.deaths), redriven, record.dead_letter_id,
         )  # fmt: skip
     return table
 
@@ -113,7 +114,8 @@ def _table(records: Iterable[DeadRecord]) -> Table:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, to edit and give back.")
 def show(dead_letter_id: str, source: str, as_json: bool) -> None:
     """Everything known about one dead letter, and what can be done about it."""
-    record = _read(load(), source, {dead_letter_id}).get(dead_letter_id)
+    conf = load()
+    record = _read(conf, source, {dead_letter_id}).get(dead_letter_id)
     if record is None:
         raise DlqError(_not_found(dead_letter_id, source))
     if as_json:
@@ -131,11 +133,13 @@ def show(dead_letter_id: str, source: str, as_json: bool) -> None:
     for mark in record.redriven:
         click.echo(f"redriven       {shown(mark.at_ms)} by {mark.by}, to {mark.to or '?'}")
     raw = record.raw or b""
-    click.echo(f"raw            {len(raw):,} bytes")
+    if record.deaths > 1:
+        click.echo(f"died           {record.deaths} times: it was put back and refused again")
+    click.echo(f"raw            {record.size:,} bytes")
     document = model.document_of(raw)
     click.echo(hexdump(raw) if document is None else json.dumps(document, indent=2))
     click.echo()
-    click.echo(model.advice(record))
+    click.echo(model.advice(record, contracts(conf)))
 
 
 def _not_found(dead_letter_id: str, source: str) -> str:
@@ -180,7 +184,7 @@ def redrive(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Put dead letters back on the stream the jobs read, each one checked first.
+    """Put dead letters back on the stream or topic they came from, each one checked first.
 
     Exit code 1 if anything that was asked for stays dead.
     """
@@ -199,9 +203,9 @@ def redrive(
         found = model.choose(records.values(), reasons=reasons, with_redriven=again)
         wanted |= {record.dead_letter_id: record for record in found}
     if edit:
-        fixes = {ids[0]: _edited(wanted[ids[0]])}
+        fixes = {ids[0]: _edited(wanted[ids[0]], contracts(conf))}
     in_order = model.choose(wanted.values(), with_redriven=True)
-    sendable, refused = model.judge_all(in_order, fixes, again)
+    sendable, refused = model.judge_all(in_order, fixes, again, contracts(conf))
     for refusal in refused:
         click.echo(f"stays dead  {refusal.dead_letter_id}  {refusal.reason}: {refusal.message}")
     failed = _send(conf, sendable, by or getpass.getuser(), dry_run, yes)
@@ -209,7 +213,7 @@ def redrive(
         sys.exit(1)
 
 
-def _edited(record: DeadRecord) -> dict[str, Any]:
+def _edited(record: DeadRecord, known: Mapping[str, Contract]) -> dict[str, Any]:
     """The record as its operator leaves it in $EDITOR, valid; asks again until it is or they stop."""
     raw = record.raw or b""
     document = model.document_of(raw)
@@ -224,7 +228,7 @@ def _edited(record: DeadRecord) -> dict[str, Any]:
             raise DlqError("nothing left to send: the editor was left empty")
         fixed = model.document_of(text.encode())
         if isinstance(fixed, dict):
-            verdict = model.judge(record, fixed, again=True)
+            verdict = model.judge(record, fixed, True, known)
             if not isinstance(verdict, Refusal):
                 return fixed
             problem = f"{verdict.reason}: {verdict.message}"
@@ -249,22 +253,26 @@ def _send(conf: Conf, sendable: Sequence[Sendable], by: str, dry_run: bool, yes:
             click.echo(f"would send  {one.dead_letter_id}  {one.transaction_id} {what}")
         click.echo(f"{len(sendable):,} to send ({repaired:,} repaired); nothing was sent.")
         return False
-    stream = dlq_send.open_source(conf)
+    where = sorted({one.topic for one in sendable}, key=lambda topic: topic or "")
+    streams = {topic: dlq_send.open_source(conf, topic) for topic in where}
+    names = ", ".join(stream.name for stream in streams.values())
     markers = dlq_send.open_markers(conf)
     if not yes:
-        question = f"Send {len(sendable):,} records ({repaired:,} repaired) to {stream.name}?"
+        question = f"Send {len(sendable):,} records ({repaired:,} repaired) to {names}?"
         if not sys.stdin.isatty():
             raise DlqError(f"{question} There is no terminal to ask on: give --yes")
         click.confirm(question, abort=True)
     arrived = 0
     unmarked: list[str] = []
-    for batch in dlq_send.redrive(sendable, stream, markers, by):
-        arrived += sum(sent.error is None for sent in batch.sent)
-        unmarked += batch.unmarked
-        for sent in batch.sent:
-            if sent.error:
-                click.echo(f"not sent    {sent.dead_letter_id}  {sent.error}")
-    click.echo(f"{arrived:,} of {len(sendable):,} sent to {stream.name}.")
+    for topic, stream in streams.items():
+        of_this = [one for one in sendable if one.topic == topic]
+        for batch in () if unmarked else dlq_send.redrive(of_this, stream, markers, by):
+            arrived += sum(sent.error is None for sent in batch.sent)
+            unmarked += batch.unmarked
+            for sent in batch.sent:
+                if sent.error:
+                    click.echo(f"not sent    {sent.dead_letter_id}  {sent.error}")
+    click.echo(f"{arrived:,} of {len(sendable):,} sent to {names}.")
     if unmarked:
         click.echo(
             f"{len(unmarked):,} of these could not be marked as redriven; stopped. The jobs drop a "

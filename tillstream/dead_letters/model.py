@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -59,13 +60,15 @@ class Marker:
 
 @dataclass
 class DeadRecord:
-    """One record of the source, with the failure of every job that refused it."""
+    """One record of a stream, with the failure of every job that refused it. deaths: how often it was
+    refused, put back and refused again, counting this."""
 
     dead_letter_id: str
     raw: bytes | None = None
     size: int = 0
     failures: dict[str, Failure] = field(default_factory=dict)
     redriven: list[Marker] = field(default_factory=list)
+    deaths: int = 1
 
     @property
     def newest(self) -> Failure:
@@ -97,10 +100,21 @@ def merge(seen: Iterable[Sighting | Marker]) -> dict[str, DeadRecord]:
         before = record.failures.get(one.failure.job)
         if before is None or before.failed_at_ms <= one.failure.failed_at_ms:
             record.failures[one.failure.job] = one.failure
-    for dead_letter_id, found in markers.items():
-        if dead_letter_id in records:
-            records[dead_letter_id].redriven = sorted(found, key=lambda marker: marker.at_ms)
+    came_from = {mark.to: mark.dead_letter_id for found in markers.values() for mark in found}
+    for record in records.values():
+        found = markers.get(record.dead_letter_id, set())
+        record.redriven = sorted(found, key=lambda marker: marker.at_ms)
+        died = {record.dead_letter_id}
+        last = came_from.get(origin_of(record.dead_letter_id))
+        while last is not None and last not in died:
+            died.add(last)
+            last = came_from.get(origin_of(last))
+        record.deaths = len(died)
     return records
+
+
+def origin_of(dead_letter_id: str) -> str:
+    return dead_letter_id.partition("#")[0]
 
 
 def choose(
@@ -147,15 +161,30 @@ TIME_REASONS = {
 _masked = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}").search
 
 
+class Contract(NamedTuple):
+    """What a topic's records have to be. read: raises InvalidTransaction, None where nothing goes back
+    this way. key: the field that they are keyed by."""
+
+    read: Callable[[bytes], Any] | None
+    key: str
+
+
+TRANSACTIONS_ALONE: Mapping[str, Contract] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Sendable:
-    """A record fit to go back: ``payload`` under ``key`` (customer id, or else transaction id)."""
+    """A record fit to go back: ``payload`` under ``key`` (customer id, or else transaction id).
+
+    topic: None for the till transactions; else ``transaction_id`` is the record's key, too.
+    """
 
     dead_letter_id: str
     transaction_id: str
     key: str
     payload: bytes
     repaired: bool
+    topic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,10 +197,14 @@ class Refusal:
 
 
 def judge(
-    record: DeadRecord, repaired: Mapping[str, Any] | None = None, again: bool = False
+    record: DeadRecord,
+    repaired: Mapping[str, Any] | None = None,
+    again: bool = False,
+    contracts: Mapping[str, Contract] = TRANSACTIONS_ALONE,
 ) -> Sendable | Refusal:
-    """Whether ``record`` (or its ``repaired`` document) may go back to the source.
+    """Whether ``record`` (or its ``repaired`` document) may go back to where it came from.
 
+    contracts: by name of the topic; what came from none of them is judged as a till transaction.
     A repaired document equal to the original is no repair: the original bytes are judged and sent.
     """
 
@@ -183,12 +216,16 @@ def judge(
         return refuse("already_redriven", f"put back by {last.by}; --again sends it again")
     raw = record.raw
     if raw is None:
-        return refuse("not_readable", "its bytes were not kept")
+        return refuse("not_readable", "too large for Kafka: --source s3 has its bytes")
     original = document_of(raw)
     is_repair = repaired is not None and repaired != original
     payload = orjson.dumps(repaired) if is_repair else raw
+    topic = _topic_of(record.dead_letter_id)
+    contract = contracts.get(topic)
+    if contract is not None and contract.read is None:
+        return refuse("not_redriven", f"records of {topic} are sent again by whoever sent them")
     try:
-        transaction = parse(payload)
+        found = (contract.read if contract and contract.read else parse)(payload)
     except InvalidTransaction as error:
         hint = ""
         if _masked(payload):
@@ -196,27 +233,34 @@ def judge(
         return refuse(error.reason, error.message + hint)
     before_ms = original.get("event_time_ms") if isinstance(original, dict) else None
     of_time = [reason for reason in record.reasons if reason in TIME_REASONS]
-    if of_time and before_ms == transaction.event_time_ms:
+    if of_time and before_ms == getattr(found, "event_time_ms", None):
         why = f"{TIME_REASONS[of_time[0]]}; only with event_time_ms repaired can it go back"
         return refuse(of_time[0], why)
-    key = transaction.customer_id or transaction.transaction_id
-    return Sendable(
-        record.dead_letter_id, transaction.transaction_id, key, payload, repaired=is_repair
-    )
+    if contract is not None:
+        key = str(orjson.loads(payload)[contract.key])
+        return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
+    key = found.customer_id or found.transaction_id
+    return Sendable(record.dead_letter_id, found.transaction_id, key, payload, is_repair)
+
+
+def _topic_of(dead_letter_id: str) -> str:
+    kind, _, place = origin_of(dead_letter_id).partition(":")
+    return place.rsplit("/", 2)[0] if kind == "kafka" else ""
 
 
 def judge_all(
     records: Iterable[DeadRecord],
     repaired: Mapping[str, Mapping[str, Any]],
     again: bool = False,
+    contracts: Mapping[str, Contract] = TRANSACTIONS_ALONE,
 ) -> tuple[list[Sendable], list[Refusal]]:
     """Each record's verdict. Of two with one transaction_id and unequal content, the later stays
     dead: the jobs would drop whichever comes second silently."""
     verdicts: list[Sendable | Refusal] = []
     content: dict[str, Any] = {}
     for record in records:
-        verdict = judge(record, repaired.get(record.dead_letter_id), again)
-        if isinstance(verdict, Sendable):
+        verdict = judge(record, repaired.get(record.dead_letter_id), again, contracts)
+        if isinstance(verdict, Sendable) and verdict.topic is None:
             document = orjson.loads(verdict.payload)
             if content.setdefault(verdict.transaction_id, document) != document:
                 verdict = Refusal(
@@ -269,6 +313,7 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
         "reasons": record.reasons,
         "jobs": record.jobs,
         "size": record.size,
+        "deaths": record.deaths,
         "failures": [vars(failure) for failure in record.failures.values()],
         "redriven": [
             {"at_ms": marker.at_ms, "by": marker.by, "to": marker.to} for marker in record.redriven
@@ -285,20 +330,19 @@ _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
     "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1.",
-    "card_number": "Put the card's token in; a card number never goes back.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair event_time_ms only when the till's clock was wrong.",
     "clock_ahead": "Repair event_time_ms to the time of the sale.",
 }
 
 
-def advice(record: DeadRecord) -> str:
+def advice(record: DeadRecord, contracts: Mapping[str, Contract] = TRANSACTIONS_ALONE) -> str:
     """What is wrong and what can be done, for a person."""
     lines = []
     for failure in record.failures.values():
         meaning = REASONS.get(failure.reason) or TIME_REASONS.get(failure.reason) or "no known code"
         lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
-    verdict = judge(record)
+    verdict = judge(record, contracts=contracts)
     if isinstance(verdict, Sendable):
         lines.append("It is valid by today's contract: redrive sends it as it is.")
     elif verdict.reason == "already_redriven":

@@ -17,6 +17,7 @@ from tillstream.dead_letters.model import Failure, Marker, Sighting
 REDRIVEN_AT = "tillstream.redriven.at.ms"
 REDRIVEN_BY = "tillstream.redriven.by"
 REDRIVEN_TO = "tillstream.redriven.to"
+LEFT_OUT = "tillstream.left.out.bytes"
 
 # What S3 tells of a failure.
 ON_S3 = ("job", "stage", "reason", "message", "schema_version", "failed_at_ms")
@@ -50,7 +51,10 @@ def of_message(
     job = texts.get("__connect.errors.connector.name")
     if not job:
         return None
-    raw = value or b""
+    raw: bytes | None = value or b""
+    size = _number(texts.get(LEFT_OUT, ""), len(value or b""))
+    if not keep_raw or LEFT_OUT in texts:
+        raw = None
     failure = Failure(
         job=job,
         stage=texts.get("__connect.errors.stage", ""),
@@ -61,7 +65,7 @@ def of_message(
         task_id=texts.get("__connect.errors.task.id"),
         exception=texts.get("__connect.errors.exception.class.name"),
     )
-    return Sighting(dead_letter_id, raw if keep_raw else None, len(raw), failure)
+    return Sighting(dead_letter_id, raw, size, failure)
 
 
 def _number(text: str, otherwise: int) -> int:
@@ -79,7 +83,8 @@ def from_kafka(
         one = of_message(
             message.key(), message.headers(), message.value(), message.timestamp()[1], keep_raw
         )
-        if one is not None and wanted(one.dead_letter_id):
+        # All marks: they say how often a record has died.
+        if isinstance(one, Marker) or (one is not None and wanted(one.dead_letter_id)):
             yield one
 
 

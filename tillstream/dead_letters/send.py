@@ -113,16 +113,21 @@ def _batches(sendable: Sequence[Sendable]) -> Iterator[list[Sendable]]:
         yield batch
 
 
-def open_source(conf: Conf) -> Source:
-    """The stream that conf.source names, seen to be there."""
+def open_source(conf: Conf, topic: str | None = None) -> Source:
+    """``topic``, or without one the stream that conf.source names, seen to be there."""
+    if topic is not None:
+        return _to_kafka(conf, client_settings(conf), topic)
     if conf.source.kind == "kinesis":
         client, stream = kinesis.open_stream(conf), conf.source.kinesis.stream
         return Source(
             f"kinesis:{stream}",
             lambda batch: kinesis.put(client, stream, [(one.key, one.payload) for one in batch]),
         )
-    topic = conf.source.kafka.topic
-    producer = _producer(conf, source_settings(conf), topic)
+    return _to_kafka(conf, source_settings(conf), conf.source.kafka.topic)
+
+
+def _to_kafka(conf: Conf, settings: dict[str, Any], topic: str) -> Source:
+    producer = _producer(conf, settings, topic)
     return Source(
         f"kafka:{topic}",
         lambda batch: deliver(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+from hashlib import sha256
 
 import msgspec
 
 from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.envelope import Envelope
 
+MOST_TEXT = 1000  # characters of a message
+
 
 class DeadLetter(msgspec.Struct, gc=False):
-    """One dead letter. Its id is its origin: the same record refused twice is one dead letter.
+    """One dead letter. The same bytes of the same record refused twice are one dead letter: its id is
+    the record's origin and, as several may come of one record, a hash of its bytes.
 
-    raw_b64: the record's bytes in base64, anything like a card number masked.
+    raw_b64: its bytes in base64, anything in free text that is like a card number masked.
     failed_at_ms: ms since epoch, UTC.
     """
 
@@ -35,8 +39,26 @@ def dead_letter(
     envelope: Envelope, job: str, stage: str, reason: str, message: str, version: int, now_ms: int
 ) -> bytes:
     """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
-    raw = base64.b64encode(mask_card_numbers(envelope.raw)).decode("ascii")
-    origin = envelope.origin
+    masked, origin = mask_card_numbers(envelope.raw), envelope.origin
+    raw = base64.b64encode(masked).decode("ascii")
     return _encoder.encode(
-        DeadLetter(origin, job, stage, reason, message, raw, origin, version, now_ms)
+        DeadLetter(
+            id_of(origin, masked),
+            job,
+            stage,
+            reason,
+            message[:MOST_TEXT],
+            raw,
+            origin,
+            version,
+            now_ms,
+        )
     )
+
+
+def id_of(origin: str, raw: bytes) -> str:
+    """Of the dead letter of ``raw``: records that a Kinesis producer aggregates share an origin, as
+    those do that came as one record. What has no place in a stream has a name of its own."""
+    if not origin.startswith(("kafka:", "kinesis:")):
+        return origin
+    return f"{origin}#{sha256(raw).hexdigest()[:8]}"

@@ -12,6 +12,11 @@ from tillstream.domain.transaction import InvalidTransaction, invalid, unreadabl
 
 Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,39}\Z")]
 Product = Annotated[str, Meta(pattern=r"^[0-9]{8,14}\Z")]
+Customer = Annotated[str, Meta(pattern=r"^C[0-9]{10}\Z")]
+CardToken = Annotated[str, Meta(pattern=r"^tok_[0-9a-z]{16,32}\Z")]
+# Of our own making: a shelf, an order, a request of one.
+OwnId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z:@._/-]{0,127}\Z")]
+Place = Annotated[int, Meta(ge=1, le=9099)]  # a store or a centre
 StoreNumber = Annotated[int, Meta(ge=1, le=2900)]
 Ms = Annotated[int, Meta(ge=1_420_070_400_000, lt=4_133_980_800_000)]  # 2015 to 2100
 
@@ -23,8 +28,9 @@ def refuse(reason: str, message: str) -> InvalidTransaction:
     return InvalidTransaction(reason, message)
 
 
-def decode(raw: bytes, kind: type[T]) -> T:
-    """The document in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+def decode(raw: bytes, kind: type[T], nulls: bool = False) -> T:
+    """The document in ``raw`` (UTF-8 JSON); with ``nulls`` a null is as good as an absent field.
+    Raises InvalidTransaction, and nothing else."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -33,7 +39,13 @@ def decode(raw: bytes, kind: type[T]) -> T:
         found = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise _why(document, str(error)) from None
-    if b"null" in raw and (path := _null(document, "$")):  # msgspec reads null as absent
+    try:
+        path = (
+            _null(document, "$") if not nulls and b"null" in raw else None
+        )  # msgspec reads null as absent
+    except RecursionError:
+        raise refuse("not_json", "nested too deep") from None
+    if path:
         raise refuse("wrong_type", f"{path} must be left out, not null")
     return found
 

@@ -92,6 +92,7 @@ class Archive:
             "kind": "kafka",
             "kafka": {
                 "topic": topic,
+                "from_archive": True,
                 "bootstrap": self.conf.kafka.bootstrap,
                 "properties": self.conf.kafka.properties,
                 "start": "earliest",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+from tillstream.domain.documents import CardToken, Customer, Id, Ms, StoreNumber, decode
 
 Outcome = Literal["pass", "review", "hold"]
 
@@ -60,12 +63,18 @@ class Label(msgspec.Struct, frozen=True, gc=False):
     says so, e.g. ``review`` or ``chargeback``. labelled_ms: when it was said.
     """
 
-    transaction_id: str
+    transaction_id: Id
     fraud: bool
-    event_time_ms: int
-    labelled_ms: int
-    store: int
-    till: int
-    customer_id: str | None = None
-    card_token: str | None = None
-    source: str = "review"
+    event_time_ms: Ms
+    labelled_ms: Ms
+    store: StoreNumber
+    till: Annotated[int, Meta(ge=1, le=99)]
+    customer_id: Customer | None = None
+    card_token: CardToken | None = None
+    source: Annotated[str, Meta(pattern=r"^[a-z][a-z_-]{0,31}\Z")] = "review"
+
+
+def parse_label(raw: bytes) -> Label:
+    """A null is as good as an absent field, as banks' files have it. Raises InvalidTransaction, and
+    nothing else."""
+    return decode(raw, Label, nulls=True)

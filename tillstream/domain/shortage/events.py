@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from hashlib import blake2b
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from tillstream.domain.documents import Ms, Place, Product, decode
 from tillstream.domain.promotions.promotion import Announcement, Promotion, kept_of
 from tillstream.domain.shortage.store import Basket, Level
 from tillstream.domain.transaction import Transaction
 
+Quantity = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 ARRIVALS = frozenset({"delivery", "transfer_in"})
 COUNTS = frozenset({"count", "correction"})
 
@@ -18,13 +22,24 @@ COUNTS = frozenset({"count", "correction"})
 class StockChange(msgspec.Struct, gc=False, frozen=True):
     """The fields read of an entry of the stock ledger; ``version`` counts the entries of a shelf."""
 
-    store: int
-    product: str
-    version: int
-    kind: str
-    old_quantity: int
-    new_quantity: int
-    event_time_ms: int
+    store: Place
+    product: Product
+    version: Annotated[int, Meta(ge=0, lt=2**53)]
+    kind: Annotated[str, Meta(max_length=32)]
+    old_quantity: Quantity
+    new_quantity: Quantity
+    event_time_ms: Ms
+
+
+_change = msgspec.json.Decoder(StockChange).decode
+
+
+def parse_change(raw: bytes) -> StockChange:
+    """Raises InvalidTransaction, and nothing else."""
+    try:
+        return _change(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(raw, StockChange, nulls=True)  # says why
 
 
 class StorePromotion(msgspec.Struct, gc=False, frozen=True):

@@ -125,7 +125,7 @@ def _chain(area: Area, at: int, rules: RegionalRules) -> str:
 
 
 def _members(area: Area) -> str:
-    some = " ".join(str(store) for store in sorted(area.short)[:20])
+    some = ", ".join(str(store) for store in sorted(area.short)[:20])
     more = len(area.short) - 20
     return f"short now: {some}" + (f" and {more} more" if more > 0 else "")
 

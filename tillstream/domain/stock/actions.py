@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
+from tillstream.domain.documents import Ms, OwnId, Place, Product, decode, refuse
 from tillstream.domain.notice import notice
 from tillstream.domain.stock.ledger import Stock
 
@@ -53,19 +55,27 @@ class Request(
     centres: those to ask after ``to``, as [number, km]; km: to ``to``.
     """
 
-    request_id: str
-    ask: str
-    to: int
-    asked_by: int
-    product: str
-    order_id: str
-    quantity: int
-    event_time_ms: int
+    request_id: OwnId
+    ask: Literal["order", "query", "refusal", "retry"]
+    to: Place
+    asked_by: Place
+    product: Product
+    order_id: Annotated[str, Meta(pattern=r"^(?:[0-9A-Za-z][0-9A-Za-z:@._/-]{0,127})?\Z")]
+    quantity: Annotated[int, Meta(ge=0, le=1_000_000_000)]
+    event_time_ms: Ms
     emergency: bool
-    km: int = 0
+    km: Annotated[int, Meta(ge=0, le=40_000)] = 0
     centres: tuple[tuple[int, int], ...] = ()
     tried: tuple[Tried, ...] = ()
     why: Why | None = None
+
+
+def parse_request(raw: bytes) -> Request:
+    """Raises InvalidTransaction, and nothing else."""
+    found = decode(raw, Request)
+    if not found.order_id and found.ask in ("order", "refusal"):
+        raise refuse("bad_format", "$.order_id must name the order")
+    return found
 
 
 class Order(msgspec.Struct, gc=False, frozen=True):

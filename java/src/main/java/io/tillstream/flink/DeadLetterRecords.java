@@ -18,12 +18,14 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
  *
  * <p>Header names are Kafka Connect's where it has one, so that its tools can read the topic; the
  * rest begins with {@code tillstream.}. A Kinesis origin puts the shard in the partition header and
- * the sequence number in the offset header.
+ * the sequence number in the offset header. Bytes that are too many for a broker are left out, their
+ * number is in {@code tillstream.left.out.bytes}: files on S3 have them.
  */
 public final class DeadLetterRecords implements KafkaRecordSerializationSchema<byte[]> {
     private static final long serialVersionUID = 1L;
     private static final String CONNECT = "__connect.errors.";
     private static final String OURS = "tillstream.";
+    private static final int MOST_BYTES = 900_000; // a broker takes 1 MiB unless told otherwise
 
     private final String topic;
 
@@ -54,6 +56,10 @@ public final class DeadLetterRecords implements KafkaRecordSerializationSchema<b
         add(headers, OURS + "schema.version", letter.get("schema_version"));
         add(headers, OURS + "failed.at.ms", letter.get("failed_at_ms"));
         byte[] value = raw == null ? new byte[0] : Base64.getDecoder().decode(raw);
+        if (value.length > MOST_BYTES) {
+            add(headers, OURS + "left.out.bytes", String.valueOf(value.length));
+            value = new byte[0];
+        }
         byte[] key = id == null ? null : id.getBytes(StandardCharsets.UTF_8);
         return new ProducerRecord<>(topic, null, key, value, headers);
     }

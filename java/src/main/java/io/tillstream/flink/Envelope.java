@@ -7,6 +7,7 @@ import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
 
 /**
  * Wraps a raw record as {@code Row(key, value)}, whatever stream it came from.
@@ -36,8 +37,31 @@ final class Envelope implements Serializable {
 
     /** A null payload (a Kafka tombstone) counts as an empty one. Never throws. */
     Row wrap(byte[] payloadOrNull, String origin, long timestampMs) {
-        byte[] payload = payloadOrNull == null ? EMPTY : payloadOrNull;
-        byte[] head = (origin + '|' + timestampMs + '\n').getBytes(StandardCharsets.ISO_8859_1);
+        return row(head(origin, timestampMs), payloadOrNull == null ? EMPTY : payloadOrNull);
+    }
+
+    /** The same, a row for each of the record's {@link Pieces}. */
+    void wrap(byte[] payloadOrNull, String origin, long timestampMs, Collector<Row> out) {
+        byte[] head = head(origin, timestampMs);
+        for (byte[] piece : Pieces.of(payloadOrNull == null ? EMPTY : payloadOrNull)) {
+            out.collect(row(head, piece));
+        }
+    }
+
+    private static byte[] head(String origin, long timestampMs) {
+        return (origin + '|' + timestampMs + '\n').getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    /** Index of the newline that ends an envelope's head. */
+    static int headEnd(byte[] envelope) {
+        int newline = 0;
+        while (envelope[newline] != '\n') {
+            newline++;
+        }
+        return newline;
+    }
+
+    Row row(byte[] head, byte[] payload) {
         byte[] value = Arrays.copyOf(head, head.length + payload.length);
         System.arraycopy(payload, 0, value, head.length, payload.length);
         if (keyField == null) {

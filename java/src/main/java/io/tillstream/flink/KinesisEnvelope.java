@@ -9,7 +9,8 @@ import org.apache.flink.types.Row;
 /**
  * Kinesis records as envelopes; origin is {@code kinesis:<stream>/<shard>/<sequence number>}.
  *
- * <p>Records that a producer library aggregated into one share its sequence number.
+ * <p>Records that a producer library aggregated into one share its sequence number. The consumer takes
+ * one row for each record, so {@link Pieces} come after it.
  */
 public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> {
     private static final long serialVersionUID = 1L;
@@ -22,11 +23,10 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
     private long untilMs = Long.MAX_VALUE;
 
     /**
-     * @param keyField the JSON field that becomes the key
      * @param emulator whether the endpoint is a stand-in for Kinesis, which speaks no CBOR
      */
-    public KinesisEnvelope(String keyField, boolean emulator) {
-        this.envelope = new Envelope(keyField);
+    public KinesisEnvelope(boolean emulator) {
+        this.envelope = new Envelope(null);
         this.emulator = emulator;
     }
 

@@ -182,10 +182,7 @@ public final class SalesTracking {
         @Override
         public void flatMap(Row row, Collector<Tuple5<String, Long, Long, Long, Long>> out) {
             byte[] envelope = (byte[]) row.getField(1);
-            int newline = 0;
-            while (envelope[newline] != '\n') {
-                newline++;
-            }
+            int newline = Envelope.headEnd(envelope);
             TillReceipt receipt =
                     TillReceipt.read(Arrays.copyOfRange(envelope, newline + 1, envelope.length));
             if (receipt == null) {

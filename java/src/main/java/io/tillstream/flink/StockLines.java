@@ -34,10 +34,7 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
     @Override
     public void flatMap(Row row, Collector<Row> out) {
         byte[] envelope = (byte[]) row.getField(1);
-        int newline = 0;
-        while (envelope[newline] != '\n') {
-            newline++;
-        }
+        int newline = Envelope.headEnd(envelope);
         byte[] payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
         TillReceipt receipt = TillReceipt.read(payload);
         if (receipt == null || receipt.eventTimeMs > arrivedMs(envelope, newline) + clockAheadMs) {

@@ -3,8 +3,6 @@ package io.tillstream.flink;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
@@ -21,13 +19,6 @@ final class TillReceipt {
     private static final int GOOD = 1;
     private static final int BAD = 2;
     private static final int MOST_LINES = 500;
-    private static final Pattern MAYBE_CARD =
-            Pattern.compile("[0-9]{13}|[0-9]{4}[ -](?:[0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -])[0-9]");
-    private static final Pattern CARD =
-            Pattern.compile(
-                    "(?<![0-9])(?:[0-9]{13,19}"
-                            + "|[0-9]{4}(?:[ -][0-9]{4}){2}[ -][0-9]{1,4}(?:[ -][0-9]{3})?"
-                            + "|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5})(?![0-9])");
 
     /** One product of the basket. */
     static final class Line {
@@ -177,35 +168,7 @@ final class TillReceipt {
         return total == totalCents
                 && (sale ? refersTo == null : refersTo != null && !refersTo.equals(transactionId))
                 && (points == 0 || sale && seen[CUSTOMER] == GOOD)
-                && (token != null) == payment.equals("card")
-                && !holdsCardNumber();
-    }
-
-    /** As {@code tillstream/domain/card_numbers.py} has it, over the same text. */
-    private boolean holdsCardNumber() {
-        String all =
-                transactionId + ' ' + (token == null ? "None" : token) + ' '
-                        + (refersTo == null ? "None" : refersTo);
-        if (!MAYBE_CARD.matcher(all).find()) {
-            return false;
-        }
-        Matcher found = CARD.matcher(all);
-        while (found.find()) {
-            String digits = found.group().replace("-", "").replace(" ", "");
-            if (digits.length() >= 13 && digits.length() <= 19 && passesLuhn(digits)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private static boolean passesLuhn(String digits) {
-        int sum = 0;
-        for (int i = 0; i < digits.length(); i++) {
-            int digit = digits.charAt(digits.length() - 1 - i) - '0';
-            sum += i % 2 == 0 ? digit : digit * 2 - (digit > 4 ? 9 : 0);
-        }
-        return sum % 10 == 0;
+                && (token != null) == payment.equals("card");
     }
 
     private boolean lines(JsonParser parser) throws IOException {

@@ -1,0 +1,102 @@
+"""Records as nobody should send them: a good one, changed at random by a seed.
+
+Unlike `malformed`, whose every kind is a fault that a till is known for, this makes what nobody thought
+of. Some of it is still valid, and must then be dealt with as such.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import orjson
+
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1, 0.532, 1e300, 2**31, 2**53, 2**63 - 1, 2**64 - 1,
+    9_999_999_999_999_999_999, 1_764_000_000, 1_764_000_000_000_000, "", " ", "\n", "\0", "x" * 3000, "é",
+    "C0000012345\n", "tok_a1b2c3d4e5f6g7h8\n", "0023 04", "'; --", [], {}, [[]], {"a": {}}, "../../etc",
+    "kafka:x/0/1", "~7", "NaN", "1970-01-01",
+]  # fmt: skip
+DEEP = 2_000
+LARGE = 1_000_000  # a stream takes 1 MiB
+
+
+def fuzzed(raw: bytes, rng: Random) -> bytes:
+    """``raw``, a JSON object, changed in one to three ways by turns of ``rng``."""
+    for _ in range(rng.randint(1, 3)):
+        raw = rng.choice(_CHANGES)(raw, rng)
+    return raw
+
+
+def _field(raw: bytes, rng: Random) -> bytes:
+    """A field, at any depth, takes an odd value, goes, or comes."""
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw
+    places = list(_objects(document))
+    if not places:
+        return raw
+    place = rng.choice(places)
+    name = rng.choice([*place, "extra"])
+    what = rng.randrange(3)
+    if what == 0:
+        place.pop(name, None)
+    elif what == 1 and len(place) > 1:
+        place[name] = place[rng.choice(list(place))]
+    else:
+        place[name] = rng.choice(ODD)
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return raw
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        return (
+            [value, *(one for inner in value.values() for one in _objects(inner))] if value else []
+        )
+    if isinstance(value, list):
+        return [one for inner in value for one in _objects(inner)]
+    return []
+
+
+def _bytes(raw: bytes, rng: Random) -> bytes:
+    changed = bytearray(raw)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(changed) + 1)
+        changed[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+    return bytes(changed)
+
+
+def _deep(raw: bytes, rng: Random) -> bytes:
+    return raw[:-1] + b',"deep":' + b"[" * DEEP + b"]" * DEEP + b"}"
+
+
+def _long_number(raw: bytes, rng: Random) -> bytes:
+    return raw[:-1] + b',"number":' + b"9" * 30 + b"}"
+
+
+def _large(raw: bytes, rng: Random) -> bytes:
+    return raw[:-1] + b',"text":"' + b"x" * (LARGE - len(raw)) + b'"}' if len(raw) < LARGE else raw
+
+
+def _twice(raw: bytes, rng: Random) -> bytes:
+    """A field twice, as JSON allows: the last one counts."""
+    return raw[:-1] + b"," + raw[1:] if raw[:1] == b"{" else raw
+
+
+_CHANGES: list[Callable[[bytes, Random], bytes]] = [
+    *[_field] * 12, *[_bytes] * 3, _deep, _long_number, _twice,
+    lambda raw, rng: raw[: rng.randrange(len(raw) + 1)],
+    lambda raw, rng: b"",
+    lambda raw, rng: b"\xef\xbb\xbf" + raw,
+    lambda raw, rng: gzip.compress(raw, mtime=0),
+    lambda raw, rng: b"[" + raw + b"]",
+    lambda raw, rng: raw + b"\n" + raw,
+    lambda raw, rng: raw.decode("latin-1").encode("utf-16"),
+    lambda raw, rng: _large(raw, rng) if rng.randrange(10) == 0 else _deep(raw, rng),
+]  # fmt: skip
