@@ -96,7 +96,11 @@ def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
 
 def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> None:
     sender = KinesisSender(conf, folder / "spool-fill")
-    for sent in Simulator("normal", seed=2, count=count, customers=CUSTOMERS, rate=rate):
+    start_ms = int(time.time() * 1000) - int(count / rate * 1000)
+    traffic = Simulator(
+        "normal", seed=2, count=count, customers=CUSTOMERS, rate=rate, start_ms=start_ms
+    )
+    for sent in traffic:
         sender.send(sent.key, sent.raw)
     sender.close()
 

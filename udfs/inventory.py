@@ -10,10 +10,9 @@ from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain import transaction
+from tillstream.domain.arrival import parse_sale, refuse_ahead
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.documents import decode
-from tillstream.domain.documents import refuse as refused
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
@@ -42,7 +41,6 @@ from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-CLOCK_AHEAD_MS = 86_400_000
 
 
 class StockDocuments(SingleStage):
@@ -70,12 +68,16 @@ class StockDocuments(SingleStage):
         topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
         try:
             lines = list(self.read[topic](envelope.raw))
-            if lines and lines[0].event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
-                raise refused("clock_ahead", "event_time_ms is ahead of the broker's clock")
+            for line in lines[:1]:  # they share the document's time
+                refuse_ahead(
+                    line.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
+                )
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
         for line in lines:
+            if isinstance(line, Line):
+                line.arrived_ms = envelope.arrived_ms
             out.emit(Row(_key(line), stock_passing.to_ledger(line)))
 
 
@@ -141,20 +143,12 @@ class StockLedger(BatchedStage):
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a till transaction that the reader in the JVM did not take."""
-        step, reason, message = _why(envelope)
-        self.refuse(envelope, step, reason, message, out)
-
-
-def _why(envelope: Envelope) -> tuple[str, str, str]:
-    """Step, reason and message."""
-    try:
-        read = transaction.parse(envelope.raw)
-    except InvalidTransaction as error:
-        return "validate", error.reason, error.message
-    if read.event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
-        return "apply", "clock_ahead", "event_time_ms is ahead of the broker's clock"
-    # The two readers disagree, which their test should have caught: kept, to be redriven.
-    return "validate", "unread", "a valid transaction was not read"
+        try:
+            parse_sale(envelope, self.settings.clock_ahead_ms)
+        except InvalidTransaction as error:
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+        else:  # the two readers disagree, which their test should have caught: kept, to be redriven
+            self.refuse(envelope, "validate", "unread", "a valid transaction was not read", out)
 
 
 def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:

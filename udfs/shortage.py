@@ -14,6 +14,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
+from tillstream.domain.arrival import parse_sale
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.promotions import promotion
@@ -30,7 +31,7 @@ from tillstream.domain.shortage.store import (
     apply_promotion,
     missed,
 )
-from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import places
 from tillstream.state_schemas.keyed import shortage_area, store_watch
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -116,7 +117,7 @@ class ShelfWatch(BatchedStage):
             return apply_promotion(state, line.products, line.promotion, self.rules, quiet)
         else:
             try:
-                txn = parse(envelope.raw)
+                txn = parse_sale(envelope, self.settings.clock_ahead_ms)
             except InvalidTransaction as error:
                 self.refuse(envelope, "validate", error.reason, error.message, out)
                 return None

@@ -53,6 +53,8 @@ class Source(_Base, frozen=True):
     uid: str
     start_ms: int | None
     until_ms: int | None
+    clock_ahead_minutes: NotNegative
+    require_append_time: bool
     kinesis: KinesisSource
     kafka: KafkaSource
 
@@ -128,7 +130,6 @@ class Fraud(_Base, frozen=True):
     explain: Literal["suspicious", "all"]
     keep_days: NotNegative
     label_delay_days: NotNegative
-    clock_ahead_hours: NotNegative
     profile_ttl_days: NotNegative
     card_ttl_days: NotNegative
     till_ttl_days: NotNegative
