@@ -39,7 +39,7 @@ def archive() -> BatchedHarness:
 
 def shelves() -> BatchedHarness:
     return BatchedHarness(
-        ShelfWatch(SETTINGS, ShortageRules(), frozenset({"bakery"}), "changes", 600_000)
+        ShelfWatch(SETTINGS, ShortageRules(), frozenset({"bakery"}), "changes", 600_000, {})
     )
 
 
@@ -103,7 +103,7 @@ def lines_of(raw: bytes, arrived_ms: int) -> Iterator[tuple[str, bytes]]:
 
 
 def test_a_scanner_a_little_ahead_does_not_close_its_shelf():
-    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), {}))
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), {}, {}))
     for raw in (movement("count", T0 + 4 * MINUTE_MS, 40), movement("delivery", T0 + 1, 8)):
         ledger.process(*lines_of(raw, T0))
     (kept,) = ledger.state.values()
@@ -111,7 +111,7 @@ def test_a_scanner_a_little_ahead_does_not_close_its_shelf():
 
 
 def test_a_till_a_little_ahead_does_not_close_its_shelf():
-    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), {}))
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), {}, {}))
     line = ["sale", "sale-1/1", 45, MILK, -1, T0 + 4 * MINUTE_MS, None, T0]
     ledger.process((f"45/{MILK}", b"L" + json.dumps(line).encode()))
     (kept,) = ledger.state.values()

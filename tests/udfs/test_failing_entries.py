@@ -56,7 +56,7 @@ def watch() -> BatchedHarness:
 
 
 def ledger() -> BatchedHarness:
-    stage = inventory.StockLedger(stock.SETTINGS, InventoryRules(), stock.NEAR)
+    stage = inventory.StockLedger(stock.SETTINGS, InventoryRules(), stock.NEAR, {})
     return BatchedHarness(stage, now_ms=stock.T0)
 
 
@@ -73,7 +73,7 @@ def pass_on() -> KeyedHarness:
 
 
 def region() -> KeyedHarness:
-    return KeyedHarness(shortage.RegionWatch(shelves.SETTINGS, RegionalRules()))
+    return KeyedHarness(shortage.RegionWatch(shelves.SETTINGS, RegionalRules(), {}))
 
 
 def store_s_part(revision: int) -> bytes:

@@ -139,22 +139,26 @@ def test_of_a_stock_line(monkeypatch):
         for n, name in enumerate(("one", "bad", "two"))
     ]
     harness = BatchedHarness(
-        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {})
+        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}, {})
     )
     harness.process(*lines)
     (letter,) = letters(harness)
     says(letter, lines[1][1][1:])
-    alone = BatchedHarness(inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}))
+    alone = BatchedHarness(
+        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}, {})
+    )
     alone.process(lines[0], lines[2])
     assert harness.state == alone.state
     assert harness.main == alone.main
 
 
 def watch() -> BatchedHarness:
-    rules = ShortageRules(demand=DemandRules(utc_offset_minutes=0))
+    rules = ShortageRules(demand=DemandRules())
     settings_ = StageSettings("shortage")
     return BatchedHarness(
-        shortage.ShelfWatch(settings_, rules, frozenset({"groceries"}), "stock-changes", 600_000)
+        shortage.ShelfWatch(
+            settings_, rules, frozenset({"groceries"}), "stock-changes", 600_000, {}
+        )
     )
 
 

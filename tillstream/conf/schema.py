@@ -150,7 +150,6 @@ class Notify(_Base, frozen=True):
 
 
 class Demand(_Base, frozen=True):
-    utc_offset_minutes: int
     half_life_days: Rate
 
 

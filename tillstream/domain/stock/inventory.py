@@ -48,6 +48,11 @@ class InventoryRules(msgspec.Struct, frozen=True):
     stock: StockRules = StockRules()
     planning: PlanningRules = PlanningRules()
 
+    def at(self, zone: str) -> InventoryRules:
+        """The same by the clocks of ``zone``."""
+        planning = msgspec.structs.replace(self.planning, demand=self.planning.demand.at(zone))
+        return msgspec.structs.replace(self, planning=planning)
+
 
 def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryRules) -> Outcome:
     """A sale, delivery, count or other line. A duplicate gives (None, None, [])."""
