@@ -40,6 +40,7 @@ setup(
         "pyyaml>=6",
         "requests>=2.31",
         "rich>=13",
+        "tzdata>=2024.1",
     ],
     extras_require={
         "model": ["lightgbm>=4"],

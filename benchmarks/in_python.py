@@ -26,7 +26,7 @@ from tillstream.fraud.rules_file import starting_rules
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
-from tillstream.udfs.batched import HEAD, OUTPUT, STATE, BatchedStage
+from tillstream.udfs.batched import HEAD, MADE, OUTPUT, STATE, BatchedStage
 from tillstream.udfs.stock_passing import LINE
 
 T0 = 1_764_000_000_000
@@ -34,7 +34,7 @@ BATCH = 128
 STORES = 20
 SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
-_PAIR, _INT, _MADE = Struct(">ii"), Struct(">i"), Struct(">bii")
+_PAIR, _INT = Struct(">ii"), Struct(">i")
 Keyed = tuple[str, bytes]
 
 
@@ -82,8 +82,8 @@ class Stage:
     def _take(self, made: bytes, keys: list[str], out: list[bytes]) -> None:
         at = 0
         while at < len(made):
-            kind, number, length = _MADE.unpack_from(made, at)
-            at += _MADE.size
+            kind, _, number, length = MADE.unpack_from(made, at)
+            at += MADE.size
             if kind == STATE:
                 self.states[keys[number]] = made[at : at + length]
             elif kind == OUTPUT and number == 0:

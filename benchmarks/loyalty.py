@@ -64,7 +64,10 @@ def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]
 
 def fill(bench: Rig, args: argparse.Namespace) -> None:
     for topic, count in (("bench", args.count), ("bench-all", args.all_sinks_count)):
-        traffic = Simulator("normal", 1, count=count, customers=args.customers, rate=1_000)
+        traffic = Simulator(  # the last is of now
+            "normal", 1, count=count, customers=args.customers, rate=1_000,
+            start_ms=int(time.time() * 1000) - count,
+        )  # fmt: skip
         bench.fill(topic, ((sent.key, sent.raw) for sent in traffic))
 
 

@@ -184,7 +184,10 @@ def as_before(row: dict[str, Any], steady: dict[str, float], rate: float) -> boo
 
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
-    traffic = Simulator("normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000)
+    traffic = Simulator(  # the last is of now
+        "normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000,
+        start_ms=int(time.time() * 1000) - args.count,
+    )  # fmt: skip
     total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
     figures: dict[str, Any] = {**output.about(), "job": args.job}
 

@@ -31,6 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
 from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
@@ -48,6 +55,7 @@ from tillstream.sim.simulator import Simulator
 JOBS = ("loyalty", "archive")
 LIMIT_S = 400.0
 CUSTOMERS = 20_000
+TIMES = ("message.timestamp.type", "CreateTime")
 
 
 @contextlib.contextmanager
@@ -67,7 +75,12 @@ def live(
 
 
 def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
-    """``count`` transactions, the last of them now, each at the time it would have come."""
+    """``count`` transactions, the last of them now, each at the time it would have come: not that of
+    the filling, which the broker would give it."""
+    entry = ConfigEntry(*TIMES, incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, conf.source.kafka.topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": conf.source.kafka.bootstrap or ""})
+    admin.incremental_alter_configs([topic])[topic].result(20)
     producer = Producer(
         {
             "bootstrap.servers": conf.source.kafka.bootstrap or "",
@@ -96,7 +109,11 @@ def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
 
 def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> None:
     sender = KinesisSender(conf, folder / "spool-fill")
-    for sent in Simulator("normal", seed=2, count=count, customers=CUSTOMERS, rate=rate):
+    start_ms = int(time.time() * 1000) - int(count / rate * 1000)
+    traffic = Simulator(
+        "normal", seed=2, count=count, customers=CUSTOMERS, rate=rate, start_ms=start_ms
+    )
+    for sent in traffic:
         sender.send(sent.key, sent.raw)
     sender.close()
 
@@ -147,7 +164,7 @@ def hot_items(bench: Rig, job_id: str) -> Counter[str]:
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     folder = bench.stack.layout.root
-    changed = {"source": {"kind": args.source}}
+    changed = {"source": {"kind": args.source, "require_append_time": False}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
     jobs = bench.jobs

@@ -12,8 +12,6 @@ import statistics
 from random import Random
 from typing import Any
 
-from msgspec.structs import replace
-
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.shortage.line import OK, SILENT, Shortage
 from tillstream.domain.shortage.regional import Area, RegionalRules, apply_line
@@ -26,11 +24,11 @@ PRODUCT = "20000000"
 MONDAY = 20_416
 HOURS = (0.4, 0.9, 1.2, 1.3, 1.2, 1.0, 0.9, 0.9, 1.2, 1.0)  # 08:00 to 18:00
 WEEKDAYS = (0.8, 0.8, 0.9, 1.0, 1.2, 1.5, 0.8)
-LOCAL = DemandRules(utc_offset_minutes=0)
+LOCAL = DemandRules()
 RULES = ShortageRules(
     demand=LOCAL, lead_minutes_by_store={s: 45 + s % 4 * 30 for s in range(STORES)}
 )
-REGIONAL = RegionalRules(normal=replace(RegionalRules().normal, utc_offset_minutes=0))
+REGIONAL = RegionalRules()
 
 
 class Store:

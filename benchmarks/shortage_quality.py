@@ -47,7 +47,7 @@ from tillstream.domain.shortage.store import Basket, apply_basket
 
 DATA = Path(__file__).parents[2] / "shared/data/bakery_till_2016-10_to_2017-04.csv"
 STORE, PRODUCT = 1, "20000000"
-LOCAL = DemandRules(utc_offset_minutes=0)
+LOCAL = DemandRules()
 BUDGETS = (73.0, 24.0, 4.0)  # false alarms a year; the last is the default
 PLANTS_A_DAY = 24
 ROUNDS = 200  # of shuffled days

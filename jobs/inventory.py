@@ -38,7 +38,7 @@ class Streams(NamedTuple):
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
     """Lines of baskets by store and product, enveloped documents by their id; not yet keyed."""
     rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
-    return sources.stock_lines(context, functions.CLOCK_AHEAD_MS), rows[0].union(*rows[1:])
+    return sources.stock_lines(context), rows[0].union(*rows[1:])
 
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:

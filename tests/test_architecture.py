@@ -37,7 +37,7 @@ MAY: dict[str, set[str]] = {
     "dead_letters": TOOLS | {"domain"},
     "notify": TOOLS | {"domain"},
     "fraud": TOOLS | {"domain", "reference"},
-    "shortage": TOOLS | {"domain"},
+    "shortage": TOOLS | {"domain", "reference"},
     "stock": TOOLS | {"domain"},
     "sizing": TOOLS,
     "sim": TOOLS,

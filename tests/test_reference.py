@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from tillstream.conf import Conf, ConfError, load
-from tillstream.reference import clocks, places, price_list
+from tillstream.reference import clocks, places, price_list, region_zones, zones
 
 READERS = {
     clocks: ("stores", "store,lat,lon,zone\n", "7,-17.8,31.0,Africa/Harare\n"),
     places: ("stores", "store,name,country,lat,lon\n", "7,Harare,ZW,-17.8,31.0\n"),
+    zones: ("stores", "store,zone\n", "7,Africa/Harare\n"),
+    region_zones: ("stores", "region,zone\n", "harare,Africa/Harare\n"),
     price_list: ("products", "product,name,category,unit_price_cents\n", "P1,Bread,bakery,1499\n"),
 }
 
@@ -64,3 +66,10 @@ def test_a_store_has_a_time_zone_that_there_is(tmp_path):
     for zone in ("", "Africa/Nowhere", "../x"):
         with pytest.raises(ConfError, match=r"line 2: zone must be an IANA time zone"):
             clocks(using(tmp_path, "stores", f"store,lat,lon,zone\n7,0,0,{zone}\n"))
+
+
+def test_a_region_goes_by_the_clock_of_most_of_its_stores(tmp_path):
+    table = "store,region,zone\n1,west,Africa/Luanda\n2,west,Africa/Harare\n3,west,Africa/Luanda\n"
+    found = using(tmp_path, "stores", table)
+    assert region_zones(found) == {"west": "Africa/Luanda"}
+    assert zones(found) == {1: "Africa/Luanda", 2: "Africa/Harare", 3: "Africa/Luanda"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,21 @@ def clocks(conf: Conf) -> dict[int, ClockPlace]:
 def packaged_clocks() -> dict[int, ClockPlace]:
     """The same of the invented stores that come with the package."""
     return _clocks(("reference.stores", PACKAGES_OWN / "stores.csv"))
+
+
+def zones(conf: Conf) -> dict[int, str]:
+    """By whose clocks each store goes: IANA zones. Raises ConfError that names the file."""
+    rows = _rows(_file(conf, "stores"), {"store": WHOLE, "zone": ZONE})
+    return {row["store"]: row["zone"] for row in rows}
+
+
+def region_zones(conf: Conf) -> dict[str, str]:
+    """The zone that most stores of each region have. Raises ConfError that names the file."""
+    rows = _rows(_file(conf, "stores"), {"region": TEXT, "zone": ZONE})
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        counted[row["region"]][row["zone"]] += 1
+    return {region: zones.most_common(1)[0][0] for region, zones in counted.items()}
 
 
 def price_list(conf: Conf) -> dict[str, int]:

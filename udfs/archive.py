@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tillstream.conf import Conf
+from tillstream.domain.arrival import parse_sale
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.stage import StageSettings
@@ -22,7 +23,7 @@ class ArchiveOnce(BatchedStage):
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:
-            parse(envelope.raw)
+            parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None

@@ -24,7 +24,7 @@ from tillstream.udfs.stage import MAIN, Stage
 HEAD = Struct(">iiq")  # keys, records, processing time
 _PAIR = Struct(">ii")
 _ONE = Struct(">i")
-_MADE = Struct(">bii")
+MADE = Struct(">biii")  # kind, record, number, length
 TIME = Struct(">q")
 STATE, OUTPUT, BROADCAST, TIMER = 0, 1, 2, 3
 
@@ -44,17 +44,18 @@ def output_numbers(sides: Iterable[str]) -> dict[str, int]:
 
 class Outputs:
     """What a batch makes, in order. numbers: of `output_numbers`. ``now_ms``: the engine's processing
-    time as it began."""
+    time as it began. ``of``: number of the record or timer whose outputs follow."""
 
     def __init__(self, numbers: Mapping[str, int], now_ms: int = 0) -> None:
         self._numbers = numbers
         self.now_ms = now_ms
+        self.of = 0
         self.made: list[bytes] = []
         self.wakes: list[int] = []
 
     def emit(self, value: bytes, side: str = MAIN) -> None:
         """To the main output, or to the side output ``side``."""
-        self.made += (_MADE.pack(OUTPUT, self._numbers[side], len(value)), value)
+        self.made += (MADE.pack(OUTPUT, self.of, self._numbers[side], len(value)), value)
 
     def clear(self) -> None:
         self.made.clear()
@@ -64,7 +65,7 @@ class Outputs:
         """Broadcast state: ``value`` is shown again at a restore; None removes it."""
         encoded = name.encode()
         length = -1 if value is None else len(value)
-        self.made += (_MADE.pack(BROADCAST, len(encoded), length), encoded, value or b"")
+        self.made += (MADE.pack(BROADCAST, 0, len(encoded), length), encoded, value or b"")
 
     def wake(self, at_ms: int) -> None:
         """Has ``due`` called for the record's key once the processing time is ``at_ms``; twice for the
@@ -74,11 +75,11 @@ class Outputs:
     def set_timers(self, number: int) -> None:
         """What ``wake`` asked for is for key ``number`` of the batch."""
         for at_ms in self.wakes:
-            self.made += (_MADE.pack(TIMER, number, TIME.size), TIME.pack(at_ms))
+            self.made += (MADE.pack(TIMER, 0, number, TIME.size), TIME.pack(at_ms))
         self.wakes.clear()
 
     def state(self, number: int, value: bytes) -> None:
-        self.made += (_MADE.pack(STATE, number, len(value)), value)
+        self.made += (MADE.pack(STATE, 0, number, len(value)), value)
 
 
 class BatchedStage(Stage, KeyedCoProcessFunction):
@@ -120,7 +121,7 @@ class BatchedStage(Stage, KeyedCoProcessFunction):
                 states.append(decode(value[at : at + length]))
                 at += length
         changed: set[int] = set()
-        for _ in range(record_count):
+        for out.of in range(record_count):
             number, length = pair(value, at)
             at += 8
             if length < 0:
@@ -146,10 +147,11 @@ class BatchedStage(Stage, KeyedCoProcessFunction):
         stored, at = _states(value, key_count)
         made: list[bytes] = []
         changed: set[int] = set()
-        for _ in range(record_count):
+        for of in range(record_count):
             number, length = _PAIR.unpack_from(value, at)
             at += 8
             out, before = Outputs(self._numbers, now_ms), stored[number]
+            out.of = of
             state = None if before is None else self._decode(before)
             if length < 0:
                 (due_ms,) = TIME.unpack_from(value, at)

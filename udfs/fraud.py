@@ -162,9 +162,8 @@ class JudgeSales(BatchedStage):
 def at_till(conf: Conf) -> CountAtTill:
     """The first stage as conf has it."""
     fraud = conf.fraud
-    ahead_ms = fraud.clock_ahead_hours * 3_600_000
     labels = conf.topic(topics.FRAUD_LABELS)
-    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days, ahead_ms)
+    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days)
 
 
 def by_card(conf: Conf) -> CountByCard:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from tillstream.domain.arrival import parse_sale, refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
-from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
+from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.fraud_passing import (
@@ -26,32 +27,26 @@ class CountAtTill(BatchedStage):
 
     codec = fraud_counters.CODEC
 
-    def __init__(
-        self, settings: StageSettings, labels_topic: str, delay_days: int, clock_ahead_ms: int
-    ) -> None:
+    def __init__(self, settings: StageSettings, labels_topic: str, delay_days: int) -> None:
         super().__init__(settings)
         self.labels_origin = f"kafka:{labels_topic}/"
         self.delay_days = delay_days
-        self.clock_ahead_ms = clock_ahead_ms
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = unseal(value)
         if envelope.origin.startswith(self.labels_origin):
             return self._label(state, envelope, out)
         try:
-            sale = parse(envelope.raw)
+            sale = parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
-            return None
-        if sale.event_time_ms > envelope.arrived_ms + self.clock_ahead_ms:
-            message = "event_time_ms is ahead of the broker's clock"
-            self.refuse(envelope, "apply", "clock_ahead", message, out)
             return None
         after, facts, number = None, None, id_hash(sale.transaction_id)
         if sale.kind == "sale":
             after, facts = observe(
-                state, number, sale.event_time_ms, sale.total_cents, self.delay_days
-            )
+                state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
+                envelope.arrived_ms,
+            )  # fmt: skip
         out.emit(
             sale_to_card(judge_key(sale), sale, number, envelope.arrived_ms, facts, envelope.raw)
         )
@@ -59,6 +54,9 @@ class CountAtTill(BatchedStage):
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
         verdict = parse_label(envelope.raw)
+        # The later one says how long a subject is watched.
+        latest_ms = max(verdict.event_time_ms, verdict.labelled_ms)
+        refuse_ahead(latest_ms, "a time", envelope, self.settings.clock_ahead_ms)
         out.emit(label_to_next(verdict.card_token or judge_key(verdict), verdict))
         return label(state, id_hash(verdict.transaction_id), verdict.event_time_ms, verdict.fraud)
 
@@ -83,7 +81,9 @@ class CountByCard(BatchedStage):
         if not came.counted:
             out.emit(sale_to_judge(value, None))
             return None
-        after, facts = observe(state, came.number, came.event_time_ms, came.cents, self.delay_days)
+        after, facts = observe(
+            state, came.number, came.event_time_ms, came.cents, self.delay_days, came.arrived_ms
+        )
         out.emit(sale_to_judge(value, facts))
         return after
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,10 +10,10 @@ from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain import transaction
+from tillstream.domain.arrival import parse_sale, refuse_ahead
 from tillstream.domain.demand.model import DemandRules
-from tillstream.domain.documents import refuse as refused
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
 from tillstream.domain.stock import movement as stock_movement
@@ -31,7 +31,7 @@ from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
-from tillstream.reference import network, places
+from tillstream.reference import network, places, zones
 from tillstream.state_schemas.keyed import stock as stock_codec
 from tillstream.udfs import stock_passing
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -41,7 +41,6 @@ from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
-CLOCK_AHEAD_MS = 86_400_000
 
 
 class StockDocuments(SingleStage):
@@ -69,12 +68,16 @@ class StockDocuments(SingleStage):
         topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
         try:
             lines = list(self.read[topic](envelope.raw))
-            if lines and lines[0].event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
-                raise refused("clock_ahead", "event_time_ms is ahead of the broker's clock")
+            for line in lines[:1]:  # they share the document's time
+                refuse_ahead(
+                    line.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
+                )
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
         for line in lines:
+            if isinstance(line, Line):
+                line.arrived_ms = envelope.arrived_ms
             out.emit(Row(_key(line), stock_passing.to_ledger(line)))
 
 
@@ -92,10 +95,12 @@ class StockLedger(BatchedStage):
     sides = ("actions", DEAD_LETTERS)
 
     def __init__(
-        self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours]
-    ) -> None:
+        self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours],
+        zones: Mapping[int, str],
+    ) -> None:  # fmt: skip
+        """``zones``: of stores; a place that is not there goes by the zone of ``rules``."""
         super().__init__(settings)
-        self.rules = rules
+        self.rules = RulesByPlace(rules, zones)
         self.near = near
 
     def start(self, runtime_context: RuntimeContext) -> None:
@@ -105,14 +110,14 @@ class StockLedger(BatchedStage):
         came = stock_passing.read(value)
         if isinstance(came, Line):
             near = self.near.get(came.store, NOBODY)
-            after, entry, actions = on_line(state, came, near, self.rules)
+            after, entry, actions = on_line(state, came, near, self.rules.of(came.store))
         elif isinstance(came, Envelope):
             self._refuse_transaction(came, out)
             return None
         else:
             after, entry, actions = self._other(came, state)
             if after is not None and isinstance(came, Request) and came.ask == "refusal":
-                out.wake(wake_ms(after, out.now_ms, self.rules))
+                out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
         if entry is None:
             return None
         out.emit(self.encode_body(entry))
@@ -122,7 +127,7 @@ class StockLedger(BatchedStage):
     def due(self, state: Stock | None, key: str, at_ms: int, out: Outputs) -> None:
         if state is not None:
             store, _, product = key.partition("/")
-            self._act(on_wake(state, int(store), product, at_ms, self.rules), out)
+            self._act(on_wake(state, int(store), product, at_ms, self.rules.of(int(store))), out)
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)
@@ -135,25 +140,21 @@ class StockLedger(BatchedStage):
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
-            return on_request(state, event, self.near.get(event.to, NOBODY), self.rules)
-        return on_promotion(state, event, self.near.get(event.store, NOBODY), self.rules)
+            return on_request(
+                state, event, self.near.get(event.to, NOBODY), self.rules.of(event.to)
+            )
+        return on_promotion(
+            state, event, self.near.get(event.store, NOBODY), self.rules.of(event.store)
+        )
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a till transaction that the reader in the JVM did not take."""
-        step, reason, message = _why(envelope)
-        self.refuse(envelope, step, reason, message, out)
-
-
-def _why(envelope: Envelope) -> tuple[str, str, str]:
-    """Step, reason and message."""
-    try:
-        read = transaction.parse(envelope.raw)
-    except InvalidTransaction as error:
-        return "validate", error.reason, error.message
-    if read.event_time_ms > envelope.arrived_ms + CLOCK_AHEAD_MS:
-        return "apply", "clock_ahead", "event_time_ms is ahead of the broker's clock"
-    # The two readers disagree, which their test should have caught: kept, to be redriven.
-    return "validate", "unread", "a valid transaction was not read"
+        try:
+            parse_sale(envelope, self.settings.clock_ahead_ms)
+        except InvalidTransaction as error:
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+        else:  # the two readers disagree, which their test should have caught: kept, to be redriven
+            self.refuse(envelope, "validate", "unread", "a valid transaction was not read", out)
 
 
 def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
@@ -165,7 +166,9 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
 
 def ledger(conf: Conf) -> StockLedger:
     """The second stage as conf has it."""
-    return StockLedger(StageSettings.of("inventory", conf), stock_rules(conf), network(conf))
+    return StockLedger(
+        StageSettings.of("inventory", conf), stock_rules(conf), network(conf), zones(conf)
+    )
 
 
 def stock_rules(conf: Conf) -> InventoryRules:
@@ -174,6 +177,6 @@ def stock_rules(conf: Conf) -> InventoryRules:
     planning = {
         name: settings[name] for name in PlanningRules.__struct_fields__ if name in settings
     }
-    local = DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days, hourly=False)
+    demand = DemandRules(half_life_days=conf.demand.half_life_days, hourly=False)
     stock = StockRules(conf.inventory.horizon_hours * HOUR_MS, conf.inventory.max_lines)
-    return InventoryRules(stock, PlanningRules(**planning, demand=local))
+    return InventoryRules(stock, PlanningRules(**planning, demand=demand))

@@ -6,10 +6,11 @@ import msgspec
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
+from tillstream.domain.arrival import parse_sale
 from tillstream.domain.envelope import unseal
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
 from tillstream.domain.loyalty.notices import redemption_notice
-from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
@@ -33,7 +34,7 @@ class LoyaltyLedger(BatchedStage):
     def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         envelope = unseal(value)
         try:
-            transaction = parse(envelope.raw)
+            transaction = parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None

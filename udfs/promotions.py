@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from pyflink.datastream.state import ValueStateDescriptor
 
+from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import unseal
 from tillstream.domain.promotions.copies import Known, Outdated, pass_on
 from tillstream.domain.promotions.promotion import parse
@@ -25,6 +26,8 @@ class PassOn(SingleStage):
         envelope = unseal(value)
         try:
             announced = parse(envelope.raw)
+            ahead_ms = self.settings.clock_ahead_ms
+            refuse_ahead(announced.announced_ms, "announced_ms", envelope, ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
-from msgspec.structs import replace
 from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
+from tillstream.domain.arrival import parse_sale
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, seal, unseal
+from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.shortage import events as shortage_events
 from tillstream.domain.shortage.events import StorePromotion
@@ -30,8 +31,8 @@ from tillstream.domain.shortage.store import (
     apply_promotion,
     missed,
 )
-from tillstream.domain.transaction import InvalidTransaction, parse
-from tillstream.reference import places
+from tillstream.domain.transaction import InvalidTransaction
+from tillstream.reference import places, region_zones, zones
 from tillstream.state_schemas.keyed import shortage_area, store_watch
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.engine import BYTES, STATE_BYTES
@@ -80,9 +81,12 @@ class ShelfWatch(BatchedStage):
         categories: frozenset[str],
         stock_topic: str,
         ask_again_ms: int,
+        zones: Mapping[int, str],
     ) -> None:
+        """``zones``: of stores; one that is not there goes by the zone of ``rules``."""
         super().__init__(settings)
-        self.rules = rules
+        self.stale_ms = rules.stale_ms
+        self.rules = RulesByPlace(rules, zones)
         self.categories = categories
         self.stock_origin = f"kafka:{stock_topic}/"
         self.ask_again_ms = ask_again_ms
@@ -104,14 +108,18 @@ class ShelfWatch(BatchedStage):
             change = shortage_events.parse_change(envelope.raw)
             level = shortage_events.level(change, envelope.arrived_ms)
             quiet = self.quiet[change.store]
-            watch, lines = apply_level(change.store, state, level, self.rules, quiet)
+            watch, lines = apply_level(
+                change.store, state, level, self.rules.of(change.store), quiet
+            )
         elif envelope.origin == STORE_PROMOTION:
             line = self.decode_promotion(envelope.raw)
             quiet = self.quiet[line.store]
-            return apply_promotion(state, line.products, line.promotion, self.rules, quiet)
+            return apply_promotion(
+                state, line.products, line.promotion, self.rules.of(line.store), quiet
+            )
         else:
             try:
-                txn = parse(envelope.raw)
+                txn = parse_sale(envelope, self.settings.clock_ahead_ms)
             except InvalidTransaction as error:
                 self.refuse(envelope, "validate", error.reason, error.message, out)
                 return None
@@ -120,7 +128,7 @@ class ShelfWatch(BatchedStage):
                 return None
             self.heard_ms = max(self.heard_ms, envelope.arrived_ms)
             quiet = self.quiet[txn.store]
-            watch, lines = apply_basket(txn.store, state, basket, self.rules, quiet)
+            watch, lines = apply_basket(txn.store, state, basket, self.rules.of(txn.store), quiet)
             # One long overdue is lost; should it come after all, it is not the one awaited.
             if watch is not None and out.now_ms > watch.wake_ms + self.ask_again_ms:
                 self._ask_later(watch, out)
@@ -140,8 +148,8 @@ class ShelfWatch(BatchedStage):
     ) -> StoreWatch | None:
         if state is None or at_ms != state.wake_ms:
             return None
-        live = out.now_ms - self.heard_ms <= self.rules.stale_ms
-        for told in missed(int(key), state, self.heard_ms, self.rules) if live else []:
+        live = out.now_ms - self.heard_ms <= self.stale_ms
+        for told in missed(int(key), state, self.heard_ms, self.rules.of(int(key))) if live else []:
             out.emit(_encode(told))
         if state.offline_ms:
             state.wake_ms = 0  # its next basket sets the next timer
@@ -167,15 +175,19 @@ class RegionWatch(SingleStage):
     kept = ValueStateDescriptor("shortage-area", STATE_BYTES)
     sides = ("notices", DEAD_LETTERS)
 
-    def __init__(self, settings: StageSettings, rules: RegionalRules) -> None:
+    def __init__(
+        self, settings: StageSettings, rules: RegionalRules, zones: Mapping[str, str]
+    ) -> None:
+        """``zones``: of regions; one that is not there goes by the zone of ``rules``."""
         super().__init__(settings)
-        self.rules = rules
+        self.rules = RulesByPlace(rules, zones)
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.decode_line = msgspec.json.Decoder(Shortage).decode
 
     def record(self, state: Area | None, value: bytes, out: Emitted) -> Area | None:
-        area, lines, notices = apply_line(state, self.decode_line(value), self.rules)
+        shelf = self.decode_line(value)
+        area, lines, notices = apply_line(state, shelf, self.rules.of(shelf.region))
         for line in lines:
             out.emit(_encode(line))
         for notice in notices:
@@ -196,7 +208,7 @@ def shelf_watch(conf: Conf) -> ShelfWatch:
     """The settings as the rules take them."""
     settings = conf.shortage
     rules = ShortageRules(
-        demand=DemandRules(conf.demand.utc_offset_minutes, conf.demand.half_life_days),
+        demand=DemandRules(half_life_days=conf.demand.half_life_days),
         silence=SilenceRules(false_alarms_a_year=settings.false_alarms_a_year),
         lead_minutes=settings.lead_minutes,
         lead_minutes_by_store=settings.lead_minutes_by_store,
@@ -211,11 +223,11 @@ def shelf_watch(conf: Conf) -> ShelfWatch:
         frozenset(settings.categories),
         conf.topic(topics.STOCK_CHANGES),
         settings.ask_again_minutes * MINUTE_MS,
+        zones(conf),
     )
 
 
 def region_watch(conf: Conf) -> RegionWatch:
     """What is normal in a region, by the clock of its stores."""
-    usual = RegionalRules()
-    local = replace(usual.normal, utc_offset_minutes=conf.demand.utc_offset_minutes)
-    return RegionWatch(StageSettings.of("shortage", conf), RegionalRules(normal=local))
+    settings = StageSettings.of("shortage", conf)
+    return RegionWatch(settings, RegionalRules(), region_zones(conf))

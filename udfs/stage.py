@@ -43,15 +43,18 @@ class TooManyFailed(RuntimeError):
 
 class StageSettings(NamedTuple):
     """job: named in dead letters. thread_mode: whether process mode is refused. write_versions: conf's,
-    state's name -> the version to write."""
+    state's name -> the version to write. clock_ahead_ms: how far a record's time may be ahead of its
+    arrival."""
 
     job: str
     thread_mode: bool = True
     write_versions: Mapping[str, int] = {}
+    clock_ahead_ms: int = 300_000
 
     @classmethod
     def of(cls, job: str, conf: Conf) -> StageSettings:
-        return cls(job, conf.job.require_thread_mode, conf.state.write_versions)
+        ahead_ms = conf.source.clock_ahead_minutes * 60_000
+        return cls(job, conf.job.require_thread_mode, conf.state.write_versions, ahead_ms)
 
 
 class Out(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from struct import unpack_from
 from typing import Any
 
 from pyflink.datastream import (
@@ -20,7 +19,7 @@ from pyflink.datastream import (
 )
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from tillstream.udfs.batched import STATE, BatchedStage, Outputs, output_numbers
+from tillstream.udfs.batched import MADE, STATE, BatchedStage, Outputs, output_numbers
 from tillstream.udfs.engine import BYTES, STATE_BYTES
 
 
@@ -69,6 +68,6 @@ class OneByOne(KeyedProcessFunction):
         for at_ms in out.wakes:
             ctx.timer_service().register_processing_time_timer(at_ms)
         for head, made in zip(out.made[::2], out.made[1::2], strict=True):
-            kind, side, _ = unpack_from(">bii", head)
+            kind, _, side, _ = MADE.unpack(head)
             assert kind != STATE
             yield (self.tags[side - 1], made) if side else made

@@ -133,7 +133,7 @@ from tillstream.cluster import preflight
 from tillstream.conf import load
 job = catalog.job("returns")
 conf = load("local", {"kafka": {"bootstrap": "h:1"}, "source": {"kind": "kinesis"}})
-preflight._topics_at = lambda bootstrap, conf: {"dead-letters", "notices"}
+preflight._topics_at = lambda client: {"dead-letters", "notices"}
 lacking = [line.partition(" at ")[0] for line in preflight._kafka(conf, job)]
 print(json.dumps({
     "topics": sorted(conf.topic(one) for one in job.topics),

@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 import pytest
 
-from tillstream.check.stock_rules import replay
+from tillstream.check.stock_rules import Wanted, replay
 from tillstream.conf import load
 from tillstream.domain.notice import Notice
 from tillstream.domain.stock.actions import CentralUpdate, Request
@@ -21,7 +21,7 @@ NEAR = Neighbours((Near(9003, 40),), (Near(46, 3),))
 CONF = load("local")
 
 
-def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int], Counter]:
+def trade(seed: int, a_day: float, zone: str = "UTC") -> tuple[list[dict], dict[str, int], Counter]:
     """The ledger of a shelf, what was ordered for it, and what was told."""
     chance = Random(seed)
     ledger: list[dict] = []
@@ -34,7 +34,7 @@ def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int], Counter]
         nonlocal stock, number
         number += 1
         made = Line(kind, f"{kind} {number}", 45, "2000000000411", quantity, at_ms, order)
-        stock, entry, actions = on_line(stock, made, NEAR, InventoryRules())
+        stock, entry, actions = on_line(stock, made, NEAR, InventoryRules().at(zone))
         ledger.append(msgspec.to_builtins(entry))
         for action in actions:
             if isinstance(action.body, Request) and action.body.ask == "order":
@@ -64,9 +64,10 @@ def trade(seed: int, a_day: float) -> tuple[list[dict], dict[str, int], Counter]
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("a_day", [0.7, 6, 50])
-def test_the_check_orders_what_the_job_ordered(seed, a_day):
-    ledger, orders, told = trade(seed, a_day)
-    wanted = replay(ledger, CONF.inventory, CONF.demand, is_store=True)
+@pytest.mark.parametrize("zone", ["UTC", "Africa/Luanda", "Africa/Cairo", "Asia/Tokyo"])
+def test_the_check_orders_what_the_job_ordered(seed, a_day, zone):
+    ledger, orders, told = trade(seed, a_day, zone)
+    wanted = check(ledger, zone)
     assert wanted.faults == []
     assert wanted.orders == orders
     assert orders or a_day < 1
@@ -75,7 +76,16 @@ def test_the_check_orders_what_the_job_ordered(seed, a_day):
     assert wanted.lows == told["low_stock"]
 
 
+def check(ledger: list[dict], zone: str) -> Wanted:
+    return replay(ledger, CONF.inventory, CONF.demand.half_life_days, zone, is_store=True)
+
+
+def test_a_wrong_zone_is_seen():
+    ledger, _, _ = trade(1, 50, "Asia/Tokyo")
+    assert check(ledger, "UTC").faults
+
+
 def test_a_wrong_reorder_point_is_seen():
     ledger, _, _ = trade(1, 50)
     ledger[-1]["reorder_point"] += 2
-    assert "terms are" in replay(ledger, CONF.inventory, CONF.demand, is_store=True).faults[0]
+    assert "terms are" in check(ledger, "UTC").faults[0]

@@ -15,8 +15,12 @@ T = 1_795_507_200_000  # 2026-11-24 08:00 UTC
 def test_a_moment_is_shown_in_utc_or_on_a_stores_clock():
     assert shown(T) == "2026-11-24 08:00:00Z"
     assert minute(T) == "2026-11-24 08:00"
-    assert minute(T, 120) == "2026-11-24 10:00"
-    assert clock(T, 17 * 60) == "01:00"
+    assert minute(T, "Africa/Johannesburg") == "2026-11-24 10:00"
+    assert clock(T, "Africa/Luanda") == "09:00"
+    assert (clock(T, "Africa/Cairo"), clock(T - 150 * 86_400_000, "Africa/Cairo")) == (
+        "10:00",
+        "11:00",
+    )
 
 
 def test_an_age_counts_from_now(monkeypatch):

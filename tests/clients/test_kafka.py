@@ -57,4 +57,4 @@ def test_a_property_that_no_client_knows_is_not_taken_for_a_broker_that_is_away(
 def test_a_submission_names_the_setting_that_no_client_takes():
     conf = conf_with(properties={"no.such.thing": "1"})
     with pytest.raises(Unreachable, match=r'No such configuration property: "no\.such\.thing"'):
-        preflight._topics_at("h:1", conf)
+        preflight._admin("h:1", conf)

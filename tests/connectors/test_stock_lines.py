@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import orjson
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.support import ROOT
 from tillstream.connectors.gateway import java
-from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.arrival import parse_sale
+from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.stock.ledger import Line
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.simulator import Faults, Simulator
@@ -19,14 +21,14 @@ from tillstream.udfs.stock_passing import LINE, TRANSACTION, read
 
 EXAMPLES = ROOT / "state_schemas" / "events" / "pos_transaction" / "examples"
 ARRIVED = 4_000_000_000_000
-DAY_MS = 86_400_000
+AHEAD_MS = 300_000
 
 
 @pytest.fixture(scope="module")
 def lines_of(classes):
     """Rows (key, value) that the reader makes of the bytes of a record."""
     jvm = java()
-    reader = classes.StockLines(DAY_MS)
+    reader = classes.StockLines(AHEAD_MS)
 
     def read(payload: bytes, arrived_ms: int = ARRIVED) -> list[tuple[str, bytes]]:
         out = jvm.java.util.ArrayList()
@@ -63,6 +65,8 @@ def agrees(lines_of, payload: bytes) -> None:
                 line.product,
                 sign * line.quantity,
                 sale.event_time_ms,
+                None,
+                ARRIVED,
             ],
         )
         for n, line in enumerate(sale.lines, start=1)
@@ -136,7 +140,12 @@ def test_encodings_and_doubled_fields_are_judged_alike(lines_of, raw):
     agrees(lines_of, raw)
 
 
-def test_a_till_whose_clock_runs_a_day_ahead_is_left_to_the_dead_letters(lines_of):
-    raw, at = orjson.dumps(GOOD), GOOD["event_time_ms"]
-    assert lines_of(raw, at - DAY_MS)[0][0][0] != "~"
-    assert lines_of(raw, at - DAY_MS - 1)[0][0][0] == "~"
+@pytest.mark.parametrize("ahead_ms", [-1, 0, AHEAD_MS, AHEAD_MS + 1, 2**40])
+def test_a_till_whose_clock_is_ahead_is_refused_alike(lines_of, ahead_ms):
+    raw, arrived_ms = orjson.dumps(GOOD), GOOD["event_time_ms"] - ahead_ms
+    taken = not lines_of(raw, arrived_ms)[0][0].startswith("~")
+    envelope = Envelope("kafka:tills/0/1", arrived_ms, raw)
+    refused = nullcontext() if taken else pytest.raises(InvalidTransaction, match="clock_ahead")
+    with refused:
+        parse_sale(envelope, AHEAD_MS)
+    assert taken == (ahead_ms <= AHEAD_MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from random import Random
+from types import SimpleNamespace
 
 import boto3
 import orjson
@@ -21,6 +22,7 @@ from tillstream.cluster.manifest import Manifest
 from tillstream.conf import PACKAGE, load
 from tillstream.history import settle as history
 from tillstream.local.stack import Stack
+from tillstream.replay import backfill
 from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, place_of
 from tillstream.replay.phases import (
     Done,
@@ -331,3 +333,36 @@ def test_a_rate_gives_the_time_by_which_all_is_read():
     line = Progress(10, 1000.0, 7_300_000, 60_000, "RUNNING").line()
     assert line.startswith("10 read, 1,000/s, 2.0 h behind, 60,000 waiting, read by ")
     assert Progress(0, 0.0, None, None, "RESTARTING").line() == "the job is restarting"
+
+
+def test_what_is_put_back_says_when_and_where_it_first_arrived(monkeypatch):
+    sent = []
+
+    class Told:
+        problem = ""
+
+        def __init__(self, producer, topic): ...
+
+        def send(self, key, raw, **more):
+            sent.append(more)
+
+        def flush(self, wait_s):
+            return ""
+
+    row = Row(("0", 7), "C1", b"{}", 1_764_000_000_000, "kafka:tills/0/7")
+    monkeypatch.setattr(backfill, "open_bucket", lambda conf: SimpleNamespace(get=lambda key: b""))
+    monkeypatch.setattr(backfill, "finished", lambda *_: [File("a", 1)])
+    monkeypatch.setattr(backfill, "rows", lambda body, gap: [row])
+    monkeypatch.setattr(backfill, "open_producer", lambda settings: None)
+    monkeypatch.setattr(backfill, "Writer", Told)
+    conf = load("local", {"kafka": {"bootstrap": "h:1"}})
+    assert backfill.fill(conf, Gap({0: (7, 8)}, 0, 0), 0, "again", lambda count: None) == 1
+    assert sent == [
+        {
+            "timestamp": row.arrived_ms,
+            "headers": [
+                ("tillstream.origin", b"kafka:tills/0/7"),
+                ("tillstream.arrived.ms", b"1764000000000"),
+            ],
+        }
+    ]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from struct import pack, unpack_from
+from struct import pack
 from typing import Any
 
 from tillstream.udfs.batched import (
     BROADCAST,
     HEAD,
+    MADE,
     OUTPUT,
     STATE,
     TIME,
@@ -25,7 +26,8 @@ from tillstream.udfs.stage import MAIN
 
 class BatchedHarness:
     """``state``: key -> bytes; ``kept``: broadcast state; ``main``: the main output, in order;
-    ``side``: name -> the same; ``timers``: (time, key) still to fire; ``now_ms``: the processing time."""
+    ``side``: name -> the same; ``records``: of which record of its batch each output is;
+    ``timers``: (time, key) still to fire; ``now_ms``: the processing time."""
 
     def __init__(
         self, function: BatchedStage, kept: dict[str, bytes] | None = None, now_ms: int = 0
@@ -37,6 +39,7 @@ class BatchedHarness:
         self.state: dict[str, bytes] = {}
         self.kept = dict(kept or {})
         self.main: list[bytes] = []
+        self.records: list[int] = []
         self.side: dict[str, list[bytes]] = defaultdict(list)
         self._names = {number: name for name, number in output_numbers(function.sides).items()}
         function.open(self)
@@ -88,8 +91,8 @@ class BatchedHarness:
         for made in results:
             at = 0
             while at < len(made):
-                kind, number, length = unpack_from(">bii", made, at)
-                at += 9
+                kind, record, number, length = MADE.unpack_from(made, at)
+                at += MADE.size
                 name = ""
                 if kind == BROADCAST:
                     name = made[at : at + number].decode()
@@ -102,6 +105,7 @@ class BatchedHarness:
                     self.timers.add((*TIME.unpack(value), names[number]))
                 elif kind == OUTPUT:
                     output = self._names[number]
+                    self.records.append(record)
                     (self.main if output == MAIN else self.side[output]).append(value)
                 elif length < 0:
                     self.kept.pop(name, None)

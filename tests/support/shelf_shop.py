@@ -13,7 +13,7 @@ from tillstream.domain.shortage.store import Basket, Level, apply_basket, apply_
 
 BREAD = "2000000000015"
 MONDAY = 20_416
-RULES = ShortageRules(demand=DemandRules(utc_offset_minutes=0), lead_minutes=60)
+RULES = ShortageRules(demand=DemandRules(), lead_minutes=60)
 
 
 class Shop:

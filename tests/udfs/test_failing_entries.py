@@ -23,6 +23,8 @@ from tests.support.collected import collected
 from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import T0, Chain, label_of, sale
 from tests.support.harness import KeyedHarness
+from tests.support.sales import encoded
+from tests.support.sales import sale as till_sale
 from tests.udfs import test_inventory_functions as stock
 from tests.udfs import test_shortage_functions as shelves
 from tillstream import jars, udfs
@@ -54,7 +56,7 @@ def watch() -> BatchedHarness:
 
 
 def ledger() -> BatchedHarness:
-    stage = inventory.StockLedger(stock.SETTINGS, InventoryRules(), stock.NEAR)
+    stage = inventory.StockLedger(stock.SETTINGS, InventoryRules(), stock.NEAR, {})
     return BatchedHarness(stage, now_ms=stock.T0)
 
 
@@ -71,7 +73,7 @@ def pass_on() -> KeyedHarness:
 
 
 def region() -> KeyedHarness:
-    return KeyedHarness(shortage.RegionWatch(shelves.SETTINGS, RegionalRules()))
+    return KeyedHarness(shortage.RegionWatch(shelves.SETTINGS, RegionalRules(), {}))
 
 
 def store_s_part(revision: int) -> bytes:
@@ -90,7 +92,8 @@ def request(name: str) -> bytes:
 
 
 def untaken(number: int) -> bytes:
-    return b"T" + seal(f"kafka:tills/0/{number}", stock.T0, b"{%d" % number)
+    raw = encoded(till_sale(f"0045-03-20251124-{number:06d}", stock.T0))
+    return b"T" + seal(f"kafka:tills/0/{number}", stock.T0, raw)
 
 
 def shelf_line(number: int) -> bytes:
@@ -142,7 +145,7 @@ CASES = {
         before=lambda: [stock.line("count", "M:c/1", 10)[1]],
     ),
     "untaken transaction": Case(
-        ledger, inventory, "_why", untaken, lambda v: whole(v[1:]), "kafka:tills/0/2",
+        ledger, inventory, "parse_sale", untaken, lambda v: whole(v[1:]), "kafka:tills/0/2",
     ),
     "stock document": Case(
         documents, inventory.stock_movement, "parse", movement, whole, "kafka:moves/0/2"

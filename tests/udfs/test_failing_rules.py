@@ -87,7 +87,7 @@ def test_the_letter_has_bytes_and_origin_and_no_value(monkeypatch):
 
 
 def test_of_the_archive(monkeypatch):
-    raising(monkeypatch, archive, "parse", lambda raw: BAD.encode() in raw)
+    raising(monkeypatch, archive, "parse_sale", lambda came, _: BAD.encode() in came.raw)
     harness = BatchedHarness(archive.ArchiveOnce(StageSettings("archive")))
     made = harness.process(*((str(n), sealed(n)) for n in (12, 13, 14)))
     (letter,) = letters(harness)
@@ -97,11 +97,11 @@ def test_of_the_archive(monkeypatch):
 
 @pytest.mark.parametrize("module", [fraud_counters, fraud])
 def test_of_the_fraud_job(monkeypatch, module):
-    name = "parse" if module is fraud_counters else "judge_both"
+    name = "parse_sale" if module is fraud_counters else "judge_both"
     bad = sale(13, T0 + 13)
 
     def is_bad(*arguments):
-        found = arguments[0] if name == "parse" else arguments[1].transaction_id.encode()
+        found = arguments[0].raw if name == "parse_sale" else arguments[1].transaction_id.encode()
         return BAD.encode() in found
 
     raising(monkeypatch, module, name, is_bad)
@@ -139,22 +139,26 @@ def test_of_a_stock_line(monkeypatch):
         for n, name in enumerate(("one", "bad", "two"))
     ]
     harness = BatchedHarness(
-        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {})
+        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}, {})
     )
     harness.process(*lines)
     (letter,) = letters(harness)
     says(letter, lines[1][1][1:])
-    alone = BatchedHarness(inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}))
+    alone = BatchedHarness(
+        inventory.StockLedger(StageSettings("inventory"), InventoryRules(), {}, {})
+    )
     alone.process(lines[0], lines[2])
     assert harness.state == alone.state
     assert harness.main == alone.main
 
 
 def watch() -> BatchedHarness:
-    rules = ShortageRules(demand=DemandRules(utc_offset_minutes=0))
+    rules = ShortageRules(demand=DemandRules())
     settings_ = StageSettings("shortage")
     return BatchedHarness(
-        shortage.ShelfWatch(settings_, rules, frozenset({"groceries"}), "stock-changes", 600_000)
+        shortage.ShelfWatch(
+            settings_, rules, frozenset({"groceries"}), "stock-changes", 600_000, {}
+        )
     )
 
 

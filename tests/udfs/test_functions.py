@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_a_dead_letter_with_its_bytes_and_origin(job, raw
 def test_a_till_from_the_future_is_a_dead_letter_of_the_rule(loyalty):
     loyalty.process((CUSTOMER, sealed(record(), arrived_ms=T0 - 3 * 86_400_000)))
     (letter,) = map(json.loads, loyalty.side["dead-letters"])
-    assert (letter["stage"], letter["reason"]) == ("apply", "clock_ahead")
+    assert (letter["stage"], letter["reason"]) == ("validate", "clock_ahead")
 
 
 def test_the_archive_keeps_a_transaction_once_with_where_it_came_from(archive):

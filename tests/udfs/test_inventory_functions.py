@@ -32,7 +32,7 @@ def documents() -> KeyedHarness:
 
 @pytest.fixture
 def ledger() -> BatchedHarness:
-    return BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR))
+    return BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
 
 
 def movement(**changes) -> bytes:
@@ -54,6 +54,15 @@ def sealed(raw: bytes, topic: str = "moves", arrived_ms: int = T0) -> bytes:
 
 def line(kind: str, name: str, quantity: int, at_ms: int = T0) -> tuple[str, bytes]:
     return KEY, b"L" + json.dumps([kind, name, 45, MILK, quantity, at_ms]).encode()
+
+
+def test_days_of_demand_begin_at_the_store_s_own_midnight():
+    late = T0 + 11 * HOUR_MS  # 23:00 UTC
+    for zone, day in (("Africa/Luanda", 1), ("Africa/Abidjan", 0)):
+        ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {45: zone}))
+        ledger.process(line("sale", "sale-1/1", -1, late))
+        (kept,) = ledger.state.values()
+        assert stock.decode(kept).demand.day == late // 86_400_000 + day
 
 
 def test_a_manifest_becomes_a_line_for_each_product(documents):

@@ -62,6 +62,14 @@ def test_an_outdated_revision_is_not_passed_on_and_not_lost():
     assert promotion_known.decode(promotion_known.encode(Known(3))).revision == 3
 
 
+def test_a_promotion_may_begin_in_the_future_but_not_be_announced_there():
+    harness, year_ms = fresh(), 365 * 86_400_000
+    assert announced(harness, 1, start_ms=T0 + year_ms, end_ms=T0 + 2 * year_ms)
+    assert announced(harness, 2, announced_ms=T0 + 3_600_000) == {}
+    (letter,) = map(json.loads, harness.side["dead-letters"])
+    assert letter["reason"] == "clock_ahead"
+
+
 def test_released_bytes_are_read_and_written_as_ever():
     golden = (SCHEMAS.parent / "keyed/promotion_known/golden/v1-third-revision.bin").read_bytes()
     assert promotion_known.decode(golden) == Known(3)

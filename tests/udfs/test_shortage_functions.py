@@ -22,14 +22,14 @@ from tillstream.udfs.stage import StageSettings
 
 BREAD, MILK = "2000000000015", "2000000000404"
 DAY0 = 20_416 * DAY_MS
-LOCAL = DemandRules(utc_offset_minutes=0)
+LOCAL = DemandRules()
 RULES = ShortageRules(demand=LOCAL, lead_minutes=60)
 ASK_MS = 600_000
 SETTINGS = StageSettings("shortage")
 
 
-def watch_function() -> ShelfWatch:
-    return ShelfWatch(SETTINGS, RULES, frozenset({"bakery"}), "stock-changes", ASK_MS)
+def watch_function(zones: dict[int, str] | None = None) -> ShelfWatch:
+    return ShelfWatch(SETTINGS, RULES, frozenset({"bakery"}), "stock-changes", ASK_MS, zones or {})
 
 
 def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes) -> bytes:
@@ -203,8 +203,19 @@ def test_a_timer_that_is_lost_is_set_again_and_does_no_harm_should_it_come_late(
     assert shelves.timers == {awaited}
 
 
+def test_each_store_goes_by_its_own_clock():
+    zones = {45: "Africa/Nairobi", 46: "Africa/Luanda"}
+    watch = BatchedHarness(watch_function(zones), now_ms=1_000_000)
+    for store in (45, 46, 47):
+        watch.process(*history(store))
+    found = {key: store_watch.decode(state) for key, state in watch.state.items()}
+    assert [found[key].zone for key in ("45", "46", "47")] == [*zones.values(), "UTC"]
+    opened = [next(h for h, n in enumerate(found[key].traffic.hours) if n) for key in found]
+    assert opened == [11, 9, 8]
+
+
 def test_a_region_hears_its_shelves_and_gives_notices(shelves):
-    region = KeyedHarness(RegionWatch(SETTINGS, RegionalRules(normal=LOCAL)))
+    region = KeyedHarness(RegionWatch(SETTINGS, RegionalRules(normal=LOCAL), {}))
     told = shelves.process(*history())
     assert region.process(f"gauteng/{BREAD}", told[0]) == []
     (notice,) = map(json.loads, region.side["notices"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tillstream.check.report import Report, until_equal
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
 from tillstream.check.stock_sent import Key, StockTruth, level, read_stock_truth
-from tillstream.conf import Conf
+from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 
 FIRST_CENTRE = 9001
 ACTIONS = (
@@ -51,7 +52,7 @@ def _compare(
     given: dict[Key, int] = defaultdict(int)
     for order in sent["stock_orders"]:
         given[order["centre"], order["product"]] += order["quantity"]
-    hot = held.stock()
+    hot, zones = held.stock(), _zones(conf)
     decided: dict[Key, Wanted] = {}
     seen: set[Key] = set()
     for key, rows in grouped(held.parquet(tables.STOCK_LEDGER, COLUMNS), "store", "product"):
@@ -70,7 +71,10 @@ def _compare(
         report.add("lines", len(moves), len({row["entry_id"] for row in rows} & moves.keys()))
         if not decisions:
             continue
-        decided[key] = replay(rows, conf.inventory, conf.demand, key[0] < FIRST_CENTRE)
+        zone = zones.get(key[0], "UTC")
+        decided[key] = replay(
+            rows, conf.inventory, conf.demand.half_life_days, zone, key[0] < FIRST_CENTRE
+        )
         for fault in decided[key].faults[:1]:
             report.differ("decisions", f"{key}", fault)
     for key in sorted(truth.lines.keys() - seen):
@@ -81,6 +85,16 @@ def _compare(
         _actions(decided, sent, held, report)
     _once(held, report)
     _dead_letters(truth, held, report)
+
+
+def _zones(conf: Conf) -> dict[int, str]:
+    """Each store's zone, by the table that the jobs are given."""
+    said = conf.reference.stores
+    if said is None:
+        raise ConfError("reference.stores is not set: name the CSV that the jobs were given")
+    path = PACKAGE / "sim" / "data" / "stores.csv" if said == PACKAGED else Path(said)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {int(row["store"]): row["zone"] for row in csv.DictReader(file)}
 
 
 def _level(key: Key, where: str, found: int | None, wanted: int, report: Report) -> None:

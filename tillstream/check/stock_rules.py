@@ -8,10 +8,12 @@ piece, which is why decisions are taken on the ledger's own terms once those are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from math import ceil, sqrt
 from typing import Any
+from zoneinfo import ZoneInfo
 
-DAY = 86_400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 HOUR = 3_600_000
 
 
@@ -19,7 +21,7 @@ HOUR = 3_600_000
 class Demand:
     """What the weekdays sell, by the page's formulas."""
 
-    zone_ms: int
+    zone: str
     half_life: float
     day: int | None = None
     units: int = 0
@@ -33,7 +35,7 @@ class Demand:
 
     def seen(self, at_ms: int, pieces: int, before: int) -> bool:
         """A sale or what takes one back; whether it began a day."""
-        day = (at_ms + self.zone_ms) // DAY
+        day = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.zone)).toordinal() - EPOCH
         began = self.day is None or day > self.day
         if self.day is None:
             self.day = day
@@ -115,11 +117,13 @@ class Wanted:
     faults: list[str] = field(default_factory=list)
 
 
-def replay(rows: list[dict[str, Any]], terms: Any, learning: Any, is_store: bool) -> Wanted:
-    """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``, ``learning``:
-    ``conf.demand``. What a promotion taught is not followed: the ledger does not tell its hours."""
+def replay(
+    rows: list[dict[str, Any]], terms: Any, half_life_days: float, zone: str, is_store: bool
+) -> Wanted:
+    """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``; ``zone``: by whose
+    clocks its days begin. What a promotion taught is not followed: the ledger does not tell its hours."""
     wanted = Wanted()
-    demand = Demand(learning.utc_offset_minutes * 60_000, learning.half_life_days)
+    demand = Demand(zone, half_life_days)
     due, promoted = (-1, 0), False
     plan, counted, low, below, hold = 0, False, False, False, -1
     newest = 0

@@ -6,6 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -43,14 +44,14 @@ def shown(at_ms: int) -> str:
     return f"{_at(at_ms):%Y-%m-%d %H:%M:%SZ}"
 
 
-def minute(at_ms: int, utc_offset_minutes: int = 0) -> str:
-    """2026-11-24 08:00, on a clock that is ahead of UTC by so much."""
-    return f"{_at(at_ms + utc_offset_minutes * MINUTE_MS):%Y-%m-%d %H:%M}"
+def minute(at_ms: int, zone: str = "UTC") -> str:
+    """2026-11-24 08:00, by the clocks of an IANA zone."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
-def clock(at_ms: int, utc_offset_minutes: int = 0) -> str:
-    """08:00, on a clock that is ahead of UTC by so much."""
-    return minute(at_ms, utc_offset_minutes)[-5:]
+def clock(at_ms: int, zone: str = "UTC") -> str:
+    """08:00, by the clocks of an IANA zone."""
+    return minute(at_ms, zone)[-5:]
 
 
 def ago(at_ms: int) -> str:

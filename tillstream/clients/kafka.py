@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 from botocore.exceptions import BotoCoreError
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from tillstream.conf import Conf
 from tillstream.errors import Unreachable
 
 CONNECT_S = 8.0  # how long a broker may take to answer at first
+# A record's time is when the broker took it, not what the producer's clock shows.
+APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 
 # Conf names Kafka's settings as the JVM does; these exist there only.
 _JVM_ONLY = re.compile(
@@ -113,6 +116,26 @@ def partitions(client: Any, topic: str, bootstrap: str | None) -> list[int]:
             "does so locally) or correct its name in conf"
         )
     return list(known.partitions)
+
+
+def not_append_time(
+    client: AdminClient, topics: Iterable[str], timeout_s: float = 10.0
+) -> dict[str, str]:
+    """The topics whose records do not have the broker's time, each with what it has, or why that is not
+    known. Those that do not exist are left out."""
+    (name,) = APPEND_TIME
+    found = {}
+    asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    for topic, future in (client.describe_configs(asked) if asked else {}).items():
+        try:
+            said = future.result(timeout_s)[name].value
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            said = error.args[0].str()
+        if said != APPEND_TIME[name]:
+            found[topic.name] = said
+    return found
 
 
 def unreachable(bootstrap: str | None, error: KafkaError) -> Unreachable:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
 from tillstream.clients.flink import FlinkRest
-from tillstream.clients.kafka import kafka_settings, unreachable
+from tillstream.clients.kafka import (
+    APPEND_TIME,
+    kafka_settings,
+    not_append_time,
+    unreachable,
+)
 from tillstream.conf import Conf
 from tillstream.jars import jar_set
 from tillstream.local import flink_home
@@ -61,14 +69,37 @@ def _kafka(conf: Conf, job: Job | None) -> list[str]:
         if not bootstrap:
             found.append("no Kafka broker is set: run `tillstream up`, or set kafka.bootstrap")
             continue
-        there = _topics_at(bootstrap, conf)
+        client = _admin(bootstrap, conf)
+        there = _topics_at(client)
         if there is None:
             found.append(f"Kafka at {bootstrap} does not answer: `tillstream up` starts it")
             continue
         found += [
             f"no Kafka topic {name} at {bootstrap}: {CREATE}" for name in names if name not in there
         ]
+        if conf.source.require_append_time:
+            read = [name for name in names if name in there and name in _read(conf, job)]
+            found += [
+                f"Kafka topic {name} at {bootstrap} has the producers' times "
+                f"(message.timestamp.type={has}): {_alter(bootstrap, name)}"
+                for name, has in not_append_time(client, read).items()
+            ]
     return found
+
+
+def _alter(bootstrap: str, topic: str) -> str:
+    (setting,) = APPEND_TIME.items()
+    return (
+        f"`kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics "
+        f"--entity-name {topic} --add-config {'='.join(setting)}`, on the local stack "
+        "`tillstream up`, or accept it by source.require_append_time: false"
+    )
+
+
+def _read(conf: Conf, job: Job | None) -> set[str]:
+    """Topics whose times the job goes by."""
+    tills = {conf.source.kafka.topic} if job is None or job.transactions else set()
+    return tills | {conf.topic(topic) for topic in (job.reads if job else topics.ALL)}
 
 
 def _needed_topics(conf: Conf, job: Job | None) -> list[tuple[str, str]]:
@@ -81,15 +112,15 @@ def _needed_topics(conf: Conf, job: Job | None) -> list[tuple[str, str]]:
     return needed
 
 
-def _topics_at(bootstrap: str, conf: Conf, timeout_s: float = 5.0) -> set[str] | None:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
+def _admin(bootstrap: str, conf: Conf) -> AdminClient:
     settings = kafka_settings(bootstrap, conf.kafka.properties, conf.region)
     try:
-        client = AdminClient(settings)
+        return AdminClient(settings)
     except KafkaException as error:  # of the settings: nobody was asked yet
         raise unreachable(bootstrap, error.args[0]) from None
+
+
+def _topics_at(client: AdminClient, timeout_s: float = 5.0) -> set[str] | None:
     try:
         return set(client.list_topics(timeout=timeout_s).topics)
     except KafkaException:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tillstream.clients.kafka import APPEND_TIME
 from tillstream.clients.storage import copy, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.local import LocalCluster
@@ -142,7 +143,7 @@ def _partitions(stack: Stack, manifest: Manifest) -> None:
             continue
         wanted = max(map(int, places)) + 1
         if topic not in there:
-            made = client.create_topics([NewTopic(topic, wanted, 1)])
+            made = client.create_topics([NewTopic(topic, wanted, 1, config=APPEND_TIME)])
         elif len(there[topic].partitions) < wanted:
             made = client.create_partitions([NewPartitions(topic, wanted)])
         else:

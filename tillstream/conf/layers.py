@@ -20,6 +20,8 @@ RENAMED = {
     "inventory.stores": "reference.stores",
     "inventory.centres": "reference.centres",
     "sales.prices": "reference.products",
+    "demand.utc_offset_minutes": "each store's zone in reference.stores",
+    "fraud.clock_ahead_hours": "source.clock_ahead_minutes",
     "source.kinesis.consumer_name": "deployment: the consumer is <deployment>.<job>",
 }
 _CONF: Any = msgspec.inspect.type_info(Conf)

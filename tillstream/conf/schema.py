@@ -54,6 +54,8 @@ class Source(_Base, frozen=True):
     uid: str
     start_ms: int | None
     until_ms: int | None
+    clock_ahead_minutes: NotNegative
+    require_append_time: bool
     kinesis: KinesisSource
     kafka: KafkaSource
 
@@ -129,7 +131,6 @@ class Fraud(_Base, frozen=True):
     explain: Literal["suspicious", "all"]
     keep_days: NotNegative
     label_delay_days: NotNegative
-    clock_ahead_hours: NotNegative
     profile_ttl_days: NotNegative
     card_ttl_days: NotNegative
     till_ttl_days: NotNegative
@@ -150,7 +151,6 @@ class Notify(_Base, frozen=True):
 
 
 class Demand(_Base, frozen=True):
-    utc_offset_minutes: int
     half_life_days: Rate
 
 

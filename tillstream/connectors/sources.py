@@ -15,6 +15,7 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
+MINUTE_MS = 60_000
 
 
 def transactions(context: JobContext, key_field: str) -> KeyedStream:
@@ -50,11 +51,11 @@ def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
-def stock_lines(context: JobContext, clock_ahead_ms: int) -> DataStream:
+def stock_lines(context: JobContext) -> DataStream:
     """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
     no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
     rows = transaction_rows(context, None)._j_data_stream
-    lines = rows.flatMap(ours().StockLines(clock_ahead_ms))
+    lines = rows.flatMap(ours().StockLines(context.conf.source.clock_ahead_minutes * MINUTE_MS))
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 

@@ -31,12 +31,14 @@ class PureJob:
             return None
         number, at_ms, cents = id_hash(txn.transaction_id), txn.event_time_ms, txn.total_cents
         where = terminal(txn)
-        counters, till = observe(self.tills.get(where), number, at_ms, cents, self.delay_days)
+        counters, till = observe(
+            self.tills.get(where), number, at_ms, cents, self.delay_days, arrived_ms
+        )
         self.tills[where] = counters
         card = None
         if txn.card_token is not None:
             counters, card = observe(
-                self.cards.get(txn.card_token), number, at_ms, cents, self.delay_days
+                self.cards.get(txn.card_token), number, at_ms, cents, self.delay_days, arrived_ms
             )
             self.cards[txn.card_token] = counters
         who = subject(txn) or ""

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.resources import Column
-from tillstream.clients.kafka import client_settings
+from tillstream.clients.kafka import APPEND_TIME, client_settings, not_append_time
 from tillstream.clients.wait import wait_until
 from tillstream.conf import Conf
 from tillstream.local.layout import StackError
@@ -22,15 +33,13 @@ STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 def create_resources(conf: Conf) -> list[str]:
-    """Creates what is missing; returns what was created. What exists is left as it is."""
+    """Creates what is missing; returns what was created. What exists is left as it is, but that topics
+    get the broker's time."""
     kinds = (_topics, _stream, _tables, _bucket, _notice_topics)
     return [made for create in kinds for made in create(conf)]
 
 
 def _topics(conf: Conf) -> list[str]:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient, NewTopic
-
     if conf.kafka.bootstrap is None:
         return []
     client = AdminClient(client_settings(conf))
@@ -38,11 +47,15 @@ def _topics(conf: Conf) -> list[str]:
     wanted: dict[str, dict[str, str]] = {conf.source.kafka.topic: {}} | {
         conf.topic(topic): FOR_EVER if topic.kept else {} for topic in topics.ALL
     }
+    altered = _by_arrival(client, wanted.keys() & there.keys())
     missing = {name: config for name, config in wanted.items() if name not in there}
     if not missing:
-        return []
+        return altered
     futures = client.create_topics(
-        [NewTopic(name, PARTITIONS, 1, config=config) for name, config in missing.items()]
+        [
+            NewTopic(name, PARTITIONS, 1, config=config | APPEND_TIME)
+            for name, config in missing.items()
+        ]
     )
     for name, future in futures.items():
         try:
@@ -56,7 +69,23 @@ def _topics(conf: Conf) -> list[str]:
         TIMEOUT_S,
         "see `tillstream status`: Kafka's list of topics is not ready",
     )
-    return [f"topic {name}" for name in missing]
+    return [*altered, *(f"topic {name}" for name in missing)]
+
+
+def _by_arrival(client: AdminClient, there: Iterable[str]) -> list[str]:
+    """Gives topics of an earlier release the broker's time; says of which."""
+    (name,) = APPEND_TIME
+    found = sorted(not_append_time(client, there, TIMEOUT_S))
+    entry = ConfigEntry(name, APPEND_TIME[name], incremental_operation=AlterConfigOpType.SET)
+    resources = [
+        ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry]) for topic in found
+    ]
+    for topic, future in (client.incremental_alter_configs(resources) if found else {}).items():
+        try:
+            future.result(TIMEOUT_S)
+        except KafkaException as error:
+            raise StackError(f"Kafka refuses {name} of topic {topic.name}: {error}") from None
+    return [f"{name} of topic {topic}" for topic in found]
 
 
 def _stream(conf: Conf) -> list[str]:

@@ -90,6 +90,7 @@ class Archive:
         """Settings of a source that reads the topic."""
         return {
             "kind": "kafka",
+            "require_append_time": False,
             "kafka": {
                 "topic": topic,
                 "from_archive": True,
@@ -138,7 +139,9 @@ class Archive:
         if self.conf.source.kind == "kafka":
             source = self.conf.source.kafka
             count = len(stream_reach.watermarks(self.conf, source.topic, source.bootstrap))
-        made = NewTopic(topic, count, -1, config={"retention.ms": "-1"})
+        # Times are those of the first arrival, also to the sinks, which wait for newer versions of old ones.
+        config = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+        made = NewTopic(topic, count, -1, config=config)
         admin.create_topics([made])[topic].result(ADMIN_S)
 
     def drop_topics(self, prefix: str) -> None:

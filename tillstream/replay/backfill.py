@@ -59,8 +59,11 @@ def fill(
         for file in finished(bucket, prefix, taken_at_ms - CLOCKS_MS)
     )
     for row in in_order(read):
-        origin = [("tillstream.origin", row.origin.encode())]
-        writer.send(row.key, row.raw, timestamp=row.arrived_ms, headers=origin)
+        first = [
+            ("tillstream.origin", row.origin.encode()),
+            ("tillstream.arrived.ms", str(row.arrived_ms).encode()),
+        ]
+        writer.send(row.key, row.raw, timestamp=row.arrived_ms, headers=first)
         written += 1
         if written % 1000 == 0:
             progress(written)

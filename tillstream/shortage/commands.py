@@ -14,7 +14,9 @@ from tillstream.cli.times import clock, minute
 from tillstream.clients import aws as clients
 from tillstream.clients import items
 from tillstream.conf import Conf, load
+from tillstream.domain.local_time import UTC
 from tillstream.domain.shortage.line import OK
+from tillstream.reference import region_zones, zones
 
 
 @click.command()
@@ -53,18 +55,20 @@ def show(found: list[dict[str, Any]], conf: Conf, place: str | None) -> None:
     if not found:
         click.echo(f"Nothing is short{f' at {place}' if place else ''}.")
         return
-    ahead = conf.demand.utc_offset_minutes
+    places = {f"store:{store}": zone for store, zone in zones(conf).items()}
+    places |= {f"region:{region}": zone for region, zone in region_zones(conf).items()}
     table = Table("place", "product", "status", Column("left", right=True), "gone by", "since",
                   Column("why", prose=True))  # fmt: skip
     for line in found:
+        zone = places.get(line["place"], UTC)
         gone, since = line.get("run_out_ms"), line["since_ms"]
         if gone and "early_ms" in line:
-            late = clock(line["late_ms"], ahead) if "late_ms" in line else "later"
-            gone_by = f"{clock(gone, ahead)} ({clock(line['early_ms'], ahead)} to {late})"
+            late = clock(line["late_ms"], zone) if "late_ms" in line else "later"
+            gone_by = f"{clock(gone, zone)} ({clock(line['early_ms'], zone)} to {late})"
         else:
-            gone_by = clock(gone, ahead) if gone else ""
+            gone_by = clock(gone, zone) if gone else ""
         table.add(
             line["place"], line["product"], line["status"].replace("_", " "),
-            str(line.get("stock", "")), gone_by, minute(since, ahead) if since else "", line["why"],
+            str(line.get("stock", "")), gone_by, minute(since, zone) if since else "", line["why"],
         )  # fmt: skip
     tables.show(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, r
 from tillstream.sim.simulator import Faults, Sent, Simulator
 from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
-from tillstream.sim.world import profile_names
+from tillstream.sim.world import load_profile, profile_names
 
 SHARE = click.FloatRange(0, 1)
 
@@ -37,7 +38,9 @@ SHARE = click.FloatRange(0, 1)
     help="Transactions per second; default: the profile's.",
 )
 @click.option(
-    "--flat-out", is_flag=True, help="As fast as possible; --rate then paces only event time."
+    "--flat-out",
+    is_flag=True,
+    help="As fast as possible, with --count or --start; --rate then paces only event time.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this many seconds.")
 @click.option("--count", type=click.IntRange(1), help="Stop after this many records.")
@@ -98,10 +101,14 @@ def sim(
     except ValueError as error:
         raise Problem(str(error)) from None
     records: Any
+    paced = not flat_out and to != "file" and not from_spool
     if from_spool:
         records = (Sent("ok", key, raw, None) for key, raw in read_spool(from_spool))
     else:
         start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else None
+        if not start and not paced and count:  # the last is of now
+            per_s = traffic["rate"] or load_profile(profile).rate
+            start_ms = int((time.time() - count / per_s) * 1000)
         records = Simulator(
             profile,
             seed,
@@ -116,6 +123,8 @@ def sim(
             records = WithStock(records, movements, stores, products)
     if to == "file" and not (out or truth):
         raise click.UsageError("--to file needs --out FILE or --truth DIR")
+    if not (paced or start or count or from_spool):
+        raise click.UsageError("event times would run ahead of the clock: give --count or --start")
     directory = truth or settings.home() / "sim"
     spool = directory / "spool.jsonl"
     if from_spool and from_spool.resolve() == spool.resolve():
@@ -123,7 +132,7 @@ def sim(
     note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": traffic["customers"]}
     if not from_spool:
         note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
-    pace = None if flat_out or to == "file" or from_spool else records.rate
+    pace = records.rate if paced else None
     try:
         sender = _sender(to, out or directory / "records.jsonl", spool)
         writer = TruthWriter(truth, **note) if truth and not from_spool else None

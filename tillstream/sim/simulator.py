@@ -9,10 +9,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from heapq import heappop, heappush
 from random import Random
 from time import gmtime, strftime, time
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -31,7 +34,6 @@ MINUTE_MS = 60_000
 LATE_MS = (5 * MINUTE_MS, 20 * 60 * MINUTE_MS)
 REMEMBERED = 8192  # recent sales that may be refunded, recent records that may come twice
 HELD_BACK = 40  # an out-of-order record comes at most so many records too late
-LOCAL_HOURS = 2  # South African time is two hours ahead of UTC
 Record = dict[str, Any]
 
 
@@ -250,13 +252,12 @@ class Simulator:
 
     def _customer(self, at_ms: int) -> int:
         """Someone whose hour it is, mostly; a fifth of the customers make half of the visits."""
-        random, hours = self._random, self._customers.hour
+        random, hours, home = self._random, self._customers.hour, self._customers.home
         count = len(hours)
-        now = at_ms // 3_600_000 % 24 + LOCAL_HOURS
         who = 0
         for _ in range(3):
             who = int(random() * (max(1, count // 5) if random() < 0.375 else count))
-            if abs(hours[who] - now) <= 2:
+            if abs(hours[who] - _hour(self._stores[home[who]].zone, at_ms // 900_000)) <= 2:
                 break
         return who
 
@@ -273,6 +274,12 @@ class Simulator:
             total += line["quantity"] * line["unit_price_cents"]
             if total >= spend_cents or len(lines) == 12:
                 return lines, total
+
+
+@lru_cache(maxsize=4096)
+def _hour(zone: str, quarter: int) -> int:
+    """Of the day there, in this quarter of an hour since the epoch."""
+    return datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)).hour
 
 
 def truth_line(n: int, sent: Sent) -> bytes:

@@ -91,10 +91,10 @@ class WithStock:
             lines = self._lines(4, 12)
             reference = f"T{self._made:07d}"
             there = rng.choice(self._stores)
-            arrives = at_ms + rng.randrange(HOUR_MS, 4 * HOUR_MS)
+            left_ms = at_ms - rng.randrange(HOUR_MS, 4 * HOUR_MS)  # both are booked on arrival
             return [
-                self._document("transfer_out", store, at_ms, lines, reference=reference),
-                self._document("transfer_in", there, arrives, lines, reference=reference),
+                self._document("transfer_out", store, left_ms, lines, reference=reference),
+                self._document("transfer_in", there, at_ms, lines, reference=reference),
             ]
         if draw < 0.80:
             lines = self._lines(3, 6)

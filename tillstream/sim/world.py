@@ -26,6 +26,7 @@ class Store(msgspec.Struct, frozen=True):
     number: int = msgspec.field(name="store")
     region: str
     currency: str
+    zone: str
 
 
 class Product(msgspec.Struct, frozen=True):

@@ -11,9 +11,14 @@ from typing import Any
 import msgspec
 
 from tillstream.domain.shortage.shelves import Shelf, StoreWatch
-from tillstream.state_schemas.keyed.versioned import Codec
+from tillstream.state_schemas.keyed.store_watch import v1, v2
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
-CODEC = Codec("store_watch", StoreWatch)
+CODEC = Codec(
+    "store_watch",
+    StoreWatch,
+    [Layout(1, v1.StoreWatch), Layout(2, StoreWatch, v2.upgrade, v2.downgrade)],
+)
 
 
 class Shelves(dict[str, Any]):

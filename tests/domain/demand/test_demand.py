@@ -32,7 +32,7 @@ from tillstream.domain.demand.model import (
     week,
 )
 
-RULES = DemandRules(utc_offset_minutes=0)
+RULES = DemandRules()
 MONDAY = 20_416 * DAY_MS
 HOURS = {9: 0.1, 10: 0.3, 11: 0.2, 15: 0.1, 17: 0.3}
 

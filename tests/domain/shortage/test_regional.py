@@ -17,7 +17,7 @@ from tillstream.domain.shortage.line import (
 )
 from tillstream.domain.shortage.regional import REGIONAL, Area, RegionalRules, apply_line
 
-RULES = RegionalRules(normal=DemandRules(utc_offset_minutes=0, spread=2.0))
+RULES = RegionalRules(normal=DemandRules(spread=2.0))
 MONDAY = 20_416 * DAY_MS
 MINUTE = 60_000
 BREAD = "2000000000015"

@@ -117,7 +117,7 @@ def today(demand: Demand, at_ms: int, rules: DemandRules) -> Today:
     day, now = local(at_ms, rules)
     if day != demand.day:
         return Today(1.0, spread)
-    part = ((at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS) / HOUR_MS
+    part = (HOUR_MS - hour_end(at_ms, rules) + at_ms) / HOUR_MS
     fade = 0.5 ** (1 / rules.factor_half_life_hours)
     normal = profile(demand.sums, weekday(day), rules)
     sold = expected = 0.0
@@ -152,16 +152,18 @@ def _by_day(
 ) -> list[tuple[int, float]]:
     """(day, units normally sold in the part of it that lies between the two times)."""
     out: list[tuple[int, float]] = []
-    day, hour = local(from_ms, rules)
     start, end = from_ms, hour_end(from_ms, rules)
+    known, units = -1, 0.0
+    normal: tuple[float, ...] = ()
     while start < to_ms:
-        normal = profile(demand.sums, weekday(day), rules)
-        units = 0.0
-        while start < to_ms and hour < 24:
-            per_hour = normal[hour] * uplift_at(demand, day, hour)
-            stop = end if end < to_ms else to_ms
-            units += per_hour * (stop - start) / HOUR_MS
-            start, end, hour = stop, end + HOUR_MS, hour + 1
-        out.append((day, units))
-        day, hour = day + 1, 0
+        day, hour = local(start, rules)  # a day on which clocks change has 23 hours or 25
+        if day != known:
+            if normal:
+                out.append((known, units))
+            known, units, normal = day, 0.0, profile(demand.sums, weekday(day), rules)
+        stop = min(end, to_ms)
+        units += normal[hour] * uplift_at(demand, day, hour) * (stop - start) / HOUR_MS
+        start, end = stop, end + HOUR_MS
+    if normal:
+        out.append((known, units))
     return out

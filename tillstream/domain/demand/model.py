@@ -20,7 +20,7 @@ day without any sale that the model holds for impossible was a closed store, not
 unless it becomes a habit. By the day, one with an empty shelf teaches only that it was no less than
 what it sold. A promotion multiplies what is expected, so its sales do not raise the normal level.
 
-Time is an argument, ms since the epoch (UTC); the day is local by ``utc_offset_minutes``.
+Time is an argument, ms since the epoch (UTC); days and hours are those of the clocks of ``zone``.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
 from tillstream.domain.demand.counts import none_sold
+from tillstream.domain.local_time import UTC, offset_ms
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -44,18 +46,22 @@ ALL_DAY = 2**24 - 1  # every hour's bit
 _OPEN = range(8, 20)  # what is believed of opening hours before anything is known
 
 
+T = TypeVar("T")
+
+
 class DemandRules(msgspec.Struct, frozen=True, gc=False):
     """How fast to learn. Days and units are weights of what is believed before.
 
-    half_life_days: after so long a day counts half. weekday_days: how many days the mean of all days
-    is worth against a weekday's own. shape_units: how many units the hours of all days are worth
-    against those of a kind of day. spread_days: how many days the first belief in ``spread`` is worth.
-    factor_half_life_hours: how fast the luck of the day changes within it.
+    zone: by whose clocks days and hours are (IANA). half_life_days: after so long a day counts half.
+    weekday_days: how many days the mean of all days is worth against a weekday's own. shape_units: how
+    many units the hours of all days are worth against those of a kind of day. spread_days: how many days
+    the first belief in ``spread`` is worth. factor_half_life_hours: how fast the luck of the day changes
+    within it.
     first_units_a_day: what an unknown product is believed to sell, with the weight of half a day.
     hourly: whether the hours of the day are told apart.
     """
 
-    utc_offset_minutes: int = 120
+    zone: str = UTC
     half_life_days: float = 21.0
     weekday_days: float = 1.0
     shape_units: float = 60.0
@@ -64,6 +70,10 @@ class DemandRules(msgspec.Struct, frozen=True, gc=False):
     factor_half_life_hours: float = 3.0
     first_units_a_day: float = 1.0
     hourly: bool = True
+
+    def at(self, zone: str) -> DemandRules:
+        """The same by the clocks of ``zone``."""
+        return msgspec.structs.replace(self, zone=zone)
 
 
 class Demand(msgspec.Struct, array_like=True, gc=False):
@@ -140,9 +150,9 @@ def roll(demand: Demand | None, at_ms: int, rules: DemandRules, empty: bool = Fa
 def mark_absent(demand: Demand, from_ms: int, to_ms: int, rules: DemandRules) -> None:
     """The product could not be sold between these times: the hours of the day being counted that lie
     within by half or more teach nothing."""
-    start = demand.day * DAY_MS - rules.utc_offset_minutes * 60_000
-    first = max(-(-(from_ms - start - HOUR_MS // 2) // HOUR_MS), 0)
-    last = min((to_ms - start - HOUR_MS // 2) // HOUR_MS, 23)
+    start, end = (at + offset_ms(rules.zone, at) - demand.day * DAY_MS for at in (from_ms, to_ms))
+    first = max(-(-(start - HOUR_MS // 2) // HOUR_MS), 0)
+    last = min((end - HOUR_MS // 2) // HOUR_MS, 23)
     for hour in range(first, last + 1):
         demand.absent |= 1 << hour
 
@@ -156,15 +166,32 @@ def set_uplift(demand: Demand, at_ms: int, uplift: float, rules: DemandRules) ->
         demand.uplift = uplift
 
 
+def shift_hours(demand: Demand, by: int) -> None:
+    """What was learnt by another zone's clock, ``by`` hours behind, is moved to the hours of this one."""
+    table = list(_HOURS.unpack(demand.sums))
+    for at in range(14, len(table), 24):
+        table[at : at + 24] = shifted(table[at : at + 24], by)
+    demand.sums = _HOURS.pack(*table)
+    demand.hours = shifted(demand.hours, by)
+    bits = shifted([demand.absent >> hour & 1 for hour in range(24)], by)
+    demand.absent = sum(bit << hour for hour, bit in enumerate(bits))
+    demand.uplift_hour = min(max(demand.uplift_hour + by, 0), 23) if demand.uplift_hour else 0
+
+
+def shifted(by_hour: list[T], by: int) -> list[T]:
+    """24 values, each ``by`` hours later."""
+    return [by_hour[(hour - by) % 24] for hour in range(24)]
+
+
 def local(at_ms: int, rules: DemandRules) -> tuple[int, int]:
     """(local day since the epoch, hour of it)."""
-    day, ms = divmod(at_ms + rules.utc_offset_minutes * 60_000, DAY_MS)
+    day, ms = divmod(at_ms + offset_ms(rules.zone, at_ms), DAY_MS)
     return day, ms // HOUR_MS
 
 
 def hour_end(at_ms: int, rules: DemandRules) -> int:
     """When the local hour of this time is over."""
-    return at_ms - (at_ms + rules.utc_offset_minutes * 60_000) % HOUR_MS + HOUR_MS
+    return at_ms - (at_ms + offset_ms(rules.zone, at_ms)) % HOUR_MS + HOUR_MS
 
 
 def weekday(day: int) -> int:

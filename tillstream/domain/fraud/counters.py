@@ -151,16 +151,19 @@ def _count_late(ring: list[int], bucket: int, cents: int) -> tuple[int, int]:
 
 
 def observe(
-    counters: Counters | None, transaction: int, at_ms: int, cents: int, delay_days: int = 7
-) -> tuple[Counters, CounterFacts]:
-    """Counts one sale: ``transaction`` is its `id_hash`, ``at_ms`` its event time.
+    counters: Counters | None, transaction: int, event_ms: int, cents: int, delay_days: int = 7,
+    arrived_ms: int = 2**62,
+) -> tuple[Counters, CounterFacts]:  # fmt: skip
+    """Counts one sale: ``transaction`` is its `id_hash`. A till's clock that is ahead of ``arrived_ms``
+    moves no window; the day is that of the event time, as a label has it.
 
     The counters are changed in place and returned. A repeat that follows within the last RECENT
     sales is not counted again.
     """
     if counters is None:
         counters = Counters([[], [], [], []], [], 0, [], [])
-    day, recent = at_ms // DAY_MS, counters.recent
+    day, recent = event_ms // DAY_MS, counters.recent
+    at_ms = min(event_ms, arrived_ms)
     if transaction in recent:
         copy = [list(ring) for ring in counters.windows]
         seen = count(copy, at_ms, 0)

@@ -71,7 +71,7 @@ def judge_both(
         return NOT_JUDGED
     settings = rules.data.profile
     # A till whose clock runs ahead must not drag the profile into the future.
-    now_ms = min(txn.event_time_ms, at_ms + settings.clock_skew_ms)
+    now_ms = min(txn.event_time_ms, at_ms)
     sale = sale_of(txn, rules.places, now_ms)
     if profile is not None and sale.transaction in profile.recent:
         return NOT_JUDGED

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+
+from tillstream.domain.local_time import offset_ms
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
 HOUR_MS = 3_600_000
@@ -34,18 +33,7 @@ def distance_km(a: Place, b: Place) -> float:
     return 2 * EARTH_KM * asin(min(1.0, sqrt(h)))
 
 
-@lru_cache(maxsize=4096)
-def _offset_ms(zone: str, half_day: int) -> int:
-    offset = datetime.fromtimestamp(half_day * 43_200, ZoneInfo(zone)).utcoffset()
-    assert offset is not None
-    return int(offset.total_seconds() * 1000)
-
-
 def local_hour(place: Place, at_ms: int) -> float:
-    """Time of day at the store, in hours from 0 up to 24.
-
-    A zone's offset is looked up once for each half day, so on a day on which clocks change the hour
-    may be one off until noon or midnight UTC.
-    """
-    local = at_ms + _offset_ms(place.zone, at_ms // 43_200_000)
+    """Time of day at the store, in hours from 0 up to 24."""
+    local = at_ms + offset_ms(place.zone, at_ms)
     return (local // 1000 % 86_400) / 3600

@@ -23,14 +23,12 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     cents_per_point: cents paid per point earned. point_value_cents: worth of a point redeemed.
     horizon_ms: how long before a customer's newest transaction an id is remembered.
     max_postings: at most so many per customer; the oldest is forgotten first.
-    clock_ahead_ms: how far a till's clock may run ahead of the broker's.
     """
 
     cents_per_point: int = 1000
     point_value_cents: int = 10
     horizon_ms: int = 35 * DAY_MS
     max_postings: int = 512
-    clock_ahead_ms: int = DAY_MS
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
@@ -134,11 +132,10 @@ def apply(
     """The account after ``txn``, and its ledger entries; an unchanged account is returned as None.
 
     ``arrived_ms``: when the broker took the record. A duplicate gives (None, ()). A transaction
-    that cannot be told from a forgotten duplicate, or from the future, gives (None, Refused).
+    that cannot be told from a forgotten duplicate gives (None, Refused). A till's clock that is ahead
+    moves no horizon: that goes by arrival.
     """
     event_ms = txn.event_time_ms
-    if event_ms > arrived_ms + rules.clock_ahead_ms:
-        return None, Refused("clock_ahead", "event_time_ms is ahead of the broker's clock")
     if account is None:
         account = Account(oldest_ms=event_ms, postings={}, pending={})
     elif txn.transaction_id in account.postings:
@@ -157,8 +154,7 @@ def apply(
                 entries.append(_reverse(account, late, txn.transaction_id, customer, posted, True))
     else:
         entries = [_post_reversal(account, txn, customer)]
-    if event_ms > account.newest_ms:
-        account.newest_ms = event_ms
+    account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
     if event_ms < account.oldest_ms:
         account.oldest_ms = event_ms
     _forget(account, rules)

@@ -85,7 +85,7 @@ def level(change: StockChange, arrived_ms: int) -> Level:
         change.product,
         change.new_quantity,
         change.version,
-        change.event_time_ms,
+        min(change.event_time_ms, arrived_ms),
         arrived_ms,
         change.kind in ARRIVALS or (more and change.kind in COUNTS),
     )

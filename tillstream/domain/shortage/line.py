@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import msgspec
 
 from tillstream.domain.demand.model import DemandRules
+from tillstream.domain.local_time import clock
 
 MINUTE_MS = 60_000
 OK, RUNNING_OUT, SOLD_OUT, SILENT = "ok", "running_out", "sold_out", "silent"
@@ -47,7 +48,7 @@ def explain(line: Shortage, rules: DemandRules) -> str:
     """Why a shelf has the status it has, in one line for people; times are the store's own."""
     left = "an unknown stock" if line.stock is None else f"{line.stock} left"
     if line.status == RUNNING_OUT:
-        gone = [clock(t, rules) for t in (line.run_out_ms, line.early_ms, line.late_ms)]
+        gone = [_clock(t, rules) for t in (line.run_out_ms, line.early_ms, line.late_ms)]
         return (
             f"sells {line.demand_percent} % of normal, {left}: gone by {gone[0]} "
             f"({gone[1]} to {gone[2]}), help takes {line.lead_minutes} min"
@@ -59,12 +60,8 @@ def explain(line: Shortage, rules: DemandRules) -> str:
     return f"{left}, sells {line.demand_percent} % of normal"
 
 
-def clock(at_ms: int | None, rules: DemandRules) -> str:
-    """A time of day as the store's people read it."""
-    if at_ms is None:
-        return "later"
-    minutes = (at_ms // MINUTE_MS + rules.utc_offset_minutes) % 1440
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def _clock(at_ms: int | None, rules: DemandRules) -> str:
+    return "later" if at_ms is None else clock(rules.zone, at_ms)
 
 
 def date_of(day: int) -> str:

@@ -43,6 +43,10 @@ class RegionalRules(msgspec.Struct, frozen=True, gc=False):
     forget_ms: int = DAY_MS
     normal: DemandRules = DemandRules(spread=2.0, first_units_a_day=0.3)
 
+    def at(self, zone: str) -> RegionalRules:
+        """The same by the clocks of ``zone``."""
+        return msgspec.structs.replace(self, normal=self.normal.at(zone))
+
 
 class Area(msgspec.Struct, array_like=True, gc=False):
     """One product in one region. short: store -> since when. opened_ms: of the open alert, 0 if none;

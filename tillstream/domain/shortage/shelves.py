@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 import msgspec
 
 from tillstream.domain.demand.model import Demand, DemandRules
+from tillstream.domain.local_time import UTC
 from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.shortage.line import MINUTE_MS, OK
 from tillstream.domain.shortage.silence import Appeal, SilenceRules
@@ -31,6 +32,10 @@ class ShortageRules(msgspec.Struct, frozen=True, gc=False):
     max_shelves: int = 32
     forget_days: int = 28
     blind_alpha: float = 1e-6
+
+    def at(self, zone: str) -> ShortageRules:
+        """The same by the clocks of ``zone``."""
+        return msgspec.structs.replace(self, demand=self.demand.at(zone))
 
     def lead_ms(self, store: int) -> int:
         return self.lead_minutes_by_store.get(store, self.lead_minutes) * MINUTE_MS
@@ -58,7 +63,8 @@ class StoreWatch(msgspec.Struct, array_like=True, gc=False):
     shelves were looked at. offline_ms: since when its tills are not heard, 0 if they are. wake_ms: of
     the timer that asks, 0 if there is none. traffic: its baskets, learnt like a product.
     uplifts_until_ms: when a promotion begins or ends next. version: counts the lines told, of all
-    shelves, so that one that is forgotten and comes back goes on. ring: the last transactions' marks."""
+    shelves, so that one that is forgotten and comes back goes on. ring: the last transactions' marks.
+    zone: by whose clocks it was learnt."""
 
     region: str = ""
     newest_ms: int = 0
@@ -70,4 +76,5 @@ class StoreWatch(msgspec.Struct, array_like=True, gc=False):
     promotions: dict[str, list[Promotion]] = {}
     uplifts_until_ms: int = NEVER
     ring: bytes = b""
+    zone: str = UTC
     shelves: MutableMapping[str, Shelf] = msgspec.field(default_factory=dict)

@@ -32,6 +32,8 @@ from functools import lru_cache
 
 import msgspec
 
+from tillstream.domain.demand.model import shifted
+
 _LAYOUT = struct.Struct("<48f")  # baskets with the product, and all baskets, by hour of the day
 _NOTHING = _LAYOUT.pack(*[0.0] * 48)
 _MOST = 0.95  # nothing is in every basket
@@ -188,6 +190,14 @@ def _carry(
     else:
         appeal.carried, appeal.carried_baskets = 0.0, 0
         appeal.shape = appeal.rate = 0.0
+
+
+def shift_hours(appeal: Appeal, by: int) -> None:
+    """What was learnt by another zone's clock, ``by`` hours behind, is moved to the hours of this one."""
+    table = list(_LAYOUT.unpack(appeal.sums))
+    appeal.sums = _LAYOUT.pack(*shifted(table[:24], by), *shifted(table[24:], by))
+    appeal.hours = shifted(appeal.hours, by)
+    appeal.since_hour = (appeal.since_hour + by) % 24
 
 
 def share(appeal: Appeal, hour: int, rules: SilenceRules) -> float:

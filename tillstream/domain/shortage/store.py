@@ -26,10 +26,11 @@ from typing import NamedTuple
 from tillstream.domain.demand import forecast as fc
 from tillstream.domain.demand import model as dm
 from tillstream.domain.demand.counts import none_sold
+from tillstream.domain.local_time import clock, offset_ms
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.shortage import silence as sl
-from tillstream.domain.shortage.line import MINUTE_MS, OFFLINE, OK, Shortage, clock
+from tillstream.domain.shortage.line import MINUTE_MS, OFFLINE, OK, Shortage
 from tillstream.domain.shortage.shelf_review import Quiet, ShelfReview
 from tillstream.domain.shortage.shelves import NEVER, Shelf, ShortageRules, StoreWatch
 
@@ -67,8 +68,9 @@ def apply_basket(
     """The store after a basket, and the lines that changed; None where nothing did."""
     quiet = {} if quiet is None else quiet
     if watch is None:
-        watch = StoreWatch()
+        watch = StoreWatch(zone=rules.demand.zone)
         quiet.clear()
+    _keep_zone(watch, rules, quiet)
     if not _remember(watch, basket.mark):
         return None, []
     at = min(basket.at_ms, basket.arrived_ms)
@@ -113,11 +115,13 @@ def apply_level(
     the ledger tells them again with the first sale."""
     if watch is None or level.product not in watch.shelves:
         return None, []
+    quiet = {} if quiet is None else quiet
+    _keep_zone(watch, rules, quiet)
     shelf = watch.shelves[level.product]
     if level.version <= shelf.stock_version:
         return None, []
     shelf.stock, shelf.stock_version, shelf.stock_ms = level.stock, level.version, level.at_ms
-    review = ShelfReview(store, watch, rules, level.arrived_ms, [], {} if quiet is None else quiet)
+    review = ShelfReview(store, watch, rules, level.arrived_ms, [], quiet)
     if level.came:
         hour = dm.local(watch.newest_ms, rules.demand)[1]
         sl.start_again(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
@@ -147,6 +151,7 @@ def missed(store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules) -
     """A line if this store's tills say nothing although they should: it is offline, so its shelves
     cannot be judged. ``heard_ms``: how far other stores have been heard; while the whole stream is
     silent nobody is offline. The test is that of a shelf, with the store's baskets for sales."""
+    _keep_zone(watch, rules, {})
     if watch.offline_ms or watch.traffic.days_known < rules.silence.least_days:
         return []
     luck = fc.today(watch.traffic, watch.newest_ms, rules.demand)
@@ -155,9 +160,26 @@ def missed(store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules) -
         return []
     watch.offline_ms = watch.newest_ms
     review = ShelfReview(store, watch, rules, heard_ms, [], {})
-    why = f"{due:.0f} baskets were due since {clock(watch.newest_ms, rules.demand)}, none came"
+    why = f"{due:.0f} baskets were due since {clock(rules.demand.zone, watch.newest_ms)}, none came"
     review.tell_store(OFFLINE, OK, heard_ms, why)
     return review.out
+
+
+def _keep_zone(watch: StoreWatch, rules: ShortageRules, quiet: dict[str, Quiet]) -> None:
+    """Where the store has another zone than it was known by, what was learnt by the hour is moved by the
+    hours between the two clocks: else each morning or evening would pass for a store that is offline."""
+    zone, at = rules.demand.zone, watch.newest_ms
+    if watch.zone == zone:
+        return
+    hours = round((offset_ms(zone, at) - offset_ms(watch.zone, at)) / dm.HOUR_MS)
+    watch.zone = zone
+    if hours:
+        quiet.clear()
+        dm.shift_hours(watch.traffic, hours)
+        for product in list(watch.shelves):
+            shelf = watch.shelves[product]
+            dm.shift_hours(shelf.demand, hours)
+            sl.shift_hours(shelf.appeal, hours)
 
 
 def _remember(watch: StoreWatch, mark: bytes) -> bool:

@@ -48,6 +48,11 @@ class InventoryRules(msgspec.Struct, frozen=True):
     stock: StockRules = StockRules()
     planning: PlanningRules = PlanningRules()
 
+    def at(self, zone: str) -> InventoryRules:
+        """The same by the clocks of ``zone``."""
+        planning = msgspec.structs.replace(self.planning, demand=self.planning.demand.at(zone))
+        return msgspec.structs.replace(self, planning=planning)
+
 
 def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryRules) -> Outcome:
     """A sale, delivery, count or other line. A duplicate gives (None, None, [])."""
@@ -100,7 +105,10 @@ def on_request(
     have = max(stock.level, 0)
     gave = min(have, request.quantity) if request.ask == "order" else 0
     kind = "allocation" if request.ask == "order" else request.ask
-    line = Line(kind, f"R:{request.request_id}", request.to, request.product, -gave, at_ms)
+    arrived_ms = max(request.event_time_ms, stock.newest_ms)  # a count's clock may be ahead of both
+    line = Line(
+        kind, f"R:{request.request_id}", request.to, request.product, -gave, at_ms, None, arrived_ms
+    )
     moved = move(stock, line, rules.stock)
     if moved is None:
         return None, None, []

@@ -38,7 +38,8 @@ class StockRules(msgspec.Struct, frozen=True, gc=False):
 
 class Line(msgspec.Struct, array_like=True, gc=False):
     """One line that moves stock, whatever document it stood on. ``quantity`` is signed: what the line
-    adds to the level, or for a count and a plan, the pieces themselves."""
+    adds to the level, or for a count and a plan, the pieces themselves. arrived_ms: when the broker
+    took it; a clock that is ahead of that moves no horizon."""
 
     kind: str
     line_id: str
@@ -47,6 +48,7 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     quantity: int
     event_time_ms: int
     order_id: str | None = None
+    arrived_ms: int = 2**62
 
 
 class OpenOrder(msgspec.Struct, array_like=True, gc=False):
@@ -163,8 +165,7 @@ def move(stock: Stock, line: Line, rules: StockRules) -> Moved | None:
     else:
         stock.level += moved
         outcome = "posted"
-    if event_ms > stock.newest_ms:
-        stock.newest_ms = event_ms
+    stock.newest_ms = max(stock.newest_ms, min(event_ms, line.arrived_ms))
     recent_lines.thin_out(recent, stock.newest_ms - rules.horizon_ms, rules.max_lines)
     return Moved(outcome, old, behind)
 

@@ -53,8 +53,9 @@ import pemja.core.object.PyIterator;
  * <p>Bytes to Python, integers big-endian: {@code int keys, int records, long processing time}, per
  * key {@code int length, key, int length or -1, state}, per record {@code int key's number, int
  * length, record}; for a timer that is due, length -1 and {@code long} its time in the record's place.
- * From Python: a run of {@code byte kind, int number, int length or -1, bytes} with kind 0 = state of
- * key {@code number} (-1: none any more), 1 = output {@code number} (0 main, then the side outputs),
+ * From Python: a run of {@code byte kind, int record, int number, int length or -1, bytes} with kind 0
+ * = state of key {@code number} (-1: none any more), 1 = output {@code number} (0 main, then the side
+ * outputs) of the batch's {@code record}, whose timestamp it gets,
  * 2 = broadcast entry whose name of {@code number} bytes comes first (-1: remove it), 3 = timer for
  * key {@code number}, {@code long} time. A record of the second input goes to Python after a byte:
  * 0 = new, 1 = kept, shown again at a restore.
@@ -71,6 +72,7 @@ public final class BatchedPython
     private static final int TIMER = 3;
     private static final int NEW = 0;
     private static final int RESTORED = 1;
+    private static final List<Long> NONE = List.of(NO_TIMESTAMP);
 
     private final String stateName;
     private final long stateTtlMs;
@@ -86,10 +88,9 @@ public final class BatchedPython
     private transient List<byte[]> records; // null: the next of dueTimes
     private transient List<Integer> keyNumbers;
     private transient List<Long> dueTimes;
+    private transient List<Long> timestamps;
     private transient boolean lingering;
     private transient StreamRecord<byte[]> out;
-    /** Timestamp of the batch's oldest record, which what comes of the batch gets. */
-    private transient long oldest;
 
     /**
      * @param stateName name of the one keyed state, bytes of a codec of the function's own
@@ -133,8 +134,8 @@ public final class BatchedPython
         records = new ArrayList<>();
         keyNumbers = new ArrayList<>();
         dueTimes = new ArrayList<>();
+        timestamps = new ArrayList<>();
         out = new StreamRecord<>(null);
-        oldest = NO_TIMESTAMP;
         super.open();
         // The one that super.open() has made: PyFlink's.
         timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
@@ -149,27 +150,28 @@ public final class BatchedPython
                 getPartitionedState(
                         VoidNamespace.INSTANCE, VoidNamespaceSerializer.INSTANCE, descriptor);
         for (Map.Entry<String, byte[]> kept : broadcast.immutableEntries()) {
-            call("process_element2", marked(RESTORED, kept.getValue()), null);
+            call("process_element2", marked(RESTORED, kept.getValue()), null, NONE);
         }
     }
 
     @Override
     public void processElement1(StreamRecord<Row> record) throws Exception {
-        if (record.hasTimestamp()) {
-            oldest = Math.min(oldest, record.getTimestamp());
-        }
         Row row = record.getValue();
-        add((String) row.getField(0), (byte[]) row.getField(1));
+        add((String) row.getField(0), (byte[]) row.getField(1), timestamp(record));
     }
 
     @Override
     public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
         dueTimes.add(timer.getTimestamp());
-        add((String) ((Row) getCurrentKey()).getField(0), null);
+        add((String) ((Row) getCurrentKey()).getField(0), null, NO_TIMESTAMP);
+    }
+
+    private static long timestamp(StreamRecord<Row> record) {
+        return record.hasTimestamp() ? record.getTimestamp() : NO_TIMESTAMP;
     }
 
     /** {@code record} is of the engine's current key. */
-    private void add(String key, byte[] record) throws Exception {
+    private void add(String key, byte[] record, long timestamp) throws Exception {
         Integer number = keys.get(key);
         if (number == null) {
             number = keys.size();
@@ -178,6 +180,7 @@ public final class BatchedPython
         }
         keyNumbers.add(number);
         records.add(record);
+        timestamps.add(timestamp);
         if (records.size() >= batchSize) {
             flush();
         } else if (!lingering) {
@@ -198,8 +201,8 @@ public final class BatchedPython
     @Override
     public void processElement2(StreamRecord<Row> record) throws Exception {
         flush();
-        stamp(record.hasTimestamp() ? record.getTimestamp() : NO_TIMESTAMP);
-        call("process_element2", marked(NEW, (byte[]) record.getValue().getField(1)), null);
+        byte[] value = marked(NEW, (byte[]) record.getValue().getField(1));
+        call("process_element2", value, null, List.of(timestamp(record)));
     }
 
     @Override
@@ -232,23 +235,25 @@ public final class BatchedPython
         }
         byte[] batch = packed();
         List<Object> batchContexts = contexts;
+        List<Long> batchTimestamps = timestamps;
         contexts = new ArrayList<>();
+        timestamps = new ArrayList<>();
         keys.clear();
         records.clear();
         keyNumbers.clear();
         dueTimes.clear();
-        stamp(oldest);
-        oldest = NO_TIMESTAMP;
-        call("process_element1", batch, batchContexts);
+        call("process_element1", batch, batchContexts, batchTimestamps);
     }
 
-    /** What is called next gives records of this time. */
-    private void stamp(long timestamp) {
+    /** An output, with the time of the record it comes of: one old record ages no other. */
+    private StreamRecord<byte[]> stamped(byte[] value, long timestamp) {
+        out.replace(value);
         if (timestamp == NO_TIMESTAMP) {
             out.eraseTimestamp();
         } else {
             out.setTimestamp(timestamp);
         }
+        return out;
     }
 
     private byte[] packed() throws Exception {
@@ -289,20 +294,26 @@ public final class BatchedPython
         return batch.array();
     }
 
-    /** {@code batchContexts}: the engine's keys by number; null for a broadcast record. */
-    private void call(String method, byte[] value, List<Object> batchContexts) throws Exception {
+    /**
+     * {@code batchContexts}: the engine's keys by number; null for a broadcast record. {@code times}:
+     * timestamps of its records.
+     */
+    private void call(String method, byte[] value, List<Object> batchContexts, List<Long> times)
+            throws Exception {
         // As PyFlink's converter gives a row: its kind (insert), then its fields.
         Object row = new Object[] {(byte) 0, new Object[] {"", value}};
         PyIterator results = (PyIterator) interpreter.invokeMethod("operation", method, row);
         while (results.hasNext()) {
-            apply(ByteBuffer.wrap((byte[]) results.next()), batchContexts);
+            apply(ByteBuffer.wrap((byte[]) results.next()), batchContexts, times);
         }
         results.close();
     }
 
-    private void apply(ByteBuffer made, List<Object> batchContexts) throws Exception {
+    private void apply(ByteBuffer made, List<Object> batchContexts, List<Long> times)
+            throws Exception {
         while (made.hasRemaining()) {
             int kind = made.get();
+            int record = made.getInt();
             int number = made.getInt();
             int length = made.getInt();
             String entry =
@@ -318,9 +329,9 @@ public final class BatchedPython
                 timers.registerProcessingTimeTimer(
                         VoidNamespace.INSTANCE, ByteBuffer.wrap(value).getLong());
             } else if (kind == OUTPUT && number == 0) {
-                output.collect(out.replace(value));
+                output.collect(stamped(value, times.get(record)));
             } else if (kind == OUTPUT) {
-                output.collect(sides.get(number - 1), out.replace(value));
+                output.collect(sides.get(number - 1), stamped(value, times.get(record)));
             } else if (kind == BROADCAST && value == null) {
                 broadcast.remove(entry);
             } else if (kind == BROADCAST) {

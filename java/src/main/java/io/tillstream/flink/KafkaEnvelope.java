@@ -8,20 +8,23 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.record.TimestampType;
 
 /**
  * Kafka records as envelopes, one for each of a record's {@link Pieces}; origin is {@code
  * kafka:<topic>/<partition>/<offset>}.
  *
  * <p>A record out of the archive keeps the origin it first had, in the header {@code
- * tillstream.origin}. Only a topic that is filled out of the archive is asked for it: on any other
- * a header is whatever its producer likes, and is ignored.
+ * tillstream.origin}, and in {@code tillstream.arrived.ms} the time it first arrived. Only a topic that
+ * is filled out of the archive is asked for them: on any other a header is whatever its producer
+ * likes, and is ignored.
  */
 public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row> {
     private static final long serialVersionUID = 1L;
 
     private static final Pattern PLACE =
             Pattern.compile("(?:kafka|kinesis):[0-9A-Za-z._-]+/[0-9A-Za-z._-]+/[0-9]+");
+    private static final Pattern WHOLE = Pattern.compile("[0-9]{1,18}");
 
     private final Envelope envelope;
     private boolean fromArchive;
@@ -45,21 +48,41 @@ public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row
 
     @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<Row> out) {
-        if (record.timestamp() > untilMs) {
+        long arrivedMs = arrivedMs(record);
+        if (arrivedMs > untilMs) {
             return;
         }
-        envelope.wrap(record.value(), origin(record), record.timestamp(), out);
+        envelope.wrap(record.value(), origin(record), arrivedMs, out);
     }
 
     private String origin(ConsumerRecord<byte[], byte[]> record) {
-        Header first = fromArchive ? record.headers().lastHeader("tillstream.origin") : null;
-        if (first != null && first.value() != null) {
-            String text = new String(first.value(), StandardCharsets.ISO_8859_1);
-            if (PLACE.matcher(text).matches()) {
-                return text;
-            }
+        String first = first(record, "tillstream.origin", PLACE);
+        return first != null
+                ? first
+                : "kafka:" + record.topic() + '/' + record.partition() + '/' + record.offset();
+    }
+
+    /**
+     * When the broker took it. A time that is not the broker's own is what the producer says: it cannot
+     * be later than now, whatever the producer's clock shows.
+     */
+    private long arrivedMs(ConsumerRecord<byte[], byte[]> record) {
+        String first = first(record, "tillstream.arrived.ms", WHOLE);
+        if (first == null && record.timestampType() == TimestampType.LOG_APPEND_TIME) {
+            return record.timestamp();
         }
-        return "kafka:" + record.topic() + '/' + record.partition() + '/' + record.offset();
+        long saidMs = first == null ? record.timestamp() : Long.parseLong(first);
+        return Math.min(saidMs, System.currentTimeMillis());
+    }
+
+    /** What the archive wrote of a record, or null if there is nothing of that form. */
+    private String first(ConsumerRecord<byte[], byte[]> record, String name, Pattern form) {
+        Header header = fromArchive ? record.headers().lastHeader(name) : null;
+        if (header == null || header.value() == null) {
+            return null;
+        }
+        String text = new String(header.value(), StandardCharsets.ISO_8859_1);
+        return form.matcher(text).matches() ? text : null;
     }
 
     @Override

@@ -2,12 +2,12 @@ package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.flink.api.common.eventtime.BoundedOutOfOrdernessWatermarks;
+import org.apache.flink.api.common.eventtime.WatermarkOutput;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
-import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
@@ -15,7 +15,7 @@ import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
-import org.apache.flink.api.java.tuple.Tuple5;
+import org.apache.flink.api.java.tuple.Tuple6;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
@@ -37,37 +37,35 @@ import org.apache.flink.util.OutputTag;
 public final class SalesTracking {
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // shelf "<store>/<product>", pieces, cents, price of a piece, event time
-    private static final TupleTypeInfo<Tuple5<String, Long, Long, Long, Long>> LINE =
-            new TupleTypeInfo<>(Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG);
+    // shelf "<store>/<product>", pieces, cents, price of a piece, event time, when the broker took it
+    private static final TupleTypeInfo<Tuple6<String, Long, Long, Long, Long, Long>> LINE =
+            new TupleTypeInfo<>(
+                    Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG);
 
     private SalesTracking() {}
 
     /**
      * Lines of each transaction, the transaction once.
      *
-     * @param rows (transaction id, enveloped transaction); what is no transaction is left out: other
-     *     jobs put it with the dead letters
+     * @param rows (transaction id, enveloped transaction); what is no transaction, or one from the
+     *     future, is left out: other jobs put it with the dead letters
+     * @param clockAheadMs how far a till's clock may run ahead of the broker's
      * @param rememberMs how long a transaction's id is remembered
      * @param outOfOrderMs how much later than a newer one a line may come and still be in time
      * @param idleMs after so long without a record a subtask holds nobody up
      */
-    public static DataStream<Tuple5<String, Long, Long, Long, Long>> lines(
-            DataStream<Row> rows, long rememberMs, long outOfOrderMs, long idleMs) {
+    public static DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines(
+            DataStream<Row> rows, long clockAheadMs, long rememberMs, long outOfOrderMs, long idleMs) {
         KeySelector<Row, String> id = row -> (String) row.getField(0);
         return rows.keyBy(id, Types.STRING)
-                .process(new OnceById(rememberMs))
-                .returns(rows.getType())
-                .uid("sales-once")
-                .name("each transaction once")
-                .flatMap(new Unnest())
+                .process(new OnceById(rememberMs, clockAheadMs))
                 .returns(LINE)
-                .uid("sales-lines")
-                .name("lines of the basket")
+                .uid("sales-once")
+                .name("lines of each transaction once")
                 .assignTimestampsAndWatermarks(
                         WatermarkStrategy
-                                .<Tuple5<String, Long, Long, Long, Long>>forBoundedOutOfOrderness(
-                                        Duration.ofMillis(outOfOrderMs))
+                                .<Tuple6<String, Long, Long, Long, Long, Long>>forGenerator(
+                                        context -> new UpToArrival(Duration.ofMillis(outOfOrderMs)))
                                 .withTimestampAssigner((line, before) -> line.f4)
                                 .withIdleness(Duration.ofMillis(idleMs)))
                 .uid("sales-times")
@@ -80,13 +78,13 @@ public final class SalesTracking {
      * @param prices product to its price in the price list, in cents
      */
     public static DataStream<byte[]> additions(
-            DataStream<Tuple5<String, Long, Long, Long, Long>> lines,
+            DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines,
             long sizeMs,
             Map<String, Integer> prices,
             String uid) {
-        OutputTag<Tuple5<String, Long, Long, Long, Long>> late = new OutputTag<>("late", LINE);
+        OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> late = new OutputTag<>("late", LINE);
         HashMap<String, Integer> list = new HashMap<>(prices);
-        KeySelector<Tuple5<String, Long, Long, Long, Long>, String> shelf = line -> line.f0;
+        KeySelector<Tuple6<String, Long, Long, Long, Long, Long>, String> shelf = line -> line.f0;
         SingleOutputStreamOperator<byte[]> inTime =
                 lines.keyBy(shelf, Types.STRING)
                         .window(TumblingEventTimeWindows.of(Duration.ofMillis(sizeMs)))
@@ -112,11 +110,11 @@ public final class SalesTracking {
         return new long[] {0, 0, 0, 0, 0, Long.MAX_VALUE, Long.MIN_VALUE};
     }
 
-    private static long[] sums(Tuple5<String, Long, Long, Long, Long> line) {
+    private static long[] sums(Tuple6<String, Long, Long, Long, Long, Long> line) {
         return add(none(), line);
     }
 
-    private static long[] add(long[] sums, Tuple5<String, Long, Long, Long, Long> line) {
+    private static long[] add(long[] sums, Tuple6<String, Long, Long, Long, Long, Long> line) {
         boolean sold = line.f1 > 0;
         sums[0]++;
         sums[sold ? 1 : 2] += Math.abs(line.f1);
@@ -143,14 +141,32 @@ public final class SalesTracking {
         return text.getBytes(StandardCharsets.UTF_8);
     }
 
-    /** Lets the first record of each key pass, for as long as it is remembered. */
-    private static final class OnceById extends KeyedProcessFunction<String, Row, Row> {
+    /** A till whose clock is ahead must not close the windows of the others. */
+    private static final class UpToArrival
+            extends BoundedOutOfOrdernessWatermarks<Tuple6<String, Long, Long, Long, Long, Long>> {
+        UpToArrival(Duration outOfOrder) {
+            super(outOfOrder);
+        }
+
+        @Override
+        public void onEvent(
+                Tuple6<String, Long, Long, Long, Long, Long> line, long eventMs, WatermarkOutput out) {
+            super.onEvent(line, Math.min(eventMs, line.f5), out);
+        }
+    }
+
+    /** The lines of the first transaction of each key, for as long as it is remembered. */
+    private static final class OnceById
+            extends KeyedProcessFunction<
+                    String, Row, Tuple6<String, Long, Long, Long, Long, Long>> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
+        private final long clockAheadMs;
         private transient ValueState<Boolean> seen;
 
-        OnceById(long rememberMs) {
+        OnceById(long rememberMs, long clockAheadMs) {
             this.rememberMs = rememberMs;
+            this.clockAheadMs = clockAheadMs;
         }
 
         @Override
@@ -163,47 +179,38 @@ public final class SalesTracking {
         }
 
         @Override
-        public void processElement(Row row, Context context, Collector<Row> out) throws Exception {
+        public void processElement(
+                Row row,
+                Context context,
+                Collector<Tuple6<String, Long, Long, Long, Long, Long>> out)
+                throws Exception {
             // What has no id of its own is no transaction, and many share a key.
-            if (context.getCurrentKey().startsWith("~")) {
+            if (context.getCurrentKey().startsWith("~") || seen.value() != null) {
                 return;
             }
-            if (seen.value() == null) {
-                seen.update(true);
-                out.collect(row);
-            }
-        }
-    }
-
-    private static final class Unnest
-            implements FlatMapFunction<Row, Tuple5<String, Long, Long, Long, Long>> {
-        private static final long serialVersionUID = 1L;
-
-        @Override
-        public void flatMap(Row row, Collector<Tuple5<String, Long, Long, Long, Long>> out) {
-            byte[] envelope = (byte[]) row.getField(1);
-            int newline = Envelope.headEnd(envelope);
-            TillReceipt receipt =
-                    TillReceipt.read(Arrays.copyOfRange(envelope, newline + 1, envelope.length));
+            SealedReceipt sealed = new SealedReceipt((byte[]) row.getField(1), clockAheadMs);
+            TillReceipt receipt = sealed.receipt;
             if (receipt == null) {
-                return;
+                return; // not remembered: repaired, it comes again under this id
             }
+            seen.update(true);
             long sign = receipt.kind.equals("sale") ? 1 : -1;
             for (TillReceipt.Line line : receipt.lines) {
                 out.collect(
-                        Tuple5.of(
+                        Tuple6.of(
                                 receipt.store + "/" + line.product,
                                 sign * line.quantity,
                                 sign * line.quantity * line.unitPriceCents,
                                 line.unitPriceCents,
-                                receipt.eventTimeMs));
+                                receipt.eventTimeMs,
+                                sealed.arrivedMs));
             }
         }
     }
 
     private static final class AddUp
             implements AggregateFunction<
-                    Tuple5<String, Long, Long, Long, Long>, long[], long[]> {
+                    Tuple6<String, Long, Long, Long, Long, Long>, long[], long[]> {
         private static final long serialVersionUID = 1L;
 
         @Override
@@ -212,7 +219,7 @@ public final class SalesTracking {
         }
 
         @Override
-        public long[] add(Tuple5<String, Long, Long, Long, Long> line, long[] sums) {
+        public long[] add(Tuple6<String, Long, Long, Long, Long, Long> line, long[] sums) {
             return SalesTracking.add(sums, line);
         }
 

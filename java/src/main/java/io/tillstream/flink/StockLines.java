@@ -1,7 +1,6 @@
 package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
@@ -13,7 +12,7 @@ import org.apache.flink.util.Collector;
  *
  * <p>{@code key} is {@code <store>/<product>}; {@code value} is the byte {@code L} and a JSON array of
  * what moves the stock: {@code [kind, "<transaction_id>/<n>", store, product, signed quantity,
- * event_time_ms]}, n from 1. A sale takes away, a refund or void brings back.
+ * event_time_ms, null, arrived_ms]}, n from 1. A sale takes away, a refund or void brings back.
  *
  * <p>A record that is no transaction, or one from the future, leaves as it came after the byte
  * {@code T}, with a key from a hash of its bytes: the stage behind says why and writes the one dead
@@ -34,14 +33,13 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
     @Override
     public void flatMap(Row row, Collector<Row> out) {
         byte[] envelope = (byte[]) row.getField(1);
-        int newline = Envelope.headEnd(envelope);
-        byte[] payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
-        TillReceipt receipt = TillReceipt.read(payload);
-        if (receipt == null || receipt.eventTimeMs > arrivedMs(envelope, newline) + clockAheadMs) {
+        SealedReceipt sealed = new SealedReceipt(envelope, clockAheadMs);
+        TillReceipt receipt = sealed.receipt;
+        if (receipt == null) {
             byte[] asItCame = new byte[envelope.length + 1];
             asItCame[0] = TRANSACTION;
             System.arraycopy(envelope, 0, asItCame, 1, envelope.length);
-            out.collect(Row.of(Envelope.keyless(payload), asItCame));
+            out.collect(Row.of(Envelope.keyless(sealed.payload), asItCame));
             return;
         }
         boolean sale = receipt.kind.equals("sale");
@@ -54,20 +52,10 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
             String json =
                     head + n + "\"," + store + ",\"" + line.product + "\","
                             + (sale ? -line.quantity : line.quantity) + ',' + receipt.eventTimeMs
-                            + ']';
+                            + ",null," + sealed.arrivedMs + ']';
             out.collect(
                     Row.of(store + '/' + line.product, json.getBytes(StandardCharsets.ISO_8859_1)));
         }
-    }
-
-    private static long arrivedMs(byte[] envelope, int newline) {
-        long value = 0;
-        long unit = 1;
-        for (int i = newline - 1; envelope[i] >= '0' && envelope[i] <= '9'; i--) {
-            value += (envelope[i] - '0') * unit;
-            unit *= 10;
-        }
-        return value;
     }
 
     @Override

@@ -1,0 +1,32 @@
+"""A record's own time against the broker's: whatever is ahead of its arrival is not believed.
+
+One till or hand scanner whose clock is a year ahead would close the horizon of its customer and of its
+shelf, the windows of a card, and the hours of a store. Within the tolerance a time stands as it is, and
+moves nothing but its own record: horizons and watermarks go by the earlier of event time and arrival.
+"""
+
+from __future__ import annotations
+
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
+
+
+def parse_sale(envelope: Envelope, clock_ahead_ms: int) -> Transaction:
+    """The till transaction of ``envelope``. Raises InvalidTransaction, and nothing else: with the reason
+    ``clock_ahead`` where its time is more than ``clock_ahead_ms`` after it arrived.
+
+    SealedReceipt.java is the same for what the JVM reads."""
+    found = parse(envelope.raw)
+    if found.event_time_ms > envelope.arrived_ms + clock_ahead_ms:
+        raise clock_ahead("event_time_ms")
+    return found
+
+
+def refuse_ahead(at_ms: int, field: str, envelope: Envelope, clock_ahead_ms: int) -> None:
+    """Raises InvalidTransaction where ``at_ms``, of ``field`` of another kind of record, is."""
+    if at_ms > envelope.arrived_ms + clock_ahead_ms:
+        raise clock_ahead(field)
+
+
+def clock_ahead(field: str) -> InvalidTransaction:
+    return InvalidTransaction("clock_ahead", f"{field} is ahead of the broker's clock")
