@@ -1,0 +1,130 @@
+"""Thousands of records that nobody should send, on every topic of a job, among ordinary traffic: the job
+runs on without a restart, every unusable one is a dead letter, and the rest is as if they were not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from random import Random
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+
+from tests.support.shop import Shop
+from tests.support.wait import wait_for
+from tests.udfs.test_nothing_stops_a_stage import GOOD, RULES, TILLS, usable
+from tillstream import catalog
+from tillstream.catalog import topics
+from tillstream.connectors.gateway import java, ours
+from tillstream.domain.dead_letter import id_of
+from tillstream.domain.card_numbers import mask_card_numbers
+from tillstream.domain.fraud.control import InForce, Refused, apply_order
+from tillstream.domain.fraud.ruleset import load_rules
+from tillstream.reference import packaged_clocks
+from tillstream.sim.fuzz import fuzzed
+
+ORDER = b'{"mode":"live","version":"v","pushed_ms":1,"by":"test","rules":' + RULES + b"}"
+
+
+def topics_of(job: str) -> list[str]:
+    entry = catalog.job(job)
+    return [*([TILLS] if entry.transactions else []), *(topic.id for topic in entry.reads)]
+
+
+def pieces_of(raw: bytes) -> list[bytes]:
+    """As the source takes a record apart, which has tests of its own."""
+    out = java().java.util.ArrayList()
+    row = java().org.apache.flink.types.Row(2)
+    row.setField(1, b"\n" + raw)
+    collector = java().org.apache.flink.api.common.functions.util.ListCollector(out)
+    ours().Pieces("x").flatMap(row, collector)
+    return [bytes(found.getField(1))[1:] for found in out]
+
+
+def unusable(topic: str, seed: int, count: int) -> Iterator[tuple[bytes, list[bytes]]]:
+    """(record, its pieces), none of which can be used."""
+    rng = Random(f"{topic}/{seed}")
+    good = ORDER if topic == topics.FRAUD_RULES.id else GOOD[topic]
+    while count:
+        raw = fuzzed(good, rng)
+        pieces = pieces_of(raw)
+        fits = good_order if topic == topics.FRAUD_RULES.id else partial(usable, topic)
+        if not any(fits(piece) for piece in pieces):
+            count -= 1
+            yield raw, pieces
+
+
+def good_order(raw: bytes) -> bool:
+    places = packaged_clocks()
+    try:
+        apply_order(raw, InForce(load_rules(RULES, places), None), places)
+    except Refused:
+        return False
+    return True
+
+
+def bury(shop: Shop, job: str, seed: int, count: int) -> set[str]:
+    """Sends ``count`` to each topic of the job; the ids of their dead letters."""
+    conf = shop.conf()
+    producer = Producer(
+        {"bootstrap.servers": conf.kafka.bootstrap or "", "message.max.bytes": 1_048_000}
+    )
+    ids: set[str] = set()
+    for topic in topics_of(job):
+        known = next((one for one in topics.ALL if one.id == topic), None)
+        name = conf.topic(known) if known else conf.source.kafka.topic
+        for raw, pieces in unusable(topic, seed, count):
+
+            def arrived(error, message, pieces=pieces):
+                assert error is None, error
+                place = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
+                ids.update(id_of(place, mask_card_numbers(piece)) for piece in pieces)
+
+            producer.produce(name, raw, on_delivery=arrived)
+            producer.poll(0)
+    assert producer.flush(60) == 0
+    return ids
+
+
+def dead_letters(shop: Shop, job: str) -> dict[str, dict]:
+    said = shop.run("dlq", "list", "--json", "--job", job)
+    found = (orjson.loads(line) for line in said.splitlines() if line.startswith("{"))
+    return {one["dead_letter_id"]: one for one in found}
+
+
+def lives_through(open_shop, job: str, seed: int, count: int) -> None:
+    shop = open_shop(f"fuzz-{job}-{seed}", "kafka")
+    shop.submit(job)
+    began_ms = int(time.time() * 1000)
+    feed = shop.feed(50) if TILLS in topics_of(job) else None
+    expected = bury(shop, job, seed, count)
+    if feed:
+        feed.stop()
+    found = wait_for(
+        lambda: dead_letters(shop, job), 240, f"{len(expected):,} dead letters of {job}",
+        lambda found: set(found) >= expected, every_s=3,
+    )  # fmt: skip
+    assert set(found) == expected
+    reasons = {failure["reason"] for one in found.values() for failure in one["failures"]}
+    assert "rule_failed" not in reasons
+    run = shop.running(job)
+    (state,) = [one for one in shop.rest().jobs() if one["jid"] == run]
+    assert state["state"] == "RUNNING"
+    assert not shop.rest().exceptions(run, since_ms=began_ms)
+    if job == "loyalty":
+        shop.prove()
+
+
+def test_inventory_lives_through_a_thousand_records_of_every_topic(open_shop, classes):
+    lives_through(open_shop, "inventory", 1, 1_000)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("job", catalog.names())
+def test_every_job_lives_through_ten_thousand(open_shop, classes, job, seed):
+    if job == "sales":
+        pytest.skip("leaves what it cannot use to the dead letters of the others")
+    lives_through(open_shop, job, seed, 10_000)
