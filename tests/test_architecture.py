@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -96,6 +97,16 @@ def test_only_the_local_cluster_knows_the_local_stack() -> None:
         if room(module_name(path)) in rooms and any(room(name) == "local" for name in imports(path))
     }
     assert found <= KNOW_THE_STACK
+
+
+LISTS = re.compile(r"list_objects|pyarrow\.fs|pyarrow import fs|s3fs|FileSelector|get_file_info")
+
+
+def test_only_one_module_lists_s3() -> None:
+    """The others would each have to page as the local stand-in needs it."""
+    files = [*OURS, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    lists = {str(p.relative_to(ROOT)) for p in files if LISTS.search(p.read_text())}
+    assert lists == {"tillstream/clients/storage.py"}
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.listing import DAYS, FILES, Held, ListedS3, ListingContract
 from tillstream.clients import storage
 from tillstream.clients.storage import (
     Disk,
@@ -14,6 +15,7 @@ from tillstream.clients.storage import (
     Stored,
     file_uri,
     local_folder,
+    of_days,
     open_storage,
     visible,
 )
@@ -114,3 +116,45 @@ def test_no_other_place_is_taken_for_a_local_one():
     assert local_folder("s3:/bucket") is None
     with pytest.raises(StorageError, match=r"savepoints\.location"):
         open_storage("s3:/bucket", load("local"))
+
+
+class TestListing(ListingContract):
+    """As Amazon lists, and as the local stand-in does; tests/integration runs it on the stand-in itself."""
+
+    @pytest.fixture(params=["amazon", "stand-in"])
+    def held(self, request) -> Held:
+        s3 = ListedS3(request.param)
+        s3.keys = {f"history/{name}" for name in FILES} | {"history", "historya", "i"}
+        return Held(
+            S3Folder(s3.client, "bucket", "history"),
+            lambda name: s3.keys.add(f"history/{name}"),
+            lambda name: s3.keys.discard(f"history/{name}"),
+        )
+
+
+def days(s3: ListedS3, *bounds: str) -> list[str]:
+    return [day for day, _ in of_days(S3Folder(s3.client, "bucket"), "h", *bounds)]
+
+
+@pytest.mark.parametrize("kind", ["amazon", "stand-in"])
+def test_of_a_history_only_the_days_asked_for_are_listed(kind):
+    s3 = ListedS3(kind)
+    s3.keys = {f"h/{name}" for name in FILES} | {
+        "h/_replayed/date=2021-01-01/x",
+        "h/date=2021-01-01/_x",
+    }
+    assert days(s3) == DAYS
+    s3.asked = 0
+    assert days(s3, DAYS[1_100], DAYS[1_102]) == DAYS[1_100:1_103]
+    assert days(s3, DAYS[2_000]) == DAYS[2_000:]
+    assert days(s3, "", DAYS[2]) == DAYS[:3]
+    assert s3.asked == 3
+    assert days(s3, DAYS[5], DAYS[4]) == days(s3, "2099-01-01") == []
+
+
+@pytest.mark.parametrize("kind", ["amazon", "stand-in"])
+def test_who_reads_no_further_lists_no_further(kind):
+    s3 = ListedS3(kind)
+    s3.keys = set(FILES)
+    assert next(S3Folder(s3.client, "bucket").files()).name == FILES[0]
+    assert s3.asked == 1

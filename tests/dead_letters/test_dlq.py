@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
+import boto3
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
+from moto import mock_aws
 
 from tests.support import sales
 from tillstream import conf as settings
@@ -331,19 +331,14 @@ def test_s3_is_read_without_hidden_files_and_earlier_days(monkeypatch):
         "dead-letters/date=2026-11-24/a.parquet": parquet(),
         "dead-letters/date=2026-11-24/.inprogress": b"half",
     }
-    day = datetime(2026, 11, 24, tzinfo=UTC)
-    page = {
-        "Contents": [
-            {"Key": key, "Size": len(body), "LastModified": day} for key, body in files.items()
-        ]
-    }
-    client = SimpleNamespace(
-        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]),
-        get_object=lambda Bucket, Key: {"Body": io.BytesIO(files[Key])},
-    )
-    monkeypatch.setattr(aws, "listening", lambda conf, service: client)
-    conf = settings.load("local", {"s3": {"bucket": "b"}})
-    found = list(dlq_read.from_s3(conf, since_ms=moment_ms("2026-11-24", 0)))
+    conf = settings.load("local")
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_bucket(Bucket=conf.s3.bucket)
+        for key, body in files.items():
+            client.put_object(Bucket=conf.s3.bucket, Key=key, Body=body)
+        monkeypatch.setattr(aws, "listening", lambda conf, service: client)
+        found = list(dlq_read.from_s3(conf, since_ms=moment_ms("2026-11-24", 0)))
     assert [(one.dead_letter_id, one.raw, one.failure.job) for one in found] == [
         (ID, b"\x00raw", "archive")
     ]

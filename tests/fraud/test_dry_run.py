@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from moto import mock_aws
 
 from tests.support.sales import T0, sale
+from tillstream import conf as settings
 from tillstream.cli import main
+from tillstream.clients import aws
 from tillstream.domain.fraud.decision import Label
+from tillstream.fraud import dry_run
 
 DAY_MS = 86_400_000
 
@@ -84,3 +91,19 @@ def test_an_empty_archive_is_said_in_one_line(folder, tmp_path):
     )  # fmt: skip
     assert done.exit_code == 1
     assert "no archived transactions" in done.output
+
+
+def test_of_the_archive_on_s3_only_the_days_asked_for_are_read(monkeypatch):
+    conf = settings.load("local")
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_bucket(Bucket=conf.s3.bucket)
+        for day in range(1, 6):
+            for n in range(2):
+                body = io.BytesIO()
+                pq.write_table(pa.table({"day": [day]}), body)
+                key = f"archive/transactions/date=2026-01-0{day}/region=GP/{n}.parquet"
+                client.put_object(Bucket=conf.s3.bucket, Key=key, Body=body.getvalue())
+        monkeypatch.setattr(aws, "listening", lambda conf, service: client)
+        found = list(dry_run._days(conf, *(datetime(2026, 1, day, tzinfo=UTC) for day in (2, 4))))
+    assert [[table["day"][0].as_py() for table in one] for one in found] == [[2, 2], [3, 3], [4, 4]]

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.support.fake_cluster import FakeCluster
+from tillstream import conf
+from tillstream.cli import main
 from tillstream.clients import parquet
 from tillstream.clients.storage import S3Folder
-from tillstream.history import compact
+from tillstream.cluster import manifest
+from tillstream.cluster.savepoints import Savepoints
+from tillstream.history import commands, compact
 from tillstream.history.compact import CompactError, Compactor
 from tillstream.history.files import CLOCKS_MS, File, finished
 
@@ -184,3 +192,84 @@ def test_every_row_is_there_as_often_as_before(s3, contents, target):
     run(s3, target)
     assert rows(s3) == before
     assert len(files(s3)) <= count
+
+
+# -- what is newest, and what a savepoint needs --------------------------------------------------------
+
+HOUR_MS = 3_600_000
+RUN = "0b5d2c1e-6f4a-4a55-9d0c-3b1f7a8e9c21"
+
+
+def planned(monkeypatch, *found: tuple[str, int]) -> set[str]:
+    """Names of the files that would be merged, of those finished at these hours."""
+    monkeypatch.setattr(compact, "CLOCKS_MS", CLOCKS_MS)
+    dated = [File(f"{DAY}/{name}", hour * HOUR_MS, 1) for name, hour in found]
+    monkeypatch.setattr(compact, "finished", lambda *_: sorted(dated, key=lambda f: f.finished_ms))
+    groups = Compactor(S3Folder(None, BUCKET)).plan(PREFIX, LATE, 10**6)
+    return {file.key.rpartition("/")[2] for group in groups for file in group.files}
+
+
+def test_what_one_job_writes_does_not_make_another_jobs_newest_old(monkeypatch):
+    """All jobs write dead letters to one prefix. A job that is down is restored from a checkpoint that
+    names its own newest files, however long ago."""
+    down = [(f"loyalty-dead-letter-history-{RUN}-{n}.parquet", n) for n in range(3)]
+    runs = [(f"archive-dead-letter-history-{RUN}-{n}.parquet", n) for n in range(100)]
+    found = planned(monkeypatch, *down, *runs)
+    assert down[-1][0] not in found
+    assert runs[-1][0] not in found
+    assert {name for name, _ in (*down[:-1], *runs[:-1])} == found
+
+
+def test_what_a_replay_or_a_compaction_wrote_later_does_not_make_a_jobs_newest_old(monkeypatch):
+    mine = [(f"loyalty-ledger-history-{RUN}-{n}.parquet", n) for n in range(3)]
+    made = [(mine[0][0].replace(".parquet", "-kept-20260105T000000Z.parquet"), 50),
+            ("compacted-180000000-0123456789ab.parquet", 50)]  # fmt: skip
+    assert planned(monkeypatch, *mine, *made) == {name for name, _ in (*mine[:-1], *made)}
+
+
+def savepoint(home: Path, name: str, state: bytes, described: bytes | None) -> Path:
+    folder = home / "savepoints" / "loyalty" / name
+    folder.mkdir(parents=True)
+    (folder / "_metadata").write_bytes(state)
+    if described is not None:
+        (folder / manifest.FILE).write_bytes(described)
+    return folder
+
+
+@pytest.fixture
+def compacted(s3, tmp_path, monkeypatch) -> Callable[[], Result]:
+    """``tillstream history compact ledger`` over three small files."""
+    for n in range(3):
+        put(s3, f"{DAY}/part-{n}.parquet", [n])
+    kept = Savepoints(FakeCluster(tmp_path), conf.load("local"))
+    bucket = S3Folder(s3, BUCKET)
+    monkeypatch.setattr(commands, "open_savepoints", lambda: kept)
+    monkeypatch.setattr(commands, "open_bucket", lambda _: bucket)
+    monkeypatch.setattr(bucket, "now_ms", lambda: LATE)
+    arguments = ["history", "compact", "ledger", "--older-than", "1h"]
+    return lambda: CliRunner().invoke(main, arguments)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b'{"job": "loyalty"}'])
+def test_while_a_manifest_cannot_be_read_nothing_is_deleted(s3, tmp_path, compacted, damaged):
+    folder = savepoint(tmp_path, "savepoint-1", b"", damaged)
+    before = files(s3)
+    done = compacted()
+    assert done.exit_code == 1
+    assert str(folder) in done.output
+    assert "delete that folder" in done.output
+    assert files(s3) == before
+    (folder / "_metadata").unlink()  # nothing that could be restored
+    assert compacted().exit_code == 0
+    assert len(files(s3)) == 1
+
+
+def test_files_that_a_savepoint_without_a_manifest_names_are_left_alone(s3, tmp_path, compacted):
+    """`job stop` and Flink's own client leave such savepoints."""
+    named = f"{DAY}/part-1.parquet"
+    savepoint(tmp_path, "savepoint-1", f"\x00s3://{BUCKET}/{named}\x00".encode(), None)
+    before = rows(s3)
+    assert compacted().exit_code == 0
+    assert named in {file.key for file in files(s3)}
+    assert len(files(s3)) == 2
+    assert rows(s3) == before

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.listing import FILES, Held, ListingContract
 from tests.support.shop import no_job_left, wait_for_checkpoints
 from tests.support.stacks import kill, with_free_ports
 from tests.support.wait import wait_for
 from tillstream import catalog
 from tillstream import conf as settings
+from tillstream.clients.storage import Disk, S3Folder
 from tillstream.cluster import preflight, starting
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.protocol import JobError, NotReady
@@ -52,8 +54,23 @@ def test_objects_written_with_signatures_come_back(stack):
     client.put_object(Bucket="tillstream", Key="probe/date=2026-11-24/a b.bin", Body=b"x" * 100_000)
     got = client.get_object(Bucket="tillstream", Key="probe/date=2026-11-24/a b.bin")
     assert got["Body"].read() == b"x" * 100_000
-    listed = client.list_objects_v2(Bucket="tillstream", Prefix="probe/")["Contents"]
-    assert [item["Key"] for item in listed] == ["probe/date=2026-11-24/a b.bin"]
+    listed = S3Folder(client, "tillstream", "probe").files()
+    assert [file.name for file in listed] == ["date=2026-11-24/a b.bin"]
+
+
+class TestListing(ListingContract):
+    """The stand-in itself; tests/clients/test_storage.py says what Amazon does."""
+
+    @pytest.fixture(scope="class")
+    def held(self, stack) -> Held:
+        folder = S3Folder(aws("s3", stack.layout.read()["s3"]["endpoint"]), "tillstream", "listing")
+        disk = Disk(stack.layout.data / "s3" / "tillstream" / "listing")
+        for name in FILES:  # as it keeps them itself, in a tenth of the time that puts take
+            disk.write(name, b"x")
+        assert folder.read(FILES[0]) == b"x"
+        return Held(
+            folder, lambda name: folder.write(name, b"x"), lambda name: folder.delete([name])
+        )
 
 
 class Counted(NamedTuple):

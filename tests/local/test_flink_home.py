@@ -46,6 +46,11 @@ def test_checkpoints_outlive_the_job_and_lie_in_the_stacks_folder(tmp_path):
     assert rendered["execution.checkpointing.dir"] == f"file://{tmp_path}/stack/data/checkpoints"
 
 
+def test_history_files_are_closed_twice_a_minute_not_every_few_seconds(tmp_path):
+    """Each checkpoint leaves one per date, region and subtask of each history."""
+    assert settings(tmp_path)["execution.checkpointing.interval"] == "30 s"
+
+
 def test_ports_are_the_stacks_own(tmp_path):
     rendered = flink_home.render(
         Layout(tmp_path), {**DEFAULTS, "s3": 1, "flink-rest": 2}, "hashmap"

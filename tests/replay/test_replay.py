@@ -16,7 +16,7 @@ from moto import mock_aws
 from tillstream import catalog
 from tillstream.catalog import tables
 from tillstream.clients import parquet
-from tillstream.clients.storage import Disk
+from tillstream.clients.storage import Disk, S3Folder
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import PACKAGE, load
@@ -145,8 +145,7 @@ def put_table(client, key: str, columns: dict[str, list]) -> None:
 
 
 def listed(client) -> set[str]:
-    found = client.list_objects_v2(Bucket="tillstream", Prefix="ledger/loyalty/")["Contents"]
-    return {item["Key"].removeprefix("ledger/loyalty/") for item in found}
+    return {file.name for file in S3Folder(client, "tillstream", "ledger/loyalty").files()}
 
 
 def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):

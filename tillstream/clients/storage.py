@@ -78,6 +78,19 @@ def visible(files: Iterable[Stored], under: str = "") -> Iterator[Stored]:
             yield file
 
 
+def of_days(
+    bucket: S3Folder, prefix: str, first: str = "", last: str = ""
+) -> Iterator[tuple[str, Stored]]:
+    """Day (YYYY-MM-DD) and file of a history, by day; other days than ``first`` to ``last`` are not even
+    listed. "" is no bound."""
+    under = f"{prefix}/date="
+    for file in visible(bucket.files(under, after=under + first), prefix):
+        day = file.name.removeprefix(under).partition("/")[0]
+        if last and day > last:
+            return
+        yield day, file
+
+
 def copy(source: Storage, folder: str, target: Path) -> int:
     """Copies one folder to a local disk; returns its bytes."""
     total = 0
@@ -145,17 +158,19 @@ class S3Folder:
         self._prefix = f"{prefix}/" if prefix else ""
         self.root = f"{scheme}://{bucket}/{prefix}".rstrip("/")
 
-    def files(self, under: str = "") -> Iterator[Stored]:
-        for item in self._pages("list_objects_v2", "Contents", Prefix=self._prefix + under):
+    def files(self, under: str = "", after: str = "") -> Iterator[Stored]:
+        """As ``Disk``, a thousand per request, asked for as they are read. ``after``: names up to it are
+        left out and cost nothing."""
+        begins = {"Marker": self._prefix + after} if after else {}
+        listed = self._pages("list_objects", "Contents", Prefix=self._prefix + under, **begins)
+        for item in listed:
             name = item["Key"][len(self._prefix) :]
             if name and not name.endswith("/"):
                 written_ms = int(item["LastModified"].timestamp() * 1000)
                 yield Stored(name, item["Size"], written_ms)
 
     def folders(self) -> list[str]:
-        listed = self._pages(
-            "list_objects_v2", "CommonPrefixes", Prefix=self._prefix, Delimiter="/"
-        )
+        listed = self._pages("list_objects", "CommonPrefixes", Prefix=self._prefix, Delimiter="/")
         return sorted(item["Prefix"][len(self._prefix) :].rstrip("/") for item in listed)
 
     def read(self, name: str) -> bytes | None:
@@ -232,6 +247,8 @@ class S3Folder:
             return None
 
     def _pages(self, operation: str, items: str, **options: str) -> Iterator[dict[str, Any]]:
+        """Of S3's first way to list, not its second: there a page begins after a key, which every S3 takes
+        alike. The second one's token comes encoded from the local stand-in, so page two begins again."""
         with self._asked():
             paginator = self._client.get_paginator(operation)
             for page in paginator.paginate(Bucket=self._bucket, **options):

@@ -68,13 +68,30 @@ class Savepoints:
             parts.append(manifests.kinesis_positions(state, stream))
         return manifests.merged(parts)
 
-    def files_named(self, manifest: Manifest) -> list[tuple[str, str]]:
+    def files_named(self, location: str) -> list[tuple[str, str]]:
         """(bucket, key) of history files that a restore has to find, or it fails."""
-        storage = open_storage(manifest.location, self.conf)
+        storage = open_storage(location, self.conf)
         named: set[tuple[str, str]] = set()
         for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
             named |= manifests.files_named(state)
         return sorted(named)
+
+    def named_without_manifest(self) -> set[tuple[str, str]]:
+        """``files_named`` of all savepoints that nobody described. Raises SavepointError for one whose
+        manifest is there and of no use: a replay from it may need more, and from when is not known."""
+        named: set[tuple[str, str]] = set()
+        for location in self.without_manifest():
+            storage = open_storage(location, self.conf)
+            if storage.read("_metadata") is None:
+                continue  # cut short: it cannot be restored
+            if storage.read(FILE) is not None:
+                raise SavepointError(
+                    f"{location}/{FILE} cannot be read or is another job's, so which files that savepoint "
+                    f"needs is not known: put {FILE} back from a copy, or delete that folder if nobody "
+                    "will go back to it"
+                )
+            named.update(self.files_named(location))
+        return named
 
     def supersede(self, job: str, after_ms: int, before_ms: int, replay_id: str) -> None:
         """Marks what was taken in between as of a history that the replay has replaced."""

@@ -64,7 +64,7 @@ def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> str:
     Returns why no restore can find them, "" if it can. Raises NotNow, and Unreachable or StorageError
     where it cannot be known.
     """
-    named = savepoints.files_named(manifest)
+    named = savepoints.files_named(manifest.location)
     gone, unfinished = history.lacking(savepoints.conf, named)
     if unfinished:
         raise NotNow(

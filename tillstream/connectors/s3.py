@@ -14,8 +14,8 @@ def parquet_sink(
 ) -> None:
     """JSON bytes as Parquet rows of ``history``.
 
-    A file appears when the checkpoint that closed it is complete. ``apart``: in a thread of its own,
-    so that closing a file holds nobody up.
+    A file appears when the checkpoint that closed it is complete; its name begins with the job's.
+    ``apart``: in a thread of its own, so that closing a file holds nobody up.
     """
     prefix, s3 = context.prefix(history), context.conf.s3
     row = ours().ParquetFiles.rowType(history.row_type)
@@ -26,5 +26,7 @@ def parquet_sink(
     if apart:
         rows.startNewChain()
     files = ours().ParquetFiles
-    sink = files.sink(folder, row, history.date, history.region, uid, "ZSTD")
+    # Several jobs may write one history: compacting it has to tell whose a file is.
+    part = f"{context.job.name}-{uid}"
+    sink = files.sink(folder, row, history.date, history.region, part, "ZSTD")
     add_sink(DataStream(rows), sink, uid, f"{prefix} to S3")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tillstream.catalog import tables, topics
 from tillstream.clients import parquet
-from tillstream.clients.storage import open_bucket, visible
+from tillstream.clients.storage import of_days, open_bucket
 from tillstream.clients.whole_topic import read_whole
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import Failure, Marker, Sighting
@@ -95,14 +95,10 @@ def from_s3(
 
     There are no redriven marks on S3: those are on the topic alone.
     """
-    bucket, prefix = open_bucket(conf), conf.prefix(tables.DEAD_LETTERS) + "/"
-    first_day = (
-        "" if since_ms is None else f"{datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
-    )
-    for file in visible(bucket.files(prefix), prefix):
-        day = file.name.removeprefix(prefix).partition("/")[0].removeprefix("date=")
-        if day >= first_day:
-            yield from _rows(bucket.get(file.name), wanted, keep_raw)
+    bucket, prefix = open_bucket(conf), conf.prefix(tables.DEAD_LETTERS)
+    first = "" if since_ms is None else f"{datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
+    for _, file in of_days(bucket, prefix, first):
+        yield from _rows(bucket.get(file.name), wanted, keep_raw)
 
 
 def _rows(body: bytes, wanted: Wanted, keep_raw: bool) -> Iterator[Sighting]:

@@ -116,6 +116,9 @@ def _feed_and_prove(
     if sent.failure:
         raise sent.failure
     with _steps(console, "proving: recomputing every balance from what was sent"):
+        for job_id in running.values():
+            with contextlib.suppress(Problem):  # else the next one, by itself
+                jobs.checkpoint(job_id)
         report = run_check(truth, conf, "sent", wait_seconds=90)
     show(report, console)
     return report

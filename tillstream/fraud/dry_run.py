@@ -11,7 +11,8 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tillstream.catalog.topics import FRAUD_LABELS
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.clients import parquet
-from tillstream.clients.storage import open_bucket, visible
+from tillstream.clients.storage import of_days, open_bucket
 from tillstream.conf import Conf
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.ruleset import Rules
@@ -209,14 +210,10 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 
 def _days(conf: Conf, first: datetime | None, last: datetime | None) -> Iterator[list[pa.Table]]:
-    bucket, prefix = open_bucket(conf), conf.prefix(ARCHIVE) + "/"
-    keys: dict[str, list[str]] = defaultdict(list)
-    for file in visible(bucket.files(prefix), prefix):
-        day = file.name.removeprefix(prefix).partition("/")[0].removeprefix("date=")
-        if (not first or day >= f"{first:%Y-%m-%d}") and (not last or day <= f"{last:%Y-%m-%d}"):
-            keys[day].append(file.name)
-    for day in sorted(keys):
-        yield [parquet.table(bucket.get(key)) for key in keys[day]]
+    bucket, prefix = open_bucket(conf), conf.prefix(ARCHIVE)
+    bounds = (f"{day:%Y-%m-%d}" if day else "" for day in (first, last))
+    for _, files in groupby(of_days(bucket, prefix, *bounds), itemgetter(0)):
+        yield [parquet.table(bucket.get(file.name)) for _, file in files]
 
 
 def _share(part: int, whole: int) -> float | None:

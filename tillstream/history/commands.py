@@ -63,16 +63,19 @@ def list_(names: tuple[str, ...]) -> None:
 def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bool) -> None:
     """Merge small files of histories (NAMEs as in `history list`) into large ones, by folder.
 
-    Files that a kept savepoint may need are left alone: all that are younger than the oldest one. For a
-    few seconds a reader may see rows twice, never too few. Run one at a time; what an interrupted run
-    began, the next run finishes.
+    Files that a kept savepoint may need are left alone: all that are younger than the oldest one, or named
+    by one without a manifest. While a manifest cannot be read, nothing is done. For a few seconds a reader
+    may see rows twice, never too few. Run one at a time; what an interrupted run began, the next run
+    finishes.
     """
     conf = settings.load()
     chosen = _chosen(conf, names)
     bucket = open_bucket(conf)
     compactor = Compactor(bucket)
     before_ms = bucket.now_ms() - older_than * 1000
-    kept = open_savepoints().kept()
+    savepoints = open_savepoints()
+    named = {key for at, key in savepoints.named_without_manifest() if at == conf.s3.bucket}
+    kept = savepoints.kept()
     oldest = min(kept, key=lambda one: one.as_of_ms) if kept else None
     if oldest and oldest.as_of_ms - CLOCKS_MS < before_ms:
         before_ms = oldest.as_of_ms - CLOCKS_MS
@@ -81,15 +84,15 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
             f"finished before {shown(before_ms)} (`tillstream savepoint prune`)"
         )
     for name, prefix in chosen.items():
-        _compact(compactor, name, prefix, before_ms, target_mb * MB, dry_run)
+        if not dry_run and (ended := compactor.finish(prefix)):
+            click.echo(f"{name}: {ended} left over from an earlier run finished")
+        groups = compactor.plan(prefix, before_ms, target_mb * MB, named)
+        _compact(compactor, name, prefix, groups, dry_run)
 
 
 def _compact(
-    compactor: Compactor, name: str, prefix: str, before_ms: int, target: int, dry_run: bool
+    compactor: Compactor, name: str, prefix: str, groups: list[Group], dry_run: bool
 ) -> None:
-    if not dry_run and (ended := compactor.finish(prefix)):
-        click.echo(f"{name}: {ended} left over from an earlier run finished")
-    groups = compactor.plan(prefix, before_ms, target)
     files, size = sum(len(g.files) for g in groups), sum(g.bytes for g in groups)
     if not groups:
         click.echo(f"{name}: nothing to do")

@@ -11,7 +11,8 @@ wanted size. The steps, so that nothing is lost wherever it breaks off:
 The next run ends what a broken one began. Between 2 and 3, seconds, readers see rows twice, never too few.
 
 Left alone is what a restore or a replay may still need as it is: files as young as the oldest savepoint
-that is kept, and the newest ones of each history, which a checkpoint may name.
+that is kept, those that a savepoint without a manifest names, and each job's newest ones of each history,
+which a checkpoint may name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,19 +76,24 @@ class Compactor:
     def __init__(self, bucket: S3Folder) -> None:
         self.bucket = bucket
 
-    def plan(self, prefix: str, before_ms: int, target_bytes: int) -> list[Group]:
-        """What would become one file each: finished before then, and before the newest of all.
+    def plan(
+        self, prefix: str, before_ms: int, target_bytes: int, named: Container[str] = ()
+    ) -> list[Group]:
+        """What would become one file each: finished before then and before its writer's newest, and not
+        among the keys ``named``.
 
         Files of half the size and more stay as they are. Each group has two files or more, of
         ``target_bytes`` at most.
         """
         found = finished(self.bucket, prefix, 0)
-        if not found:
-            return []
-        before_ms = min(before_ms, found[-1].finished_ms - CLOCKS_MS)
+        # Of each writer, for all jobs share the prefix of dead letters: one that is down for long is
+        # restored from a checkpoint that names its own newest.
+        newest = {file.writer: file.finished_ms for file in found}
+        newest[None] = before_ms + CLOCKS_MS
         folders: dict[str, list[File]] = defaultdict(list)
         for file in found:
-            if file.finished_ms < before_ms and file.bytes < target_bytes // 2:
+            old = file.finished_ms < min(before_ms, newest[file.writer] - CLOCKS_MS)
+            if old and file.bytes < target_bytes // 2 and file.key not in named:
                 folders[file.key.rpartition("/")[0]].append(file)
         return [
             group

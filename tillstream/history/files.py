@@ -10,7 +10,10 @@ from tillstream.clients.storage import Storage, visible
 CLOCKS_MS = 600_000  # our clock and S3's differ by less than this
 COMPACTED = "compacted-"  # a compacted file's name: this, ms since the epoch, what tells it apart
 
+KEPT = "-kept-"  # in the name of what a replay left of a file that it set aside
+
 _UNTIL = re.compile(rf"{COMPACTED}(\d+)-")
+_PART = re.compile(r"(.+)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+\.parquet")
 
 
 class File(NamedTuple):
@@ -19,6 +22,16 @@ class File(NamedTuple):
     key: str
     finished_ms: int
     bytes: int = 0
+
+    @property
+    def writer(self) -> str | None:
+        """The job and sink that wrote it, "" if its name does not say; None if compacting or a replay did,
+        so that no job's checkpoint names it."""
+        name = self.key.rpartition("/")[2]
+        if name.startswith(COMPACTED) or KEPT in name:
+            return None
+        part = _PART.fullmatch(name)
+        return part[1] if part else ""
 
 
 def finished(bucket: Storage, prefix: str, since_ms: int) -> list[File]:

@@ -18,7 +18,7 @@ from tillstream import catalog
 from tillstream.clients import parquet
 from tillstream.clients.storage import S3Folder, open_bucket, open_storage
 from tillstream.conf import Conf
-from tillstream.history.files import CLOCKS_MS, File, finished
+from tillstream.history.files import CLOCKS_MS, KEPT, File, finished
 
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
@@ -113,5 +113,5 @@ def _keep(bucket: S3Folder, file: File, mask: pa.Array, replay_id: str) -> None:
     """Writes the rows of ``mask`` beside the file, which then goes."""
     out = io.BytesIO()
     pq.write_table(parquet.table(bucket.get(file.key)).filter(mask), out, compression="zstd")
-    name = f"{file.key.removesuffix('.parquet')}-kept-{replay_id}.parquet"
+    name = f"{file.key.removesuffix('.parquet')}{KEPT}{replay_id}.parquet"
     bucket.write(name, out.getvalue())

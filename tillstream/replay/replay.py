@@ -76,7 +76,7 @@ class Replay:
     ) -> Phase:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
         checks.can_be_replayed(job)
-        checks.history_is_there(self.conf, self.savepoints.files_named(found))
+        checks.history_is_there(self.conf, self.savepoints.files_named(found.location))
         if not accept_loss:
             checks.other_topics_reach(self.conf, found)
         found = checks.with_true_positions(self.conf, found)
