@@ -45,6 +45,7 @@ class KafkaSource(_Base, frozen=True):
     topic: str
     start: Literal["earliest", "latest"]
     offsets: dict[str, int]
+    accepted_loss: dict[str, list[int]]
     properties: dict[str, str]
 
 

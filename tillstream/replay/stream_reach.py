@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
-from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.clients.kafka import ANSWER_S, asked
+from tillstream.clients.kafka import watermarks as watermarks
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import Conf
 
-KAFKA_S = 10.0
 HOUR_MS = 3_600_000
 SLACK_MS = 60_000  # of clocks between a savepoint's time and a stream's; overlap does no harm
 
@@ -59,17 +57,11 @@ def reach(conf: Conf) -> Reach:
     return Reach(oldest_ms=max(made_ms, now_ms() - kept_ms))
 
 
-def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
-    """Partition -> (oldest offset kept, next offset to come)."""
-    with _asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, asked):
-        return {one.partition: consumer.get_watermark_offsets(one, KAFKA_S) for one in asked}
-
-
 def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:
     """Partition -> the next offset that ``group`` will read, as of its last checkpoint; 0 if none."""
-    with _asked(conf, topic, bootstrap, group) as (consumer, asked):
+    with asked(conf, topic, bootstrap, group) as (consumer, places):
         try:
-            found = consumer.committed(asked, timeout=KAFKA_S)
+            found = consumer.committed(places, timeout=ANSWER_S)
         except KafkaException:
             return {}
     return {one.partition: max(one.offset, 0) for one in found}
@@ -78,8 +70,8 @@ def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict
 def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
     """Partition of the source -> the first offset that arrived then or later; -1 for the end."""
     source, group = conf.source.kafka, conf.own_name("replay")
-    with _asked(conf, source.topic, source.bootstrap, group, at_ms) as (consumer, asked):
-        found = consumer.offsets_for_times(asked, timeout=KAFKA_S)
+    with asked(conf, source.topic, source.bootstrap, group, at_ms) as (consumer, places):
+        found = consumer.offsets_for_times(places, timeout=ANSWER_S)
     return {one.partition: one.offset for one in found}
 
 
@@ -93,18 +85,6 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
         if read.get(number, 0) < (at if at >= 0 else end):
             return False
     return True
-
-
-@contextmanager
-def _asked(
-    conf: Conf, topic: str, bootstrap: str | None, group: str, offset: int = OFFSET_INVALID
-) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
-    """A consumer that joins no group, and the topic's partitions at ``offset``."""
-    settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
-    own = {"group.id": group, "enable.auto.commit": False}
-    with closing(Consumer(settings | own)) as consumer:
-        numbers = partitions(consumer, topic, bootstrap)
-        yield consumer, [TopicPartition(topic, number, offset) for number in numbers]
 
 
 def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
