@@ -72,12 +72,8 @@ class Savepoints:
         return found
 
     def files_named(self, manifest: Manifest) -> list[tuple[str, str]]:
-        """(bucket, key) of history files that a restore has to find, or it fails."""
-        storage = open_storage(manifest.location, self.conf)
-        named: set[tuple[str, str]] = set()
-        for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
-            named |= manifests.files_named(state)
-        return sorted(named)
+        """``files_named`` of the savepoint."""
+        return files_named(manifest.location, self.conf)
 
     def supersede(self, job: str, after_ms: int, before_ms: int, replay_id: str) -> None:
         """Marks what was taken in between as of a history that the replay has replaced."""
@@ -151,6 +147,15 @@ class Savepoints:
             if not dry_run:
                 self.storage(job).remove(one.location.rpartition("/")[2])
         return len(gone)
+
+
+def files_named(location: str, conf: Conf) -> list[tuple[str, str]]:
+    """(bucket, key) of history files that a restore from there has to find, or it fails."""
+    storage = open_storage(location, conf)
+    named: set[tuple[str, str]] = set()
+    for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
+        named |= manifests.files_named(state)
+    return sorted(named)
 
 
 def standing(location: str, conf: Conf) -> restoring.Standing:

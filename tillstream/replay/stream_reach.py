@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaException
 
 from tillstream.cli.times import now_ms
-from tillstream.clients import aws as clients
+from tillstream.clients import kinesis
 from tillstream.clients.kafka import ANSWER_S, asked
 from tillstream.clients.kafka import watermarks as watermarks
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import Conf
 
-HOUR_MS = 3_600_000
-SLACK_MS = 60_000  # of clocks between a savepoint's time and a stream's; overlap does no harm
+SLACK_MS = 60_000  # of clocks, and of a shard that a job had not found yet; overlap does no harm
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,9 @@ class Reach:
 
 @dataclass(frozen=True)
 class Gap:
-    """What the stream no longer holds. Kafka: partition -> offsets [first, last + 1). Kinesis:
-    arrival times [from_ms, to_ms), wide enough for whatever clocks differ by."""
+    """What the stream no longer holds. Kafka: partition -> offsets [first, last + 1); from_ms is then
+    about when the first of them arrived, 0 if that is not known. Kinesis: arrival times
+    [from_ms, to_ms), wide enough for whatever clocks differ by."""
 
     offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     from_ms: int = 0
@@ -49,12 +49,16 @@ def reach(conf: Conf) -> Reach:
     if conf.source.kind == "kafka":
         settings = conf.source.kafka
         return Reach(kafka=watermarks(conf, settings.topic, settings.bootstrap))
-    client = clients.kinesis(conf)
-    found = client.describe_stream_summary(StreamName=conf.source.kinesis.stream)
-    summary = found["StreamDescriptionSummary"]
-    kept_ms = summary["RetentionPeriodHours"] * HOUR_MS
-    made_ms = int(summary["StreamCreationTimestamp"].timestamp() * 1000)
-    return Reach(oldest_ms=max(made_ms, now_ms() - kept_ms))
+    client, stream = kinesis.open_stream(conf), conf.source.kinesis.stream
+    return Reach(oldest_ms=kinesis.oldest_ms(client, stream, now_ms()))
+
+
+def stream_of(conf: Conf) -> str:
+    """How origins of till transactions begin."""
+    source = conf.source
+    if source.kind == "kafka":
+        return f"kafka:{source.kafka.topic}"
+    return f"kinesis:{source.kinesis.stream}"
 
 
 def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:
@@ -93,17 +97,37 @@ def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
     return {int(number): max(int(offset), 0) for number, offset in places.items()}
 
 
-def gap(manifest: Manifest, conf: Conf, held: Reach) -> Gap:
-    """What the stream no longer holds of what came after the savepoint."""
-    begun = dict.fromkeys(held.kafka, 0) | positions_of(manifest, conf.source.kafka.topic)
-    return lost(held, begun, manifest.taken_at_ms)
+def read_to_ms(manifest: Manifest, conf: Conf) -> int | None:
+    """Whatever arrived in the till's stream before that (ms UTC) is in the savepoint's state; None
+    where its manifest does not say it of each partition or shard."""
+    if manifest.until_ms is not None:
+        return manifest.until_ms
+    stream = stream_of(conf)
+    begun, known = manifest.positions.get(stream, {}), manifest.read_to_ms.get(stream, {})
+    return min(known.values()) if begun and begun.keys() <= known.keys() else None
+
+
+def recreated(held: Reach, begun: dict[int, int]) -> list[int]:
+    """Partitions that end before where they are to be read from: of another topic of that name."""
+    ends = {number: end for number, (_, end) in held.kafka.items()}
+    return sorted(number for number, at in begun.items() if at > ends.get(number, 0))
+
+
+def gap(manifest: Manifest, conf: Conf, held: Reach, begun: dict[int, int]) -> Gap:
+    """What the stream no longer holds of what came after the savepoint, whose state ends at ``begun``."""
+    if not held.kafka and read_to_ms(manifest, conf) is None:
+        return Gap()  # nothing is gone: `checks.where_it_goes_on` has seen to that
+    begun = dict.fromkeys(held.kafka, 0) | begun
+    since_ms = read_to_ms(manifest, conf)
+    return lost(held, begun, 0 if since_ms is None else since_ms)
 
 
 def lost(held: Reach, begun: dict[int, int], since_ms: int) -> Gap:
     """What the stream no longer holds of what came to these partitions from an offset on, or since."""
     if held.kafka:
         lows = {number: low for number, (low, _) in held.kafka.items()}
-        return Gap({n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)})
+        gone = {n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)}
+        return Gap(gone, from_ms=since_ms) if gone else Gap()
     if held.oldest_ms > since_ms - SLACK_MS:
         return Gap(from_ms=since_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
     return Gap()
