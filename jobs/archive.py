@@ -10,19 +10,20 @@ from tillstream.catalog import tables
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, s3, sources
 from tillstream.connectors.context import JobContext, run
-from tillstream.udfs.archive import archive_once
+from tillstream.udfs.archive import SKIPPED, archive_once
 
 
 class Streams(NamedTuple):
     """What the job makes; each element is JSON bytes."""
 
     archived: DataStream
+    skipped: DataStream
     dead_letters: DataStream
 
 
 def read(context: JobContext) -> KeyedStream:
     """Enveloped transactions by their id."""
-    return sources.transactions(context, key_field="transaction_id")
+    return sources.transactions(context, key_field="transaction_id", holes=True)
 
 
 def build(transactions: KeyedStream, context: JobContext) -> Streams:
@@ -31,17 +32,20 @@ def build(transactions: KeyedStream, context: JobContext) -> Streams:
         context, transactions, None, archive_once(context.conf), state="archived",
         uid="archive-once", name="archive once", ttl_hours=context.conf.archive.dedupe_hours,
     )  # fmt: skip
-    return Streams(archived, batched.refused(archived))
+    skipped = batched.side(archived, SKIPPED)
+    return Streams(archived, skipped, batched.refused(archived))
 
 
 def write(streams: Streams, context: JobContext) -> None:
-    """History and dead letters."""
+    """History, what is not in it, and dead letters."""
     s3.parquet_sink(context, streams.archived, tables.ARCHIVE, uid="archive-history")
+    s3.parquet_sink(context, streams.skipped, tables.ARCHIVE_SKIPPED, uid="archive-skipped")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
-    "archive", read, build, write, writes=(tables.ARCHIVE, *DEAD_LETTERS),
+    "archive", read, build, write,
+    writes=(tables.ARCHIVE, tables.ARCHIVE_SKIPPED, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import msgspec
+
 from tillstream.conf import Conf
 from tillstream.domain.arrival import parse_sale
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
-from tillstream.udfs.stage import StageSettings
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
+
+SKIPPED = "skipped"
+_encode = msgspec.json.Encoder().encode
 
 
 class ArchiveOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions. Out: the transaction as JSON bytes with
-    ``arrived_ms`` and ``origin`` added; to the side: dead letters as JSON bytes.
+    ``arrived_ms`` and ``origin`` added; to the sides, as JSON bytes: dead letters, and what else was
+    read and is not kept (state_schemas/tables/archive_skipped.py).
     The engine forgets a mark after a while."""
 
+    sides: ClassVar[tuple[str, ...]] = (DEAD_LETTERS, SKIPPED)
     codec = archived_mark.CODEC
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
+        if not envelope.raw and "-" in envelope.origin.rpartition("/")[2]:
+            out.emit(skipped(envelope, "no record"), SKIPPED)
+            return None
         try:
             parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
         if state is not None:
+            out.emit(skipped(envelope, "repeated"), SKIPPED)
             return None
         out.emit(with_origin(envelope))
         return archived_mark.Mark()
@@ -37,6 +50,11 @@ def with_origin(envelope: Envelope) -> bytes:
     """The transaction's own JSON with two fields put in front; the rest stays byte for byte."""
     head = f'{{"arrived_ms":{envelope.arrived_ms},"origin":"{envelope.origin}",'
     return head.encode() + envelope.raw.lstrip()[1:]
+
+
+def skipped(envelope: Envelope, why: str) -> bytes:
+    """That it was read, and why it is not in the archive."""
+    return _encode({"arrived_ms": envelope.arrived_ms, "origin": envelope.origin, "why": why})
 
 
 def archive_once(conf: Conf) -> ArchiveOnce:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fake_cluster import FakeCluster
 from tillstream import conf as settings
+from tillstream.clients.wait import NotInTime
 from tillstream.cluster import verify
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import JobError
@@ -64,3 +65,14 @@ def test_a_savepoint_that_no_job_restores_from_is_bad(verified, monkeypatch):
     monkeypatch.setattr(verify, "_history", lambda *_: "")
     monkeypatch.setattr(verify, "_restore", fails)
     assert verified().problem == "cannot map state to the new program"
+
+
+def test_a_savepoint_whose_restore_does_not_end_in_time_is_bad(verified, monkeypatch):
+    def slow(*_: Any, **options: Any) -> str:
+        assert options["accept_loss"]  # the scratch stack's Kafka is empty
+        raise NotInTime("job loyalty does not run after 1800 s")
+
+    monkeypatch.setattr(history, "lacking", lambda conf, named: ([], []))
+    monkeypatch.setattr(verify, "_history", lambda *_: "")
+    monkeypatch.setattr(verify, "LocalCluster", lambda stack: type("C", (), {"submit": slow})())
+    assert verified().problem == "job loyalty does not run after 1800 s"

@@ -18,8 +18,8 @@ from tests.udfs.test_nothing_stops_a_stage import GOOD, RULES, TILLS, usable
 from tillstream import catalog
 from tillstream.catalog import topics
 from tillstream.connectors.gateway import java, ours
-from tillstream.domain.dead_letter import id_of
 from tillstream.domain.card_numbers import mask_card_numbers
+from tillstream.domain.dead_letter import id_of
 from tillstream.domain.fraud.control import InForce, Refused, apply_order
 from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.reference import packaged_clocks

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from random import Random
 from types import SimpleNamespace
 
 import boto3
+import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,9 +21,11 @@ from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import PACKAGE, load
 from tillstream.history import settle as history
+from tillstream.history.settle import Span
 from tillstream.local.stack import Stack
 from tillstream.replay import backfill
-from tillstream.replay.backfill import File, Row, as_sent, in_order, lies_in, place_of
+from tillstream.replay.backfill import as_sent
+from tillstream.replay.coverage import Piece, Row, in_order, lies_in, places_of
 from tillstream.replay.phases import (
     Done,
     Filling,
@@ -49,19 +51,25 @@ def savepoint(**positions: str) -> Manifest:
 def test_nothing_is_missing_while_the_stream_holds_all_that_follows():
     conf = load("local", {"source": {"kind": "kafka"}})
     held = Reach(kafka={0: (90, 200), 1: (0, 50)})
-    assert not gap(savepoint(p0="100", p1="0"), conf, held)
+    assert not gap(savepoint(p0="100", p1="0"), conf, held, {0: 100, 1: 0})
 
 
 def test_what_the_topic_let_go_of_is_missing_by_partition():
     conf = load("local", {"source": {"kind": "kafka"}})
     held = Reach(kafka={0: (150, 200), 1: (0, 50), 2: (7, 9)})
-    assert gap(savepoint(p0="100", p1="20"), conf, held).offsets == {0: (100, 150), 2: (0, 7)}
+    found = gap(savepoint(p0="100", p1="20"), conf, held, {0: 100, 1: 20})
+    assert found.offsets == {0: (100, 150), 2: (0, 7)}
 
 
 def test_a_kinesis_stream_is_judged_by_time_with_room_for_clocks():
     conf = load("local", {"source": {"kind": "kinesis"}})
-    assert not gap(savepoint(), conf, Reach(oldest_ms=T0 - 2 * MINUTE))
-    missing = gap(savepoint(), conf, Reach(oldest_ms=T0 + 10 * MINUTE))
+    name = "kinesis:till-transactions"
+    one = msgspec.structs.replace(
+        savepoint(), taken_at_ms=T0 + 99 * MINUTE, positions={name: {"s": "1", "t": "9"}},
+        read_to_ms={name: {"s": T0, "t": T0 + MINUTE}},
+    )  # fmt: skip
+    assert not gap(one, conf, Reach(oldest_ms=T0 - 2 * MINUTE), {})
+    missing = gap(one, conf, Reach(oldest_ms=T0 + 10 * MINUTE), {})
     assert (missing.from_ms, missing.to_ms) == (T0 - MINUTE, T0 + 11 * MINUTE)
 
 
@@ -71,9 +79,12 @@ def test_a_record_lies_in_the_gap_by_its_place_or_its_time():
     assert not lies_in(kafka, ("1", 15), 0)
     times = Gap(from_ms=10, to_ms=20)
     assert [lies_in(times, ("shardId-0", 1), at) for at in (9, 10, 20)] == [False, True, False]
-    assert place_of("kafka:till-transactions/3/17") == ("3", 17)
-    assert place_of("kinesis:till/shardId-000000000001/4959") == ("shardId-000000000001", 4959)
-    assert place_of("by hand") is None
+    tills, shard = "kafka:till-transactions", "shardId-000000000001"
+    assert places_of(f"{tills}/3/17", tills) == ("3", 17, 17)
+    assert places_of(f"{tills}/3/17-20", tills) == ("3", 17, 20)
+    assert places_of(f"kinesis:till/{shard}/4959", "kinesis:till") == (shard, 4959, 4959)
+    for other in ("by hand", "kafka:another/3/17", f"{tills}/3/x", f"{tills}/3/", ""):
+        assert places_of(other, tills) is None
 
 
 def test_a_null_column_was_a_field_that_was_not_there():
@@ -87,38 +98,16 @@ def row(part: str, at: int) -> Row:
     return Row((part, at), "k", b"", 0, "")
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_each_partition_comes_back_in_its_order_whatever_pieces_the_archive_is_in(seed):
-    chance = Random(seed)
-    files: list[tuple[File, list[Row]]] = []
-    upto = {"0": 0, "1": 0}
-    for checkpoint in range(200):
-        pieces: list[list[Row]] = [[] for _ in range(3)]
-        for part in upto:
-            for _ in range(chance.randrange(8)):
-                chance.choice(pieces).append(row(part, upto[part]))
-                upto[part] += 1
-        for number, piece in enumerate(pieces):
-            # A piece may be finished later than one of the next checkpoint.
-            at = T0 + checkpoint * 5_000 + chance.randrange(9_000)
-            files.append((File(f"{checkpoint}-{number}", at), piece))
-    files.sort(key=lambda one: one[0].finished_ms)
-    out = list(in_order(iter(files)))
-    for part, count in upto.items():
-        assert [r.place[1] for r in out if r.place[0] == part] == list(range(count))
-
-
 def test_only_a_stretch_of_the_archive_is_held_in_memory():
     read = 0
 
-    def files():
+    def rows(key: str) -> list[Row]:
         nonlocal read
-        for n in range(1000):
-            read = n
-            yield File(str(n), T0 + n * 5_000), [row("0", n)]
+        read = int(key)
+        return [row("0", int(key))]
 
-    gaps = [read - r.place[1] for r in in_order(files())]
-    assert max(gaps) <= 20
+    pieces = [Piece(str(n), T0 + n, {"0": n}) for n in range(1000)]
+    assert max(read - r.place[1] for r in in_order(pieces, rows)) == 0
 
 
 @pytest.fixture
@@ -164,23 +153,25 @@ def test_rows_that_a_replay_wrote_again_are_set_aside(s3, monkeypatch):
                 for f in made(bucket, prefix, 0)]  # fmt: skip
 
     monkeypatch.setattr("tillstream.history.settle.finished", dated)
-    settled = history.settle(conf, "loyalty", 40, 100, "r1")
+    settled = history.settle(conf, "loyalty", Span(40, 100), "r1")
     assert settled == (2, 3)
     left = {name for name in listed(s3) if not name.startswith("_")}
     assert left == {
-        "date=d1/before", "date=d1/partly-kept-r1.parquet", "date=d2/elsewhere",
+        "date=d1/before", "date=d1/compacted-50-partly-kept-r1.parquet", "date=d2/elsewhere",
         "date=d1/new-one", "date=d1/new-two",
     }  # fmt: skip
     assert "_replayed/r1/date=d1/after" in listed(s3)
-    kept = s3.get_object(Bucket="tillstream", Key="ledger/loyalty/date=d1/partly-kept-r1.parquet")
+    kept = s3.get_object(
+        Bucket="tillstream", Key="ledger/loyalty/date=d1/compacted-50-partly-kept-r1.parquet"
+    )
     assert parquet.table(kept["Body"].read())["entry_id"].to_pylist() == ["f"]
-    assert history.settle(conf, "loyalty", 40, 100, "r2") == (0, 0)
+    assert history.settle(conf, "loyalty", Span(40, 100), "r2") == (0, 0)
 
 
 def test_a_job_of_which_nobody_says_what_it_writes_is_not_passed_over_silently():
     with pytest.raises(catalog.UnknownJob, match="another job"):
-        history.settle(load("local"), "another job", 40, 100, "r1")
-    assert history.settle(load("local"), "promotions", 40, 100, "r1") == (0, 0)  # writes none
+        history.settle(load("local"), "another job", Span(40, 100), "r1")
+    assert history.settle(load("local"), "promotions", Span(40, 100), "r1") == (0, 0)  # writes none
 
 
 def test_every_job_says_what_it_writes():
@@ -215,8 +206,8 @@ def test_a_promotions_entry_of_another_shelf_stays_though_its_id_is_the_same(s3,
     again = {"stock_key": ["45/2", "46/1"], "entry_id": ["P:week/1", "t/1"]}
     put_table(s3, f"{day}/old", before)
     put_table(s3, f"{day}/new-one", again)
-    assert history.settle(load("local"), "inventory", 40, 100, "r1") == (1, 2)
-    kept = f"{day}/old-kept-r1.parquet"
+    assert history.settle(load("local"), "inventory", Span(40, 100), "r1") == (1, 2)
+    kept = f"{day}/compacted-50-old-kept-r1.parquet"
     assert entries(s3, kept, ("stock_key", "entry_id")) == [("45/1", "P:week/1")]
 
 
@@ -226,8 +217,10 @@ def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
     day = "shortages/date=d1/region=gauteng"
     put_table(s3, f"{day}/old", {"shelf": ["45/1", "45/1", "46/1"], "version": [7, 8, 8]})
     put_table(s3, f"{day}/new-one", {"shelf": ["45/1", "46/1"], "version": [8, 8]})
-    assert history.settle(load("local"), "shortage", 40, 100, "r1") == (1, 2)
-    assert entries(s3, f"{day}/old-kept-r1.parquet", ("shelf", "version")) == [("45/1", 7)]
+    assert history.settle(load("local"), "shortage", Span(40, 100), "r1") == (1, 2)
+    assert entries(s3, f"{day}/compacted-50-old-kept-r1.parquet", ("shelf", "version")) == [
+        ("45/1", 7)
+    ]
 
 
 def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
@@ -350,12 +343,11 @@ def test_what_is_put_back_says_when_and_where_it_first_arrived(monkeypatch):
 
     row = Row(("0", 7), "C1", b"{}", 1_764_000_000_000, "kafka:tills/0/7")
     monkeypatch.setattr(backfill, "open_bucket", lambda conf: SimpleNamespace(get=lambda key: b""))
-    monkeypatch.setattr(backfill, "finished", lambda *_: [File("a", 1)])
-    monkeypatch.setattr(backfill, "rows", lambda body, gap: [row])
+    monkeypatch.setattr(backfill, "in_order", lambda pieces, read: [row])
     monkeypatch.setattr(backfill, "open_producer", lambda settings: None)
     monkeypatch.setattr(backfill, "Writer", Told)
     conf = load("local", {"kafka": {"bootstrap": "h:1"}})
-    assert backfill.fill(conf, Gap({0: (7, 8)}, 0, 0), 0, "again", lambda count: None) == 1
+    assert backfill.fill(conf, SimpleNamespace(pieces=[]), "again", lambda count: None) == 1
     assert sent == [
         {
             "timestamp": row.arrived_ms,

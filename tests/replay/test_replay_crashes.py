@@ -9,7 +9,7 @@ from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import SourceFigures
 from tillstream.conf import load
 from tillstream.history import settle as history
-from tillstream.replay import stream_reach
+from tillstream.replay import backfill, stream_reach
 from tillstream.replay.phases import Done
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import Gap, Reach
@@ -20,6 +20,16 @@ GONE_BACK_TO = Manifest("loyalty", "id", "file:///s", T0, T0, 1, "1", "1", 2, {}
 # Through the archive: save, fill, save, submit, save, stop, save, drop the topic, submit, save,
 # checkpoint, settle, save.
 STEPS = 13
+
+
+class Whole:
+    """Of an archive that has everything."""
+
+    def missing(self):
+        return {}
+
+
+WHOLE = Whole()
 
 
 class Killed(BaseException):
@@ -40,7 +50,7 @@ class Outside:
         monkeypatch.setattr(history, "s3_now_ms", lambda _: T0)
         reach = Reach(kafka={0: (150, 1_000), 1: (0, 1_000)})
         monkeypatch.setattr(stream_reach, "reach", lambda _: reach)
-        monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 500, 1: 500})
+        monkeypatch.setattr(backfill, "survey", lambda *_: WHOLE)
         settled = self.deed("settle", lambda *_: history.Settled(1, 1))
         monkeypatch.setattr(history, "settle", settled)
         for name in ("submit", "checkpoint"):
@@ -70,7 +80,7 @@ class Outside:
         one.phases.save = self.deed("save", one.phases.save)
         one.archive.fill = self.deed("fill", lambda topic, gap, at: self.topics.add(topic))
         one.archive.drained = lambda topic, job: topic in self.topics
-        one.archive.lost_meanwhile = lambda gap: Gap()
+        one.archive.lost_meanwhile = lambda gap, begun: Gap()
         one.archive.drop_topics = self.deed("drop", self.drop)
         return one
 

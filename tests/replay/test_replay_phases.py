@@ -12,10 +12,11 @@ from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import NotReady
 from tillstream.conf import load
 from tillstream.history import settle as history
-from tillstream.replay import stream_reach
+from tillstream.replay import backfill, checks, stream_reach
 from tillstream.replay.backfill import BackfillError
 from tillstream.replay.commands import _begun
-from tillstream.replay.phases import Reading, ReplayError
+from tillstream.replay.coverage import beyond
+from tillstream.replay.phases import Live, Reading, ReplayError
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import Gap, Reach
 from tillstream.replay.watch import Progress
@@ -35,7 +36,19 @@ def replay(tmp_path, monkeypatch):
     monkeypatch.setattr(one.archive, "fill", lambda topic, gap, taken: 7)
     monkeypatch.setattr(one.archive, "drop_topics", lambda prefix: None)
     monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 500, 1: 500})
+    lacks(monkeypatch)
     return one
+
+
+def lacks(monkeypatch, **offsets: tuple[int, int]) -> None:
+    """The archive accounts for all but these runs of offsets."""
+    missing = {int(name[1:]): [run] for name, run in offsets.items()}
+
+    class Seen:
+        def missing(self):
+            return missing
+
+    monkeypatch.setattr(backfill, "survey", lambda *_: Seen())
 
 
 class Forgetful(FakeCluster):
@@ -84,9 +97,9 @@ def test_a_replay_needs_the_other_topics_too_for_no_archive_has_them(replay, mon
     holds(monkeypatch, p0=0, p1=0)
     found = savepoint()
     found.positions["kafka:stock-movements"] = {"0": "40"}
-    kept = {0: (41, 90), 1: (5, 7)}
+    kept = {0: (41, 90), 1: (0, 7)}
     monkeypatch.setattr(stream_reach, "watermarks", lambda *_: kept)
-    with pytest.raises(ReplayError, match="stock-movements begins at 41"):
+    with pytest.raises(ReplayError, match=r"stock-movements begins at 41, .* kept nowhere"):
         replay.begin("inventory", found, {})
     replay.begin("inventory", found, {}, accept_loss=True)
     kept[0] = (40, 90)
@@ -120,11 +133,99 @@ def test_what_the_stream_lets_go_of_meanwhile_comes_out_of_the_archive_too(repla
 
 def test_nothing_begins_when_records_are_kept_nowhere(replay, monkeypatch):
     holds(monkeypatch, p0=600, p1=0)
-    with pytest.raises(BackfillError, match="begins at 600, the archive ends at 500"):
+    lacks(monkeypatch, p0=(500, 520))
+    with pytest.raises(BackfillError, match=r"20 of the 500 offsets .*\(500 to 519\)"):
         replay.begin("loyalty", savepoint(), {})
     assert asked(replay) == []
-    replay.begin("loyalty", savepoint(), {}, accept_loss=True)
-    assert asked(replay)[0]["source"] == {}
+
+
+def test_an_accepted_loss_leaves_out_what_is_lost_and_no_more(replay, monkeypatch):
+    holds(monkeypatch, p0=600, p1=0)
+    lacks(monkeypatch, p0=(500, 520))
+    plan = replay.begin("loyalty", savepoint(), {}, accept_loss=True)
+    assert plan.gap == Gap({0: (100, 600)})
+    assert asked(replay)[0]["source"]["kafka"]["topic"] == plan.topic
+    to_the_next(replay, plan)
+    assert asked(replay)[1]["source"] == {"kafka": {"offsets": {"0": 600, "1": 20}}}
+    assert [one["accepts"] for one in replay.cluster.submitted_as] == [True, True]
+
+
+def test_a_loss_that_grew_since_it_was_accepted_is_not_accepted():
+    assert beyond({0: [(5, 9)], 1: [(1, 2)]}, {0: [(5, 9)], 1: [(0, 7)]}) == {}
+    assert beyond({0: [(4, 9), (20, 22)]}, {0: [(5, 7), (8, 9)]}) == {0: [(4, 5), (7, 8), (20, 22)]}
+
+
+def test_a_topic_that_was_created_again_is_told_and_not_filled_with_other_records(
+    replay, monkeypatch
+):
+    holds(monkeypatch, p0=0, p1=0)
+    found = savepoint()
+    found.positions[f"kafka:{TOPIC}"]["1"] = "5000"
+    with pytest.raises(ReplayError, match=r"partition 1 .* deleted and created again"):
+        replay.begin("loyalty", found, {})
+    replay.begin("loyalty", found, {}, accept_loss=True)
+    assert replay.cluster.submitted_as[-1]["accepts"]
+
+
+def test_a_partition_that_is_trimmed_while_another_is_read_from_the_archive_is_seen(
+    replay, monkeypatch
+):
+    holds(monkeypatch, p0=150, p1=0)
+    plan = replay.begin("loyalty", savepoint(), {})
+    holds(monkeypatch, p0=150, p1=60)
+    plan = to_the_next(replay, plan)
+    assert plan.gap == Gap({1: (20, 60)})
+    to_the_next(replay, plan)
+    assert asked(replay)[-1]["source"] == {"kafka": {"offsets": {"0": 150, "1": 60}}}
+
+
+def test_a_savepoint_of_another_source_has_no_position_to_go_on_at(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    found = savepoint()
+    found.positions = {"kafka:another": {"0": "4"}}
+    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (0, 9)})
+    with pytest.raises(ReplayError, match="no position in till-transactions"):
+        replay.begin("loyalty", found, {})
+
+
+def test_a_savepoint_of_a_history_that_was_replaced_is_not_gone_back_to(replay, monkeypatch):
+    holds(monkeypatch, p0=0, p1=0)
+    found = savepoint()
+    found.superseded_by = "R1"
+    with pytest.raises(ReplayError, match="replaced by replay R1"):
+        replay.begin("loyalty", found, {})
+
+
+def test_where_a_state_ends_that_left_out_what_came_later_must_be_in_the_stream(
+    replay, monkeypatch
+):
+    holds(monkeypatch, p0=40, p1=0)
+    monkeypatch.setattr(stream_reach, "offsets_at", lambda conf, at: {0: 40, 1: -1})
+    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (40, 90), 1: (30, 30)})
+    with pytest.raises(ReplayError, match=r"partition 0 .* cannot be counted"):
+        replay.begin("loyalty", savepoint(until_ms=T0 + 5), {})
+
+
+def test_a_kinesis_savepoint_counts_by_what_it_has_read_not_by_when_it_was_taken(
+    replay, monkeypatch
+):
+    conf = load("local", {"source": {"kind": "kinesis"}, "kafka": {"bootstrap": "h:1"}})
+    replay.conf = replay.archive.conf = conf
+    monkeypatch.setattr(stream_reach, "reach", lambda _: Reach(oldest_ms=T0 - 1))
+    monkeypatch.setattr(replay.archive, "_must_have_read", lambda: None)
+    name = f"kinesis:{TOPIC}"
+    found = savepoint()
+    found.positions = {name: {"shard-0": "7"}}
+    monkeypatch.setattr(checks, "kinesis_losses", lambda *_: ["gone"])
+    with pytest.raises(ReplayError, match="cannot be shown"):  # an earlier release's manifest
+        replay.begin("loyalty", found, {})
+    monkeypatch.setattr(checks, "kinesis_losses", lambda *_: [])
+    assert isinstance(replay.begin("loyalty", found, {}), Live)
+    found.read_to_ms = {name: {"shard-0": T0 + 500_000}}
+    assert isinstance(replay.begin("loyalty", found, {}), Live)
+    found.read_to_ms = {name: {"shard-0": T0 - 500_000}}
+    plan = replay.begin("loyalty", found, {})
+    assert plan.gap == Gap(from_ms=T0 - 560_000, to_ms=T0 - 1 + 60_000)
 
 
 def test_the_archive_job_is_not_replayed_out_of_itself(replay, monkeypatch):
@@ -146,7 +247,7 @@ def test_up_to_a_moment_keeps_positions_that_nobody_mistakes_for_the_streams(rep
 def test_from_a_savepoint_up_to_a_moment_the_stream_begins_at_that_moment(replay, monkeypatch):
     holds(monkeypatch, p0=0, p1=0)
     monkeypatch.setattr(stream_reach, "offsets_at", lambda conf, at: {0: 40, 1: -1})
-    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (0, 90), 1: (30, 30)})
+    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (0, 90), 1: (0, 30)})
     replay.begin("loyalty", savepoint(until_ms=T0 + 5), {})
     (only,) = asked(replay)
     assert only["source"] == {"start_ms": T0 + 5}
@@ -202,14 +303,6 @@ def test_an_unfinished_replay_is_not_begun_again_unasked(replay, monkeypatch):
         again(yes=False)
     assert replay.phases.load("loyalty") == first
     again(yes=True)
-
-
-def test_an_archive_whose_reach_is_not_known_is_not_said_to_have_lost_anything(replay, monkeypatch):
-    holds(monkeypatch, p0=150, p1=0)
-    monkeypatch.setattr(stream_reach, "committed", lambda *_: {0: 0, 1: 0})
-    with pytest.raises(BackfillError, match=r"completed no checkpoint as local\.archive") as caught:
-        replay.begin("loyalty", savepoint(), {})
-    assert "--accept-loss" not in str(caught.value)
 
 
 def test_it_is_not_there_before_its_first_checkpoint(replay, monkeypatch):

@@ -49,6 +49,7 @@ class FakeCluster:
         *,
         progress: Any = None,
         allow_dropped_state: bool = False,
+        accept_loss: bool = False,
     ) -> str:
         if self.running(name):
             raise NotReady([f"{name} runs already: `tillstream job stop {name}` first"])
@@ -60,7 +61,7 @@ class FakeCluster:
         source = (overrides or {}).get("source", {})
         self.submitted_as.append(
             {"source": source, "from": location, "drops": allow_dropped_state, "p": parallelism,
-             "name": name}
+             "name": name, "accepts": accept_loss}
         )  # fmt: skip
         job_id = f"job-{len(self.submitted_as)}"
         self._runs.insert(0, JobRun(job_id, name, "RUNNING", self._now(), parallelism or 2))

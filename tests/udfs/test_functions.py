@@ -100,6 +100,18 @@ def test_the_archive_keeps_a_transaction_once_with_where_it_came_from(archive):
     assert archive.process(("0045-03-20251124-000001", sealed(record(), offset=8))) == []
 
 
+def test_what_the_archive_reads_and_does_not_keep_is_noted(archive):
+    key = "0045-03-20251124-000001"
+    archive.process((key, sealed(record())), (key, sealed(record(), offset=8)))
+    hole = seal("kafka:till-transactions/0/9-11", T0, b"")
+    assert archive.process(("~1", hole)) == []
+    assert [json.loads(one) for one in archive.side["skipped"]] == [
+        {"arrived_ms": T0, "origin": "kafka:till-transactions/0/8", "why": "repeated"},
+        {"arrived_ms": T0, "origin": "kafka:till-transactions/0/9-11", "why": "no record"},
+    ]
+    assert archive.side["dead-letters"] == []
+
+
 def test_process_mode_is_refused_by_name():
     with pytest.raises(NotThreadMode, match="require_thread_mode"):
         LoyaltyLedger(LOYALTY, LoyaltyRules()).open(object())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tillstream.catalog.resources import Field, History, Index, Table
 from tillstream.state_schemas.tables import (
+    archive_skipped,
     archived_transaction,
     dead_letter,
     fraud_decision,
@@ -113,6 +114,11 @@ LEDGER = History(
 ARCHIVE = History(
     "archive", "archive/transactions", archived_transaction.ROW_TYPE,
     date="event_time_ms", region="region", identity=("transaction_id",),
+)  # fmt: skip
+# With the archive's rows and its dead letters, every record that it has read: a replay counts them.
+ARCHIVE_SKIPPED = History(
+    "archive_skipped", "archive/skipped", archive_skipped.ROW_TYPE,
+    date="arrived_ms", region=None, identity=("origin",),
 )  # fmt: skip
 # What the shadow set would have decided is a row beside what was decided.
 FRAUD_AUDIT = History(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 from botocore.exceptions import BotoCoreError
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from tillstream.conf import Conf
@@ -18,6 +19,8 @@ from tillstream.errors import Unreachable
 CONNECT_S = 8.0  # how long a broker may take to answer at first
 # A record's time is when the broker took it, not what the producer's clock shows.
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+LOOKED_BACK = 16
+ANSWER_S = 10.0  # and how long to any question after
 
 # Conf names Kafka's settings as the JVM does; these exist there only.
 _JVM_ONLY = re.compile(
@@ -136,6 +139,53 @@ def not_append_time(
         if said != APPEND_TIME[name]:
             found[topic.name] = said
     return found
+
+
+def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
+    """Partition -> (oldest offset kept, next offset to come)."""
+    with asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, places):
+        try:
+            return {one.partition: consumer.get_watermark_offsets(one, ANSWER_S) for one in places}
+        except KafkaException as error:
+            raise unreachable(bootstrap, error.args[0]) from None
+
+
+def last_before(
+    conf: Conf, topic: str, bootstrap: str | None, positions: Mapping[int, int]
+) -> dict[int, int]:
+    """Partition -> timestamp (ms) of the last record before its position, where one is there within
+    ``LOOKED_BACK`` offsets: the last of them may be marks of a producer's transactions."""
+    found: dict[int, int] = {}
+    with asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, places):
+        marks = {one.partition: consumer.get_watermark_offsets(one, ANSWER_S) for one in places}
+        places = [
+            TopicPartition(topic, number, max(at - LOOKED_BACK, marks[number][0]))
+            for number, at in positions.items()
+            if number in marks and marks[number][0] < at <= marks[number][1]
+        ]
+        consumer.assign(places)
+        left = {place.partition for place in places}
+        while left and (message := consumer.poll(ANSWER_S)):
+            number, at = message.partition(), message.offset()
+            assert number is not None
+            assert at is not None
+            if message.error() or at >= positions[number] - 1:
+                left.discard(number)
+            if not message.error() and at < positions[number]:
+                found[number] = message.timestamp()[1]
+    return found
+
+
+@contextmanager
+def asked(
+    conf: Conf, topic: str, bootstrap: str | None, group: str, offset: int = OFFSET_INVALID
+) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
+    """A consumer that joins no group, and the topic's partitions at ``offset``."""
+    settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
+    own = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
+    with closing(Consumer(settings | own)) as consumer:
+        numbers = partitions(consumer, topic, bootstrap)
+        yield consumer, [TopicPartition(topic, number, offset) for number in numbers]
 
 
 def unreachable(bootstrap: str | None, error: KafkaError) -> Unreachable:

@@ -1,10 +1,10 @@
-"""Records put into a Kinesis stream, with a receipt each."""
+"""Records put into a Kinesis stream, with a receipt each; and what a stream still holds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +17,16 @@ RETRY_AFTER_S = (0.1, 0.2, 0.4)
 BATCH_RECORDS = 500  # Kinesis takes no more in one request
 BATCH_BYTES = 4_500_000  # nor more than 5 MB, keys included
 RECORD_BYTES = 1_048_576  # and of one record, key included, not more than this
+HOUR_MS = 3_600_000
+LOOKS = 200  # at a shard, for its first record
+LOOK_EVERY_S = 0.21  # five times a second and shard
+
+
+class Kept(NamedTuple):
+    """One record of a shard, by its sequence number and when it arrived (ms UTC)."""
+
+    sequence: int
+    arrived_ms: int
 
 
 def open_stream(conf: Conf) -> Any:
@@ -30,6 +40,49 @@ def open_stream(conf: Conf) -> Any:
             "stack and makes it, or correct source.kinesis and the credentials"
         ) from None
     return client
+
+
+def oldest_ms(client: Any, stream: str, now_ms: int) -> int:
+    """What arrived at or after this time (ms UTC) is kept, as far as can be known."""
+    summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    made_ms = int(summary["StreamCreationTimestamp"].timestamp() * 1000)
+    return max(made_ms, now_ms - int(summary["RetentionPeriodHours"]) * HOUR_MS)
+
+
+def shards(client: Any, stream: str) -> list[str]:
+    """Shards of which records may be kept, closed ones too."""
+    pages = client.get_paginator("list_shards").paginate(StreamName=stream)
+    return [shard["ShardId"] for page in pages for shard in page["Shards"]]
+
+
+def first_kept(
+    client: Any, stream: str, shard: str, at: int | None = None, after: bool = False
+) -> Kept | None:
+    """The first record of the shard that is kept: of all, or of those from sequence number ``at`` on
+    (``after``: beyond it). None where none is, or where the shard or the number is unknown."""
+    where: dict[str, str] = {"ShardIteratorType": "TRIM_HORIZON"}
+    if at is not None:
+        kind = "AFTER_SEQUENCE_NUMBER" if after else "AT_SEQUENCE_NUMBER"
+        where = {"ShardIteratorType": kind, "StartingSequenceNumber": str(at)}
+    unknown = (
+        client.exceptions.ResourceNotFoundException,
+        client.exceptions.InvalidArgumentException,
+    )
+    try:
+        found = client.get_shard_iterator(StreamName=stream, ShardId=shard, **where)
+    except unknown:
+        return None
+    iterator = found["ShardIterator"]
+    for _ in range(LOOKS):
+        answer = client.get_records(ShardIterator=iterator, Limit=1)
+        for record in answer["Records"]:
+            arrived_ms = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+            return Kept(int(record["SequenceNumber"]), arrived_ms)
+        iterator = answer.get("NextShardIterator")
+        if not iterator or not answer.get("MillisBehindLatest"):
+            return None
+        time.sleep(LOOK_EVERY_S)
+    raise Unreachable(f"shard {shard} of {stream} gives no record: try again")
 
 
 def put(client: Any, stream: str, records: Sequence[tuple[str, bytes]]) -> list[Receipt]:

@@ -41,6 +41,7 @@ class _Submission(NamedTuple):
     overrides: dict[str, Any]
     start: str | None
     allow_dropped_state: bool
+    accept_loss: bool
 
     def one(self, cluster: Cluster, name: str) -> None:
         began = time.monotonic()
@@ -51,6 +52,7 @@ class _Submission(NamedTuple):
             self.start,
             progress=click.echo,
             allow_dropped_state=self.allow_dropped_state,
+            accept_loss=self.accept_loss,
         )
         click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
 
@@ -87,6 +89,9 @@ def _submits(command: Callable[[str | None, _Submission], None]) -> Callable[...
         click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE", help="Over conf/."),
         click.option(
             "--allow-dropped-state", is_flag=True, help="Restore even if an operator is gone."
+        ),
+        click.option(
+            "--accept-loss", is_flag=True, help="Go on without what the streams no longer hold."
         ),
         click.argument("name", required=False),
     ):  # fmt: skip

@@ -19,7 +19,7 @@ from tillstream.clients.flink import TERMINAL, FlinkRest
 from tillstream.clients.programs import outcome
 from tillstream.clients.storage import StorageError, file_uri, local_folder, open_storage
 from tillstream.clients.wait import NotInTime, wait_until
-from tillstream.cluster import manifest, preflight
+from tillstream.cluster import manifest, preflight, restoring
 from tillstream.cluster.protocol import (
     Checkpoint,
     Checkpoints,
@@ -32,6 +32,7 @@ from tillstream.cluster.protocol import (
     TakenSavepoint,
     silent,
 )
+from tillstream.cluster.savepoints import standing
 from tillstream.cluster.starting import Startup, client_cause
 from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
@@ -75,6 +76,7 @@ class LocalCluster:
         timeout_s: float = 90.0,
         progress: Say = silent,
         allow_dropped_state: bool = False,
+        accept_loss: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
         overrides = overrides or {}
@@ -101,6 +103,17 @@ class LocalCluster:
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
             raise NotReady(problems)
+        lost = restoring.losses(conf, entry, standing(location, conf)) if location else []
+        accepted = conf.source.kafka.accepted_loss
+        lost = [one for one in lost if accepted.get(one.place) != [one.at, one.to]]
+        if lost and not accept_loss:
+            error = NotReady([one.said for one in lost])
+            error.notes.append(restoring.what_to_do(name))
+            raise error
+        for one in lost:
+            progress(f"lost, and accepted: {one.said}")
+        moves = {one.place: [one.at, one.to] for one in lost}
+        changed = settings.merge(changed, {"source": {"kafka": {"accepted_loss": moves}}})
         arguments = ["run", "-d", "-p", str(parallelism)]
         if location:
             arguments += ["-s", location, *(["-n"] if allow_dropped_state else [])]
@@ -110,7 +123,8 @@ class LocalCluster:
         python = str(Path(sys.prefix) / "bin" / "python")
         arguments += ["-pyexec", python, "-pyclientexec", python]
         job_id = self._client([*arguments, "-py", str(file)], changed)
-        self.submissions.note(name, job_id, parallelism=parallelism, **{"from": location})
+        noted = {"from": location} | ({"lost": [one.said for one in lost]} if lost else {})
+        self.submissions.note(name, job_id, parallelism=parallelism, **noted)
         progress(f"submitted {name}: {job_id}")
         self.wait_running(job_id, timeout_s)
         return job_id

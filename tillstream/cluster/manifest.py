@@ -34,9 +34,14 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     """taken_at_ms: when the barrier left the sources, which is what the state is as of (ms UTC).
 
     positions: stream -> partition -> the next offset to read (Kafka), or shard -> the last sequence
-    number read (Kinesis). until_ms: set when the job was told to leave out whatever arrived later, so
-    the positions lie behind what the state holds, and must not be used. superseded_by: the replay that
-    went back to before this savepoint and on; the history is its, no longer this one's.
+    number read (Kinesis). read_to_ms: stream -> partition or shard -> whatever arrived before that (ms
+    UTC, by the stream's clock) is in the state; that is when the last record taken arrived, or when a
+    shard was found to hold no other. Absent where that is not known, as of earlier releases.
+    history_ms: by S3's clock, just after the savepoint was complete: no file of what is in it is
+    finished later, but those its state names; 0 where not noted. until_ms: set when the job was told to
+    leave out whatever arrived later, so the positions lie behind what the state holds, and must not be
+    used. superseded_by: the replay that went back to before this savepoint and on; the history is its,
+    no longer this one's.
     """
 
     job: str
@@ -50,6 +55,8 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     parallelism: int
     state_schemas: dict[str, int]
     positions: Positions
+    read_to_ms: dict[str, dict[str, int]] = {}
+    history_ms: int = 0
     until_ms: int | None = None
     superseded_by: str = ""
     verified: Verified | None = None

@@ -117,13 +117,16 @@ class Cluster(Protocol):
         *,
         progress: Say = silent,
         allow_dropped_state: bool = False,
+        accept_loss: bool = False,
     ) -> str:
         """Starts the job, waits until all of it runs, returns the run's id.
 
         ``overrides`` is a nested dict over conf/. ``start_from``: a savepoint's location, or ``latest``,
         ``latest-savepoint``, ``latest-checkpoint``; None starts without state. Without a
         ``parallelism`` the job gets the one that ``start_from`` had, or conf's.
-        ``allow_dropped_state``: state of an operator that is gone may be lost.
+        ``allow_dropped_state``: state of an operator that is gone may be lost. ``accept_loss``: goes on
+        where the streams begin now if they no longer hold what follows ``start_from``; what is lost is
+        said and noted. Otherwise that is NotReady, a line for each partition or shard.
         Raises NotReady before anything is started, JobError with the innermost cause after.
         """
         ...

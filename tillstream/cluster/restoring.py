@@ -1,6 +1,20 @@
-"""Why a savepoint does not restore, and what to do about it."""
+"""Why a savepoint does not restore, and what to do about it.
+
+Among the reasons: its sources stand where the stream holds nothing any more. A source would go on where
+the stream begins now, so that is found out before a job is submitted.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tillstream.catalog.entry import Job
+from tillstream.cli.times import now_ms, shown
+from tillstream.conf import Conf
+
+HOUR_MS = 3_600_000
+SLACK_MS = 60_000  # of clocks between ours and a stream's
 
 # What Flink says -> what it means here, and the way out.
 _MEANING = (
@@ -9,6 +23,11 @@ _MEANING = (
         "the savepoint has state of an operator that this job has not: its uid was changed, or the "
         "operator is gone. Put the uid back (tests/jobs/uids.json has those of the last release). "
         "Only if that state is to be lost: --allow-dropped-state",
+    ),
+    (
+        ("OffsetOutOfRangeException", "are out of range for partitions", "LogTruncationException"),
+        "the topic no longer holds what the job is to read next, and it does not skip: `tillstream job "
+        "restore` says how much is gone, and what to do",
     ),
     (
         ("Max parallelism mismatch", "maximum parallelism"),
@@ -38,3 +57,148 @@ def advice(said: str) -> str | None:
         if any(mark in said for mark in marks):
             return meaning
     return None
+
+
+# -- what a stream no longer holds --------------------------------------------------------------------
+
+
+class Standing(NamedTuple):
+    """Where a savepoint or checkpoint has its sources: ``positions`` and ``read_to_ms`` as in a manifest.
+    written_ms: when it was complete (UTC)."""
+
+    positions: Mapping[str, Mapping[str, str]]
+    written_ms: int
+    read_to_ms: Mapping[str, Mapping[str, int]] = {}
+
+
+class Loss(NamedTuple):
+    """A part of a stream that does not hold what follows a position. place: ``topic/partition`` or
+    ``stream/shard``. at, to: the position, and where a job goes on if it must. said: for a person."""
+
+    place: str
+    at: int
+    to: int
+    said: str
+
+
+def losses(conf: Conf, job: Job | None, found: Standing) -> list[Loss]:
+    """What the job's streams no longer hold of what follows; of a job that is not in the catalogue all
+    topics it has positions of are looked at. Raises Unreachable."""
+    from tillstream.clients.kafka import watermarks
+
+    lost: list[Loss] = []
+    source, kafka = conf.source.kafka, conf.source.kind == "kafka"
+    tills = job is None or job.transactions
+    reads = None if job is None else {conf.topic(topic) for topic in job.reads}
+    for stream, begun in found.positions.items():
+        kind, _, name = stream.partition(":")
+        if (kind, name) == ("kafka", source.topic):
+            if tills and kafka:
+                lost += kafka_losses(name, begun, watermarks(conf, name, source.bootstrap))
+        elif kind == "kafka" and (reads is None or name in reads):
+            lost += kafka_losses(name, begun, watermarks(conf, name, conf.kafka.bootstrap))
+        elif tills and not kafka and name == conf.source.kinesis.stream:
+            known = found.read_to_ms.get(stream, {})
+            lost += kinesis_losses(conf, begun, known, found.written_ms)
+    return lost
+
+
+def kafka_losses(
+    topic: str, begun: Mapping[str, str], marks: Mapping[int, tuple[int, int]]
+) -> list[Loss]:
+    """``begun``: partition -> next offset to read. ``marks``: partition -> (oldest offset kept, next
+    offset to come); a partition that had not begun is new, and begins at 0."""
+    lost = []
+    for number in sorted({*marks, *map(int, begun)}):
+        at = int(begun.get(str(number), 0))
+        if number not in marks:
+            said = f"{topic} has no partition {number} any more: it was deleted and created again"
+            lost.append(Loss(f"{topic}/{number}", at, 0, said))
+            continue
+        low, end = marks[number]
+        to, said = low, ""
+        if at == -1 and end:  # Flink's word for "the end", of a job that had read nothing
+            to, said = end, f"the state of partition {number} of {topic} says no place to go on at"
+        elif at > end:
+            said = (
+                f"partition {number} of {topic} ends at {end:,}, before {at:,}, where the state goes "
+                "on: the topic was deleted and created again"
+            )
+        elif max(at, 0) < low:
+            said = (
+                f"partition {number} of {topic} begins at {low:,}, the state goes on at "
+                f"{max(at, 0):,}: {low - max(at, 0):,} records in between are gone"
+            )
+        if said:
+            lost.append(Loss(f"{topic}/{number}", at, to, said))
+    return lost
+
+
+def kinesis_losses(
+    conf: Conf, begun: Mapping[str, str], read_to: Mapping[str, int], written_ms: int
+) -> list[Loss]:
+    """``begun``: shard -> last sequence number read. Nothing is lost where that very record is kept
+    still, or where all that arrived before ``read_to`` was read and what arrived since is kept."""
+    from tillstream.clients import kinesis
+
+    stream = conf.source.kinesis.stream
+    client = kinesis.open_stream(conf)
+    oldest_ms = kinesis.oldest_ms(client, stream, now_ms())
+    lost = []
+    for shard, text in sorted(begun.items()):
+        at = int(text)
+        kept = kinesis.first_kept(client, stream, shard, at)
+        if read_to.get(shard, 0) > oldest_ms + SLACK_MS:
+            continue
+        # A stream that was created again counts its records anew.
+        if kept and kept.sequence == at and kept.arrived_ms <= written_ms + SLACK_MS:
+            continue
+        since_ms = read_to.get(shard)
+        missing = (
+            f", {(oldest_ms - since_ms) / HOUR_MS:,.1f} h are gone"
+            if since_ms and oldest_ms > since_ms
+            else ""
+        )
+        said = (
+            f"shard {shard} of {stream} no longer holds the record that was read last"
+            f"{f' (it arrived {shown(since_ms)})' if since_ms else ''}: the stream was trimmed, or "
+            f"created again, and holds what arrived since {shown(oldest_ms)}{missing}"
+        )
+        lost.append(Loss(f"{stream}/{shard}", at, at, said))
+    return lost
+
+
+def read_to_ms(
+    conf: Conf, positions: Mapping[str, Mapping[str, str]], asked_ms: int
+) -> dict[str, dict[str, int]]:
+    """``Manifest.read_to_ms`` of a savepoint that was just taken; ``asked_ms``: by our clock, no later
+    than now. Raises Unreachable."""
+    from tillstream.clients import kinesis
+    from tillstream.clients.kafka import last_before
+
+    out: dict[str, dict[str, int]] = {}
+    for stream, begun in positions.items():
+        kind, _, name = stream.partition(":")
+        if kind == "kafka" and name == conf.source.kafka.topic and conf.source.kind == "kafka":
+            places = {int(number): int(at) for number, at in begun.items()}
+            times = last_before(conf, name, conf.source.kafka.bootstrap, places)
+            out[stream] = {str(number): at for number, at in times.items()}
+        elif kind == "kinesis" and conf.source.kind == "kinesis":
+            client = kinesis.open_stream(conf)
+            for shard, text in begun.items():
+                last = kinesis.first_kept(client, name, shard, int(text))
+                if last is None or last.sequence != int(text):
+                    continue
+                more = kinesis.first_kept(client, name, shard, int(text), after=True)
+                at_ms = last.arrived_ms if more else max(last.arrived_ms, asked_ms - SLACK_MS)
+                out.setdefault(stream, {})[shard] = at_ms
+    return out
+
+
+def what_to_do(job: str) -> str:
+    """After losses."""
+    return (
+        f"what to do: `tillstream savepoint list {job}`, then `tillstream replay --job {job} --from "
+        "SAVEPOINT` takes what is gone from the archive, as far as it has it; --accept-loss goes on "
+        "without it, and notes what is lost"
+    )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from tillstream.clients.storage import Storage, open_storage
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import KafkaException
+
+from tillstream.clients.storage import Storage, open_bucket, open_storage
 from tillstream.cluster import manifest as manifests
+from tillstream.cluster import restoring
 from tillstream.cluster.manifest import FILE, Manifest
 from tillstream.cluster.protocol import Cluster, JobError, TakenSavepoint
 from tillstream.cluster.retention import at_or_before, expired
 from tillstream.conf import Conf
+from tillstream.errors import Problem
 
 SCANNED_BYTES = 2_000_000  # a source's positions are small: larger files are keyed state
 
@@ -54,27 +60,20 @@ class Savepoints:
             flink_version=taken.flink_version,
             parallelism=taken.run.parallelism,
             state_schemas=manifests.schema_versions(taken.run.name),
-            positions=self._positions(storage, files),
+            positions=_positions(storage, files, self.conf),
             until_ms=until_ms,
         )
+        # What a restore must know and can do without is no reason to have no savepoint.
+        with suppress(Problem, KafkaException, BotoCoreError, ClientError):
+            found.history_ms = open_bucket(self.conf).now_ms()
+        with suppress(Problem, KafkaException, BotoCoreError, ClientError):
+            found.read_to_ms = restoring.read_to_ms(self.conf, found.positions, taken.completed_ms)
         storage.write(FILE, manifests.encode(found))
         return found
 
-    def _positions(self, storage: Storage, files: dict[str, int]) -> manifests.Positions:
-        parts = []
-        for state in _small_parts(storage, files):
-            parts.append(manifests.kafka_positions(state))
-            stream = self.conf.source.kinesis.stream
-            parts.append(manifests.kinesis_positions(state, stream))
-        return manifests.merged(parts)
-
-    def files_named(self, location: str) -> list[tuple[str, str]]:
-        """(bucket, key) of history files that a restore has to find, or it fails."""
-        storage = open_storage(location, self.conf)
-        named: set[tuple[str, str]] = set()
-        for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
-            named |= manifests.files_named(state)
-        return sorted(named)
+    def files_named(self, manifest: Manifest) -> list[tuple[str, str]]:
+        """``files_named`` of the savepoint."""
+        return files_named(manifest.location, self.conf)
 
     def named_without_manifest(self) -> set[tuple[str, str]]:
         """``files_named`` of all savepoints that nobody described. Raises SavepointError for one whose
@@ -90,7 +89,7 @@ class Savepoints:
                     f"needs is not known: put {FILE} back from a copy, or delete that folder if nobody "
                     "will go back to it"
                 )
-            named.update(self.files_named(location))
+            named.update(files_named(location, self.conf))
         return named
 
     def supersede(self, job: str, after_ms: int, before_ms: int, replay_id: str) -> None:
@@ -165,6 +164,37 @@ class Savepoints:
             if not dry_run:
                 self.storage(job).remove(one.location.rpartition("/")[2])
         return len(gone)
+
+
+def files_named(location: str, conf: Conf) -> list[tuple[str, str]]:
+    """(bucket, key) of history files that a restore from there has to find, or it fails."""
+    storage = open_storage(location, conf)
+    named: set[tuple[str, str]] = set()
+    for state in _small_parts(storage, {file.name: file.bytes for file in storage.files()}):
+        named |= manifests.files_named(state)
+    return sorted(named)
+
+
+def standing(location: str, conf: Conf) -> restoring.Standing:
+    """Where the savepoint or checkpoint there has its sources. Raises StorageError."""
+    storage = open_storage(location, conf)
+    files = {file.name: file for file in storage.files()}
+    with suppress(ValueError):
+        found = manifests.decode(storage.read(FILE) or b"")
+        # After `replay --to` the source has another uid: nothing goes on at these.
+        positions = found.positions if found.until_ms is None else {}
+        return restoring.Standing(positions, found.completed_at_ms, found.read_to_ms)
+    sizes = {name: file.bytes for name, file in files.items()}
+    written_ms = files["_metadata"].written_ms if "_metadata" in files else 0
+    return restoring.Standing(_positions(storage, sizes, conf), written_ms)
+
+
+def _positions(storage: Storage, files: dict[str, int], conf: Conf) -> manifests.Positions:
+    parts = []
+    for state in _small_parts(storage, files):
+        parts.append(manifests.kafka_positions(state))
+        parts.append(manifests.kinesis_positions(state, conf.source.kinesis.stream))
+    return manifests.merged(parts)
 
 
 def _small_parts(storage: Storage, files: dict[str, int]) -> Iterator[bytes]:

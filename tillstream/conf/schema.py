@@ -46,6 +46,7 @@ class KafkaSource(_Base, frozen=True):
     from_archive: bool
     start: Literal["earliest", "latest"]
     offsets: dict[str, int]
+    accepted_loss: dict[str, list[int]]
     properties: dict[str, str]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyflink.common import Types
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream
 
 from tillstream.catalog.entry import Undeclared
 from tillstream.catalog.resources import Topic
@@ -18,16 +18,17 @@ NAME = "till transactions"
 MINUTE_MS = 60_000
 
 
-def transactions(context: JobContext, key_field: str) -> KeyedStream:
+def transactions(context: JobContext, key_field: str, holes: bool = False) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
     A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
-    ``+`` are one key, joined by ``:``.
+    ``+`` are one key, joined by ``:``. ``holes``: offsets of Kafka without a record come as well, as
+    empty envelopes whose origin ends with ``<first>-<last>``.
     """
-    return keyed(transaction_rows(context, key_field))
+    return keyed(transaction_rows(context, key_field, holes))
 
 
-def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
+def transaction_rows(context: JobContext, key_field: str | None, holes: bool = False) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
     looked for. Raises Undeclared where the job's entry does not say that it reads them."""
     conf = context.conf
@@ -44,9 +45,11 @@ def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
         envelope.until(conf.source.until_ms)
     if settings.from_archive:
         envelope.fromArchive()
+    if holes:
+        envelope.tellHoles()
     consumer = {"group.id": context.own_name(), **conf.source_properties}
     source = _kafka(
-        context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
+        context, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
     )
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
@@ -82,9 +85,8 @@ def topic_rows(
         **conf.kafka.properties,
     }
     envelope = ours().KafkaEnvelope(key_field or topic.key)
-    source = _kafka(
-        context.env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
-    )
+    earliest = ours().StartOffsets.of(_offsets().earliest())
+    source = _kafka(context, conf.kafka.bootstrap, name, earliest, envelope, name, consumer)
     return DataStream(source.uid(uid).name(name))
 
 
@@ -106,7 +108,7 @@ def keyed(rows: DataStream) -> KeyedStream:
 
 
 def _kafka(
-    env: StreamExecutionEnvironment,
+    context: JobContext,
     bootstrap: str | None,
     topic: str,
     start: Any,
@@ -117,7 +119,7 @@ def _kafka(
     if not bootstrap:
         raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
     jvm = java()
-    # A restored job goes on where it was; one without positions begins where ``start`` says.
+    # A restored job goes on where it was, or fails; one without positions begins where ``start`` says.
     source = (
         jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
         .setBootstrapServers(bootstrap)
@@ -137,8 +139,23 @@ def _kafka(
         )
         .build()
     )
+    accepted = context.conf.source.kafka.accepted_loss
+    if moves := {at: move for at, move in accepted.items() if at.rpartition("/")[0] == topic}:
+        source = ours().MovedPositions(source, moved(moves))
     watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
-    return env._j_stream_execution_environment.fromSource(source, watermarks, name)
+    env = context.env._j_stream_execution_environment
+    return env.fromSource(source, watermarks, name)
+
+
+def moved(moves: dict[str, list[int]]) -> Any:
+    """topic/partition -> [position, where to go on], as MovedPositions wants it."""
+    out = java().java.util.HashMap()
+    for place, move in moves.items():
+        pair = java().java.util.ArrayList()
+        for offset in move:
+            pair.add(offset)
+        out.put(place, pair)
+    return out
 
 
 def _offsets() -> Any:
@@ -155,8 +172,9 @@ def _start(conf: Conf) -> Any:
             places.put(partition, str(offset))
         return ours().StartOffsets.of(settings.topic, places)
     if conf.source.start_ms is not None:
-        return _offsets().timestamp(conf.source.start_ms)
-    return _offsets().earliest() if settings.start == "earliest" else _offsets().latest()
+        return ours().StartOffsets.of(_offsets().timestamp(conf.source.start_ms))
+    earliest = settings.start == "earliest"
+    return ours().StartOffsets.of(_offsets().earliest() if earliest else _offsets().latest())
 
 
 def _strings(*values: str) -> Any:

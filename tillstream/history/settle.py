@@ -18,7 +18,7 @@ from tillstream import catalog
 from tillstream.clients import parquet
 from tillstream.clients.storage import S3Folder, open_bucket, open_storage
 from tillstream.conf import Conf
-from tillstream.history.files import CLOCKS_MS, KEPT, File, finished
+from tillstream.history.files import CLOCKS_MS, COMPACTED, KEPT, File, finished
 
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
@@ -53,11 +53,35 @@ def lacking(conf: Conf, files: list[tuple[str, str]]) -> tuple[list[str], list[s
     return gone, unfinished
 
 
-def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str) -> Settled:
-    """Sets aside rows of files finished in [since, boundary) that files since the boundary repeat.
+class Span(NamedTuple):
+    """Which files the run before a replay wrote after its savepoint, by S3's clock.
 
-    ``boundary_ms``: by S3's clock, when the old run had ended and the replay had not begun. Raises
-    UnknownJob.
+    boundary_ms: the old run had ended and the replay had not begun. since_ms: about when the savepoint
+    was taken. history_ms: by then all files of what it holds were finished, but those ``named``, which
+    are finished by a restore; 0 where that is not known. whole: the replay reads all again.
+    """
+
+    since_ms: int
+    boundary_ms: int
+    history_ms: int = 0
+    named: frozenset[str] = frozenset()
+    whole: bool = True
+
+    def are_over(self, file: File) -> bool:
+        """All that is in the file is read again, so what is true of it is written again."""
+        after = 0 < self.history_ms <= file.finished_ms < self.boundary_ms
+        # What an earlier release kept of a file says not from when it is.
+        dated = KEPT not in file.key or f"/{COMPACTED}" in file.key
+        return self.whole and after and dated and file.key not in self.named
+
+    def may_be_over(self, file: File) -> bool:
+        """Some of what is in the file may be written again: its rows' ids tell."""
+        return file.finished_ms < self.boundary_ms and file.key not in self.named
+
+
+def settle(conf: Conf, job: str, span: Span, replay_id: str) -> Settled:
+    """Sets aside what the run before the replay wrote after the savepoint: whole files where all of
+    them is known to be so, else the rows that files since the boundary repeat. Raises UnknownJob.
     """
     if catalog.job(job).sums:
         raise ValueError(
@@ -67,8 +91,8 @@ def settle(conf: Conf, job: str, since_ms: int, boundary_ms: int, replay_id: str
     for history in catalog.job(job).set_aside:
         bucket = bucket or open_bucket(conf)
         prefix = conf.prefix(history)
-        found = finished(bucket, prefix, since_ms - CLOCKS_MS)
-        files, rows = _settle(bucket, prefix, found, history.identity, boundary_ms, replay_id)
+        found = finished(bucket, prefix, span.since_ms - CLOCKS_MS)
+        files, rows = _settle(bucket, prefix, found, history.identity, span, replay_id)
         done = Settled(done.files + files, done.rows + rows)
     return done
 
@@ -78,14 +102,23 @@ def _settle(
     prefix: str,
     found: list[File],
     identity: tuple[str, ...],
-    boundary_ms: int,
+    span: Span,
     replay_id: str,
 ) -> Settled:
+    def set_aside(file: File) -> None:
+        bucket.move(file.key, f"{prefix}/{ASIDE}/{replay_id}{file.key.removeprefix(prefix)}")
+
+    files = rows = 0
     folders: dict[str, tuple[list[File], list[File]]] = defaultdict(lambda: ([], []))
     for file in found:
-        old_and_new = folders[file.key.rpartition("/")[0]]
-        old_and_new[file.finished_ms >= boundary_ms].append(file)
-    files = rows = 0
+        old, new = folders[file.key.rpartition("/")[0]]
+        if span.are_over(file):
+            files, rows = files + 1, rows + len(_ids(bucket, file, identity))
+            set_aside(file)
+        elif span.may_be_over(file):
+            old.append(file)
+        elif file.finished_ms >= span.boundary_ms:
+            new.append(file)
     # One event's row lies in the same folder each time, so a folder is settled by itself.
     for old, new in folders.values():
         if not old or not new:
@@ -98,7 +131,7 @@ def _settle(
                 continue
             if count < len(repeated):
                 _keep(bucket, file, pc.invert(repeated), replay_id)
-            bucket.move(file.key, f"{prefix}/{ASIDE}/{replay_id}{file.key.removeprefix(prefix)}")
+            set_aside(file)
             files, rows = files + 1, rows + count
     return Settled(files, rows)
 
@@ -113,5 +146,7 @@ def _keep(bucket: S3Folder, file: File, mask: pa.Array, replay_id: str) -> None:
     """Writes the rows of ``mask`` beside the file, which then goes."""
     out = io.BytesIO()
     pq.write_table(parquet.table(bucket.get(file.key)).filter(mask), out, compression="zstd")
-    name = f"{file.key.removesuffix('.parquet')}{KEPT}{replay_id}.parquet"
+    folder, _, name = file.key.removesuffix(".parquet").rpartition("/")
+    # Dated as the file that it is of, for the next replay.
+    name = f"{folder}/{COMPACTED}{file.finished_ms}-{name}{KEPT}{replay_id}.parquet"
     bucket.write(name, out.getvalue())

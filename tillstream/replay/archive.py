@@ -10,64 +10,112 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tillstream import conf as settings
-from tillstream.catalog import tables
 from tillstream.cli.times import shown
+from tillstream.clients import kinesis
 from tillstream.clients.kafka import client_settings
-from tillstream.clients.storage import open_bucket
 from tillstream.clients.wait import wait_until
-from tillstream.history.files import finished
+from tillstream.cluster.protocol import Cluster, JobError
+from tillstream.cluster.savepoints import files_named, standing
+from tillstream.history import settle as history
 from tillstream.replay import backfill, stream_reach
 from tillstream.replay.backfill import BackfillError
+from tillstream.replay.coverage import Missing, beyond
 from tillstream.replay.stream_reach import SLACK_MS, Gap
 
 PARTITIONS = 4  # of the topic, where the stream itself is not Kafka
-ACCEPT = "--accept-loss goes on from what the stream holds"
+ACCEPT = "--accept-loss goes on without it"
 ADMIN_S = 30.0
+SHOWN = 3  # runs of offsets, in a message
 
 
 class Archive:
     """Of one deployment; ``say`` gets a line for each step."""
 
-    def __init__(self, conf: settings.Conf, say: Callable[[str], None]) -> None:
-        self.conf, self.say = conf, say
+    def __init__(self, cluster: Cluster, conf: settings.Conf, say: Callable[[str], None]) -> None:
+        self.cluster, self.conf, self.say = cluster, conf, say
 
-    def must_reach(self, job: str, gap: Gap) -> None:
-        """Raises BackfillError unless the archive has everything up to where the stream begins."""
-        if job == "archive":
-            raise BackfillError(
-                "the stream no longer holds all that follows this savepoint, and the archive job is "
-                f"where it would be: {ACCEPT}"
-            )
-        if not self.conf.kafka.bootstrap:
-            raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
-        if not gap.offsets:
-            prefix = self.conf.prefix(tables.ARCHIVE)
-            if not finished(open_bucket(self.conf), prefix, gap.to_ms - 2 * SLACK_MS):
-                raise BackfillError(
-                    f"the stream begins at {shown(gap.to_ms - SLACK_MS)}, the archive ended before: "
-                    f"what lies between is kept nowhere. {ACCEPT}"
-                )
-            return
-        source = self.conf.source.kafka
-        group = self.conf.own_name("archive")
-        done = stream_reach.committed(self.conf, source.topic, source.bootstrap, group)
-        if not any(done.values()):
-            raise BackfillError(
-                f"how far the archive reaches is not known: its job has completed no checkpoint as "
-                f"{group}. Start it (`tillstream job restore archive`), wait for one, and replay again"
-            )
-        for number, (_, end) in gap.offsets.items():
-            if done.get(number, 0) < end:
-                raise BackfillError(
-                    f"partition {number} of {source.topic} begins at {end:,}, the archive ends at "
-                    f"{done.get(number, 0):,}: what lies between is kept nowhere. {ACCEPT}"
-                )
+    def can_help(self, job: str) -> bool:
+        """Whether a gap of that job's can be read from the archive: it is not the archive job's own."""
+        return job != "archive" and bool(self.conf.kafka.bootstrap)
 
-    def fill(self, topic: str, gap: Gap, taken_at_ms: int) -> int:
-        """A new topic with what the archive has of the gap; returns how many transactions."""
+    def must_reach(self, job: str, gap: Gap, accept_loss: bool = False) -> Missing:
+        """Raises BackfillError unless the archive accounts for all of the gap. With ``accept_loss``
+        returns what it does not account for instead, and says it."""
+        missing: Missing = {}
+        try:
+            if job == "archive":
+                raise BackfillError(
+                    "the stream no longer holds all that follows this savepoint, and the archive job "
+                    f"is where it would be: {ACCEPT}"
+                )
+            if not self.can_help(job):
+                raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
+            if not gap.offsets:
+                self._must_have_read()
+            elif missing := backfill.survey(self.conf, gap).missing():
+                raise BackfillError(self._told(gap, missing))
+        except BackfillError as error:
+            if not accept_loss:
+                raise
+            self.say(f"lost, and accepted: {error}")
+        return missing
+
+    def _told(self, gap: Gap, missing: Missing) -> str:
+        topic = self.conf.source.kafka.topic
+        lines = []
+        for number, runs in sorted(missing.items()):
+            first, end = gap.offsets[number]
+            count = sum(over - begun for begun, over in runs)
+            some = ", ".join(
+                f"{begun:,}" + (f" to {over - 1:,}" if over - begun > 1 else "")
+                for begun, over in runs[:SHOWN]
+            )
+            lines.append(
+                f"partition {number} of {topic}: {count:,} of the {end - first:,} offsets that the "
+                f"stream no longer holds are neither archived nor accounted for by the archive job "
+                f"({some}{', …' if len(runs) > SHOWN else ''})"
+            )
+        return (
+            "; ".join(lines)
+            + ". If the archive is behind, start it (`tillstream job restore archive`),"
+            f" wait for a checkpoint, and replay again; else {ACCEPT}"
+        )
+
+    def _must_have_read(self) -> None:
+        """Of Kinesis: the archive's last complete checkpoint lies, in every shard, at or beyond the
+        oldest record that the stream holds, and the files that it names are finished. As a shard is
+        read in order, what came before went through the archive job. What this does not prove: that
+        the job was never started without its state, or restored with a loss that was accepted."""
+        client, stream = kinesis.open_stream(self.conf), self.conf.source.kinesis.stream
+        try:
+            location = self.cluster.locate("archive", "latest")
+        except JobError as error:
+            raise BackfillError(f"how far the archive reaches is not known: {error}") from None
+        read = standing(location, self.conf).positions.get(f"kinesis:{stream}", {})
+        for shard in sorted({*kinesis.shards(client, stream), *read}):
+            oldest = kinesis.first_kept(client, stream, shard)
+            if oldest is None or shard not in read or int(read[shard]) < oldest.sequence:
+                raise BackfillError(
+                    f"that the archive has read shard {shard} of {stream} up to where the stream begins "
+                    f"now cannot be shown by its last checkpoint ({location}): wait until it is up to "
+                    f"date, or {ACCEPT}"
+                )
+        gone, unfinished = history.lacking(self.conf, files_named(location, self.conf))
+        if gone or unfinished:
+            raise BackfillError(
+                f"{len(gone) + len(unfinished)} files of the archive's last checkpoint are not "
+                f"finished, or gone: wait for its next checkpoint, or {ACCEPT}"
+            )
+
+    def fill(self, topic: str, gap: Gap, accepted: Missing) -> int:
+        """A new topic with what the archive has of the gap; returns how many transactions. Raises
+        BackfillError where it lacks more than was ``accepted``."""
         self._make_topic(topic)
         if not gap:
             return 0
+        found = backfill.survey(self.conf, gap)
+        if missing := beyond(found.missing(), accepted):
+            raise BackfillError(self._told(gap, missing))
         if gap.offsets:
             lost = sum(end - first for first, end in gap.offsets.values())
             what = f"{lost:,} records that follow the savepoint"
@@ -82,7 +130,7 @@ class Archive:
                 last = time.monotonic()
                 self.say(f"  {count:,} transactions")
 
-        filled = backfill.fill(self.conf, gap, taken_at_ms, topic, progress)
+        filled = backfill.fill(self.conf, found, topic, progress)
         self.say(f"  {filled:,} transactions on topic {topic}")
         return filled
 
@@ -108,11 +156,13 @@ class Archive:
         done = stream_reach.committed(self.conf, topic, bootstrap, self.conf.own_name(job))
         return all(done.get(number, 0) >= high for number, (_, high) in ends.items())
 
-    def lost_meanwhile(self, gap: Gap) -> Gap:
-        """What the stream has let go of since, behind the end of ``gap``."""
+    def lost_meanwhile(self, gap: Gap, begun: dict[int, int]) -> Gap:
+        """What the stream has let go of since, behind the end of ``gap``, and of partitions that had
+        none from where they go on."""
         if not gap:
             return gap
-        return stream_reach.lost(stream_reach.reach(self.conf), gap.ends, gap.to_ms)
+        held = stream_reach.reach(self.conf)
+        return stream_reach.lost(held, begun | gap.ends, gap.from_ms if held.kafka else gap.to_ms)
 
     def continues(self, gap: Gap, begun: dict[int, int]) -> dict[str, Any]:
         """Settings of the source that goes on in the stream. A partition without a gap goes on where

@@ -101,7 +101,13 @@ def _begun(
     if unfinished and not yes:
         raise ReplayError(
             f"a replay of {job} from {unfinished.origin.savepoint} is not finished: --resume takes it up. "
-            "--yes begins again, and the rows that it has written twice stay"
+            "--yes begins again from there, and sets aside what it has written"
+        )
+    if unfinished and found.taken_at_ms > unfinished.origin.taken_at_ms:
+        # Its rows since then stand in for those of the run before, which may be aside already.
+        raise ReplayError(
+            f"a replay from an older savepoint is not finished: --resume, or begin again with --from "
+            f"{unfinished.origin.savepoint} or an older one"
         )
     if until_ms is not None and until_ms <= found.as_of_ms:
         raise ReplayError("--to must be later than the savepoint")

@@ -15,6 +15,7 @@ import msgspec
 
 from tillstream.clients.storage import Storage
 from tillstream.cluster.protocol import JobError
+from tillstream.replay.coverage import Missing
 from tillstream.replay.stream_reach import Gap
 
 
@@ -27,6 +28,8 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     savepoint: its location. taken_at_ms: what its state is as of. boundary_ms: by S3's clock, when the
     run before had ended and this replay had not begun. until_ms: what arrived later is left out.
+    accept_loss: goes on without what is kept nowhere. history_ms, named: as of that time (by S3's clock;
+    0: not known) all files of what the savepoint holds were finished, but those keys.
     """
 
     job: str
@@ -37,6 +40,9 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     overrides: dict[str, Any] = {}
     parallelism: int | None = None
     until_ms: int | None = None
+    accept_loss: bool = False
+    history_ms: int = 0
+    named: list[str] = []
 
     @property
     def topics(self) -> str:
@@ -57,9 +63,10 @@ class _Phase(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_
 
 class _ThroughArchive(_Phase, frozen=True, kw_only=True):
     """gap: what the topic stands in for. begun: partition -> where the stream goes on, for those
-    without a gap. round: of so many topics."""
+    without a gap. lost: what of it is kept nowhere, and accepted. round: of so many topics."""
 
     gap: Gap
+    lost: Missing = {}
     begun: dict[int, int] = {}
     round: int = 1
 

@@ -31,6 +31,7 @@ from tillstream.errors import Problem, Unreachable
 from tillstream.history import settle as history
 from tillstream.replay import checks, stream_reach
 from tillstream.replay.archive import Archive
+from tillstream.replay.coverage import Missing
 from tillstream.replay.phases import (
     Done,
     Filling,
@@ -61,7 +62,7 @@ class Replay:
         self.cluster, self.conf, self.say = cluster, conf, say
         self.savepoints = Savepoints(cluster, conf)
         self.phases = Phases(open_storage(f"{cluster.notes_at}/replays", conf))
-        self.archive = Archive(conf, say)
+        self.archive = Archive(cluster, conf, say)
 
     # -- where it begins: at the start, or where it was interrupted ---------------------------------------
 
@@ -76,13 +77,16 @@ class Replay:
     ) -> Phase:
         """Stops the job if it runs, decides where the gap is read from, and submits."""
         checks.can_be_replayed(job)
-        checks.history_is_there(self.conf, self.savepoints.files_named(found.location))
+        checks.is_of_the_history(found)
+        named = self.savepoints.files_named(found)
+        checks.history_is_there(self.conf, named)
         if not accept_loss:
             checks.other_topics_reach(self.conf, found)
-        found = checks.with_true_positions(self.conf, found)
-        gap = stream_reach.gap(found, self.conf, stream_reach.reach(self.conf))
-        if gap and not accept_loss:
-            self.archive.must_reach(job, gap)
+        found = checks.with_true_positions(self.conf, found, accept_loss)
+        held = stream_reach.reach(self.conf)
+        begun = checks.where_it_goes_on(self.conf, found, held, accept_loss)
+        gap = stream_reach.gap(found, self.conf, held, begun)
+        lost = self.archive.must_reach(job, gap, accept_loss) if gap else {}
         if self.cluster.running(job):
             self.say(f"stopping {job} with a savepoint, to go back to should this replay be wrong")
             self.say(f"  {self.savepoints.stop(job).location}")
@@ -97,23 +101,25 @@ class Replay:
             overrides=overrides,
             parallelism=parallelism or found.parallelism or None,
             until_ms=until_ms,
+            accept_loss=accept_loss,
+            history_ms=found.history_ms,
+            named=[key for _, key in named],
         )
-        return self.start(self._keep(self._first(origin, found, gap, accept_loss)))
+        return self.start(self._keep(self._first(origin, found, gap, begun, lost)))
 
-    def _first(self, origin: Origin, found: Manifest, gap: Gap, accept_loss: bool) -> Phase:
-        begun = stream_reach.positions_of(found, self.conf.source.kafka.topic)
-        if gap and accept_loss:
-            self.say("what the stream no longer holds is left out, as --accept-loss says")
-            if self.conf.source.kind == "kafka":
-                return Live(origin=origin, start=Start(found.location))
-            gap = Gap()  # of Kinesis: a position that is gone cannot be read from
-        elif not gap:
-            if origin.until_ms is None and found.until_ms is None:
-                return Live(origin=origin, start=Start(found.location))
-            start = Start(found.location, drops=True)
-            begins = checks.where_state_ends(self.conf, found)
-            return Live(origin=origin, start=start, begins=begins)
-        return Filling(origin=origin, gap=gap, begun=begun, state=found.location)
+    def _first(
+        self, origin: Origin, found: Manifest, gap: Gap, begun: dict[int, int], lost: Missing
+    ) -> Phase:
+        kafka = self.conf.source.kind == "kafka"
+        if gap and (self.archive.can_help(origin.job) or not kafka):
+            # Of Kinesis a position that is gone cannot be read from, so the job takes leave of it.
+            gap = gap if self.archive.can_help(origin.job) else Gap()
+            state = found.location
+            return Filling(origin=origin, gap=gap, begun=begun, state=state, lost=lost)
+        if origin.until_ms is None and found.until_ms is None:
+            return Live(origin=origin, start=Start(found.location))
+        begins = checks.where_state_ends(self.conf, found, begun | gap.ends)
+        return Live(origin=origin, start=Start(found.location, drops=True), begins=begins)
 
     def resume(self, phase: Phase) -> Phase:
         """Takes a replay up again after an interruption or a crash of the cluster."""
@@ -172,7 +178,7 @@ class Replay:
                 return phase
 
     def _fill(self, phase: Filling) -> Reading:
-        self.archive.fill(phase.topic, phase.gap, phase.origin.taken_at_ms)
+        self.archive.fill(phase.topic, phase.gap, phase.lost)
         return self._keep(
             Reading(
                 origin=phase.origin,
@@ -193,6 +199,7 @@ class Replay:
             phase.start.state,
             progress=self.say,
             allow_dropped_state=phase.start.drops,
+            accept_loss=phase.origin.accept_loss,
         )
         return self._keep(msgspec.structs.replace(phase, job_id=job_id))
 
@@ -216,12 +223,16 @@ class Replay:
 
     def _leave(self, phase: Reading) -> Filling | Live:
         """All of the topic is in the state: stop, and read the stream from where it ends."""
+        more = self.archive.lost_meanwhile(phase.gap, phase.begun)
+        lost = {}
+        if more:  # while the job runs: should the archive lack it, nothing has changed
+            lost = self.archive.must_reach(phase.origin.job, more, phase.origin.accept_loss)
         state = self.savepoints.stop(phase.origin.job).location
         following: Filling | Live
-        if more := self.archive.lost_meanwhile(phase.gap):
-            self.archive.must_reach(phase.origin.job, more)
+        if more:
             following = Filling(
                 origin=phase.origin,
+                lost=lost,
                 gap=more,
                 begun=phase.begun | phase.gap.ends,
                 round=phase.round + 1,
@@ -268,14 +279,23 @@ class Replay:
             self.say(f"stopped as of {shown(origin.until_ms)}: {found.location}")
         else:
             self._checkpoint(phase.job_id)
-        span = origin.taken_at_ms, origin.boundary_ms, origin.replay_id
-        settled = history.settle(self.conf, origin.job, *span)
-        self.savepoints.supersede(origin.job, *span)
+        # Of what was lost, the rows of the run before are all there is.
+        span = history.Span(
+            origin.taken_at_ms,
+            origin.boundary_ms,
+            origin.history_ms,
+            frozenset(origin.named),
+            whole=not origin.accept_loss,
+        )
+        settled = history.settle(self.conf, origin.job, span, origin.replay_id)
+        self.savepoints.supersede(
+            origin.job, origin.taken_at_ms, origin.boundary_ms, origin.replay_id
+        )
         if self.conf.kafka.bootstrap:
             self.archive.drop_topics(origin.topics)
         if settled.files:
             self.say(
-                f"history: {settled.rows:,} rows were written again; their {settled.files:,} old "
+                f"history: {settled.rows:,} rows of before are replaced; their {settled.files:,} "
                 f"files are under {history.ASIDE}/{origin.replay_id}"
             )
         return self._keep(Done(origin=origin))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from tillstream.cli.times import now_ms
-from tillstream.clients import aws as clients
-from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.clients import kinesis
+from tillstream.clients.kafka import ANSWER_S, asked
+from tillstream.clients.kafka import watermarks as watermarks
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import Conf
 
-KAFKA_S = 10.0
-HOUR_MS = 3_600_000
-SLACK_MS = 60_000  # of clocks between a savepoint's time and a stream's; overlap does no harm
+SLACK_MS = 60_000  # of clocks, and of a shard that a job had not found yet; overlap does no harm
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,9 @@ class Reach:
 
 @dataclass(frozen=True)
 class Gap:
-    """What the stream no longer holds. Kafka: partition -> offsets [first, last + 1). Kinesis:
-    arrival times [from_ms, to_ms), wide enough for whatever clocks differ by."""
+    """What the stream no longer holds. Kafka: partition -> offsets [first, last + 1); from_ms is then
+    about when the first of them arrived, 0 if that is not known. Kinesis: arrival times
+    [from_ms, to_ms), wide enough for whatever clocks differ by."""
 
     offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     from_ms: int = 0
@@ -51,25 +49,23 @@ def reach(conf: Conf) -> Reach:
     if conf.source.kind == "kafka":
         settings = conf.source.kafka
         return Reach(kafka=watermarks(conf, settings.topic, settings.bootstrap))
-    client = clients.kinesis(conf)
-    found = client.describe_stream_summary(StreamName=conf.source.kinesis.stream)
-    summary = found["StreamDescriptionSummary"]
-    kept_ms = summary["RetentionPeriodHours"] * HOUR_MS
-    made_ms = int(summary["StreamCreationTimestamp"].timestamp() * 1000)
-    return Reach(oldest_ms=max(made_ms, now_ms() - kept_ms))
+    client, stream = kinesis.open_stream(conf), conf.source.kinesis.stream
+    return Reach(oldest_ms=kinesis.oldest_ms(client, stream, now_ms()))
 
 
-def watermarks(conf: Conf, topic: str, bootstrap: str | None) -> dict[int, tuple[int, int]]:
-    """Partition -> (oldest offset kept, next offset to come)."""
-    with _asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, asked):
-        return {one.partition: consumer.get_watermark_offsets(one, KAFKA_S) for one in asked}
+def stream_of(conf: Conf) -> str:
+    """How origins of till transactions begin."""
+    source = conf.source
+    if source.kind == "kafka":
+        return f"kafka:{source.kafka.topic}"
+    return f"kinesis:{source.kinesis.stream}"
 
 
 def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:
     """Partition -> the next offset that ``group`` will read, as of its last checkpoint; 0 if none."""
-    with _asked(conf, topic, bootstrap, group) as (consumer, asked):
+    with asked(conf, topic, bootstrap, group) as (consumer, places):
         try:
-            found = consumer.committed(asked, timeout=KAFKA_S)
+            found = consumer.committed(places, timeout=ANSWER_S)
         except KafkaException:
             return {}
     return {one.partition: max(one.offset, 0) for one in found}
@@ -78,8 +74,8 @@ def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict
 def offsets_at(conf: Conf, at_ms: int) -> dict[int, int]:
     """Partition of the source -> the first offset that arrived then or later; -1 for the end."""
     source, group = conf.source.kafka, conf.own_name("replay")
-    with _asked(conf, source.topic, source.bootstrap, group, at_ms) as (consumer, asked):
-        found = consumer.offsets_for_times(asked, timeout=KAFKA_S)
+    with asked(conf, source.topic, source.bootstrap, group, at_ms) as (consumer, places):
+        found = consumer.offsets_for_times(places, timeout=ANSWER_S)
     return {one.partition: one.offset for one in found}
 
 
@@ -95,35 +91,43 @@ def read_to(conf: Conf, job: str, wanted: dict[int, int]) -> bool:
     return True
 
 
-@contextmanager
-def _asked(
-    conf: Conf, topic: str, bootstrap: str | None, group: str, offset: int = OFFSET_INVALID
-) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
-    """A consumer that joins no group, and the topic's partitions at ``offset``."""
-    settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
-    own = {"group.id": group, "enable.auto.commit": False}
-    with closing(Consumer(settings | own)) as consumer:
-        numbers = partitions(consumer, topic, bootstrap)
-        yield consumer, [TopicPartition(topic, number, offset) for number in numbers]
-
-
 def positions_of(manifest: Manifest, topic: str) -> dict[int, int]:
     """Partition -> the next offset to read, 0 for one that had not begun."""
     places = manifest.positions.get(f"kafka:{topic}", {})
     return {int(number): max(int(offset), 0) for number, offset in places.items()}
 
 
-def gap(manifest: Manifest, conf: Conf, held: Reach) -> Gap:
-    """What the stream no longer holds of what came after the savepoint."""
-    begun = dict.fromkeys(held.kafka, 0) | positions_of(manifest, conf.source.kafka.topic)
-    return lost(held, begun, manifest.taken_at_ms)
+def read_to_ms(manifest: Manifest, conf: Conf) -> int | None:
+    """Whatever arrived in the till's stream before that (ms UTC) is in the savepoint's state; None
+    where its manifest does not say it of each partition or shard."""
+    if manifest.until_ms is not None:
+        return manifest.until_ms
+    stream = stream_of(conf)
+    begun, known = manifest.positions.get(stream, {}), manifest.read_to_ms.get(stream, {})
+    return min(known.values()) if begun and begun.keys() <= known.keys() else None
+
+
+def recreated(held: Reach, begun: dict[int, int]) -> list[int]:
+    """Partitions that end before where they are to be read from: of another topic of that name."""
+    ends = {number: end for number, (_, end) in held.kafka.items()}
+    return sorted(number for number, at in begun.items() if at > ends.get(number, 0))
+
+
+def gap(manifest: Manifest, conf: Conf, held: Reach, begun: dict[int, int]) -> Gap:
+    """What the stream no longer holds of what came after the savepoint, whose state ends at ``begun``."""
+    if not held.kafka and read_to_ms(manifest, conf) is None:
+        return Gap()  # nothing is gone: `checks.where_it_goes_on` has seen to that
+    begun = dict.fromkeys(held.kafka, 0) | begun
+    since_ms = read_to_ms(manifest, conf)
+    return lost(held, begun, 0 if since_ms is None else since_ms)
 
 
 def lost(held: Reach, begun: dict[int, int], since_ms: int) -> Gap:
     """What the stream no longer holds of what came to these partitions from an offset on, or since."""
     if held.kafka:
         lows = {number: low for number, (low, _) in held.kafka.items()}
-        return Gap({n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)})
+        gone = {n: (begun[n], low) for n, low in lows.items() if low > begun.get(n, low)}
+        return Gap(gone, from_ms=since_ms) if gone else Gap()
     if held.oldest_ms > since_ms - SLACK_MS:
         return Gap(from_ms=since_ms - SLACK_MS, to_ms=held.oldest_ms + SLACK_MS)
     return Gap()

@@ -1,6 +1,8 @@
 package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.regex.Pattern;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
@@ -29,6 +31,8 @@ public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row
     private final Envelope envelope;
     private boolean fromArchive;
     private long untilMs = Long.MAX_VALUE;
+    private boolean tellsHoles;
+    private transient Map<Integer, Long> next; // partition to the offset after the last one read
 
     public KafkaEnvelope(String keyField) {
         this.envelope = new Envelope(keyField);
@@ -46,8 +50,21 @@ public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row
         return this;
     }
 
+    /**
+     * Offsets at which there is no record, such as the marks of a producer's transactions, come as
+     * one empty envelope whose origin ends with {@code <first>-<last>}. They are known between two
+     * records of one run, not where a run begins.
+     */
+    public KafkaEnvelope tellHoles() {
+        this.tellsHoles = true;
+        return this;
+    }
+
     @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<Row> out) {
+        if (tellsHoles) {
+            tellHole(record, out);
+        }
         long arrivedMs = arrivedMs(record);
         if (arrivedMs > untilMs) {
             return;
@@ -83,6 +100,19 @@ public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row
         }
         String text = new String(header.value(), StandardCharsets.ISO_8859_1);
         return form.matcher(text).matches() ? text : null;
+    }
+
+    private void tellHole(ConsumerRecord<byte[], byte[]> record, Collector<Row> out) {
+        if (next == null) {
+            next = new HashMap<>();
+        }
+        long offset = record.offset();
+        Long expected = next.put(record.partition(), offset + 1);
+        if (expected != null && expected < offset) {
+            String hole = "kafka:" + record.topic() + '/' + record.partition() + '/';
+            hole += expected + "-" + (offset - 1);
+            out.collect(envelope.wrap(null, hole, record.timestamp()));
+        }
     }
 
     @Override

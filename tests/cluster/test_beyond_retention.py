@@ -1,0 +1,212 @@
+"""A restore is refused where the streams no longer hold what follows the saved positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tillstream import catalog
+from tillstream.cli.times import now_ms
+from tillstream.clients import kafka as kafka_client
+from tillstream.clients import kinesis
+from tillstream.cluster import preflight, restoring
+from tillstream.cluster.local import LocalCluster
+from tillstream.cluster.manifest import FILE, Manifest, encode
+from tillstream.cluster.protocol import NotReady
+from tillstream.cluster.restoring import Standing, advice, kafka_losses, losses
+from tillstream.cluster.savepoints import standing
+from tillstream.conf import load
+from tillstream.local.stack import Stack
+
+T0 = 1_764_000_000_000
+HOUR = 3_600_000
+TOPIC = "till-transactions"
+
+
+def said(begun: dict[str, str], **marks: tuple[int, int]) -> list[str]:
+    found = kafka_losses("t", begun, {int(name[1:]): mark for name, mark in marks.items()})
+    return [one.said for one in found]
+
+
+def test_positions_that_the_topic_holds_are_no_loss():
+    assert said({"0": "100", "1": "50"}, p0=(100, 100), p1=(0, 60)) == []
+
+
+def test_what_was_trimmed_is_counted_by_partition():
+    assert said({"0": "100", "1": "50"}, p0=(1_400, 2_000), p1=(0, 60)) == [
+        "partition 0 of t begins at 1,400, the state goes on at 100: 1,300 records in between are gone"
+    ]
+
+
+def test_a_topic_that_was_created_again_is_told_by_its_end():
+    (one,) = said({"0": "100"}, p0=(0, 99))
+    assert one.startswith("partition 0 of t ends at 99, before 100")
+    assert "created again" in one
+    assert "no partition 3" in said({"0": "0", "3": "5"}, p0=(0, 0))[0]
+
+
+def test_a_partition_that_came_since_begins_at_its_first_record():
+    assert said({"0": "1"}, p0=(0, 1), p1=(0, 5)) == []
+    assert "begins at 3" in said({"0": "1"}, p0=(0, 1), p1=(3, 5))[0]
+
+
+def test_a_state_that_says_only_the_end_is_no_place_to_go_on_at():
+    assert "no place" in said({"0": "-1"}, p0=(0, 5))[0]
+    assert said({"0": "-1"}, p0=(0, 0)) == []
+    assert said({"0": "-2"}, p0=(0, 9)) == []
+
+
+def test_what_the_engine_says_of_a_position_that_is_gone_names_its_remedy():
+    trace = (
+        "org.apache.kafka.clients.consumer.OffsetOutOfRangeException: Fetch position out of range"
+    )
+    assert "job restore" in (advice(trace) or "")
+
+
+# -- on the local cluster ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalCluster:
+    class Rest:
+        def jobs(self) -> list[Any]:
+            return []
+
+        def overview(self) -> dict[str, int]:
+            return {"slots-available": 1, "slots-total": 1}
+
+    class Local(LocalCluster):
+        flink = Rest()
+
+    made = Local(Stack(tmp_path / "home"))
+    made.layout.root.mkdir(parents=True)
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"source": {"kind": "kafka"}}')
+    monkeypatch.setattr(preflight, "problems", lambda *_: [])
+    monkeypatch.setattr(made, "wait_running", lambda *_: None)
+    made.given = []
+    monkeypatch.setattr(made, "_client", lambda args, changed: made.given.append(changed) or "id")
+    monkeypatch.setattr(kafka_client, "watermarks", lambda *_: {0: (150, 900), 1: (0, 900)})
+    return made
+
+
+def left(tmp_path: Path, **more: Any) -> str:
+    folder = tmp_path / "savepoint-1"
+    folder.mkdir()
+    (folder / "_metadata").write_bytes(b"")
+    places = {f"kafka:{TOPIC}": {"0": "100", "1": "20"}}
+    one = Manifest("loyalty", "i", folder.as_uri(), T0, T0, 1, "1", "1", 1, {}, places, **more)
+    (folder / FILE).write_bytes(encode(one))
+    return str(folder)
+
+
+def test_a_restore_beyond_retention_is_refused_and_says_how_much_and_what_to_do(cluster, tmp_path):
+    with pytest.raises(NotReady, match="partition 0 of till-transactions begins at 150") as caught:
+        cluster.submit("loyalty", start_from=left(tmp_path))
+    assert "50 records" in str(caught.value)
+    assert "tillstream replay --job loyalty" in caught.value.notes[0]
+    assert cluster.given == []
+
+
+def test_an_accepted_loss_is_said_noted_and_moves_those_positions_alone(cluster, tmp_path):
+    lines: list[str] = []
+    start = left(tmp_path)
+    cluster.submit("loyalty", start_from=start, accept_loss=True, progress=lines.append)
+    (changed,) = cluster.given
+    assert changed["source"]["kafka"]["accepted_loss"] == {f"{TOPIC}/0": [100, 150]}
+    assert any("lost, and accepted" in line for line in lines)
+    (noted,) = cluster.submissions.all()
+    assert "50 records" in noted["lost"][0]
+    with pytest.raises(NotReady):  # accepted for that run, not for ever
+        cluster.submit("loyalty", start_from=start)
+
+
+def test_positions_that_are_not_to_be_used_are_not_looked_at(cluster, tmp_path):
+    cluster.submit("loyalty", start_from=left(tmp_path, until_ms=T0))
+    assert len(cluster.given) == 1
+
+
+def test_a_checkpoint_has_no_manifest_and_is_read_itself(tmp_path):
+    from tests.cluster.test_manifest import split
+
+    (tmp_path / "_metadata").write_bytes(b"x" + split(TOPIC, 0, 7))
+    found = standing(str(tmp_path), load("local"))
+    assert found.positions == {f"kafka:{TOPIC}": {"0": "7"}}
+    assert found.written_ms > T0
+
+
+def test_only_what_the_job_reads_is_looked_at(monkeypatch):
+    conf = load("local", {"source": {"kind": "kafka"}})
+    monkeypatch.setattr(kafka_client, "watermarks", lambda *_: {0: (150, 900)})
+    found = Standing({"kafka:another": {"0": "1"}, "kafka:stock-movements": {"0": "1"}}, T0)
+    assert losses(conf, catalog.job("loyalty"), found) == []
+    assert len(losses(conf, catalog.job("inventory"), found)) == 1
+    assert len(losses(conf, None, found)) == 2
+
+
+# -- Kinesis -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stream(monkeypatch):
+    with mock_aws():
+        client = boto3.client(
+            "kinesis", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        client.create_stream(StreamName=TOPIC, ShardCount=1)
+        monkeypatch.setattr(kinesis, "open_stream", lambda conf: client)
+        monkeypatch.setattr(kinesis, "oldest_ms", lambda *_: OLDEST)
+        yield client
+
+
+OLDEST = 1_000_000
+
+
+def put(client) -> str:
+    return client.put_record(StreamName=TOPIC, Data=b"{}", PartitionKey="k")["SequenceNumber"]
+
+
+SHARD = "shardId-000000000000"
+
+
+def lost(at: str, written_ms: int, read_to: int | None = None) -> list[str]:
+    conf, name = load("local", {"source": {"kind": "kinesis"}}), f"kinesis:{TOPIC}"
+    times = {} if read_to is None else {name: {SHARD: read_to}}
+    found = Standing({name: {SHARD: at}}, written_ms, times)
+    return [one.said for one in losses(conf, catalog.job("loyalty"), found)]
+
+
+def test_a_shard_that_keeps_the_last_record_read_keeps_all_that_follows(stream):
+    put(stream)
+    at = put(stream)
+    put(stream)
+    assert lost(at, now_ms()) == []
+
+
+def test_a_shard_that_has_not_the_last_record_read_was_trimmed_or_created_again(stream):
+    at = put(stream)
+    (one,) = lost(str(int(at) + 7), now_ms())
+    assert f"{SHARD} of {TOPIC} no longer holds the record that was read last" in one
+    (one,) = lost(str(int(at) + 7), now_ms(), read_to=OLDEST - 5 * HOUR)
+    assert "5.0 h are gone" in one
+    (one,) = lost(at, now_ms() - 10 * HOUR)  # the same number, of another stream
+    assert "created again" in one
+
+
+def test_a_shard_in_which_nothing_came_has_lost_nothing(stream):
+    assert lost("4711", T0, read_to=OLDEST + HOUR) == []
+
+
+def test_what_a_savepoint_has_read_is_known_by_time(stream):
+    conf = load("local", {"source": {"kind": "kinesis"}})
+    first, second = put(stream), put(stream)
+    name = f"kinesis:{TOPIC}"
+    later = now_ms() + HOUR
+    (found,) = restoring.read_to_ms(conf, {name: {SHARD: first}}, later)[name].values()
+    assert found < later - HOUR + 60_000  # when it arrived: another follows
+    (found,) = restoring.read_to_ms(conf, {name: {SHARD: second}}, later)[name].values()
+    assert found == later - restoring.SLACK_MS
+    assert restoring.read_to_ms(conf, {name: {SHARD: "99999999"}}, later) == {}
