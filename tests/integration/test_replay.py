@@ -161,6 +161,18 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     gone = admin.delete_records([TopicPartition(topic, p, at) for p, at in trimmed.items()])
     assert {p.partition: f.result().low_watermark for p, f in gone.items()} == trimmed
 
+    restore = ("job", "restore", "loyalty", "--from", kept["location"])
+    said = shop.run(*restore, fails=True)
+    assert f"partition 0 of {topic} begins at {trimmed[0]:,}, the state goes on at" in said
+    assert "100 records in between are gone" in said
+    assert "what to do: `tillstream savepoint list loyalty`" in said
+    before = shop.written()
+    assert said.count("100 records") == shop.run(*restore, "--accept-loss").count(
+        "lost, and accepted"
+    )
+    shop.wait_for_entries(before + 200, PATIENCE_S)
+    shop.run("job", "cancel", "loyalty")  # what it wrote is of other balances
+
     said = shop.run("replay", "--job", "loyalty", "--from", kept["location"], timeout_s=300)
     assert "no longer holds 400 records" in said
     assert "on to the stream" in said

@@ -79,7 +79,7 @@ def name_of(topic: str) -> str:
 def usable(topic: str, raw: bytes) -> bool:
     read = transaction.parse if topic == TILLS else READERS[topic]
     try:
-        read(raw)  # type: ignore[misc]
+        read(raw)
     except InvalidTransaction:
         return False
     return True
