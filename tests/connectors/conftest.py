@@ -1,19 +1,14 @@
-"""The job jar's classes, called through PyFlink's gateway without a cluster."""
+"""The job jar's classes for every test here."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from pyflink.datastream import StreamExecutionEnvironment
 
-from tillstream import jars
-from tillstream.connectors import gateway
+from tests.support.classes import job_classes
 
 
 @pytest.fixture(scope="session")
 def classes() -> Any:
-    """Package io.tillstream.flink of the built jar."""
-    env = StreamExecutionEnvironment.get_execution_environment()
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
-    return gateway.ours()
+    return job_classes()

@@ -27,7 +27,7 @@ def arrived(classes):
         )  # fmt: skip
         out = jvm.java.util.ArrayList()
         collector = jvm.org.apache.flink.api.common.functions.util.ListCollector(out)
-        classes.KafkaEnvelope("customer_id").deserialize(record, collector)
+        classes.KafkaEnvelope("customer_id").fromArchive().deserialize(record, collector)
         head = bytes(out.get(0).getField(1)).partition(b"\n")[0]
         return int(head.rpartition(b"|")[2])
 

@@ -138,6 +138,9 @@ PRETTY = orjson.dumps(
 )
 
 
+PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(17 << 20))
+
+
 @pytest.mark.parametrize(
     ("record", "pieces"),
     [
@@ -161,8 +164,8 @@ PRETTY = orjson.dumps(
         (b"[1,2]", [b"[1,2]"]),
         (b"[]", [b"[]"]),
         (b"[" * 3000, [b"[" * 3000]),
-        (gzip.compress(ONE)[:-9], [gzip.compress(ONE)[:-9]]),
-        (gzip.compress(bytes(17 << 20)), [gzip.compress(bytes(17 << 20))]),
+        (PACKED[:-9], [PACKED[:-9]]),
+        (BOMB, [BOMB]),
     ],
     ids=range(22),
 )

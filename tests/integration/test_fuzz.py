@@ -12,6 +12,7 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
+from tests.support.classes import job_classes
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
 from tests.udfs.test_nothing_stops_a_stage import GOOD, RULES, TILLS, usable
@@ -95,6 +96,7 @@ def dead_letters(shop: Shop, job: str) -> dict[str, dict]:
 
 
 def lives_through(open_shop, job: str, seed: int, count: int) -> None:
+    job_classes()
     shop = open_shop(f"fuzz-{job}-{seed}", "kafka")
     shop.submit(job)
     began_ms = int(time.time() * 1000)
@@ -117,14 +119,14 @@ def lives_through(open_shop, job: str, seed: int, count: int) -> None:
         shop.prove()
 
 
-def test_inventory_lives_through_a_thousand_records_of_every_topic(open_shop, classes):
+def test_inventory_lives_through_a_thousand_records_of_every_topic(open_shop):
     lives_through(open_shop, "inventory", 1, 1_000)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("job", catalog.names())
-def test_every_job_lives_through_ten_thousand(open_shop, classes, job, seed):
+def test_every_job_lives_through_ten_thousand(open_shop, job, seed):
     if job == "sales":
         pytest.skip("leaves what it cannot use to the dead letters of the others")
     lives_through(open_shop, job, seed, 10_000)
