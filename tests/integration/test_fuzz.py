@@ -26,6 +26,7 @@ from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.reference import packaged_clocks
 from tillstream.sim.fuzz import fuzzed
 
+MOST_BYTES = 1_040_000
 ORDER = b'{"mode":"live","version":"v","pushed_ms":1,"by":"test","rules":' + RULES + b"}"
 
 
@@ -50,6 +51,8 @@ def unusable(topic: str, seed: int, count: int) -> Iterator[tuple[bytes, list[by
     good = ORDER if topic == topics.FRAUD_RULES.id else GOOD[topic]
     while count:
         raw = fuzzed(good, rng)
+        if len(raw) > MOST_BYTES:
+            continue  # no broker takes it
         pieces = pieces_of(raw)
         fits = good_order if topic == topics.FRAUD_RULES.id else partial(usable, topic)
         if not any(fits(piece) for piece in pieces):
