@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,8 @@ from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import FILE, Manifest, decode, encode
 from tillstream.cluster.protocol import JobError
 from tillstream.cluster.savepoints import SavepointError, Savepoints
+from tillstream.history.files import File
+from tillstream.history.settle import Span
 from tillstream.local.stack import Stack
 
 NOW = 1_764_000_000_000
@@ -141,3 +144,19 @@ def test_a_job_that_does_not_exist_is_named_with_those_that_do(command, tmp_path
         f"error: there is no job {command[-1] if command[0] != 'replay' else 'loyality'}"
     )
     assert "loyalty" in line
+
+
+def test_a_file_of_before_the_savepoint_is_never_dated_after_its_history(tmp_path, monkeypatch):
+    """S3 tells the time in whole seconds; a file of the second in which the savepoint was complete must
+    not look as if a replay wrote it again."""
+    finished = File("ledger/x.parquet", NOW + 900)
+    monkeypatch.setattr(
+        "tillstream.cluster.savepoints.open_bucket", lambda _: SimpleNamespace(now_ms=lambda: NOW)
+    )
+    cluster = FakeCluster(tmp_path)
+    cluster.submit("loyalty")
+    found = Savepoints(cluster, settings.load("local")).take("loyalty")
+    span = Span(NOW, NOW + 60_000, found.history_ms)
+    assert not span.are_over(finished)
+    assert span.are_over(File("ledger/y.parquet", NOW + 1_000))
+    assert not span.are_over(File("ledger/z.parquet", NOW + 60_000))

@@ -45,6 +45,10 @@ class Savepoints:
 
     def _describe(self, taken: TakenSavepoint, until_ms: int | None = None) -> Manifest:
         """Writes the manifest of a savepoint that was just taken."""
+        history_ms = 0
+        # What a replay would like to know is no reason to have no savepoint.
+        with suppress(Problem, KafkaException, BotoCoreError, ClientError):
+            history_ms = open_bucket(self.conf).now_ms() + 1_000  # it tells whole seconds
         storage = open_storage(taken.location, self.conf)
         files = {file.name: file.bytes for file in storage.files()}
         if "_metadata" not in files:
@@ -61,11 +65,9 @@ class Savepoints:
             parallelism=taken.run.parallelism,
             state_schemas=manifests.schema_versions(taken.run.name),
             positions=_positions(storage, files, self.conf),
+            history_ms=history_ms,
             until_ms=until_ms,
         )
-        # What a restore must know and can do without is no reason to have no savepoint.
-        with suppress(Problem, KafkaException, BotoCoreError, ClientError):
-            found.history_ms = open_bucket(self.conf).now_ms()
         with suppress(Problem, KafkaException, BotoCoreError, ClientError):
             found.read_to_ms = restoring.read_to_ms(self.conf, found.positions, taken.completed_ms)
         storage.write(FILE, manifests.encode(found))
