@@ -144,6 +144,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     assert reader.fell == []
 
 
+@pytest.mark.timeout(1100)
 def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam(shop):
     shop.submit("loyalty")
     shop.submit("archive")
@@ -173,7 +174,7 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     shop.wait_for_entries(before + 200, PATIENCE_S)
     shop.run("job", "cancel", "loyalty")  # what it wrote is of other balances
 
-    said = shop.run("replay", "--job", "loyalty", "--from", kept["location"], timeout_s=300)
+    said = shop.run("replay", "--job", "loyalty", "--from", kept["location"], timeout_s=500)
     assert "no longer holds 400 records" in said
     assert "on to the stream" in said
     assert "loyalty is live" in said
