@@ -140,12 +140,10 @@ class StockLedger(BatchedStage):
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
-            return on_request(
-                state, event, self.near.get(event.to, NOBODY), self.rules.of(event.to)
-            )
-        return on_promotion(
-            state, event, self.near.get(event.store, NOBODY), self.rules.of(event.store)
-        )
+            near, rules = self.near.get(event.to, NOBODY), self.rules.of(event.to)
+            return on_request(state, event, near, rules)
+        near, rules = self.near.get(event.store, NOBODY), self.rules.of(event.store)
+        return on_promotion(state, event, near, rules)
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a till transaction that the reader in the JVM did not take."""

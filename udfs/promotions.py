@@ -9,7 +9,6 @@ from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import unseal
 from tillstream.domain.promotions.copies import Known, Outdated, pass_on
 from tillstream.domain.promotions.promotion import parse
-from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import promotion_known
 from tillstream.udfs.engine import STATE_BYTES
 from tillstream.udfs.single import Emitted, SingleStage
@@ -24,13 +23,9 @@ class PassOn(SingleStage):
 
     def record(self, state: Known | None, value: bytes, out: Emitted) -> Known | None:
         envelope = unseal(value)
-        try:
-            announced = parse(envelope.raw)
-            ahead_ms = self.settings.clock_ahead_ms
-            refuse_ahead(announced.announced_ms, "announced_ms", envelope, ahead_ms)
-        except InvalidTransaction as error:
-            self.refuse(envelope, "validate", error.reason, error.message, out)
-            return None
+        announced = parse(envelope.raw)
+        ahead_ms = self.settings.clock_ahead_ms
+        refuse_ahead(announced.announced_ms, "announced_ms", envelope, ahead_ms)
         after, copies = pass_on(state, announced, envelope.arrived_ms, envelope.origin)
         if isinstance(copies, Outdated):
             self.refuse(envelope, "apply", "outdated", copies.message, out)

@@ -53,8 +53,12 @@ class StageSettings(NamedTuple):
 
     @classmethod
     def of(cls, job: str, conf: Conf) -> StageSettings:
-        ahead_ms = conf.source.clock_ahead_minutes * 60_000
-        return cls(job, conf.job.require_thread_mode, conf.state.write_versions, ahead_ms)
+        return cls(
+            job,
+            conf.job.require_thread_mode,
+            conf.state.write_versions,
+            conf.source.clock_ahead_ms,
+        )
 
 
 class Out(Protocol):

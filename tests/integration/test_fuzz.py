@@ -77,7 +77,7 @@ def bury(shop: Shop, job: str, seed: int, count: int) -> set[str]:
     )
     ids: set[str] = set()
     for topic in topics_of(job):
-        known = next((one for one in topics.ALL if one.id == topic), None)
+        known = topics.BY_ID.get(topic)
         name = conf.topic(known) if known else conf.source.kafka.topic
         for raw, pieces in unusable(topic, seed, count):
 

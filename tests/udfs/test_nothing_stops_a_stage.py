@@ -73,7 +73,7 @@ def promotions_settings():
 def name_of(topic: str) -> str:
     if topic == TILLS:
         return CONF.source.kafka.topic
-    return CONF.topic(next(one for one in topics.ALL if one.id == topic))
+    return CONF.topic(topics.BY_ID[topic])
 
 
 def usable(topic: str, raw: bytes) -> bool:

@@ -60,6 +60,10 @@ class Source(_Base, frozen=True):
     kinesis: KinesisSource
     kafka: KafkaSource
 
+    @property
+    def clock_ahead_ms(self) -> int:
+        return self.clock_ahead_minutes * 60_000
+
 
 class Kafka(_Base, frozen=True):
     bootstrap: str | None

@@ -15,7 +15,6 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
-MINUTE_MS = 60_000
 
 
 def transactions(context: JobContext, key_field: str, holes: bool = False) -> KeyedStream:
@@ -58,7 +57,7 @@ def stock_lines(context: JobContext) -> DataStream:
     """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
     no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
     rows = transaction_rows(context, None)._j_data_stream
-    lines = rows.flatMap(ours().StockLines(context.conf.source.clock_ahead_minutes * MINUTE_MS))
+    lines = rows.flatMap(ours().StockLines(context.conf.source.clock_ahead_ms))
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 

@@ -9,7 +9,7 @@ from pyflink.datastream import DataStream
 from tillstream.conf import Conf
 from tillstream.connectors.gateway import java, ours
 
-MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+HOUR_MS = 3_600_000
 
 
 def lines(transactions: DataStream, conf: Conf) -> Any:
@@ -18,7 +18,7 @@ def lines(transactions: DataStream, conf: Conf) -> Any:
     settings = conf.sales
     return ours().SalesTracking.lines(
         transactions._j_data_stream,
-        conf.source.clock_ahead_minutes * MINUTE_MS,
+        conf.source.clock_ahead_ms,
         settings.dedupe_hours * HOUR_MS,
         settings.out_of_order_s * 1000,
         settings.idle_s * 1000,

@@ -28,7 +28,5 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
 
 def contracts(conf: Conf) -> dict[str, Contract]:
     """By the topic's name in this deployment."""
-    known = {topic.id: topic for topic in topics.ALL}
-    return {
-        conf.topic(known[name]): Contract(read, known[name].key) for name, read in READERS.items()
-    }
+    read = ((topics.BY_ID[name], reader) for name, reader in READERS.items())
+    return {conf.topic(topic): Contract(reader, topic.key) for topic, reader in read}

@@ -17,16 +17,12 @@ def parse_sale(envelope: Envelope, clock_ahead_ms: int) -> Transaction:
 
     SealedReceipt.java is the same for what the JVM reads."""
     found = parse(envelope.raw)
-    if found.event_time_ms > envelope.arrived_ms + clock_ahead_ms:
-        raise clock_ahead("event_time_ms")
+    refuse_ahead(found.event_time_ms, "event_time_ms", envelope, clock_ahead_ms)
     return found
 
 
 def refuse_ahead(at_ms: int, field: str, envelope: Envelope, clock_ahead_ms: int) -> None:
-    """Raises InvalidTransaction where ``at_ms``, of ``field`` of another kind of record, is."""
+    """Raises InvalidTransaction where ``at_ms``, of ``field``, is more than ``clock_ahead_ms`` after the
+    record arrived."""
     if at_ms > envelope.arrived_ms + clock_ahead_ms:
-        raise clock_ahead(field)
-
-
-def clock_ahead(field: str) -> InvalidTransaction:
-    return InvalidTransaction("clock_ahead", f"{field} is ahead of the broker's clock")
+        raise InvalidTransaction("clock_ahead", f"{field} is ahead of the broker's clock")

@@ -19,18 +19,21 @@ _GROUPED = (
     r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}"
 )
 _find = re.compile(rf"(?<![0-9])(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])").finditer
+STORES = r"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*"  # a list of them as text
 # Fields of the contracts by name, each in its declared form. A customer's id is C and ten digits: of
 # another form it is searched, for people type cards there.
-TYPED = (
+_TYPED = (
     r'"(?!customer_id")(?:(?:[a-z_]+_)?id|refers_to|reference|cause|origin|shelf|area|[a-z_]*key)"'
     r'\s*:\s*"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
     r'|"product"\s*:\s*"[0-9]{8,14}"'
     r'|"products"\s*:\s*\[(?:\s*"[0-9]{8,14}"\s*,?)+\s*\]'
-    r'|"stores?"\s*:\s*"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*"'
+    rf'|"stores?"\s*:\s*"{STORES}"'
     r'|"card_token"\s*:\s*"tok_[0-9a-z]{16,32}"'
     r'|"[a-z_]+_ms"\s*:\s*(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9])'
 )
-_find_bytes = re.compile(f"({TYPED})|(?<![0-9])(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])".encode()).sub
+_find_bytes = re.compile(
+    f"({_TYPED})|(?<![0-9])(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])".encode()
+).sub
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _TIMES = (13, 16, 19)
 

@@ -39,21 +39,19 @@ def dead_letter(
     envelope: Envelope, job: str, stage: str, reason: str, message: str, version: int, now_ms: int
 ) -> bytes:
     """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
-    masked, origin = mask_card_numbers(envelope.raw), envelope.origin
-    raw = base64.b64encode(masked).decode("ascii")
-    return _encoder.encode(
-        DeadLetter(
-            id_of(origin, masked),
-            job,
-            stage,
-            reason,
-            message[:MOST_TEXT],
-            raw,
-            origin,
-            version,
-            now_ms,
-        )
+    raw, origin = mask_card_numbers(envelope.raw), envelope.origin
+    letter = DeadLetter(
+        dead_letter_id=id_of(origin, raw),
+        job=job,
+        stage=stage,
+        reason=reason,
+        message=message[:MOST_TEXT],
+        raw_b64=base64.b64encode(raw).decode("ascii"),
+        origin=origin,
+        schema_version=version,
+        failed_at_ms=now_ms,
     )
+    return _encoder.encode(letter)
 
 
 def id_of(origin: str, raw: bytes) -> str:

@@ -8,14 +8,22 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from tillstream.domain.transaction import InvalidTransaction, invalid, unreadable
+from tillstream.domain.transaction import (
+    LINE_PATTERNS,
+    PATTERNS,
+    InvalidTransaction,
+    invalid,
+    unreadable,
+)
 
-Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,39}\Z")]
-Product = Annotated[str, Meta(pattern=r"^[0-9]{8,14}\Z")]
-Customer = Annotated[str, Meta(pattern=r"^C[0-9]{10}\Z")]
-CardToken = Annotated[str, Meta(pattern=r"^tok_[0-9a-z]{16,32}\Z")]
+Id = Annotated[str, Meta(pattern=rf"^{PATTERNS['transaction_id']}\Z")]
+Product = Annotated[str, Meta(pattern=rf"^{LINE_PATTERNS['product']}\Z")]
+Customer = Annotated[str, Meta(pattern=rf"^{PATTERNS['customer_id']}\Z")]
+CardToken = Annotated[str, Meta(pattern=rf"^{PATTERNS['card_token']}\Z")]
 # Of our own making: a shelf, an order, a request of one.
-OwnId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z:@._/-]{0,127}\Z")]
+_OWN = r"[0-9A-Za-z][0-9A-Za-z:@._/-]{0,127}"
+OwnId = Annotated[str, Meta(pattern=rf"^{_OWN}\Z")]
+OwnIdOrNone = Annotated[str, Meta(pattern=rf"^(?:{_OWN})?\Z")]  # "" for none
 Place = Annotated[int, Meta(ge=1, le=9099)]  # a store or a centre
 StoreNumber = Annotated[int, Meta(ge=1, le=2900)]
 Ms = Annotated[int, Meta(ge=1_420_070_400_000, lt=4_133_980_800_000)]  # 2015 to 2100
@@ -39,14 +47,13 @@ def decode(raw: bytes, kind: type[T], nulls: bool = False) -> T:
         found = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise _why(document, str(error)) from None
-    try:
-        path = (
-            _null(document, "$") if not nulls and b"null" in raw else None
-        )  # msgspec reads null as absent
-    except RecursionError:
-        raise refuse("not_json", "nested too deep") from None
-    if path:
-        raise refuse("wrong_type", f"{path} must be left out, not null")
+    if not nulls and b"null" in raw:  # msgspec reads null as absent
+        try:
+            path = _null(document, "$")
+        except RecursionError:
+            raise refuse("not_json", "nested too deep") from None
+        if path:
+            raise refuse("wrong_type", f"{path} must be left out, not null")
     return found
 
 

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from tillstream.domain.card_numbers import contains_card_number
+from tillstream.domain.card_numbers import STORES, contains_card_number
 
 KINDS = ("sms", "alert", "order")
 MAX_ID_BYTES = 1024
@@ -20,7 +20,7 @@ _CUSTOMER = re.compile(r"customer:C[0-9]{10}")
 _ADDRESS = re.compile(r"@|\+[0-9]{6}")
 # Params that hold an id or a product: what has the form of one is not searched for card numbers.
 _TYPED = re.compile(r"(?:[a-z_]+_)?(?:id|alert)|product|stores?")
-_LIST = re.compile(r"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*")
+_LIST = re.compile(STORES)
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):

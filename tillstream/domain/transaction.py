@@ -94,7 +94,7 @@ class Transaction(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_
 
 _ID = r"[0-9A-Za-z][0-9A-Za-z-]{7,39}"
 _SLUG = r"[a-z][a-z-]{1,31}"
-_PATTERNS = {
+PATTERNS = {
     "transaction_id": _ID,
     "region": _SLUG,
     "currency": r"[A-Z]{3}",
@@ -102,13 +102,13 @@ _PATTERNS = {
     "card_token": r"tok_[0-9a-z]{16,32}",
     "refers_to": _ID,
 }
-_LINE_PATTERNS = {"product": r"[0-9]{8,14}", "category": _SLUG}
+LINE_PATTERNS = {"product": r"[0-9]{8,14}", "category": _SLUG}
 
 # All texts of a transaction are checked by one match over them joined by spaces (no pattern allows
 # a space): 0.8 us for three lines, where a pattern per field costs 3 us.
 _all_texts_match = re.compile(
-    f"{_ID} {_SLUG} [A-Z]{{3}} (?:{_PATTERNS['customer_id']})? (?:{_PATTERNS['card_token']})?"
-    f" (?:{_ID})?(?: {_LINE_PATTERNS['product']} {_SLUG})+"
+    f"{_ID} {_SLUG} [A-Z]{{3}} (?:{PATTERNS['customer_id']})? (?:{PATTERNS['card_token']})?"
+    f" (?:{_ID})?(?: {LINE_PATTERNS['product']} {_SLUG})+"
 ).fullmatch
 
 _decode = msgspec.json.Decoder(Transaction).decode
@@ -177,7 +177,7 @@ def _check_absent(raw: bytes, **optional: str | None) -> None:
         if name in document and value is None:
             raise InvalidTransaction("wrong_type", f"$.{name} must be left out, not null")
         if name in document and not value:
-            raise InvalidTransaction("bad_format", f"$.{name} must match ^{_PATTERNS[name]}$")
+            raise InvalidTransaction("bad_format", f"$.{name} must match ^{PATTERNS[name]}$")
 
 
 def unreadable(raw: bytes) -> InvalidTransaction:
@@ -216,12 +216,12 @@ def invalid(document: Any, error: str) -> InvalidTransaction:
 
 
 def _bad_format(sale: Transaction) -> InvalidTransaction:
-    for name, pattern in _PATTERNS.items():
+    for name, pattern in PATTERNS.items():
         value = getattr(sale, name)
         if value is not None and not re.fullmatch(pattern, value):
             return InvalidTransaction("bad_format", f"$.{name} must match ^{pattern}$")
     for n, line in enumerate(sale.lines):
-        for name, pattern in _LINE_PATTERNS.items():
+        for name, pattern in LINE_PATTERNS.items():
             if not re.fullmatch(pattern, getattr(line, name)):
                 path = f"$.lines[{n}].{name}"
                 return InvalidTransaction("bad_format", f"{path} must match ^{pattern}$")

@@ -115,11 +115,10 @@ def recreated(held: Reach, begun: dict[int, int]) -> list[int]:
 
 def gap(manifest: Manifest, conf: Conf, held: Reach, begun: dict[int, int]) -> Gap:
     """What the stream no longer holds of what came after the savepoint, whose state ends at ``begun``."""
-    if not held.kafka and read_to_ms(manifest, conf) is None:
-        return Gap()  # nothing is gone: `checks.where_it_goes_on` has seen to that
-    begun = dict.fromkeys(held.kafka, 0) | begun
     since_ms = read_to_ms(manifest, conf)
-    return lost(held, begun, 0 if since_ms is None else since_ms)
+    if not held.kafka and since_ms is None:
+        return Gap()  # nothing is gone: `checks.where_it_goes_on` has seen to that
+    return lost(held, dict.fromkeys(held.kafka, 0) | begun, since_ms or 0)
 
 
 def lost(held: Reach, begun: dict[int, int], since_ms: int) -> Gap:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.documents import Ms, OwnId, Place, Product, decode, refuse
+from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, Product, decode, refuse
 from tillstream.domain.notice import notice
 from tillstream.domain.stock.ledger import Stock
 
@@ -60,7 +60,7 @@ class Request(
     to: Place
     asked_by: Place
     product: Product
-    order_id: Annotated[str, Meta(pattern=r"^(?:[0-9A-Za-z][0-9A-Za-z:@._/-]{0,127})?\Z")]
+    order_id: OwnIdOrNone
     quantity: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     event_time_ms: Ms
     emergency: bool
