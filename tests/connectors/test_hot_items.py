@@ -7,6 +7,7 @@ import json
 import socket
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,15 @@ from tests.support.collected import collected
 from tests.support.fake_dynamodb import THROTTLED, Answer, Asked, FakeDynamoDb, Refusal, fake_dynamodb
 from tests.support.hot_items import BYTES, conf_of, each, endless, entry, environment, sink
 from tests.support.wait import wait_for
+from tillstream import jars
 from tillstream.connectors import gateway
 from tillstream.domain.card_numbers import mask_card_numbers
 
 KEY = "customer_id"
+MARSHALLER = (
+    "io/tillstream/shaded/software/amazon/awssdk/services/dynamodb/transform/"
+    "PutItemRequestMarshaller.class"
+)
 PASSING = {
     "throughput": THROTTLED,
     "throttling": Refusal(400, "ThrottlingException"),
@@ -78,12 +84,17 @@ def test_a_job_whose_table_takes_nothing_at_all_fails_in_the_end_and_says_for_ho
             run(fake, [entry(1)], give_up_after_s=1)
 
 
-def test_an_error_in_a_writers_thread_fails_the_job():
-    # So deep that who reads it runs out of stack: an Error, not an Exception.
-    deep = b'{"Attributes":{"a":' + b'{"L":[' * 200_000 + b"]}" * 200_000 + b"}}"
-    with fake_dynamodb(KEY, lambda asked: deep) as fake:
-        with pytest.raises(Py4JJavaError, match="StackOverflowError"):
-            run(fake, [entry(1)])
+def test_an_error_in_a_writers_thread_fails_the_job(tmp_path):
+    """Such as a class that cannot be loaded: nobody would see that the thread is gone."""
+    broken = tmp_path / "broken.jar"
+    with zipfile.ZipFile(broken, "w") as jar:
+        jar.writestr(MARSHALLER, b"not a class")
+    paths = (broken, jars.ensure_jars(print).job)
+    env = environment(pipeline__jars=";".join(path.as_uri() for path in paths))
+    with fake_dynamodb(KEY) as fake:
+        sink(env, conf_of(fake.endpoint), each(env, [entry(1)]))
+        with pytest.raises(Py4JJavaError, match="ClassFormatError"):
+            env.execute("hot items")
 
 
 def test_what_no_table_takes_becomes_a_dead_letter_and_the_rest_is_written():
@@ -92,7 +103,7 @@ def test_what_no_table_takes_becomes_a_dead_letter_and_the_rest_is_written():
         "bad_key": [entry(""), entry("C" * 2049)],
         "bad_number": [entry(1, balance="1" * 39), entry(2, balance="1e126"), entry(3, version=1.5)],
         "item_too_large": [entry(4, transaction_id="x" * 410_000)],
-        "missing_field": [entry(5, customer_id=None), entry(6, version=None)],
+        "missing_field": [entry(5, customer_id=None), entry(6).replace("version", "v")],
         "not_json": ["{"],
         "refused_by_table": [entry("refused", transaction_id=card)],
     }
@@ -119,7 +130,7 @@ def test_what_no_table_takes_becomes_a_dead_letter_and_the_rest_is_written():
 def test_a_table_that_refuses_item_after_item_fails_the_job():
     refusal = Refusal(400, "ValidationException", "the key does not match the schema")
     with fake_dynamodb(KEY, lambda asked: refusal) as fake:
-        with pytest.raises(Py4JJavaError, match="refused 101 items since the start"):
+        with pytest.raises(Py4JJavaError, match=r"refused \d+ items since the start"):
             run(fake, [entry(n) for n in range(150)])
 
 
@@ -159,7 +170,7 @@ def test_checkpoints_and_savepoints_come_through_while_the_table_takes_nothing(t
         taskmanager__network__memory__buffer_debloat__enabled="true",
     )
     with fake_dynamodb(KEY, hangs) as fake:
-        conf = conf_of(fake.endpoint, buffered_items=1_000)
+        conf = conf_of(fake.endpoint, buffered_items=5_000)
         sink(env, conf, endless(env)).print()
         with running(env) as client:
             job = f"/jobs/{client.get_job_id()}"
@@ -175,14 +186,14 @@ def test_checkpoints_and_savepoints_come_through_while_the_table_takes_nothing(t
                         found |= {row["id"].rpartition(".")[2]: float(row["value"]) for row in rows}
                 return found
 
-            wait_for(figures, 60, "a full buffer", lambda seen: seen.get("waiting", 0) >= 1_000)
+            wait_for(figures, 60, "a full buffer", lambda seen: seen.get("waiting", 0) >= 5_000)
             done = lambda: asked_of(port, f"{job}/checkpoints")["counts"]["completed"]  # noqa: E731
             before = done()
             wait_for(done, 90, "three more checkpoints", lambda count: count >= before + 3)
             client.trigger_savepoint(str(tmp_path / "savepoint")).result()
             seen = wait_for(figures, 20, "its age", lambda seen: seen.get("oldestWaitingMs", 0) > 0)
             # Bounded: the job is slowed down all the same.
-            assert seen["waiting"] < 4_000
+            assert seen["waiting"] < 20_000
 
 
 def test_a_thread_that_waits_for_a_key_in_flight_uses_no_cpu(classes):

@@ -90,8 +90,13 @@ def fake_dynamodb(key: str, behave: Behaviour = lambda asked: None) -> Iterator[
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: Any) -> None:
+            pass  # a client that ends leaves connections
+
+    server = Server(("127.0.0.1", 0), Handler)
     fake.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -70,8 +70,8 @@ def endless(env: StreamExecutionEnvironment) -> DataStream:
     numbers = env.from_source(
         NumberSequenceSource(1, ENDLESS), WatermarkStrategy.no_watermarks(), "numbers", Types.LONG()
     ).uid("numbers")
-    entries = numbers.rebalance().map(lambda n: entry(n).encode(), BYTES)
-    return entries.uid("entries")
+    entries = numbers.map(lambda n: entry(n).encode(), BYTES).uid("entries")
+    return entries.rebalance()  # a network between, with records under way
 
 
 def sink(

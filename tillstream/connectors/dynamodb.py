@@ -41,6 +41,8 @@ def hot_item_sink(
         settings.give_up_after_s * 1000,
         settings.request_timeout_ms,
     ).held(settings.replay_hold_ms)
+    engine = context.env._j_stream_execution_environment
+    sink.checkpoints(engine.getCheckpointConfig().getCheckpointInterval())
     title = f"{name} to DynamoDB"
     made = stream._j_data_stream.transform(title, BYTES.get_java_type_info(), sink.operator())
     chaining = java().org.apache.flink.streaming.api.operators.ChainingStrategy

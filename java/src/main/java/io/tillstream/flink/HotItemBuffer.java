@@ -35,9 +35,9 @@ final class HotItemBuffer {
         return size() > limit / 4 * 3;
     }
 
-    /** By how much it is more than full, as a share of its limit; 0 if it is not. */
-    double excess() {
-        return Math.max(0, size() - limit) / (double) limit;
+    /** It took in what was under way when a checkpoint was due, more than once. */
+    boolean isOverfull() {
+        return size() >= 2L * limit;
     }
 
     boolean contains(String key) {

@@ -95,6 +95,7 @@ public final class HotItemOperator extends AbstractStreamOperator<byte[]>
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         state.update(writer.unwritten());
+        writer.passed(context.getCheckpointTimestamp());
     }
 
     @Override

@@ -65,6 +65,7 @@ public final class HotItemSink implements Serializable {
     long giveUpAfterMs = 900_000;
     int requestTimeoutMs = 5_000;
     long heldMs = 0;
+    long checkpointIntervalMs = -1;
 
     /** {@code job}: named in dead letters. */
     public HotItemSink(String job, String table, String region) {
@@ -162,6 +163,12 @@ public final class HotItemSink implements Serializable {
             throw new IllegalArgumentException("dynamodb: replay_hold_ms must not be below 0");
         }
         this.heldMs = ms;
+        return this;
+    }
+
+    /** How often the job takes checkpoints, in ms; not above 0: never. */
+    public HotItemSink checkpoints(long intervalMs) {
+        this.checkpointIntervalMs = intervalMs;
         return this;
     }
 

@@ -46,12 +46,8 @@ final class HotItemWriter {
     private static final int MOST_REFUSED = 100;
     /** A checkpoint waits so long for a table that keeps up, so that a job that stops has written all. */
     private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
-    /**
-     * A record waits so long for room in a full buffer, and a second more for each {@code
-     * bufferedItems} beyond.
-     */
-    private static final long FULL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
-    private static final long OVERFULL_NANOS = TimeUnit.SECONDS.toNanos(1);
+    /** For a buffer twice as full as it may be: more wait for each record, barrier or not. */
+    private static final long OVERFULL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
     /** A record that arrived so long ago is being caught up with. */
     private static final long OLD_MS = 10_000;
     /** Its item may wait for half the time by which it is late anyway. */
@@ -77,6 +73,7 @@ final class HotItemWriter {
     private final List<Map.Entry<HotItem, String>> turnedDown = new ArrayList<>();
     private int refusedByTable;
     private long lastOldNanos = System.nanoTime();
+    private long triggeredMs = System.currentTimeMillis(); // the task's thread alone uses it
     /** Since when nothing could be written, and when that was said last; null: it can. */
     private Long failingSinceNanos;
     private long complainedNanos;
@@ -128,10 +125,10 @@ final class HotItemWriter {
     }
 
     /**
-     * Takes a record in. While the buffer is full it waits for room, which slows the job down, but not
-     * for ever: a checkpoint's barrier is behind the records that wait here, and has to come through
-     * whatever the table does. So a buffer may be more than full: by a fifth, should the table hang for
-     * a quarter of an hour.
+     * Takes a record in. While the buffer is full it waits for room, which slows the job down, but only
+     * until the next checkpoint is due: its barrier is behind the records that wait here, and has to
+     * come through whatever the table does. What is between here and the barrier is taken in then.
+     * With the engine's buffer debloating that is ever less, the slower the table is.
      */
     void add(byte[] json, Long arrivedMs) throws Exception {
         long now = System.nanoTime();
@@ -142,7 +139,7 @@ final class HotItemWriter {
         }
         lock.lockInterruptibly();
         try {
-            long left = FULL_NANOS + (long) (OVERFULL_NANOS * buffer.excess());
+            long left = Math.max(nanosToBarrier(), buffer.isOverfull() ? OVERFULL_NANOS : 0);
             while (failure == null && left > 0 && buffer.isFull() && !buffer.contains(item.key)) {
                 left = room.awaitNanos(left);
             }
@@ -159,6 +156,19 @@ final class HotItemWriter {
         } finally {
             lock.unlock();
         }
+    }
+
+    private long nanosToBarrier() {
+        if (sink.checkpointIntervalMs <= 0) {
+            return Long.MAX_VALUE;
+        }
+        long dueMs = triggeredMs + sink.checkpointIntervalMs;
+        return TimeUnit.MILLISECONDS.toNanos(dueMs - System.currentTimeMillis());
+    }
+
+    /** A barrier has come that was sent off then, by the machines' clocks. */
+    void passed(long triggeredMs) {
+        this.triggeredMs = triggeredMs;
     }
 
     /** Null if no table takes it: then it has been told. */
