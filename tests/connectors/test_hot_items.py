@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyflink.common import Types, WatermarkStrategy
-from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import StreamExecutionEnvironment
 
 from tests.support.collected import collected
@@ -200,10 +198,6 @@ def test_a_thread_that_waits_for_a_key_in_flight_uses_no_cpu(classes):
     """An item held for newer versions falls due while a request for its key is under way."""
     old_ms = int(time.time() * 1000) - 60_000
 
-    class LongAgo(TimestampAssigner):
-        def extract_timestamp(self, value: Any, record_timestamp: int) -> int:
-            return old_ms
-
     used: list[int] = []
 
     def slow(asked: Asked) -> Answer:
@@ -225,11 +219,8 @@ def test_a_thread_that_waits_for_a_key_in_flight_uses_no_cpu(classes):
 
     env = environment()
     with fake_dynamodb(KEY, slow) as fake:
-        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(LongAgo())
-        texts = env.from_collection([entry(1, 1), entry(1, 2), entry(1, 3)], Types.STRING())
-        paced = texts.assign_timestamps_and_watermarks(arrived).map(
-            lambda text: (time.sleep(0.3), text.encode())[1], BYTES
-        )
+        entries = [entry(1, version) for version in (1, 2, 3)]
+        paced = each(env, entries, old_ms).map(lambda value: (time.sleep(0.3), value)[1], BYTES)
         sink(env, conf_of(fake.endpoint, replay_hold_ms=10, in_flight=4), paced)
         env.execute("hot items")
     assert used[0] < 400_000_000

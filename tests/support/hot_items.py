@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
@@ -59,9 +60,21 @@ def environment(writers: int = 1, **settings: str) -> StreamExecutionEnvironment
     return env
 
 
-def each(env: StreamExecutionEnvironment, entries: Iterable[str]) -> DataStream:
-    """The entries dealt out to the writers, so that one key's versions overtake."""
+def each(
+    env: StreamExecutionEnvironment, entries: Iterable[str], arrived_ms: int | None = None
+) -> DataStream:
+    """The entries dealt out to the writers, so that one key's versions overtake. ``arrived_ms``: of
+    every record."""
     texts = env.from_collection(list(entries), Types.STRING()).rebalance()
+    if arrived_ms is not None:
+        at_ms = arrived_ms
+
+        class Arrived(TimestampAssigner):  # in here it is sent along, not looked for in a module
+            def extract_timestamp(self, value: str, record_timestamp: int) -> int:
+                return at_ms
+
+        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived())
+        texts = texts.assign_timestamps_and_watermarks(arrived)
     return texts.map(lambda text: text.encode(), BYTES)
 
 
