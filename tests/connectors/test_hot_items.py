@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ MARSHALLER = (
     "io/tillstream/shaded/software/amazon/awssdk/services/dynamodb/transform/"
     "PutItemRequestMarshaller.class"
 )
+OLD_SAVEPOINT = Path(__file__).with_name("hot_items_of_a_sink")
+OLD_ITEMS = {f"C{n:010d}" for n in (1, 2, 3)}
 PASSING = {
     "throughput": THROTTLED,
     "throttling": Refusal(400, "ThrottlingException"),
@@ -192,6 +195,17 @@ def test_checkpoints_and_savepoints_come_through_while_the_table_takes_nothing(t
             seen = wait_for(figures, 20, "its age", lambda seen: seen.get("oldestWaitingMs", 0) > 0)
             # Bounded: the job is slowed down all the same.
             assert seen["waiting"] < 20_000
+
+
+def test_what_a_savepoint_of_an_earlier_release_holds_is_written():
+    """The sink was a Sink of the engine then: entries 1 to 3 and more waited in its state."""
+    env = environment(
+        execution__state_recovery__path=OLD_SAVEPOINT.as_uri(),
+    )
+    with fake_dynamodb(KEY) as fake:
+        sink(env, conf_of(fake.endpoint), endless(env, pause_s=0.01)).print()
+        with running(env):
+            wait_for(lambda: set(fake.items), 60, "old items", lambda seen: OLD_ITEMS <= seen)
 
 
 def test_a_thread_that_waits_for_a_key_in_flight_uses_no_cpu(classes):

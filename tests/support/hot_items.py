@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,17 @@ def each(
     return texts.map(lambda text: text.encode(), BYTES)
 
 
-def endless(env: StreamExecutionEnvironment) -> DataStream:
-    """An entry of another customer, and another, as fast as they are taken."""
+def endless(env: StreamExecutionEnvironment, pause_s: float = 0) -> DataStream:
+    """An entry of another customer, and another, as fast as they are taken; ``pause_s`` before each."""
     numbers = env.from_source(
         NumberSequenceSource(1, ENDLESS), WatermarkStrategy.no_watermarks(), "numbers", Types.LONG()
     ).uid("numbers")
-    entries = numbers.map(lambda n: entry(n).encode(), BYTES).uid("entries")
+
+    def made(number: int) -> bytes:
+        time.sleep(pause_s)
+        return entry(number).encode()
+
+    entries = numbers.map(made, BYTES).uid("entries")
     return entries.rebalance()  # a network between, with records under way
 
 
