@@ -54,7 +54,8 @@ def test_a_table_has_the_columns_of_its_keys():
         if written:
             assert keys | {table.by, "version"} | ({table.ttl} if table.ttl else set()) <= written
         for version, attributes in table.versions.items():
-            assert table.merge and set(attributes) <= written - keys - {table.by}
+            assert table.merge
+            assert set(attributes) <= written - keys - {table.by}
             assert version not in written
 
 

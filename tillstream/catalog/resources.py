@@ -58,8 +58,8 @@ class Table:
     job writes the table; ``by`` is the attribute that tells items apart. merge: a newer version
     changes only what it brings. versions: where it merges, attributes that have a version of their own,
     by the attribute that holds it: they are always written together, and are written too where a newer
-    version of the item is there that did not bring them. ttl: the attribute (s since the epoch) by which items expire.
-    streamed: its changes are, with old and new images.
+    version of the item is there that did not bring them. ttl: the attribute (s since the epoch) by which
+    items expire. streamed: its changes are, with old and new images.
     """
 
     id: str
