@@ -45,6 +45,7 @@ PASSING = {
     "requests": Refusal(400, "RequestLimitExceeded"),
     "internal": Refusal(500, "InternalServerError"),
     "unavailable": Refusal(503, "ServiceUnavailable"),
+    "too late": Refusal(400, "ConditionalCheckFailedException", pause_s=1.5),
 }
 
 
@@ -70,7 +71,7 @@ def test_what_passes_is_waited_for_whatever_its_kind():
         return PASSING[asked.key] if asked.number <= 3 else None
 
     with fake_dynamodb(KEY, sick) as fake:
-        assert run(fake, [entry(key) for key in PASSING]) == []
+        assert run(fake, [entry(key) for key in PASSING], request_timeout_ms=1_000) == []
     assert set(fake.items) == set(PASSING)
 
 

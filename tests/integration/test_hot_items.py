@@ -23,7 +23,8 @@ WRITERS = 4
 
 
 def conf_of(stack: Any, table: str, **settings: Any) -> Conf:
-    return hot_items.conf_of(stack.conf().dynamodb.endpoint, table, **settings)
+    endpoint = settings.pop("endpoint", stack.conf().dynamodb.endpoint)
+    return hot_items.conf_of(endpoint, table, **settings)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ one's affair (tests/integration/test_hot_items.py).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,15 +27,16 @@ class Asked(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """error: DynamoDB's name of it."""
+    """error: DynamoDB's name of it. pause_s: before the answer's body."""
 
     status: int
     error: str
     message: str = "as the test wants it"
+    pause_s: float = 0
 
 
 THROTTLED = Refusal(400, "ProvisionedThroughputExceededException")
-Answer = Refusal | bytes | None  # None: written; bytes: what is answered instead of it
+Answer = Refusal | None  # None: written
 Behaviour = Callable[[Asked], Answer]
 
 
@@ -50,21 +52,19 @@ class FakeDynamoDb:
         self.lock = threading.Lock()
         self.endpoint = ""
 
-    def answer(self, body: dict[str, Any]) -> tuple[int, bytes]:
+    def answer(self, body: dict[str, Any]) -> tuple[int, bytes, float]:
         item = body.get("Item") or body["Key"]
         key = next(iter(item[self.key].values()))
         with self.lock:
             asked = Asked(key, 1 + sum(one.key == key for one in self.asked), body)
             self.asked.append(asked)
         said = self.behave(asked)
-        if isinstance(said, bytes):
-            return 200, said
         if said is not None:
             problem = {"__type": _SERVICE + said.error, "message": said.message}
-            return said.status, orjson.dumps(problem)
+            return said.status, orjson.dumps(problem), said.pause_s
         with self.lock:
             self.items[key] = item
-        return 200, b"{}"
+        return 200, b"{}", 0
 
 
 @contextmanager
@@ -77,12 +77,13 @@ def fake_dynamodb(key: str, behave: Behaviour = lambda asked: None) -> Iterator[
 
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            status, answer = fake.answer(orjson.loads(self.rfile.read(length)))
+            status, answer, pause_s = fake.answer(orjson.loads(self.rfile.read(length)))
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-amz-json-1.0")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                time.sleep(pause_s)
                 self.wfile.write(answer)
             except OSError:  # who asked has hung up
                 self.close_connection = True

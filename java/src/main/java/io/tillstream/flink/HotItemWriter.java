@@ -378,10 +378,12 @@ final class HotItemWriter {
                 }
                 answered();
                 return item;
-            } catch (SdkException problem) {
-                if (Thread.interrupted()) {
+            } catch (RuntimeException broken) {
+                // Interrupted when closed, but by the SDK too, at a time-out.
+                if (Thread.interrupted() && isClosed()) {
                     throw new InterruptedException();
                 }
+                SdkException problem = ofSdk(broken);
                 if (ofItem(problem)) {
                     answered();
                     turnDown(item, problem);
@@ -396,6 +398,25 @@ final class HotItemWriter {
                 item = newest(item);
             }
         }
+    }
+
+    private boolean isClosed() {
+        lock.lock();
+        try {
+            return closed;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The SDK's exception in {@code broken}: a time-out while it reads an error comes wrapped. */
+    private static SdkException ofSdk(RuntimeException broken) {
+        for (Throwable cause = broken; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SdkException) {
+                return (SdkException) cause;
+            }
+        }
+        throw broken;
     }
 
     private void answered() {
