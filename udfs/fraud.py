@@ -102,12 +102,14 @@ class JudgeSales(BatchedStage):
     ) -> None:
         came_in = record.raw
         arrived_ms, days = record.arrived_ms, self.keep_days
-        kept = _json(actions.recorded(decision, "live", came_in, second, arrived_ms, days))
+        kept = actions.recorded(decision, "live", came_in, second, arrived_ms, days)
+        encoded = _json(kept)
         suspicious = decision.outcome != "pass"
         if suspicious or self.audit_passes:
-            out.emit(kept)
+            out.emit(encoded)
         if suspicious or self.explain_passes:
-            out.emit(kept, "explanations")
+            hot = actions.explanation_of(kept, record.transaction)
+            out.emit(encoded if hot is kept else _json(hot), "explanations")
         if second is not None and (second.outcome != "pass" or suspicious or self.audit_passes):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 

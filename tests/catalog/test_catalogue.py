@@ -53,6 +53,10 @@ def test_a_table_has_the_columns_of_its_keys():
         keys = {name for name, _ in (*table.key, *(table.index.key if table.index else ()))}
         if written:
             assert keys | {table.by, "version"} | ({table.ttl} if table.ttl else set()) <= written
+        for version, attributes in table.versions.items():
+            assert table.merge
+            assert set(attributes) <= written - keys - {table.by}
+            assert version not in written
 
 
 def test_a_history_has_the_columns_that_name_its_folders_and_rows():

@@ -6,33 +6,25 @@ import random
 import time
 import uuid
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyflink.common import Configuration, Types, WatermarkStrategy
-from pyflink.common.watermark_strategy import TimestampAssigner
-from pyflink.datastream import StreamExecutionEnvironment
 
-from tillstream import jars
+from tests.support import hot_items
+from tests.support.hot_items import entry
 from tillstream.catalog import tables
-from tillstream.catalog.entry import Job
 from tillstream.catalog.resources import Table
 from tillstream.clients import aws as clients
-from tillstream.conf import Conf, load
-from tillstream.connectors import dynamodb
-from tillstream.connectors.context import JobContext
+from tillstream.conf import Conf
 
-BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 WRITERS = 4
 
 
-def conf_of(stack: Any, table: str, **dynamodb_settings: Any) -> Conf:
-    endpoint = stack.conf().dynamodb.endpoint
-    settings = {"endpoint": endpoint, "tables": {"balances": table}} | dynamodb_settings
-    return load("local", {"dynamodb": settings})
+def conf_of(stack: Any, table: str, **settings: Any) -> Conf:
+    endpoint = settings.pop("endpoint", stack.conf().dynamodb.endpoint)
+    return hot_items.conf_of(endpoint, table, **settings)
 
 
 @pytest.fixture
@@ -47,20 +39,6 @@ def table(stack: Any) -> str:
     return name
 
 
-def entry(customer: int, version: int) -> str:
-    """A ledger entry; the balance tells the version, so a torn item would show."""
-    return orjson.dumps(
-        {
-            "customer_id": f"C{customer:010d}",
-            "version": version,
-            "balance": version * 7,
-            "transaction_id": f"tx-{customer}-{version}",
-            "event_time_ms": 1_700_000_000_000 + version,
-            "outcome": "posted",
-        }
-    ).decode()
-
-
 def write(
     entries: list[str],
     conf: Conf,
@@ -68,28 +46,8 @@ def write(
     writers: int = WRITERS,
     arrived_ms: int | None = None,
 ) -> None:
-    """All entries, dealt out to writers side by side, so that one key's versions overtake."""
-    settings = Configuration()
-    settings.set_string("python.execution-mode", "thread")
-    settings.set_string("execution.checkpointing.interval", "500 ms")
-    settings.set_string("restart-strategy.type", "none")
-    settings.set_string("pipeline.jars", Path(jars.ensure_jars(print).job).as_uri())
-    env = StreamExecutionEnvironment.get_execution_environment(settings)
-    env.set_parallelism(writers)
-    source = env.from_collection(entries, Types.STRING()).rebalance()
-    if arrived_ms is not None:
-        at_ms = arrived_ms
-
-        class Arrived(TimestampAssigner):  # in here it is sent along, not looked for in a module
-            def extract_timestamp(self, value: str, record_timestamp: int) -> int:
-                return at_ms
-
-        arrived = WatermarkStrategy.no_watermarks().with_timestamp_assigner(Arrived())
-        source = source.assign_timestamps_and_watermarks(arrived)
-    stream = source.map(lambda text: text.encode(), BYTES)
-    unused: Any = None  # the sink is all there is of this job
-    job = Job("hot-items", read=unused, build=unused, write=unused, writes=(table,))
-    dynamodb.hot_item_sink(JobContext(env, conf, job), stream, table, uid=table.id)
+    env = hot_items.environment(writers)
+    hot_items.sink(env, conf, hot_items.each(env, entries, arrived_ms), table)
     env.execute("hot items")
 
 
@@ -153,11 +111,47 @@ def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, ta
     assert put({"version": 10, "reasons": "late"}) == wanted | {"version": "10", "reasons": "late"}
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["merged while they wait", "one by one"])
+def test_a_verdict_that_comes_before_its_case_leaves_the_case_its_own_fields(
+    stack, table, together
+):
+    """Fields with a version of their own: written though a newer version of the item is there."""
+    fields = ("customer_id", "open", "status", "verdict", "reasons")
+    merged = replace(
+        tables.BALANCES,
+        fields=(*((name, name, "S") for name in fields), ("version", "version", "N")),
+        merge=True,
+        versions={"judged_version": ("reasons",)},
+    )
+
+    def put(*versions: dict[str, Any]) -> dict[str, str]:
+        texts = [orjson.dumps({"customer_id": "C1", **version}).decode() for version in versions]
+        for batch in [texts] if together else [[text] for text in texts]:
+            write(batch, conf, merged, writers=1)
+        (item,) = items(conf, table).values()
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+    conf = conf_of(stack, table)
+    case = {"version": 1, "open": "open", "status": "open", "reasons": "large"}
+    verdict = {"version": 9, "open": None, "status": "closed", "verdict": "review"}
+    closed = {
+        "customer_id": "C1", "status": "closed", "verdict": "review", "version": "9",
+        "reasons": "large", "judged_version": "1",
+    }  # fmt: skip
+    assert put(verdict, case) == closed
+    assert put(case | {"reasons": "judged again"}) == closed | {"reasons": "judged again"}
+    newer = {"version": 2, "status": "open", "reasons": "newer"}
+    assert put(newer, case) == closed | {"reasons": "newer", "judged_version": "2"}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"tables": {"balances": "no-such-table"}}, "DynamoDB table 'no-such-table' at http"),
-        ({"endpoint": "http://127.0.0.1:9", "attempts": 3}, "gave up after 3 attempts"),
+        (
+            {"endpoint": "http://127.0.0.1:9", "give_up_after_s": 1},
+            "nothing could be written for",
+        ),
     ],
     ids=["no such table", "unreachable"],
 )

@@ -13,7 +13,9 @@ import pytest
 from pyflink.datastream import StreamExecutionEnvironment
 
 from tillstream import catalog, jars
+from tillstream.catalog.entry import Undeclared
 from tillstream.conf import load
+from tillstream.connectors import dead_letters
 from tillstream.connectors.context import JobContext, make
 
 RECORDED = Path(__file__).with_name("uids.json")
@@ -54,6 +56,12 @@ def test_every_operator_has_its_recorded_uid_and_the_entry_lists_what_is_used(jo
         "a changed uid loses its state; see this file's first lines"
     )
     assert not context.unused(), f"jobs/{job}.py lists what it does not use"
+
+
+def test_a_job_that_does_not_write_what_its_hot_tables_refuse_is_not_built(monkeypatch):
+    monkeypatch.setattr(dead_letters, "sink", lambda *_, **__: None)
+    with pytest.raises(Undeclared, match=r"jobs/loyalty\.py: dead_letters\.sink is missing"):
+        made("loyalty", "kafka")
 
 
 def test_nothing_is_recorded_of_a_job_that_is_gone():

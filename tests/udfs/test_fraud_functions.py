@@ -64,6 +64,20 @@ def test_a_stolen_card_is_held_and_everyone_is_told(chain):
     assert json.loads(kept["transaction"])["store"] == 156
 
 
+def test_a_sale_that_came_in_very_long_is_explained_within_what_an_item_may_hold(chain):
+    spaced = json.dumps(stolen_card()).replace(", ", "," + " " * 40_000).encode()
+    assert len(spaced) > 400 * 1024
+    key = {"store": 156, "till": 2}
+    chain._through([(f"{key['store']}:{key['till']}", seal("kafka:tills/0/9", NIGHT + 50, spaced))])
+    (told,), (audited,) = chain.out["explanations"], chain.out["audit"]
+    assert len(json.dumps(told)) < 50_000
+    short = json.loads(told["transaction"])
+    assert short.pop("cut_from_bytes") == len(spaced)
+    assert short.pop("points_to_redeem", 0) == 0
+    assert short == json.loads(spaced)
+    assert audited == told | {"transaction": spaced.decode()}
+
+
 def test_gift_cards_at_night_by_one_who_never_bought_any_are_held():
     chain = Chain()
     regular(chain, "C0000000789")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Guarantee = Literal["configured", "prompt", "exactly-once"]
@@ -55,8 +56,10 @@ class Table:
 
     key: the partition key, then the sort key. fields: what a job writes of a record, none where no
     job writes the table; ``by`` is the attribute that tells items apart. merge: a newer version
-    changes only what it brings. ttl: the attribute (s since the epoch) by which items expire.
-    streamed: its changes are, with old and new images.
+    changes only what it brings. versions: where it merges, attributes that have a version of their own,
+    by the attribute that holds it: they are always written together, and are written too where a newer
+    version of the item is there that did not bring them. ttl: the attribute (s since the epoch) by which
+    items expire. streamed: its changes are, with old and new images.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Table:
     fields: tuple[Field, ...] = ()
     by: str = ""
     merge: bool = False
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     index: Index | None = None
     ttl: str | None = None
     streamed: bool = False

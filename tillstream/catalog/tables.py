@@ -63,12 +63,20 @@ SHORTAGES = Table(
     ),
 )
 
-# Opened by a judgement, closed by a verdict, which changes only what it brings.
+# What a judgement says of a sale, and no verdict.
+_JUDGED = (
+    *("outcome", "reasons", "rules_version", "subject", "customer_id", "card_token", "currency"),
+    *("score", "store", "till", "total_cents", "opened_at_ms", "watched_until_ms", "expires_at"),
+)
+
+# Opened by a judgement, closed by a verdict, which changes only what it brings. A verdict may come
+# first.
 FRAUD_CASES = Table(
     "fraud_cases",
     key=(("transaction_id", "S"),),
     by="transaction_id",
     merge=True,
+    versions={"judged_version": _JUDGED},
     index=Index("open-cases", (("open", "S"), ("event_time_ms", "N"))),
     ttl="expires_at",
     fields=(

@@ -77,7 +77,7 @@ class DynamoDb(_Base, frozen=True):
     tables: dict[str, str]
     in_flight: Positive
     buffered_items: Positive
-    attempts: Positive
+    give_up_after_s: Positive
     request_timeout_ms: Positive
     replay_hold_ms: NotNegative
 

@@ -6,9 +6,9 @@ import gc
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from tillstream.catalog.entry import Job
+from tillstream.catalog.entry import Job, Undeclared
 from tillstream.catalog.resources import History, Resource, Table, Topic
 from tillstream.conf import Conf, load
 from tillstream.state_schemas.keyed import states
@@ -18,12 +18,15 @@ from tillstream.state_schemas.keyed.states import KeyedState
 @dataclass(frozen=True)
 class JobContext:
     """One job being built for one deployment. Sources, sinks and states ask it for what they use, so
-    that nothing is used which the entry does not list: the catalogue is what the job does."""
+    that nothing is used which the entry does not list: the catalogue is what the job does.
+
+    refused: dead letters of sinks, which ``dead_letters.sink`` takes up."""
 
     env: StreamExecutionEnvironment
     conf: Conf
     job: Job
     used: set[Resource | KeyedState] = field(default_factory=set)
+    refused: list[DataStream] = field(default_factory=list)
 
     def reads(self, topic: Topic) -> str:
         """Name of a topic that is read. Raises Undeclared."""
@@ -82,9 +85,12 @@ def environment(conf: Conf) -> StreamExecutionEnvironment:
 
 
 def make(job: Job, env: StreamExecutionEnvironment, conf: Conf) -> JobContext:
-    """Builds all of the job on ``env``. Raises Undeclared where job and entry differ."""
+    """Builds all of the job on ``env``. Raises Undeclared where job and entry differ, and where nobody
+    writes what its sinks refuse."""
     context = JobContext(env, conf, job)
     job.write(job.build(job.read(context), context), context)
+    if context.refused:
+        raise Undeclared(f"jobs/{job.name}.py: dead_letters.sink is missing after its hot tables")
     return context
 
 

@@ -12,10 +12,14 @@ import msgspec
 
 from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.notice import Notice, notice
+from tillstream.domain.transaction import Transaction
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 TEAM = "team:fraud"
+
+# DynamoDB takes 400 KB an item; what a decision holds besides is bounded by its rule set, some 100 KB.
+LONG_BYTES = 100_000
 
 Action = Literal["hold", "release", "decline"]
 
@@ -145,6 +149,17 @@ def recorded(
         arrived_ms,
         (arrived_ms + keep_days * DAY_MS) // 1000,
     )
+
+
+def explanation_of(kept: Recorded, sale: Transaction) -> Recorded:
+    """What is hot of a decision: all of it, but of a ``sale`` that came in very long only its fields,
+    and a mark ``cut_from_bytes``: a till may write as many spaces as it likes. The audit has the rest."""
+    size = len(kept.transaction.encode())
+    if size <= LONG_BYTES:
+        return kept
+    fields = msgspec.to_builtins(sale) | {"cut_from_bytes": size}
+    there = {name: value for name, value in fields.items() if value is not None}
+    return msgspec.structs.replace(kept, transaction=_json(there).decode())
 
 
 def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:

@@ -2,6 +2,7 @@ package io.tillstream.flink;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
@@ -16,49 +17,46 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 final class HotItem {
     /** Told from a text by identity. */
     static final String REMOVED = new String("null");
+    /** The version of a group of fields of which the item brings none. */
+    static final long ABSENT = Long.MIN_VALUE;
 
     final String key;
-    final long version;
+    /** By group of fields; where the sink does not merge there is one. */
+    final long[] versions;
     final String[] values;
-    /** When it is to be written at the latest, by {@link System#nanoTime()}. */
+    /** When the oldest record in it came, and when it is to be written at the latest. */
+    final long sinceNanos;
     final long dueNanos;
 
-    HotItem(String key, long version, String[] values, long dueNanos) {
+    HotItem(String key, long[] versions, String[] values, long sinceNanos, long dueNanos) {
         this.key = key;
-        this.version = version;
+        this.versions = versions;
         this.values = values;
+        this.sinceNanos = sinceNanos;
         this.dueNanos = dueNanos;
-    }
-
-    HotItem dueAt(long nanos) {
-        return nanos == dueNanos ? this : new HotItem(key, version, values, nanos);
-    }
-
-    /** This newer version with what only the older one brings. */
-    HotItem over(HotItem older) {
-        String[] merged = values.clone();
-        for (int i = 0; i < merged.length; i++) {
-            if (merged[i] == null) {
-                merged[i] = older.values[i];
-            }
-        }
-        return new HotItem(key, version, merged, dueNanos);
     }
 
     /** Reads items out of JSON objects, and writes them as such for the sink's state. */
     static final class Format {
         private final HotItemSink sink;
         private final Map<String, Integer> positions = new HashMap<>();
+        private final Map<String, Integer> groups = new HashMap<>();
 
         Format(HotItemSink sink) {
             this.sink = sink;
             for (int i = 0; i < sink.attributes.size(); i++) {
                 positions.put(sink.attributes.get(i).field, i);
             }
+            for (int group = 1; group < sink.versions.size(); group++) {
+                groups.put(sink.versions.get(group), group);
+            }
         }
 
-        HotItem parse(byte[] json, long dueNanos) throws IOException {
+        /** Throws {@link HotItemRefusal} for what no table takes. */
+        HotItem parse(byte[] json, long sinceNanos, long dueNanos) throws HotItemRefusal {
             String[] values = new String[sink.attributes.size()];
+            long[] versions = new long[sink.versions.size()];
+            Arrays.fill(versions, ABSENT);
             try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
                 parser.nextToken();
                 String field;
@@ -69,18 +67,30 @@ final class HotItem {
                         boolean there = token.isScalarValue() && token != JsonToken.VALUE_NULL;
                         boolean removed = sink.merge && token == JsonToken.VALUE_NULL;
                         values[position] = there ? parser.getText() : removed ? REMOVED : null;
+                    } else if (groups.containsKey(field)) { // of the sink's state
+                        versions[groups.get(field)] = Long.parseLong(parser.getText());
                     }
                     parser.skipChildren();
                 }
+            } catch (IOException | NumberFormatException notJson) {
+                throw new HotItemRefusal("not_json", "not one JSON object as the sink reads it");
             }
-            String key = values[sink.keyPosition];
-            String version = values[sink.versionPosition];
-            if (key == null || version == null) {
-                int missing = key == null ? sink.keyPosition : sink.versionPosition;
-                throw new IOException(
-                        sink.where() + ": a record has no " + sink.attributes.get(missing).field);
+            HotItemLimits.check(sink, values, json.length);
+            long version = Long.parseLong(values[sink.versionPosition]);
+            boolean[] brought = new boolean[versions.length];
+            for (int i = 0; i < values.length; i++) {
+                boolean field = i != sink.keyPosition && i != sink.versionPosition;
+                brought[sink.attributes.get(i).group] |= field && values[i] != null;
             }
-            return new HotItem(key, Long.parseLong(version), values, dueNanos);
+            brought[0] |= !sink.merge || versions.length == 1;
+            for (int group = 0; group < versions.length; group++) {
+                if (!brought[group]) {
+                    versions[group] = ABSENT;
+                } else if (versions[group] == ABSENT) {
+                    versions[group] = version;
+                }
+            }
+            return new HotItem(values[sink.keyPosition], versions, values, sinceNanos, dueNanos);
         }
 
         /** By field name, so that a later release may declare its attributes in another order. */
@@ -95,9 +105,38 @@ final class HotItem {
                         generator.writeStringField(sink.attributes.get(i).field, item.values[i]);
                     }
                 }
+                for (int group = 1; group < item.versions.length; group++) {
+                    if (item.versions[group] != ABSENT) {
+                        String version = Long.toString(item.versions[group]);
+                        generator.writeStringField(sink.versions.get(group), version);
+                    }
+                }
                 generator.writeEndObject();
             }
             return out.toByteArray();
+        }
+
+        /**
+         * One item of two versions of a key: of each group of fields the newer; of equal ones {@code
+         * later}. Where the sink merges, with what only the older brings.
+         */
+        HotItem newest(HotItem earlier, HotItem later) {
+            long since = Math.min(earlier.sinceNanos, later.sinceNanos);
+            // A key waits no longer for having changed again.
+            long due = Math.min(earlier.dueNanos, later.dueNanos);
+            long[] versions = later.versions.clone();
+            String[] values = later.values.clone();
+            for (int group = 0; group < versions.length; group++) {
+                versions[group] = Math.max(earlier.versions[group], later.versions[group]);
+            }
+            for (int i = 0; i < values.length; i++) {
+                int group = sink.attributes.get(i).group;
+                boolean turned = earlier.versions[group] > later.versions[group];
+                String first = turned ? earlier.values[i] : later.values[i];
+                String second = turned ? later.values[i] : earlier.values[i];
+                values[i] = first == null && sink.merge ? second : first;
+            }
+            return new HotItem(later.key, versions, values, since, due);
         }
     }
 

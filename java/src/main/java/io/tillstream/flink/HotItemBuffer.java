@@ -2,7 +2,6 @@ package io.tillstream.flink;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,19 +10,20 @@ import java.util.Map;
  * Items that wait to be written: at most one version per key, the newest. Not thread-safe.
  *
  * <p>An item is urgent, to be written as soon as may be, or held: it may wait for newer versions
- * until it is due or until the buffer fills up. At most one request per key is in flight.
+ * until it is due or until the buffer fills up. At most one request per key is in flight; what comes
+ * for its key meanwhile waits in {@link #behind}, so that nobody looks at it in vain.
  */
 final class HotItemBuffer {
     private final int limit;
-    private final boolean merge;
+    private final HotItem.Format format;
     private final Map<String, HotItem> urgent = new LinkedHashMap<>();
     private final Map<String, HotItem> held = new LinkedHashMap<>();
     private final Map<String, HotItem> inFlight = new HashMap<>();
+    private final Map<String, HotItem> behind = new LinkedHashMap<>();
 
-    /** {@code merge}: a newer version takes over what only the older one brings. */
-    HotItemBuffer(int limit, boolean merge) {
+    HotItemBuffer(int limit, HotItem.Format format) {
         this.limit = limit;
-        this.merge = merge;
+        this.format = format;
     }
 
     boolean isFull() {
@@ -35,12 +35,17 @@ final class HotItemBuffer {
         return size() > limit / 4 * 3;
     }
 
+    /** It took in what was under way when a checkpoint was due, more than once. */
+    boolean isOverfull() {
+        return size() >= 2L * limit;
+    }
+
     boolean contains(String key) {
-        return urgent.containsKey(key) || held.containsKey(key);
+        return urgent.containsKey(key) || held.containsKey(key) || behind.containsKey(key);
     }
 
     int size() {
-        return urgent.size() + held.size();
+        return urgent.size() + held.size() + behind.size();
     }
 
     int held() {
@@ -56,20 +61,33 @@ final class HotItemBuffer {
         return nothingUrgent() && held.isEmpty();
     }
 
+    /** For how long the item that came first has waited, held or not; 0 if none waits. */
+    long oldestNanos(long nowNanos) {
+        long oldest = 0;
+        for (HotItem item : inFlight.values()) {
+            oldest = Math.max(oldest, nowNanos - item.sinceNanos);
+        }
+        for (Map<String, HotItem> waiting : List.of(urgent, held, behind)) {
+            if (!waiting.isEmpty()) {
+                oldest = Math.max(oldest, nowNanos - first(waiting).sinceNanos);
+            }
+        }
+        return oldest;
+    }
+
     /** Takes an item in; true if it was merged with one that waited already. */
     boolean add(HotItem item, long nowNanos) {
-        HotItem older = urgent.get(item.key);
-        boolean wasUrgent = older != null;
-        if (older == null) {
-            older = held.get(item.key);
+        if (inFlight.containsKey(item.key)) {
+            return behind.merge(item.key, item, format::newest) != item;
         }
-        HotItem newest = older == null ? item : newer(older, item);
-        // A key waits no longer for having changed again.
-        long due = older == null ? item.dueNanos : Math.min(older.dueNanos, item.dueNanos);
-        newest = newest.dueAt(due);
-        if (wasUrgent) {
-            urgent.put(item.key, newest);
-        } else if (due - nowNanos > 0) {
+        HotItem older = urgent.get(item.key);
+        if (older != null) {
+            urgent.put(item.key, format.newest(older, item));
+            return true;
+        }
+        older = held.get(item.key);
+        HotItem newest = older == null ? item : format.newest(older, item);
+        if (newest.dueNanos - nowNanos > 0) {
             held.put(item.key, newest);
         } else {
             held.remove(item.key);
@@ -83,12 +101,12 @@ final class HotItemBuffer {
      * what is held need not wait for newer versions.
      */
     HotItem take(long nowNanos, boolean live) {
-        HotItem item = first(urgent);
-        if (item == null && !held.isEmpty()) {
-            HotItem oldest = held.values().iterator().next();
-            if (live || oldest.dueNanos - nowNanos <= 0 || isFilling()) {
-                item = first(held);
-            }
+        HotItem item = null;
+        if (!urgent.isEmpty()) {
+            item = urgent.remove(first(urgent).key);
+        } else if (!held.isEmpty()
+                && (live || first(held).dueNanos - nowNanos <= 0 || isFilling())) {
+            item = held.remove(first(held).key);
         }
         if (item != null) {
             inFlight.put(item.key, item);
@@ -98,26 +116,22 @@ final class HotItemBuffer {
 
     /** Nanoseconds until the oldest held item is due; {@link Long#MAX_VALUE} if none is held. */
     long nanosToNext(long nowNanos) {
-        return held.isEmpty()
-                ? Long.MAX_VALUE
-                : Math.max(0, held.values().iterator().next().dueNanos - nowNanos);
+        return held.isEmpty() ? Long.MAX_VALUE : Math.max(0, first(held).dueNanos - nowNanos);
     }
 
-    void written(HotItem item) {
+    /** The request for its key is over; true if another version waited for that. */
+    boolean done(HotItem item, long nowNanos) {
         inFlight.remove(item.key);
+        HotItem next = behind.remove(item.key);
+        return next != null && !add(next, nowNanos);
     }
 
-    /** A version that came meanwhile for a key in flight, taken out to be written instead. */
-    HotItem newerThan(HotItem item) {
-        Map<String, HotItem> where = urgent.containsKey(item.key) ? urgent : held;
-        HotItem newer = where.get(item.key);
-        if (newer == null || newer.version < item.version) {
-            return null;
-        }
-        where.remove(item.key);
-        newer = newer(item, newer);
-        inFlight.put(item.key, newer);
-        return newer;
+    /** The item in flight with what came for its key meanwhile; the same one if nothing did. */
+    HotItem newest(HotItem item) {
+        HotItem next = behind.remove(item.key);
+        HotItem newest = next == null ? item : format.newest(item, next);
+        inFlight.put(item.key, newest);
+        return newest;
     }
 
     /** From now on nothing is held. */
@@ -129,28 +143,13 @@ final class HotItemBuffer {
     /** Every item that is not known to be written, in flight ones first. */
     List<HotItem> unwritten() {
         List<HotItem> all = new ArrayList<>(inFlight.values());
+        all.addAll(behind.values());
         all.addAll(urgent.values());
         all.addAll(held.values());
         return all;
     }
 
-    private HotItem newer(HotItem older, HotItem item) {
-        if (item.version < older.version) {
-            return merge ? older.over(item) : older;
-        }
-        return merge ? item.over(older) : item;
-    }
-
-    /** Removes the oldest whose key has no request in flight: skips as many as there are threads. */
-    private HotItem first(Map<String, HotItem> waiting) {
-        Iterator<HotItem> oldestFirst = waiting.values().iterator();
-        while (oldestFirst.hasNext()) {
-            HotItem item = oldestFirst.next();
-            if (!inFlight.containsKey(item.key)) {
-                oldestFirst.remove();
-                return item;
-            }
-        }
-        return null;
+    private static HotItem first(Map<String, HotItem> waiting) {
+        return waiting.values().iterator().next();
     }
 }

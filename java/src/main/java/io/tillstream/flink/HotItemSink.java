@@ -1,19 +1,10 @@
 package io.tillstream.flink;
 
-import java.io.IOException;
 import java.io.Serializable;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
-import org.apache.flink.api.connector.sink2.InitContext;
-import org.apache.flink.api.connector.sink2.Sink;
-import org.apache.flink.api.connector.sink2.SinkWriter;
-import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
-import org.apache.flink.api.connector.sink2.SupportsWriterState;
-import org.apache.flink.api.connector.sink2.WriterInitContext;
-import org.apache.flink.core.io.SimpleVersionedSerializer;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
@@ -25,29 +16,31 @@ import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClientBuilder;
 
 /**
- * JSON objects to DynamoDB, one item per key: the newest version wins, whatever the order of
- * arrival.
+ * What {@link HotItemOperator} writes, and where to: JSON objects to DynamoDB, one item per key.
  *
- * <p>Each subtask keeps the newest version of each key until it is written, so a hot key costs one
- * request for many updates. A request is conditional: it does not replace a newer version. An equal
- * version is replaced, for after a restore the replayed one is the truth. What a checkpoint does not
- * find written is kept in it and written after a restore, so nothing is lost and a slow table does not
- * hold up checkpoints; a full buffer slows the job down.
- *
- * <p>An item whose record is old, as in a replay, may wait for half of that age (at most
- * {@code heldMs}) for newer versions of it, but no longer than until the job is up to date.
- *
- * <p>Fluent: {@code new HotItemSink(table, region).endpoint(..).attribute(..).key(..).version(..)}.
+ * <p>Fluent: {@code new HotItemSink(job, table, region).endpoint(..).attribute(..).key(..).version(..)}.
  */
-public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte[], byte[]> {
-    private static final long serialVersionUID = 1L;
+public final class HotItemSink implements Serializable {
+    private static final long serialVersionUID = 2L;
+
+    /** What an attribute is a key of: only the table's own must be there. */
+    enum Key {
+        NONE,
+        TABLE_PARTITION,
+        TABLE_SORT,
+        INDEX_PARTITION,
+        INDEX_SORT
+    }
 
     /** A JSON field and the attribute it becomes; type S or N. */
     static final class Attribute implements Serializable {
-        private static final long serialVersionUID = 1L;
+        private static final long serialVersionUID = 2L;
         final String field;
         final String name;
         final boolean number;
+        Key key = Key.NONE;
+        /** Whose version counts for it: an index of {@link HotItemSink#versions}. */
+        int group;
 
         Attribute(String field, String name, boolean number) {
             this.field = field;
@@ -56,9 +49,12 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
         }
     }
 
+    final String job;
     final String table;
     final String region;
     final List<Attribute> attributes = new ArrayList<>();
+    /** Attributes that hold versions: the item's, then those of fields with one of their own. */
+    final List<String> versions = new ArrayList<>(List.of(""));
     String endpoint;
     boolean basicCredentials;
     boolean merge;
@@ -66,11 +62,14 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
     int versionPosition = -1;
     int inFlight = 32;
     int bufferedItems = 20_000;
-    int attempts = 12;
+    long giveUpAfterMs = 900_000;
     int requestTimeoutMs = 5_000;
     long heldMs = 0;
+    long checkpointIntervalMs = -1;
 
-    public HotItemSink(String table, String region) {
+    /** {@code job}: named in dead letters. */
+    public HotItemSink(String job, String table, String region) {
+        this.job = job;
         this.table = table;
         this.region = region;
     }
@@ -105,7 +104,7 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
         return this;
     }
 
-    /** The attribute that is the table's hash key. */
+    /** The attribute by which versions are told to be of one item. */
     public HotItemSink key(String attribute) {
         this.keyPosition = position(attribute);
         return this;
@@ -114,24 +113,46 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
     /** The attribute that orders the versions of an item: a whole number. */
     public HotItemSink version(String attribute) {
         this.versionPosition = position(attribute);
+        versions.set(0, attribute);
+        return this;
+    }
+
+    /**
+     * Where the sink merges: {@code attribute} has a version of its own, kept in {@code version}. It is
+     * written though a newer version of the item is there, if that did not bring it.
+     */
+    public HotItemSink versionOf(String attribute, String version) {
+        if (!versions.contains(version)) {
+            versions.add(version);
+        }
+        attributes.get(position(attribute)).group = versions.indexOf(version);
+        return this;
+    }
+
+    /** A key of the table, or of an {@code index} of it; checked before DynamoDB refuses the item. */
+    public HotItemSink keyed(String attribute, boolean index, boolean sort) {
+        Key key = index ? Key.INDEX_PARTITION : Key.TABLE_PARTITION;
+        Key sorted = index ? Key.INDEX_SORT : Key.TABLE_SORT;
+        attributes.get(position(attribute)).key = sort ? sorted : key;
         return this;
     }
 
     /**
      * @param inFlight requests at once, per subtask
      * @param bufferedItems keys waiting per subtask before the job is slowed down
-     * @param attempts tries per request before the job fails
+     * @param giveUpAfterMs the job fails when nothing at all could be written for so long
      * @param requestTimeoutMs time-out of one try, in milliseconds
      */
-    public HotItemSink limits(int inFlight, int bufferedItems, int attempts, int requestTimeoutMs) {
-        if (inFlight < 1 || bufferedItems < inFlight || attempts < 1 || requestTimeoutMs < 1) {
+    public HotItemSink limits(
+            int inFlight, int bufferedItems, long giveUpAfterMs, int requestTimeoutMs) {
+        if (inFlight < 1 || bufferedItems < inFlight || giveUpAfterMs < 1 || requestTimeoutMs < 1) {
             throw new IllegalArgumentException(
-                    "dynamodb: in_flight, attempts and request_timeout_ms must be at least 1, and"
-                            + " buffered_items at least in_flight");
+                    "dynamodb: in_flight, give_up_after_s and request_timeout_ms must be at least 1,"
+                            + " and buffered_items at least in_flight");
         }
         this.inFlight = inFlight;
         this.bufferedItems = bufferedItems;
-        this.attempts = attempts;
+        this.giveUpAfterMs = giveUpAfterMs;
         this.requestTimeoutMs = requestTimeoutMs;
         return this;
     }
@@ -145,42 +166,25 @@ public final class HotItemSink implements Sink<byte[]>, SupportsWriterState<byte
         return this;
     }
 
-    @Override
-    public SinkWriter<byte[]> createWriter(WriterInitContext context) throws IOException {
-        return restoreWriter(context, List.of());
+    /** How often the job takes checkpoints, in ms; not above 0: never. */
+    public HotItemSink checkpoints(long intervalMs) {
+        this.checkpointIntervalMs = intervalMs;
+        return this;
     }
 
-    @Override
-    public StatefulSinkWriter<byte[], byte[]> restoreWriter(
-            WriterInitContext context, Collection<byte[]> unwritten) throws IOException {
+    /** Throws IllegalStateException unless key and version are declared. */
+    public HotItemOperator operator() {
         if (keyPosition < 0 || versionPosition < 0) {
             throw new IllegalStateException("a hot item needs a key and a version attribute");
         }
-        return new HotItemWriter(
-                this, client(), context.metricGroup(), context.getMailboxExecutor(), unwritten);
-    }
-
-    @Override
-    public SimpleVersionedSerializer<byte[]> getWriterStateSerializer() {
-        return new HotItem.StateFormat();
-    }
-
-    /**
-     * Flink 1.x's older entry, which it no longer calls.
-     *
-     * <p>Its parameter is the interface's own nested type there; in 2.x, which has no such entry, the
-     * same word means the imported one. So this compiles against both.
-     */
-    @SuppressWarnings("deprecation")
-    public SinkWriter<byte[]> createWriter(InitContext context) throws IOException {
-        throw new UnsupportedOperationException("needs Flink 1.19 or newer");
+        return new HotItemOperator(this);
     }
 
     String where() {
         return "DynamoDB table '" + table + "' at " + (endpoint == null ? region : endpoint);
     }
 
-    private DynamoDbClient client() {
+    DynamoDbClient client() {
         AwsCredentialsProvider credentials =
                 basicCredentials
                         ? StaticCredentialsProvider.create(AwsBasicCredentials.create("local", "local"))

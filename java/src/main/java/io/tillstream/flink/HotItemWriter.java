@@ -2,7 +2,6 @@ package io.tillstream.flink;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,10 +11,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.apache.flink.api.common.operators.MailboxExecutor;
-import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.ThreadSafeSimpleCounter;
-import org.apache.flink.metrics.groups.SinkWriterMetricGroup;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
@@ -27,11 +27,27 @@ import software.amazon.awssdk.services.dynamodb.model.UpdateItemRequest;
 /**
  * The buffer of one subtask and the threads that empty it.
  *
- * <p>{@link #lock} guards all mutable fields. A checkpoint waits for a moment until what is urgent is
- * written; what is not by then, or is held, is kept in the checkpoint and written after a restore.
+ * <p>{@link #lock} guards all mutable fields. No checkpoint waits for the table: what is not written,
+ * or is held, is kept in it and written after a restore.
+ *
+ * <p>A table that throttles, fails or cannot be reached is asked again, ever more slowly. Only when
+ * nothing at all could be written for {@code giveUpAfterMs} the job fails: a restart would help no
+ * more than waiting, but it is seen.
  */
-final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
-    private static final long CHECKPOINT_PATIENCE_MS = 500;
+final class HotItemWriter {
+    /** Where an item goes that no table takes. */
+    interface Refused {
+        void tell(byte[] item, String reason, String message) throws Exception;
+    }
+
+    private static final Logger LOG = LoggerFactory.getLogger(HotItemWriter.class);
+    private static final String REFUSED = "refused_by_table";
+    /** More refused by the table since the start, and it is the table or the release, not the items. */
+    private static final int MOST_REFUSED = 100;
+    /** A checkpoint waits so long for a table that keeps up, so that a job that stops has written all. */
+    private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+    /** For a buffer twice as full as it may be: more wait for each record, barrier or not. */
+    private static final long OVERFULL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
     /** A record that arrived so long ago is being caught up with. */
     private static final long OLD_MS = 10_000;
     /** Its item may wait for half the time by which it is late anyway. */
@@ -41,21 +57,27 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private static final long LONGEST_NAP_NANOS = TimeUnit.SECONDS.toNanos(1);
     private static final long FIRST_BACKOFF_MS = 50;
     private static final long LONGEST_BACKOFF_MS = 5_000;
-    private static final long LONGEST_THROTTLED_BACKOFF_MS = 20_000;
-    private static final String NOT_NEWER_THERE = "attribute_not_exists(#v) OR #v <= :v";
+    private static final long COMPLAIN_NANOS = TimeUnit.MINUTES.toNanos(1);
 
     private final HotItemSink sink;
     private final DynamoDbClient client;
     private final MailboxExecutor mailbox;
+    private final Refused refused;
     private final HotItem.Format format;
-    private final Map<String, String> versionName;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
     private final Condition room = lock.newCondition();
     private final HotItemBuffer buffer;
+    /** Items refused by the table and not told yet, each with the reason. */
+    private final List<Map.Entry<HotItem, String>> turnedDown = new ArrayList<>();
+    private int refusedByTable;
     private long lastOldNanos = System.nanoTime();
-    private IOException failure;
+    private long triggeredMs = System.currentTimeMillis(); // the task's thread alone uses it
+    /** Since when nothing could be written, and when that was said last; null: it can. */
+    private Long failingSinceNanos;
+    private long complainedNanos;
+    private Throwable failure;
     private boolean closed;
     private final Thread[] workers;
 
@@ -63,31 +85,36 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private final Counter superseded = new ThreadSafeSimpleCounter();
     private final Counter coalesced = new ThreadSafeSimpleCounter();
     private final Counter retries = new ThreadSafeSimpleCounter();
+    private final Counter refusals = new ThreadSafeSimpleCounter();
 
-    HotItemWriter(
-            HotItemSink sink,
-            DynamoDbClient client,
-            SinkWriterMetricGroup metrics,
-            MailboxExecutor mailbox,
-            Collection<byte[]> unwritten)
-            throws IOException {
+    /** {@code refused} is called on the task's thread. */
+    HotItemWriter(HotItemSink sink, MetricGroup metrics, MailboxExecutor mailbox, Refused refused) {
         this.sink = sink;
-        this.client = client;
         this.mailbox = mailbox;
+        this.refused = refused;
+        client = sink.client();
         format = new HotItem.Format(sink);
-        buffer = new HotItemBuffer(sink.bufferedItems, sink.merge);
-        long now = System.nanoTime();
-        for (byte[] json : unwritten) {
-            buffer.add(format.parse(json, now), now);
-        }
-        versionName = Map.of("#v", sink.attributes.get(sink.versionPosition).name);
+        buffer = new HotItemBuffer(sink.bufferedItems, format);
         metrics.counter("written", written);
         metrics.counter("superseded", superseded);
         metrics.counter("coalesced", coalesced);
         metrics.counter("retries", retries);
+        metrics.counter("refused", refusals);
         metrics.gauge("waiting", buffer::size);
         metrics.gauge("held", buffer::held);
+        metrics.gauge("oldestWaitingMs", this::oldestMs);
         workers = new Thread[sink.inFlight];
+    }
+
+    /** Begins to write; {@code unwritten}: what the last run could not. */
+    void start(List<byte[]> unwritten) throws Exception {
+        long now = System.nanoTime();
+        for (byte[] json : unwritten) {
+            HotItem item = parsed(json, now, now);
+            if (item != null) {
+                buffer.add(item, now);
+            }
+        }
         for (int i = 0; i < workers.length; i++) {
             workers[i] = new Thread(this::writeUntilClosed, "hot-item-" + sink.table + '-' + i);
             workers[i].setDaemon(true);
@@ -97,15 +124,24 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         }
     }
 
-    @Override
-    public void write(byte[] json, Context context) throws IOException, InterruptedException {
+    /**
+     * Takes a record in. While the buffer is full it waits for room, which slows the job down, but only
+     * until the next checkpoint is due: its barrier is behind the records that wait here, and has to
+     * come through whatever the table does. What is between here and the barrier is taken in then.
+     * With the engine's buffer debloating that is ever less, the slower the table is.
+     */
+    void add(byte[] json, Long arrivedMs) throws Exception {
         long now = System.nanoTime();
-        long heldNanos = heldNanos(context.timestamp());
-        HotItem item = format.parse(json, now + heldNanos);
+        long heldNanos = heldNanos(arrivedMs);
+        HotItem item = parsed(json, now, now + heldNanos);
+        if (item == null) {
+            return;
+        }
         lock.lockInterruptibly();
         try {
-            while (failure == null && buffer.isFull() && !buffer.contains(item.key)) {
-                room.await();
+            long left = Math.max(nanosToBarrier(), buffer.isOverfull() ? OVERFULL_NANOS : 0);
+            while (failure == null && left > 0 && buffer.isFull() && !buffer.contains(item.key)) {
+                left = room.awaitNanos(left);
             }
             throwIfFailed();
             if (buffer.add(item, now)) {
@@ -119,6 +155,30 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
             }
         } finally {
             lock.unlock();
+        }
+    }
+
+    private long nanosToBarrier() {
+        if (sink.checkpointIntervalMs <= 0) {
+            return Long.MAX_VALUE;
+        }
+        long dueMs = triggeredMs + sink.checkpointIntervalMs;
+        return TimeUnit.MILLISECONDS.toNanos(dueMs - System.currentTimeMillis());
+    }
+
+    /** A barrier has come that was sent off then, by the machines' clocks. */
+    void passed(long triggeredMs) {
+        this.triggeredMs = triggeredMs;
+    }
+
+    /** Null if no table takes it: then it has been told. */
+    private HotItem parsed(byte[] json, long sinceNanos, long dueNanos) throws Exception {
+        try {
+            return format.parse(json, sinceNanos, dueNanos);
+        } catch (HotItemRefusal refusal) {
+            refusals.inc();
+            refused.tell(json, refusal.reason, refusal.getMessage());
+            return null;
         }
     }
 
@@ -139,49 +199,72 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         return TimeUnit.MILLISECONDS.toNanos(Math.min(behindMs / HELD_SHARE, sink.heldMs));
     }
 
-    /** Waits for a moment for what is urgent, at the end of the input until all is written. */
-    @Override
-    public void flush(boolean endOfInput) throws IOException, InterruptedException {
-        long left = TimeUnit.MILLISECONDS.toNanos(CHECKPOINT_PATIENCE_MS);
+    /**
+     * Before a checkpoint: tells what the table refused, and waits for a moment for what is urgent,
+     * unless the table is behind anyway.
+     */
+    void settle() throws Exception {
         lock.lockInterruptibly();
         try {
-            if (endOfInput) {
-                buffer.releaseAll();
-                work.signalAll();
+            long left = PATIENCE_NANOS - buffer.oldestNanos(System.nanoTime());
+            while (failure == null && left > 0 && !buffer.nothingUrgent()) {
+                left = room.awaitNanos(left);
             }
-            while (failure == null && !(endOfInput ? buffer.isEmpty() : buffer.nothingUrgent())) {
-                if (endOfInput) {
-                    room.await();
-                } else if (left <= 0) {
-                    break;
-                } else {
-                    left = room.awaitNanos(left);
-                }
-            }
-            throwIfFailed();
         } finally {
             lock.unlock();
         }
+        tellRefused();
     }
 
-    @Override
-    public List<byte[]> snapshotState(long checkpointId) throws IOException {
-        List<HotItem> unwritten;
-        lock.lock();
+    /** At the end of the input: returns when all is written or told. */
+    void writeAll() throws Exception {
+        lock.lockInterruptibly();
         try {
-            unwritten = buffer.unwritten();
+            buffer.releaseAll();
+            work.signalAll();
+            while (failure == null && !buffer.isEmpty()) {
+                room.await();
+            }
         } finally {
             lock.unlock();
         }
-        List<byte[]> state = new ArrayList<>(unwritten.size());
-        for (HotItem item : unwritten) {
+        tellRefused();
+    }
+
+    /** What a checkpoint keeps: all items that are neither known to be written nor told. */
+    List<byte[]> unwritten() throws IOException {
+        List<HotItem> items;
+        lock.lock();
+        try {
+            items = buffer.unwritten();
+            turnedDown.forEach(one -> items.add(one.getKey()));
+        } finally {
+            lock.unlock();
+        }
+        List<byte[]> state = new ArrayList<>(items.size());
+        for (HotItem item : items) {
             state.add(format.json(item));
         }
         return state;
     }
 
-    @Override
-    public void close() throws InterruptedException {
+    private void tellRefused() throws Exception {
+        List<Map.Entry<HotItem, String>> told;
+        lock.lockInterruptibly();
+        try {
+            throwIfFailed();
+            told = List.copyOf(turnedDown);
+            turnedDown.clear();
+        } finally {
+            lock.unlock();
+        }
+        for (Map.Entry<HotItem, String> one : told) {
+            refusals.inc();
+            refused.tell(format.json(one.getKey()), REFUSED, one.getValue());
+        }
+    }
+
+    void close() throws InterruptedException {
         lock.lock();
         try {
             closed = true;
@@ -189,16 +272,34 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         } finally {
             lock.unlock();
         }
+        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(sink.requestTimeoutMs);
         for (Thread worker : workers) {
-            worker.interrupt();
+            if (worker != null) {
+                worker.interrupt();
+            }
         }
         for (Thread worker : workers) {
-            worker.join(sink.requestTimeoutMs);
+            if (worker != null) {
+                long leftMs = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+                worker.join(Math.max(1, leftMs));
+            }
         }
         client.close();
     }
 
+    private long oldestMs() {
+        lock.lock();
+        try {
+            return TimeUnit.NANOSECONDS.toMillis(buffer.oldestNanos(System.nanoTime()));
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private void throwIfFailed() throws IOException {
+        if (failure instanceof Error) {
+            throw (Error) failure; // the engine knows which of them end the process
+        }
         if (failure != null) {
             throw new IOException(failure.getMessage(), failure);
         }
@@ -210,12 +311,8 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
             while ((item = take()) != null) {
                 done(put(item));
             }
-        } catch (InterruptedException stopping) {
-            Thread.currentThread().interrupt();
-        } catch (IOException broken) {
+        } catch (Throwable broken) { // errors too: nobody else would see that this thread is gone
             fail(broken);
-        } catch (RuntimeException broken) {
-            fail(new IOException(sink.where() + ": " + broken, broken));
         }
     }
 
@@ -241,9 +338,8 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
     private void done(HotItem item) {
         lock.lock();
         try {
-            buffer.written(item);
-            if (buffer.contains(item.key)) {
-                work.signal(); // a newer version waited for this request
+            if (buffer.done(item, System.nanoTime())) {
+                work.signal();
             }
             room.signalAll();
         } finally {
@@ -251,13 +347,16 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         }
     }
 
-    private void fail(IOException broken) {
+    private void fail(Throwable broken) {
         lock.lock();
         try {
             if (closed || failure != null) {
                 return;
             }
-            failure = broken;
+            failure =
+                    broken instanceof IOException || broken instanceof Error
+                            ? broken
+                            : new IOException(sink.where() + ": " + broken, broken);
             work.signalAll();
             room.signalAll();
         } finally {
@@ -273,119 +372,241 @@ final class HotItemWriter implements StatefulSinkWriter<byte[], byte[]> {
         for (int attempt = 1; ; attempt++) {
             try {
                 if (sink.merge) {
-                    client.updateItem(change(item));
+                    change(item);
                 } else {
-                    client.putItem(request(item));
+                    replace(item);
                 }
-                written.inc();
+                answered();
                 return item;
-            } catch (ConditionalCheckFailedException newerIsThere) {
-                superseded.inc();
-                return item;
-            } catch (SdkException problem) {
-                if (Thread.interrupted()) {
+            } catch (RuntimeException broken) {
+                // Interrupted when closed, but by the SDK too, at a time-out.
+                if (Thread.interrupted() && isClosed()) {
                     throw new InterruptedException();
+                }
+                SdkException problem = ofSdk(broken);
+                if (ofItem(problem)) {
+                    answered();
+                    turnDown(item, problem);
+                    return item;
                 }
                 if (!passing(problem)) {
                     throw new IOException(sink.where() + ": " + problem.getMessage(), problem);
                 }
-                if (attempt >= sink.attempts) {
-                    throw new IOException(
-                            sink.where() + ": gave up after " + attempt + " attempts: "
-                                    + problem.getMessage(),
-                            problem);
-                }
+                stillFailing(problem);
                 retries.inc();
-                TimeUnit.MILLISECONDS.sleep(backoffMs(attempt, throttled(problem)));
+                TimeUnit.MILLISECONDS.sleep(backoffMs(attempt));
                 item = newest(item);
             }
         }
     }
 
-    private HotItem newest(HotItem item) {
+    private boolean isClosed() {
         lock.lock();
         try {
-            HotItem newer = buffer.newerThan(item);
-            if (newer == null) {
-                return item;
-            }
-            coalesced.inc();
-            room.signalAll();
-            return newer;
+            return closed;
         } finally {
             lock.unlock();
         }
     }
 
-    private static boolean throttled(SdkException problem) {
-        return problem instanceof AwsServiceException
-                && ((AwsServiceException) problem).isThrottlingException();
+    /** The SDK's exception in {@code broken}: a time-out while it reads an error comes wrapped. */
+    private static SdkException ofSdk(RuntimeException broken) {
+        for (Throwable cause = broken; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SdkException) {
+                return (SdkException) cause;
+            }
+        }
+        throw broken;
+    }
+
+    private void answered() {
+        lock.lock();
+        try {
+            failingSinceNanos = null;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Throws IOException once nothing could be written for too long. */
+    private void stillFailing(SdkException problem) throws IOException {
+        lock.lock();
+        try {
+            long now = System.nanoTime();
+            if (failingSinceNanos == null) {
+                failingSinceNanos = now;
+                complainedNanos = now;
+            }
+            long failingNanos = now - failingSinceNanos;
+            if (failingNanos >= TimeUnit.MILLISECONDS.toNanos(sink.giveUpAfterMs)) {
+                throw new IOException(
+                        sink.where() + ": nothing could be written for "
+                                + TimeUnit.NANOSECONDS.toSeconds(failingNanos) + " s: "
+                                + problem.getMessage(),
+                        problem);
+            }
+            if (now - complainedNanos >= COMPLAIN_NANOS) {
+                complainedNanos = now;
+                LOG.warn(
+                        "{}: nothing could be written for {} s, {} items wait: {}",
+                        sink.where(),
+                        TimeUnit.NANOSECONDS.toSeconds(failingNanos),
+                        buffer.size(),
+                        problem.getMessage());
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void turnDown(HotItem item, SdkException problem) throws IOException {
+        lock.lock();
+        try {
+            if (++refusedByTable > MOST_REFUSED) {
+                throw new IOException(
+                        sink.where() + ": refused " + refusedByTable + " items since the start, last: "
+                                + problem.getMessage(),
+                        problem);
+            }
+            turnedDown.add(Map.entry(item, String.valueOf(problem.getMessage())));
+        } finally {
+            lock.unlock();
+        }
+        mailbox.execute(this::tellRefused, "hot item refused");
+    }
+
+    private HotItem newest(HotItem item) {
+        lock.lock();
+        try {
+            HotItem newest = buffer.newest(item);
+            if (newest != item) {
+                coalesced.inc();
+                room.signalAll();
+            }
+            return newest;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether the table takes everything but this item. */
+    private static boolean ofItem(SdkException problem) {
+        if (!(problem instanceof AwsServiceException)
+                || ((AwsServiceException) problem).awsErrorDetails() == null) {
+            return false;
+        }
+        String code = ((AwsServiceException) problem).awsErrorDetails().errorCode();
+        return "ValidationException".equals(code)
+                || "ItemCollectionSizeLimitExceededException".equals(code);
     }
 
     /** Whether trying again can help: the network, a time-out, a throttled or failing service. */
     private static boolean passing(SdkException problem) {
         if (problem instanceof AwsServiceException) {
-            int status = ((AwsServiceException) problem).statusCode();
-            return throttled(problem) || status >= 500 || problem.retryable();
+            AwsServiceException answer = (AwsServiceException) problem;
+            return answer.isThrottlingException()
+                    || answer.isClockSkewException()
+                    || answer.statusCode() >= 500
+                    || answer.retryable();
         }
         return true;
     }
 
     /** Doubles from 50 ms, half of it by chance so that subtasks do not retry in step. */
-    private static long backoffMs(int attempt, boolean throttled) {
-        long longest = throttled ? LONGEST_THROTTLED_BACKOFF_MS : LONGEST_BACKOFF_MS;
-        long full = Math.min(longest, FIRST_BACKOFF_MS << Math.min(attempt - 1, 20));
+    private static long backoffMs(int attempt) {
+        long full = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS << Math.min(attempt - 1, 20));
         return full / 2 + ThreadLocalRandom.current().nextLong(full / 2 + 1);
     }
 
-    private PutItemRequest request(HotItem item) {
+    private void replace(HotItem item) {
         Map<String, AttributeValue> attributes = new HashMap<>();
         for (int i = 0; i < item.values.length; i++) {
             if (item.values[i] != null) {
                 attributes.put(sink.attributes.get(i).name, typed(i, item.values[i]));
             }
         }
-        return PutItemRequest.builder()
-                .tableName(sink.table)
-                .item(attributes)
-                .conditionExpression(NOT_NEWER_THERE)
-                .expressionAttributeNames(versionName)
-                .expressionAttributeValues(
-                        Map.of(":v", AttributeValue.fromN(item.values[sink.versionPosition])))
-                .build();
+        try {
+            client.putItem(
+                    PutItemRequest.builder()
+                            .tableName(sink.table)
+                            .item(attributes)
+                            .conditionExpression(notNewer(0))
+                            .expressionAttributeNames(Map.of("#v0", sink.versions.get(0)))
+                            .expressionAttributeValues(
+                                    Map.of(":v0", AttributeValue.fromN(Long.toString(item.versions[0]))))
+                            .build());
+            written.inc();
+        } catch (ConditionalCheckFailedException newerIsThere) {
+            superseded.inc();
+        }
     }
 
-    private UpdateItemRequest change(HotItem item) {
+    /** All that the item brings, or, where some of it is overtaken, each group of fields by itself. */
+    private void change(HotItem item) {
+        List<Integer> groups = new ArrayList<>();
+        for (int group = 0; group < item.versions.length; group++) {
+            if (item.versions[group] != HotItem.ABSENT) {
+                groups.add(group);
+            }
+        }
+        if (changed(item, groups)) {
+            written.inc();
+        } else if (groups.size() == 1) {
+            superseded.inc();
+        } else {
+            for (Integer group : groups) {
+                (changed(item, List.of(group)) ? written : superseded).inc();
+            }
+        }
+    }
+
+    private boolean changed(HotItem item, List<Integer> groups) {
         Map<String, AttributeValue> key = new HashMap<>();
-        Map<String, String> names = new HashMap<>(versionName);
+        Map<String, String> names = new HashMap<>();
         Map<String, AttributeValue> values = new HashMap<>();
         StringJoiner sets = new StringJoiner(", ", "SET ", "");
         StringJoiner removes = new StringJoiner(", ", " REMOVE ", "").setEmptyValue("");
+        StringJoiner conditions = new StringJoiner(" AND ");
+        for (int group : groups) {
+            names.put("#v" + group, sink.versions.get(group));
+            values.put(":v" + group, AttributeValue.fromN(Long.toString(item.versions[group])));
+            sets.add("#v" + group + " = :v" + group);
+            conditions.add('(' + notNewer(group) + ')');
+        }
         for (int i = 0; i < item.values.length; i++) {
             String value = item.values[i];
-            String name = sink.attributes.get(i).name;
+            HotItemSink.Attribute attribute = sink.attributes.get(i);
             if (i == sink.keyPosition) {
-                key.put(name, typed(i, value));
+                key.put(attribute.name, typed(i, value));
+            } else if (i == sink.versionPosition || !groups.contains(attribute.group)) {
+                continue;
             } else if (value == HotItem.REMOVED) {
-                names.put("#a" + i, name);
+                names.put("#a" + i, attribute.name);
                 removes.add("#a" + i);
-            } else if (i == sink.versionPosition) {
-                values.put(":v", typed(i, value));
-                sets.add("#v = :v");
             } else if (value != null) {
-                names.put("#a" + i, name);
+                names.put("#a" + i, attribute.name);
                 values.put(":a" + i, typed(i, value));
                 sets.add("#a" + i + " = :a" + i);
             }
         }
-        return UpdateItemRequest.builder()
-                .tableName(sink.table)
-                .key(key)
-                .updateExpression(sets.toString() + removes)
-                .conditionExpression(NOT_NEWER_THERE)
-                .expressionAttributeNames(names)
-                .expressionAttributeValues(values)
-                .build();
+        try {
+            client.updateItem(
+                    UpdateItemRequest.builder()
+                            .tableName(sink.table)
+                            .key(key)
+                            .updateExpression(sets.toString() + removes)
+                            .conditionExpression(conditions.toString())
+                            .expressionAttributeNames(names)
+                            .expressionAttributeValues(values)
+                            .build());
+            return true;
+        } catch (ConditionalCheckFailedException newerIsThere) {
+            return false;
+        }
+    }
+
+    private static String notNewer(int group) {
+        return "attribute_not_exists(#v" + group + ") OR #v" + group + " <= :v" + group;
     }
 
     private AttributeValue typed(int position, String value) {
