@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 import uuid
 from collections.abc import Callable
@@ -202,6 +203,36 @@ def _s3(context: Context) -> list[str]:
 # -- Flink -----------------------------------------------------------------------------------------
 
 
+def _zookeeper(context: Context) -> list[str]:
+    """Keeps which JobManager leads and which jobs run. It is in Flink's own jar."""
+    data = context.layout.data / "zookeeper"
+    settings = {
+        "dataDir": data,
+        "clientPort": context.ports["zookeeper"],
+        "clientPortAddress": "127.0.0.1",
+        "admin.enableServer": "false",
+    }
+    file = context.layout.data / "zookeeper.conf"
+    _write_properties(file, settings)
+    jars = sorted([*(wheel() / "lib").glob("log4j-*.jar"), *(wheel() / "lib").glob("flink-dist-*")])
+    return [
+        *_java(context, "zookeeper", "-Xmx64m", "-XX:TieredStopAtLevel=1", *SMALL_JVM),
+        *("-cp", ":".join(map(str, jars))),
+        "org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.server.ZooKeeperServerMain",
+        str(file),
+    ]
+
+
+def _zookeeper_healthy(context: Context) -> bool:
+    with socket.create_connection(("127.0.0.1", context.ports["zookeeper"]), 2) as asked:
+        asked.sendall(b"srvr")
+        return asked.recv(64).startswith(b"Zookeeper version")
+
+
+def _supervisor(context: Context) -> list[str]:
+    return [sys.executable, "-m", "tillstream.local.supervisor", str(context.layout.home)]
+
+
 def _jobmanager_healthy(context: Context) -> bool:
     return "taskmanagers" in FlinkRest(url(context, "flink-rest"), timeout_s=2).overview()
 
@@ -218,6 +249,8 @@ def taskmanager(number: int) -> Service:
     return Service(name, "", lambda context: flink_home.taskmanager(context.layout, name), healthy)
 
 
+ZOOKEEPER = Service("zookeeper", "zookeeper", _zookeeper, _zookeeper_healthy)
+SUPERVISOR = Service("supervisor", "", _supervisor, lambda context: True)
 STAND_INS = (
     Service("kafka", "kafka", _kafka, _kafka_healthy),
     Service(
@@ -229,7 +262,16 @@ STAND_INS = (
 )
 
 
+def is_flink(name: str) -> bool:
+    return name == "jobmanager" or name.startswith("taskmanager-")
+
+
+def is_cluster(name: str) -> bool:
+    """Of the Flink cluster, which lives as long as one of these does. The supervisor starts the others."""
+    return is_flink(name) or name in ("zookeeper", "supervisor")
+
+
 def services(taskmanagers: int) -> list[Service]:
-    """All processes of a stack with so many TaskManagers."""
+    """All processes of a stack with so many TaskManagers, in the order in which they start."""
     numbers = range(1, taskmanagers + 1)
-    return [*STAND_INS[:2], *(taskmanager(n) for n in numbers), *STAND_INS[2:]]
+    return [ZOOKEEPER, *STAND_INS[:2], *map(taskmanager, numbers), *STAND_INS[2:], SUPERVISOR]
