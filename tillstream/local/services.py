@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable
@@ -28,7 +29,10 @@ from tillstream.local.layout import (
     environment,
 )
 
+# PORT:ADVERTISED. Who comes to the broker by PORT is sent on to ADVERTISED, where a proxy listens.
+KAFKA_PROXY = "TILLSTREAM_KAFKA_PROXY"
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
+FORMAT_S = 180
 SMALL_JVM = ["-XX:+UseSerialGC", "-Xss512k"]
 
 
@@ -89,7 +93,7 @@ def _kafka(context: Context) -> list[str]:
     data = context.layout.data / "kafka"
     controller = f"127.0.0.1:{context.ports['kafka-controller']}"
     broker = f"127.0.0.1:{context.ports['kafka']}"
-    settings = {
+    settings: dict[str, Any] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{controller}",
@@ -113,6 +117,11 @@ def _kafka(context: Context) -> list[str]:
         "log.retention.bytes": 4294967296,
         "log.cleaner.dedupe.buffer.size": 16777216,
     }
+    if proxied := os.environ.get(KAFKA_PROXY):
+        port, _, advertised = proxied.partition(":")
+        settings["listeners"] += f",PROXIED://127.0.0.1:{port}"
+        settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{advertised}"
+        settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
     file = data / "server.properties"
     _write_properties(file, settings)
     if not (data / "logs" / "meta.properties").exists():
@@ -129,7 +138,11 @@ def _format(context: Context, file: Path) -> None:
         *_kafka_jvm(context, ["-Xmx128m", "-XX:TieredStopAtLevel=1"]),
         *("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(file)),
     ]
-    done = outcome(command, 60, env=environment(context.layout))
+    try:
+        done = outcome(command, FORMAT_S, env=environment(context.layout))
+    except subprocess.TimeoutExpired:
+        busy = f"Kafka could not prepare {file.parent} in {FORMAT_S} s: run `tillstream up` again"
+        raise StackError(busy) from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise StackError(

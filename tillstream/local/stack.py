@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -62,7 +61,7 @@ class Stack:
         jars = ensure_jars(progress)
         if problem := self.disk_problem():
             raise StackError(problem)
-        with self._lock():
+        with self.lock():
             if fresh:
                 self._down()
                 shutil.rmtree(self.layout.root / "data", ignore_errors=True)
@@ -91,18 +90,16 @@ class Stack:
                 raise
             return stack
 
-    def revive(self) -> list[str]:
-        """Starts what has died of the Flink cluster; returns the names. None while an `up` or `down`
-        is at work. Raises StackError where this process is no longer the stack's supervisor."""
+    def revive(self, which: Callable[[str], bool] = is_cluster) -> list[str]:
+        """Starts what has died of the processes ``which``, those of the Flink cluster; returns the names.
+        None while an `up` or `down` is at work. Waits for none to serve."""
         try:
-            with self._lock(wait=False):
+            with self.lock(wait=False):
                 stack = self.layout.read()
-                if self.pid("supervisor") != os.getpid():
-                    raise StackError("the stack has no use for this supervisor")
                 dead = [
                     service
-                    for service in services(stack["taskmanagers"])
-                    if is_cluster(service.name)
+                    for service in services(stack.get("taskmanagers", 0))
+                    if which(service.name)
                     and service.name in stack["processes"]
                     and not self.pid(service.name)
                 ]
@@ -119,7 +116,7 @@ class Stack:
         """
         if not self.layout.root.exists():
             return 0
-        with self._lock():
+        with self.lock():
             ended = self._down()
         if purge:
             shutil.rmtree(self.layout.root, ignore_errors=True)
@@ -298,7 +295,7 @@ class Stack:
         strays = [pid for pid in processes.all_of(self.layout.root) if pid not in recorded]
         processes.end(strays, self.layout.root, grace_s=3)
 
-    def _lock(self, wait: bool = True) -> AbstractContextManager[None]:
+    def lock(self, wait: bool = True) -> AbstractContextManager[None]:
         """One up or down at a time; the second waits, or raises BlockingIOError."""
         return one_at_a_time(self.layout.home / "stack.lock", wait=wait)
 

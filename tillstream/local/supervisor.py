@@ -5,11 +5,11 @@ A process of the stack: `up` starts it, `down` ends it, `tillstream logs supervi
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 
-from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
 
 EVERY_S = 1.0
@@ -18,13 +18,12 @@ PAUSE_S = 5.0  # after a start: what dies at once is not started without end
 
 def run(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> None:
     """Until the stack has another supervisor, or none."""
-    while True:
+    with stack.lock():  # an `up` that lets go of it has written down whom it has started
+        pass
+    while stack.pid("supervisor") == os.getpid():
         sleep(EVERY_S)
         try:
             started = stack.revive()
-        except StackError as ended:
-            print(ended.message, flush=True)
-            return
         except Exception as error:  # such as a full disk: it is tried again
             started = [f"nothing ({error})"]
         if started:
