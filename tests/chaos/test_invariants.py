@@ -21,7 +21,9 @@ def test_a_hot_item_that_falls_back_is_named_even_if_it_ends_right():
 def test_a_difference_of_the_check_is_wrong_and_so_is_a_total():
     good = Report(totals={"entries": (5, 5)}, sent=5)
     assert invariants._compared("equal", good) == ("equal", [], "5 records sent; 5 entries")
-    bad = Report(totals={"entries": (5, 4)}, count=12, differences=[Difference("hot", "C1", "stale")])
+    bad = Report(
+        totals={"entries": (5, 4)}, count=12, differences=[Difference("hot", "C1", "stale")]
+    )
     assert invariants._compared("equal", bad).wrong == [
         "hot: C1: stale", "entries: 4, must be 5", "12 differences in all",
     ]  # fmt: skip

@@ -56,7 +56,11 @@ def test_what_a_stand_in_keeps_in_memory_alone_is_never_killed():
 
 def test_on_a_stack_that_runs_already_only_what_jobs_are_told_of_goes_through_a_proxy():
     for plan in plans(HERE):
-        cut = {f.target for f in plan.faults if f.kind in ("cut", "stall", "slow", "errors", "throttle")}
+        cut = {
+            f.target
+            for f in plan.faults
+            if f.kind in ("cut", "stall", "slow", "errors", "throttle")
+        }
         assert cut <= {"dynamodb", "kinesis"}
 
 

@@ -33,6 +33,7 @@ from tillstream.local.layout import (
 KAFKA_PROXY = "TILLSTREAM_KAFKA_PROXY"
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
 FORMAT_S = 180
+HEALTH_S = 3
 SMALL_JVM = ["-XX:+UseSerialGC", "-Xss512k"]
 
 
@@ -55,11 +56,11 @@ class Service:
     healthy: Callable[[Context], bool]
 
 
-def aws(service: str, endpoint: str) -> Any:
-    """A boto3 client of a local stand-in; a request is tried once."""
+def aws(service: str, endpoint: str, read_timeout_s: int = 30) -> Any:
+    """A boto3 client of a local stand-in; a request is tried once. A busy machine is given time."""
     from tillstream.clients.aws import client
 
-    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=3)
+    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=read_timeout_s)
 
 
 def listed(client: Any, operation: str, field: str) -> list[Any]:
@@ -68,7 +69,10 @@ def listed(client: Any, operation: str, field: str) -> list[Any]:
 
 
 def _answers(service: str, operation: str, field: str) -> Callable[[Context], bool]:
-    return lambda context: field in getattr(aws(service, url(context, service)), operation)()
+    def healthy(context: Context) -> bool:
+        return field in getattr(aws(service, url(context, service), HEALTH_S), operation)()
+
+    return healthy
 
 
 def url(context: Context, port: str) -> str:
