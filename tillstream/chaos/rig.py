@@ -45,7 +45,8 @@ class Rig:
         self.clock_library = next((x for x in CLOCK_LIBRARIES if Path(x).exists()), "")
         self.proxies = {name: Proxy(name, self._port(name)) for name in NETWORK}
         self._kafka_port = 0
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.spooled = False  # whether some records came later than they were sent
+        self._submitted: set[str] = set()
         self._stop = threading.Event()
         self._traffic = threading.Thread(target=self._send, name="traffic", daemon=True)
         self._notifier = threading.Thread(target=self._notify, name="notifier", daemon=True)
@@ -137,18 +138,18 @@ class Rig:
     def close(self) -> None:
         """Ends what was begun; a stack that was there before is made whole again."""
         self._stop.set()
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        for thread in (self._traffic, self._notifier):
+            if thread.is_alive():
+                thread.join(60)
         self.undo()
         if self.own:
             self.stack.down()
-        else:
+        elif self._submitted:
             with contextlib.suppress(Problem):
                 self.stack.up()
-            for run in self.jobs.runs():
-                if run.name in self.plan.jobs and not run.ended:
-                    self.jobs.cancel(run.job_id)
+                for job in self._submitted:
+                    if self.jobs.running(job):
+                        self.jobs.cancel(job)
         for proxy in self.proxies.values():
             if proxy.port:
                 proxy.stop()
@@ -156,7 +157,7 @@ class Rig:
             os.environ.pop(name, None)
 
     def undo(self) -> None:
-        """All faults are over: nothing is frozen, cut, or of another time, and what died is started again."""
+        """All faults are over: nothing is frozen, cut or of another time. What was killed stays so."""
         for name in self.stack.layout.read().get("processes", {}):
             self.signal(name, signal.SIGCONT)
         for proxy in self.proxies.values():
@@ -177,6 +178,7 @@ class Rig:
             through = merge(through, {"kafka": {"bootstrap": at["kafka"]}})
             through = merge(through, {"source": {"kafka": {"bootstrap": at["kafka"]}}})
         overrides = merge(self.settings, through)
+        self._submitted.add(job)
         self.jobs.submit(job, parallelism, overrides, start_from, timeout_s=180)
 
     def unwell(self) -> dict[str, str]:
@@ -271,11 +273,6 @@ class Rig:
                     self.spooled = True
         return folder
 
-    spooled = False
-
-    def end_traffic(self) -> None:
-        self._stop.set()
-
     def _send(self) -> None:
         for number, phase in enumerate(self.plan.phases):
             if self._stop.is_set():
@@ -283,12 +280,7 @@ class Rig:
             folder = self.folder / f"phase-{number}"
             arguments = [*self._sim(phase), "--truth", str(folder)]
             with (self.folder / f"sim-{number}.out").open("wb") as out:
-                process = self._spawn(out, "sim", *arguments)
-                while process.poll() is None and not self._stop.wait(0.2):
-                    pass
-                if process.poll() is None:
-                    process.terminate()
-                process.wait()
+                self._until_stop(out, "sim", *arguments)
 
     def _sim(self, phase: Phase) -> Iterator[str]:
         yield from ("--to", self.plan.source, "--profile", phase.profile, "--rate", str(phase.rate))
@@ -304,22 +296,23 @@ class Rig:
         """The notifier, started again whenever it has given up on a service that was away."""
         with (self.folder / "notify.out").open("wb") as out:
             while not self._stop.is_set():
-                process = self._spawn(out, "notify", "run")
-                while process.poll() is None and not self._stop.wait(0.5):
-                    pass
-                if process.poll() is None:
-                    process.terminate()
-                process.wait()
+                self._until_stop(out, "notify", "run")
                 self._stop.wait(1)
 
-    def _spawn(self, out: IO[bytes], *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tillstream.cli", *arguments]
+    def _until_stop(self, out: IO[bytes], *arguments: str) -> None:
+        """Runs a command until it ends, or this rig is to."""
         process = subprocess.Popen(
-            command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            [sys.executable, "-m", "tillstream.cli", *arguments], env=self._environment(),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        self._processes = [one for one in self._processes if one.poll() is None] + [process]
-        return process
+        while process.poll() is None and not self._stop.wait(0.2):
+            pass
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:  # it waits for a service that is away
+            process.kill()
+            process.wait()
 
     def run(self, *arguments: str, timeout_s: float = 180) -> str:
         """What a command says. Raises Problem where it fails."""
