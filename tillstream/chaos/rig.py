@@ -86,9 +86,8 @@ class Rig:
             proxy.start()
         if self.own:
             self._prepare()
-            self.stack.up(
-                self.plan.taskmanagers, state_backend=self.plan.backend, progress=self.say
-            )
+            self.stack.up(self.plan.taskmanagers, state_backend=self.plan.backend)
+            self.say("the stack serves")
         self.conf: Conf = self.stack.conf(self.settings)
         create_resources(self.conf)
         for job in self.plan.jobs:
