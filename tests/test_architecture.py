@@ -44,6 +44,7 @@ MAY: dict[str, set[str]] = {
     "sim": TOOLS,
     "check": {"conf", "errors", "catalog", "cli", "clients"},
     "demo": TOOLS | {"check", "cluster", "local", "sim"},
+    "chaos": TOOLS | {"check", "cluster", "fraud", "local", "sim"},
     "resources": set(),
 }
 

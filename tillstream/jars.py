@@ -187,13 +187,18 @@ def _reason(log: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds a lock on ``file``; calls ``waiting`` first where another process holds it."""
+def one_at_a_time(
+    file: Path, waiting: Callable[[], None] = lambda: None, wait: bool = True
+) -> Iterator[None]:
+    """Holds a lock on ``file``; where another process holds it, calls ``waiting`` and waits, or raises
+    BlockingIOError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield  # closing the file lets go of the lock

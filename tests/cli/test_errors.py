@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from click.testing import CliRunner, Result
 from confluent_kafka import KafkaError, KafkaException
 
@@ -62,6 +62,11 @@ def test_a_bucket_is_named_too_also_when_it_is_read_page_by_page(ends):
 def test_an_error_of_aws_from_elsewhere_is_one_line_as_well(ends):
     (line,) = lines(ends(raising(EndpointConnectionError(endpoint_url="http://there"))), 1)
     assert line.startswith("error: AWS: Could not connect to the endpoint URL")
+
+
+def test_a_service_that_does_not_answer_in_time_is_one_line(ends):
+    (line,) = lines(ends(raising(ReadTimeoutError(endpoint_url="http://there"))), 1)
+    assert line.startswith('error: AWS: Read timeout on endpoint URL: "http://there"')
 
 
 def test_kafkas_error_is_one_line(ends):

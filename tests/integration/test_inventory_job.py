@@ -145,9 +145,9 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     kill(shop.stack, "taskmanager-2")
     shop.stack.up()
     shop.wait_for_checkpoints("inventory")
+    run = shop.running("inventory")
     kill(shop.stack, "jobmanager")
-    shop.stack.up()
-    shop.run("job", "restore", "inventory", "--from", "latest-checkpoint")
+    shop.wait_until_back("inventory", run)
     feed.done()
     totals = shop.prove("sent", 120, "--stock")["totals"]
     assert totals["orders"][0] > 3

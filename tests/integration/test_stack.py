@@ -74,7 +74,8 @@ class TestListing(ListingContract):
 
 
 class Counted(NamedTuple):
-    """What became of one job after another: their ids, and where the last ones went on from."""
+    """What became of one job after another: their ids, and where the last ones went on from.
+    ``lost``: what was to be restored after the cluster went down, and what ran."""
 
     killed: int
     after_kill: int
@@ -82,11 +83,12 @@ class Counted(NamedTuple):
     second: str
     savepoint: str
     history: list[dict[str, Any]]
+    lost: tuple[list[str], list[str]]
 
 
 @pytest.fixture(scope="module")
 def counted(stack) -> Counted:
-    """Two jobs on the same TaskManagers; the second one's TaskManager and then its JobManager are killed,
+    """Two jobs on the same TaskManagers; the second one's TaskManager is killed, then the stack goes down,
     and what is restored of it is stopped with a savepoint and goes on with another parallelism."""
     stack.up(taskmanagers=2)
     jobs = LocalCluster(stack)
@@ -103,14 +105,15 @@ def counted(stack) -> Counted:
         wait_for_checkpoints(jobs.flink, second, timeout_s=120)
         traces = jobs.flink.exceptions(second)
 
-        kill(stack, "jobmanager")
+        assert stack.down()
         stack.up()
+        lost = jobs.lost(), [run.name for run in jobs.runs()]
         third = submit(jobs, parallelism=2, start_from="latest-checkpoint")
         wait_for_checkpoints(jobs.flink, third)
         savepoint = jobs.stop(third).location
         fourth = submit(jobs, parallelism=1, start_from="latest-savepoint")
         wait_for_checkpoints(jobs.flink, fourth)
-        return Counted(killed, after_kill, traces, second, savepoint, jobs.submissions.all())
+        return Counted(killed, after_kill, traces, second, savepoint, jobs.submissions.all(), lost)
 
 
 @pytest.mark.long
@@ -120,7 +123,10 @@ def test_thread_mode_works_for_the_second_job_and_after_a_taskmanager_is_killed(
 
 
 @pytest.mark.long
-def test_a_job_goes_on_from_its_last_checkpoint_after_the_jobmanager_is_killed(counted):
+def test_a_job_that_ran_when_the_stack_went_down_waits_to_be_restored(counted):
+    lost, running = counted.lost
+    assert "counts" in lost
+    assert running == []
     assert f"/{counted.second}/chk-" in counted.history[-2]["from"]
 
 

@@ -72,3 +72,11 @@ def test_a_wrong_memory_size_is_named():
     assert flink_home.megabytes("2g") == 2048
     with pytest.raises(StackError, match="lots"):
         flink_home.megabytes("lots")
+
+
+def test_a_new_jobmanager_finds_in_zookeeper_what_the_last_one_ran(tmp_path):
+    rendered = flink_home.render(Layout(tmp_path), {**DEFAULTS, "zookeeper": 7}, "hashmap")
+    assert rendered["high-availability.type"] == "zookeeper"
+    assert rendered["high-availability.zookeeper.quorum"] == "127.0.0.1:7"
+    assert rendered["high-availability.storageDir"] == f"file://{tmp_path}/stack/data/leader"
+    assert rendered["high-availability.jobmanager.port"] == DEFAULTS["flink-rpc"]

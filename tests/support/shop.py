@@ -131,6 +131,17 @@ class Shop:
         assert job_id, f"{job} is not running"
         wait_for_checkpoints(self.rest(), job_id, more, timeout_s)
 
+    def wait_until_back(self, job: str, run: str, timeout_s: float = 240) -> None:
+        """Until all of that ``run`` of the job runs under a JobManager that replaced a killed one."""
+
+        def tasks() -> set[str]:
+            with suppress(FlinkRestError):
+                return {vertex["status"] for vertex in self.rest().job(run)["vertices"]}
+            return set()
+
+        what = f"{job} to go on by itself"
+        wait_for(tasks, timeout_s, what, lambda found: found == {"RUNNING"})
+
     def wait_until_read(
         self, job: str, timeout_s: float = 180, up_to: dict[int, int] | None = None
     ) -> None:

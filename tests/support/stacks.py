@@ -23,9 +23,10 @@ def with_free_ports(home: Path) -> Stack:
 
 
 def kill(stack: Stack, name: str) -> int:
-    """SIGKILL, as a crash would; returns the pid of what is gone then."""
+    """SIGKILL, as a crash would; returns the pid of what is gone then. The cluster's own processes are
+    started again by the stack's supervisor."""
     pid = stack.pid(name)
     assert pid, f"no process {name} runs"
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not stack.pid(name), 10, f"{name} to be gone", every_s=0.02)
+    wait_for(lambda: stack.pid(name) != pid, 10, f"{name} to be gone", every_s=0.02)
     return pid

@@ -15,7 +15,7 @@ THEMES = {
     "Jobs and their state": ("cluster", "replay"),
     "Data": ("sim", "check", "dead_letters", "history"),
     "Questions and decisions": ("stock", "shortage", "fraud", "notify"),
-    "Measuring": ("sizing",),
+    "Measuring": ("sizing", "chaos"),
 }
 
 

@@ -42,13 +42,16 @@ def in_one_line() -> Iterator[None]:
         raise Interrupted("interrupted") from None
     except Problem as error:
         raise _with_environment(error) from None
-    except OSError as error:
-        if error.filename is None or isinstance(error, FileNotFoundError):
-            raise
-        raise Problem(
-            f"{error.filename}: {error.strerror}: choose a place that can be written"
-        ) from None
     except Exception as error:
+        # A time-out of botocore's is an OSError too, of no file.
+        if (
+            isinstance(error, OSError)
+            and error.filename
+            and not isinstance(error, FileNotFoundError)
+        ):
+            raise Problem(
+                f"{error.filename}: {error.strerror}: choose a place that can be written"
+            ) from None
         # By name, for botocore takes a quarter of a second to import.
         kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
         if "cimpl.KafkaException" in kinds:

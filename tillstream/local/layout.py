@@ -34,6 +34,9 @@ class Layout:
         self.flink = self.root / "flink"
         self.checkpoints = self.data / "checkpoints"
         self.savepoints = self.data / "savepoints"
+        self.leader = (
+            self.data / "leader"
+        )  # what a new JobManager takes over: which jobs run, blobs
 
     def log(self, name: str) -> Path:
         """What a process logs itself; rotated by its logging library."""

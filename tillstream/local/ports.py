@@ -11,6 +11,7 @@ DEFAULTS: dict[str, int] = {
     "kinesis": 4567,
     "dynamodb": 8000,
     "s3": 9000,
+    "zookeeper": 2181,
     "flink-rpc": 6123,
     "flink-rest": 8081,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable
@@ -27,7 +29,11 @@ from tillstream.local.layout import (
     environment,
 )
 
+# PORT:ADVERTISED. Who comes to the broker by PORT is sent on to ADVERTISED, where a proxy listens.
+KAFKA_PROXY = "TILLSTREAM_KAFKA_PROXY"
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
+FORMAT_S = 180
+HEALTH_S = 3
 SMALL_JVM = ["-XX:+UseSerialGC", "-Xss512k"]
 
 
@@ -50,11 +56,11 @@ class Service:
     healthy: Callable[[Context], bool]
 
 
-def aws(service: str, endpoint: str) -> Any:
-    """A boto3 client of a local stand-in; a request is tried once."""
+def aws(service: str, endpoint: str, read_timeout_s: int = 30) -> Any:
+    """A boto3 client of a local stand-in; a request is tried once. A busy machine is given time."""
     from tillstream.clients.aws import client
 
-    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=3)
+    return client(service, endpoint, REGION, basic=True, attempts=1, read_timeout_s=read_timeout_s)
 
 
 def listed(client: Any, operation: str, field: str) -> list[Any]:
@@ -63,7 +69,10 @@ def listed(client: Any, operation: str, field: str) -> list[Any]:
 
 
 def _answers(service: str, operation: str, field: str) -> Callable[[Context], bool]:
-    return lambda context: field in getattr(aws(service, url(context, service)), operation)()
+    def healthy(context: Context) -> bool:
+        return field in getattr(aws(service, url(context, service), HEALTH_S), operation)()
+
+    return healthy
 
 
 def url(context: Context, port: str) -> str:
@@ -88,7 +97,7 @@ def _kafka(context: Context) -> list[str]:
     data = context.layout.data / "kafka"
     controller = f"127.0.0.1:{context.ports['kafka-controller']}"
     broker = f"127.0.0.1:{context.ports['kafka']}"
-    settings = {
+    settings: dict[str, Any] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{controller}",
@@ -112,6 +121,11 @@ def _kafka(context: Context) -> list[str]:
         "log.retention.bytes": 4294967296,
         "log.cleaner.dedupe.buffer.size": 16777216,
     }
+    if proxied := os.environ.get(KAFKA_PROXY):
+        port, _, advertised = proxied.partition(":")
+        settings["listeners"] += f",PROXIED://127.0.0.1:{port}"
+        settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{advertised}"
+        settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
     file = data / "server.properties"
     _write_properties(file, settings)
     if not (data / "logs" / "meta.properties").exists():
@@ -128,7 +142,11 @@ def _format(context: Context, file: Path) -> None:
         *_kafka_jvm(context, ["-Xmx128m", "-XX:TieredStopAtLevel=1"]),
         *("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(file)),
     ]
-    done = outcome(command, 60, env=environment(context.layout))
+    try:
+        done = outcome(command, FORMAT_S, env=environment(context.layout))
+    except subprocess.TimeoutExpired:
+        busy = f"Kafka could not prepare {file.parent} in {FORMAT_S} s: run `tillstream up` again"
+        raise StackError(busy) from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise StackError(
@@ -202,6 +220,36 @@ def _s3(context: Context) -> list[str]:
 # -- Flink -----------------------------------------------------------------------------------------
 
 
+def _zookeeper(context: Context) -> list[str]:
+    """Keeps which JobManager leads and which jobs run. It is in Flink's own jar."""
+    data = context.layout.data / "zookeeper"
+    settings = {
+        "dataDir": data,
+        "clientPort": context.ports["zookeeper"],
+        "clientPortAddress": "127.0.0.1",
+        "admin.enableServer": "false",
+    }
+    file = context.layout.data / "zookeeper.conf"
+    _write_properties(file, settings)
+    jars = sorted([*(wheel() / "lib").glob("log4j-*.jar"), *(wheel() / "lib").glob("flink-dist-*")])
+    return [
+        *_java(context, "zookeeper", "-Xmx64m", "-XX:TieredStopAtLevel=1", *SMALL_JVM),
+        *("-cp", ":".join(map(str, jars))),
+        "org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.server.ZooKeeperServerMain",
+        str(file),
+    ]
+
+
+def _zookeeper_healthy(context: Context) -> bool:
+    with socket.create_connection(("127.0.0.1", context.ports["zookeeper"]), 2) as asked:
+        asked.sendall(b"srvr")
+        return asked.recv(64).startswith(b"Zookeeper version")
+
+
+def _supervisor(context: Context) -> list[str]:
+    return [sys.executable, "-m", "tillstream.local.supervisor", str(context.layout.home)]
+
+
 def _jobmanager_healthy(context: Context) -> bool:
     return "taskmanagers" in FlinkRest(url(context, "flink-rest"), timeout_s=2).overview()
 
@@ -218,6 +266,8 @@ def taskmanager(number: int) -> Service:
     return Service(name, "", lambda context: flink_home.taskmanager(context.layout, name), healthy)
 
 
+ZOOKEEPER = Service("zookeeper", "zookeeper", _zookeeper, _zookeeper_healthy)
+SUPERVISOR = Service("supervisor", "", _supervisor, lambda context: True)
 STAND_INS = (
     Service("kafka", "kafka", _kafka, _kafka_healthy),
     Service(
@@ -229,7 +279,16 @@ STAND_INS = (
 )
 
 
+def is_flink(name: str) -> bool:
+    return name == "jobmanager" or name.startswith("taskmanager-")
+
+
+def is_cluster(name: str) -> bool:
+    """Of the Flink cluster, which lives as long as one of these does. The supervisor starts the others."""
+    return is_flink(name) or name in ("zookeeper", "supervisor")
+
+
 def services(taskmanagers: int) -> list[Service]:
-    """All processes of a stack with so many TaskManagers."""
+    """All processes of a stack with so many TaskManagers, in the order in which they start."""
     numbers = range(1, taskmanagers + 1)
-    return [*STAND_INS[:2], *(taskmanager(n) for n in numbers), *STAND_INS[2:]]
+    return [ZOOKEEPER, *STAND_INS[:2], *map(taskmanager, numbers), *STAND_INS[2:], SUPERVISOR]

@@ -16,11 +16,12 @@ from tillstream import conf as settings
 from tillstream.jars import ensure_jars, jar_set, one_at_a_time
 from tillstream.local import flink_home, ports, processes, resources
 from tillstream.local.layout import REGION, Layout, StackError, environment, free_mib
-from tillstream.local.services import Context, Service, services, url
+from tillstream.local.services import Context, Service, is_cluster, services, url
 
 START_TIMEOUT_S = 90.0
 DISK_FLOOR_MIB = 128  # below this the stand-ins fail one after another
 DEFAULT_TASKMANAGERS = 2
+CLUSTER_PORTS = ("zookeeper", "flink-rpc", "flink-rest", "s3")  # which all of it are told of
 
 Progress = Callable[[str], None]
 
@@ -60,7 +61,7 @@ class Stack:
         jars = ensure_jars(progress)
         if problem := self.disk_problem():
             raise StackError(problem)
-        with self._lock():
+        with self.lock():
             if fresh:
                 self._down()
                 shutil.rmtree(self.layout.root / "data", ignore_errors=True)
@@ -70,7 +71,10 @@ class Stack:
             context = Context(self.layout, jars, stack["ports"])
             wanted = services(stack["taskmanagers"])
             missing = [service for service in wanted if not self.pid(service.name)]
-            if not any(self.pid(s.name) for s in wanted if _is_flink(s.name)):
+            if not any(self.pid(s.name) for s in wanted if is_cluster(s.name)):
+                # A new cluster, of no jobs: `job restore --all` brings back those of the last one.
+                shutil.rmtree(self.layout.data / "zookeeper", ignore_errors=True)
+                shutil.rmtree(self.layout.leader, ignore_errors=True)
                 rendered = flink_home.render(self.layout, stack["ports"], stack["state_backend"])
                 flink_home.build(self.layout, jars, rendered)
             try:
@@ -86,6 +90,25 @@ class Stack:
                 raise
             return stack
 
+    def revive(self, which: Callable[[str], bool] = is_cluster) -> list[str]:
+        """Starts what has died of the processes ``which``, those of the Flink cluster; returns the names.
+        None while an `up` or `down` is at work. Waits for none to serve."""
+        try:
+            with self.lock(wait=False):
+                stack = self.layout.read()
+                dead = [
+                    service
+                    for service in services(stack.get("taskmanagers", 0))
+                    if which(service.name)
+                    and service.name in stack["processes"]
+                    and not self.pid(service.name)
+                ]
+                if dead:
+                    self._start(Context(self.layout, jar_set(), stack["ports"]), stack, dead)
+                return [service.name for service in dead]
+        except BlockingIOError:
+            return []
+
     def down(self, purge: bool = False) -> int:
         """Ends every process of the stack, also ones stack.json has lost; returns how many.
 
@@ -93,7 +116,7 @@ class Stack:
         """
         if not self.layout.root.exists():
             return 0
-        with self._lock():
+        with self.lock():
             ended = self._down()
         if purge:
             shutil.rmtree(self.layout.root, ignore_errors=True)
@@ -102,8 +125,8 @@ class Stack:
     def _down(self) -> int:
         # TaskManagers before the JobManager, and all before the services they write to.
         ours = processes.all_of(self.layout.root)
-        flink = [pid for pid, name in ours.items() if _is_flink(name)]
-        processes.end(flink, self.layout.root, grace_s=5)
+        first = [p for p, name in ours.items() if is_cluster(name) and name != "zookeeper"]
+        processes.end(first, self.layout.root, grace_s=5)
         processes.end(processes.all_of(self.layout.root), self.layout.root)
         stack = self.layout.read()
         if stack:
@@ -151,8 +174,8 @@ class Stack:
         address = ""
         if service.port:
             port = context.ports[service.port]
-            kafka = service.port == "kafka"
-            address = f"127.0.0.1:{port}" if kafka else url(context, service.port)
+            http = service.port not in ("kafka", "zookeeper")
+            address = url(context, service.port) if http else f"127.0.0.1:{port}"
         problem = "" if pid else "not running: `tillstream up` starts it"
         if pid:
             try:
@@ -181,7 +204,7 @@ class Stack:
         backend = state_backend or old.get("state_backend") or "hashmap"
         if backend not in flink_home.STATE_BACKENDS:
             raise StackError(f"no state backend {backend}: it is hashmap or rocksdb")
-        if backend != old.get("state_backend", backend) and any(map(_is_flink, running)):
+        if backend != old.get("state_backend", backend) and any(map(is_cluster, running)):
             raise StackError(
                 f"the cluster runs with {old['state_backend']}: run `tillstream down`, then "
                 f"`tillstream up --state-backend {backend}`"
@@ -272,13 +295,9 @@ class Stack:
         strays = [pid for pid in processes.all_of(self.layout.root) if pid not in recorded]
         processes.end(strays, self.layout.root, grace_s=3)
 
-    def _lock(self) -> AbstractContextManager[None]:
-        """One up or down at a time; the second waits."""
-        return one_at_a_time(self.layout.home / "stack.lock")
-
-
-def _is_flink(name: str) -> bool:
-    return name == "jobmanager" or name.startswith("taskmanager-")
+    def lock(self, wait: bool = True) -> AbstractContextManager[None]:
+        """One up or down at a time; the second waits, or raises BlockingIOError."""
+        return one_at_a_time(self.layout.home / "stack.lock", wait=wait)
 
 
 def _ports_in_use(running: dict[str, Any], old: dict[str, int]) -> dict[str, int]:
@@ -287,8 +306,8 @@ def _ports_in_use(running: dict[str, Any], old: dict[str, int]) -> dict[str, int
     keep = {name: old[name] for name in own if name in running}
     if "kafka" in running:
         keep["kafka-controller"] = old["kafka-controller"]
-    if any(map(_is_flink, running)):
-        keep |= {name: old[name] for name in ("flink-rpc", "flink-rest", "s3")}
+    if any(map(is_cluster, running)):
+        keep |= {name: old[name] for name in CLUSTER_PORTS if name in old}
     return keep
 
 

@@ -1,0 +1,180 @@
+"""What must hold after a run, whatever was broken in it; each function returns what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tillstream.catalog import tables
+from tillstream.chaos.hands import Hands
+from tillstream.chaos.rig import Rig
+from tillstream.chaos.watch import SHOWN, Fallbacks, Watch
+from tillstream.check.compare import check
+from tillstream.check.platform import Platform
+from tillstream.check.report import Report
+from tillstream.check.stock import check_stock
+from tillstream.check.stock_sent import read_stock_truth
+from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.errors import Problem
+
+RECOVERY_S = 120.0  # from the end of the last fault until each job runs
+EQUAL_S = 180.0  # and from then until all is equal
+JUDGED_FROM_S = 1_800  # a shorter run says nothing of memory that grows
+GROWTH = 1.25
+
+
+class Finding(NamedTuple):
+    """``wrong``: what is, first of all; none where it held. ``note``: what was compared."""
+
+    what: str
+    wrong: list[str]
+    note: str = ""
+
+
+def judge(rig: Rig, hands: Hands, watch: Watch) -> Iterator[Finding]:
+    """One invariant after the other. The faults are over; the traffic may still come to its end."""
+    unwell = rig.wait_until_well(RECOVERY_S)
+    yield Finding(f"each job runs within {RECOVERY_S:.0f} s after the last fault",
+                  [*hands.failed, *([unwell] if unwell else [])], _restarts(rig))  # fmt: skip
+    truth = rig.sent()
+    jobs, in_order = rig.plan.jobs, rig.plan.keeps_order and not rig.spooled
+    if {"loyalty", "archive"} & set(jobs):
+        yield _compared("balances, ledger, archive and dead letters equal the check", check(
+            truth, rig.conf, "sent" if in_order else "ledger", wait_seconds=EQUAL_S,
+            loyalty="loyalty" in jobs, archive="archive" in jobs,
+        ))  # fmt: skip
+    if "inventory" in jobs:
+        report = check_stock(truth, rig.conf, wait_seconds=EQUAL_S)
+        yield _compared("stock, orders and alerts equal the check", report)
+    if "loyalty" in jobs:
+        yield _notices(rig, truth, in_order)
+    if "fraud" in jobs:
+        yield _fraud(rig, truth)
+    if "shortage" in jobs:
+        yield _shortage(rig)
+    if "sales" in jobs:
+        yield _sales(rig, truth)
+    yield fallbacks(watch.fallbacks, watch.looks)
+    yield memory(watch.memory, rig.plan.seconds)
+
+
+def _restarts(rig: Rig) -> str:
+    try:
+        return ", ".join(f"{job} restarted {len(rig.failures(job))} times" for job in rig.plan.jobs)
+    except Problem as error:
+        return error.message
+
+
+def _compared(what: str, report: Report) -> Finding:
+    wrong = [f"{one.where}: {one.subject}: {one.cause}" for one in report.differences]
+    wrong += [f"{name}: {found:,}, must be {wanted:,}"
+              for name, (wanted, found) in report.totals.items() if wanted != found]  # fmt: skip
+    if report.count > len(report.differences):
+        wrong.append(f"{report.count:,} differences in all")
+    note = ", ".join(f"{wanted:,} {name}" for name, (wanted, _) in report.totals.items())
+    return Finding(what, wrong, f"{report.sent:,} records sent; {note}")
+
+
+def _notices(rig: Rig, truth: Path, in_order: bool) -> Finding:
+    """Each notice once; what is uncertain is decided as a person would who sees the outbox."""
+    rig.run("notify", "run", "--until-idle", "8")
+    held = Platform(rig.conf)
+    uncertain = [json.loads(line) for line in rig.run("notify", "list", "--json").splitlines()]
+    for one in uncertain:
+        sent = held.notices().outbox[one["notice_id"]]
+        rig.run("notify", "dismiss" if sent else "resend", one["notice_id"], "--by", "chaos")
+    note = f"{len(uncertain)} were uncertain"
+    if in_order:  # else nobody can say which redemptions were granted
+        report = check(truth, rig.conf, loyalty=False, dead_letters=False, archive=False,
+                       notices=True, wait_seconds=60)  # fmt: skip
+        found = _compared("each notice is sent once", report)
+        return found._replace(note=f"{found.note}; {note}")
+    outbox = held.notices().outbox
+    return Finding("no notice is sent twice", more_than_once(outbox), note)
+
+
+def more_than_once(counts: Counter[Any]) -> list[str]:
+    return [f"{what}: {count} times" for what, count in counts.items() if count > 1][:SHOWN]
+
+
+def _fraud(rig: Rig, truth: Path) -> Finding:
+    """Each sale is judged once for good: one row of it in the audit."""
+    names = ["transaction_id", "mode"]
+    sales = _sales_sent(truth)
+    held = Platform(rig.conf)
+    wrong: list[str] = []
+
+    def equal() -> bool:
+        rows = held.parquet(tables.FRAUD_AUDIT, names).to_pylist()
+        judged = Counter(row["transaction_id"] for row in rows if row["mode"] == "live")
+        wrong[:] = more_than_once(judged)
+        wrong.extend(f"{one} was never judged" for one in sorted(sales - judged.keys())[:SHOWN])
+        wrong.extend(f"{one} was never sent" for one in sorted(judged.keys() - sales)[:SHOWN])
+        return not wrong
+
+    _within(equal)
+    return Finding("each sale is judged once", wrong, f"{len(sales):,} sales")
+
+
+def _sales_sent(truth: Path) -> set[str]:
+    with (truth / "sent.jsonl").open() as file:
+        records = (json.loads(line).get("record") for line in file)
+        return {one["transaction_id"] for one in records
+                if one and one["kind"] == "sale" and "transaction_id" in one}  # fmt: skip
+
+
+def _shortage(rig: Rig) -> Finding:
+    rows = Platform(rig.conf).parquet(tables.SHORTAGE_LINES, ["shelf", "version"]).to_pylist()
+    twice = more_than_once(Counter((row["shelf"], row["version"]) for row in rows))
+    return Finding("no line of a shelf is there twice", twice, f"{len(rows):,} lines")
+
+
+def _sales(rig: Rig, truth: Path) -> Finding:
+    """Sums by minute and hour equal what was sent. The job is drained: no later sale closes its windows."""
+    run = rig.jobs.running("sales")
+    if run:
+        rig.jobs.stop("sales", drain=True)
+    wanted = {
+        f"{store}/{product}": sold
+        for (store, product), moves in read_stock_truth(truth).lines.items()
+        if (sold := -sum(m.pieces for m in moves.values() if m.kind in ("sale", "refund", "void")))
+        or any(m.kind == "sale" for m in moves.values())
+    }
+    wrong = []
+    for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
+        found: Counter[str] = Counter()
+        for row in Platform(rig.conf).parquet(windows, ["shelf", "sold", "returned"]).to_pylist():
+            found[row["shelf"]] += row["sold"] - row["returned"]
+        for shelf in sorted(wanted.keys() | found.keys()):
+            if found[shelf] != wanted.get(shelf, 0):
+                wrong.append(
+                    f"{windows.id} {shelf}: {found[shelf]}, must be {wanted.get(shelf, 0)}"
+                )
+    return Finding(
+        "sums of sales equal what was sent", wrong[:SHOWN], f"{len(wanted):,} products in stores"
+    )
+
+
+def _within(condition: Callable[[], bool]) -> None:
+    with contextlib.suppress(NotInTime):  # what was wrong at the last look is wrong
+        wait_until(condition, EQUAL_S, "", every_s=3.0)
+
+
+def fallbacks(seen: Fallbacks, looks: int) -> Finding:
+    note = f"{len(seen.newest):,} items in {looks} looks"
+    return Finding("no hot item falls back to an older version", seen.found[:SHOWN], note)
+
+
+def memory(seen: dict[str, list[tuple[int, int]]], seconds: int) -> Finding:
+    """Grown from the middle of a long run to its end, in a process that was not started again meanwhile."""
+    wrong, notes = [], []
+    for name, sizes in seen.items():
+        middle, last = sizes[len(sizes) // 2], sizes[-1]
+        notes.append(f"{name} {sizes[0][1]} to {last[1]} MiB")
+        if seconds >= JUDGED_FROM_S and middle[0] == last[0] and last[1] > GROWTH * middle[1]:
+            wrong.append(f"{name} grew from {middle[1]} to {last[1]} MiB")
+    return Finding("memory of each process is flat", wrong, ", ".join(notes))
