@@ -20,8 +20,9 @@ MINUTE_MS = 60_000
 
 
 def today_ms() -> int:
-    """The last midnight UTC, which is 02:00 in South Africa."""
-    return time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+    """The last midnight UTC, which is 02:00 in South Africa, that is an hour ago: what is of that hour is
+    not of the future."""
+    return (time.time_ns() // 1_000_000 - HOUR_MS) // DAY_MS * DAY_MS
 
 
 def sale(transaction_id: str, at_ms: int, cents: int, **changes: Any) -> dict[str, Any]:
