@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec.structs import replace
@@ -61,8 +61,11 @@ class PromotionsByStore(SingleStage):
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
+        out.emit_each(lambda: self._rows(announced, envelope.arrived_ms))
+
+    def _rows(self, announced: promotion.Announcement, arrived_ms: int) -> Iterator[Row]:
         for store, part in shortage_events.promotions(announced, self.stores):
-            out.emit(Row(str(store), seal(STORE_PROMOTION, envelope.arrived_ms, _encode(part))))
+            yield Row(str(store), seal(STORE_PROMOTION, arrived_ms, _encode(part)))
 
 
 class ShelfWatch(BatchedStage):
