@@ -30,12 +30,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
-from confluent_kafka import Producer
 
 from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
 from benchmarks.rig import Rig, on_stack
 from tillstream import conf as settings
+from tillstream.clients.delivery import open_producer
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import SLACK_MS
@@ -68,10 +68,9 @@ def live(
 
 def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
     """``count`` transactions, the last of them now, each at the time it would have come."""
-    producer = Producer(
+    producer = open_producer(
         {
             "bootstrap.servers": conf.source.kafka.bootstrap or "",
-            "partitioner": "murmur2_random",
             "linger.ms": 20,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 200_000,

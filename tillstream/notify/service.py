@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from tillstream.catalog import topics
 from tillstream.cli.times import now_ms
+from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import DeadLetter
@@ -40,8 +41,8 @@ class Service:
         self._counting = threading.Lock()
         self._topic = conf.topic(topics.NOTICES)
         settings = client_settings(conf)
-        own = {"enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
-        self._producer = Producer(settings | own)
+        own = {"delivery.timeout.ms": int(DELIVERY_S * 1000)}
+        self._producer = open_producer(settings | own)
         self._consumer = Consumer(
             {
                 **settings,
