@@ -40,3 +40,26 @@ def dead_letter(
     return _encoder.encode(
         DeadLetter(origin, job, stage, reason, message, raw, origin, version, now_ms)
     )
+
+
+def kafka_record(letter: bytes) -> tuple[bytes, dict[str, str]]:
+    """Value and headers of a dead letter (JSON bytes) as the jobs write them to the topic."""
+    found = msgspec.json.decode(letter, type=DeadLetter)
+    place, _, offset = found.origin.rpartition("/")
+    topic, _, partition = place.partition(":")[2].rpartition("/")
+    headers = {
+        "__connect.errors.topic": topic,
+        "__connect.errors.partition": partition,
+        "__connect.errors.offset": offset,
+        "__connect.errors.connector.name": found.job,
+        "__connect.errors.task.id": "0",
+        "__connect.errors.stage": found.stage,
+        "__connect.errors.class.name": found.stage,
+        "__connect.errors.exception.class.name": found.reason,
+        "__connect.errors.exception.message": found.message,
+        "tillstream.origin": found.origin,
+        "tillstream.reason": found.reason,
+        "tillstream.schema.version": str(found.schema_version),
+        "tillstream.failed.at.ms": str(found.failed_at_ms),
+    }
+    return base64.b64decode(found.raw_b64), headers
