@@ -104,8 +104,9 @@ class Bridge:
                 self._said(f"{self._sent - before} corrections sent")
 
     def _has_all(self) -> bool:
+        """Of what ``once`` is for."""
         listed = self._listing.ready_at > self._clock() and not self._listing.failures
-        return listed and not self._shards()
+        return self._until_ms is not None and listed and not self._shards()
 
     def _shards(self) -> list[Shard]:
         """Those to be read, now or later."""

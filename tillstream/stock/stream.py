@@ -17,7 +17,8 @@ from tillstream.errors import Problem
 
 DONE = "done"  # position of a shard that is closed and read to its end
 PAGE = 1000
-EMPTY_PAGES = 10  # after so many in a row the end of an open shard is taken to be reached
+EMPTY_PAGES = 10  # after so many in a row an open shard is asked at leisure
+ONCE_EMPTY_PAGES = 100  # after so many its end is taken to be reached by who does not wait for more
 FRESH_MS = 10_000  # a shard whose newest record is younger has been read to its end
 
 
@@ -59,7 +60,7 @@ class Shard(Turn):
         """Whether all that was written before ``at_ms`` is read."""
         if self.closed or self.position == DONE:
             return self.position == DONE
-        return self.empty >= EMPTY_PAGES or self.newest_ms > at_ms
+        return self.empty >= ONCE_EMPTY_PAGES or self.newest_ms > at_ms
 
 
 class Page(NamedTuple):
