@@ -173,7 +173,7 @@ class Bridge:
     def _hand_on(self, shard: Shard, page: Page) -> bool:
         """Whether Kafka has what the page says; not if told to stop while waiting for it."""
         made: list[tuple[str, bytes]] = []
-        letters: list[tuple[str, bytes, dict[str, str]]] = []
+        letters: list[tuple[str, bytes, list[tuple[str, str | bytes | None]]]] = []
         for record in page.records:
             try:
                 if found := correction(record):
