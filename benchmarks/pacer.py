@@ -11,8 +11,7 @@ import time
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
-from confluent_kafka import Producer
-
+from tillstream.clients.delivery import open_producer
 from tillstream.sim.simulator import Simulator
 
 TICK_S = 0.005
@@ -79,11 +78,9 @@ class Pacer(_spawn.Process):
     def run(self) -> None:
         made = baskets(*self._of)
         failed: list[Any] = []
-        producer = Producer(
+        producer = open_producer(
             {
                 "bootstrap.servers": self._brokers,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 200_000,

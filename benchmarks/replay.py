@@ -30,7 +30,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -43,6 +42,7 @@ from benchmarks import output, profile_job
 from benchmarks.cpu import kind, seconds, threads
 from benchmarks.rig import Rig, on_stack
 from tillstream import conf as settings
+from tillstream.clients.delivery import open_producer
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import SLACK_MS
@@ -81,10 +81,9 @@ def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
     topic = ConfigResource(ResourceType.TOPIC, conf.source.kafka.topic, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": conf.source.kafka.bootstrap or ""})
     admin.incremental_alter_configs([topic])[topic].result(20)
-    producer = Producer(
+    producer = open_producer(
         {
             "bootstrap.servers": conf.source.kafka.bootstrap or "",
-            "partitioner": "murmur2_random",
             "linger.ms": 20,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 200_000,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -56,10 +58,11 @@ class StockDocuments(SingleStage):
         self.stores = stores
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        read: dict[str, Callable[[bytes], Iterable[Any]]] = {
-            "movement": lambda raw: stock_movement.lines(stock_movement.parse(raw)),
-            "request": lambda raw: [parse_request(raw)],
-            "promotion": lambda raw: promotion.lines(promotion.parse(raw), self.stores),
+        # A document's bytes -> what gives its lines, each time from the first.
+        read: dict[str, Callable[[bytes], Callable[[], Iterable[Any]]]] = {
+            "movement": lambda raw: partial(stock_movement.lines, stock_movement.parse(raw)),
+            "request": lambda raw: partial(tuple, [parse_request(raw)]),
+            "promotion": lambda raw: partial(promotion.lines, promotion.parse(raw), self.stores),
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
 
@@ -67,18 +70,22 @@ class StockDocuments(SingleStage):
         envelope = unseal(value)
         topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
         try:
-            lines = list(self.read[topic](envelope.raw))
-            for line in lines[:1]:  # they share the document's time
+            lines = self.read[topic](envelope.raw)
+            for line in islice(lines(), 1):  # they share the document's time
                 refuse_ahead(
                     line.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
                 )
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
-        for line in lines:
-            if isinstance(line, Line):
-                line.arrived_ms = envelope.arrived_ms
-            out.emit(Row(_key(line), stock_passing.to_ledger(line)))
+        # One by one: a promotion of 500 products in all stores is 1.45 million rows.
+        out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines()))
+
+
+def _row(line: Line | PromotionLine | Request, arrived_ms: int) -> Row:
+    if isinstance(line, Line):
+        line.arrived_ms = arrived_ms
+    return Row(_key(line), stock_passing.to_ledger(line))
 
 
 def _key(line: Line | PromotionLine | Request) -> str:

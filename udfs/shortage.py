@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from pyflink.common import Row, Types
@@ -58,8 +58,11 @@ class PromotionsByStore(SingleStage):
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
         announced = promotion.parse(envelope.raw)
+        out.emit_each(lambda: self._rows(announced, envelope.arrived_ms))
+
+    def _rows(self, announced: promotion.Announcement, arrived_ms: int) -> Iterator[Row]:
         for store, part in shortage_events.promotions(announced, self.stores):
-            out.emit(Row(str(store), seal(STORE_PROMOTION, envelope.arrived_ms, _encode(part))))
+            yield Row(str(store), seal(STORE_PROMOTION, arrived_ms, _encode(part)))
 
 
 class ShelfWatch(BatchedStage):

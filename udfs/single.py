@@ -5,8 +5,10 @@ Its state is PyFlink's pickle of the codec's bytes, as savepoints have it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar
 
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
@@ -21,14 +23,26 @@ class Emitted:
 
     def __init__(self, tags: Mapping[str, OutputTag]) -> None:
         self._tags = tags
-        self.made: list[Any] = []
+        self._parts: list[Iterable[Any]] = []
 
     def emit(self, value: Any, side: str = MAIN) -> None:
         """To the main output, or to the side output ``side``."""
-        self.made.append(value if side == MAIN else (self._tags[side], value))
+        self._parts.append((value if side == MAIN else (self._tags[side], value),))
+
+    def emit_each(self, make: Callable[[], Iterable[Any]]) -> None:
+        """To the main output what ``make()`` yields, which is never held whole.
+
+        It is called twice and must yield the same: the first time through shows whether it raises, which
+        it must not once the engine has some of it.
+        """
+        deque(make(), maxlen=0)
+        self._parts.append(make())
+
+    def made(self) -> Iterable[Any]:
+        return chain.from_iterable(self._parts)
 
     def clear(self) -> None:
-        self.made.clear()
+        self._parts.clear()
 
 
 class SingleStage(Stage, KeyedProcessFunction):
@@ -43,7 +57,7 @@ class SingleStage(Stage, KeyedProcessFunction):
             None if self.kept is None else runtime_context.get_state(self.kept)
         )
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> list[Any]:
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
         stored = None if self._state is None else self._state.value()
         before = None if stored is None else self._decode(stored)
         out = Emitted(self._tags)
@@ -51,4 +65,4 @@ class SingleStage(Stage, KeyedProcessFunction):
         after = self._safely(rule, partial(self._source, value), out)
         if after is not None and self._state is not None:
             self._state.update(after)
-        return out.made
+        return out.made()

@@ -9,12 +9,13 @@ import uuid
 import orjson
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.sales import sale
 from tillstream.clients import aws as clients
 from tillstream.clients import kafka
+from tillstream.clients.delivery import open_producer
 from tillstream.conf import load
 from tillstream.dead_letters.commands import dlq
 
@@ -52,7 +53,7 @@ class Shop:
 
     def bury(self):
         """A valid one, one with a wrong total, one that is no JSON; the first by two jobs."""
-        producer = Producer(self.kafka)
+        producer = open_producer(self.kafka)
         raws = [orjson.dumps(SALE), orjson.dumps(WRONG_TOTAL), b"\xff{"]
         reasons = ["unknown_version", "total_mismatch", "not_utf8"]
         for job in ("loyalty", "archive"):

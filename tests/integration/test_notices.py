@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
 from tillstream.catalog import topics
+from tillstream.clients.delivery import open_producer
 from tillstream.domain.notice import notice
 from tillstream.local.services import aws
 
@@ -34,7 +35,7 @@ def shop(stack, tmp_path: Path) -> Shop:
 
 def ask(shop: Shop, numbers, *rubbish: bytes) -> set[str]:
     """Puts notices on the topic, each twice; returns their ids."""
-    producer = Producer({"bootstrap.servers": shop.conf().kafka.bootstrap or ""})
+    producer = open_producer({"bootstrap.servers": shop.conf().kafka.bootstrap or ""})
     topic = shop.conf().topic(topics.NOTICES)
     now = time.time_ns() // 1_000_000
     made = [notice("sms", f"customer:C{n:010d}", "redeemed", f"tx-{n}", now, {}) for n in numbers]

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
-
 from tests.support.sales import line, sale
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
 from tillstream.catalog import topics
 from tillstream.catalog.apart import apart
 from tillstream.check.platform import Platform
+from tillstream.clients.delivery import open_producer
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS
 
 BREAD, MILK = "2000000000015", "2000000000404"
@@ -49,7 +48,7 @@ class BreadShop(Shop):
             shortage=RULES | {"lead_minutes": 30},
         )  # fmt: skip
         self.kafka = {"bootstrap.servers": self.conf().kafka.bootstrap}
-        self.producer = Producer(self.kafka | {"queue.buffering.max.messages": 1_000_000})
+        self.producer = open_producer(self.kafka | {"queue.buffering.max.messages": 1_000_000})
         self.number = self.changes = 0
 
     def sell(self, store: int, at_ms: int, bread: bool) -> None:

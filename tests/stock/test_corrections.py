@@ -6,9 +6,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.ledger import mark
+from tillstream.domain.transaction import REASONS, InvalidTransaction
 from tillstream.stock.corrections import correction
 
 NOON = datetime(2025, 11, 25, 12, 0, 0, tzinfo=UTC)
@@ -75,3 +78,82 @@ def test_when_it_was_counted_counts_if_the_manager_says_so():
 )
 def test_no_echo_of_our_own_writes_and_nothing_that_is_no_count(new, old):
     assert correction(change(new, old)) is None
+
+
+def test_a_new_shelf_by_hand_that_has_all_it_takes_is_heard():
+    new = image(12, 0, "", corrected_at_ms={"N": "1764072000123"})
+    del new["version"], new["mark"]
+    made = correction(change(new, None))
+    assert made is not None
+    assert stock_movement.parse(made[1]).lines[0].quantity == 12
+
+
+def without(*names: str) -> dict:
+    new = image(12, 0, "", corrected_at_ms={"N": "1764072000123"})
+    return {name: value for name, value in new.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        (without("store", "product") | {"stock_key": {"S": "45/2000000000411"}}, "missing_field"),
+        (without("product"), "missing_field"),
+        (without() | {"store": {"S": "forty-five"}}, "bad_format"),
+        (without() | {"store": {"S": "045"}}, "bad_format"),
+        (without() | {"store": {"S": "3000"}}, "out_of_range"),
+        (without() | {"product": {"S": "milk"}}, "bad_format"),
+        (without() | {"corrected_at_ms": {"N": "1764072000"}}, "out_of_range"),
+        (without() | {"quantity": {"N": "1000001"}}, "out_of_range"),
+    ],
+    ids=["no key", "no product", "store in words", "another key", "no such store", "product in words",
+         "in seconds", "too many"],
+)  # fmt: skip
+def test_what_a_person_wrote_and_nobody_can_use_has_a_reason(new, reason):
+    with pytest.raises(InvalidTransaction) as refused:
+        correction(change(new, None))
+    assert refused.value.reason == reason
+
+
+def test_without_a_time_of_counting_and_one_of_the_stream_it_is_not_usable():
+    record = change(without("corrected_at_ms"), None)
+    del record["dynamodb"]["ApproximateCreationDateTime"]
+    with pytest.raises(InvalidTransaction, match="missing_field"):
+        correction(record)
+
+
+values = st.one_of(
+    st.fixed_dictionaries({"S": st.text(max_size=20)}),
+    st.fixed_dictionaries({"S": st.sampled_from(["45", "2000000000411", "²", "٤٥", "-1"])}),
+    st.fixed_dictionaries({"N": st.integers(-(10**37), 10**37).map(str)}),
+    st.fixed_dictionaries({"N": st.sampled_from(["1.5", "-0", "1e3", "0.1"])}),
+    st.sampled_from([{"NULL": True}, {"BOOL": True}, {"L": []}, {"M": {}}, {"B": b"\xff"}]),
+)
+NAMES = ("store", "product", "quantity", "version", "mark", "corrected_at_ms", "shelf")
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_whatever_is_written_is_heard_or_left_or_has_a_reason(data):
+    images = [
+        {**image(12, 3, "by hand"), **data.draw(st.dictionaries(st.sampled_from(NAMES), values))}
+        for _ in range(2)
+    ]
+    for one in images:
+        for name in data.draw(st.sets(st.sampled_from(NAMES), max_size=2)):
+            one.pop(name, None)
+    record = change(*(one if data.draw(st.booleans()) else None for one in images))
+    if data.draw(st.booleans()):
+        del record["dynamodb"]["ApproximateCreationDateTime"]
+    made, reason = None, "not_json"
+    try:
+        made = correction(record)
+    except InvalidTransaction as error:
+        reason = error.reason
+    assert reason in REASONS
+    if made is not None:
+        key, raw = made
+        movement = stock_movement.parse(raw)
+        assert key == f"{movement.store}/{movement.lines[0].product}"
+        new = record["dynamodb"]["NewImage"]
+        assert new["store"]["S"] == str(movement.store)
+        assert int(new["quantity"]["N"]) == movement.lines[0].quantity

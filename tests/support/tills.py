@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.support import sales
 from tests.support.sales import CARD
 from tests.support.wait import wait_for
+from tillstream.clients.delivery import open_producer
 from tillstream.conf import Conf
 
 DAY_MS = 86_400_000
@@ -48,8 +49,8 @@ class Tills:
 
     def __init__(self, conf: Conf, topic: str | None = None) -> None:
         self.topic = topic or conf.source.kafka.topic
-        self._producer = Producer(
-            {"bootstrap.servers": conf.kafka.bootstrap or "", "linger.ms": 1, "acks": "all"}
+        self._producer = open_producer(
+            {"bootstrap.servers": conf.kafka.bootstrap or "", "linger.ms": 1}
         )
 
     def send(self, documents: Iterable[dict[str, Any]], rate: float | None = None) -> None:

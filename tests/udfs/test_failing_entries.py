@@ -154,7 +154,7 @@ CASES = {
         pass_on, promotions, "pass_on", announced, whole, "kafka:promos/0/2"
     ),
     "promotion by store": Case(
-        by_store, shortage.shortage_events, "promotions", announced, whole, "kafka:promos/0/2",
+        by_store, shortage.promotion, "parse", announced, whole, "kafka:promos/0/2",
     ),
     "basket": Case(
         watch, shortage, "apply_basket", lambda n: shelves.receipt(n, shelves.DAY0 + n, bread=1),

@@ -20,12 +20,14 @@ def kinesis(conf: Conf, pool: int = 10) -> Any:
     return _client("kinesis", conf, conf.source.kinesis.endpoint, pool)
 
 
-def dynamodb(conf: Conf, pool: int = 10) -> Any:
-    return _client("dynamodb", conf, conf.dynamodb.endpoint, pool)
+def dynamodb(conf: Conf, pool: int = 10, **more: int) -> Any:
+    """``more``: attempts, read_timeout_s."""
+    return _client("dynamodb", conf, conf.dynamodb.endpoint, pool, **more)
 
 
-def dynamodb_streams(conf: Conf) -> Any:
-    return _client("dynamodbstreams", conf, conf.dynamodb.endpoint, 2)
+def dynamodb_streams(conf: Conf, **more: int) -> Any:
+    """``more``: as of ``dynamodb``."""
+    return _client("dynamodbstreams", conf, conf.dynamodb.endpoint, 2, **more)
 
 
 def sns(conf: Conf, pool: int = 10) -> Any:
@@ -37,14 +39,14 @@ def s3(conf: Conf, pool: int = 10) -> Any:
     return _client("s3", conf, conf.s3.endpoint, pool)
 
 
-def _client(service: str, conf: Conf, endpoint: str | None, pool: int, attempts: int = 5) -> Any:
+def _client(service: str, conf: Conf, endpoint: str | None, pool: int, **more: int) -> Any:
     if conf.local and endpoint is None:
         raise Unreachable(
             f"the local stack is not there, so there is no {service}: `tillstream up` starts it. For "
             "another environment set TILLSTREAM_ENV"
         )
     basic = conf.aws.credentials == "basic"
-    return client(service, endpoint, conf.region, basic, pool, attempts)
+    return client(service, endpoint, conf.region, basic, pool, **more)
 
 
 def client(

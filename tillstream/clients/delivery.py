@@ -69,6 +69,11 @@ class Writer:
         left = self._producer.flush(wait_s)
         return self.problem or (f"{left} records wait" if left else "")
 
+    def drop(self) -> None:
+        """Gives up what waits: the producer is not used again."""
+        self._producer.purge()
+        self._producer.flush(1)
+
 
 def deliver(producer: Producer, topic: str, records: Sequence[Record]) -> list[Receipt]:
     """A receipt for each record, once all are delivered or given up."""

@@ -11,6 +11,7 @@ from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.envelope import Envelope
 
 MOST_TEXT = 1000  # characters of a message
+MOST_BYTES = 900_000  # on Kafka: a broker takes 1 MiB unless told otherwise
 
 
 class DeadLetter(msgspec.Struct, gc=False):
@@ -60,3 +61,29 @@ def id_of(origin: str, raw: bytes) -> str:
     if not origin.startswith(("kafka:", "kinesis:")):
         return origin
     return f"{origin}#{sha256(raw).hexdigest()[:8]}"
+
+
+def kafka_record(letter: bytes) -> tuple[str, bytes, list[tuple[str, str | bytes | None]]]:
+    """Key, value and headers of a dead letter (JSON bytes) as DeadLetterRecords.java writes them."""
+    found = msgspec.json.decode(letter, type=DeadLetter)
+    place, _, offset = found.origin.rpartition("/")
+    topic, _, partition = place.partition(":")[2].rpartition("/")
+    headers = {
+        "__connect.errors.topic": topic,
+        "__connect.errors.partition": partition,
+        "__connect.errors.offset": offset,
+        "__connect.errors.connector.name": found.job,
+        "__connect.errors.task.id": "0",
+        "__connect.errors.stage": found.stage,
+        "__connect.errors.class.name": found.stage,
+        "__connect.errors.exception.class.name": found.reason,
+        "__connect.errors.exception.message": found.message,
+        "tillstream.origin": found.origin,
+        "tillstream.reason": found.reason,
+        "tillstream.schema.version": str(found.schema_version),
+        "tillstream.failed.at.ms": str(found.failed_at_ms),
+    }
+    value = base64.b64decode(found.raw_b64)
+    if len(value) > MOST_BYTES:
+        headers["tillstream.left.out.bytes"], value = str(len(value)), b""
+    return found.dead_letter_id, value, list(headers.items())

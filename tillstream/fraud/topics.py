@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from tillstream.clients.delivery import deliver
+from tillstream.clients.delivery import deliver, open_producer
 from tillstream.clients.kafka import client_settings, partitions, reader_settings, unreachable
 from tillstream.clients.whole_topic import poll_many, read_whole
 from tillstream.conf import Conf
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 def put(conf: Conf, topic: str, key: str, value: bytes) -> str:
     """Writes one record and waits until all in-sync replicas have it; returns its origin."""
-    producer = Producer({**client_settings(conf), "enable.idempotence": True, "acks": "all"})
+    producer = open_producer(client_settings(conf))
     ((origin, problem),) = deliver(producer, topic, [(key.encode(), value, [])])
     if origin is None:
         raise TopicError(

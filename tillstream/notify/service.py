@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from tillstream.catalog import topics
 from tillstream.cli.times import now_ms
+from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings, partitions
 from tillstream.conf import Conf
-from tillstream.domain.dead_letter import DeadLetter
 from tillstream.domain.dead_letter import dead_letter as as_dead_letter
+from tillstream.domain.dead_letter import kafka_record
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.notice import InvalidNotice, Notice, parse
 from tillstream.notify.notifier import Notifier, Stopped
@@ -40,8 +38,8 @@ class Service:
         self._counting = threading.Lock()
         self._topic = conf.topic(topics.NOTICES)
         settings = client_settings(conf)
-        own = {"enable.idempotence": True, "delivery.timeout.ms": int(DELIVERY_S * 1000)}
-        self._producer = Producer(settings | own)
+        own = {"delivery.timeout.ms": int(DELIVERY_S * 1000)}
+        self._producer = open_producer(settings | own)
         self._consumer = Consumer(
             {
                 **settings,
@@ -123,10 +121,8 @@ class Service:
         letter = as_dead_letter(
             envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()
         )
-        value, headers = dead_letter_record(letter)
-        self._producer.produce(
-            self._conf.topic(topics.DEAD_LETTERS), value, origin, headers=headers
-        )
+        key, value, headers = kafka_record(letter)
+        self._producer.produce(self._conf.topic(topics.DEAD_LETTERS), value, key, headers=headers)
         self.outcomes["dead letters"] += 1
 
     def _commit(self) -> None:
@@ -136,26 +132,3 @@ class Service:
             # Another has taken over our partitions: it reads these again, and they are known.
             if error.args[0].code() not in _RETRIABLE:
                 raise
-
-
-def dead_letter_record(letter: bytes) -> tuple[bytes, dict[str, Any]]:
-    """Value and headers of a dead letter (JSON bytes) as the jobs write them to the topic."""
-    found = msgspec.json.decode(letter, type=DeadLetter)
-    place, _, offset = found.origin.rpartition("/")
-    topic, _, partition = place.partition(":")[2].rpartition("/")
-    headers = {
-        "__connect.errors.topic": topic,
-        "__connect.errors.partition": partition,
-        "__connect.errors.offset": offset,
-        "__connect.errors.connector.name": found.job,
-        "__connect.errors.task.id": "0",
-        "__connect.errors.stage": found.stage,
-        "__connect.errors.class.name": found.stage,
-        "__connect.errors.exception.class.name": found.reason,
-        "__connect.errors.exception.message": found.message,
-        "tillstream.origin": found.origin,
-        "tillstream.reason": found.reason,
-        "tillstream.schema.version": str(found.schema_version),
-        "tillstream.failed.at.ms": str(found.failed_at_ms),
-    }
-    return base64.b64decode(found.raw_b64), headers

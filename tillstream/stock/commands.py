@@ -29,11 +29,11 @@ def streams() -> None:
 @click.option("--poll", type=click.FloatRange(0.1), default=1.0, help="Seconds between reads.")
 def bridge(once: bool, poll: float) -> None:
     """Bring corrections of the stock table to the inventory job, until Ctrl-C."""
-    from tillstream.stock.bridge import Bridge
+    from tillstream.stock.bridge import open_bridge
 
-    running = Bridge(settings.load())
-    if once:
-        click.echo(f"{running.once()} corrections sent")
-        return
     with stop_on_signal() as stop:
-        running.run(stop, poll, click.echo)
+        running = open_bridge(settings.load(), click.echo, stop)
+        if once:
+            click.echo(f"{running.once()} corrections sent")
+        else:
+            running.run(poll)

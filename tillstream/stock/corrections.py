@@ -7,13 +7,17 @@ nothing, so nothing is echoed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
+from tillstream.domain.documents import refuse
+from tillstream.domain.stock import movement
 from tillstream.domain.stock.ledger import mark
 
 ID_ROOM = 38  # of 40 characters of a document id
+_whole = re.compile(r"-?[0-9]+").fullmatch
 
 
 def correction(record: dict[str, Any]) -> tuple[str, bytes] | None:
@@ -22,7 +26,8 @@ def correction(record: dict[str, Any]) -> tuple[str, bytes] | None:
     None: the job's own write, an item removed, a change that leaves the quantity as it was, or a
     quantity that is no count (negative or no whole number), which nobody can have found on a shelf.
     ``corrected_at_ms`` of the item says when it was counted; without it the stream's own time counts,
-    which is whole seconds.
+    which is whole seconds. Raises InvalidTransaction, and nothing else, for a count that is no movement:
+    of an item by hand without all it takes, say.
     """
     change = record["dynamodb"]
     new, old = change.get("NewImage"), change.get("OldImage", {})
@@ -39,8 +44,10 @@ def correction(record: dict[str, Any]) -> tuple[str, bytes] | None:
         return None
     at_ms = _number(new, "corrected_at_ms")
     if at_ms is None or at_ms == _number(old, "corrected_at_ms"):
-        at_ms = int(change["ApproximateCreationDateTime"].timestamp() * 1000)
-    store, product = new["store"]["S"], new["product"]["S"]
+        at_ms = _written_ms(change)
+    store, product = _text(new, "store"), _text(new, "product")
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", store):
+        raise refuse("bad_format", "$.store must be a store's number, the item's key")
     document = {
         "schema": 1,
         "document_id": f"d-{change['SequenceNumber'][-ID_ROOM:]}",
@@ -49,9 +56,23 @@ def correction(record: dict[str, Any]) -> tuple[str, bytes] | None:
         "event_time_ms": at_ms,
         "lines": [{"product": product, "quantity": quantity}],
     }
-    return f"{store}/{product}", orjson.dumps(document)
+    raw = orjson.dumps(document)
+    movement.parse(raw)
+    return f"{store}/{product}", raw
+
+
+def _text(image: dict[str, Any], name: str) -> str:
+    if "S" not in image.get(name, {}):
+        raise refuse("missing_field", f"$.{name} is required, as a text")
+    return image[name]["S"]
 
 
 def _number(image: dict[str, Any], name: str) -> int | None:
     text = image.get(name, {}).get("N", "")
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if _whole(text) else None
+
+
+def _written_ms(change: dict[str, Any]) -> int:
+    if "ApproximateCreationDateTime" not in change:
+        raise refuse("missing_field", "$.corrected_at_ms is required where the stream has no time")
+    return int(change["ApproximateCreationDateTime"].timestamp() * 1000)
