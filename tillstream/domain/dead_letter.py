@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import msgspec
 
@@ -42,7 +43,7 @@ def dead_letter(
     )
 
 
-def kafka_record(letter: bytes) -> tuple[bytes, dict[str, str]]:
+def kafka_record(letter: bytes) -> tuple[bytes, dict[str, Any]]:
     """Value and headers of a dead letter (JSON bytes) as the jobs write them to the topic."""
     found = msgspec.json.decode(letter, type=DeadLetter)
     place, _, offset = found.origin.rpartition("/")
