@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import msgspec
 
@@ -43,7 +42,7 @@ def dead_letter(
     )
 
 
-def kafka_record(letter: bytes) -> tuple[bytes, dict[str, Any]]:
+def kafka_record(letter: bytes) -> tuple[bytes, dict[str, str]]:
     """Value and headers of a dead letter (JSON bytes) as the jobs write them to the topic."""
     found = msgspec.json.decode(letter, type=DeadLetter)
     place, _, offset = found.origin.rpartition("/")

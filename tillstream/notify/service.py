@@ -123,7 +123,7 @@ class Service:
         )
         value, headers = kafka_record(letter)
         self._producer.produce(
-            self._conf.topic(topics.DEAD_LETTERS), value, origin, headers=headers
+            self._conf.topic(topics.DEAD_LETTERS), value, origin, headers={**headers}
         )
         self.outcomes["dead letters"] += 1
 

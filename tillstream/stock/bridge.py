@@ -175,7 +175,7 @@ class Bridge:
     def _hand_on(self, shard: Shard, page: Page) -> bool:
         """Whether Kafka has what the page says; not if told to stop while waiting for it."""
         made: list[tuple[str, bytes]] = []
-        letters: list[tuple[str, bytes, dict[str, Any]]] = []
+        letters: list[tuple[str, bytes, dict[str, str]]] = []
         for record in page.records:
             try:
                 if found := correction(record):
@@ -218,7 +218,7 @@ class Bridge:
 
     def _letter(
         self, shard: Shard, record: dict[str, Any], error: InvalidTransaction
-    ) -> tuple[str, bytes, dict[str, Any]]:
+    ) -> tuple[str, bytes, dict[str, str]]:
         """Key, value and headers of a record's dead letter."""
         change = record["dynamodb"]
         origin = f"dynamodb:{self._stream.table}/{shard.name}/{change['SequenceNumber']}"
