@@ -14,9 +14,11 @@ from py4j.protocol import Py4JJavaError
 from pyflink.util.java_utils import to_jarray
 
 from tillstream import conf as settings
+from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import kafka_settings, msk_token
 from tillstream.connectors import gateway
 from tillstream.errors import Unreachable
+from tillstream.stock.bridge import PATIENT
 
 NOBODY = "127.0.0.1:1"
 BROKER = "b-1.tills.abc123.c2.kafka.af-south-1.amazonaws.com"
@@ -122,6 +124,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 PYTHON = {
     "admin": AdminClient,
     "producer": Producer,
+    "bridge": lambda said: open_producer({**said, **PATIENT}),
     "consumer": lambda said: Consumer({**said, "group.id": "tillstream"}),
 }
 

@@ -26,7 +26,7 @@ from tillstream.clients.delivery import Writer, open_producer
 from tillstream.clients.whole_topic import read_whole
 from tillstream.conf import load
 from tillstream.dead_letters.read import of_message
-from tillstream.stock.bridge import FLUSH_SECONDS, ONCE_ATTEMPTS, Writers, open_bridge
+from tillstream.stock.bridge import FLUSH_SECONDS, ONCE_ATTEMPTS, PATIENT, Writers, open_bridge
 from tillstream.stock.stream import ONCE_EMPTY_PAGES, BridgeError
 
 MILK = "2000000000411"
@@ -352,7 +352,7 @@ def test_a_signal_ends_the_command_while_dynamodb_is_away(broker, number):
 def test_told_to_stop_while_a_producer_has_no_broker_nothing_is_taken_for_delivered(world):
     world.write(only(world), count(1))
     settings = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0, "error_cb": lambda error: None}
-    producer = open_producer(settings | {"delivery.timeout.ms": 0})
+    producer = open_producer(settings | PATIENT)
     running, stop = world.bridge(), Event()
     running._stop = stop
     running._open_writers = lambda: Writers(Writer(producer, "a"), Writer(producer, "b"))

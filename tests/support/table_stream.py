@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError
 
 from tillstream.clients.delivery import Writer
 from tillstream.stock.bridge import Bridge, Writers
-from tillstream.stock.stream import TableStream
+from tillstream.stock.stream import DONE, TableStream
 
 ARN = "arn:aws:dynamodb:af-south-1:1:table/stock/stream/2025-11-25T00:00:00.000"
 START_S = 1_764_072_000.0
@@ -139,8 +139,12 @@ class UntilRead:
         world.read_to.clear()
 
     def is_set(self) -> bool:
-        read_to = self._world.read_to
-        return all(read_to.get(n, 0) >= len(s.records) for n, s in self._world.shards.items())
+        world = self._world
+        return all(
+            world.positions.get(f"{ARN}/{name}") == DONE
+            or (not shard.closed and world.read_to.get(name, 0) >= len(shard.records))
+            for name, shard in world.shards.items()
+        )
 
     def wait(self, seconds: float) -> bool:
         self._world.now_s += seconds

@@ -44,6 +44,8 @@ FLUSH_SECONDS, SAY_FLUSHES = 1.0, 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 60.0
 ONCE_ATTEMPTS = 6  # of `once`, for which a person waits
 MOST_BYTES = 500_000  # of a record in its dead letter: two images may be more than Kafka takes
+# Nothing is given up for lack of an answer: it would be sent again behind what came after it.
+PATIENT = {"delivery.timeout.ms": 0}
 PASSING = ("LimitExceededException", "ProvisionedThroughputExceededException",
            "RequestLimitExceeded", "ExpiredIteratorException", "TrimmedDataAccessException",
            "InternalServerError")  # fmt: skip
@@ -246,8 +248,7 @@ def open_bridge(conf: Conf, said: Callable[[str], None], stop: threading.Event) 
         must_be_there(settings, name, conf.own_name(JOB))
 
     def writers() -> Writers:
-        # It gives up nothing for lack of an answer: what is sent again would come after what is not.
-        producer = open_producer(client_settings(conf) | {"delivery.timeout.ms": 0})
+        producer = open_producer(client_settings(conf) | PATIENT)
         return Writers(*(Writer(producer, name) for name in names))
 
     stream = TableStream(
