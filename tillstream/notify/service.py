@@ -122,7 +122,7 @@ class Service:
             envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()
         )
         key, value, headers = kafka_record(letter)
-        self._producer.produce(self._conf.topic(topics.DEAD_LETTERS), value, key, headers={**headers})
+        self._producer.produce(self._conf.topic(topics.DEAD_LETTERS), value, key, headers=headers)
         self.outcomes["dead letters"] += 1
 
     def _commit(self) -> None:

@@ -43,7 +43,6 @@ LIST_SECONDS = 10.0  # between looks for new shards, unless one has closed
 FLUSH_SECONDS, SAY_FLUSHES = 1.0, 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 60.0
 ONCE_ATTEMPTS = 6  # of `once`, for which a person waits
-MOST_BYTES = 500_000  # of a record in its dead letter: two images may be more than Kafka takes
 # Nothing is given up for lack of an answer: it would be sent again behind what came after it.
 PATIENT = {"delivery.timeout.ms": 0}
 PASSING = ("LimitExceededException", "ProvisionedThroughputExceededException",
@@ -222,7 +221,7 @@ class Bridge:
         """Key, value and headers of a record's dead letter."""
         change = record["dynamodb"]
         origin = f"dynamodb:{self._stream.table}/{shard.name}/{change['SequenceNumber']}"
-        raw = orjson.dumps(record, default=str)[:MOST_BYTES]
+        raw = orjson.dumps(record, default=str)
         now_ms = self._now_ms()
         envelope = Envelope(origin, now_ms, raw)
         letter = dead_letter(envelope, JOB, "validate", error.reason, error.message, 1, now_ms)
