@@ -13,6 +13,9 @@ from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.archive import archive_once
 
 
+HOUR_MS = 3_600_000
+
+
 class Streams(NamedTuple):
     """What the job makes; each element is JSON bytes."""
 
@@ -22,14 +25,15 @@ class Streams(NamedTuple):
 
 def read(context: JobContext) -> KeyedStream:
     """Enveloped transactions by their id."""
-    return sources.transactions(context, key_field="transaction_id")
+    return sources.transactions(context, key_field="transaction_id", timed=True)
 
 
 def build(transactions: KeyedStream, context: JobContext) -> Streams:
     """The job without its ends."""
     archived = batched.process(
         context, transactions, None, archive_once(context.conf), state="archived",
-        uid="archive-once", name="archive once", ttl_hours=context.conf.archive.dedupe_hours,
+        uid="archive-once", name="archive once", by_arrival=True,
+        life_ms=context.conf.archive.dedupe_hours * HOUR_MS,
     )  # fmt: skip
     return Streams(archived, batched.refused(archived))
 

@@ -1,9 +1,13 @@
-"""The archive's stage: unseal, parse, drop what was archived already, emit the transaction."""
+"""The archive's stage: unseal, parse, drop what was archived already, emit the transaction.
+
+It alone sees each transaction by its id, whoever bought and wherever, so it tells of two sales of one id.
+"""
 
 from __future__ import annotations
 
 from tillstream.conf import Conf
 from tillstream.domain.arrival import parse_sale
+from tillstream.domain.content import fingerprint
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
@@ -14,7 +18,7 @@ from tillstream.udfs.stage import StageSettings
 class ArchiveOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions. Out: the transaction as JSON bytes with
     ``arrived_ms`` and ``origin`` added; to the side: dead letters as JSON bytes.
-    The engine forgets a mark after a while."""
+    A mark is forgotten after a while, so is what it knows."""
 
     codec = archived_mark.CODEC
 
@@ -23,14 +27,18 @@ class ArchiveOnce(BatchedStage):
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:
-            parse_sale(envelope, self.settings.clock_ahead_ms)
+            sale = parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
-        if state is not None:
-            return None
-        out.emit(with_origin(envelope))
-        return archived_mark.Mark()
+        content = fingerprint(sale)
+        if state is None:
+            out.emit(with_origin(envelope))
+            return archived_mark.Mark(content)
+        if state.fingerprint not in (content, b""):
+            message = "another transaction with this transaction_id came before it"
+            self.refuse(envelope, "apply", "id_conflict", message, out)
+        return None
 
 
 def with_origin(envelope: Envelope) -> bytes:

@@ -16,6 +16,9 @@ from tillstream.conf import Conf
 from tillstream.errors import Unreachable
 
 CONNECT_S = 8.0  # how long a broker may take to answer at first
+# Of every consumer, whatever conf's properties say: what was written in a transaction is read once it is
+# committed, and never if it was not.
+COMMITTED = {"isolation.level": "read_committed"}
 # A record's time is when the broker took it, not what the producer's clock shows.
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 
@@ -81,6 +84,7 @@ def reader_settings(conf: Conf, command: str) -> dict[str, Any]:
     """
     return {
         **client_settings(conf),
+        **COMMITTED,
         "group.id": conf.own_name(command),
         "enable.auto.commit": False,
         "allow.auto.create.topics": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyflink.common import Types
@@ -16,34 +17,39 @@ from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
 MINUTE_MS = 60_000
+IDLE_MS = 30_000  # a partition without a record for so long holds no watermark up
 
 
-def transactions(context: JobContext, key_field: str) -> KeyedStream:
+def transactions(context: JobContext, key_field: str, timed: bool = False) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
     A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
-    ``+`` are one key, joined by ``:``.
+    ``+`` are one key, joined by ``:``. timed: with watermarks of arrival, of the partition or shard
+    that is furthest behind.
     """
-    return keyed(transaction_rows(context, key_field))
+    return keyed(transaction_rows(context, key_field, timed))
 
 
-def transaction_rows(context: JobContext, key_field: str | None) -> DataStream:
+def transaction_rows(
+    context: JobContext, key_field: str | None, timed: bool = False
+) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
     looked for. Raises Undeclared where the job's entry does not say that it reads them."""
     conf = context.conf
     if not context.job.transactions:
         raise Undeclared(f"jobs/{context.job.name}.py: its entry says transactions=False")
     if conf.source.kind == "kinesis":
-        source = kinesis.source(context, key_field)
+        source = kinesis.source(context, key_field, timed)
     else:
         settings = conf.source.kafka
         envelope = ours().KafkaEnvelope(key_field)
         if conf.source.until_ms is not None:
             envelope.until(conf.source.until_ms)
-        consumer = {"group.id": context.own_name(), **conf.source_properties}
+        consumer = _consumer(context, conf.source_properties)
         source = _kafka(
-            context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
-        )
+            context.env, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer,
+            timed,
+        )  # fmt: skip
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
 
@@ -71,12 +77,7 @@ def topic_rows(
     """The same as rows of (key, enveloped record), not yet keyed; ``key_field`` instead of the
     topic's key."""
     conf, name = context.conf, context.reads(topic)
-    # Of what a job has written in a transaction, only what is committed.
-    consumer = {
-        "group.id": context.own_name(),
-        "isolation.level": "read_committed",
-        **conf.kafka.properties,
-    }
+    consumer = _consumer(context, conf.kafka.properties)
     envelope = ours().KafkaEnvelope(key_field or topic.key)
     source = _kafka(
         context.env, conf.kafka.bootstrap, name, _offsets().earliest(), envelope, name, consumer
@@ -101,6 +102,11 @@ def keyed(rows: DataStream) -> KeyedStream:
     return KeyedStream(j_keyed, Types.PRIMITIVE_ARRAY(Types.BYTE()), rows)
 
 
+def _consumer(context: JobContext, properties: Mapping[str, str]) -> dict[str, str]:
+    """Of what anybody has written in a transaction only what is committed, whatever ``properties``."""
+    return {"group.id": context.own_name(), **properties, "isolation.level": "read_committed"}
+
+
 def _kafka(
     env: StreamExecutionEnvironment,
     bootstrap: str | None,
@@ -109,6 +115,7 @@ def _kafka(
     envelope: Any,
     name: str,
     consumer: dict[str, str],
+    timed: bool = False,
 ) -> Any:
     if not bootstrap:
         raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
@@ -133,7 +140,8 @@ def _kafka(
         )
         .build()
     )
-    watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    nothing = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    watermarks = ours().ArrivalTimes.watermarks(IDLE_MS) if timed else nothing
     return env._j_stream_execution_environment.fromSource(source, watermarks, name)
 
 

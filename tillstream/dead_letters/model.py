@@ -143,6 +143,7 @@ TIME_REASONS = {
     "told from a duplicate",
     "clock_ahead": "its event_time_ms is ahead of the broker's clock: the till's clock was wrong",
 }
+ID_CONFLICT = "another transaction has its transaction_id: the archive keeps the first"
 # Digits of a card number, as they are written into a dead letter.
 _masked = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}").search
 
@@ -199,6 +200,10 @@ def judge(
     if of_time and before_ms == transaction.event_time_ms:
         why = f"{TIME_REASONS[of_time[0]]}; only with event_time_ms repaired can it go back"
         return refuse(of_time[0], why)
+    before_id = original.get("transaction_id") if isinstance(original, dict) else None
+    if "id_conflict" in record.reasons and before_id == transaction.transaction_id:
+        why = f"{ID_CONFLICT}; only with a transaction_id of its own can it go back"
+        return refuse("id_conflict", why)
     key = transaction.customer_id or transaction.transaction_id
     return Sendable(
         record.dead_letter_id, transaction.transaction_id, key, payload, repaired=is_repair
@@ -281,6 +286,7 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
     return out
 
 
+_MEANINGS = {**REASONS, **TIME_REASONS, "id_conflict": ID_CONFLICT}
 _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
@@ -289,6 +295,8 @@ _REPAIRS = {
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair event_time_ms only when the till's clock was wrong.",
     "clock_ahead": "Repair event_time_ms to the time of the sale.",
+    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets a "
+    "transaction_id of its own.",
 }
 
 
@@ -296,7 +304,7 @@ def advice(record: DeadRecord) -> str:
     """What is wrong and what can be done, for a person."""
     lines = []
     for failure in record.failures.values():
-        meaning = REASONS.get(failure.reason) or TIME_REASONS.get(failure.reason) or "no known code"
+        meaning = _MEANINGS.get(failure.reason, "no known code")
         lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
     verdict = judge(record)
     if isinstance(verdict, Sendable):

@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicParti
 
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
-from tillstream.clients.kafka import kafka_settings, partitions
+from tillstream.clients.kafka import COMMITTED, kafka_settings, partitions
 from tillstream.cluster.manifest import Manifest
 from tillstream.conf import Conf
 
@@ -101,7 +101,7 @@ def _asked(
 ) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
     """A consumer that joins no group, and the topic's partitions at ``offset``."""
     settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
-    own = {"group.id": group, "enable.auto.commit": False}
+    own = {"group.id": group, "enable.auto.commit": False, **COMMITTED}
     with closing(Consumer(settings | own)) as consumer:
         numbers = partitions(consumer, topic, bootstrap)
         yield consumer, [TopicPartition(topic, number, offset) for number in numbers]

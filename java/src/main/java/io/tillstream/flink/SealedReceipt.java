@@ -19,13 +19,7 @@ final class SealedReceipt {
         while (envelope[newline] != '\n') {
             newline++;
         }
-        long arrived = 0;
-        long unit = 1;
-        for (int i = newline - 1; envelope[i] >= '0' && envelope[i] <= '9'; i--) {
-            arrived += (envelope[i] - '0') * unit;
-            unit *= 10;
-        }
-        arrivedMs = arrived;
+        arrivedMs = ArrivalTimes.of(envelope);
         payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
         TillReceipt read = TillReceipt.read(payload);
         receipt = read == null || read.eventTimeMs > arrivedMs + clockAheadMs ? null : read;
