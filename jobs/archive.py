@@ -12,7 +12,6 @@ from tillstream.connectors import batched, dead_letters, s3, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.archive import archive_once
 
-
 HOUR_MS = 3_600_000
 
 

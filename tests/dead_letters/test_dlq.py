@@ -170,7 +170,9 @@ def test_of_two_sales_under_one_id_the_second_goes_back_only_under_an_id_of_its_
     record = dead(sale(), "id_conflict")
     assert judge(record).reason == "id_conflict"
     assert judge(record, sale() | {"till": 9}).reason == "id_conflict"
-    assert isinstance(judge(record, sale() | {"transaction_id": "0045-03-20261124-900123"}), Sendable)
+    assert isinstance(
+        judge(record, sale() | {"transaction_id": "0045-03-20261124-900123"}), Sendable
+    )
     assert "another transaction has its transaction_id" in advice(record)
 
 

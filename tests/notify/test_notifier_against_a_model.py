@@ -149,7 +149,9 @@ class World(RuleBasedStateMachine):
         self.letters: Counter[str] = Counter()
         self.sent: dict[str, list[str]] = defaultdict(list)
         self.resent: Counter[str] = Counter()
-        self.out_of_order: set[str] = set()  # a second notifier, or a person, was at this recipient's
+        self.out_of_order: set[str] = (
+            set()
+        )  # a second notifier, or a person, was at this recipient's
         self.busy: list[str] = []
 
     # -- what happens between two calls ------------------------------------------------------------

@@ -12,7 +12,9 @@ from typing import Any
 
 from tillstream.clients import items
 
-_TOKEN = re.compile(r"attribute_not_exists\((\w+)\)|#(\w+)|:(\w+)|<>|=|\bAND\b|\bOR\b|\b([a-z_]\w*)")
+_TOKEN = re.compile(
+    r"attribute_not_exists\((\w+)\)|#(\w+)|:(\w+)|<>|=|\bAND\b|\bOR\b|\b([a-z_]\w*)"
+)
 _AS_PYTHON = {"<>": "!=", "=": "==", "AND": "and", "OR": "or"}
 
 
@@ -43,7 +45,9 @@ class TableInMemory:
 
         return self._change("put", Item["notice_id"]["S"], put, more)
 
-    def update_item(self, Key: dict[str, Any], UpdateExpression: str, **more: Any) -> dict[str, Any]:
+    def update_item(
+        self, Key: dict[str, Any], UpdateExpression: str, **more: Any
+    ) -> dict[str, Any]:
         values = items.plain(more["ExpressionAttributeValues"])
         sets, _, removed = UpdateExpression.removeprefix("SET ").partition(" REMOVE ")
         changes = dict(re.findall(r"#?(\w+) = (:\w+)", sets))

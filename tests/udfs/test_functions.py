@@ -141,7 +141,9 @@ def test_a_mark_of_the_release_before_takes_whatever_comes_for_a_repeat(archive)
 
 def test_a_fingerprint_is_kept_in_state_so_it_never_changes():
     assert fingerprint(parsed(sale())).hex() == "b656e97d21198286"
-    assert fingerprint(parsed(sale(customer_id=None, points_to_redeem=0))).hex() == "9e242b5788f3bc49"
+    assert (
+        fingerprint(parsed(sale(customer_id=None, points_to_redeem=0))).hex() == "9e242b5788f3bc49"
+    )
 
 
 def test_process_mode_is_refused_by_name():

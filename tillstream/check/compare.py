@@ -193,7 +193,9 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
         # All but the one that came first to the archive, whichever that was. Numbers are blotted out on
         # both sides, so contents of one shape count as one.
         sent = set(map(shape, contents))
-        report.add("sales under an id that was taken", len(contents) > 1, bool(told[identity] & sent))
+        report.add(
+            "sales under an id that was taken", len(contents) > 1, bool(told[identity] & sent)
+        )
         if not told[identity] & sent:
             report.differ("dead letters", identity, "two sales under this id, and no id_conflict")
         for _ in told[identity] - sent:

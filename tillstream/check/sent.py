@@ -93,7 +93,9 @@ def shape(raw: bytes) -> bytes:
 
 def content(record: dict[str, Any]) -> bytes:
     """The same for two records of one sale: order of fields and points that are not redeemed say nothing."""
-    said = {name: value for name, value in record.items() if (name, value) != ("points_to_redeem", 0)}
+    said = {
+        name: value for name, value in record.items() if (name, value) != ("points_to_redeem", 0)
+    }
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 

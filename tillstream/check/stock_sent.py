@@ -36,7 +36,9 @@ class StockTruth(SentFile):
             pieces = -line["quantity"] if kind in AWAY else line["quantity"]
             move = Move(f"{document}/{n}", kind, pieces, at_ms)
             # Of two sales under one id the shelf takes each line's first.
-            self.lines.setdefault((record["store"], line["product"]), {}).setdefault(move.line, move)
+            self.lines.setdefault((record["store"], line["product"]), {}).setdefault(
+                move.line, move
+            )
 
 
 def read_stock_truth(directory: Path) -> StockTruth:

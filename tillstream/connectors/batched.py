@@ -45,8 +45,8 @@ def process(
     keyed state, found again in savepoints; state_schemas/keyed/states.py has it. life_ms: keys
     without a change for so long are forgotten, 0 for never; None: never, whatever the settings, and a
     savepoint of the one does not restore into the other. by_arrival: by the stream's time, which stands
-    still while the job does; its source is ``timed``. Else by the machine's clock. wait_ms: how long a record waits for
-    others to make a batch, and an output on its way out.
+    still while the job does; its source is ``timed``. Else by the machine's clock. wait_ms: how long a
+    record waits for others to make a batch, and an output on its way out.
     """
     if context is not None:
         context.state(state)

@@ -30,9 +30,7 @@ def transactions(context: JobContext, key_field: str, timed: bool = False) -> Ke
     return keyed(transaction_rows(context, key_field, timed))
 
 
-def transaction_rows(
-    context: JobContext, key_field: str | None, timed: bool = False
-) -> DataStream:
+def transaction_rows(context: JobContext, key_field: str | None, timed: bool = False) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
     looked for. Raises Undeclared where the job's entry does not say that it reads them."""
     conf = context.conf
