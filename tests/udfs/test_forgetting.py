@@ -21,6 +21,7 @@ from tillstream.connectors import batched, sources
 from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
 from tillstream.udfs.archive import ArchiveOnce
+from tillstream.udfs.engine import BYTES
 from tillstream.udfs.stage import StageSettings
 
 SECOND_MS, HOUR_MS = 1_000, 3_600_000
@@ -42,7 +43,7 @@ def saved(folder: Path, life_ms: int | None) -> dict[str, str]:
         mark.touch()
         return value
 
-    probed(endless(env), life_ms).map(seen).print().uid("end")
+    probed(endless(env), life_ms).map(seen, BYTES).print().uid("end")
     job = env.execute_async()
     while not mark.exists():
         time.sleep(0.1)
