@@ -67,7 +67,10 @@ def test_a_life_that_is_switched_on_or_off_keeps_what_a_savepoint_has(before, af
 def test_flink_itself_restores_no_state_with_a_life_into_one_without(tmp_path):
     """Why ``life_ms`` of 0 is not the same as none: if this passes no more, the two may be one."""
     env = engine(**saved(tmp_path, 26 * HOUR_MS))
-    with pytest.raises(Py4JJavaError), collecting(probed(endless(env), None)) as results:
+    with (
+        pytest.raises(Py4JJavaError, match="StateMigrationException"),
+        collecting(probed(endless(env), None)) as results,
+    ):
         next(results)
 
 
