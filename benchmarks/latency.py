@@ -16,7 +16,7 @@ from benchmarks import output
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
-from tillstream.clients.kafka import partitions
+from tillstream.clients.kafka import COMMITTED, partitions
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
@@ -25,7 +25,8 @@ Document = dict[str, Any]
 
 def reader(bootstrap: str | None, topic: str, settings: dict[str, Any]) -> Consumer:
     """Of a whole topic, from its beginning."""
-    consumer = Consumer({"bootstrap.servers": bootstrap or "", "group.id": "bench", **settings})
+    own = {"bootstrap.servers": bootstrap or "", "group.id": "bench", **COMMITTED}
+    consumer = Consumer(own | settings)
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions(consumer, topic, bootstrap)])
     return consumer
 

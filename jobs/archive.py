@@ -12,6 +12,8 @@ from tillstream.connectors import batched, dead_letters, s3, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.archive import SKIPPED, archive_once
 
+HOUR_MS = 3_600_000
+
 
 class Streams(NamedTuple):
     """What the job makes; each element is JSON bytes."""
@@ -23,14 +25,15 @@ class Streams(NamedTuple):
 
 def read(context: JobContext) -> KeyedStream:
     """Enveloped transactions by their id."""
-    return sources.transactions(context, key_field="transaction_id", holes=True)
+    return sources.transactions(context, key_field="transaction_id", timed=True, holes=True)
 
 
 def build(transactions: KeyedStream, context: JobContext) -> Streams:
     """The job without its ends."""
     archived = batched.process(
         context, transactions, None, archive_once(context.conf), state="archived",
-        uid="archive-once", name="archive once", ttl_hours=context.conf.archive.dedupe_hours,
+        uid="archive-once", name="archive once", by_arrival=True,
+        life_ms=context.conf.archive.dedupe_hours * HOUR_MS,
     )  # fmt: skip
     skipped = batched.side(archived, SKIPPED)
     return Streams(archived, skipped, batched.refused(archived))

@@ -14,9 +14,10 @@ from tillstream.fraud.rules_file import starting_rules
 from tillstream.udfs import fraud as functions
 
 TO_KAFKA = {
-    "holds": topics.HOLDS.prompt, "notices": topics.NOTICES.prompt,
+    "holds": topics.HOLDS.prompt, "notices": topics.NOTICES,
     "rule-answers": topics.FRAUD_ANSWERS.prompt,
 }  # fmt: skip
+DAY_MS = 86_400_000
 HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
 
 
@@ -42,19 +43,19 @@ def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams
     (records, orders), conf, fraud = inputs, context.conf, context.conf.fraud
     at_till = batched.process(
         context, sources.keyed(records), orders, functions.at_till(conf), state="fraud-till",
-        uid="fraud-till", name="count at the till", ttl_hours=24 * fraud.till_ttl_days,
+        uid="fraud-till", name="count at the till", life_ms=fraud.till_ttl_days * DAY_MS,
         wait_ms=fraud.linger_ms,
     )  # fmt: skip
     cards = batched.rekeyed(at_till, "fraud-by-card", "by card", fraud.linger_ms)
     by_card = batched.process(
         context, cards, orders, functions.by_card(conf), state="fraud-card", uid="fraud-card",
-        name="count by card", ttl_hours=24 * fraud.card_ttl_days, wait_ms=fraud.linger_ms,
+        name="count by card", life_ms=fraud.card_ttl_days * DAY_MS, wait_ms=fraud.linger_ms,
     )  # fmt: skip
     subjects = batched.rekeyed(by_card, "fraud-by-subject", "by subject", fraud.linger_ms)
     judged = batched.process(
         context, subjects, orders, functions.judge(conf, starting_rules(fraud.rules)),
         state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        ttl_hours=24 * fraud.profile_ttl_days, wait_ms=fraud.linger_ms,
+        life_ms=fraud.profile_ttl_days * DAY_MS, wait_ms=fraud.linger_ms,
     )  # fmt: skip
     return Streams(judged, batched.refused(at_till, by_card, judged))
 

@@ -23,7 +23,7 @@ ROUTES = {
     "central": topics.CENTRAL_STOCK.exactly_once,
     "offers": topics.TRANSFER_OFFERS.exactly_once,
     "truck_routes": topics.TRUCK_ROUTES.exactly_once,
-    "notices": topics.NOTICES.exactly_once,
+    "notices": topics.STOCK_NOTICES.exactly_once,
 }
 
 

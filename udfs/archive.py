@@ -1,4 +1,7 @@
-"""The archive's stage: unseal, parse, drop what was archived already, emit the transaction."""
+"""The archive's stage: unseal, parse, drop what was archived already, emit the transaction.
+
+It alone sees each transaction by its id, whoever bought and wherever, so it tells of two sales of one id.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import msgspec
 
 from tillstream.conf import Conf
 from tillstream.domain.arrival import parse_sale
+from tillstream.domain.content import fingerprint
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
@@ -22,7 +26,7 @@ class ArchiveOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions. Out: the transaction as JSON bytes with
     ``arrived_ms`` and ``origin`` added; to the sides, as JSON bytes: dead letters, and what else was
     read and is not kept (state_schemas/tables/archive_skipped.py).
-    The engine forgets a mark after a while."""
+    A mark is forgotten after a while, so is what it knows."""
 
     sides: ClassVar[tuple[str, ...]] = (DEAD_LETTERS, SKIPPED)
     codec = archived_mark.CODEC
@@ -35,15 +39,20 @@ class ArchiveOnce(BatchedStage):
             out.emit(skipped(envelope, "no record"), SKIPPED)
             return None
         try:
-            parse_sale(envelope, self.settings.clock_ahead_ms)
+            sale = parse_sale(envelope, self.settings.clock_ahead_ms)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
-        if state is not None:
+        content = fingerprint(sale)
+        if state is None:
+            out.emit(with_origin(envelope))
+            return archived_mark.Mark(content)
+        if state.fingerprint in (content, b""):
             out.emit(skipped(envelope, "repeated"), SKIPPED)
-            return None
-        out.emit(with_origin(envelope))
-        return archived_mark.Mark()
+        else:
+            message = "another transaction with this transaction_id came before it"
+            self.refuse(envelope, "apply", "id_conflict", message, out)
+        return None
 
 
 def with_origin(envelope: Envelope) -> bytes:

@@ -55,7 +55,7 @@ STATES = (
     KeyedState(
         "archive", "archive-once", "archived", archived_mark.CODEC,
         "transaction", TRANSACTIONS_A_DAY * 26 // 24,
-        "TTL of archive.dedupe_hours (26) from the first sight, in processing time",
+        "archive.dedupe_hours (26) from its arrival, by the stream's own time",
     ),
     KeyedState(
         "fraud", "fraud-till", "fraud-till", fraud_counters.CODEC, "store and till", TILLS,

@@ -10,7 +10,10 @@ from tests.support import ROOT
 from tillstream import catalog
 from tillstream.catalog import page, tables, topics
 from tillstream.catalog.entry import Undeclared
+from tillstream.catalog.resources import Topic
 from tillstream.conf import load
+from tillstream.domain.stock.actions import manager_told
+from tillstream.domain.stock.ledger import Stock
 
 JOBS = catalog.jobs()
 # Written by commands, or by others: no job lists them.
@@ -45,6 +48,26 @@ def test_every_job_keeps_its_dead_letters_but_the_one_without_python():
     for job in JOBS:
         kept = {one.id for one in job.writes if one in (topics.DEAD_LETTERS, tables.DEAD_LETTERS)}
         assert bool(kept) == (job.name != "sales"), job.name
+
+
+def test_a_topic_of_several_jobs_is_never_written_in_a_transaction():
+    """An open one of one job would hold back the records of the others."""
+    writers: dict[str, list[str]] = {}
+    for job in JOBS:
+        for one in job.writes:
+            if isinstance(one, Topic):
+                writers.setdefault(one.id, []).append(one.guarantee)
+    shared = {name: found for name, found in writers.items() if len(found) > 1}
+    assert {name: set(found) for name, found in shared.items()} == {
+        "dead_letters": {"prompt"},
+        "notices": {"prompt"},
+    }
+
+
+def test_notices_of_one_recipient_are_in_one_partition():
+    assert {topic.key for topic in topics.TO_NOTIFY} == {"recipient"}
+    told = manager_told(45, "6001234567890", Stock(), "45-6001234567890-000001", 0)
+    assert told.key == told.body.recipient  # a route brings its own key
 
 
 def test_a_table_has_the_columns_of_its_keys():

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support import ROOT
+from tests.support.sales import sale as sold
 from tillstream import conf as settings
 from tillstream.check import report
 from tillstream.check.compare import LEDGER, check
@@ -294,3 +295,33 @@ def test_it_shares_no_code_with_the_job() -> None:
                 assert top != "pyflink", name
                 strangers = ("domain", "sim", "jobs", "udfs", "state_schemas")
                 assert not name.startswith(tuple(f"tillstream.{s}" for s in strangers)), name
+
+
+TWO = sold("00591-006-0018", till=4), sold("00591-006-0018", till=5, cents=245_000)
+
+
+@pytest.fixture
+def two_baskets(tmp_path: Path) -> Path:
+    lines = [{"class": "ok", "record": record} for record in (*TWO, TWO[1])]
+    (tmp_path / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("letters", "cause"),
+    [
+        ([TWO[1], TWO[1]], None),
+        ([TWO[0]], None),
+        ([], "no id_conflict"),
+        ([TWO[1], TWO[1] | {"region": "gauteng"}], "never sent"),
+    ],
+)
+def test_of_two_sales_under_one_id_one_is_archived_and_the_other_told(two_baskets, letters, cause):
+    platform = Held({})
+    platform.ids = [TWO[0]["transaction_id"]]
+    platform.letters = {
+        str(n): ("id_conflict", json.dumps(one, indent=1).encode()) for n, one in enumerate(letters)
+    }
+    report = check(two_baskets, settings.load(), loyalty=False, holdings=platform)
+    assert report.ok == (cause is None), report.differences
+    assert all(cause in difference.cause for difference in report.differences)

@@ -1,4 +1,4 @@
-"""What was sent twice: a fault where a topic is written exactly once, told where it is not."""
+"""What was sent twice: a fault, for all the inventory job's actions go exactly once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 from tillstream.catalog.resources import Topic
 from tillstream.check.report import Report
-from tillstream.check.stock import ACTIONS, REPEATED, _once
+from tillstream.check.stock import ACTIONS, _once
 
 
 def found(**topics: list[dict[str, Any]]) -> Report:
@@ -27,24 +27,18 @@ def notice(template: str, **changes: Any) -> dict[str, Any]:
     return {"notice_id": f"{template}:store:45:1", "template": template, "params": {}} | changes
 
 
-def test_the_same_notice_of_another_job_again_is_told_and_no_fault():
-    report = found(notices=[notice("points_redeemed")] * 3 + [notice("shelf_sold_out")] * 2)
-    assert report.ok
-    assert report.others == {REPEATED: 3}
-
-
-def test_the_same_id_with_other_content_is_a_difference_whoever_wrote_it():
-    report = found(notices=[notice("points_redeemed"), notice("points_redeemed", params={"n": 1})])
+def test_the_same_id_with_other_content_is_a_difference():
+    report = found(stock_notices=[notice("low_stock"), notice("low_stock", params={"n": 1})])
     assert not report.ok
-    assert report.differences[0].where == "notices"
+    assert report.differences[0].where == "stock_notices"
     assert report.differences[0].cause == "sent again with other content"
 
 
 def test_what_the_inventory_job_sends_comes_once():
     order = {"order_id": "o-1", "line_id": "o-1/1", "quantity": 3}
-    report = found(stock_orders=[order, order], notices=[notice("low_stock")] * 2)
+    report = found(stock_orders=[order, order], stock_notices=[notice("low_stock")] * 2)
     assert report.count == 2
-    assert {d.where for d in report.differences} == {"stock_orders", "notices"}
+    assert {d.where for d in report.differences} == {"stock_orders", "stock_notices"}
     assert {d.cause for d in report.differences} == {"sent 2 times"}
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from tillstream.clients.kafka import client_settings, source_settings, unreachable
+from tests.support import ROOT
+from tillstream.clients.kafka import (
+    client_settings,
+    reader_settings,
+    source_settings,
+    unreachable,
+)
 from tillstream.cluster import preflight
 from tillstream.conf import load
+from tillstream.connectors import sources
 from tillstream.errors import Unreachable
 
 SCRAM = {
@@ -18,8 +30,30 @@ SCRAM = {
 }
 
 
+def consumers() -> list[Path]:
+    """Files that make a consumer which reads: clients/delivery.py only looks whether a topic is there."""
+    found = [*(ROOT / "tillstream").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    return [
+        path for path in found
+        if re.search(r"(?<!def )\bConsumer\(", path.read_text()) and path.name != "delivery.py"
+    ]  # fmt: skip
+
+
 def conf_with(**kafka: object):
     return load("local", {"kafka": {"bootstrap": "h:1", **kafka}})
+
+
+def test_a_consumer_reads_what_is_committed_whatever_the_properties_say():
+    conf = conf_with(properties={"isolation.level": "read_uncommitted"})
+    assert reader_settings(conf, "check")["isolation.level"] == "read_committed"
+    job: Any = SimpleNamespace(own_name=lambda: "tillstream.sales")
+    found = sources._consumer(job, conf.source_properties)
+    assert found == {"group.id": "tillstream.sales", "isolation.level": "read_committed"}
+
+
+@pytest.mark.parametrize("path", consumers(), ids=lambda path: path.name)
+def test_no_consumer_is_made_without_that(path):
+    assert re.search(r"COMMITTED|reader_settings", path.read_text()), path
 
 
 def test_what_only_the_jvm_knows_stops_no_python_client():

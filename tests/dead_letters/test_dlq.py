@@ -230,6 +230,16 @@ def test_what_time_refused_goes_back_only_with_its_time_repaired(reason):
     assert isinstance(judge(record, sale(event_time_ms=1_795_400_000_000)), Sendable)
 
 
+def test_of_two_sales_under_one_id_the_second_goes_back_only_under_an_id_of_its_own():
+    record = dead(sale(), "id_conflict")
+    assert judge(record).reason == "id_conflict"
+    assert judge(record, sale() | {"till": 9}).reason == "id_conflict"
+    assert isinstance(
+        judge(record, sale() | {"transaction_id": "0045-03-20261124-900123"}), Sendable
+    )
+    assert "another transaction has its transaction_id" in advice(record)
+
+
 def test_a_second_redrive_is_refused_unless_asked_for_again():
     record = merge([sighting(raw=orjson.dumps(sale())), Marker(ID, 5, "thandi", None)])[ID]
     assert judge(record).reason == "already_redriven"

@@ -93,7 +93,7 @@ def test_milk_at_store_45(open_shop):
     sold(shop, 48, now + 2_000)  # the till says it twice
     wait_for(lambda: level(shop), 60, "level 12", (12).__eq__)
     # Each topic is written by a sink of its own: one may be seen before the other.
-    told = ("stock_orders", "notices", "central_stock", "truck_routes", "transfer_offers")
+    told = ("stock_orders", "stock_notices", "central_stock", "truck_routes", "transfer_offers")
     come(lambda: all(bodies(shop, topic) for topic in told))
 
     (order,) = bodies(shop, "stock_orders")
@@ -104,7 +104,7 @@ def test_milk_at_store_45(open_shop):
         (9007, 5_000, 188),
     ]
     assert (order["why"]["level"], order["why"]["order_up_to"]) == (12, 200)
-    (notice,) = bodies(shop, "notices")
+    (notice,) = bodies(shop, "stock_notices")
     assert notice["recipient"] == "store:45"
     assert (notice["params"]["level"], notice["params"]["normal"]) == (12, 200)
     (central,) = bodies(shop, "central_stock")

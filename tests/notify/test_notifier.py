@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.sent_notices import TableInMemory
 from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
 from tillstream.domain.notice import Notice, notice
@@ -43,8 +44,11 @@ def conf():
     return load("local", {"notify": {"lease_s": 60}})
 
 
-@pytest.fixture
-def log(conf):
+@pytest.fixture(params=["moto", "in memory"])
+def log(conf, request):
+    if request.param == "in memory":
+        yield SentLog(conf, TableInMemory())
+        return
     with mock_aws():
         client = boto3.client(
             "dynamodb", "af-south-1", aws_access_key_id="x", aws_secret_access_key="x"
@@ -91,7 +95,9 @@ def test_a_notice_is_sent_once_however_often_it_comes(conf, log):
     assert list(log.open()) == []
 
 
-def test_of_many_who_have_it_at_once_one_sends_it(conf, log):
+def test_of_many_who_have_it_at_once_one_sends_it(conf):
+    # Not on moto: between its look at the condition and its put another thread may put.
+    log = SentLog(conf, TableInMemory())
     sender = Script()
     one = notifier(conf, log, sender)
     outcomes: list[str] = []
@@ -127,6 +133,53 @@ def test_a_lost_answer_is_uncertain_and_not_tried_again(conf, log):
     (left,) = log.open()
     assert (left.status, left.detail) == ("uncertain", "read timed out")
     assert left.notice == a_notice()
+
+
+def test_a_claim_that_outlived_its_lease_while_it_waited_is_not_sent_beside_a_person_s(conf, log):
+    """Between two attempts it is certainly not sent, so a person may find it and send it."""
+    name, clerk = a_notice().notice_id, Script()
+
+    class Throttled:
+        def send(self, one: Notice) -> str:
+            later = time.time_ns() // 1_000_000 + 61_000
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("tillstream.notify.log.now_ms", lambda: later)
+                found, token = log.decide(name, "claimed", "thandi")
+            assert notifier(conf, log, clerk).send(found, token, comes_again=False) == "sent"
+            raise NotSent("slow down")
+
+    assert notifier(conf, log, Throttled()).handle(a_notice()) == "known"
+    assert clerk.sent == [name]
+    assert log.get(name).status == "sent"
+
+
+def test_what_a_person_took_over_meanwhile_stops_no_run(conf, log):
+    name = a_notice().notice_id
+    token = log.claim(a_notice())
+    log.renew(name, token)
+    later = time.time_ns() // 1_000_000 + 61_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tillstream.notify.log.now_ms", lambda: later)
+        log.decide(name, "dismissed", "thandi")
+    log.sent(name, token, "receipt")
+    log.stuck(name, token, "uncertain", "why")
+    log.release(name, token)
+    assert not log.renew(name, token)
+    assert log.get(name).status == "dismissed"
+
+
+def test_an_outcome_whose_answer_was_lost_may_be_written_again(conf, log):
+    token = log.claim(a_notice())
+    for _ in range(2):
+        log.stuck(a_notice().notice_id, token, "uncertain", "why")
+        log.renew(a_notice().notice_id, token)
+    for _ in range(2):
+        log.release(a_notice().notice_id, token)
+    assert not log.is_known(a_notice().notice_id)
+
+
+def test_a_notice_of_the_future_is_not_sent_for_its_id_may_be_forgotten_before_it_is_old(conf, log):
+    assert notifier(conf, log, Script()).handle(a_notice(age_ms=-4 * 86_400_000)) == "expired"
 
 
 def test_a_refused_notice_waits_for_a_person(conf, log):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 
+import msgspec
 import pytest
 
 from tests.support.batched_harness import BatchedHarness
-from tests.support.sales import T0, encoded, sale
+from tests.support.sales import T0, encoded, parsed, sale
+from tillstream.domain.content import fingerprint
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
@@ -23,7 +25,7 @@ LOYALTY, ARCHIVE = StageSettings("loyalty"), StageSettings("archive")
 
 
 def record(name: str = "0045-03-20251124-000001", **changes) -> bytes:
-    return encoded(sale(name, cents=10_000, **{"pieces": 2} | changes))
+    return encoded(sale(name, **{"pieces": 2, "cents": 10_000} | changes))
 
 
 def sealed(raw: bytes, offset: int = 7, arrived_ms: int = T0) -> bytes:
@@ -110,6 +112,52 @@ def test_what_the_archive_reads_and_does_not_keep_is_noted(archive):
         {"arrived_ms": T0, "origin": "kafka:till-transactions/0/9-11", "why": "no record"},
     ]
     assert archive.side["dead-letters"] == []
+
+
+def reversed_fields(raw: bytes) -> bytes:
+    document = dict(reversed(json.loads(raw).items())) | {"points_to_redeem": 0}
+    return json.dumps(document, indent=1).encode()
+
+
+def test_two_sales_under_one_id_are_told_and_the_same_one_written_otherwise_is_not(archive):
+    name = "00591-006-0018"
+    first, second = record(name, till=4), record(name, till=5, cents=245_000)
+    for offset, raw in enumerate((first, reversed_fields(first), second, second, first), start=7):
+        archive.process((name, sealed(raw, offset)))
+    assert len(archive.main) == 1
+    letters = list(map(json.loads, archive.side["dead-letters"]))
+    assert [one["reason"] for one in letters] == ["id_conflict"] * 2
+    assert {base64.b64decode(one["raw_b64"]) for one in letters} == {second}
+    assert [one["origin"][-1] for one in letters] == ["9", "0"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"store": 46}, {"till": 4}, {"customer_id": None}, {"event_time_ms": T0 + 1},
+        {"payment_method": "eft"}, {"currency": "NAD"}, {"region": "gauteng"}, {"category": "dairy"},
+        {"cents": 20_000}, {"points_to_redeem": 1}, {"pieces": 4}, {"product": "6001234567891"},
+    ],
+)  # fmt: skip
+def test_whatever_of_a_sale_differs_makes_it_another(archive, changes):
+    name = "0045-03-20251124-000001"
+    archive.process((name, sealed(record())), (name, sealed(record(**changes))))
+    (letter,) = map(json.loads, archive.side["dead-letters"])
+    assert letter["reason"] == "id_conflict"
+
+
+def test_a_mark_of_the_release_before_takes_whatever_comes_for_a_repeat(archive):
+    name = "0045-03-20251124-000001"
+    archive.state[name] = bytes([1]) + msgspec.msgpack.encode([])
+    assert archive.process((name, sealed(record())), (name, sealed(record(till=5)))) == []
+    assert archive.side["dead-letters"] == []
+
+
+def test_a_fingerprint_is_kept_in_state_so_it_never_changes():
+    assert fingerprint(parsed(sale())).hex() == "b656e97d21198286"
+    assert (
+        fingerprint(parsed(sale(customer_id=None, points_to_redeem=0))).hex() == "9e242b5788f3bc49"
+    )
 
 
 def test_process_mode_is_refused_by_name():

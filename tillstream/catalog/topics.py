@@ -5,8 +5,17 @@ from __future__ import annotations
 from tillstream.catalog.resources import Topic
 
 LOYALTY_EVENTS = Topic("loyalty_events", "customer_id", "domain.loyalty.ledger.LedgerEntry")
-DEAD_LETTERS = Topic("dead_letters", "dead_letter_id", "domain.dead_letter.DeadLetter")
-NOTICES = Topic("notices", "notice_id", "domain.notice.Notice")
+# These two are written by several jobs, so never in a transaction: an open one holds back what comes after
+# it in its partition from every reader of committed records, for as long as a checkpoint takes, or up to
+# 15 minutes after a crash. Their ids are deterministic; readers tell a repeat by them.
+DEAD_LETTERS = Topic(
+    "dead_letters", "dead_letter_id", "domain.dead_letter.DeadLetter", guarantee="prompt"
+)
+NOTICES = Topic("notices", "recipient", "domain.notice.Notice", guarantee="prompt")
+# Of the inventory job alone, in one transaction with the orders that they are about.
+STOCK_NOTICES = Topic("stock_notices", "recipient", "domain.notice.Notice")
+# What the notifier sends.
+TO_NOTIFY = (NOTICES, STOCK_NOTICES)
 
 # Deliveries, transfers, counts, write-offs, plans: into the inventory job.
 STOCK_MOVEMENTS = Topic("stock_movements", "document_id", "events/stock_movement")

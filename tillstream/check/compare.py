@@ -15,7 +15,7 @@ from tillstream.check import notices as sent_notices
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import Sent, Step, replay
-from tillstream.check.sent import Truth, read_truth, shape
+from tillstream.check.sent import Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
@@ -171,12 +171,15 @@ def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
 def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     letters = held.dead_letters()
     waiting = truth.malformed.copy()
+    told: dict[str, set[bytes]] = {identity: set() for identity in truth.conflicts}
     matched = others = 0
     for identity, (reason, raw) in letters.items():
         blotted = shape(raw)
         if waiting[blotted] > 0:
             waiting[blotted] -= 1
             matched += 1
+        elif reason == "id_conflict" and (of := _transaction_id(raw)) in told:
+            told[of].add(shape(content(orjson.loads(raw))))
         elif _transaction_id(raw) in truth.valid_ids:
             report.differ("dead letters", identity, f"a valid transaction was refused: {reason}")
         else:
@@ -186,6 +189,17 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     lacking = [raw for raw, count in waiting.items() if count > 0]
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
+    for identity, contents in truth.conflicts.items():
+        # All but the one that came first to the archive, whichever that was. Numbers are blotted out on
+        # both sides, so contents of one shape count as one.
+        sent = set(map(shape, contents))
+        report.add(
+            "sales under an id that was taken", len(contents) > 1, bool(told[identity] & sent)
+        )
+        if not told[identity] & sent:
+            report.differ("dead letters", identity, "two sales under this id, and no id_conflict")
+        for _ in told[identity] - sent:
+            report.differ("dead letters", identity, "an id_conflict of what was never sent")
 
 
 def _notices(truth: Truth, held: Platform, terms: Terms, report: Report) -> None:

@@ -54,10 +54,13 @@ class SentFile:
 
 @dataclass
 class Truth(SentFile):
-    """``customers``: each one's transactions in send order, duplicates included."""
+    """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
+    sent under an id that had come with other content, all of it by id, as ``content`` shows it."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
+    conflicts: dict[str, set[bytes]] = field(default_factory=dict)
+    _first: dict[str, bytes] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "stream" not in entry:  # a till's
@@ -67,6 +70,9 @@ class Truth(SentFile):
         record = entry["record"]
         identity = record["transaction_id"]
         self.valid_ids.add(identity)
+        said = content(record)
+        if (first := self._first.setdefault(identity, said)) != said:
+            self.conflicts.setdefault(identity, {first}).add(said)
         customer = record.get("customer_id")
         if customer is not None:
             self.customers.setdefault(customer, []).append(
@@ -83,6 +89,14 @@ class Truth(SentFile):
 def shape(raw: bytes) -> bytes:
     """``raw`` with digits blotted out, for a dead letter's card numbers are masked and ours not."""
     return re.sub(rb"[0-9*]", b"#", raw)
+
+
+def content(record: dict[str, Any]) -> bytes:
+    """The same for two records of one sale: order of fields and points that are not redeemed say nothing."""
+    said = {
+        name: value for name, value in record.items() if (name, value) != ("points_to_redeem", 0)
+    }
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
 def read_truth(directory: Path) -> Truth:

@@ -20,10 +20,8 @@ from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 FIRST_CENTRE = 9001
 ACTIONS = (
     *("stock_requests", "stock_orders", "truck_routes", "transfer_offers", "central_stock"),
-    "notices",
+    "stock_notices",
 )
-NOTICES = {"low_stock", "stock_below_zero", "order_unfilled"}  # the inventory job's own
-REPEATED = "repeats of other jobs' notices"
 COLUMNS = [
     *("store", "product", "version", "entry_id", "kind", "outcome", "quantity", "moved"),
     *("old_quantity", "new_quantity", "event_time_ms", "low", "reorder_point", "order_up_to"),
@@ -156,14 +154,14 @@ def _actions(
     oks = sum(wanted.oks for wanted in decided.values())
     belows = sum(wanted.belows for wanted in decided.values())
     report.add("central updates", lows + oks, len(_bodies(held, "central_stock")))
-    notices = Counter(body["template"] for body in _bodies(held, "notices"))
+    notices = Counter(body["template"] for body in _bodies(held, "stock_notices"))
     report.add("alerts of low stock", lows, notices["low_stock"])
     report.add("alerts of miscounts", belows, notices["stock_below_zero"])
     report.add("alerts of unfilled orders", len(refused), notices["order_unfilled"])
 
 
 def _once(held: Platform, report: Report) -> None:
-    """No action was sent twice. Other jobs write notices at least once: the same one again is no fault."""
+    """No action was sent twice."""
     for name in ACTIONS:
         bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for body in _bodies(held, name):
@@ -171,8 +169,6 @@ def _once(held: Platform, report: Report) -> None:
         for identity, (first, *again) in bodies.items():
             if any(body != first for body in again):
                 report.differ(name, identity, "sent again with other content")
-            elif again and name == "notices" and first["template"] not in NOTICES:
-                report.others[REPEATED] = report.others.get(REPEATED, 0) + len(again)
             elif again:
                 report.differ(name, identity, f"sent {1 + len(again)} times")
 

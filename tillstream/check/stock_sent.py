@@ -35,7 +35,10 @@ class StockTruth(SentFile):
         for n, line in enumerate(record["lines"], start=1):
             pieces = -line["quantity"] if kind in AWAY else line["quantity"]
             move = Move(f"{document}/{n}", kind, pieces, at_ms)
-            self.lines.setdefault((record["store"], line["product"]), {})[move.line] = move
+            # Of two sales under one id the shelf takes each line's first.
+            self.lines.setdefault((record["store"], line["product"]), {}).setdefault(
+                move.line, move
+            )
 
 
 def read_stock_truth(directory: Path) -> StockTruth:

@@ -17,6 +17,9 @@ from tillstream.conf import Conf
 from tillstream.errors import Unreachable
 
 CONNECT_S = 8.0  # how long a broker may take to answer at first
+# Of every consumer, whatever conf's properties say: what was written in a transaction is read once it is
+# committed, and never if it was not.
+COMMITTED = {"isolation.level": "read_committed"}
 # A record's time is when the broker took it, not what the producer's clock shows.
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 LOOKED_BACK = 16
@@ -84,6 +87,7 @@ def reader_settings(conf: Conf, command: str) -> dict[str, Any]:
     """
     return {
         **client_settings(conf),
+        **COMMITTED,
         "group.id": conf.own_name(command),
         "enable.auto.commit": False,
         "allow.auto.create.topics": False,
@@ -183,7 +187,7 @@ def asked(
     """A consumer that joins no group, and the topic's partitions at ``offset``."""
     settings = kafka_settings(bootstrap, conf.source_properties, conf.region)
     own = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
-    with closing(Consumer(settings | own)) as consumer:
+    with closing(Consumer(settings | own | COMMITTED)) as consumer:
         numbers = partitions(consumer, topic, bootstrap)
         yield consumer, [TopicPartition(topic, number, offset) for number in numbers]
 

@@ -33,7 +33,8 @@ def process(
     state: str,
     uid: str,
     name: str,
-    ttl_hours: int = 0,
+    life_ms: int | None = None,
+    by_arrival: bool = False,
     wait_ms: int = 2,
     batch_size: int = 128,
 ) -> DataStream:
@@ -41,9 +42,11 @@ def process(
 
     context: of the job whose stage it is; None outside of any, for a test. control: rows of (key,
     bytes), shown to every subtask; None: there are none. state: name of the
-    keyed state, found again in savepoints; state_schemas/keyed/states.py has it. ttl_hours: keys
-    without a change for so long are forgotten, 0 for never. wait_ms: how long a record waits for
-    others to make a batch, and an output on its way out.
+    keyed state, found again in savepoints; state_schemas/keyed/states.py has it. life_ms: keys
+    without a change for so long are forgotten, 0 for never; None: never, whatever the settings, and a
+    savepoint of the one does not restore into the other. by_arrival: by the stream's time, which stands
+    still while the job does; its source is ``timed``. Else by the machine's clock. wait_ms: how long a
+    record waits for others to make a batch, and an output on its way out.
     """
     if context is not None:
         context.state(state)
@@ -62,7 +65,8 @@ def process(
         j_records.getType(),
         control._j_data_stream.getType(),
         state,
-        ttl_hours * 3_600_000,
+        -1 if life_ms is None else life_ms,
+        by_arrival,
         batch_size,
         wait_ms,
     )

@@ -15,8 +15,8 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 
-def source(context: JobContext) -> Any:
-    """The Java stream of enveloped records, without keys."""
+def source(context: JobContext, timed: bool) -> Any:
+    """The Java stream of enveloped records, without keys. timed: with watermarks of arrival, by shard."""
     conf = context.conf
     settings = conf.source.kinesis
     envelope = ours().KinesisEnvelope(settings.endpoint is not None)
@@ -28,6 +28,9 @@ def source(context: JobContext) -> Any:
     # By place in the hash key range: shards of one size spread evenly over the subtasks.
     assigner = java().org.apache.flink.streaming.connectors.kinesis.util.UniformShardAssigner()
     consumer.setShardAssigner(assigner)
+    if timed:
+        # PyFlink's gateway names a class within a class so.
+        consumer.setPeriodicWatermarkAssigner(getattr(ours(), "KinesisEnvelope$Arrivals")())
     return context.env._j_stream_execution_environment.addSource(consumer)
 
 
@@ -48,7 +51,7 @@ def consumer_settings(conf: Conf, name: str) -> dict[str, str]:
         "flink.stream.describe.maxretries": 10,
         "aws.clientconfig.connectionTimeout": 5000,
         "aws.clientconfig.socketTimeout": 20000,
-        # Shards are read side by side and nothing here waits for watermarks.
+        # A quiet shard holds no watermark up: they are read side by side.
         "flink.shard.idle.interval": 10000,
     }
     if conf.source.start_ms is not None:

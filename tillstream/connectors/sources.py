@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyflink.common import Types
@@ -15,19 +16,26 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
+MINUTE_MS = 60_000
+IDLE_MS = 30_000  # a partition without a record for so long holds no watermark up
 
 
-def transactions(context: JobContext, key_field: str, holes: bool = False) -> KeyedStream:
+def transactions(
+    context: JobContext, key_field: str, timed: bool = False, holes: bool = False
+) -> KeyedStream:
     """Enveloped records (see ``domain.envelope``) keyed by the JSON field ``key_field``.
 
     A record without that field is keyed by ``~<n>``, n from a hash of its bytes. Fields joined by
-    ``+`` are one key, joined by ``:``. ``holes``: offsets of Kafka without a record come as well, as
-    empty envelopes whose origin ends with ``<first>-<last>``.
+    ``+`` are one key, joined by ``:``. timed: with watermarks of arrival, of the partition or shard
+    that is furthest behind. holes: offsets of Kafka without a record come as well, as empty envelopes
+    whose origin ends with ``<first>-<last>``.
     """
-    return keyed(transaction_rows(context, key_field, holes))
+    return keyed(transaction_rows(context, key_field, timed, holes))
 
 
-def transaction_rows(context: JobContext, key_field: str | None, holes: bool = False) -> DataStream:
+def transaction_rows(
+    context: JobContext, key_field: str | None, timed: bool = False, holes: bool = False
+) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; without ``key_field`` no key is
     looked for. Raises Undeclared where the job's entry does not say that it reads them."""
     conf = context.conf
@@ -35,7 +43,7 @@ def transaction_rows(context: JobContext, key_field: str | None, holes: bool = F
         raise Undeclared(f"jobs/{context.job.name}.py: its entry says transactions=False")
     if conf.source.kind == "kinesis":
         # What the consumer gives is a row for each record, so its pieces are made behind it.
-        source = kinesis.source(context).uid(conf.source.uid).name(NAME)
+        source = kinesis.source(context, timed).uid(conf.source.uid).name(NAME)
         pieces = source.flatMap(ours().Pieces(key_field)).uid("transaction-pieces")
         return DataStream(pieces.name("pieces of records"))
     settings = conf.source.kafka
@@ -46,9 +54,9 @@ def transaction_rows(context: JobContext, key_field: str | None, holes: bool = F
         envelope.fromArchive()
     if holes:
         envelope.tellHoles()
-    consumer = {"group.id": context.own_name(), **conf.source_properties}
+    consumer = _consumer(context, conf.source_properties)
     source = _kafka(
-        context, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer
+        context, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer, timed
     )
     return DataStream(source.uid(conf.source.uid).name(NAME))
 
@@ -77,12 +85,7 @@ def topic_rows(
     """The same as rows of (key, enveloped record), not yet keyed; ``key_field`` instead of the
     topic's key."""
     conf, name = context.conf, context.reads(topic)
-    # Of what a job has written in a transaction, only what is committed.
-    consumer = {
-        "group.id": context.own_name(),
-        "isolation.level": "read_committed",
-        **conf.kafka.properties,
-    }
+    consumer = _consumer(context, conf.kafka.properties)
     envelope = ours().KafkaEnvelope(key_field or topic.key)
     earliest = ours().StartOffsets.of(_offsets().earliest())
     source = _kafka(context, conf.kafka.bootstrap, name, earliest, envelope, name, consumer)
@@ -106,6 +109,11 @@ def keyed(rows: DataStream) -> KeyedStream:
     return KeyedStream(j_keyed, Types.PRIMITIVE_ARRAY(Types.BYTE()), rows)
 
 
+def _consumer(context: JobContext, properties: Mapping[str, str]) -> dict[str, str]:
+    """Of what anybody has written in a transaction only what is committed, whatever ``properties``."""
+    return {"group.id": context.own_name(), **properties, "isolation.level": "read_committed"}
+
+
 def _kafka(
     context: JobContext,
     bootstrap: str | None,
@@ -114,6 +122,7 @@ def _kafka(
     envelope: Any,
     name: str,
     consumer: dict[str, str],
+    timed: bool = False,
 ) -> Any:
     if not bootstrap:
         raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
@@ -141,7 +150,8 @@ def _kafka(
     accepted = context.conf.source.kafka.accepted_loss
     if moves := {at: move for at, move in accepted.items() if at.rpartition("/")[0] == topic}:
         source = ours().MovedPositions(source, moved(moves))
-    watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    nothing = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    watermarks = ours().ArrivalTimes.watermarks(IDLE_MS) if timed else nothing
     env = context.env._j_stream_execution_environment
     return env.fromSource(source, watermarks, name)
 

@@ -157,6 +157,7 @@ TIME_REASONS = {
     "told from a duplicate",
     "clock_ahead": "its event_time_ms is ahead of the broker's clock: the till's clock was wrong",
 }
+ID_CONFLICT = "another transaction has its transaction_id: the archive keeps the first"
 # Digits of a card number, as they are written into a dead letter.
 _masked = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}").search
 
@@ -236,6 +237,10 @@ def judge(
     if of_time and before_ms == getattr(found, "event_time_ms", None):
         why = f"{TIME_REASONS[of_time[0]]}; only with event_time_ms repaired can it go back"
         return refuse(of_time[0], why)
+    before_id = original.get("transaction_id") if isinstance(original, dict) else None
+    if "id_conflict" in record.reasons and before_id == getattr(found, "transaction_id", None):
+        why = f"{ID_CONFLICT}; only with a transaction_id of its own can it go back"
+        return refuse("id_conflict", why)
     if contract is not None:
         key = str(orjson.loads(payload)[contract.key])
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
@@ -326,6 +331,7 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
     return out
 
 
+_MEANINGS = {**REASONS, **TIME_REASONS, "id_conflict": ID_CONFLICT}
 _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
@@ -333,6 +339,8 @@ _REPAIRS = {
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair event_time_ms only when the till's clock was wrong.",
     "clock_ahead": "Repair event_time_ms to the time of the sale.",
+    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets a "
+    "transaction_id of its own.",
 }
 
 
@@ -340,7 +348,7 @@ def advice(record: DeadRecord, contracts: Mapping[str, Contract] = TRANSACTIONS_
     """What is wrong and what can be done, for a person."""
     lines = []
     for failure in record.failures.values():
-        meaning = REASONS.get(failure.reason) or TIME_REASONS.get(failure.reason) or "no known code"
+        meaning = _MEANINGS.get(failure.reason, "no known code")
         lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
     verdict = judge(record, contracts=contracts)
     if isinstance(verdict, Sendable):

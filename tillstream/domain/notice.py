@@ -14,6 +14,7 @@ from tillstream.domain.card_numbers import STORES, contains_card_number
 
 KINDS = ("sms", "alert", "order")
 MAX_ID_BYTES = 1024
+MAX_BYTES = 250_000  # SNS takes 256 KiB, an item of DynamoDB 400 KB
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z:._/~-]*")
 _RECIPIENT = re.compile(r"[a-z][a-z_-]{1,30}:[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _CUSTOMER = re.compile(r"customer:C[0-9]{10}")
@@ -24,7 +25,8 @@ _LIST = re.compile(STORES)
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
-    """One notice, JSON on the topic ``notices``, keyed by ``notice_id``.
+    """One notice, JSON on the topics ``notices`` and ``stock-notices``, keyed by ``recipient``: those of
+    one are in one partition, in order.
 
     kind: ``sms``, ``alert`` or ``order``, which decides how it is sent.
     recipient: a business id, e.g. ``customer:C0000000001``, ``store:45``, ``team:fraud``; never a
@@ -72,10 +74,14 @@ def parse(raw: bytes) -> Notice:
     Raises InvalidNotice, also for what looks like an address, a telephone or a card number:
     personal data does not go through here. Ids, products and lists of stores are not searched.
     """
+    if len(raw) > MAX_BYTES:
+        raise InvalidNotice("too_large", f"a notice has {MAX_BYTES:,} bytes at most")
     try:
         found = _decode(raw)
     except msgspec.ValidationError as error:
         raise InvalidNotice("not_a_notice", str(error)) from None
+    except RecursionError:
+        raise InvalidNotice("not_a_notice", "nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidNotice("not_json", str(error)) from None
     if not (_ID.fullmatch(found.notice_id) and len(found.notice_id) <= MAX_ID_BYTES):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,7 +32,9 @@ from tillstream.errors import Problem
 INDEX = "open-notices"
 DAY_S = 86_400
 DECIDABLE = ("uncertain", "failed", "expired")
-OURS = "#token = :token AND #status = :claimed"  # a condition: nobody took it over meanwhile
+# A condition: nobody took it over meanwhile. It still holds where a change whose answer was lost is tried
+# again by the client.
+OURS = "#token = :token"
 
 
 class Logged(NamedTuple):
@@ -76,27 +79,28 @@ class SentLog:
 
     def sent(self, notice_id: str, token: str, receipt: str) -> None:
         """It was sent. The content is dropped: the id is all that has to be remembered."""
-        self._update(
+        self._change_ours(
             notice_id,
             "SET #status = :sent, sent_at_ms = :now, receipt = :receipt REMOVE #open, notice",
-            "#token = :token",
             {"sent": "sent", "now": now_ms(), "receipt": receipt, "token": token},
         )
 
     def stuck(self, notice_id: str, token: str, status: str, detail: str) -> str:
         """It is ``uncertain`` or ``failed``; a person has to decide. Returns which."""
-        self._update(
-            notice_id,
-            "SET #status = :status, detail = :detail",
-            OURS,
-            {"status": status, "detail": detail[:500], "token": token, "claimed": "claimed"},
-        )
+        said = {"status": status, "detail": detail[:500], "token": token}
+        self._change_ours(notice_id, "SET #status = :status, detail = :detail", said)
         return status
+
+    def renew(self, notice_id: str, token: str) -> bool:
+        """The claim's lease begins again. False where a person has taken it over: it is not ours to send."""
+        values = {"now": now_ms(), "token": token}
+        return self._change_ours(notice_id, "SET claimed_at_ms = :now", values)
 
     def release(self, notice_id: str, token: str) -> None:
         """It was certainly not sent: as if it had never been claimed."""
-        ours = items.expressions({"token": token, "claimed": "claimed"}, ConditionExpression=OURS)
-        self._client.delete_item(**self._at(notice_id), **ours)
+        ours = items.expressions({"token": token}, ConditionExpression=OURS)
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.delete_item(**self._at(notice_id), **ours)
 
     # -- a person ----------------------------------------------------------------------------------
 
@@ -142,6 +146,14 @@ class SentLog:
     def _update(self, notice_id: str, change: str, condition: str, values: dict[str, Any]) -> None:
         texts = {"UpdateExpression": change, "ConditionExpression": condition}
         self._client.update_item(**self._at(notice_id), **items.expressions(values, **texts))
+
+    def _change_ours(self, notice_id: str, change: str, values: dict[str, Any]) -> bool:
+        """Whether it was still ours. Where a person decided meanwhile, what they decided stands."""
+        try:
+            self._update(notice_id, change, OURS, values)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def _put_new(self, notice: Notice, status: str, token: str) -> bool:
         """Whether there was no item of it before. A put whose answer was lost is tried again by the

@@ -48,13 +48,14 @@ class Notifier:
         self._pace = {kind: Pace(settings.per_second.get(kind, 20)) for kind in KINDS}
 
     def handle(self, notice: Notice) -> str:
-        """``known``, ``expired``, ``sent``, ``failed`` or ``uncertain``.
+        """``known``, ``expired`` (too old, or of the future), ``sent``, ``failed`` or ``uncertain``.
 
         Raises Unavailable or Stopped, after which the notice is as if never seen.
         """
         if self._log.is_known(notice.notice_id):
             return "known"
-        if self._now_ms() - notice.event_time_ms > self._max_age_ms:
+        # One of the future would be sent again once its id is forgotten.
+        if abs(self._now_ms() - notice.event_time_ms) > self._max_age_ms:
             self._log.expire(notice)
             return "expired"
         pace = self._pace[notice.kind]
@@ -87,6 +88,8 @@ class Notifier:
                         "`tillstream notify run` goes on from here"
                     ) from None
                 self._back_off(notice.notice_id, token, attempt)
+                if not self._log.renew(notice.notice_id, token):
+                    return "known"  # we waited for longer than a claim lasts
             else:
                 self._log.sent(notice.notice_id, token, receipt)
                 return "sent"

@@ -8,17 +8,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from tillstream.catalog import topics
 from tillstream.cli.times import now_ms
-from tillstream.clients.delivery import open_producer
-from tillstream.clients.kafka import client_settings, partitions
+from tillstream.clients.delivery import Writer, open_producer
+from tillstream.clients.kafka import COMMITTED, client_settings, partitions
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter as as_dead_letter
 from tillstream.domain.dead_letter import kafka_record
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.notice import InvalidNotice, Notice, parse
+from tillstream.errors import Unreachable
 from tillstream.notify.notifier import Notifier, Stopped
 
 BATCH = 200
@@ -29,21 +30,29 @@ _RETRIABLE = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
 
 
 class Service:
-    """Reads the topic as one of a consumer group. A batch's offsets are committed once each of its
-    notices has an outcome, so a crash reads some again, and the log of sent notices knows them."""
+    """Reads the topics as one of a consumer group. A batch's offsets are committed once each of its
+    notices has an outcome, so a crash reads some again, and the log of sent notices knows them. The group
+    gives a partition, so a recipient, to another only between two batches."""
 
     def __init__(self, conf: Conf, notifier: Notifier, stop: threading.Event) -> None:
         self._conf, self._notifier, self._stop = conf, notifier, stop
         self.outcomes: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._topic = conf.topic(topics.NOTICES)
-        settings = client_settings(conf)
+        self._topics = [conf.topic(one) for one in topics.TO_NOTIFY]
+        self._letters = Writer(self._producer(), conf.topic(topics.DEAD_LETTERS))
+        self._consumer = self._reader()
+
+    def _producer(self) -> Producer:
         own = {"delivery.timeout.ms": int(DELIVERY_S * 1000)}
-        self._producer = open_producer(settings | own)
-        self._consumer = Consumer(
+        return open_producer(client_settings(self._conf) | own)
+
+    def _reader(self) -> Consumer:
+        conf = self._conf
+        return Consumer(
             {
-                **settings,
-                "group.id": conf.own_name("notify", self._topic),
+                **client_settings(conf),
+                **COMMITTED,
+                "group.id": conf.own_name("notify", self._topics[0]),
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "partition.assignment.strategy": "cooperative-sticky",
@@ -61,8 +70,9 @@ class Service:
         Raises Unavailable from the notifier, Unreachable when Kafka or the topic is not there.
         """
         try:
-            partitions(self._consumer, self._topic, self._conf.kafka.bootstrap)
-            self._consumer.subscribe([self._topic])
+            for topic in self._topics:
+                partitions(self._consumer, topic, self._conf.kafka.bootstrap)
+            self._consumer.subscribe(self._topics)
             heard = told = time.monotonic()
             while not self._stop.is_set():
                 batch = self._poll()
@@ -102,8 +112,11 @@ class Service:
                 self._bury(message, error)
             else:
                 mine[found.recipient].append(found)
-        if self._producer.flush(DELIVERY_S):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "dead letters not delivered"))
+        if problem := self._letters.flush(DELIVERY_S):
+            raise Unreachable(
+                f"dead letters cannot be written ({problem}): see `tillstream status`. Nothing was lost, "
+                "`tillstream notify run` goes on from here"
+            )
         with ThreadPoolExecutor(self._conf.notify.workers) as pool:
             # Where one fails, map() raises it and does not begin the others that wait.
             list(pool.map(self._in_order, mine.values()))
@@ -116,13 +129,13 @@ class Service:
                 self.outcomes[outcome] += 1
 
     def _bury(self, message: Message, error: InvalidNotice) -> None:
-        origin = f"kafka:{self._topic}/{message.partition()}/{message.offset()}"
+        origin = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
         envelope = Envelope(origin, message.timestamp()[1], message.value() or b"")
         letter = as_dead_letter(
             envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()
         )
         key, value, headers = kafka_record(letter)
-        self._producer.produce(self._conf.topic(topics.DEAD_LETTERS), value, key, headers=headers)
+        self._letters.send(key, value, headers=headers)
         self.outcomes["dead letters"] += 1
 
     def _commit(self) -> None:

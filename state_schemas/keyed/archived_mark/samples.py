@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from tillstream.state_schemas.keyed.archived_mark import Mark
+import msgspec
 
-SAMPLES = {1: {"archived": Mark()}}
+from tillstream.state_schemas.keyed.archived_mark import Mark, v1
+
+SAMPLES: dict[int, dict[str, msgspec.Struct]] = {
+    1: {"archived": v1.Mark()},
+    2: {"archived": Mark(bytes(range(8))), "of-before": Mark(b"")},
+}

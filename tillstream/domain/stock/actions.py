@@ -164,7 +164,7 @@ def nobody_has_it(request: Request, missing: int) -> Action:
 
 def _alert(recipient: str, template: str, cause: str, at_ms: int, **params: str | int) -> Action:
     told = notice("alert", recipient, template, cause, at_ms, params)
-    return Action("notices", told.notice_id, told)
+    return Action("notices", recipient, told)
 
 
 def emergency_hours(km: int, handling_hours: int, speed_kmh: int) -> int:

@@ -2,7 +2,6 @@ package io.tillstream.flink;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -10,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import org.apache.flink.api.common.state.BroadcastState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
-import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -48,7 +46,8 @@ import pemja.core.object.PyIterator;
  * in savepoints, under the name and namespace that PyFlink's keyed functions use, so a function that
  * moves here from a KeyedProcessFunction finds its timers again. A timer that is due goes to Python
  * among the records of a batch, in its place, with the state of its key; like a record it never waits
- * across a checkpoint, so none is lost. Timers do not fire any more once the input has ended.
+ * across a checkpoint, so none is lost. Timers do not fire any more once the input has ended. Event
+ * time has no timers but those by which keys are forgotten: see {@link StateLife}.
  *
  * <p>Bytes to Python, integers big-endian: {@code int keys, int records, long processing time}, per
  * key {@code int length, key, int length or -1, state}, per record {@code int key's number, int
@@ -75,7 +74,8 @@ public final class BatchedPython
     private static final List<Long> NONE = List.of(NO_TIMESTAMP);
 
     private final String stateName;
-    private final long stateTtlMs;
+    private final long lifeMs;
+    private final boolean byArrival;
     private final int batchSize;
     private final long lingerMs;
     private final List<OutputTag<byte[]>> sides = new ArrayList<>();
@@ -94,7 +94,9 @@ public final class BatchedPython
 
     /**
      * @param stateName name of the one keyed state, bytes of a codec of the function's own
-     * @param stateTtlMs a key not written to for so long (by the machine's clock) is forgotten; 0: never
+     * @param lifeMs a key not written to for so long is forgotten; 0: never; -1: never, whatever the
+     *     settings
+     * @param byArrival whether {@link StateLife} is by arrival
      */
     public BatchedPython(
             Configuration configuration,
@@ -102,12 +104,14 @@ public final class BatchedPython
             TypeInformation<Row> records,
             TypeInformation<Row> broadcast,
             String stateName,
-            long stateTtlMs,
+            long lifeMs,
+            boolean byArrival,
             int batchSize,
             long lingerMs) {
         super(configuration, function, records, broadcast, BYTES);
         this.stateName = stateName;
-        this.stateTtlMs = stateTtlMs;
+        this.lifeMs = lifeMs;
+        this.byArrival = byArrival && lifeMs > 0;
         this.batchSize = batchSize;
         this.lingerMs = lingerMs;
     }
@@ -140,11 +144,8 @@ public final class BatchedPython
         // The one that super.open() has made: PyFlink's.
         timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
         ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>(stateName, BYTES);
-        if (stateTtlMs > 0) {
-            descriptor.enableTimeToLive(
-                    StateTtlConfig.newBuilder(Duration.ofMillis(stateTtlMs))
-                            .setUpdateType(StateTtlConfig.UpdateType.OnCreateAndWrite)
-                            .build());
+        if (lifeMs >= 0) {
+            StateLife.of(descriptor, lifeMs, byArrival);
         }
         state =
                 getPartitionedState(
@@ -164,6 +165,26 @@ public final class BatchedPython
     public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
         dueTimes.add(timer.getTimestamp());
         add((String) ((Row) getCurrentKey()).getField(0), null, NO_TIMESTAMP);
+    }
+
+    @Override
+    public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+        if (byArrival) {
+            state.clear(); // no record waits: a watermark comes after all that came before it
+        }
+    }
+
+    /** The current key's state was written in a batch of these times. */
+    private void forgetAfter(List<Long> times) throws Exception {
+        long newest = Long.MIN_VALUE;
+        for (long time : times) {
+            newest = time == NO_TIMESTAMP ? newest : Math.max(newest, time);
+        }
+        if (newest != Long.MIN_VALUE) {
+            timers.registerEventTimeTimer(
+                    VoidNamespace.INSTANCE,
+                    StateLife.endMs(newest, timers.currentWatermark(), lifeMs));
+        }
     }
 
     private static long timestamp(StreamRecord<Row> record) {
@@ -324,6 +345,9 @@ public final class BatchedPython
             if (kind == STATE) {
                 setCurrentKey(batchContexts.get(number));
                 state.update(value);
+                if (byArrival) {
+                    forgetAfter(times);
+                }
             } else if (kind == TIMER) {
                 setCurrentKey(batchContexts.get(number));
                 timers.registerProcessingTimeTimer(

@@ -3,6 +3,8 @@ package io.tillstream.flink;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.streaming.api.functions.AssignerWithPeriodicWatermarks;
+import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
 import org.apache.flink.types.Row;
 
@@ -65,5 +67,24 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
     @Override
     public TypeInformation<Row> getProducedType() {
         return Envelope.type();
+    }
+
+    /** {@link ArrivalTimes} of each shard, as this consumer wants them. */
+    public static final class Arrivals implements AssignerWithPeriodicWatermarks<Row> {
+        private static final long serialVersionUID = 1L;
+
+        private long newest = Long.MIN_VALUE;
+
+        @Override
+        public long extractTimestamp(Row row, long before) {
+            long arrivedMs = ArrivalTimes.of((byte[]) row.getField(1));
+            newest = Math.max(newest, arrivedMs);
+            return arrivedMs;
+        }
+
+        @Override
+        public Watermark getCurrentWatermark() {
+            return new Watermark(newest);
+        }
     }
 }

@@ -8,7 +8,6 @@ import org.apache.flink.api.common.eventtime.BoundedOutOfOrdernessWatermarks;
 import org.apache.flink.api.common.eventtime.WatermarkOutput;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
-import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -17,6 +16,7 @@ import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple6;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
+import org.apache.flink.streaming.api.TimerService;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
@@ -50,7 +50,7 @@ public final class SalesTracking {
      * @param rows (transaction id, enveloped transaction); what is no transaction, or one from the
      *     future, is left out: other jobs put it with the dead letters
      * @param clockAheadMs how far a till's clock may run ahead of the broker's
-     * @param rememberMs how long a transaction's id is remembered
+     * @param rememberMs how long a transaction's id is remembered, from its arrival; 0: for ever
      * @param outOfOrderMs how much later than a newer one a line may come and still be in time
      * @param idleMs after so long without a record a subtask holds nobody up
      */
@@ -173,8 +173,7 @@ public final class SalesTracking {
         public void open(org.apache.flink.configuration.Configuration parameters) {
             ValueStateDescriptor<Boolean> descriptor =
                     new ValueStateDescriptor<>("sales-seen", Types.BOOLEAN);
-            descriptor.enableTimeToLive(
-                    StateTtlConfig.newBuilder(Duration.ofMillis(rememberMs)).build());
+            StateLife.of(descriptor, rememberMs, true);
             seen = getRuntimeContext().getState(descriptor);
         }
 
@@ -194,6 +193,12 @@ public final class SalesTracking {
                 return; // not remembered: repaired, it comes again under this id
             }
             seen.update(true);
+            if (rememberMs > 0) {
+                TimerService timers = context.timerService();
+                long watermark = timers.currentWatermark();
+                timers.registerEventTimeTimer(
+                        StateLife.endMs(sealed.arrivedMs, watermark, rememberMs));
+            }
             long sign = receipt.kind.equals("sale") ? 1 : -1;
             for (TillReceipt.Line line : receipt.lines) {
                 out.collect(
@@ -204,6 +209,17 @@ public final class SalesTracking {
                                 line.unitPriceCents,
                                 receipt.eventTimeMs,
                                 sealed.arrivedMs));
+            }
+        }
+
+        @Override
+        public void onTimer(
+                long at,
+                OnTimerContext context,
+                Collector<Tuple6<String, Long, Long, Long, Long, Long>> out)
+                throws Exception {
+            if (rememberMs > 0) {
+                seen.clear();
             }
         }
     }

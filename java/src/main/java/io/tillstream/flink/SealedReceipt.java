@@ -15,14 +15,8 @@ final class SealedReceipt {
 
     /** @param clockAheadMs how far a till's clock may run ahead of the broker's */
     SealedReceipt(byte[] envelope, long clockAheadMs) {
+        arrivedMs = ArrivalTimes.of(envelope);
         int newline = Envelope.headEnd(envelope);
-        long arrived = 0;
-        long unit = 1;
-        for (int i = newline - 1; envelope[i] >= '0' && envelope[i] <= '9'; i--) {
-            arrived += (envelope[i] - '0') * unit;
-            unit *= 10;
-        }
-        arrivedMs = arrived;
         payload = Arrays.copyOfRange(envelope, newline + 1, envelope.length);
         TillReceipt read = TillReceipt.read(payload);
         receipt = read == null || read.eventTimeMs > arrivedMs + clockAheadMs ? null : read;
