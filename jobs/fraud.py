@@ -13,10 +13,8 @@ from tillstream.connectors.context import JobContext, run
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.udfs import fraud as functions
 
-TO_KAFKA = {
-    "holds": topics.HOLDS.prompt, "notices": topics.NOTICES,
-    "rule-answers": topics.FRAUD_ANSWERS.prompt,
-}  # fmt: skip
+TO_KAFKA = {"holds": topics.HOLDS.prompt, "notices": topics.NOTICES,
+            "rule-answers": topics.FRAUD_ANSWERS.prompt}  # fmt: skip
 DAY_MS = 86_400_000
 HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
 

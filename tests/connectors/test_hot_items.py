@@ -46,6 +46,7 @@ PASSING = {
     "internal": Refusal(500, "InternalServerError"),
     "unavailable": Refusal(503, "ServiceUnavailable"),
     "too late": Refusal(400, "ConditionalCheckFailedException", pause_s=1.5),
+    "cut": Refusal(400, ""),
 }
 
 

@@ -10,7 +10,6 @@ from random import Random
 
 import orjson
 import pytest
-from confluent_kafka import Producer
 
 from tests.support.classes import job_classes
 from tests.support.shop import Shop
@@ -18,6 +17,8 @@ from tests.support.wait import wait_for
 from tests.udfs.test_nothing_stops_a_stage import GOOD, RULES, TILLS, usable
 from tillstream import catalog
 from tillstream.catalog import topics
+from tillstream.clients.delivery import open_producer
+from tillstream.clients.kafka import client_settings
 from tillstream.connectors.gateway import java, ours
 from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.dead_letter import id_of
@@ -72,9 +73,7 @@ def good_order(raw: bytes) -> bool:
 def bury(shop: Shop, job: str, seed: int, count: int) -> set[str]:
     """Sends ``count`` to each topic of the job; the ids of their dead letters."""
     conf = shop.conf()
-    producer = Producer(
-        {"bootstrap.servers": conf.kafka.bootstrap or "", "message.max.bytes": 1_048_000}
-    )
+    producer = open_producer(client_settings(conf) | {"message.max.bytes": 1_048_000})
     ids: set[str] = set()
     for topic in topics_of(job):
         known = topics.BY_ID.get(topic)

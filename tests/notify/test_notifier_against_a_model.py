@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.support.sent_notices import TableInMemory
 from tillstream.conf import load
+from tillstream.domain.dead_letter import id_of
 from tillstream.domain.notice import Notice, notice
 from tillstream.notify import log as log_module
 from tillstream.notify import notifier as notifier_module
@@ -208,7 +209,8 @@ class World(RuleBasedStateMachine):
     @rule(what=st.sampled_from([*RUBBISH, "time passes", "a person resends", "a person dismisses"]))
     def meanwhile(self, what: str) -> None:
         if what in RUBBISH:
-            self.rubbish.add(self._append(0, RUBBISH[what]))
+            value = RUBBISH[what]
+            self.rubbish.add(id_of(self._append(0, value), value or b""))
         else:
             self.happen(what)
 

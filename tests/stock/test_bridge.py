@@ -26,6 +26,7 @@ from tillstream.clients.delivery import Writer, open_producer
 from tillstream.clients.whole_topic import read_whole
 from tillstream.conf import load
 from tillstream.dead_letters.read import of_message
+from tillstream.domain.dead_letter import MOST_BYTES
 from tillstream.stock.bridge import FLUSH_SECONDS, ONCE_ATTEMPTS, PATIENT, Writers, open_bridge
 from tillstream.stock.stream import ONCE_EMPTY_PAGES, BridgeError
 
@@ -300,7 +301,7 @@ def test_a_change_larger_than_kafka_takes_is_a_dead_letter_all_the_same(world):
     )
     world.bridge().once()
     ((_, raw),) = world.topics[LETTERS]
-    assert len(raw) <= 500_000
+    assert len(raw) <= MOST_BYTES
 
 
 # -- with the real clients -------------------------------------------------------------------------

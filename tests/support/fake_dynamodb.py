@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """error: DynamoDB's name of it. pause_s: before the answer's body."""
+    """error: DynamoDB's name of it, "" for none. pause_s: before the answer's body."""
 
     status: int
     error: str
@@ -61,7 +61,7 @@ class FakeDynamoDb:
         said = self.behave(asked)
         if said is not None:
             problem = {"__type": _SERVICE + said.error, "message": said.message}
-            return said.status, orjson.dumps(problem), said.pause_s
+            return said.status, orjson.dumps(problem if said.error else {}), said.pause_s
         with self.lock:
             self.items[key] = item
         return 200, b"{}", 0

@@ -78,9 +78,8 @@ def archived(life_ms: int, by_arrival: bool, *arrived: tuple[str, int]) -> list[
     """Ids that come to the archive, of (id, when it arrived); the last comes 3 s after the others."""
 
     def slowly(row: Row) -> Row:
-        time.sleep(
-            3 if b"/last|" in row[1] else 0.1
-        )  # marks of the stream's time come between them
+        # Marks of the stream's time come between them.
+        time.sleep(3 if b"/last|" in row[1] else 0.1)
         return row
 
     env = engine(**{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"})
@@ -88,8 +87,11 @@ def archived(life_ms: int, by_arrival: bool, *arrived: tuple[str, int]) -> list[
         Row(one, seal(f"kafka:tills/0/{'last' if n == len(arrived) else n}", at_ms, encoded(sale(one))))
         for n, (one, at_ms) in enumerate(arrived, 1)
     ]  # fmt: skip
-    slow: Any = env.from_collection(rows, ROWS).map(slowly, ROWS)._j_data_stream
-    timed = slow.assignTimestampsAndWatermarks(ours().ArrivalTimes.watermarks(30_000))
+    # In a task of its own: one that sleeps makes no marks.
+    slow = env.from_collection(rows, ROWS).map(slowly, ROWS).disable_chaining()
+    timed = slow._j_data_stream.assignTimestampsAndWatermarks(
+        ours().ArrivalTimes.watermarks(30_000)
+    )
     once = batched.process(
         None, sources.keyed(DataStream(timed)), None, ArchiveOnce(StageSettings("archive")),
         state="archived", uid="archive-once", name="archive once",

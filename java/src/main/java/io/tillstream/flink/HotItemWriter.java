@@ -491,13 +491,18 @@ final class HotItemWriter {
 
     /** Whether the table takes everything but this item. */
     private static boolean ofItem(SdkException problem) {
-        if (!(problem instanceof AwsServiceException)
-                || ((AwsServiceException) problem).awsErrorDetails() == null) {
-            return false;
-        }
-        String code = ((AwsServiceException) problem).awsErrorDetails().errorCode();
+        String code = code(problem);
         return "ValidationException".equals(code)
                 || "ItemCollectionSizeLimitExceededException".equals(code);
+    }
+
+    /** DynamoDB's name of the error; null where the answer was cut, or came from what stands between. */
+    private static String code(SdkException problem) {
+        if (!(problem instanceof AwsServiceException)
+                || ((AwsServiceException) problem).awsErrorDetails() == null) {
+            return null;
+        }
+        return ((AwsServiceException) problem).awsErrorDetails().errorCode();
     }
 
     /** Whether trying again can help: the network, a time-out, a throttled or failing service. */
@@ -507,6 +512,7 @@ final class HotItemWriter {
             return answer.isThrottlingException()
                     || answer.isClockSkewException()
                     || answer.statusCode() >= 500
+                    || code(problem) == null
                     || answer.retryable();
         }
         return true;
