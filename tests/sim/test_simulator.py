@@ -210,3 +210,13 @@ def test_no_share_may_be_out_of_bounds() -> None:
     with pytest.raises(ValueError, match="shares"):
         Faults(late=0.95)
     assert next(islice(Simulator(seed=2), 1)).klass == "ok"
+
+
+def test_a_fuzzed_record_is_one_object_that_is_no_transaction() -> None:
+    sent = list(simulate(2000, faults=Faults(fuzzed=0.2)))
+    fuzzed = [one.raw for one in sent if one.damage == "fuzzed"]
+    assert 300 < len(fuzzed) < 500
+    for raw in fuzzed:
+        assert isinstance(json.loads(raw), dict)
+        with pytest.raises(InvalidTransaction):
+            parse(raw)

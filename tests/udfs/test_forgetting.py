@@ -7,7 +7,6 @@ import json
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 from py4j.protocol import Py4JJavaError

@@ -11,7 +11,6 @@ OTHERS = ("archive", "fraud", "sales", "shortage")
 PROFILES = ("normal", "black-friday", "quiet-night", "payday")
 FIRST_S, LAST_S = 8, 10  # no fault so soon after the start, nor so shortly before the end
 GAP_S = (5, 20)  # between the beginnings of two faults
-FUZZED = 0.0  # share of fuzzed records: for the simulator to offer as --fuzzed
 
 CLUSTER = (
     "jobmanager",
@@ -68,7 +67,7 @@ class Phase(NamedTuple):
     malformed: float
     late: float
     out_of_order: float
-    fuzzed: float = FUZZED
+    fuzzed: float
 
     def __str__(self) -> str:
         shares = {n: s for n, s in self._asdict().items() if isinstance(s, float) and s}
@@ -130,7 +129,7 @@ def _phases(rng: Random, seed: int, seconds: int) -> Iterator[Phase]:
     count = 1 if seconds < 90 else rng.choice((1, 2, 3))
     for number in range(count):
         long = seconds // count if number < count - 1 else seconds - seconds // count * (count - 1)
-        shares = (rng.choice((0.0, 0.01, 0.03)) for _ in range(4))
+        shares = (rng.choice((0.0, 0.01, 0.03)) for _ in range(5))
         # Of another profile and other customers: ids of phases do not meet.
         yield Phase(
             rng.choice(PROFILES), rng.randrange(40, 110, 10), long, 10 * seed + number, *shares

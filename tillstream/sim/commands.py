@@ -53,6 +53,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option(
     "--malformed", type=SHARE, default=0.0, help="Share of records broken in one of many ways."
 )
+@click.option("--fuzzed", type=SHARE, default=0.0, help="Share changed at random until unusable.")
 @click.option("--late", type=SHARE, default=0.0, help="Share 5 minutes to 20 hours late.")
 @click.option("--out-of-order", type=SHARE, default=0.0, help="Share sent after later ones.")
 @click.option("--refunds", type=SHARE, help="Share of transactions; default: the profile's.")
@@ -85,6 +86,7 @@ def sim(
     start: datetime | None,
     duplicates: float,
     malformed: float,
+    fuzzed: float,
     late: float,
     out_of_order: float,
     stores: int | None,
@@ -97,7 +99,7 @@ def sim(
 ) -> None:
     """Send simulated till transactions; the same seed, arguments and --start send the same bytes."""
     try:
-        faults = Faults(duplicates, malformed, late, out_of_order)
+        faults = Faults(duplicates, malformed, late, out_of_order, fuzzed)
     except ValueError as error:
         raise Problem(str(error)) from None
     records: Any

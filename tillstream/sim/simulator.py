@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from tillstream.sim.fuzz import unusable
 from tillstream.sim.malformed import damage
 from tillstream.sim.world import (
     DEPTH,
@@ -45,9 +46,10 @@ class Faults:
     malformed: float = 0.0
     late: float = 0.0
     out_of_order: float = 0.0
+    fuzzed: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = (self.duplicates, self.malformed, self.late, self.out_of_order)
+        shares = (self.duplicates, self.malformed, self.late, self.out_of_order, self.fuzzed)
         if min(shares) < 0 or sum(shares) > 0.9:
             raise ValueError("shares of faults must be 0 or more, and 0.9 at most together")
 
@@ -115,7 +117,8 @@ class Simulator:
         """Records in send order. Those still held back at the end are sent within ``count``."""
         faults, random = self.faults, self._random
         malformed = faults.malformed
-        duplicates = malformed + faults.duplicates
+        broken = malformed + faults.fuzzed
+        duplicates = broken + faults.duplicates
         late = duplicates + faults.late
         # some draws bring two out-of-order records, a reversal and then its sale
         out_of_order = late + faults.out_of_order / 1.3
@@ -132,6 +135,10 @@ class Simulator:
                 record = self._transaction(now_ms)
                 kind, raw = damage(record, self._rng)
                 yield Sent("malformed", _key(record), raw, None, kind)
+            elif draw < broken:
+                record = self._transaction(now_ms)
+                raw = unusable(orjson.dumps(record), self._rng)
+                yield Sent("malformed", _key(record), raw, None, "fuzzed")
             elif draw < duplicates and self._recent:
                 again = self._recent[int(random() * len(self._recent))]
                 yield again._replace(klass="duplicate")
