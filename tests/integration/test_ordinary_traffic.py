@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from itertools import count
+from pathlib import Path
 
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
@@ -64,6 +65,7 @@ def test_no_profile_leaves_a_dead_letter_that_was_not_planted(open_shop):
     assert shop.written(topics.LOYALTY_EVENTS) > SENT
     assert shop.written(topics.STOCK_CHANGES) > SENT
     shop.run("notify", "run", "--until-idle", "6")
+    assert Path(shop.conf().notify.file or "").read_text()
     said = shop.run("dlq", "list", "--json").splitlines()
     letters = [json.loads(line) for line in said if line.startswith("{")]
     assert letters == []
