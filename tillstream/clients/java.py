@@ -11,13 +11,14 @@ import yaml
 from tillstream.errors import Problem
 
 
-def java() -> str:
-    """The Java to run: $JAVA_HOME's, else the one on the PATH. Raises Problem."""
-    java_home = os.environ.get("JAVA_HOME")
-    if java_home:
-        binary = Path(java_home) / "bin" / "java"
+def java(home: str | None = None) -> str:
+    """The Java to run: ``home``'s (Flink's setting env.java.home), else $JAVA_HOME's, else the one on
+    the PATH. Raises Problem."""
+    name, home = ("env.java.home", home) if home else ("JAVA_HOME", os.environ.get("JAVA_HOME"))
+    if home:
+        binary = Path(home) / "bin" / "java"
         if not binary.exists():
-            raise Problem(f"JAVA_HOME={java_home} has no bin/java: unset JAVA_HOME or correct it")
+            raise Problem(f"{name}={home} has no bin/java: unset {name} or correct it")
         return str(binary)
     found = shutil.which("java")
     if found is None:
@@ -25,9 +26,14 @@ def java() -> str:
     return found
 
 
-def java_with_log(log: Path, log4j: Path, options: list[str]) -> list[str]:
+def java_with_log(log: Path, log4j: Path, options: list[str], home: str | None = None) -> list[str]:
     """A command as far as the class path: what it logs goes to ``log``, as ``log4j`` says."""
-    return [java(), *options, f"-Dlog.file={log}", f"-Dlog4j.configurationFile={log4j.as_uri()}"]
+    return [
+        java(home),
+        *options,
+        f"-Dlog.file={log}",
+        f"-Dlog4j.configurationFile={log4j.as_uri()}",
+    ]
 
 
 def wheel() -> Path:

@@ -121,8 +121,9 @@ def java_command(layout: Layout, log_name: str, options: list[str], main: str) -
     found.sort(key=lambda jar: jar.name.startswith("flink-dist"))
     classpath = ":".join(map(str, found))
     log4j = layout.flink / "conf" / "log4j-console.properties"
+    home = settings_of(layout).get("env.java.home")
     return [
-        *java_with_log(layout.log(log_name), log4j, [*options, *java_options()]),
+        *java_with_log(layout.log(log_name), log4j, [*options, *java_options()], home),
         *("-classpath", classpath, main),
     ]
 
