@@ -33,6 +33,16 @@ def wrap(classes, payload: bytes | None, key: str = "customer_id") -> tuple[str,
 HEAD = b"kinesis:tills/shard-1/49590|1700000000123\n"
 
 
+def test_a_record_after_the_end_is_none_and_takes_no_time_ahead(classes):
+    """The consumer asks for its time before it drops it."""
+    envelope = classes.KinesisEnvelope(True)
+    envelope.until(1_700_000_000_122)
+    assert envelope.deserialize(b"{}", "any", "1", 1_700_000_000_123, "tills", "shard-1") is None
+    arrivals = getattr(classes, "KinesisEnvelope$Arrivals")()
+    assert arrivals.extractTimestamp(None, 5) == 5
+    assert arrivals.getCurrentWatermark().getTimestamp() == -(2**63)
+
+
 @pytest.mark.parametrize(
     ("payload", "key"),
     [

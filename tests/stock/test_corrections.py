@@ -104,9 +104,11 @@ def without(*names: str) -> dict:
         (without() | {"product": {"S": "milk"}}, "bad_format"),
         (without() | {"corrected_at_ms": {"N": "1764072000"}}, "out_of_range"),
         (without() | {"quantity": {"N": "1000001"}}, "out_of_range"),
+        (without() | {"quantity": {"N": "9" * 25}}, "out_of_range"),
+        (without() | {"corrected_at_ms": {"N": "9" * 38}}, "out_of_range"),
     ],
     ids=["no key", "no product", "store in words", "another key", "no such store", "product in words",
-         "in seconds", "too many"],
+         "in seconds", "too many", "more than 64 bits", "a time of more than 64 bits"],
 )  # fmt: skip
 def test_what_a_person_wrote_and_nobody_can_use_has_a_reason(new, reason):
     with pytest.raises(InvalidTransaction) as refused:

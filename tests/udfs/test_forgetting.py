@@ -26,15 +26,23 @@ from tillstream.udfs.stage import StageSettings
 SECOND_MS, HOUR_MS = 1_000, 3_600_000
 
 
-def probed(rows: DataStream, life_ms: int | None) -> DataStream:
+def probed(rows: DataStream, life_ms: int | None, by_arrival: bool = False) -> DataStream:
     return batched.process(
         None, sources.keyed(rows), None, Probe(10**9), state="count", uid="probe", name="probe",
-        life_ms=life_ms,
+        life_ms=life_ms, by_arrival=by_arrival,
     )  # fmt: skip
 
 
-def saved(folder: Path, life_ms: int | None) -> dict[str, str]:
-    """Settings that restore a savepoint of three records with such a life."""
+def timed(rows: DataStream) -> DataStream:
+    """The same as enveloped records that all arrived at once."""
+    sealed = rows.map(lambda row: Row(row[0], seal("kafka:x/0/1", T0, row[1])), ROWS)
+    return DataStream(
+        sealed._j_data_stream.assignTimestampsAndWatermarks(ours().ArrivalTimes.watermarks(30_000))
+    )
+
+
+def saved(folder: Path, life_ms: int | None, drain: bool = False) -> dict[str, str]:
+    """Settings that restore a savepoint of three records with such a life. drain: by arrival, too."""
     env = engine(**{"python.operator-chaining.enabled": "false"})
     mark = folder / "seen"
 
@@ -42,14 +50,15 @@ def saved(folder: Path, life_ms: int | None) -> dict[str, str]:
         mark.touch()
         return value
 
-    probed(endless(env), life_ms).map(seen, BYTES).print().uid("end")
+    rows = timed(endless(env)) if drain else endless(env)
+    probed(rows, life_ms, drain).map(seen, BYTES).print().uid("end")
     job = env.execute_async()
     while not mark.exists():
         time.sleep(0.1)
     time.sleep(1)
     return {
         "execution.state-recovery.path": job.stop_with_savepoint(
-            False, f"file://{folder}/saved"
+            drain, f"file://{folder}/saved"
         ).result(),
         "execution.state-recovery.ignore-unclaimed-state": "true",
     }
@@ -61,6 +70,14 @@ def test_a_life_that_is_switched_on_or_off_keeps_what_a_savepoint_has(before, af
     with collecting(probed(endless(env), after * HOUR_MS)) as results:
         counts = [made.split()[1] for made in islice(results, 3)]
     assert min(map(int, counts)) > 1  # of the key `other`, which was counted before
+
+
+def test_a_drained_job_remembers_what_it_had(tmp_path):
+    """Its stream's time ends, and yet it may be restored."""
+    env = engine(**saved(tmp_path, 26 * HOUR_MS, drain=True))
+    with collecting(probed(timed(endless(env)), 26 * HOUR_MS, by_arrival=True)) as results:
+        counts = [made.split()[-1] for made in islice(results, 3)]
+    assert min(map(int, counts)) > 1
 
 
 def test_flink_itself_restores_no_state_with_a_life_into_one_without(tmp_path):

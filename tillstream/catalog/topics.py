@@ -7,7 +7,7 @@ from tillstream.catalog.resources import Topic
 LOYALTY_EVENTS = Topic("loyalty_events", "customer_id", "domain.loyalty.ledger.LedgerEntry")
 # These two are written by several jobs, so never in a transaction: an open one holds back what comes after
 # it in its partition from every reader of committed records, for as long as a checkpoint takes, or up to
-# 15 minutes after a crash. Their ids are deterministic; readers tell a repeat by them.
+# 15 minutes after a crash. Readers tell a repeat by its id.
 DEAD_LETTERS = Topic(
     "dead_letters", "dead_letter_id", "domain.dead_letter.DeadLetter", guarantee="prompt"
 )

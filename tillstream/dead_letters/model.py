@@ -340,7 +340,7 @@ _REPAIRS = {
     "dead. Repair event_time_ms only when the till's clock was wrong.",
     "clock_ahead": "Repair event_time_ms to the time of the sale.",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets a "
-    "transaction_id of its own.",
+    "transaction_id of its own; after a crash the archive may hold this one and not the other.",
 }
 
 

@@ -56,7 +56,10 @@ def correction(record: dict[str, Any]) -> tuple[str, bytes] | None:
         "event_time_ms": at_ms,
         "lines": [{"product": product, "quantity": quantity}],
     }
-    raw = orjson.dumps(document)
+    try:
+        raw = orjson.dumps(document)
+    except TypeError:  # DynamoDB's numbers have up to 38 digits
+        raise refuse("out_of_range", "quantity or corrected_at_ms is outside its limits") from None
     movement.parse(raw)
     return f"{store}/{product}", raw
 

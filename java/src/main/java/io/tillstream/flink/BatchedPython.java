@@ -169,7 +169,8 @@ public final class BatchedPython
 
     @Override
     public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
-        if (byArrival) {
+        // A drained job ends the stream's time, but may be restored all the same.
+        if (byArrival && timers.currentWatermark() < Long.MAX_VALUE) {
             state.clear(); // no record waits: a watermark comes after all that came before it
         }
     }

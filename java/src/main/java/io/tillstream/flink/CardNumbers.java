@@ -8,8 +8,14 @@ import java.util.regex.Pattern;
 public final class CardNumbers {
     private static final Pattern FIND =
             Pattern.compile(
-                    "(\"product\"\\s*:\\s*\"[0-9]{13}\""
-                            + "|\"event_time_ms\"\\s*:\\s*(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9]))"
+                    "(\"(?!customer_id\")"
+                            + "(?:(?:[a-z_]+_)?id|refers_to|reference|cause|origin|shelf|area|[a-z_]*key)\""
+                            + "\\s*:\\s*\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*\""
+                            + "|\"product\"\\s*:\\s*\"[0-9]{8,14}\""
+                            + "|\"products\"\\s*:\\s*\\[(?:\\s*\"[0-9]{8,14}\"\\s*,?)+\\s*\\]"
+                            + "|\"stores?\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*\""
+                            + "|\"card_token\"\\s*:\\s*\"tok_[0-9a-z]{16,32}\""
+                            + "|\"[a-z_]+_ms\"\\s*:\\s*(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9]))"
                             + "|(?<![0-9])(?:[0-9]{13,19}"
                             + "|[0-9]{4}(?:[ -][0-9]{4}){2}[ -][0-9]{1,4}(?:[ -][0-9]{3})?"
                             + "|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5})(?![0-9])");
@@ -30,8 +36,10 @@ public final class CardNumbers {
 
     private static String mask(String found) {
         String digits = found.replaceAll("[ -]", "");
-        boolean time = digits.length() == 13 && digits.charAt(0) == '1';
-        if (time || digits.length() < 13 || digits.length() > 19 || !passesLuhn(digits)) {
+        boolean none =
+                digits.charAt(0) == '0'
+                        || digits.charAt(0) == '1' && digits.length() % 3 == 1; // 13, 16, 19
+        if (none || digits.length() < 13 || digits.length() > 19 || !passesLuhn(digits)) {
             return found;
         }
         int keep = found.length() - 4;

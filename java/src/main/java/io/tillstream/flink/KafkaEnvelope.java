@@ -111,7 +111,7 @@ public final class KafkaEnvelope implements KafkaRecordDeserializationSchema<Row
         if (expected != null && expected < offset) {
             String hole = "kafka:" + record.topic() + '/' + record.partition() + '/';
             hole += expected + "-" + (offset - 1);
-            out.collect(envelope.wrap(null, hole, record.timestamp()));
+            out.collect(envelope.wrap(null, hole, arrivedMs(record)));
         }
     }
 

@@ -77,6 +77,9 @@ public final class KinesisEnvelope implements KinesisDeserializationSchema<Row> 
 
         @Override
         public long extractTimestamp(Row row, long before) {
+            if (row == null) {
+                return before; // a record after the end: the consumer asks before it drops it
+            }
             long arrivedMs = ArrivalTimes.of((byte[]) row.getField(1));
             newest = Math.max(newest, arrivedMs);
             return arrivedMs;

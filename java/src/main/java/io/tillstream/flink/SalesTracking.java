@@ -218,7 +218,8 @@ public final class SalesTracking {
                 OnTimerContext context,
                 Collector<Tuple6<String, Long, Long, Long, Long, Long>> out)
                 throws Exception {
-            if (rememberMs > 0) {
+            // A drained job ends the stream's time, but may be restored all the same.
+            if (rememberMs > 0 && context.timerService().currentWatermark() < Long.MAX_VALUE) {
                 seen.clear();
             }
         }
