@@ -276,6 +276,22 @@ def test_kafka_is_waited_for_and_named(world):
     assert 60 < len(told) <= 120
 
 
+@pytest.mark.parametrize("running", [False, True])
+def test_a_shard_that_is_off_the_list_before_its_end_is_told_once(world, running):
+    """The stream keeps 24 hours; whoever comes later finds other shards and is refused nothing."""
+    world.write(only(world), count(1))
+    bridge = world.bridge()
+    bridge.once()
+    del world.shards["shard-0"]
+    world.shards["shard-7"] = FakeShard("shard-7", "shard-6")
+    world.write(world.shards["shard-7"], count(8))
+    (bridge if running else world.bridge()).once()
+    world.bridge().once()
+    assert pieces(world) == [1, 8]
+    assert [line for line in world.said if "count again" in line] == [world.said[0]]
+    assert "shard-0" in world.said[0]
+
+
 def test_told_to_stop_while_kafka_is_away_it_does_at_once_and_forgets_nothing(world):
     world.write(only(world), count(1))
     world.kafka_is_back_s = START_S + 3600

@@ -183,6 +183,19 @@ class _Tables:
         assert ConsistentRead
         return self._world.call(work)
 
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "scan"
+
+        def paginate(TableName: str, ConsistentRead: bool) -> Any:
+            def work() -> Any:
+                return {"Items": [{"shard": {"S": shard}, "position": {"S": position}}
+                                  for shard, position in self._world.positions.items()]}  # fmt: skip
+
+            assert ConsistentRead
+            return [self._world.call(work)]
+
+        return SimpleNamespace(paginate=paginate)
+
     def put_item(self, TableName: str, Item: Any) -> None:
         def work() -> None:
             shard, position = Item["shard"]["S"], Item["position"]["S"]

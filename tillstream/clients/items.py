@@ -44,6 +44,12 @@ def get(client: Any, table: str, **key: str) -> dict[str, Any] | None:
     return plain(answer["Item"]) if "Item" in answer else None
 
 
+def scan(client: Any, table: str) -> Iterator[dict[str, Any]]:
+    """All items of a small table, as of now."""
+    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return (plain(item) for page in pages for item in page["Items"])
+
+
 def query(client: Any, table: str, name: str, value: str, **more: Any) -> Iterator[dict[str, Any]]:
     """The items whose partition key ``name`` is ``value``, by their sort key. ``more``: of the request,
     such as IndexName."""

@@ -6,7 +6,7 @@ has no end, and one has to go on with what the page names as next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -101,6 +101,7 @@ class TableStream:
             raise BridgeError(
                 f"DynamoDB table {self.table} has no stream of new and old images: enable one"
             )
+        self._tell_gone(arn, found.keys())
         self._arn = arn
         for name, shard in found.items():
             if name not in self._known:
@@ -108,6 +109,29 @@ class TableStream:
             ends = shard.get("SequenceNumberRange", {})
             self._known[name].closed = "EndingSequenceNumber" in ends
         self.shards = self._known = {name: self._known[name] for name in found}
+
+    def _tell_gone(self, arn: str, there: Set[str]) -> None:
+        """Of shards that were not read to their end the stream may have dropped records. It takes an old
+        shard off its list, so nobody is refused who begins with the next."""
+        if self._arn == arn:
+            left = {shard.name for shard in self._known.values() if shard.position != DONE}
+        else:
+            kept = ((one["shard"].rpartition("/"), one["position"])
+                    for one in items.scan(self._dynamodb, self._positions))  # fmt: skip
+            left = {name for (of, _, name), position in kept if of == arn and position != DONE}
+        for name in sorted(left - there):
+            self._tell_missed(name)
+            self._remember(arn, name, DONE)  # it is said once
+
+    def _tell_missed(self, shard: str) -> None:
+        self._said(
+            f"shard {shard} was left more than the 24 hours ago that a stream keeps: corrections since "
+            "then may be missing, count again"
+        )
+
+    def _remember(self, arn: str, shard: str, position: str) -> None:
+        item = items.typed({"shard": f"{arn}/{shard}", "position": position})
+        self._dynamodb.put_item(TableName=self._positions, Item=item)
 
     def _shard(self, name: str, parent: str | None) -> Shard:
         kept = items.get(self._dynamodb, self._positions, shard=f"{self._arn}/{name}")
@@ -144,8 +168,7 @@ class TableStream:
         if page.next is None:
             position = DONE
         if position != shard.position:
-            item = items.typed({"shard": f"{self._arn}/{shard.name}", "position": position})
-            self._dynamodb.put_item(TableName=self._positions, Item=item)
+            self._remember(self._arn, shard.name, position)
         shard.position, shard.iterator = position, page.next
         shard.empty = 0 if page.records else shard.empty + 1
         if page.records:
@@ -165,8 +188,5 @@ class TableStream:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "TrimmedDataAccessException":
                     raise
-                self._said(
-                    f"shard {shard.name} was left more than the 24 hours ago that a stream keeps: "
-                    "corrections since then may be missing, count again"
-                )
+                self._tell_missed(shard.name)
         return ask(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
