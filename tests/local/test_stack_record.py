@@ -90,7 +90,7 @@ def test_the_status_of_an_older_releases_stack_is_shown(older: Stack):
 def test_a_cluster_of_an_older_release_is_not_added_to(older: Stack, monkeypatch):
     monkeypatch.setattr(older, "_runs", lambda pid, name: True)
     before = older.layout.file.read_bytes()
-    with pytest.raises(StackError, match="older release.*`tillstream down`, then `tillstream up`"):
+    with pytest.raises(StackError, match=r"older release.*`tillstream down`, then `tillstream up`"):
         older._plan(None, None)
     assert older.layout.file.read_bytes() == before
 
