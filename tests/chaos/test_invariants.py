@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
+import pyarrow as pa
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from tillstream import conf as settings
 from tillstream.chaos import invariants
-from tillstream.chaos.watch import Fallbacks
+from tillstream.chaos.watch import Fallbacks, Watch
 from tillstream.check.report import Difference, Report
+from tillstream.cluster.protocol import SourceFigures
 
 
 def test_a_hot_item_that_falls_back_is_named_even_if_it_ends_right():
@@ -16,6 +23,70 @@ def test_a_hot_item_that_falls_back_is_named_even_if_it_ends_right():
     found = invariants.fallbacks(seen, looks=3)
     assert found.wrong == ["b fell back from version 4 to 3"]
     assert found.note == "2 items in 3 looks"
+
+
+def test_hot_items_that_nobody_could_look_at_are_no_proof():
+    assert invariants.fallbacks(Fallbacks(), looks=0).wrong == [
+        "no look at the hot items succeeded"
+    ]
+    ended = invariants.fallbacks(Fallbacks(), looks=4, problem="KeyError: 'version'")
+    assert ended.wrong == ["looking ended: KeyError: 'version'"]
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(EndpointConnectionError(endpoint_url="x"), ""), (KeyError("version"), "KeyError: 'version'")],
+)
+def test_a_look_that_fails_is_none_and_what_ends_the_looking_is_known(monkeypatch, error, problem):
+    def scan(*_: object) -> None:
+        watch._stop.set()
+        raise error
+
+    rig = SimpleNamespace(conf=settings.load(), plan=SimpleNamespace(jobs=("loyalty",)))
+    watch = Watch(rig)
+    monkeypatch.setattr("tillstream.chaos.watch.EVERY_S", 0)
+    monkeypatch.setattr("tillstream.chaos.watch._versions", scan)
+    monkeypatch.setattr(watch, "_weigh", lambda: None)
+    watch._run()
+    assert (watch.looks, watch.problem) == (0, problem)
+
+
+def test_a_job_has_read_all_once_nothing_waits_and_nothing_more_comes():
+    def shown(read: int, waiting: int | None) -> SourceFigures:
+        return SourceFigures("RUNNING", read, waiting, None)
+
+    looks = [shown(10, 5), *[shown(10, 5)] * invariants.STEADY, shown(15, None), shown(16, 0)]
+    left = iter([*looks, *[shown(16, 0)] * (invariants.STEADY - 1), "one look too many"])
+    invariants.wait_until_read(lambda: next(left), sleep=lambda seconds: None)
+    assert list(left) == ["one look too many"]
+
+
+class Rows:
+    """A platform with these lines of shelves."""
+
+    def __init__(self, *lines: tuple[str, int]) -> None:
+        self.lines = lines
+
+    def parquet(self, *_: object) -> pa.Table:
+        return pa.table(
+            {"shelf": [s for s, _ in self.lines], "version": [v for _, v in self.lines]}
+        )
+
+
+@pytest.mark.parametrize(
+    ("jobs", "lines", "wrong"),
+    [
+        (("inventory", "shortage"), [], ["no shelf has a line"]),
+        (("inventory", "shortage"), [("1/a", 1), ("1/a", 2)], []),
+        (("inventory", "shortage"), [("1/a", 1), ("1/a", 1)], ["('1/a', 1): 2 times"]),
+        (("loyalty", "shortage"), [], []),  # without stock levels no shelf runs out so soon
+    ],
+)
+def test_lines_of_shelves_must_be_there_where_levels_are(monkeypatch, jobs, lines, wrong):
+    monkeypatch.setattr(invariants, "EQUAL_S", 0)
+    monkeypatch.setattr(invariants, "Platform", lambda conf: Rows(*lines))
+    rig = SimpleNamespace(conf=None, plan=SimpleNamespace(jobs=jobs))
+    assert invariants._shortage(rig, sold=True).wrong == wrong
 
 
 def test_a_difference_of_the_check_is_wrong_and_so_is_a_total():

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from tillstream.chaos.plan import JUDGED, KINDS, LAST_S, STAND_INS, Plan, Where, draw
 from tillstream.cli import main
+from tillstream.sim.simulator import tag
 
 OWN, HERE = Where(), Where(taskmanagers=2, own=False)
 
@@ -46,6 +47,12 @@ def test_faults_are_over_before_the_traffic_ends():
         assert plan.faults == tuple(sorted(plan.faults, key=lambda fault: fault.at_s))
         assert all(f.at_s <= plan.seconds - LAST_S for f in plan.faults)
         assert all(f.at_s + f.seconds <= plan.seconds for f in plan.faults)
+
+
+def test_transactions_of_two_phases_never_share_an_id():
+    for seed in (277, *range(300)):
+        tags = [tag(phase.seed) for phase in draw(seed, 300, OWN).phases]
+        assert len(set(tags)) == len(tags), f"seed {seed}"
 
 
 def test_what_a_stand_in_keeps_in_memory_alone_is_never_killed():

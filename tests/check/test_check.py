@@ -325,3 +325,8 @@ def test_of_two_sales_under_one_id_one_is_archived_and_the_other_told(two_basket
     report = check(two_baskets, settings.load(), loyalty=False, holdings=platform)
     assert report.ok == (cause is None), report.differences
     assert all(cause in difference.cause for difference in report.differences)
+
+
+def test_without_an_archive_nobody_can_tell_that_an_id_was_taken(two_baskets):
+    report = check(two_baskets, settings.load(), loyalty=False, archive=False, holdings=Held({}))
+    assert report.ok, report.differences

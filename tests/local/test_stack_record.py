@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tillstream import conf
 from tillstream.cli import main
-from tillstream.local import services
+from tillstream.local import ports, services
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
 
@@ -63,6 +63,36 @@ def test_no_second_stack_starts_beside_one_whose_record_is_lost(home: Path, monk
     monkeypatch.setattr("tillstream.local.processes.all_of", lambda root: {4711: "jobmanager"})
     with pytest.raises(StackError, match="`tillstream down` ends them"):
         Stack(home).up()
+
+
+@pytest.fixture
+def older(home: Path, monkeypatch) -> Stack:
+    """A stack of 0.1.0, which had no ZooKeeper."""
+    at = {name: {"endpoint": "http://127.0.0.1:1"} for name in ("kinesis", "dynamodb", "s3")}
+    at |= {"kafka": {"bootstrap": "127.0.0.1:1"}, "flink": {"rest": "http://127.0.0.1:1"}}
+    known = {name: 1 for name in ports.DEFAULTS if name != "zookeeper"}
+    made = Stack(home)
+    made.layout.write(
+        at | {"ports": known, "taskmanagers": 1, "region": "af-south-1", "state_backend": "hashmap"}
+        | {"processes": {"jobmanager": {"pid": 4711, "port": 1, "log": ""}}}
+    )  # fmt: skip
+    monkeypatch.setattr("tillstream.local.stack.jar_set", lambda: None)
+    monkeypatch.setattr("tillstream.local.stack.ensure_jars", lambda progress: None)
+    return made
+
+
+def test_the_status_of_an_older_releases_stack_is_shown(older: Stack):
+    found = {process.name: process for process in older.status()}
+    assert (found["zookeeper"].address, found["zookeeper"].healthy) == ("", False)
+    assert found["kafka"].address == "127.0.0.1:1"
+
+
+def test_a_cluster_of_an_older_release_is_not_added_to(older: Stack, monkeypatch):
+    monkeypatch.setattr(older, "_runs", lambda pid, name: True)
+    before = older.layout.file.read_bytes()
+    with pytest.raises(StackError, match=r"older release.*`tillstream down`, then `tillstream up`"):
+        older._plan(None, None)
+    assert older.layout.file.read_bytes() == before
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch):

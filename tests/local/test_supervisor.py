@@ -13,7 +13,8 @@ import pytest
 from tests.support.wait import wait_for
 from tillstream import conf
 from tillstream.jars import one_at_a_time
-from tillstream.local import processes, stack, supervisor
+from tillstream.local import ports, processes, stack, supervisor
+from tillstream.local.layout import StackError
 from tillstream.local.services import Service, is_cluster
 from tillstream.local.stack import Stack
 
@@ -74,8 +75,74 @@ def test_after_a_down_nothing_is_started_again(running: Stack):
     supervisor.run(running)  # returns: it is no longer the stack's
 
 
-def test_it_goes_on_after_a_failure_and_ends_with_its_stack(capsys):
-    outcomes = [OSError("No space left"), ["jobmanager"], []]
+def test_on_a_full_disk_nothing_is_started_that_could_not_be_recorded(running: Stack, monkeypatch):
+    killed(running, "jobmanager")
+    monkeypatch.setattr(stack, "free_mib", lambda folder: 3)
+    with pytest.raises(StackError, match="the disk is full: 3 MiB free"):
+        running.revive()
+    assert "jobmanager" not in processes.all_of(running.layout.root).values()
+    assert running.revive("zookeeper".__eq__) == []  # nothing is dead of what is asked
+
+
+def test_a_process_that_cannot_be_recorded_is_ended(running: Stack, monkeypatch):
+    def full(record: object) -> None:
+        raise OSError("No space left on device")
+
+    killed(running, "jobmanager")
+    monkeypatch.setattr(running.layout, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        running.revive()
+    assert "jobmanager" not in processes.all_of(running.layout.root).values()
+
+
+@pytest.mark.parametrize("ended_by", [KeyboardInterrupt, StackError("does not serve")])
+def test_what_an_up_has_taken_back_is_not_started_by_the_supervisor(
+    running: Stack, monkeypatch, ended_by
+):
+    def serve(*_: object) -> None:
+        assert running.pid("taskmanager-3")
+        raise ended_by
+
+    def wanted(taskmanagers: int) -> list[Service]:
+        more = [f"taskmanager-{n}" for n in range(2, taskmanagers + 1)]
+        return [Service(name, "", lambda c: SLEEP, lambda c: True) for name in (*NAMES, *more)]
+
+    monkeypatch.setattr(stack, "services", wanted)
+    monkeypatch.setattr(stack, "ensure_jars", lambda progress: None)
+    monkeypatch.setattr(running, "_wait", serve)
+    before = running.layout.read()
+    running.layout.write(before | {"ports": dict(ports.DEFAULTS)})
+    with pytest.raises((KeyboardInterrupt, StackError)):
+        running.up(taskmanagers=3)
+    assert running.revive() == []
+    after = running.layout.read()
+    assert (after["taskmanagers"], after["processes"]) == (1, before["processes"])
+    names = set(processes.all_of(running.layout.root).values())
+    assert not names & {"taskmanager-2", "taskmanager-3"}
+
+
+def test_what_dies_at_once_is_started_ever_more_rarely_until_it_has_lived_for_a_minute():
+    now = 1000.0
+    pauses = supervisor.Pauses(lambda: now)
+    waited = []
+    for _ in range(6):
+        pauses.started("taskmanager-1")
+        assert pauses.may_start("jobmanager")  # what others do is no matter
+        began = now
+        while not pauses.may_start("taskmanager-1"):
+            now += 1
+        waited.append(now - began)
+    assert waited == [5, 10, 20, 40, 60, 60]
+    now += 61
+    pauses.started("taskmanager-1")
+    now += 5
+    assert pauses.may_start("taskmanager-1")
+    assert not pauses.may_start("kafka")
+
+
+def test_it_goes_on_after_a_failure_and_ends_with_its_stack(monkeypatch):
+    outcomes = [OSError("No space left"), ["jobmanager"], ["jobmanager"], []]
+    said: list[str] = []
 
     class Revived:
         lock = contextlib.nullcontext
@@ -83,15 +150,19 @@ def test_it_goes_on_after_a_failure_and_ends_with_its_stack(capsys):
         def pid(self, name: str) -> int:
             return os.getpid() if outcomes else 0
 
-        def revive(self) -> list[str]:
+        def revive(self, which: object = None) -> list[str]:
             outcome = outcomes.pop(0)
             if isinstance(outcome, Exception):
                 raise outcome
             return outcome
 
+    def full(line: str, **how: object) -> None:
+        said.append(line)
+        raise OSError("No space left")
+
     slept: list[float] = []
+    monkeypatch.setattr("builtins.print", full)
     supervisor.run(Revived(), slept.append)
-    assert slept == [1, 5, 1, 5, 1]
-    said = capsys.readouterr().out
-    assert "nothing (No space left)" in said
-    assert "started again: jobmanager" in said
+    assert slept == [1, 5, 1, 1, 1]
+    assert "nothing (No space left)" in said[0]
+    assert "started again: jobmanager" in said[1]

@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from click.testing import CliRunner
 from confluent_kafka import Consumer
 
 from tillstream import conf as settings
+from tillstream.cli import main
 from tillstream.clients import delivery, kinesis
 from tillstream.errors import Unreachable
+from tillstream.sim import senders
+from tillstream.sim.commands import _sender
 from tillstream.sim.kinesis_sender import KinesisSender
-from tillstream.sim.senders import FileSender, KafkaSender, read_spool
+from tillstream.sim.senders import FileSender, KafkaSender, Spool, read_spool
 
 
 class Stream:
@@ -85,7 +89,7 @@ def test_what_is_refused_to_the_last_is_kept_with_all_that_follows_of_its_key(
     stream, spool = Stream(refuse=0.5), tmp_path / "spool.jsonl"
     spooled, want = put_all(stream, spool)
     kept: dict[str, list[bytes]] = defaultdict(list)
-    for key, raw in read_spool(spool):
+    for key, raw, _ in read_spool(spool):
         kept[key].append(raw)
     assert spooled == sum(map(len, kept.values())) > 0
     for key, records in want.items():
@@ -101,7 +105,56 @@ def test_a_file_of_records_reads_back(tmp_path: Path) -> None:
     sender = FileSender(tmp_path / "records.jsonl")
     sender.send("C1", b"\xff{}")
     sender.close()
-    assert list(read_spool(tmp_path / "records.jsonl")) == [("C1", b"\xff{}")]
+    assert list(read_spool(tmp_path / "records.jsonl")) == [("C1", b"\xff{}", "tills")]
+
+
+def test_a_spooled_record_goes_back_to_the_stream_it_was_meant_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    spool, again = tmp_path / "spool.jsonl", tmp_path / "again"
+    Spool(spool).keep("C1", b"a sale")
+    Spool(spool, "movements").keep("0001-count", b"a document")
+    assert b"stream" not in spool.read_bytes().splitlines()[0]  # as older releases wrote all
+    asked = ["sim", "--to", "file", "--truth", str(again), "--from-spool", str(spool)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.output
+    assert list(read_spool(again / "records.jsonl")) == [("C1", b"a sale", "tills")]
+    (document,) = read_spool(again / "movements.jsonl")
+    assert document == ("0001-count", b"a document", "movements")
+
+
+def test_documents_about_stock_are_spooled_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    spooled: list[str] = []
+
+    class Broken:
+        def __init__(self, producer: object, topic: str, failed: Any) -> None:
+            self.send = failed
+
+        def flush(self, wait_s: float) -> None: ...
+
+    monkeypatch.setattr(senders, "Writer", Broken)
+    monkeypatch.setattr(senders, "source_settings", lambda conf: {})
+    monkeypatch.setattr(senders, "must_be_there", lambda *_: None)
+    monkeypatch.setattr(senders, "open_producer", lambda settings: None)
+    monkeypatch.setattr(Spool, "keep", lambda self, key, raw: spooled.append(self.stream))
+    for stream in ("tills", "movements"):
+        _sender("kafka", Path("out"), Path("spool"), stream).send("key", b"raw")
+    assert spooled == ["tills", "movements"]
+
+
+def test_a_truth_is_begun_only_where_each_of_its_streams_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sender(to: str, out: Path, spool: Path, stream: object = "tills") -> FileSender:
+        if stream != "tills":
+            raise Unreachable("Kafka is away")
+        return FileSender(out)
+
+    monkeypatch.setattr("tillstream.sim.commands._sender", sender)
+    asked = ["sim", "--to", "file", "--count", "5", "--movements", "0.1", "--truth"]
+    assert CliRunner().invoke(main, [*asked, str(tmp_path)]).exit_code == 1
+    assert not (tmp_path / "sent.jsonl").exists()
 
 
 def _free_port() -> int:

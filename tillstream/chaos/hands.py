@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
 import orjson
@@ -34,6 +34,7 @@ class Hands:
         self._ends: list[tuple[float, Fault]] = []
         self._work: Queue[Fault | None] = Queue()
         self._worker = threading.Thread(target=self._work_on_jobs, name="jobs", daemon=True)
+        rig.worker = self._worker
 
     def play(self, plan: Plan) -> None:
         """Returns once every fault of ``plan`` has begun and is over, and the plan's time too."""
@@ -117,7 +118,13 @@ class Hands:
             "split": lambda fault: split(self.rig),
             "merge": lambda fault: merge(self.rig),
         }
-        while (fault := self._work.get()) is not None:
+        while not self.rig.stopping.is_set():
+            try:
+                fault = self._work.get(timeout=0.5)
+            except Empty:
+                continue
+            if fault is None:
+                return
             self.say(f"{fault}")
             try:
                 self.say(f"  done: {fault.kind} {fault.target}: {does[fault.kind](fault)}")
@@ -143,13 +150,13 @@ class Hands:
                 if run:
                     jobs.stop(name)
                 stopped = True
-                self.rig.submit(name, fault.amount or None, start_from="latest")
+                return self.rig.submit(name, fault.amount or None, start_from="latest")
             except Exception as error:
+                if self.rig.stopping.is_set():
+                    raise
                 tried.append(_line(error))
                 self.say(f"  again: {fault.kind} {name}: {tried[-1]}")
-                time.sleep(PAUSE_S)
-            else:
-                return f"{jobs.running(name).job_id}"  # type: ignore[union-attr]
+                self.rig.stopping.wait(PAUSE_S)
         raise Problem(tried[-1])
 
     def _rules(self, fault: Fault) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,12 @@ from tillstream.check.report import Report
 from tillstream.check.stock import check_stock
 from tillstream.check.stock_sent import read_stock_truth
 from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.cluster.protocol import SourceFigures
 from tillstream.errors import Problem
 
 RECOVERY_S = 120.0  # from the end of the last fault until each job runs
 EQUAL_S = 180.0  # and from then until all is equal
+STEADY = 10  # looks, two seconds apart: the engine's figures are up to 10 s old
 JUDGED_FROM_S = 1_800  # a shorter run says nothing of memory that grows
 GROWTH = 1.25
 
@@ -55,10 +58,10 @@ def judge(rig: Rig, hands: Hands, watch: Watch) -> Iterator[Finding]:
     if "fraud" in jobs:
         yield _fraud(rig, truth)
     if "shortage" in jobs:
-        yield _shortage(rig)
+        yield _shortage(rig, bool(_sales_sent(truth)))
     if "sales" in jobs:
         yield _sales(rig, truth)
-    yield fallbacks(watch.fallbacks, watch.looks)
+    yield fallbacks(watch.fallbacks, watch.looks, watch.problem)
     yield memory(watch.memory, rig.plan.seconds)
 
 
@@ -127,16 +130,31 @@ def _sales_sent(truth: Path) -> set[str]:
                 if one and one["kind"] == "sale" and "transaction_id" in one}  # fmt: skip
 
 
-def _shortage(rig: Rig) -> Finding:
-    rows = Platform(rig.conf).parquet(tables.SHORTAGE_LINES, ["shelf", "version"]).to_pylist()
-    twice = more_than_once(Counter((row["shelf"], row["version"]) for row in rows))
-    return Finding("no line of a shelf is there twice", twice, f"{len(rows):,} lines")
+def _shortage(rig: Rig, sold: bool) -> Finding:
+    """Where levels of stock are told some shelf runs out in any run; without them hardly one does."""
+    held = Platform(rig.conf)
+    rows: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        rows[:] = held.parquet(tables.SHORTAGE_LINES, ["shelf", "version"]).to_pylist()
+        return bool(rows)
+
+    must = sold and "inventory" in rig.plan.jobs
+    _within(there, EQUAL_S if must else 0)
+    wrong = more_than_once(Counter((row["shelf"], row["version"]) for row in rows))
+    if must and not rows:
+        wrong.append("no shelf has a line")
+    return Finding("no line of a shelf is there twice", wrong, f"{len(rows):,} lines")
 
 
 def _sales(rig: Rig, truth: Path) -> Finding:
     """Sums by minute and hour equal what was sent. The job is drained: no later sale closes its windows."""
-    run = rig.jobs.running("sales")
+    what, run = "sums of sales equal what was sent", rig.jobs.running("sales")
     if run:
+        try:  # a drain stops the source where it is
+            wait_until_read(lambda: rig.jobs.figures(run.job_id))
+        except NotInTime as error:
+            return Finding(what, [error.message])
         rig.jobs.stop("sales", drain=True)
     wanted = {
         f"{store}/{product}": sold
@@ -154,19 +172,37 @@ def _sales(rig: Rig, truth: Path) -> Finding:
                 wrong.append(
                     f"{windows.id} {shelf}: {found[shelf]}, must be {wanted.get(shelf, 0)}"
                 )
-    return Finding(
-        "sums of sales equal what was sent", wrong[:SHOWN], f"{len(wanted):,} products in stores"
-    )
+    return Finding(what, wrong[:SHOWN], f"{len(wanted):,} products in stores")
 
 
-def _within(condition: Callable[[], bool]) -> None:
+def wait_until_read(
+    figures: Callable[[], SourceFigures], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Until no record waits and none more is read; not each source knows what waits. Raises NotInTime."""
+    seen: list[SourceFigures] = []
+
+    def done() -> bool:
+        seen.append(figures())
+        last = seen[-STEADY:]
+        steady = len(last) == STEADY and len({(one.state, one.read) for one in last}) == 1
+        return steady and not any(one.waiting for one in last)
+
+    wait_until(done, EQUAL_S, lambda: f"not all is read: {seen[-1]}", every_s=2.0, sleep=sleep)
+
+
+def _within(condition: Callable[[], bool], timeout_s: float = EQUAL_S) -> None:
     with contextlib.suppress(NotInTime):  # what was wrong at the last look is wrong
-        wait_until(condition, EQUAL_S, "", every_s=3.0)
+        wait_until(condition, timeout_s, "", every_s=3.0)
 
 
-def fallbacks(seen: Fallbacks, looks: int) -> Finding:
+def fallbacks(seen: Fallbacks, looks: int, problem: str = "") -> Finding:
+    wrong = seen.found[:SHOWN]
+    if not looks:
+        wrong.append("no look at the hot items succeeded")
+    if problem:
+        wrong.append(f"looking ended: {problem}")
     note = f"{len(seen.newest):,} items in {looks} looks"
-    return Finding("no hot item falls back to an older version", seen.found[:SHOWN], note)
+    return Finding("no hot item falls back to an older version", wrong, note)
 
 
 def memory(seen: dict[str, list[tuple[int, int]]], seconds: int) -> Finding:

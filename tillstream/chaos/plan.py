@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from tillstream.sim.simulator import tag
+
 JUDGED = ("loyalty", "inventory")  # the check proves these; one of them is in every run
 OTHERS = ("archive", "fraud", "sales", "shortage")
 PROFILES = ("normal", "black-friday", "quiet-night", "payday")
@@ -127,13 +129,16 @@ def _jobs(rng: Random, slots: int) -> tuple[str, ...]:
 
 def _phases(rng: Random, seed: int, seconds: int) -> Iterator[Phase]:
     count = 1 if seconds < 90 else rng.choice((1, 2, 3))
+    tags: set[str] = set()
     for number in range(count):
+        traffic = 10 * seed + number
+        while tag(traffic) in tags:
+            traffic += count
+        tags.add(tag(traffic))
         long = seconds // count if number < count - 1 else seconds - seconds // count * (count - 1)
         shares = (rng.choice((0.0, 0.01, 0.03)) for _ in range(5))
         # Of another profile and other customers: ids of phases do not meet.
-        yield Phase(
-            rng.choice(PROFILES), rng.randrange(40, 110, 10), long, 10 * seed + number, *shares
-        )
+        yield Phase(rng.choice(PROFILES), rng.randrange(40, 110, 10), long, traffic, *shares)
 
 
 def _faults(

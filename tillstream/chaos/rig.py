@@ -18,9 +18,12 @@ from typing import IO, Any
 from tillstream.catalog.apart import apart
 from tillstream.chaos.plan import NETWORK, Phase, Plan
 from tillstream.chaos.proxy import Proxy
+from tillstream.cli.stopping import stop_on_signal
 from tillstream.clients.flink import FlinkRestError
+from tillstream.clients.storage import file_uri
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.local import LocalCluster
+from tillstream.cluster.submissions import Submissions
 from tillstream.conf import Conf, merge
 from tillstream.errors import Problem
 from tillstream.local import ports
@@ -33,6 +36,19 @@ CLOCK_LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
                    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1")  # fmt: skip
 SHOP = ("--customers", "2000", "--stores", "6", "--products", "40")
 MOVED = ("inventory", "shortage")  # jobs that documents about stock are for
+WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
+
+
+class OwnJobs(LocalCluster):
+    """Jobs of one run. What they leave is in its folder: jobs of that name on the same stack, which are
+    the user's, neither go on from it nor are gone on from."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        super().__init__(stack, file_uri(folder / "savepoints"))
+        self.submissions = Submissions(folder / "jobs.jsonl")
+
+    def _savepoints(self, name: str) -> Iterator[tuple[int, str]]:
+        yield from self._complete(f"{self.savepoints_at}/{name}")
 
 
 class Rig:
@@ -40,16 +56,17 @@ class Rig:
 
     def __init__(self, plan: Plan, stack: Stack, folder: Path, own: bool, say: Say) -> None:
         self.plan, self.stack, self.folder, self.own, self.say = plan, stack, folder, own, say
-        self.jobs = LocalCluster(stack)
+        self.jobs = OwnJobs(stack, folder)
         self.clock = folder / "clock"
         self.clock_library = next((x for x in CLOCK_LIBRARIES if Path(x).exists()), "")
         self.proxies = {name: Proxy(name, self._port(name)) for name in NETWORK}
         self._kafka_port = 0
         self.spooled = False  # whether some records came later than they were sent
         self._submitted: set[str] = set()
-        self._stop = threading.Event()
+        self.stopping = threading.Event()
         self._traffic = threading.Thread(target=self._send, name="traffic", daemon=True)
         self._notifier = threading.Thread(target=self._notify, name="notifier", daemon=True)
+        self.worker: threading.Thread | None = None  # on jobs, if there is one
         name = f"chaos-{plan.seed}-{int(time.time()):x}"
         self.settings = merge(
             apart(name),
@@ -135,25 +152,32 @@ class Rig:
         aside.replace(self.clock)
 
     def close(self) -> None:
-        """Ends what was begun; a stack that was there before is made whole again."""
-        self._stop.set()
-        for thread in (self._traffic, self._notifier):
-            if thread.is_alive():
-                thread.join(60)
-        self.undo()
-        if self.own:
-            self.stack.down()
-        elif self._submitted:
+        """Ends what was begun; a stack that was there before is made whole again. Ctrl-C interrupts none
+        of it, and each step comes whatever became of the one before."""
+        self.stopping.set()
+        with stop_on_signal(), contextlib.ExitStack() as steps:  # the last one comes first
+            for name in ("LD_PRELOAD", KAFKA_PROXY):
+                steps.callback(os.environ.pop, name, None)
+            for proxy in self.proxies.values():
+                if proxy.port:
+                    steps.callback(proxy.stop)
+            steps.callback(self.stack.down if self.own else self._leave)
+            for thread, wait_s in (
+                (self._traffic, 60),
+                (self._notifier, 60),
+                (self.worker, 60 if self.own else WORKER_S),
+            ):
+                if thread and thread.is_alive():
+                    steps.callback(thread.join, wait_s)
+            steps.callback(self.undo)
+
+    def _leave(self) -> None:
+        if self._submitted:
             with contextlib.suppress(Problem):
                 self.stack.up()
                 for job in self._submitted:
                     if self.jobs.running(job):
                         self.jobs.cancel(job)
-        for proxy in self.proxies.values():
-            if proxy.port:
-                proxy.stop()
-        for name in ("LD_PRELOAD", KAFKA_PROXY):
-            os.environ.pop(name, None)
 
     def undo(self) -> None:
         """All faults are over: nothing is frozen, cut or of another time. What was killed stays so."""
@@ -166,8 +190,11 @@ class Rig:
 
     # -- jobs --------------------------------------------------------------------------------------
 
-    def submit(self, job: str, parallelism: int | None, start_from: str | None = None) -> None:
-        """As `job submit` and `job restore` do, reading and writing through the proxies."""
+    def submit(self, job: str, parallelism: int | None, start_from: str | None = None) -> str:
+        """As `job submit` and `job restore` do, reading and writing through the proxies; the run's id.
+        Raises Problem, also once this rig is being closed."""
+        if self.stopping.is_set():
+            raise Problem("the run is over")
         at = {name: f"127.0.0.1:{proxy.port}" for name, proxy in self.proxies.items()}
         through: dict[str, Any] = {
             "dynamodb": {"endpoint": f"http://{at['dynamodb']}"},
@@ -178,7 +205,7 @@ class Rig:
             through = merge(through, {"source": {"kafka": {"bootstrap": at["kafka"]}}})
         overrides = merge(self.settings, through)
         self._submitted.add(job)
-        self.jobs.submit(job, parallelism, overrides, start_from, timeout_s=180)
+        return self.jobs.submit(job, parallelism, overrides, start_from, timeout_s=180)
 
     def unwell(self) -> dict[str, str]:
         """Jobs of which not every task runs, with what is known."""
@@ -263,6 +290,9 @@ class Rig:
         with (folder / "sent.jsonl").open("wb") as whole:
             for number in range(len(self.plan.phases)):
                 phase = self.folder / f"phase-{number}"
+                if not (phase / "sent.jsonl").exists():
+                    self.say(f"phase {number} sent nothing: see sim-{number}.out")
+                    continue
                 whole.write((phase / "sent.jsonl").read_bytes())
                 spool = phase / "spool.jsonl"
                 if spool.exists():
@@ -274,12 +304,14 @@ class Rig:
 
     def _send(self) -> None:
         for number, phase in enumerate(self.plan.phases):
-            if self._stop.is_set():
-                return
             folder = self.folder / f"phase-{number}"
             arguments = [*self._sim(phase), "--truth", str(folder)]
             with (self.folder / f"sim-{number}.out").open("wb") as out:
-                self._until_stop(out, "sim", *arguments)
+                while not self.stopping.is_set():
+                    failed = self._until_stop(out, "sim", *arguments)
+                    if not failed or (folder / "sent.jsonl").exists():
+                        break
+                    self.stopping.wait(1)  # the stream was away as it began: nothing is sent yet
 
     def _sim(self, phase: Phase) -> Iterator[str]:
         yield from ("--to", self.plan.source, "--profile", phase.profile, "--rate", str(phase.rate))
@@ -294,24 +326,24 @@ class Rig:
     def _notify(self) -> None:
         """The notifier, started again whenever it has given up on a service that was away."""
         with (self.folder / "notify.out").open("wb") as out:
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 self._until_stop(out, "notify", "run")
-                self._stop.wait(1)
+                self.stopping.wait(1)
 
-    def _until_stop(self, out: IO[bytes], *arguments: str) -> None:
-        """Runs a command until it ends, or this rig is to."""
+    def _until_stop(self, out: IO[bytes], *arguments: str) -> int:
+        """Runs a command until it ends, or this rig is to; its exit code."""
         process = subprocess.Popen(
             [sys.executable, "-m", "tillstream.cli", *arguments], env=self._environment(),
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        while process.poll() is None and not self._stop.wait(0.2):
+        while process.poll() is None and not self.stopping.wait(0.2):
             pass
         process.terminate()
         try:
-            process.wait(30)
+            return process.wait(30)
         except subprocess.TimeoutExpired:  # it waits for a service that is away
             process.kill()
-            process.wait()
+            return process.wait()
 
     def run(self, *arguments: str, timeout_s: float = 180) -> str:
         """What a command says. Raises Problem where it fails."""

@@ -38,13 +38,15 @@ class Fallbacks:
 
 
 class Watch:
-    """Looks every few seconds until it is left. ``memory``: (pid, MiB) by process, oldest first."""
+    """Looks every few seconds until it is left. ``memory``: (pid, MiB) by process, oldest first.
+    ``looks``: those that succeeded. ``problem``: what ended the looking before."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.fallbacks = Fallbacks()
         self.memory: dict[str, list[tuple[int, int]]] = {}
         self.looks = 0
+        self.problem = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         jobs = [catalog.job(name) for name in rig.plan.jobs]
@@ -62,15 +64,20 @@ class Watch:
         self._thread.join(60)
 
     def _run(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # or it would end silently
+            self.problem = f"{type(error).__name__}: {error}"
+
+    def _look(self) -> None:
         client = clients.client("dynamodb", self.rig.conf.dynamodb.endpoint, self.rig.conf.region, True,
                                 attempts=1, read_timeout_s=10)  # fmt: skip
         while not self._stop.wait(EVERY_S):
             self._weigh()
-            for table in self._tables:
-                # It is down or frozen now and then.
-                with contextlib.suppress(BotoCoreError, ClientError):
+            with contextlib.suppress(BotoCoreError, ClientError):  # down or frozen now and then
+                for table in self._tables:
                     self.fallbacks.look(list(_versions(client, self.rig.conf.table(table), table)))
-            self.looks += 1
+                self.looks += 1
 
     def _weigh(self) -> None:
         with contextlib.suppress(Problem):

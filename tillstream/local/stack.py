@@ -67,6 +67,7 @@ class Stack:
                 shutil.rmtree(self.layout.root / "data", ignore_errors=True)
                 shutil.rmtree(self.layout.logs, ignore_errors=True)
                 (self.layout.root / "jobs.jsonl").unlink(missing_ok=True)
+            before = self.layout.read().get("taskmanagers")
             stack = self._plan(taskmanagers, state_backend)
             context = Context(self.layout, jars, stack["ports"])
             wanted = services(stack["taskmanagers"])
@@ -83,7 +84,10 @@ class Stack:
                 for made in resources.create_resources(self.conf()):
                     progress(f"created {made}")
             except BaseException:
-                begun = [stack["processes"].get(service.name) for service in missing]
+                begun = [stack["processes"].pop(service.name, None) for service in missing]
+                stack["taskmanagers"] = before or stack["taskmanagers"]
+                with contextlib.suppress(OSError):
+                    self.layout.write(stack)  # first, or the supervisor starts them again
                 pids = [record["pid"] for record in begun if record]
                 processes.end(pids, self.layout.root, grace_s=3)
                 self._end_strays()
@@ -92,7 +96,8 @@ class Stack:
 
     def revive(self, which: Callable[[str], bool] = is_cluster) -> list[str]:
         """Starts what has died of the processes ``which``, those of the Flink cluster; returns the names.
-        None while an `up` or `down` is at work. Waits for none to serve."""
+        None while an `up` or `down` is at work. Waits for none to serve. Raises StackError while the
+        disk is full."""
         try:
             with self.lock(wait=False):
                 stack = self.layout.read()
@@ -103,6 +108,8 @@ class Stack:
                     and service.name in stack["processes"]
                     and not self.pid(service.name)
                 ]
+                if dead and (problem := self.disk_problem()):
+                    raise StackError(problem)
                 if dead:
                     self._start(Context(self.layout, jar_set(), stack["ports"]), stack, dead)
                 return [service.name for service in dead]
@@ -172,8 +179,7 @@ class Stack:
     def _status(self, context: Context, service: Service) -> ProcessStatus:
         pid = self.pid(service.name)
         address = ""
-        if service.port:
-            port = context.ports[service.port]
+        if port := context.ports.get(service.port):  # older releases had fewer
             http = service.port not in ("kafka", "zookeeper")
             address = url(context, service.port) if http else f"127.0.0.1:{port}"
         problem = "" if pid else "not running: `tillstream up` starts it"
@@ -208,6 +214,10 @@ class Stack:
             raise StackError(
                 f"the cluster runs with {old['state_backend']}: run `tillstream down`, then "
                 f"`tillstream up --state-backend {backend}`"
+            )
+        if any(map(is_cluster, running)) and "zookeeper" not in old.get("ports", {}):
+            raise StackError(
+                "the cluster that runs is of an older release: run `tillstream down`, then `tillstream up`"
             )
         surplus = [
             record["pid"]
@@ -256,7 +266,11 @@ class Stack:
                 "port": context.ports.get(service.port, 0),
                 "log": str(self.layout.log(service.name)),
             }
-            self.layout.write(stack)
+            try:
+                self.layout.write(stack)
+            except BaseException:  # nobody would know that it runs
+                processes.end([pid], self.layout.root, grace_s=3)
+                raise
 
     def _wait(self, context: Context, wanted: list[Service], progress: Progress) -> None:
         began = time.monotonic()

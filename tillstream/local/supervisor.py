@@ -5,31 +5,62 @@ A process of the stack: `up` starts it, `down` ends it, `tillstream logs supervi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable
 
+from tillstream.local.services import is_cluster
 from tillstream.local.stack import Stack
 
 EVERY_S = 1.0
-PAUSE_S = 5.0  # after a start: what dies at once is not started without end
+PAUSE_S = 5.0  # after a failure, and between two starts of one process
+LONGEST_S = 60.0  # to which that pause doubles each time the process dies within a minute after it
+
+
+class Pauses:
+    """What dies at once is started again ever more rarely."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[
+            str, tuple[float, float]
+        ] = {}  # by name: when its pause ends, how long it is
+
+    def may_start(self, name: str) -> bool:
+        return is_cluster(name) and self._clock() >= self._until.get(name, (0.0, 0.0))[0]
+
+    def started(self, name: str) -> None:
+        now = self._clock()
+        until, pause = self._until.get(name, (-LONGEST_S, 0.0))
+        pause = min(2 * pause, LONGEST_S) if now < until + LONGEST_S else PAUSE_S
+        self._until[name] = now + pause, pause
 
 
 def run(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> None:
     """Until the stack has another supervisor, or none."""
     with stack.lock():  # an `up` that lets go of it has written down whom it has started
         pass
+    pauses = Pauses()
     while stack.pid("supervisor") == os.getpid():
         sleep(EVERY_S)
         try:
-            started = stack.revive()
+            started = stack.revive(pauses.may_start)
         except Exception as error:  # such as a full disk: it is tried again
-            started = [f"nothing ({error})"]
-        if started:
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-            print(f"{at} UTC: had died, started again: {', '.join(started)}", flush=True)
+            _tell(f"nothing ({error})")
             sleep(PAUSE_S)
+            continue
+        for name in started:
+            pauses.started(name)
+        if started:
+            _tell(", ".join(started))
+
+
+def _tell(started: str) -> None:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    with contextlib.suppress(OSError):  # of a full disk
+        print(f"{at} UTC: had died, started again: {started}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tillstream import conf as settings
 from tillstream.catalog import topics
-from tillstream.catalog.resources import Topic
 from tillstream.cli import tables
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.errors import Problem
 from tillstream.sim.runner import run
-from tillstream.sim.senders import FileSender, KafkaSender, Sender, SendError, read_spool
+from tillstream.sim.senders import (
+    MOVEMENTS,
+    TILLS,
+    FileSender,
+    KafkaSender,
+    Sender,
+    SendError,
+    read_spool,
+)
 from tillstream.sim.simulator import Faults, Sent, Simulator
 from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
@@ -103,9 +110,12 @@ def sim(
     except ValueError as error:
         raise Problem(str(error)) from None
     records: Any
+    documents = bool(movements)
     paced = not flat_out and to != "file" and not from_spool
     if from_spool:
-        records = (Sent("ok", key, raw, None) for key, raw in read_spool(from_spool))
+        documents = any(stream == MOVEMENTS for _, _, stream in read_spool(from_spool))
+        kept = read_spool(from_spool)
+        records = (Sent("ok", key, raw, None, stream=stream) for key, raw, stream in kept)
     else:
         start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else None
         if not start and not paced and count:  # the last is of now
@@ -136,22 +146,24 @@ def sim(
         note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
     pace = records.rate if paced else None
     try:
-        sender = _sender(to, out or directory / "records.jsonl", spool)
-        writer = TruthWriter(truth, **note) if truth and not from_spool else None
+        sender = _sender(to, out or directory / "records.jsonl", spool, TILLS)
         other = directory / "movements.jsonl"
-        side = _sender(to, other, spool, topics.STOCK_MOVEMENTS) if movements else None
+        side = _sender(to, other, spool, MOVEMENTS) if documents else None
+        # After both senders: where there is a truth, all of its streams were there.
+        writer = TruthWriter(truth, **note) if truth and not from_spool else None
         _send(records, sender, writer, pace, seconds, count, spool, side)
     except OSError as error:
         raise SendError(str(error)) from None
 
 
-def _sender(to: str, out: Path, spool: Path, topic: Topic | None = None) -> Sender:
-    """``topic``: in place of the till transactions' stream, and always Kafka's."""
+def _sender(to: str, out: Path, spool: Path, stream: str) -> Sender:
+    """Documents about stock always go to Kafka."""
     if to == "file":
-        return FileSender(out)
+        return FileSender(out, stream)
     conf = settings.load()
-    if to == "kafka" or topic:
-        return KafkaSender(conf, spool, conf.topic(topic) if topic else None)
+    if to == "kafka" or stream == MOVEMENTS:
+        topic = conf.topic(topics.STOCK_MOVEMENTS) if stream == MOVEMENTS else None
+        return KafkaSender(conf, spool, topic, stream)
     from tillstream.sim.kinesis_sender import KinesisSender  # boto3 is slow to import
 
     return KinesisSender(conf, spool)

@@ -19,6 +19,7 @@ from tillstream.conf import Conf
 from tillstream.errors import Problem
 
 DELIVERY_SECONDS = 60
+TILLS, MOVEMENTS = "tills", "movements"  # streams, as ``Sent`` names them
 
 
 class SendError(Problem):
@@ -34,40 +35,43 @@ class Sender(Protocol):
 
 
 class Spool:
-    """Records that could not be sent, one JSON line each, kept for ``--from-spool``."""
+    """Records of a ``stream`` that could not be sent, one JSON line each, kept for ``--from-spool``."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.count = path, 0
+    def __init__(self, path: Path, stream: str = TILLS) -> None:
+        self.path, self.stream, self.count = path, stream, 0
         self._lock = threading.Lock()
 
     def keep(self, key: str, raw: bytes) -> None:
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                file.write(spool_line(key, raw))
+                file.write(spool_line(key, raw, self.stream))
             self.count += 1
 
 
-def spool_line(key: str, raw: bytes) -> bytes:
-    return json.dumps({"key": key, "data": base64.b64encode(raw).decode()}).encode() + b"\n"
+def spool_line(key: str, raw: bytes, stream: str) -> bytes:
+    kept = {"key": key, "data": base64.b64encode(raw).decode()}
+    kept |= {} if stream == TILLS else {"stream": stream}
+    return json.dumps(kept).encode() + b"\n"
 
 
-def read_spool(path: Path) -> Iterator[tuple[str, bytes]]:
+def read_spool(path: Path) -> Iterator[tuple[str, bytes, str]]:
+    """(key, record, stream) of each line; one that names no stream is the tills'."""
     with path.open("rb") as file:
         for line in file:
             kept = json.loads(line)
-            yield kept["key"], base64.b64decode(kept["data"])
+            yield kept["key"], base64.b64decode(kept["data"]), kept.get("stream", TILLS)
 
 
 class FileSender:
     """Writes records as a spool file, to be sent later."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: str = TILLS) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb", buffering=1 << 20)
+        self._file, self._stream = path.open("wb", buffering=1 << 20), stream
 
     def send(self, key: str, raw: bytes) -> None:
-        self._file.write(spool_line(key, raw))
+        self._file.write(spool_line(key, raw, self._stream))
 
     def close(self) -> int:
         self._file.close()
@@ -77,11 +81,13 @@ class FileSender:
 class KafkaSender:
     """Idempotent producer; the key's partition is the one Java clients choose."""
 
-    def __init__(self, conf: Conf, spool: Path, topic: str | None = None) -> None:
+    def __init__(
+        self, conf: Conf, spool: Path, topic: str | None = None, stream: str = TILLS
+    ) -> None:
         topic = topic or conf.source.kafka.topic
         settings = source_settings(conf)
         must_be_there(settings, topic, conf.own_name("sim"))
-        self._spool = Spool(spool)
+        self._spool = Spool(spool, stream)
         own = {
             "linger.ms": 20,
             "batch.size": 262_144,

@@ -105,8 +105,7 @@ class Simulator:
         self._lines: list[list[Record]] = table
         payment = self.profile.payment
         self._payments = draw_table(list(payment), list(payment.values()))
-        letters = Random(f"tag {seed}")
-        self._tag = chr(97 + letters.randrange(26)) + chr(97 + letters.randrange(26))
+        self._tag = tag(seed)
         self._sequence = 0
         self._day, self._date = -1, ""
         self._sales: list[Record] = []
@@ -281,6 +280,12 @@ class Simulator:
             total += line["quantity"] * line["unit_price_cents"]
             if total >= spend_cents or len(lines) == 12:
                 return lines, total
+
+
+def tag(seed: int) -> str:
+    """Two letters in each transaction's id. Traffic of two seeds that share them may share ids."""
+    letters = Random(f"tag {seed}")
+    return chr(97 + letters.randrange(26)) + chr(97 + letters.randrange(26))
 
 
 @lru_cache(maxsize=4096)
