@@ -6,12 +6,11 @@ import json
 import time
 from typing import Any
 
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.common import Row, Types
 
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.sales import PRODUCT, T0, encoded, sale
-from tillstream import jars
 from tillstream.conf import load
 from tillstream.connectors import tracking
 from tillstream.domain.envelope import seal
@@ -28,13 +27,7 @@ def slowly(row: Row) -> Row:
 
 def windows(sales: list[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
     """What (sale, arrived_ms) come to by the minute."""
-    settings = Configuration()
-    settings.set_string("python.execution-mode", "thread")
-    settings.set_string("parallelism.default", "1")
-    settings.set_string("pipeline.auto-watermark-interval", "1 ms")
-    settings.set_string("execution.buffer-timeout", "0 ms")
-    env = StreamExecutionEnvironment.get_execution_environment(settings)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine(**{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"})
     rows = [
         Row(sold["transaction_id"], seal(f"kafka:tills/0/{n}", arrived_ms, encoded(sold)))
         for n, (sold, arrived_ms) in enumerate(sales)

@@ -12,8 +12,6 @@ from tests.support.shop import Shop
 from tests.support.wait import wait_for
 from tillstream import catalog
 from tillstream.catalog import topics
-from tillstream.clients.kafka import watermarks
-from tillstream.replay import stream_reach
 
 PROFILES = ("normal", "black-friday", "quiet-night", "payday")
 SENT = 800  # of each
@@ -23,29 +21,14 @@ JOBS = ("promotions", "loyalty", "fraud", "inventory", "shortage", "archive", "s
 HOURS = 3
 
 
-def unread(shop: Shop, job: str) -> int:
-    """Records on the job's topics that no checkpoint of it covers."""
+def all_read_by(shop: Shop, job: str) -> None:
     conf, entry = shop.conf(), catalog.job(job)
     # Behind the records of a topic that it writes itself are marks of its transactions.
     own = {end.id for end in entry.writes}
     names = [conf.topic(topic) for topic in entry.reads if topic.id not in own]
     names += [conf.source.kafka.topic] if entry.transactions else []
-    bootstrap, left = conf.kafka.bootstrap, 0
-    for name in names:
-        done = stream_reach.committed(conf, name, bootstrap, conf.own_name(job))
-        ends = {n: end for n, (_, end) in watermarks(conf, name, bootstrap).items()}
-        left += sum(max(end - done.get(n, 0), 0) for n, end in ends.items())
-    return left
-
-
-def all_read_by(shop: Shop, job: str) -> None:
     shop.submit(job)
-
-    def left() -> int:
-        shop.wait_for_checkpoints(job)
-        return unread(shop, job)
-
-    wait_for(left, 180, f"{job} to read everything", (0).__eq__, every_s=0.5)
+    shop.wait_until_read(job, names=names)
     run = shop.running(job)
     assert not shop.rest().exceptions(run, since_ms=0)
     shop.rest().cancel(run)

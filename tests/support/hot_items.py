@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import orjson
-from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.common import Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
-from tillstream import jars
+from tests.support.engine import engine
 from tillstream.catalog import tables
 from tillstream.catalog.entry import Job
 from tillstream.catalog.resources import Table
@@ -49,14 +48,9 @@ def entry(customer: int | str, version: int = 1, **changes: Any) -> str:
 
 def environment(writers: int = 1, **settings: str) -> StreamExecutionEnvironment:
     """``settings``: the engine's, with ``__`` for a dot and ``_`` for a dash."""
-    conf = Configuration()
-    conf.set_string("python.execution-mode", "thread")
-    conf.set_string("execution.checkpointing.interval", "500 ms")
-    conf.set_string("restart-strategy.type", "none")
-    conf.set_string("pipeline.jars", Path(jars.ensure_jars(print).job).as_uri())
-    for name, value in settings.items():
-        conf.set_string(name.replace("__", ".").replace("_", "-"), value)
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
+    named = {name.replace("__", ".").replace("_", "-"): value for name, value in settings.items()}
+    usual = {"execution.checkpointing.interval": "500 ms", "restart-strategy.type": "none"}
+    env = engine(**usual | named)
     env.set_parallelism(writers)
     return env
 

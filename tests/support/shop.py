@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -143,19 +143,29 @@ class Shop:
         wait_for(tasks, timeout_s, what, lambda found: found == {"RUNNING"})
 
     def wait_until_read(
-        self, job: str, timeout_s: float = 180, up_to: dict[int, int] | None = None
+        self,
+        job: str,
+        timeout_s: float = 180,
+        up_to: dict[int, int] | None = None,
+        names: Iterable[str] = (),
     ) -> None:
-        """Until a checkpoint of ``job`` covers the tills' topic: ``up_to`` those offsets by partition, or
-        all that is there by now."""
+        """Until a checkpoint of ``job`` covers the topics of these ``names``, else that of the tills:
+        ``up_to`` those offsets by partition, or all that is there by now."""
         conf = self.conf()
-        source = conf.source.kafka
-        marks = stream_reach.watermarks(conf, source.topic, source.bootstrap)
-        ends = up_to or {partition: end for partition, (_, end) in marks.items()}
+        bootstrap = conf.source.kafka.bootstrap
+        ends = {
+            name: up_to
+            or {n: end for n, (_, end) in stream_reach.watermarks(conf, name, bootstrap).items()}
+            for name in names or [conf.source.kafka.topic]
+        }
 
         def unread() -> int:
             self.wait_for_checkpoints(job)
-            done = stream_reach.committed(conf, source.topic, source.bootstrap, conf.own_name(job))
-            return sum(max(end - done.get(n, 0), 0) for n, end in ends.items())
+            left = 0
+            for name, wanted in ends.items():
+                done = stream_reach.committed(conf, name, bootstrap, conf.own_name(job))
+                left += sum(max(end - done.get(n, 0), 0) for n, end in wanted.items())
+            return left
 
         wait_for(unread, timeout_s, f"{job} to read everything", lambda n: n == 0, every_s=0.2)
 

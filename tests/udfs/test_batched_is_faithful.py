@@ -7,12 +7,12 @@ import json
 from functools import partial
 
 import pytest
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream
 
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
-from tillstream import jars
 from tillstream.conf import load
 from tillstream.connectors import batched
 from tillstream.connectors.context import JobContext
@@ -56,11 +56,7 @@ def arrived(document: dict | bytes) -> int:
 
 def by_engine(size: int, parallelism: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(batched, "process", partial(batched.process, batch_size=size))
-    settings = Configuration()
-    settings.set_string("python.execution-mode", "thread")
-    settings.set_string("parallelism.default", str(parallelism))
-    env = StreamExecutionEnvironment.get_execution_environment(settings)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine(**{"parallelism.default": str(parallelism)})
     rows = []
     for n, (topic, document) in enumerate(documents(), 1):
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()

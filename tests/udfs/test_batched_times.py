@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from pyflink.common import Configuration, Duration, Row, Types, WatermarkStrategy
+from pyflink.common import Duration, Row, Types, WatermarkStrategy
 from pyflink.common.watermark_strategy import TimestampAssigner
-from pyflink.datastream import ProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream import ProcessFunction
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.sales import T0, encoded, sale
-from tillstream import jars
 from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal
 from tillstream.udfs.archive import ArchiveOnce
@@ -48,12 +48,7 @@ def test_in_the_harness():
 
 
 def test_on_the_engine():
-    settings = Configuration()
-    settings.set_string("python.execution-mode", "thread")
-    settings.set_string("python.operator-chaining.enabled", "false")
-    settings.set_string("parallelism.default", "1")
-    env = StreamExecutionEnvironment.get_execution_environment(settings)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine(**{"python.operator-chaining.enabled": "false"})
     lag = WatermarkStrategy.for_bounded_out_of_orderness(Duration.of_days(1))
     rows = env.from_collection(records(), ROW)
     rows = rows.assign_timestamps_and_watermarks(lag.with_timestamp_assigner(Arrived()))

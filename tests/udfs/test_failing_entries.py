@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream
 from pyflink.datastream.state import ValueStateDescriptor
 
 from tests.support import ROOT
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import T0, Chain, label_of, sale
 from tests.support.harness import KeyedHarness
@@ -27,7 +28,7 @@ from tests.support.sales import encoded
 from tests.support.sales import sale as till_sale
 from tests.udfs import test_inventory_functions as stock
 from tests.udfs import test_shortage_functions as shelves
-from tillstream import jars, udfs
+from tillstream import udfs
 from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.shortage.regional import RegionalRules
@@ -438,11 +439,7 @@ def test_records_timers_and_broadcast_on_the_engine_too():
             time.sleep(4)  # so that timers fire before
         return row
 
-    conf = Configuration()
-    conf.set_string("python.execution-mode", "thread")
-    conf.set_string("parallelism.default", "1")
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine()
     values = ["good", "bad", "good", "late"]
     rows = env.from_collection(
         [Row("k", seal(f"kafka:t/0/{n}", T0, v.encode())) for n, v in enumerate(values)], ROWS

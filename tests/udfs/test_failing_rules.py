@@ -8,14 +8,13 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.common import Row, Types
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
-from tillstream import jars
 from tillstream.connectors import batched as connector
 from tillstream.connectors import sources
 from tillstream.domain.demand.model import DemandRules
@@ -227,11 +226,7 @@ def test_on_the_engine_too():
                 raise KeyError("13")
             return after
 
-    settings_ = Configuration()
-    settings_.set_string("python.execution-mode", "thread")
-    settings_.set_string("parallelism.default", "1")
-    env = StreamExecutionEnvironment.get_execution_environment(settings_)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine()
     row = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
     records = [(f"C000000000{n % 3}", n) for n in range(30)]
     rows = [Row(key, sealed(n, customer_id=key)) for key, n in records]

@@ -15,7 +15,7 @@ from pyflink.datastream import DataStream
 
 from tests.support.collected import collected, collecting
 from tests.support.sales import T0, encoded, sale
-from tests.udfs.test_timers_are_faithful import ROWS, Probe, endless, engine
+from tests.udfs.test_timers_are_faithful import ROWS, Probe, endless, probing
 from tillstream.connectors import batched, sources
 from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
@@ -43,7 +43,7 @@ def timed(rows: DataStream) -> DataStream:
 
 def saved(folder: Path, life_ms: int | None, drain: bool = False) -> dict[str, str]:
     """Settings that restore a savepoint of three records with such a life. drain: by arrival, too."""
-    env = engine(**{"python.operator-chaining.enabled": "false"})
+    env = probing(**{"python.operator-chaining.enabled": "false"})
     mark = folder / "seen"
 
     def seen(value: bytes) -> bytes:
@@ -66,7 +66,7 @@ def saved(folder: Path, life_ms: int | None, drain: bool = False) -> dict[str, s
 
 @pytest.mark.parametrize(("before", "after"), [(0, 26), (26, 0)])
 def test_a_life_that_is_switched_on_or_off_keeps_what_a_savepoint_has(before, after, tmp_path):
-    env = engine(**saved(tmp_path, before * HOUR_MS))
+    env = probing(**saved(tmp_path, before * HOUR_MS))
     with collecting(probed(endless(env), after * HOUR_MS)) as results:
         counts = [made.split()[1] for made in islice(results, 3)]
     assert min(map(int, counts)) > 1  # of the key `other`, which was counted before
@@ -74,7 +74,7 @@ def test_a_life_that_is_switched_on_or_off_keeps_what_a_savepoint_has(before, af
 
 def test_a_drained_job_remembers_what_it_had(tmp_path):
     """Its stream's time ends, and yet it may be restored."""
-    env = engine(**saved(tmp_path, 26 * HOUR_MS, drain=True))
+    env = probing(**saved(tmp_path, 26 * HOUR_MS, drain=True))
     with collecting(probed(timed(endless(env)), 26 * HOUR_MS, by_arrival=True)) as results:
         counts = [made.split()[-1] for made in islice(results, 3)]
     assert min(map(int, counts)) > 1
@@ -82,7 +82,7 @@ def test_a_drained_job_remembers_what_it_had(tmp_path):
 
 def test_flink_itself_restores_no_state_with_a_life_into_one_without(tmp_path):
     """Why ``life_ms`` of 0 is not the same as none: if this passes no more, the two may be one."""
-    env = engine(**saved(tmp_path, 26 * HOUR_MS))
+    env = probing(**saved(tmp_path, 26 * HOUR_MS))
     with (
         pytest.raises(Py4JJavaError, match="StateMigrationException"),
         collecting(probed(endless(env), None)) as results,
@@ -98,7 +98,9 @@ def archived(life_ms: int, by_arrival: bool, *arrived: tuple[str, int]) -> list[
         time.sleep(3 if b"/last|" in row[1] else 0.1)
         return row
 
-    env = engine(**{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"})
+    env = probing(
+        **{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"}
+    )
     rows = [
         Row(one, seal(f"kafka:tills/0/{'last' if n == len(arrived) else n}", at_ms, encoded(sale(one))))
         for n, (one, at_ms) in enumerate(arrived, 1)

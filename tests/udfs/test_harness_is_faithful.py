@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.common import Row, Types
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.udfs.test_functions import ARCHIVE, CUSTOMER, LOYALTY, record, sealed
-from tillstream import jars
 from tillstream.connectors import batched, sources
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.udfs.archive import ArchiveOnce
@@ -42,11 +41,7 @@ def by_harness(function) -> tuple[list[bytes], list[bytes]]:
 
 
 def by_engine(function, key_in_python: bool) -> tuple[list[bytes], list[bytes]]:
-    conf = Configuration()
-    conf.set_string("python.execution-mode", "thread")
-    conf.set_string("parallelism.default", "1")
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine()
     rows = env.from_collection(
         [Row(key, value) for key, value in RECORDS],
         Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES]),

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.common import Row, Types
 
 from tests.support import ROOT
 from tests.support.collected import collected
+from tests.support.engine import engine
 from tests.support.failing import letters
 from tests.support.harness import KeyedHarness
 from tests.udfs import test_inventory_functions as stock
 from tests.udfs import test_shortage_functions as shelves
-from tillstream import jars
 from tillstream.connectors import sources
 from tillstream.domain.envelope import seal
 from tillstream.udfs import inventory, shortage
@@ -89,11 +88,7 @@ def test_a_rule_that_raises_at_the_last_row_leaves_a_dead_letter_and_no_row(
 
 def test_the_engine_takes_the_rows_one_by_one():
     """It pulls each when the one before it has gone on: nothing in it makes a list of them."""
-    conf = Configuration()
-    conf.set_string("python.execution-mode", "thread")
-    conf.set_string("parallelism.default", "1")
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+    env = engine()
     rows = env.from_collection(
         [Row("promo", announced(50))], Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
     )

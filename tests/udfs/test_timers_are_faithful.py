@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pyflink.common import Configuration, Row, Types
+from pyflink.common import Row, Types
 from pyflink.datastream import (
     DataStream,
     KeyedProcessFunction,
@@ -21,8 +21,8 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected, collecting
+from tests.support.engine import engine
 from tests.udfs.test_shortage_functions import history, watch_function
-from tillstream import jars
 from tillstream.connectors import batched, sources
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.engine import BYTES, STATE_BYTES
@@ -99,14 +99,8 @@ def wait(row: Row) -> Row:
     return row
 
 
-def engine(**settings: str) -> StreamExecutionEnvironment:
-    conf = Configuration()
-    conf.set_string("python.execution-mode", "thread")
-    conf.set_string("parallelism.default", "1")
-    for name, value in settings.items():
-        conf.set_string(name, value)
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.add_jars(jars.ensure_jars(print).job.as_uri())
+def probing(**settings: str) -> StreamExecutionEnvironment:
+    env = engine(**settings)
     # For the probes, which are found by their module's name.
     env.add_python_file(str(Path(__file__).parent))
     return env
@@ -118,7 +112,7 @@ def through(rows: DataStream, function: BatchedStage) -> DataStream:
 
 
 def run(records: list[tuple[str, bytes]], function: BatchedStage) -> list[bytes]:
-    rows = engine().from_collection([Row(key, value) for key, value in records], ROWS)
+    rows = probing().from_collection([Row(key, value) for key, value in records], ROWS)
     return collected(through(rows.map(wait, ROWS), function))
 
 
@@ -152,7 +146,7 @@ def slowly(number: int) -> Row:
 
 
 def test_state_and_timers_of_one_call_a_record_are_found_in_a_savepoint(tmp_path):
-    env = engine()
+    env = probing()
     before = sources.keyed(endless(env)).process(AsBefore(tmp_path), BYTES).uid("probe")
     before.print().uid("end")
     job = env.execute_async()
@@ -161,7 +155,7 @@ def test_state_and_timers_of_one_call_a_record_are_found_in_a_savepoint(tmp_path
     saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
     assert not (tmp_path / "too-early").exists()
 
-    env = engine(**{
+    env = probing(**{
         "execution.state-recovery.path": saved,
         "execution.state-recovery.ignore-unclaimed-state": "true",
     })  # fmt: skip

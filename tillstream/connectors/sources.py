@@ -16,7 +16,6 @@ from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours, properties
 
 NAME = "till transactions"
-MINUTE_MS = 60_000
 IDLE_MS = 30_000  # a partition without a record for so long holds no watermark up
 
 
