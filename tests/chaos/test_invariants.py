@@ -102,6 +102,7 @@ def test_a_difference_of_the_check_is_wrong_and_so_is_a_total():
 
 def test_what_is_there_twice_is_named():
     assert invariants.more_than_once(Counter("aab")) == ["a: 2 times"]
+    assert invariants.more_often(Counter("aabbbc"), Counter("aabb")) == ["b: 3 times"]
 
 
 def test_memory_is_judged_in_long_runs_and_only_of_processes_that_lived_on():

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
-from pyflink.common import Row, Types
+import pytest
+from pyflink.common import Duration, Row, Types, WatermarkStrategy
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
 
 from tests.support.collected import collected
 from tests.support.engine import engine
 from tests.support.sales import PRODUCT, T0, encoded, sale
 from tillstream.conf import load
 from tillstream.connectors import tracking
+from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
 from tillstream.udfs.engine import BYTES
 
@@ -63,3 +68,49 @@ def test_a_till_a_little_ahead_makes_no_other_late():
 def test_a_sale_that_was_refused_counts_once_repaired():
     made = windows([(sold(1, T0 + 60 * MINUTE_MS), T0), (sold(1, T0), T0 + 10)])
     assert [(one["window_start_ms"], one["lines"]) for one in made] == [(T0, 1)]
+
+
+def quiet(env: StreamExecutionEnvironment, folder: Path) -> DataStream:
+    """Two sales, then nothing more from a source that does not end; idle after 0.2 s."""
+    (folder / "sales").write_text("1\n2\n")
+    lines = FileSource.for_record_stream_format(
+        StreamFormat.text_line_format(), str(folder / "sales")
+    )
+    source = lines.monitor_continuously(Duration.of_seconds(1)).build()
+    times = WatermarkStrategy.for_monotonous_timestamps().with_idleness(Duration.of_millis(200))
+
+    def sealed(line: str) -> Row:
+        one = sold(int(line), T0)
+        return Row(one["transaction_id"], seal(f"kafka:tills/0/{line}", T0, encoded(one)))
+
+    rows = env.from_source(source, times, "quiet").uid("quiet").map(sealed, ROW)
+    return DataStream(ours().EndOfTime.behind(rows._j_data_stream))
+
+
+@pytest.mark.parametrize("drain", [True, False])
+def test_only_a_drain_closes_the_windows_of_a_quiet_source(drain, tmp_path):
+    env = engine(**{"pipeline.auto-watermark-interval": "1 ms"})
+    read, made = tmp_path / "read", tmp_path / "made"
+
+    def told(row: Row) -> Row:
+        with read.open("a") as file:
+            file.write(f"{row[0]}\n")
+        return row
+
+    def kept(value: bytes) -> bytes:
+        with made.open("ab") as file:
+            file.write(value + b"\n")
+        return value
+
+    rows = quiet(env, tmp_path).map(told, ROW)
+    lines = tracking.lines(rows, load("local", {}))
+    tracking.additions(lines, MINUTE_MS, {PRODUCT: 1_000}, "minutes").map(kept, BYTES).print()
+    job = env.execute_async()
+    while not read.exists() or read.read_text().count("\n") < 2:
+        time.sleep(0.1)
+    time.sleep(1)  # idle
+    assert not made.exists()
+    job.stop_with_savepoint(drain, f"file://{tmp_path}/saved").result()
+    job.get_job_execution_result().result()
+    found = made.read_text().splitlines() if made.exists() else []
+    assert [json.loads(line)["lines"] for line in found] == ([2] if drain else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.wait import wait_for
 from tillstream import conf
+from tillstream.chaos import rig
 from tillstream.jars import one_at_a_time
 from tillstream.local import ports, processes, stack, supervisor
 from tillstream.local.layout import StackError
@@ -166,3 +168,16 @@ def test_it_goes_on_after_a_failure_and_ends_with_its_stack(monkeypatch):
     assert slept == [1, 5, 1, 1, 1]
     assert "nothing (No space left)" in said[0]
     assert "started again: jobmanager" in said[1]
+
+
+def test_it_waits_under_a_clock_that_is_changed(tmp_path):
+    library = next((x for x in rig.CLOCK_LIBRARIES if Path(x).exists()), "")
+    if not library:
+        pytest.skip("libfaketime is not installed")
+    (tmp_path / "clock").write_text("-3s\n")
+    code = (
+        "import os; from tillstream.local.supervisor import wait; began = os.times().elapsed; wait(0.5); "
+        "assert 0.4 < os.times().elapsed - began < 5"
+    )
+    env = os.environ | rig.with_clock(library, tmp_path / "clock")
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)

@@ -42,7 +42,7 @@ def judge(rig: Rig, hands: Hands, watch: Watch) -> Iterator[Finding]:
     """One invariant after the other. The faults are over; the traffic may still come to its end."""
     unwell = rig.wait_until_well(RECOVERY_S)
     yield Finding(f"each job runs within {RECOVERY_S:.0f} s after the last fault",
-                  [*hands.failed, *([unwell] if unwell else [])], _restarts(rig))  # fmt: skip
+                  [*hands.failed, *([unwell] if unwell else []), *rig.dead()], _restarts(rig))  # fmt: skip
     truth = rig.sent()
     jobs, in_order = rig.plan.jobs, rig.plan.keeps_order and not rig.spooled
     if {"loyalty", "archive"} & set(jobs):
@@ -101,11 +101,18 @@ def _notices(rig: Rig, truth: Path, in_order: bool) -> Finding:
 
 
 def more_than_once(counts: Counter[Any]) -> list[str]:
-    return [f"{what}: {count} times" for what, count in counts.items() if count > 1][:SHOWN]
+    return more_often(counts, Counter(counts.keys()))
+
+
+def more_often(counts: Counter[Any], most: Counter[Any]) -> list[str]:
+    """What is there more often than ``most`` says of it; what that does not know is left out."""
+    found = [(what, count) for what, count in counts.items() if count > most[what] > 0]
+    return [f"{what}: {count} times" for what, count in found[:SHOWN]]
 
 
 def _fraud(rig: Rig, truth: Path) -> Finding:
-    """Each sale is judged once for good: one row of it in the audit."""
+    """Each sale is judged once for good, one row of it in the audit; one that was sent again after
+    many others of its till may be judged again."""
     names = ["transaction_id", "mode"]
     sales = _sales_sent(truth)
     held = Platform(rig.conf)
@@ -114,20 +121,25 @@ def _fraud(rig: Rig, truth: Path) -> Finding:
     def equal() -> bool:
         rows = held.parquet(tables.FRAUD_AUDIT, names).to_pylist()
         judged = Counter(row["transaction_id"] for row in rows if row["mode"] == "live")
-        wrong[:] = more_than_once(judged)
-        wrong.extend(f"{one} was never judged" for one in sorted(sales - judged.keys())[:SHOWN])
-        wrong.extend(f"{one} was never sent" for one in sorted(judged.keys() - sales)[:SHOWN])
+        wrong[:] = more_often(judged, sales)
+        wrong.extend(
+            f"{one} was never judged" for one in sorted(sales.keys() - judged.keys())[:SHOWN]
+        )
+        wrong.extend(
+            f"{one} was never sent" for one in sorted(judged.keys() - sales.keys())[:SHOWN]
+        )
         return not wrong
 
     _within(equal)
     return Finding("each sale is judged once", wrong, f"{len(sales):,} sales")
 
 
-def _sales_sent(truth: Path) -> set[str]:
+def _sales_sent(truth: Path) -> Counter[str]:
+    """How often each was."""
     with (truth / "sent.jsonl").open() as file:
         records = (json.loads(line).get("record") for line in file)
-        return {one["transaction_id"] for one in records
-                if one and one["kind"] == "sale" and "transaction_id" in one}  # fmt: skip
+        return Counter(one["transaction_id"] for one in records
+                       if one and one["kind"] == "sale" and "transaction_id" in one)  # fmt: skip
 
 
 def _shortage(rig: Rig, sold: bool) -> Finding:

@@ -39,6 +39,19 @@ MOVED = ("inventory", "shortage")  # jobs that documents about stock are for
 WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
 
 
+def with_clock(library: str, clock: Path) -> dict[str, str]:
+    """The environment of processes whose clock is as far off as the file ``clock`` says."""
+    return {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        # Waits go by the monotonic clock, which no step changes; with the fix a JVM's never wait.
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        "NO_FAKE_STAT": "1",
+    }
+
+
 class OwnJobs(LocalCluster):
     """Jobs of one run. What they leave is in its folder: jobs of that name on the same stack, which are
     the user's, neither go on from it nor are gone on from."""
@@ -135,15 +148,7 @@ class Rig:
         os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         if self.clock_library and any(fault.kind == "clock" for fault in self.plan.faults):
             self.step_clock(0)
-            os.environ |= {
-                "LD_PRELOAD": self.clock_library,
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                "FAKETIME_CACHE_DURATION": "1",
-                # Waits go by the monotonic clock, which no step changes; with the fix a JVM's never wait.
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-                "NO_FAKE_STAT": "1",
-            }
+            os.environ |= with_clock(self.clock_library, self.clock)
 
     def step_clock(self, seconds: int) -> None:
         """Sets the stack's clock so far ahead of this machine's, or behind it."""
@@ -223,6 +228,10 @@ class Rig:
             elif states:
                 found[job] = f"tasks are {', '.join(sorted(states))}"
         return found
+
+    def dead(self) -> list[str]:
+        """Processes of the stack that run no more, whoever should have started them again."""
+        return [f"{one.name} does not run" for one in self.stack.status() if not one.pid]
 
     def failures(self, job: str) -> list[str]:
         """First lines of what made the job's newest run restart."""

@@ -44,7 +44,7 @@ def transaction_rows(
         # What the consumer gives is a row for each record, so its pieces are made behind it.
         source = kinesis.source(context, timed).uid(conf.source.uid).name(NAME)
         pieces = source.flatMap(ours().Pieces(key_field)).uid("transaction-pieces")
-        return DataStream(pieces.name("pieces of records"))
+        return _ending(pieces.name("pieces of records"), timed)
     settings = conf.source.kafka
     envelope = ours().KafkaEnvelope(key_field)
     if conf.source.until_ms is not None:
@@ -57,7 +57,12 @@ def transaction_rows(
     source = _kafka(
         context, settings.bootstrap, settings.topic, _start(conf), envelope, NAME, consumer, timed
     )
-    return DataStream(source.uid(conf.source.uid).name(NAME))
+    return _ending(source.uid(conf.source.uid).name(NAME), timed)
+
+
+def _ending(j_rows: Any, timed: bool) -> DataStream:
+    """The rows; timed: a drain ends their time although they were idle."""
+    return DataStream(ours().EndOfTime.behind(j_rows).uid("end-of-time") if timed else j_rows)
 
 
 def stock_lines(context: JobContext) -> DataStream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,9 @@ from tillstream.local.stack import Stack
 EVERY_S = 1.0
 PAUSE_S = 5.0  # after a failure, and between two starts of one process
 LONGEST_S = 60.0  # to which that pause doubles each time the process dies within a minute after it
+
+# Waits like time.sleep, which fails under libfaketime (and chaos has it under every process).
+wait = threading.Event().wait
 
 
 class Pauses:
@@ -38,7 +42,7 @@ class Pauses:
         self._until[name] = now + pause, pause
 
 
-def run(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> None:
+def run(stack: Stack, sleep: Callable[[float], object] = wait) -> None:
     """Until the stack has another supervisor, or none."""
     with stack.lock():  # an `up` that lets go of it has written down whom it has started
         pass
