@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 
 from tests.support.shop import Shop
 from tests.support.stacks import with_free_ports
+from tillstream.chaos import disk
 
 pytestmark = pytest.mark.long
 DISK_MIB = 512
@@ -22,26 +20,10 @@ DISK_MIB = 512
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of its own; skipped where this user may not mount one."""
     folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(["mount", *options]).returncode != 0:
+    if not disk.mount(folder, DISK_MIB):
         pytest.skip("a small disk needs the right to mount a tmpfs")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Takes every byte that is left; returns the file to delete."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-    return ballast
+    disk.unmount(folder)
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None:
@@ -53,7 +35,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
         shop.submit("loyalty")
         feed = shop.feed(600, "--count", "12000", "--duplicates", "0.01", "--malformed", "0.01")
         shop.wait_for_entries(2_000)
-        ballast = fill(small_disk)
+        ballast = disk.fill(small_disk)
         said = shop.run("status", fails=True)
         assert "the disk is full" in said
         assert "Free space there" in said

@@ -89,6 +89,11 @@ class Hands:
                 )
                 return
             self.rig.step_clock(fault.amount)
+        elif kind == "disk":
+            if not self.rig.small_disk:
+                self.say("  left out: a disk that can be filled needs the right to mount a tmpfs")
+                return
+            self.rig.fill_disk()
         else:
             self.rig.proxies[target].set(kind)
         if fault.seconds:
@@ -103,6 +108,10 @@ class Hands:
             self.rig.signal(target, signal.SIGCONT)
         elif kind == "clock":
             self.rig.step_clock(0)
+        elif kind == "disk":
+            self.rig.free_disk()
+            for name in STAND_INS:
+                self.rig.start_again(name)
         elif target in self.rig.proxies and self.rig.proxies[target].trouble == kind:
             self.rig.proxies[target].set("")
         self.say(f"  over: {kind} {target}")

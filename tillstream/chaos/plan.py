@@ -30,6 +30,7 @@ KINDS: dict[str, tuple[int, int, int]] = {
     "errors": (2, 5, 20),
     "throttle": (2, 5, 20),
     "clock": (1, 5, 20),
+    "disk": (1, 3, 15),
     "split": (2, 0, 0),
     "merge": (1, 0, 0),
     "savepoint": (1, 0, 0),
@@ -183,7 +184,7 @@ def _targets(kind: str, source: str, jobs: tuple[str, ...], where: Where) -> lis
         found -= set() if source == "kinesis" else {"kinesis"}
         found -= {"kafka"} if kind in ANSWERED else set()
         return sorted(found)
-    if kind == "clock":
+    if kind in ("clock", "disk"):
         return ["stack"] if where.own else []
     if kind in ("split", "merge"):
         return ["kinesis"] if source == "kinesis" else []

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tillstream.catalog.apart import apart
+from tillstream.chaos import disk
 from tillstream.chaos.plan import NETWORK, Phase, Plan
 from tillstream.chaos.proxy import Proxy
 from tillstream.cli.stopping import stop_on_signal
@@ -35,6 +36,7 @@ Say = Callable[[str], None]
 CLOCK_LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
                    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1")  # fmt: skip
 SHOP = ("--customers", "2000", "--stores", "6", "--products", "40")
+DISK_MIB, DISK_MIB_A_MINUTE = 1_024, 100  # a run writes some 80 MiB a minute
 MOVED = ("inventory", "shortage")  # jobs that documents about stock are for
 WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
 
@@ -74,6 +76,8 @@ class Rig:
         self.clock_library = next((x for x in CLOCK_LIBRARIES if Path(x).exists()), "")
         self.proxies = {name: Proxy(name, self._port(name)) for name in NETWORK}
         self._kafka_port = 0
+        self.small_disk = False  # whether the stack's data are on one
+        self._ballast: Path | None = None
         self.spooled = False  # whether some records came later than they were sent
         self._submitted: set[str] = set()
         self.stopping = threading.Event()
@@ -149,6 +153,18 @@ class Rig:
         if self.clock_library and any(fault.kind == "clock" for fault in self.plan.faults):
             self.step_clock(0)
             os.environ |= with_clock(self.clock_library, self.clock)
+        if any(fault.kind == "disk" for fault in self.plan.faults):
+            mib = DISK_MIB + self.plan.seconds // 60 * DISK_MIB_A_MINUTE
+            self.small_disk = disk.mount(self.stack.layout.data, mib)
+
+    def fill_disk(self) -> None:
+        """Not a byte is left for the stack's data."""
+        self._ballast = disk.fill(self.stack.layout.data)
+
+    def free_disk(self) -> None:
+        if self._ballast:
+            self._ballast.unlink()
+            self._ballast = None
 
     def step_clock(self, seconds: int) -> None:
         """Sets the stack's clock so far ahead of this machine's, or behind it."""
@@ -166,6 +182,8 @@ class Rig:
             for proxy in self.proxies.values():
                 if proxy.port:
                     steps.callback(proxy.stop)
+            if self.small_disk:
+                steps.callback(disk.unmount, self.stack.layout.data)
             steps.callback(self.stack.down if self.own else self._leave)
             for thread, wait_s in (
                 (self._traffic, 60),
@@ -190,6 +208,7 @@ class Rig:
             self.signal(name, signal.SIGCONT)
         for proxy in self.proxies.values():
             proxy.set("")
+        self.free_disk()
         if self.clock.exists():
             self.step_clock(0)
 
@@ -279,7 +298,9 @@ class Rig:
         return False
 
     def start_again(self, name: str) -> None:
-        """What was killed, unless it runs already. It may not serve yet then."""
+        """What was killed, unless it runs already or the disk is full. It may not serve yet then."""
+        if self._ballast:
+            return
         what = f"{name} cannot be started again"
         wait_until(lambda: self.stack.pid(name) or self.stack.revive(name.__eq__), 60, what)
 
