@@ -375,12 +375,17 @@ class Rig:
             process.kill()
             return process.wait()
 
-    def run(self, *arguments: str, timeout_s: float = 180) -> str:
-        """What a command says. Raises Problem where it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tillstream.cli", *arguments], env=self._environment(),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+    def run(self, *arguments: str, timeout_s: float = 600) -> str:
+        """What a command says. Raises Problem where it fails, or is not done in time."""
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "tillstream.cli", *arguments], env=self._environment(),
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise Problem(
+                f"tillstream {arguments[0]} was not done after {timeout_s:.0f} s"
+            ) from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise Problem(

@@ -14,11 +14,12 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * One version of an item; {@code values} in the order of the sink's attributes, null if absent.
  * A field that is there and null is {@link #REMOVED} where the sink merges.
  */
-final class HotItem {
+public final class HotItem {
     /** Told from a text by identity. */
     static final String REMOVED = new String("null");
     /** The version of a group of fields of which the item brings none. */
     static final long ABSENT = Long.MIN_VALUE;
+    private static final int OVERHEAD_BYTES = 400;
 
     final String key;
     /** By group of fields; where the sink does not merge there is one. */
@@ -27,6 +28,8 @@ final class HotItem {
     /** When the oldest record in it came, and when it is to be written at the latest. */
     final long sinceNanos;
     final long dueNanos;
+    /** What it takes of the memory, as good as. */
+    final int bytes;
 
     HotItem(String key, long[] versions, String[] values, long sinceNanos, long dueNanos) {
         this.key = key;
@@ -34,15 +37,20 @@ final class HotItem {
         this.values = values;
         this.sinceNanos = sinceNanos;
         this.dueNanos = dueNanos;
+        int length = 0;
+        for (String value : values) {
+            length += value == null ? 0 : value.length();
+        }
+        bytes = OVERHEAD_BYTES + length;
     }
 
     /** Reads items out of JSON objects, and writes them as such for the sink's state. */
-    static final class Format {
+    public static final class Format {
         private final HotItemSink sink;
         private final Map<String, Integer> positions = new HashMap<>();
         private final Map<String, Integer> groups = new HashMap<>();
 
-        Format(HotItemSink sink) {
+        public Format(HotItemSink sink) {
             this.sink = sink;
             for (int i = 0; i < sink.attributes.size(); i++) {
                 positions.put(sink.attributes.get(i).field, i);
@@ -53,7 +61,7 @@ final class HotItem {
         }
 
         /** Throws {@link HotItemRefusal} for what no table takes. */
-        HotItem parse(byte[] json, long sinceNanos, long dueNanos) throws HotItemRefusal {
+        public HotItem parse(byte[] json, long sinceNanos, long dueNanos) throws HotItemRefusal {
             String[] values = new String[sink.attributes.size()];
             long[] versions = new long[sink.versions.size()];
             Arrays.fill(versions, ABSENT);
@@ -94,7 +102,7 @@ final class HotItem {
         }
 
         /** By field name, so that a later release may declare its attributes in another order. */
-        byte[] json(HotItem item) throws IOException {
+        public byte[] json(HotItem item) throws IOException {
             ByteArrayOutputStream out = new ByteArrayOutputStream(160);
             try (JsonGenerator generator = TopLevelField.JSON.createGenerator(out)) {
                 generator.writeStartObject();

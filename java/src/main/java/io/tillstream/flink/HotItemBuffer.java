@@ -1,10 +1,12 @@
 package io.tillstream.flink;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 
 /**
  * Items that wait to be written: at most one version per key, the newest. Not thread-safe.
@@ -12,39 +14,49 @@ import java.util.Map;
  * <p>An item is urgent, to be written as soon as may be, or held: it may wait for newer versions
  * until it is due or until the buffer fills up. At most one request per key is in flight; what comes
  * for its key meanwhile waits in {@link #behind}, so that nobody looks at it in vain.
+ *
+ * <p>Public, as its model in the tests speaks to it from Python.
  */
-final class HotItemBuffer {
+public final class HotItemBuffer {
+    private static final Comparator<HotItem> BY_DUE =
+            Comparator.<HotItem>comparingLong(item -> item.dueNanos).thenComparing(item -> item.key);
+
     private final int limit;
+    private final long limitBytes;
     private final HotItem.Format format;
     private final Map<String, HotItem> urgent = new LinkedHashMap<>();
     private final Map<String, HotItem> held = new LinkedHashMap<>();
     private final Map<String, HotItem> inFlight = new HashMap<>();
     private final Map<String, HotItem> behind = new LinkedHashMap<>();
+    private final TreeSet<HotItem> heldByDue = new TreeSet<>(BY_DUE);
+    private long bytes;
 
-    HotItemBuffer(int limit, HotItem.Format format) {
+    /** Full with {@code limit} items or {@code limitBytes}, whichever comes first. */
+    public HotItemBuffer(int limit, long limitBytes, HotItem.Format format) {
         this.limit = limit;
+        this.limitBytes = limitBytes;
         this.format = format;
     }
 
-    boolean isFull() {
-        return size() >= limit;
+    public boolean isFull() {
+        return size() >= limit || bytes >= limitBytes;
     }
 
     /** Held items are written before the buffer is full: the job is not to wait for the table. */
-    boolean isFilling() {
-        return size() > limit / 4 * 3;
+    public boolean isFilling() {
+        return size() > limit / 4 * 3 || bytes > limitBytes / 4 * 3;
     }
 
     /** It took in what was under way when a checkpoint was due, more than once. */
-    boolean isOverfull() {
-        return size() >= 2L * limit;
+    public boolean isOverfull() {
+        return size() >= 2L * limit || bytes >= 2 * limitBytes;
     }
 
-    boolean contains(String key) {
+    public boolean contains(String key) {
         return urgent.containsKey(key) || held.containsKey(key) || behind.containsKey(key);
     }
 
-    int size() {
+    public int size() {
         return urgent.size() + held.size() + behind.size();
     }
 
@@ -53,11 +65,11 @@ final class HotItemBuffer {
     }
 
     /** Whether all that could be written now has been. */
-    boolean nothingUrgent() {
+    public boolean nothingUrgent() {
         return urgent.isEmpty() && inFlight.isEmpty();
     }
 
-    boolean isEmpty() {
+    public boolean isEmpty() {
         return nothingUrgent() && held.isEmpty();
     }
 
@@ -76,37 +88,58 @@ final class HotItemBuffer {
     }
 
     /** Takes an item in; true if it was merged with one that waited already. */
-    boolean add(HotItem item, long nowNanos) {
+    public boolean add(HotItem item, long nowNanos) {
         if (inFlight.containsKey(item.key)) {
-            return behind.merge(item.key, item, format::newest) != item;
+            return put(behind, item);
         }
-        HotItem older = urgent.get(item.key);
-        if (older != null) {
-            urgent.put(item.key, format.newest(older, item));
-            return true;
+        if (urgent.containsKey(item.key)) {
+            return put(urgent, item);
         }
-        older = held.get(item.key);
+        HotItem older = held.get(item.key);
         HotItem newest = older == null ? item : format.newest(older, item);
         if (newest.dueNanos - nowNanos > 0) {
-            held.put(item.key, newest);
+            heldByDue.remove(older == null ? newest : older);
+            put(held, item);
+            heldByDue.add(held.get(item.key));
         } else {
-            held.remove(item.key);
-            urgent.put(item.key, newest);
+            if (older != null) {
+                unhold(older);
+            }
+            put(urgent, newest);
         }
         return older != null;
+    }
+
+    /** True if it was merged with one that is there. */
+    private boolean put(Map<String, HotItem> waiting, HotItem item) {
+        HotItem older = waiting.get(item.key);
+        HotItem newest = older == null ? item : format.newest(older, item);
+        waiting.put(item.key, newest);
+        bytes += newest.bytes - (older == null ? 0 : older.bytes);
+        return older != null;
+    }
+
+    private HotItem remove(Map<String, HotItem> waiting, String key) {
+        HotItem item = waiting.remove(key);
+        bytes -= item == null ? 0 : item.bytes;
+        return item;
+    }
+
+    private HotItem unhold(HotItem item) {
+        heldByDue.remove(item);
+        return remove(held, item.key);
     }
 
     /**
      * The next item to write, now in flight, or null if none is to be written yet; {@code live}:
      * what is held need not wait for newer versions.
      */
-    HotItem take(long nowNanos, boolean live) {
+    public HotItem take(long nowNanos, boolean live) {
         HotItem item = null;
         if (!urgent.isEmpty()) {
-            item = urgent.remove(first(urgent).key);
-        } else if (!held.isEmpty()
-                && (live || first(held).dueNanos - nowNanos <= 0 || isFilling())) {
-            item = held.remove(first(held).key);
+            item = remove(urgent, first(urgent).key);
+        } else if (!held.isEmpty() && (live || nanosToNext(nowNanos) == 0 || isFilling())) {
+            item = unhold(heldByDue.first());
         }
         if (item != null) {
             inFlight.put(item.key, item);
@@ -114,34 +147,35 @@ final class HotItemBuffer {
         return item;
     }
 
-    /** Nanoseconds until the oldest held item is due; {@link Long#MAX_VALUE} if none is held. */
-    long nanosToNext(long nowNanos) {
-        return held.isEmpty() ? Long.MAX_VALUE : Math.max(0, first(held).dueNanos - nowNanos);
+    /** Nanoseconds until a held item is due; {@link Long#MAX_VALUE} if none is held. */
+    public long nanosToNext(long nowNanos) {
+        return held.isEmpty() ? Long.MAX_VALUE : Math.max(0, heldByDue.first().dueNanos - nowNanos);
     }
 
     /** The request for its key is over; true if another version waited for that. */
-    boolean done(HotItem item, long nowNanos) {
+    public boolean done(HotItem item, long nowNanos) {
         inFlight.remove(item.key);
-        HotItem next = behind.remove(item.key);
+        HotItem next = remove(behind, item.key);
         return next != null && !add(next, nowNanos);
     }
 
     /** The item in flight with what came for its key meanwhile; the same one if nothing did. */
-    HotItem newest(HotItem item) {
-        HotItem next = behind.remove(item.key);
+    public HotItem newest(HotItem item) {
+        HotItem next = remove(behind, item.key);
         HotItem newest = next == null ? item : format.newest(item, next);
         inFlight.put(item.key, newest);
         return newest;
     }
 
     /** From now on nothing is held. */
-    void releaseAll() {
+    public void releaseAll() {
         urgent.putAll(held);
         held.clear();
+        heldByDue.clear();
     }
 
     /** Every item that is not known to be written, in flight ones first. */
-    List<HotItem> unwritten() {
+    public List<HotItem> unwritten() {
         List<HotItem> all = new ArrayList<>(inFlight.values());
         all.addAll(behind.values());
         all.addAll(urgent.values());

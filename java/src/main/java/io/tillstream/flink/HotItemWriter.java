@@ -41,6 +41,8 @@ final class HotItemWriter {
     }
 
     private static final Logger LOG = LoggerFactory.getLogger(HotItemWriter.class);
+    /** An item may have 400 KB: so many bytes fill the buffer, however few items they are. */
+    private static final long BUFFERED_BYTES = 64L << 20;
     private static final String REFUSED = "refused_by_table";
     /** More refused by the table since the start, and it is the table or the release, not the items. */
     private static final int MOST_REFUSED = 100;
@@ -94,7 +96,7 @@ final class HotItemWriter {
         this.refused = refused;
         client = sink.client();
         format = new HotItem.Format(sink);
-        buffer = new HotItemBuffer(sink.bufferedItems, format);
+        buffer = new HotItemBuffer(sink.bufferedItems, BUFFERED_BYTES, format);
         metrics.counter("written", written);
         metrics.counter("superseded", superseded);
         metrics.counter("coalesced", coalesced);
