@@ -19,7 +19,7 @@ from tillstream.errors import Problem
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import packaged_rules
 
-TRIES = 8
+TRY_S = 300.0  # a restore is tried again: a busy machine takes a minute for a job of many tasks
 PAUSE_S = 5.0
 
 
@@ -151,7 +151,8 @@ class Hands:
         jobs, name = self.rig.jobs, fault.target
         tried: list[str] = []
         stopped = False
-        for _ in range(2 * TRIES):
+        until = time.monotonic() + TRY_S
+        while not tried or time.monotonic() < until:
             try:
                 run = jobs.running(name)
                 if run and stopped:
