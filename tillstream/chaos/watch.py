@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tillstream.errors import Problem
 from tillstream.local import processes
 
 EVERY_S = 3.0
+REST = 10  # times as long as a look took: the stand-in reads every item whole, and has the jobs to serve
 SHOWN = 10
 
 Versions = Iterable[tuple[str, int]]
@@ -72,12 +74,15 @@ class Watch:
     def _look(self) -> None:
         client = clients.client("dynamodb", self.rig.conf.dynamodb.endpoint, self.rig.conf.region, True,
                                 attempts=1, read_timeout_s=10)  # fmt: skip
-        while not self._stop.wait(EVERY_S):
+        took_s = 0.0
+        while not self._stop.wait(max(EVERY_S, REST * took_s)):
             self._weigh()
+            began = time.monotonic()
             with contextlib.suppress(BotoCoreError, ClientError):  # down or frozen now and then
                 for table in self._tables:
                     self.fallbacks.look(list(_versions(client, self.rig.conf.table(table), table)))
                 self.looks += 1
+            took_s = time.monotonic() - began
 
     def _weigh(self) -> None:
         with contextlib.suppress(Problem):
