@@ -11,6 +11,7 @@ import pytest
 from tests.support.shop import Shop
 from tests.support.stacks import kill
 from tillstream.catalog import tables
+from tillstream.chaos import hands
 from tillstream.clients import aws as clients
 from tillstream.cluster.local import LocalCluster
 
@@ -106,7 +107,9 @@ def split(open_story) -> Split:
         shop.submit("archive")
         feed = shop.feed(100, *DIRTY)
         shop.wait_for_entries(500)
-        shards = split_the_first_shard(shop)
+        hands.split(shop.conf())
+        stream = shop.conf().source.kinesis.stream
+        shards = len(clients.kinesis(shop.conf()).list_shards(StreamName=stream)["Shards"])
         shop.wait_for_entries(1_500)
         feed.stop()
         # Parent and children are read side by side: the ledger's own order decides redemptions.
@@ -120,20 +123,6 @@ def split(open_story) -> Split:
         said["again"] = shop.run("history", "compact", "archive", *ARCHIVED)
         said["list"] = shop.run("history", "list", "archive")
         return Split(shards, proof, files, said, proof_after)
-
-
-def split_the_first_shard(shop: Shop) -> int:
-    """How many shards there are then."""
-    kinesis = clients.kinesis(shop.conf())
-    stream = shop.conf().source.kinesis.stream
-    shard = kinesis.list_shards(StreamName=stream)["Shards"][0]
-    low, high = (int(shard["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
-    kinesis.split_shard(
-        StreamName=stream,
-        ShardToSplit=shard["ShardId"],
-        NewStartingHashKey=str((low + high) // 2),
-    )
-    return len(kinesis.list_shards(StreamName=stream)["Shards"])
 
 
 def aged(shop: Shop, name: str, hours: float) -> int:

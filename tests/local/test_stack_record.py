@@ -102,7 +102,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch)
     monkeypatch.setenv("TILLSTREAM_ENV", "local")
     done = CliRunner().invoke(main, ["up"])
     assert done.exit_code == 1
-    assert "Not a directory: choose a place that can be written" in done.output
+    assert "Not a directory: choose a place that can be read and written" in done.output
     assert len(done.output.splitlines()) == 1
 
 

@@ -22,7 +22,7 @@ from tillstream.errors import Unreachable
 from tillstream.sim import senders
 from tillstream.sim.commands import _sender
 from tillstream.sim.kinesis_sender import KinesisSender
-from tillstream.sim.senders import FileSender, KafkaSender, Spool, read_spool
+from tillstream.sim.senders import FileSender, KafkaSender, Spool, read_spool, spool_line
 
 
 class Stream:
@@ -190,3 +190,22 @@ def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1.*tillstream up"):
         (KafkaSender if kind == "kafka" else KinesisSender)(conf, tmp_path / "spool.jsonl")
     assert 0 < sum(asked) < 10
+
+
+@pytest.mark.parametrize("line", [b"{", b'{"key": "C1"}', b'{"key": "C1", "data": "x"}', b"[]"])
+def test_what_is_no_spool_file_is_one_line_with_its_place(tmp_path: Path, line: bytes) -> None:
+    spool = tmp_path / "spool.jsonl"
+    spool.write_bytes(spool_line("C1", b"a sale", "tills") + line + b"\n")
+    asked = ["sim", "--to", "file", "--out", str(tmp_path / "out"), "--from-spool", str(spool)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 1
+    assert f"{spool}:2: no line of a spool file" in done.output
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("asked", ["--rate=nan", "--seconds=inf", "--late=nan"])
+def test_a_number_that_is_none_is_a_usage_error(tmp_path: Path, asked: str) -> None:
+    out = str(tmp_path / "out")
+    done = CliRunner().invoke(main, ["sim", "--to", "file", "--out", out, "--count", "3", asked])
+    assert done.exit_code == 2
+    assert "is no number that can be used" in done.output

@@ -13,13 +13,14 @@ import click
 from tillstream import conf as settings
 from tillstream.chaos.plan import Plan, Where, draw
 from tillstream.cli.errors import Interrupted
+from tillstream.cli.numbers import Finite
 from tillstream.errors import Problem
 from tillstream.local.stack import Stack
 
 
 @click.command()
 @click.option("--seed", type=int, help="What is drawn is the same for the same seed; default: any.")
-@click.option("--minutes", type=click.FloatRange(0.5, 24 * 60), default=2.0, show_default=True)
+@click.option("--minutes", type=Finite(0.5, 24 * 60), default=2.0, show_default=True)
 @click.option("--here", is_flag=True, help="On the running stack instead of one of its own.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--keep", is_flag=True, help="Keep logs and data of a good run too.")
@@ -33,6 +34,8 @@ def chaos(seed: int | None, minutes: float, here: bool, dry_run: bool, keep: boo
     seed = seed if seed is not None else time.time_ns() // 1_000_000 % 1_000_000
     again = f"tillstream chaos --seed {seed} --minutes {minutes:g}{' --here' if here else ''}"
     where = Where(Stack().layout.must_read()["taskmanagers"], own=False) if here else Where()
+    if here:
+        again += f" (on a stack of {where.taskmanagers} TaskManagers)"
     plan = draw(seed, int(minutes * 60), where)
     for line in plan.lines():
         click.echo(line)

@@ -15,6 +15,7 @@ import orjson
 from tillstream.chaos.plan import CLUSTER, STAND_INS, Fault, Plan
 from tillstream.chaos.rig import Rig
 from tillstream.clients import aws as clients
+from tillstream.conf import Conf
 from tillstream.errors import Problem
 from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import packaged_rules
@@ -124,8 +125,8 @@ class Hands:
             "restore": self._restore,
             "rescale": self._restore,
             "rules": self._rules,
-            "split": lambda fault: split(self.rig),
-            "merge": lambda fault: merge(self.rig),
+            "split": lambda fault: split(self.rig.conf),
+            "merge": lambda fault: merge(self.rig.conf),
         }
         while not self.rig.stopping.is_set():
             try:
@@ -143,6 +144,7 @@ class Hands:
                     self.failed.append(f"{fault} at {fault.at_s} s: {_line(error)}")
 
     def _savepoint(self, fault: Fault) -> str:
+        """Once: a savepoint that is not taken breaks no promise."""
         return self.rig.jobs.savepoint(fault.target).location.rpartition("/")[2]
 
     def _restore(self, fault: Fault) -> str:
@@ -180,19 +182,19 @@ def _line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def split(rig: Rig) -> str:
-    """The widest open shard into two."""
-    client, stream = clients.kinesis(rig.conf), rig.conf.source.kinesis.stream
+def split(conf: Conf) -> str:
+    """The widest open shard into two; which one it was."""
+    client, stream = clients.kinesis(conf), conf.source.kinesis.stream
     low, high, shard = max(_open(client, stream), key=lambda one: one[1] - one[0])
     client.split_shard(
         StreamName=stream, ShardToSplit=shard, NewStartingHashKey=str((low + high) // 2)
     )
-    return f"{shard}"
+    return shard
 
 
-def merge(rig: Rig) -> str:
-    """The two narrowest open neighbours into one."""
-    client, stream = clients.kinesis(rig.conf), rig.conf.source.kinesis.stream
+def merge(conf: Conf) -> str:
+    """The two narrowest open neighbours into one; which they were. Raises Problem if there is one only."""
+    client, stream = clients.kinesis(conf), conf.source.kinesis.stream
     shards = sorted(_open(client, stream))
     pairs = list(itertools.pairwise(shards))
     if not pairs:

@@ -26,6 +26,7 @@ from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.submissions import Submissions
 from tillstream.conf import Conf, merge
+from tillstream.conf.layers import read_json
 from tillstream.errors import Problem
 from tillstream.local import ports
 from tillstream.local.resources import create_resources
@@ -38,6 +39,7 @@ CLOCK_LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
 SHOP = ("--customers", "2000", "--stores", "6", "--products", "40")
 DISK_MIB, DISK_MIB_A_MINUTE = 1_024, 100  # a run writes some 80 MiB a minute
 MOVED = ("inventory", "shortage")  # jobs that documents about stock are for
+TRAFFIC_S = 180.0  # after the last fault, until all is sent
 WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
 
 
@@ -146,7 +148,7 @@ class Rig:
             "execution.checkpointing.interval": "2 s",
             "s3.endpoint": f"http://127.0.0.1:{self.proxies['s3'].port}",
         }
-        said = json.loads(os.environ.get("TILLSTREAM_FLINK") or "{}")
+        said = read_json(os.environ.get("TILLSTREAM_FLINK") or "{}", "TILLSTREAM_FLINK")
         os.environ["TILLSTREAM_FLINK"] = json.dumps(engine | said)
         # A run is over before the second compiler has paid for itself.
         os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -313,8 +315,11 @@ class Rig:
             self._notifier.start()
 
     def sent(self) -> Path:
-        """Waits for the traffic's end, sends what a broker did not take in time; the truth of all phases."""
-        self._traffic.join(180)
+        """Waits for the traffic's end, sends what a broker did not take in time; the truth of all phases.
+        Raises Problem if it does not end."""
+        self._traffic.join(TRAFFIC_S)
+        if self._traffic.is_alive():
+            raise Problem(f"the traffic goes on {TRAFFIC_S:.0f} s after the last fault")
         folder = self.folder / "truth"
         folder.mkdir(exist_ok=True)
         with (folder / "sent.jsonl").open("wb") as whole:

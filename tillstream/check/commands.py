@@ -16,6 +16,7 @@ from tillstream.check.compare import check as run_check
 from tillstream.check.report import Report
 from tillstream.check.stock import check_stock
 from tillstream.cli import tables
+from tillstream.cli.numbers import Finite
 from tillstream.cli.tables import Column, Table
 
 
@@ -30,7 +31,7 @@ from tillstream.cli.tables import Column, Table
     show_default=True,
     help="ledger: where the stream may reorder a customer's records (a shard was split).",
 )
-@click.option("--wait", type=float, default=0.0, help="Seconds to wait until all is equal.")
+@click.option("--wait", type=Finite(min=0), default=0.0, help="Seconds to wait until all is equal.")
 @click.option("--loyalty/--no-loyalty", default=True, help="Balances and ledger.")
 @click.option("--dead-letters/--no-dead-letters", default=True)
 @click.option("--archive/--no-archive", default=True)

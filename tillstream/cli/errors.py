@@ -50,7 +50,7 @@ def in_one_line() -> Iterator[None]:
             and not isinstance(error, FileNotFoundError)
         ):
             raise Problem(
-                f"{error.filename}: {error.strerror}: choose a place that can be written"
+                f"{error.filename}: {error.strerror}: choose a place that can be read and written"
             ) from None
         # By name, for botocore takes a quarter of a second to import.
         kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}

@@ -133,6 +133,10 @@ class Savepoints:
         """The savepoint at a location (or of a folder's name), or the last one at or before a time
         (ms). Raises SavepointError."""
         kept = self.kept(job)
+        if not kept:
+            raise SavepointError(
+                f"there is none of {job}: `tillstream savepoint take {job}` takes one"
+            )
         if isinstance(wanted, int):
             found = at_or_before(kept, wanted)
             if found is None:

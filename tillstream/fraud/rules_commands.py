@@ -102,6 +102,8 @@ def named(name: str) -> RulesFile:
         return read_rules(name)
     if name == "packaged":
         return packaged_rules()
+    if "/" in name or name.endswith((".yaml", ".yml", ".json")):
+        raise RulesFileError([f"{name}: no such file"])
     raw = rule_sets.find(settings.load(), name)
     if raw is None and name == "live":
         return packaged_rules()

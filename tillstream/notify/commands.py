@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from tillstream.cli import tables
+from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
@@ -36,7 +37,7 @@ _sender = click.option(
 @_sender
 @click.option(
     "--until-idle",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     metavar="S",
     help="End after S seconds without a notice.",
 )

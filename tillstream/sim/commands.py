@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.cli import tables
+from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.errors import Problem
 from tillstream.sim.runner import run
@@ -31,7 +32,7 @@ from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import load_profile, profile_names
 
-SHARE = click.FloatRange(0, 1)
+SHARE = Finite(0, 1)
 
 
 @click.command()
@@ -41,7 +42,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0.01),
+    type=Finite(min=0.01),
     help="Transactions per second; default: the profile's.",
 )
 @click.option(
@@ -49,7 +50,7 @@ SHARE = click.FloatRange(0, 1)
     is_flag=True,
     help="As fast as possible, with --count or --start; --rate then paces only event time.",
 )
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this many seconds.")
+@click.option("--seconds", type=Finite(min=0.1), help="Stop after this many seconds.")
 @click.option("--count", type=click.IntRange(1), help="Stop after this many records.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
@@ -74,14 +75,17 @@ SHARE = click.FloatRange(0, 1)
     "--movements",
     type=SHARE,
     default=0.0,
-    help="Share of stock documents (after a first count of everything), to Kafka.",
+    help="Share of stock documents (after a first count of everything) beside --count, to Kafka; with "
+    "--to file to movements.jsonl beside the truth, or in the home.",
 )
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="Write what was sent to this directory."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file for --to file.")
 @click.option(
-    "--from-spool", type=click.Path(exists=True, path_type=Path), help="Send a spool file instead."
+    "--from-spool",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Send a spool file instead.",
 )
 def sim(
     to: str,
@@ -153,7 +157,10 @@ def sim(
         writer = TruthWriter(truth, **note) if truth and not from_spool else None
         _send(records, sender, writer, pace, seconds, count, spool, side)
     except OSError as error:
-        raise SendError(str(error)) from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise SendError(
+            f"{where}{error.strerror or error}: choose a place that can be read and written"
+        ) from None
 
 
 def _sender(to: str, out: Path, spool: Path, stream: str) -> Sender:

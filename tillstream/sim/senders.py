@@ -56,11 +56,17 @@ def spool_line(key: str, raw: bytes, stream: str) -> bytes:
 
 
 def read_spool(path: Path) -> Iterator[tuple[str, bytes, str]]:
-    """(key, record, stream) of each line; one that names no stream is the tills'."""
+    """(key, record, stream) of each line; one that names no stream is the tills'. Raises SendError at a
+    line that is none of a spool file."""
     with path.open("rb") as file:
-        for line in file:
-            kept = json.loads(line)
-            yield kept["key"], base64.b64decode(kept["data"]), kept.get("stream", TILLS)
+        for number, line in enumerate(file, 1):
+            try:
+                kept = json.loads(line)
+                yield kept["key"], base64.b64decode(kept["data"]), kept.get("stream", TILLS)
+            except (ValueError, KeyError, TypeError):
+                raise SendError(
+                    f"{path}:{number}: no line of a spool file, which `tillstream sim` writes"
+                ) from None
 
 
 class FileSender:

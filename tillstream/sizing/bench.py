@@ -32,20 +32,21 @@ PEERS = ("quixstreams", "bytewax", "pathway")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
               help="Figures to FILE, - for standard output.")  # fmt: skip
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg")
-@click.option("--from", "from_file", type=click.Path(path_type=Path, exists=True), metavar="FILE",
+@click.option("--from", "from_file", metavar="FILE",
+              type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Only show the figures of an earlier --json.")  # fmt: skip
 def bench(
     jobs: str, count: int, repeats: int, peers: str, no_process_mode: bool, no_latency: bool,
     latency_rate: int, json_file: Path | None, picture: Path | None, from_file: Path | None,
 ) -> None:  # fmt: skip
-    """Measure every job's speed on this machine, beside alternatives that could do its work.
+    """Measure the jobs' speed on this machine, beside alternatives that could do its work.
 
     Starts a stack of its own with its data in memory, and takes it down again. A round takes about four
     minutes, a minute more with --peers; latencies take three. Run nothing else meanwhile.
     """
     table, view = _benchmarks()
     if from_file:
-        figures = json.loads(from_file.read_text())
+        figures = _earlier(from_file)
     else:
         chosen = table.Settings(
             jobs=_known(jobs, JOBS, "--jobs"), count=count, repeats=repeats,
@@ -65,6 +66,15 @@ def bench(
         click.echo(text)
     else:
         view.show(figures, tables.console())
+
+
+def _earlier(file: Path) -> dict[str, Any]:
+    try:
+        figures: dict[str, Any] = json.loads(file.read_bytes())
+        figures["topic"]["count"], figures["rows"]
+    except (ValueError, KeyError, TypeError):
+        raise Problem(f"{file}: no figures of `tillstream bench --json`") from None
+    return figures
 
 
 def _known(said: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:

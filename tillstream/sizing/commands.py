@@ -8,19 +8,20 @@ from typing import Any
 import click
 
 from tillstream.cli import tables
+from tillstream.cli.numbers import Finite
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
 from tillstream.sizing import model as sizes
 
 
 @click.command()
-@click.option("--tx-per-second", type=click.FloatRange(0, min_open=True), required=True,
+@click.option("--tx-per-second", type=Finite(0, min_open=True), required=True,
               help="At the busiest time.")  # fmt: skip
 @click.option("--customers", type=click.IntRange(1), required=True)
 @click.option("--stores", type=click.IntRange(1), required=True)
 @click.option("--products", type=click.IntRange(1), default=30_000, show_default=True,
               help="Products per store.")  # fmt: skip
-@click.option("--tx-per-day", type=click.FloatRange(0, min_open=True),
+@click.option("--tx-per-day", type=Finite(0, min_open=True),
               help="On average; default: each customer visits once in eight days.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Figures for a program, sizes in bytes.")
 def size(

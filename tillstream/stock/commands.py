@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tillstream import conf as settings
+from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.cli.times import now_ms
 from tillstream.stock.view import describe, read
@@ -26,7 +27,7 @@ def streams() -> None:
 
 @streams.command()
 @click.option("--once", is_flag=True, help="Send what is there now, then stop.")
-@click.option("--poll", type=click.FloatRange(0.1), default=1.0, help="Seconds between reads.")
+@click.option("--poll", type=Finite(0.1), default=1.0, help="Seconds between reads.")
 def bridge(once: bool, poll: float) -> None:
     """Bring corrections of the stock table to the inventory job, until Ctrl-C."""
     from tillstream.stock.bridge import open_bridge
