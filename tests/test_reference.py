@@ -14,7 +14,11 @@ READERS = {
     places: ("stores", "store,name,country,lat,lon\n", "7,Harare,ZW,-17.8,31.0\n"),
     zones: ("stores", "store,zone\n", "7,Africa/Harare\n"),
     region_zones: ("stores", "region,zone\n", "harare,Africa/Harare\n"),
-    price_list: ("products", "product,name,category,unit_price_cents\n", "P1,Bread,bakery,1499\n"),
+    price_list: (
+        "products",
+        "product,name,category,unit_price_cents\n",
+        "60012345,Bread,bakery,1499\n",
+    ),
 }
 
 
@@ -39,7 +43,10 @@ def test_a_table_may_begin_with_a_byte_order_mark(tmp_path, read):
         (lambda header, row: "", "line 1: needs the columns"),
         (lambda header, row: row, "line 1: needs the columns"),
         (lambda header, row: header, "line 2: there are no rows after the header"),
-        (lambda header, row: header + row + "\n7\n", "line 4: [a-z_]+ is missing"),
+        (
+            lambda header, row: header + row + "\n60012346\n",
+            "line 4: [a-z_]+ (is missing|must be .*)",
+        ),
         (lambda header, row: header + row + row[:-3] + "x\n", "line 3: [a-z_]+ must be .*, not '"),
         (lambda header, row: header.encode() + b"\xe9", "line 2: is not UTF-8"),
         (lambda header, row: header + "9" * 200_000 + row, "line 2: is not CSV"),
@@ -73,3 +80,35 @@ def test_a_region_goes_by_the_clock_of_most_of_its_stores(tmp_path):
     found = using(tmp_path, "stores", table)
     assert region_zones(found) == {"west": "Africa/Luanda"}
     assert zones(found) == {1: "Africa/Luanda", 2: "Africa/Harare", 3: "Africa/Luanda"}
+
+
+@pytest.mark.parametrize("read", [clocks, places, zones, price_list])
+def test_what_a_table_is_of_is_there_once(tmp_path, read):
+    table, header, row = READERS[read]
+    with pytest.raises(ConfError, match=r"line 3: [a-z]+ [0-9]+ is there twice"):
+        read(using(tmp_path, table, header + row + row))
+
+
+@pytest.mark.parametrize("number", ["-1", "0", "4_5", "99999999999999999999", " 7", "٧"])
+def test_a_store_has_a_number(tmp_path, number):
+    with pytest.raises(ConfError, match="line 2: store must be a number from 1 to 9999"):
+        zones(using(tmp_path, "stores", f"store,zone\n{number},Africa/Harare\n"))
+
+
+@pytest.mark.parametrize(
+    "row", ["2.00E+12,5", "2000000000411 ,5", ",5", "60012345,-5", "60012345,1.5"]
+)
+def test_a_product_is_digits_and_a_price_is_whole_cents(tmp_path, row):
+    with pytest.raises(ConfError, match=r"line 2: (product|unit_price_cents) must be"):
+        price_list(using(tmp_path, "products", f"product,unit_price_cents\n{row}\n"))
+
+
+def test_a_quote_that_is_not_closed_swallows_no_row(tmp_path):
+    content = 'store,zone,note\n45,Africa/Harare,"open\n46,Africa/Harare,closed\n'
+    with pytest.raises(ConfError, match="is not CSV"):
+        zones(using(tmp_path, "stores", content))
+
+
+def test_a_zone_that_depends_on_the_machine_is_none(tmp_path):
+    with pytest.raises(ConfError, match="must be an IANA time zone"):
+        zones(using(tmp_path, "stores", "store,zone\n45,localtime\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -43,11 +44,29 @@ def _degrees(most: float) -> Callable[[str], float]:
     return read
 
 
+def _of_form(pattern: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def checked(text: str) -> Any:
+        if not re.fullmatch(pattern, text):
+            raise ValueError
+        return read(text)
+
+    return checked
+
+
+def _zone(text: str) -> str:
+    if text == "localtime":  # the machine's
+        raise ValueError
+    return sys.intern(ZoneInfo(text).key)
+
+
 TEXT = Column(str, "text")
-WHOLE = Column(int, "a whole number")
+NUMBER = Column(_of_form("[1-9][0-9]{0,3}", int), "a number from 1 to 9999")
+PRODUCT = Column(_of_form("[0-9]{8,14}", str), "8 to 14 digits")
+CENTS = Column(_of_form("0|[1-9][0-9]{0,11}", int), "cents, a whole number from 0")
+KEYS = {"store", "centre", "product"}
 LATITUDE = Column(_degrees(90), "degrees from -90 to 90")
 LONGITUDE = Column(_degrees(180), "degrees from -180 to 180")
-ZONE = Column(lambda text: sys.intern(ZoneInfo(text).key), "an IANA time zone")
+ZONE = Column(_zone, "an IANA time zone")
 
 
 def places(conf: Conf) -> tuple[list[Place], list[Place]]:
@@ -79,7 +98,7 @@ def packaged_clocks() -> dict[int, ClockPlace]:
 
 def zones(conf: Conf) -> dict[int, str]:
     """By whose clocks each store goes: IANA zones. Raises ConfError that names the file."""
-    rows = _rows(_file(conf, "stores"), {"store": WHOLE, "zone": ZONE})
+    rows = _rows(_file(conf, "stores"), {"store": NUMBER, "zone": ZONE})
     return {row["store"]: row["zone"] for row in rows}
 
 
@@ -94,7 +113,7 @@ def region_zones(conf: Conf) -> dict[str, str]:
 
 def price_list(conf: Conf) -> dict[str, int]:
     """Product to its list price in cents. Raises ConfError that names the file."""
-    columns = {"product": TEXT, "unit_price_cents": WHOLE}
+    columns = {"product": PRODUCT, "unit_price_cents": CENTS}
     rows = _rows(_file(conf, "products"), columns)
     return {row["product"]: row["unit_price_cents"] for row in rows}
 
@@ -110,12 +129,12 @@ def _file(conf: Conf, name: str) -> tuple[str, Path]:
 
 
 def _read(file: tuple[str, Path], number: str) -> list[Place]:
-    columns = {number: WHOLE, "name": TEXT, "country": TEXT, "lat": LATITUDE, "lon": LONGITUDE}
+    columns = {number: NUMBER, "name": TEXT, "country": TEXT, "lat": LATITUDE, "lon": LONGITUDE}
     return [Place(*row.values()) for row in _rows(file, columns)]
 
 
 def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
-    columns = {"store": WHOLE, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE}
+    columns = {"store": NUMBER, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE}
     return {
         row["store"]: ClockPlace(row["lat"], row["lon"], row["zone"])
         for row in _rows(file, columns)
@@ -123,11 +142,13 @@ def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
 
 
 def _rows(file: tuple[str, Path], columns: dict[str, Column]) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV, of each only ``columns``. Raises ConfError that names file and line."""
+    """The rows of a CSV, of each only ``columns``; what a KEYS column holds is there once. Raises ConfError
+    that names file and line."""
     setting, path = file
     where = f"{setting}: {path}"
-    lines = csv.DictReader(io.StringIO(_text(path, where)))
+    lines = csv.DictReader(io.StringIO(_text(path, where)), strict=True)
     row = None
+    seen: set[Any] = set()
     try:
         if missing := [name for name in columns if name not in (lines.fieldnames or ())]:
             raise ConfError(
@@ -136,7 +157,12 @@ def _rows(file: tuple[str, Path], columns: dict[str, Column]) -> Iterator[dict[s
             )
         for row in lines:
             at = f"{where}, line {lines.line_num}"
-            yield {name: column.of(row[name], f"{at}: {name}") for name, column in columns.items()}
+            read = {name: column.of(row[name], f"{at}: {name}") for name, column in columns.items()}
+            for name in KEYS & read.keys():
+                if read[name] in seen:
+                    raise ConfError(f"{at}: {name} {read[name]} is there twice")
+                seen.add(read[name])
+            yield read
     except csv.Error:
         raise ConfError(f"{where}, line {lines.reader.line_num}: is not CSV") from None
     if row is None:

@@ -21,7 +21,7 @@ import msgspec
 from tillstream.domain.fraud.counters import CounterFacts
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.signals import Facts
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.transaction import Transaction, parse
 
 SALE, LABEL = ord("s"), ord("l")
 _NO_FACTS = b"\0"
@@ -90,7 +90,15 @@ def read_at_judge(value: bytes) -> Label | Passing:
     card, at = _unpacked(value, _HEAD.size)
     till, at = _unpacked(value, at)
     raw = value[at:]
-    return Passing(_transaction(raw), head.arrived_ms, raw, Facts(card, till))
+    return Passing(_sale(raw), head.arrived_ms, raw, Facts(card, till))
+
+
+def _sale(raw: bytes) -> Transaction:
+    """It is known to be one; what msgspec does not read at once, `parse` does."""
+    try:
+        return _transaction(raw)
+    except msgspec.DecodeError:
+        return parse(raw)
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:

@@ -13,7 +13,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
-from tillstream.domain.arrival import parse_sale
+from tillstream.domain.arrival import parse_sale, refuse_ahead
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.local_time import RulesByPlace
@@ -58,6 +58,8 @@ class PromotionsByStore(SingleStage):
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
         announced = promotion.parse(envelope.raw)
+        ahead_ms = self.settings.clock_ahead_ms
+        refuse_ahead(announced.announced_ms, "announced_ms", envelope, ahead_ms)
         out.emit_each(lambda: self._rows(announced, envelope.arrived_ms))
 
     def _rows(self, announced: promotion.Announcement, arrived_ms: int) -> Iterator[Row]:

@@ -149,7 +149,7 @@ def test_spread_is_median_least_and_most():
 
 
 def test_the_guard_fails_a_job_that_takes_more_than_its_bound_of_what_it_took():
-    costs = {"loyalty": ([10.0, 9.0, 30.0], [14.0, 14.0, 99.0]), "fraud": ([5.0], [4.0])}
+    costs = {"loyalty": ([10.0, 12.0, 30.0], [14.0, 15.0, 99.0]), "fraud": ([5.0], [4.0])}
     assert guard.verdict(costs, 1.5)[1] == []
     (line,) = guard.verdict(costs, 1.3)[1]
     assert line.startswith("loyalty takes 1.40 times")

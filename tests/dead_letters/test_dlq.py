@@ -82,6 +82,24 @@ def test_what_came_from_another_topic_is_judged_by_its_contract_and_goes_back_th
     assert sold.topic is None
 
 
+def test_a_verdict_ahead_of_the_clock_goes_back_once_the_time_that_was_ahead_is_repaired():
+    known = contracts(settings.load("local"))
+    ahead = dead(LABEL, reason="clock_ahead", dead_letter_id=OF_LABEL)
+    refused = judge(ahead, contracts=known)
+    assert "only with labelled_ms or event_time_ms repaired" in refused.message
+    assert isinstance(
+        judge(ahead, LABEL | {"labelled_ms": 1_764_000_050_000}, contracts=known), Sendable
+    )
+
+
+def test_a_document_without_its_topics_key_is_refused_and_stops_no_other():
+    known = contracts(settings.load("local"))
+    change = {"store": 45, "product": "2000000000015", "version": 3, "kind": "sale", "old_quantity": 0,
+              "new_quantity": 10, "event_time_ms": 1_764_000_000_000}  # fmt: skip
+    refused = judge(dead(change, dead_letter_id="kafka:stock-changes/0/1"), contracts=known)
+    assert (refused.reason, "$.stock_key" in refused.message) == ("missing_field", True)
+
+
 def test_two_verdicts_on_one_transaction_may_both_go_back():
     known = contracts(settings.load("local"))
     both = [

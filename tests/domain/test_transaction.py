@@ -188,3 +188,26 @@ def test_damaged_bytes_raise_nothing_but_invalid_transaction(path: Path, data: A
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     accepted_by_parse(bytes(raw))
+
+
+@pytest.mark.parametrize("place", ["category", "region", "refers_to"])
+def test_a_text_with_a_blank_is_refused_whatever_the_others_hold(place: str) -> None:
+    document = json.loads((VALID[0]).read_bytes())
+    if place == "category":
+        document["lines"][0]["category"] = "bread 60012345 bread"
+    else:
+        document |= {place: "western-cape 60012345 bread"}
+    with pytest.raises(InvalidTransaction) as caught:
+        parse(json.dumps(document).encode())
+    assert caught.value.reason == "bad_format"
+
+
+@pytest.mark.parametrize("name", ["x - at `4111111111111111", "x` - at `$4111111111111111"])
+def test_the_name_of_an_unknown_field_is_not_told(name: str) -> None:
+    document = json.loads((VALID[0]).read_bytes()) | {name: 1}
+    with pytest.raises(InvalidTransaction) as caught:
+        parse(json.dumps(document).encode())
+    assert (caught.value.reason, caught.value.message) == (
+        "unknown_field",
+        "$ has an unknown field",
+    )

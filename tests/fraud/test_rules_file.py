@@ -64,6 +64,8 @@ def test_a_good_file_is_read_in_yaml_and_in_json():
         ("hold_at: 80", f"hold_at: {'9' * 50}", 4, "no int: more than 64 bits"),
         ("hold_at: 80", "hold_at: !!binary YWJj", 4, "tags such as tag:yaml.org,2002:binary"),
         ("hold_at: 80", "hold_at: .nan", 4, "Expected `float`"),
+        ("hold_at: 80", "hold_at: 0130", 4, "no int: write it without a leading 0"),
+        ("hold_at: 80", "hold_at: 1:30", 4, "no int: write it without a leading 0 or colons"),
         ("hold_at: 80", "80: 80", 4, "a key must be a text"),
         ("hold_at: 80", "[hold_at]: 80", 4, "a key must be a text"),
     ],
@@ -88,6 +90,22 @@ def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once():
     assert problems(laughs) == [
         "r.yaml:1: anchors and aliases (&name, *name) are not taken: write the value out"
     ]
+
+
+def test_half_a_character_is_one_line():
+    assert problems('{"schema": 1, "note": "\\ud800"}') == ["r.yaml: a text that is not Unicode"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "memory_sales: 0", "usual_spread: 0", "prior_sales: 0", "prior_sales: -1", "fraud_weight: 0",
+        "high_ratio: 0", "usual_cents: {ZAR: -5}", "heat_half_life_days: 0",
+    ],
+)  # fmt: skip
+def test_what_would_divide_by_nothing_is_refused_before_it_is_pushed(wrong):
+    (first,) = problems(GOOD + f"profile: {{{wrong}}}\n")
+    assert f"$.profile.{wrong.partition(':')[0]}" in first
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

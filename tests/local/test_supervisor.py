@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.wait import wait_for
 from tillstream import conf
-from tillstream.chaos import rig
+from tillstream.chaos import clock
 from tillstream.jars import one_at_a_time
 from tillstream.local import ports, processes, stack, supervisor
 from tillstream.local.layout import StackError
@@ -171,7 +171,7 @@ def test_it_goes_on_after_a_failure_and_ends_with_its_stack(monkeypatch):
 
 
 def test_it_waits_under_a_clock_that_is_changed(tmp_path):
-    library = next((x for x in rig.CLOCK_LIBRARIES if Path(x).exists()), "")
+    library = clock.library()
     if not library:
         pytest.skip("libfaketime is not installed")
     (tmp_path / "clock").write_text("-3s\n")
@@ -179,5 +179,5 @@ def test_it_waits_under_a_clock_that_is_changed(tmp_path):
         "import os; from tillstream.local.supervisor import wait; began = os.times().elapsed; wait(0.5); "
         "assert 0.4 < os.times().elapsed - began < 5"
     )
-    env = os.environ | rig.with_clock(library, tmp_path / "clock")
+    env = os.environ | clock.of_file(library, tmp_path / "clock")
     subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)

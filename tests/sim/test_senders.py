@@ -192,7 +192,9 @@ def test_an_unreachable_stream_is_told_within_ten_seconds_with_the_fix(
     assert 0 < sum(asked) < 10
 
 
-@pytest.mark.parametrize("line", [b"{", b'{"key": "C1"}', b'{"key": "C1", "data": "x"}', b"[]"])
+@pytest.mark.parametrize("line", [b"{", b'{"key": "C1"}', b'{"key": "C1", "data": "x"}', b"[]", b"",
+                                  b'{"key": "C1", "data": "e30*!!="}', b'{"key": 1, "data": "e30="}',
+                                  b'{"key": "C1", "data": "e30=", "stream": "foo"}'])  # fmt: skip
 def test_what_is_no_spool_file_is_one_line_with_its_place(tmp_path: Path, line: bytes) -> None:
     spool = tmp_path / "spool.jsonl"
     spool.write_bytes(spool_line("C1", b"a sale", "tills") + line + b"\n")

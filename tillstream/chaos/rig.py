@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tillstream.catalog.apart import apart
-from tillstream.chaos import disk
+from tillstream.chaos import clock, disk
 from tillstream.chaos.plan import NETWORK, Phase, Plan
 from tillstream.chaos.proxy import Proxy
 from tillstream.cli.stopping import stop_on_signal
@@ -34,26 +34,11 @@ from tillstream.local.services import KAFKA_PROXY
 from tillstream.local.stack import Stack
 
 Say = Callable[[str], None]
-CLOCK_LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-                   "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1")  # fmt: skip
 SHOP = ("--customers", "2000", "--stores", "6", "--products", "40")
 DISK_MIB, DISK_MIB_A_MINUTE = 1_024, 100  # a run writes some 80 MiB a minute
 MOVED = ("inventory", "shortage")  # jobs that documents about stock are for
 TRAFFIC_S = 180.0  # after the last fault, until all is sent
 WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
-
-
-def with_clock(library: str, clock: Path) -> dict[str, str]:
-    """The environment of processes whose clock is as far off as the file ``clock`` says."""
-    return {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",
-        # Waits go by the monotonic clock, which no step changes; with the fix a JVM's never wait.
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-        "NO_FAKE_STAT": "1",
-    }
 
 
 class OwnJobs(LocalCluster):
@@ -75,7 +60,7 @@ class Rig:
         self.plan, self.stack, self.folder, self.own, self.say = plan, stack, folder, own, say
         self.jobs = OwnJobs(stack, folder)
         self.clock = folder / "clock"
-        self.clock_library = next((x for x in CLOCK_LIBRARIES if Path(x).exists()), "")
+        self.clock_library = clock.library()
         self.proxies = {name: Proxy(name, self._port(name)) for name in NETWORK}
         self._kafka_port = 0
         self.small_disk = False  # whether the stack's data are on one
@@ -154,7 +139,7 @@ class Rig:
         os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         if self.clock_library and any(fault.kind == "clock" for fault in self.plan.faults):
             self.step_clock(0)
-            os.environ |= with_clock(self.clock_library, self.clock)
+            os.environ |= clock.of_file(self.clock_library, self.clock)
         if any(fault.kind == "disk" for fault in self.plan.faults):
             mib = DISK_MIB + self.plan.seconds // 60 * DISK_MIB_A_MINUTE
             self.small_disk = disk.mount(self.stack.layout.data, mib)

@@ -155,7 +155,7 @@ def totals(records: Iterable[DeadRecord]) -> dict[str, int]:
 TIME_REASONS = {
     "beyond_horizon": "it is older than what loyalty remembers of its customer, so it cannot be "
     "told from a duplicate",
-    "clock_ahead": "its event_time_ms is ahead of the broker's clock: the till's clock was wrong",
+    "clock_ahead": "its time is ahead of the broker's clock: the clock of whoever sent it was wrong",
 }
 ID_CONFLICT = "another transaction has its transaction_id: the archive keeps the first"
 # Digits of a card number, as they are written into a dead letter.
@@ -232,20 +232,30 @@ def judge(
         if _masked(payload):
             hint = "; a card number was masked and is not kept: repair it, or have the till send it"
         return refuse(error.reason, error.message + hint)
-    before_ms = original.get("event_time_ms") if isinstance(original, dict) else None
     of_time = [reason for reason in record.reasons if reason in TIME_REASONS]
-    if of_time and before_ms == getattr(found, "event_time_ms", None):
-        why = f"{TIME_REASONS[of_time[0]]}; only with event_time_ms repaired can it go back"
+    if of_time and (times := _times(payload)) == _times(raw):
+        why = f"{TIME_REASONS[of_time[0]]}; only with {' or '.join(times)} repaired can it go back"
         return refuse(of_time[0], why)
     before_id = original.get("transaction_id") if isinstance(original, dict) else None
     if "id_conflict" in record.reasons and before_id == getattr(found, "transaction_id", None):
         why = f"{ID_CONFLICT}; only with a transaction_id of its own can it go back"
         return refuse("id_conflict", why)
     if contract is not None:
-        key = str(orjson.loads(payload)[contract.key])
+        given = orjson.loads(payload)
+        if contract.key not in given:
+            return refuse("missing_field", f"$.{contract.key} is required: it is the topic's key")
+        key = str(given[contract.key])
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
     key = found.customer_id or found.transaction_id
     return Sendable(record.dead_letter_id, found.transaction_id, key, payload, is_repair)
+
+
+def _times(payload: bytes) -> dict[str, Any]:
+    """Fields of the document that are times, with their values; none if it is no document."""
+    found = document_of(payload)
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if name.endswith("_ms")}
 
 
 def _topic_of(dead_letter_id: str) -> str:
@@ -338,7 +348,7 @@ _REPAIRS = {
     "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair event_time_ms only when the till's clock was wrong.",
-    "clock_ahead": "Repair event_time_ms to the time of the sale.",
+    "clock_ahead": "Repair the time that its message names (event_time_ms of a sale).",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets a "
     "transaction_id of its own; after a crash the archive may hold this one and not the other.",
 }

@@ -26,7 +26,7 @@ _TYPED = (
     r'"(?!customer_id")(?:(?:[a-z_]+_)?id|refers_to|reference|cause|origin|shelf|area|[a-z_]*key)"'
     r'\s*:\s*"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
     r'|"product"\s*:\s*"[0-9]{8,14}"'
-    r'|"products"\s*:\s*\[(?:\s*"[0-9]{8,14}"\s*,?)+\s*\]'
+    r'|"products"\s*:\s*\[\s*"[0-9]{8,14}"(?:\s*,\s*"[0-9]{8,14}")*\s*\]'
     rf'|"stores?"\s*:\s*"{STORES}"'
     r'|"card_token"\s*:\s*"tok_[0-9a-z]{16,32}"'
     r'|"[a-z_]+_ms"\s*:\s*(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9])'

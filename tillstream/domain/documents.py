@@ -70,7 +70,7 @@ def _null(value: object, path: str) -> str | None:
 
 
 def _why(document: object, error: str) -> InvalidTransaction:
-    if "matching regex" in error:
+    if "matching regex" in error and not error.startswith("Object contains unknown field"):
         what, _, path = error.partition(" - at `")
         pattern = what.partition("matching regex ")[2].strip("'")
         return refuse("bad_format", f"{path.rstrip('`') or '$'} must match {pattern}")

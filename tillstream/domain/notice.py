@@ -95,7 +95,10 @@ def parse(raw: bytes) -> Notice:
     if found.recipient.startswith("customer:") and not _CUSTOMER.fullmatch(found.recipient):
         raise InvalidNotice("bad_recipient", "a customer's id is C and ten digits")
     free = [str(value) for name, value in found.params.items() if not _typed(name, str(value))]
-    if any(_ADDRESS.search(text) or contains_card_number(text) for text in (found.template, *free)):
+    if any(
+        _ADDRESS.search(text) or contains_card_number(text)
+        for text in (found.template, *found.params, *free)
+    ):
         raise InvalidNotice("personal_data", "looks like an address, a telephone or a card number")
     return found
 

@@ -28,15 +28,14 @@ from tillstream.cli.tables import Column, Table
 from tillstream.clients import parquet
 from tillstream.clients.storage import of_days, open_bucket
 from tillstream.conf import Conf
-from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.fraud.ruleset import Rules
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.topics import read_all
 
 SHOWN = 20
-_label = msgspec.json.Decoder(Label).decode
 
 
 class DryRunError(Problem):
@@ -176,8 +175,8 @@ def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
         lines = (m.value for m in read_all(conf, conf.topic(FRAUD_LABELS)))
     for number, line in enumerate(lines, 1):
         try:
-            yield _label(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            yield parse_label(line)
+        except InvalidTransaction as error:
             if file is not None:
                 raise DryRunError(f"{file}:{number}: not a label: {error}") from None
 

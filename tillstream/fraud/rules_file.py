@@ -26,6 +26,9 @@ class RulesFileError(Problems):
         return self.problems
 
 
+_ODD = re.compile(r"[^:]*:|[-+]?0[0-9_]+$")  # YAML reads 1:30 as 90 and 0130 as 88
+
+
 class _Plain(yaml.SafeLoader):
     """YAML without tags, which are for other things, and without anchors and aliases, of which a few
     lines can stand for gigabytes. What cannot be made a value, such as the date 2026-13-01, is an
@@ -44,6 +47,8 @@ class _Plain(yaml.SafeLoader):
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
+            if node.tag == "tag:yaml.org,2002:int" and _ODD.match(node.value):
+                raise ValueError("write it without a leading 0 or colons")
             value = super().construct_object(node, deep)
             if isinstance(value, int) and abs(value) >= 2**63:
                 raise ValueError("more than 64 bits")
@@ -92,6 +97,9 @@ def parse_rules(text: str, name: str, places: Places | None = None) -> RulesFile
         raise RulesFileError([f"{name}: nested too deeply"]) from None
     try:
         raw = orjson.dumps(document)
+    except TypeError:  # half of a surrogate pair
+        raise RulesFileError([f"{name}: a text that is not Unicode"]) from None
+    try:
         return RulesFile(raw, load_rules(raw, places or {}))
     except InvalidRules as error:
         raise RulesFileError(

@@ -62,7 +62,10 @@ def read_spool(path: Path) -> Iterator[tuple[str, bytes, str]]:
         for number, line in enumerate(file, 1):
             try:
                 kept = json.loads(line)
-                yield kept["key"], base64.b64decode(kept["data"]), kept.get("stream", TILLS)
+                key, stream = kept["key"], kept.get("stream", TILLS)
+                if not isinstance(key, str) or stream not in (TILLS, MOVEMENTS):
+                    raise ValueError
+                yield key, base64.b64decode(kept["data"], validate=True), stream
             except (ValueError, KeyError, TypeError):
                 raise SendError(
                     f"{path}:{number}: no line of a spool file, which `tillstream sim` writes"

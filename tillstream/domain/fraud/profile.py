@@ -7,8 +7,10 @@ profiled (`subject`). Everything is bounded: a customer with ten thousand cards 
 from __future__ import annotations
 
 from math import cos, exp, log, pi, sin
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tillstream.domain.fraud.counters import DAY_MS, category_hash, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
@@ -25,6 +27,12 @@ CLIPPED_VARIANCE = 0.77847  # E[min(Z², CLIP²)] of a standard normal Z
 TURN = 2 * pi / 24
 
 
+# What is divided by is never 0, and what is raised to a power stays a number.
+Spread = Annotated[float, Meta(ge=0.01, le=10)]
+Weight = Annotated[float, Meta(ge=0.01, le=10_000)]
+Days = Annotated[float, Meta(ge=0.01, le=3_650)]
+
+
 class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """How profiles learn; part of a rule set.
 
@@ -39,19 +47,21 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     sales of its own weigh as much.
     """
 
-    usual_cents: dict[str, int] = msgspec.field(default_factory=lambda: {"ZAR": 30_000})
-    usual_spread: float = 0.6
-    prior_sales: float = 2.0
-    memory_sales: int = 50
-    min_spread: float = 0.2
+    usual_cents: dict[str, Annotated[int, Meta(ge=1, le=10**12)]] = msgspec.field(
+        default_factory=lambda: {"ZAR": 30_000}
+    )
+    usual_spread: Spread = 0.6
+    prior_sales: Weight = 2.0
+    memory_sales: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    min_spread: Annotated[float, Meta(ge=0, le=10)] = 0.2
     gift_categories: tuple[str, ...] = ("gift-cards",)
-    clock_skew_ms: int = 300_000
-    min_km: float = 50.0
-    heat_half_life_days: float = 7.0
-    high_ratio: float = 2.5
-    peak_days: float = 14.0
-    fraud_base: float = 0.005
-    fraud_weight: float = 2.0
+    clock_skew_ms: Annotated[int, Meta(ge=0, le=DAY_MS)] = 300_000
+    min_km: Annotated[float, Meta(ge=0, le=40_000)] = 50.0
+    heat_half_life_days: Days = 7.0
+    high_ratio: Annotated[float, Meta(ge=0.01, le=1_000)] = 2.5
+    peak_days: Days = 14.0
+    fraud_base: Annotated[float, Meta(gt=0, lt=1)] = 0.005
+    fraud_weight: Weight = 2.0
 
 
 class Profile(msgspec.Struct, array_like=True, gc=False):

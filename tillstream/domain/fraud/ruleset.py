@@ -24,8 +24,9 @@ from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import ProfileSettings
 from tillstream.domain.fraud.signals import NAMES
 
-Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,63}$")]
-Version = Annotated[str, Meta(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")]
+# Python's $ would let a line end follow.
+Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,63}$(?!\n)")]
+Version = Annotated[str, Meta(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$(?!\n)")]
 Points = Annotated[float, Meta(ge=-1000, le=1000)]
 
 INDEX = {name: n for n, name in enumerate(NAMES)}

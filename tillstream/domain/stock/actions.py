@@ -38,10 +38,10 @@ class Why(msgspec.Struct, gc=False, frozen=True):
 class Tried(msgspec.Struct, gc=False, frozen=True):
     """A centre that was asked: how far it is, what it had, what it gave."""
 
-    centre: int
-    km: int
-    had: int
-    gave: int
+    centre: Place
+    km: Annotated[int, Meta(ge=0, le=40_000)]
+    had: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
+    gave: Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class Request(
@@ -65,7 +65,7 @@ class Request(
     event_time_ms: Ms
     emergency: bool
     km: Annotated[int, Meta(ge=0, le=40_000)] = 0
-    centres: tuple[tuple[int, int], ...] = ()
+    centres: tuple[tuple[Place, Annotated[int, Meta(ge=0, le=40_000)]], ...] = ()
     tried: tuple[Tried, ...] = ()
     why: Why | None = None
 

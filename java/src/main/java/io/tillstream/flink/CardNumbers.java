@@ -6,14 +6,15 @@ import java.util.regex.Pattern;
 
 /** Masks card numbers as {@code tillstream/domain/card_numbers.py} does, which says what is one. */
 public final class CardNumbers {
+    // Lists are matched possessively: a long one would need as deep a stack.
     private static final Pattern FIND =
             Pattern.compile(
                     "(\"(?!customer_id\")"
                             + "(?:(?:[a-z_]+_)?id|refers_to|reference|cause|origin|shelf|area|[a-z_]*key)\""
                             + "\\s*:\\s*\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*\""
                             + "|\"product\"\\s*:\\s*\"[0-9]{8,14}\""
-                            + "|\"products\"\\s*:\\s*\\[(?:\\s*\"[0-9]{8,14}\"\\s*,?)+\\s*\\]"
-                            + "|\"stores?\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*\""
+                            + "|\"products\"\\s*:\\s*\\[\\s*\"[0-9]{8,14}\"(?:\\s*+,\\s*+\"[0-9]{8,14}+\")*+\\s*\\]"
+                            + "|\"stores?\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]++[0-9]{1,4}+)*+\""
                             + "|\"card_token\"\\s*:\\s*\"tok_[0-9a-z]{16,32}\""
                             + "|\"[a-z_]+_ms\"\\s*:\\s*(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9]))"
                             + "|(?<![0-9])(?:[0-9]{13,19}"
