@@ -173,6 +173,15 @@ def test_a_label_that_the_next_stages_could_not_use_changes_nothing(chain, chang
     assert after == before | {"dead-letters": before["dead-letters"] + 1}
 
 
+def test_a_key_given_twice_is_read_alike_by_every_stage():
+    """msgspec alone refuses one whose first value does not fit."""
+    chain = Chain(audit_passes=True)
+    raw = json.dumps(sale(1)).encode().replace(b'"store": 23', b'"store": "x", "store": 23')
+    assert b'"x"' in raw
+    chain.send(raw)
+    assert (len(chain.out["audit"]), chain.out["dead-letters"]) == (1, [])
+
+
 def test_a_sale_that_cannot_be_used_is_a_dead_letter():
     chain = Chain()
     chain.send(b"{")
