@@ -117,9 +117,8 @@ def test_a_refund_leaves_no_trace(shelves):
     assert shelves.state == {}
 
 
-def test_a_promotion_reaches_every_store_it_is_for(shelves):
-    spread = KeyedHarness(PromotionsByStore(SETTINGS, (45, 46, 47)))
-    announced = {
+def announced(at_ms: int) -> bytes:
+    document = {
         "schema": 1,
         "promotion_id": "promo-0001",
         "revision": 1,
@@ -128,9 +127,22 @@ def test_a_promotion_reaches_every_store_it_is_for(shelves):
         "start_ms": DAY0,
         "end_ms": DAY0 + DAY_MS,
         "uplift_percent": 200,
-        "announced_ms": DAY0 - DAY_MS,
+        "announced_ms": at_ms,
     }
-    raw = json.dumps(announced).encode()
+    return json.dumps(document).encode()
+
+
+def test_a_promotion_ahead_of_the_clock_is_a_dead_letter_here_too():
+    spread = KeyedHarness(PromotionsByStore(SETTINGS, (45, 46, 47)))
+    ahead = seal("kafka:promotions-inventory/0/1", DAY0, announced(DAY0 + DAY_MS))
+    assert spread.process("promo-0001", ahead) == []
+    (letter,) = map(json.loads, spread.side["dead-letters"])
+    assert letter["reason"] == "clock_ahead"
+
+
+def test_a_promotion_reaches_every_store_it_is_for(shelves):
+    spread = KeyedHarness(PromotionsByStore(SETTINGS, (45, 46, 47)))
+    raw = announced(DAY0 - DAY_MS)
     rows = spread.process("promo-0001", seal("kafka:promotions/0/1", DAY0, raw))
     assert [row[0] for row in rows if isinstance(row, Row)] == ["45", "46", "47"]
     assert shelves.process(("45", rows[0][1])) == []
