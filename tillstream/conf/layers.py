@@ -28,7 +28,7 @@ _CONF: Any = msgspec.inspect.type_info(Conf)
 _YAML = "tag:yaml.org,2002:"
 _NO_TEXT = {_YAML + name for name in ("bool", "int", "float")}
 _NO_SETTING = {_YAML + name for name in ("timestamp", "value")}
-_ODD = re.compile(r"[^:]*:|[-+]?0[0-9_]+$")  # sexagesimal, octal
+ODD_NUMBER = re.compile(r"[^:]*:|[-+]?0[0-9_]+$")  # YAML reads 1:30 as 90, 0130 as 88
 
 
 class ConfError(Problem, ValueError):
@@ -80,7 +80,9 @@ def _prepare(node: yaml.Node, kind: Any, source: str) -> None:
     0120. Raises ConfError for a name that is set twice."""
     if isinstance(node, yaml.ScalarNode):
         text = _member(kind, msgspec.inspect.StrType, msgspec.inspect.LiteralType)
-        if (node.tag in _NO_TEXT and (text or _ODD.match(node.value))) or node.tag in _NO_SETTING:
+        if (
+            node.tag in _NO_TEXT and (text or ODD_NUMBER.match(node.value))
+        ) or node.tag in _NO_SETTING:
             node.tag = _YAML + "str"
     elif isinstance(node, yaml.SequenceNode):
         items = _member(kind, msgspec.inspect.ListType)

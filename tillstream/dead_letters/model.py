@@ -220,6 +220,7 @@ def judge(
         return refuse("not_readable", "too large for Kafka: --source s3 has its bytes")
     original = document_of(raw)
     is_repair = repaired is not None and repaired != original
+    document: Any = repaired if is_repair else original
     payload = orjson.dumps(repaired) if is_repair else raw
     topic = _topic_of(record.dead_letter_id)
     contract = contracts.get(topic)
@@ -233,7 +234,7 @@ def judge(
             hint = "; a card number was masked and is not kept: repair it, or have the till send it"
         return refuse(error.reason, error.message + hint)
     of_time = [reason for reason in record.reasons if reason in TIME_REASONS]
-    if of_time and (times := _times(payload)) == _times(raw):
+    if of_time and (times := _times(document)) == _times(original):
         why = f"{TIME_REASONS[of_time[0]]}; only with {' or '.join(times)} repaired can it go back"
         return refuse(of_time[0], why)
     before_id = original.get("transaction_id") if isinstance(original, dict) else None
@@ -241,21 +242,18 @@ def judge(
         why = f"{ID_CONFLICT}; only with a transaction_id of its own can it go back"
         return refuse("id_conflict", why)
     if contract is not None:
-        given = orjson.loads(payload)
-        if contract.key not in given:
+        if contract.key not in document:
             return refuse("missing_field", f"$.{contract.key} is required: it is the topic's key")
-        key = str(given[contract.key])
+        key = str(document[contract.key])
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
     key = found.customer_id or found.transaction_id
     return Sendable(record.dead_letter_id, found.transaction_id, key, payload, is_repair)
 
 
-def _times(payload: bytes) -> dict[str, Any]:
-    """Fields of the document that are times, with their values; none if it is no document."""
-    found = document_of(payload)
-    if not isinstance(found, dict):
-        return {}
-    return {name: value for name, value in found.items() if name.endswith("_ms")}
+def _times(document: Any) -> dict[str, Any]:
+    """Its fields that are times, with their values; none if it is no object."""
+    fields = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in fields if name.endswith("_ms")}
 
 
 def _topic_of(dead_letter_id: str) -> str:

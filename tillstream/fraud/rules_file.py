@@ -12,6 +12,7 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from tillstream.conf.layers import ODD_NUMBER
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.ruleset import InvalidRules, Rules, load_rules
 from tillstream.errors import Problems
@@ -24,9 +25,6 @@ class RulesFileError(Problems):
 
     def lines(self) -> list[str]:
         return self.problems
-
-
-_ODD = re.compile(r"[^:]*:|[-+]?0[0-9_]+$")  # YAML reads 1:30 as 90 and 0130 as 88
 
 
 class _Plain(yaml.SafeLoader):
@@ -47,7 +45,7 @@ class _Plain(yaml.SafeLoader):
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
-            if node.tag == "tag:yaml.org,2002:int" and _ODD.match(node.value):
+            if node.tag == "tag:yaml.org,2002:int" and ODD_NUMBER.match(node.value):
                 raise ValueError("write it without a leading 0 or colons")
             value = super().construct_object(node, deep)
             if isinstance(value, int) and abs(value) >= 2**63:
