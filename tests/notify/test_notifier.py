@@ -163,7 +163,7 @@ def test_what_a_person_took_over_meanwhile_stops_no_run(conf, log):
         log.decide(name, "dismissed", "thandi")
     log.sent(name, token, "receipt")
     log.stuck(name, token, "uncertain", "why")
-    log.release(name, token)
+    log.stuck(name, token, "waiting", "why")
     assert not log.renew(name, token)
     assert log.get(name).status == "dismissed"
 
@@ -174,8 +174,29 @@ def test_an_outcome_whose_answer_was_lost_may_be_written_again(conf, log):
         log.stuck(a_notice().notice_id, token, "uncertain", "why")
         log.renew(a_notice().notice_id, token)
     for _ in range(2):
-        log.release(a_notice().notice_id, token)
+        log.stuck(a_notice().notice_id, token, "waiting", "why")
     assert not log.is_known(a_notice().notice_id)
+
+
+def test_what_waits_while_another_has_read_on_is_there_for_a_person(conf, log):
+    """The group gave its partition to another, which left the notice to whoever had claimed it."""
+    other, told = notifier(conf, log, Script()), []
+
+    class Throttled:
+        def send(self, one: Notice) -> str:
+            told.append(other.handle(one))
+            raise NotSent("slow down")
+
+    with pytest.raises(Unavailable):
+        notifier(conf, log, Throttled()).handle(a_notice())
+    assert told == ["known"] * conf.notify.attempts
+    (left,) = log.open()
+    assert (left.status, left.detail, left.notice) == ("waiting", "slow down", a_notice())
+    clerk = Script()
+    found, token = log.decide(left.notice_id, "claimed", "thandi")
+    assert notifier(conf, log, clerk).send(found, token, comes_again=False) == "sent"
+    assert other.handle(a_notice()) == "known"
+    assert clerk.sent == [left.notice_id]
 
 
 def test_a_notice_of_the_future_is_not_sent_for_its_id_may_be_forgotten_before_it_is_old(conf, log):

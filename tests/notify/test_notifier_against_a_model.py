@@ -265,9 +265,22 @@ class World(RuleBasedStateMachine):
         log = Process(self, {}, []).log
         everything = {one for found in self.sent.values() for one in found}
         for one in (one for found in self.written.values() for one in found):
-            status = log.get(one).status
-            assert status in ("sent", "claimed", "uncertain", "failed", "expired", "dismissed")
+            logged = log.get(one)
+            status = logged.status
+            assert status in (
+                "sent",
+                "claimed",
+                "uncertain",
+                "failed",
+                "expired",
+                "dismissed",
+                "waiting",
+            )
             assert status != "sent" or one in everything
+            # Only where another had read on: a person finds it in the list.
+            assert status != "waiting" or (
+                logged.notice and logged.notice.recipient in self.out_of_order
+            )
         assert self.rubbish == set(self.letters)
         assert self.rows.keys() <= {one for found in self.written.values() for one in found}
 

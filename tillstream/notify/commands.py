@@ -68,6 +68,7 @@ def _sums(outcomes: Counter[str]) -> str:
 @click.option("--uncertain", is_flag=True, help="It may have been sent.")
 @click.option("--failed", is_flag=True, help="The sender refused it.")
 @click.option("--expired", is_flag=True, help="It was too old when it came.")
+@click.option("--waiting", is_flag=True, help="The sender took nothing; the next run may send it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def list_(as_json: bool, **wanted: bool) -> None:
     """Notices that were not sent and wait for a person to decide, oldest first."""
@@ -104,7 +105,7 @@ def show(notice_id: str) -> None:
 @_by
 @_sender
 def resend(notice_ids: tuple[str, ...], by: str | None, sender: str | None) -> None:
-    """Send uncertain, failed or expired notices again. One that was sent is refused."""
+    """Send uncertain, failed, expired or waiting notices again. One that was sent is refused."""
     from tillstream.notify.notifier import Notifier
     from tillstream.notify.senders import open_sender
 
@@ -123,7 +124,7 @@ def resend(notice_ids: tuple[str, ...], by: str | None, sender: str | None) -> N
 @_ids
 @_by
 def dismiss(notice_ids: tuple[str, ...], by: str | None) -> None:
-    """Decide that uncertain, failed or expired notices will not be sent."""
+    """Decide that uncertain, failed, expired or waiting notices will not be sent."""
     log = SentLog(load())
 
     def drop(notice_id: str) -> str:

@@ -3,20 +3,22 @@
     (no item) --claim--> claimed --sent--> sent
                          claimed --unsure--> uncertain      it may have been sent
                          claimed --refused--> failed        it was not sent, and will not be by itself
-                         claimed --release--> (no item)     it was not sent, and may be tried again
-    uncertain, failed, expired, an old claim --resend--> claimed   a person decided so
-                                             --dismiss--> dismissed
+                         claimed --throttled--> waiting     it was not sent; whoever reads it next claims it
+    waiting --claim--> claimed
+    uncertain, failed, expired, waiting, an old claim --resend--> claimed   a person decided so
+                                                      --dismiss--> dismissed
 
 Whoever crashes between claim and outcome leaves a claim; once it is older than the lease it counts as
-uncertain, for nobody can know. Nothing leads out of ``sent``. ``open`` is on every item a person may
-have to look at and makes the index over them small. ``expires_at`` (s) is for the table's TTL.
+uncertain, for nobody can know. What waits keeps its item: a notifier that read it meanwhile, and left it to
+whoever had claimed it, has committed its offset, so a person may have to send it. Nothing leads out of
+``sent``. ``open`` is on every item a person may have to look at and makes the index over them small.
+``expires_at`` (s) is for the table's TTL.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,7 +33,7 @@ from tillstream.errors import Problem
 
 INDEX = "open-notices"
 DAY_S = 86_400
-DECIDABLE = ("uncertain", "failed", "expired")
+DECIDABLE = ("uncertain", "failed", "expired", "waiting")
 # A condition: nobody took it over meanwhile. It still holds where a change whose answer was lost is tried
 # again by the client.
 OURS = "#token = :token"
@@ -64,9 +66,9 @@ class SentLog:
     # -- the notifier ------------------------------------------------------------------------------
 
     def is_known(self, notice_id: str) -> bool:
-        """Whether there is an item, by a read that may be a moment behind: ``claim`` decides."""
-        answer = self._client.get_item(**self._at(notice_id), ProjectionExpression="notice_id")
-        return "Item" in answer
+        """Whether it was claimed by someone and does not wait for the next who reads it."""
+        found = items.get(self._client, self._table, notice_id=notice_id)
+        return found is not None and found["status"] != "waiting"
 
     def claim(self, notice: Notice) -> str | None:
         """A token if the notice is now ours to send, None if it is or was someone's already."""
@@ -86,7 +88,7 @@ class SentLog:
         )
 
     def stuck(self, notice_id: str, token: str, status: str, detail: str) -> str:
-        """It is ``uncertain`` or ``failed``; a person has to decide. Returns which."""
+        """It is ``uncertain`` or ``failed``, and a person has to decide; or ``waiting``. Returns which."""
         said = {"status": status, "detail": detail[:500], "token": token}
         self._change_ours(notice_id, "SET #status = :status, detail = :detail", said)
         return status
@@ -95,12 +97,6 @@ class SentLog:
         """The claim's lease begins again. False where a person has taken it over: it is not ours to send."""
         values = {"now": now_ms(), "token": token}
         return self._change_ours(notice_id, "SET claimed_at_ms = :now", values)
-
-    def release(self, notice_id: str, token: str) -> None:
-        """It was certainly not sent: as if it had never been claimed."""
-        ours = items.expressions({"token": token}, ConditionExpression=OURS)
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
-            self._client.delete_item(**self._at(notice_id), **ours)
 
     # -- a person ----------------------------------------------------------------------------------
 
@@ -156,8 +152,8 @@ class SentLog:
         return True
 
     def _put_new(self, notice: Notice, status: str, token: str) -> bool:
-        """Whether there was no item of it before. A put whose answer was lost is tried again by the
-        client: what it finds then is our own, by its token."""
+        """Whether there was no item of it before, or one that waits. A put whose answer was lost is
+        tried again by the client: what it finds then is our own, by its token."""
         at_ms = now_ms()
         item = {
             "notice_id": notice.notice_id,
@@ -169,8 +165,9 @@ class SentLog:
             "expires_at": at_ms // 1000 + self._remember_s,
             "notice": msgspec.json.encode(notice).decode(),
         }
-        new = "attribute_not_exists(notice_id) OR #token = :token"
-        only_new = items.expressions({"token": token}, ConditionExpression=new)
+        new = "attribute_not_exists(notice_id) OR #token = :token OR #status = :waiting"
+        values = {"token": token, "waiting": "waiting"}
+        only_new = items.expressions(values, ConditionExpression=new)
         try:
             self._client.put_item(TableName=self._table, Item=items.typed(item), **only_new)
         except self._client.exceptions.ConditionalCheckFailedException:

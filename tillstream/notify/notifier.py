@@ -50,7 +50,7 @@ class Notifier:
     def handle(self, notice: Notice) -> str:
         """``known``, ``expired`` (too old, or of the future), ``sent``, ``failed`` or ``uncertain``.
 
-        Raises Unavailable or Stopped, after which the notice is as if never seen.
+        Raises Unavailable or Stopped, after which the notice waits for whoever reads it next.
         """
         if self._log.is_known(notice.notice_id):
             return "known"
@@ -82,7 +82,7 @@ class Notifier:
                 if attempt == self._attempts and not comes_again:
                     return self._log.stuck(notice.notice_id, token, "failed", str(error))
                 if attempt == self._attempts:
-                    self._log.release(notice.notice_id, token)
+                    self._log.stuck(notice.notice_id, token, "waiting", str(error))
                     raise Unavailable(
                         f"gave up after {attempt} attempts: {error}; nothing was lost, "
                         "`tillstream notify run` goes on from here"
@@ -100,7 +100,7 @@ class Notifier:
         try:
             self._wait(longest * (0.5 + random.random() / 2))
         except Stopped:
-            self._log.release(notice_id, token)
+            self._log.stuck(notice_id, token, "waiting", "told to stop before it was sent")
             raise
 
     def _wait(self, seconds: float) -> None:
