@@ -159,6 +159,14 @@ def test_a_card_number_is_masked_as_elsewhere(classes):
         b'{"stock_key":"45/6009150008063","shelf":"45/6009150008063","customer_id":"4111111111111111"}',
         b'{"transaction_id":"4111111111111111","products":["04006381333931"],"store":"1035 1991 2769 2785"}',
         b"0004111111111111 1700000000000003 1700000000000000009 4111111111111111",
+        b"till 0023 4111 1111 1111 1111 and 4111 1111 1111 1111 123, 4111.1111.1111.1111",
+        "4111\u00a01111\u20111111 - 1111 4111\\u00a01111\\u00A01111\\t1111".encode(),
+        b'{"product":{"S":"4006381333931"},"at_ms":{"N":"2895500000003"},"store":"4111 1111 1111 1111"}',
+        "paid with 4111 1111 1111 1111".encode("utf-16"),
+        b'{"products":[' + b'"4006381333931" , ' * 50_000 + b'"x"]}',
+        b'{"stores":"' + b"4111 " * 50_000 + b'x"}',
+        b"4111 " * 100_000,
+        b'{"order_id":"' + b"4" * 1_000_000 + b'"}',
     ]
     for text in texts:
         assert bytes(classes.CardNumbers.mask(text)) == mask_card_numbers(text)

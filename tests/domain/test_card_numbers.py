@@ -152,6 +152,40 @@ def test_card_number_in_groups_is_masked() -> None:
         assert mask_card_numbers(groups.encode()).decode() == sign.join(["****"] * 3 + [pan[-4:]])
 
 
+def grouped(pan: str, *lengths: int, sign: str = " ") -> str:
+    starts = [sum(lengths[:i]) for i in range(len(lengths))]
+    return sign.join(pan[at : at + n] for at, n in zip(starts, lengths, strict=True))
+
+
+FOURS = grouped(card_number(), 4, 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"till 0023 {FOURS}", f"0023-04 {FOURS}", f"2025 {FOURS}", f"29 11 2025 {FOURS} 12 27",
+        f"{FOURS} 123", f"{FOURS} {FOURS}", f"{card_number(15)} {FOURS}",
+        grouped(card_number(15), 4, 6, 5), grouped(card_number(14), 4, 6, 4),
+        grouped(card_number(19), 4, 4, 4, 4, 3), grouped(card_number(13), 4, 4, 4, 1),
+        *(FOURS.replace(" ", sign) for sign in ("-", ".", "/", "  ", "\t", " - ", "\u00a0",
+                                                "\\u00a0", "\\u2009", "\\t")),
+        f'{{"store":"{FOURS}"}}', f'{{"customer_id":{{"S":"{card_number()}"}}}}',
+        f'{{"transaction_id":{{"S":"{FOURS}"}}}}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
+def test_a_card_number_is_found_wherever_it_stands_and_however_it_is_set(text, encoding):
+    masked = mask_card_numbers(text.encode(encoding)).decode(encoding)
+    assert not contains_card_number(masked)
+    assert len(masked) == len(text)
+    assert contains_card_number(text)
+
+
+@pytest.mark.parametrize("sign", ["\u2009", "\u2013", "\u2011", "\u202f"])
+def test_blanks_and_dashes_of_print_are_between_groups_too(sign):
+    assert contains_card_number(FOURS.replace(" ", sign))
+
+
 def test_products_tokens_and_times_are_kept_and_the_same_digits_elsewhere_are_not():
     gtin, long = card_number(13), card_number(14)
     time = next(t for t in range(2_895_500_000_000, 2_895_500_000_100) if passes_luhn(str(t)))

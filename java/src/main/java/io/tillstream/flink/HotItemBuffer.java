@@ -97,15 +97,15 @@ public final class HotItemBuffer {
         }
         HotItem older = held.get(item.key);
         HotItem newest = older == null ? item : format.newest(older, item);
+        if (older != null) {
+            heldByDue.remove(older);
+        }
         if (newest.dueNanos - nowNanos > 0) {
-            heldByDue.remove(older == null ? newest : older);
-            put(held, item);
-            heldByDue.add(held.get(item.key));
+            set(held, older, newest); // in its place: who came first is first
+            heldByDue.add(newest);
         } else {
-            if (older != null) {
-                unhold(older);
-            }
-            put(urgent, newest);
+            remove(held, item.key);
+            set(urgent, null, newest);
         }
         return older != null;
     }
@@ -113,10 +113,13 @@ public final class HotItemBuffer {
     /** True if it was merged with one that is there. */
     private boolean put(Map<String, HotItem> waiting, HotItem item) {
         HotItem older = waiting.get(item.key);
-        HotItem newest = older == null ? item : format.newest(older, item);
-        waiting.put(item.key, newest);
-        bytes += newest.bytes - (older == null ? 0 : older.bytes);
+        set(waiting, older, older == null ? item : format.newest(older, item));
         return older != null;
+    }
+
+    private void set(Map<String, HotItem> waiting, HotItem older, HotItem newest) {
+        waiting.put(newest.key, newest);
+        bytes += newest.bytes - (older == null ? 0 : older.bytes);
     }
 
     private HotItem remove(Map<String, HotItem> waiting, String key) {
