@@ -10,8 +10,8 @@ from typing import ClassVar
 import msgspec
 
 from tillstream.conf import Conf
+from tillstream.domain import content
 from tillstream.domain.arrival import parse_sale
-from tillstream.domain.content import fingerprint
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
@@ -43,11 +43,11 @@ class ArchiveOnce(BatchedStage):
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
-        content = fingerprint(sale)
+        said = content.of_sale(sale)
         if state is None:
             out.emit(with_origin(envelope))
-            return archived_mark.Mark(content)
-        if state.fingerprint in (content, b""):
+            return archived_mark.Mark(said)
+        if state.fingerprint in (said, b""):
             out.emit(skipped(envelope, "repeated"), SKIPPED)
         else:
             message = "another transaction with this transaction_id came before it"

@@ -126,7 +126,7 @@ class JudgeSales(BatchedStage):
     def sent(self, value: bytes) -> Envelope:
         came = read_at_judge(value)
         if isinstance(came, Label):
-            return self.part(_json(came))
+            return self.part(_json(came), typed=True)
         return self.part(came.raw, came.arrived_ms)
 
     # -- rules -------------------------------------------------------------------------------------

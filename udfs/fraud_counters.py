@@ -90,7 +90,7 @@ class CountByCard(BatchedStage):
     def sent(self, value: bytes) -> Envelope:
         came = read_at_card(value)
         if isinstance(came, Label):
-            return self.part(msgspec.json.encode(came))
+            return self.part(msgspec.json.encode(came), typed=True)
         return self.part(raw_at_card(value), came.arrived_ms)
 
 

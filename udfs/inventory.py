@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from itertools import islice
 from typing import Any
 
 import msgspec
-from pyflink.common import Row, Types
+from pyflink.common import Row, Time, Types
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
 from tillstream.domain.arrival import parse_sale, refuse_ahead
+from tillstream.domain.content import of_movement
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
@@ -34,6 +34,7 @@ from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network, places, zones
+from tillstream.state_schemas.keyed import archived_mark
 from tillstream.state_schemas.keyed import stock as stock_codec
 from tillstream.udfs import stock_passing
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -47,35 +48,51 @@ LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 class StockDocuments(SingleStage):
     """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
-    line, keyed by store and product; to the side: dead letters as JSON bytes. Keeps no state."""
+    line, keyed by store and product; to the side: dead letters as JSON bytes.
+
+    It remembers a movement for a while, to tell of another under its id. The same one again passes: the
+    ledger knows its lines, and should one have failed, that is how it is put right."""
+
+    codec = archived_mark.CODEC
+    kept = "document"
 
     def __init__(
-        self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...]
-    ) -> None:
+        self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
+        horizon_hours: int = 72,
+    ) -> None:  # fmt: skip
         """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
         super().__init__(settings)
         self.kinds = kinds
         self.stores = stores
+        self.life = Time.hours(horizon_hours + 24)
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        # A document's bytes -> what gives its lines, each time from the first.
-        read: dict[str, Callable[[bytes], Callable[[], Iterable[Any]]]] = {
-            "movement": lambda raw: partial(stock_movement.lines, stock_movement.parse(raw)),
-            "request": lambda raw: partial(tuple, [parse_request(raw)]),
-            "promotion": lambda raw: partial(promotion.lines, promotion.parse(raw), self.stores),
+        read: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Iterable[Any]]]] = {
+            "movement": (stock_movement.parse, stock_movement.lines),
+            "request": (parse_request, lambda request: (request,)),
+            "promotion": (promotion.parse, lambda found: promotion.lines(found, self.stores)),
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
 
-    def record(self, state: None, value: bytes, out: Emitted) -> None:
+    def record(
+        self, state: archived_mark.Mark | None, value: bytes, out: Emitted
+    ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         topic = envelope.origin.partition(":")[2].rsplit("/", 2)[0]
-        lines = self.read[topic](envelope.raw)
-        for line in islice(lines(), 1):  # they share the document's time
+        parse, lines = self.read[topic]
+        found = parse(envelope.raw)
+        for line in islice(lines(found), 1):  # they share the document's time
             refuse_ahead(
                 line.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
             )
+        said = of_movement(found) if isinstance(found, stock_movement.Movement) else b""
+        if state is not None and said and state.fingerprint != said:
+            message = "another document with this document_id came before it"
+            self.refuse(envelope, "apply", "id_conflict", message, out)
+            return None
         # One by one: a promotion of 500 products in all stores is 1.45 million rows.
-        out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines()))
+        out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines(found)))
+        return archived_mark.Mark(said) if said and state is None else None
 
 
 def _row(line: Line | PromotionLine | Request, arrived_ms: int) -> Row:
@@ -134,7 +151,7 @@ class StockLedger(BatchedStage):
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)
-        return came if isinstance(came, Envelope) else self.part(came)
+        return came if isinstance(came, Envelope) else self.part(came, typed=True)
 
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
@@ -162,7 +179,8 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
     stores, _ = places(conf)
     numbers = sorted({store.number for store in stores})
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers))
+    hours = conf.inventory.horizon_hours
+    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), hours)
 
 
 def ledger(conf: Conf) -> StockLedger:

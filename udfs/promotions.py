@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import unseal
-from tillstream.domain.promotions.copies import Known, Outdated, pass_on
+from tillstream.domain.promotions.copies import Known, NotPassed, pass_on
 from tillstream.domain.promotions.promotion import parse
 from tillstream.state_schemas.keyed import promotion_known
-from tillstream.udfs.engine import STATE_BYTES
 from tillstream.udfs.single import Emitted, SingleStage
 
 
@@ -19,7 +17,7 @@ class PassOn(SingleStage):
     ``<reader>|<promotion_id>\\n<json>``; to the side: dead letters as JSON bytes."""
 
     codec = promotion_known.CODEC
-    kept = ValueStateDescriptor("promotion", STATE_BYTES)
+    kept = "promotion"
 
     def record(self, state: Known | None, value: bytes, out: Emitted) -> Known | None:
         envelope = unseal(value)
@@ -27,8 +25,8 @@ class PassOn(SingleStage):
         ahead_ms = self.settings.clock_ahead_ms
         refuse_ahead(announced.announced_ms, "announced_ms", envelope, ahead_ms)
         after, copies = pass_on(state, announced, envelope.arrived_ms, envelope.origin)
-        if isinstance(copies, Outdated):
-            self.refuse(envelope, "apply", "outdated", copies.message, out)
+        if isinstance(copies, NotPassed):
+            self.refuse(envelope, "apply", copies.reason, copies.message, out)
             return None
         for reader, copy in copies.items():
             out.emit(f"{reader}|{announced.promotion_id}\n".encode() + msgspec.json.encode(copy))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
-from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
@@ -35,7 +34,7 @@ from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import places, region_zones, zones
 from tillstream.state_schemas.keyed import shortage_area, store_watch
 from tillstream.udfs.batched import BatchedStage, Outputs
-from tillstream.udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.engine import BYTES
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
@@ -143,7 +142,9 @@ class ShelfWatch(BatchedStage):
 
     def sent(self, value: bytes) -> Envelope:
         envelope = unseal(value)
-        return self.part(envelope.raw) if envelope.origin == STORE_PROMOTION else envelope
+        if envelope.origin == STORE_PROMOTION:
+            return self.part(envelope.raw, typed=True)
+        return envelope
 
     def abandon(self) -> None:
         self.quiet.clear()
@@ -177,7 +178,7 @@ class RegionWatch(SingleStage):
     bytes; to the sides: notices and dead letters as JSON bytes."""
 
     codec = shortage_area.CODEC
-    kept = ValueStateDescriptor("shortage-area", STATE_BYTES)
+    kept = "shortage-area"
     sides = ("notices", DEAD_LETTERS)
 
     def __init__(
@@ -200,7 +201,7 @@ class RegionWatch(SingleStage):
         return area
 
     def sent(self, value: bytes) -> Envelope:
-        return self.part(value)
+        return self.part(value, typed=True)
 
 
 def promotions_by_store(conf: Conf) -> PromotionsByStore:

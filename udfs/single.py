@@ -11,10 +11,11 @@ from functools import partial
 from itertools import chain
 from typing import Any, ClassVar
 
+from pyflink.common import Time
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
 
-from tillstream.udfs.engine import BYTES
+from tillstream.udfs.engine import BYTES, STATE_BYTES
 from tillstream.udfs.stage import MAIN, Stage
 
 
@@ -46,16 +47,21 @@ class Emitted:
 
 
 class SingleStage(Stage, KeyedProcessFunction):
-    """kept: the keyed state, its values bytes of ``codec``; None: there is none."""
+    """kept: name of the keyed state, its values bytes of ``codec``; None: there is none. life: how long after
+    its last change a key's state goes; None: it stays."""
 
-    kept: ClassVar[ValueStateDescriptor | None] = None
+    kept: ClassVar[str | None] = None
+    life: Time | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         super().open(runtime_context)
         self._tags = {name: OutputTag(name, BYTES) for name in self.sides}
-        self._state: ValueState | None = (
-            None if self.kept is None else runtime_context.get_state(self.kept)
-        )
+        self._state: ValueState | None = None
+        if self.kept is not None:
+            kept = ValueStateDescriptor(self.kept, STATE_BYTES)
+            if self.life is not None:
+                kept.enable_time_to_live(StateTtlConfig.new_builder(self.life).build())
+            self._state = runtime_context.get_state(kept)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
         stored = None if self._state is None else self._state.value()

@@ -106,11 +106,11 @@ class Stage:
         """A record that cannot be used, as a dead letter. step: ``validate`` or ``apply``."""
         out.emit(self._letter(envelope, step, reason, message), DEAD_LETTERS)
 
-    def part(self, raw: bytes, arrived_ms: int = 0) -> Envelope:
+    def part(self, raw: bytes, arrived_ms: int = 0, typed: bool = False) -> Envelope:
         """Of what no longer knows its place in a stream: a line of a document, a sale between two
         stages. A hash of its bytes is its origin, so failing twice is one dead letter."""
         name = hashlib.sha256(raw).hexdigest()[:24]
-        return Envelope(f"{self.settings.job}:{name}", arrived_ms, raw)
+        return Envelope(f"{self.settings.job}:{name}", arrived_ms, raw, typed)
 
     # -- for the two ways to be called -------------------------------------------------------------
 

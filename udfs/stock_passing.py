@@ -37,8 +37,11 @@ def read(value: bytes) -> Passing:
 
 
 def sent(value: bytes) -> Envelope | bytes:
-    """A transaction as its source sent it; of anything else the record alone, its place is not known."""
+    """A transaction as its source sent it; of our own records the record alone, its place is not known.
+    Raises ValueError for another kind."""
     kind, record = value[:1], value[1:]
     if kind == TRANSACTION:
         return unseal(record)
-    return record if kind in (LINE, DOCUMENT) else value
+    if kind not in (LINE, DOCUMENT):
+        raise ValueError(f"no kind of record: {kind!r}")
+    return record

@@ -27,6 +27,7 @@ TILLS = 50_000
 STORES = 2_900
 STORE_PRODUCTS = 2_900 * 30_000
 TRANSACTIONS_A_DAY = 5_000_000
+DOCUMENTS_A_DAY = 2_900 * 40  # deliveries, counts, write-offs and others of a store
 
 
 class KeyedState(NamedTuple):
@@ -71,12 +72,18 @@ STATES = (
         "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
     ),
     KeyedState(
+        "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",
+        DOCUMENTS_A_DAY * 4,
+        "TTL of a day more than inventory.horizon_hours (72), in processing time: a document that old "
+        "moves no stock",
+    ),
+    KeyedState(
         "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
         "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (72)",
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
-        "for ever: a late older revision must never follow a newer one; 3 bytes each",
+        "for ever: a late older revision must never follow a newer one; 12 bytes each",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

@@ -26,6 +26,7 @@ from tillstream.dead_letters import read as dlq_read
 from tillstream.dead_letters.commands import hexdump
 from tillstream.dead_letters.contracts import contracts
 from tillstream.dead_letters.model import (
+    Contract,
     DlqError,
     Failure,
     Marker,
@@ -45,6 +46,7 @@ from tillstream.dead_letters.read import of_message
 from tillstream.dead_letters.send import redrive
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope
+from tillstream.domain.stock import movement
 
 SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
@@ -255,7 +257,21 @@ def test_of_two_sales_under_one_id_the_second_goes_back_only_under_an_id_of_its_
     assert isinstance(
         judge(record, sale() | {"transaction_id": "0045-03-20261124-900123"}), Sendable
     )
-    assert "another transaction has its transaction_id" in advice(record)
+    assert "another record has its id" in advice(record)
+
+
+def test_of_two_documents_under_one_id_the_second_goes_back_only_under_an_id_of_its_own():
+    lines = [{"product": "2000000000411", "quantity": 1}]
+    count = {"schema": 1, "document_id": "count-0045-1", "kind": "count", "store": 45,
+             "event_time_ms": 1_795_400_000_000, "lines": lines}  # fmt: skip
+    record = dead(count, "id_conflict", dead_letter_id="kafka:moves/0/7#12345678")
+    contracts = {"moves": Contract(movement.parse, "document_id")}
+    refused = judge(record, contracts=contracts)
+    assert (refused.reason, "document_id" in refused.message) == ("id_conflict", True)
+    assert judge(record, count | {"store": 46}, contracts=contracts).reason == "id_conflict"
+    own = judge(record, count | {"document_id": "count-0045-2"}, contracts=contracts)
+    assert isinstance(own, Sendable)
+    assert own.topic == "moves"
 
 
 def test_a_second_redrive_is_refused_unless_asked_for_again():

@@ -25,7 +25,7 @@ class _ValueState:
         return self._harness.state[self._harness.key]
 
     def value(self) -> Any:
-        stored = self._cells().get(self._name)
+        stored = self._harness.state.get(self._harness.key, {}).get(self._name)
         return None if stored is None else pickle.loads(stored)
 
     def update(self, value: Any) -> None:

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from pyflink.common import Row, Types
 from pyflink.datastream import DataStream
-from pyflink.datastream.state import ValueStateDescriptor
 
 from tests.support import ROOT
 from tests.support.batched_harness import BatchedHarness
@@ -36,7 +35,7 @@ from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.udfs import fraud, fraud_counters, inventory, promotions, shortage
 from tillstream.udfs.batched import BatchedStage
-from tillstream.udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.engine import BYTES
 from tillstream.udfs.single import SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, MAIN, Stage, StageSettings, TooManyFailed
 
@@ -149,7 +148,7 @@ CASES = {
         ledger, inventory, "parse_sale", untaken, lambda v: whole(v[1:]), "kafka:tills/0/2",
     ),
     "stock document": Case(
-        documents, inventory.stock_movement, "parse", movement, whole, "kafka:moves/0/2"
+        documents, inventory, "of_movement", movement, whole, "kafka:moves/0/2"
     ),
     "promotion passed on": Case(
         pass_on, promotions, "pass_on", announced, whole, "kafka:promos/0/2"
@@ -425,7 +424,7 @@ def test_records_timers_and_broadcast_on_the_engine_too():
 
     class BrokenToo(SingleStage):
         codec: Any = Number()
-        kept = ValueStateDescriptor("count", STATE_BYTES)
+        kept = "count"
 
         def record(self, state, value, out):
             count = (state or 0) + 1

@@ -133,8 +133,9 @@ def test_of_a_verdict(monkeypatch):
 
 def test_of_a_stock_line(monkeypatch):
     raising(monkeypatch, inventory, "on_line", lambda stock, line, *_: line.line_id == "bad")
+    gtin = "4006381333931"  # passes the check of card numbers, as one in ten does
     lines = [
-        ("45/1", b"L" + json.dumps(["sale", name, 45, "1", -1, T0 + n]).encode())
+        ("45/1", b"L" + json.dumps(["sale", name, 45, gtin, -1, T0 + n]).encode())
         for n, name in enumerate(("one", "bad", "two"))
     ]
     harness = BatchedHarness(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import T0, encoded, parsed, sale
-from tillstream.domain.content import fingerprint
+from tillstream.domain.content import of_sale
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
@@ -154,10 +154,8 @@ def test_a_mark_of_the_release_before_takes_whatever_comes_for_a_repeat(archive)
 
 
 def test_a_fingerprint_is_kept_in_state_so_it_never_changes():
-    assert fingerprint(parsed(sale())).hex() == "b656e97d21198286"
-    assert (
-        fingerprint(parsed(sale(customer_id=None, points_to_redeem=0))).hex() == "9e242b5788f3bc49"
-    )
+    assert of_sale(parsed(sale())).hex() == "b656e97d21198286"
+    assert of_sale(parsed(sale(customer_id=None, points_to_redeem=0))).hex() == "9e242b5788f3bc49"
 
 
 def test_process_mode_is_refused_by_name():

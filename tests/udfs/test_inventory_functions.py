@@ -71,6 +71,27 @@ def test_a_manifest_becomes_a_line_for_each_product(documents):
     assert json.loads(rows[0][1][1:])[:6] == ["count", "M:count-0045-1/1", 45, MILK, 200, T0]
 
 
+def test_another_document_under_an_id_is_told_and_the_same_again_is_not(documents):
+    """A count that is put right under the number of the first vanished without a word."""
+    first, other = movement(), movement(lines=[{"product": MILK, "quantity": 201}])
+    again = json.dumps(dict(reversed(json.loads(first).items())), indent=2).encode()
+    assert len(documents.process("count-0045-1", sealed(first))) == 2
+    assert len(documents.process("count-0045-1", sealed(again))) == 2  # the ledger knows its lines
+    assert not documents.side["dead-letters"]
+    assert documents.process("count-0045-1", sealed(other)) == []
+    (letter,) = map(json.loads, documents.side["dead-letters"])
+    assert (letter["reason"], letter["stage"]) == ("id_conflict", "apply")
+    assert base64.b64decode(letter["raw_b64"]) == other
+    assert len(documents.process("count-0045-1", sealed(first))) == 2
+    assert len(documents.process("count-0045-2", sealed(movement(document_id="count-0045-2")))) == 2
+
+
+def test_what_was_refused_comes_again_repaired(documents):
+    assert documents.process("count-0045-1", sealed(movement(store=9_000))) == []
+    assert len(documents.process("count-0045-1", sealed(movement()))) == 2
+    assert [json.loads(x)["reason"] for x in documents.side["dead-letters"]] == ["out_of_range"]
+
+
 def test_a_promotion_reaches_every_store_it_names_or_all(documents):
     announced = {
         "schema": 1,

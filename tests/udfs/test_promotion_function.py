@@ -7,7 +7,7 @@ import json
 from tests.support import ROOT
 from tests.support.harness import KeyedHarness
 from tillstream.domain.envelope import seal
-from tillstream.domain.promotions.copies import Known
+from tillstream.domain.promotions.copies import Known, pass_on
 from tillstream.domain.promotions.promotion import parse
 from tillstream.state_schemas.keyed import promotion_known
 from tillstream.udfs.promotions import PassOn
@@ -59,7 +59,24 @@ def test_an_outdated_revision_is_not_passed_on_and_not_lost():
     assert announced(harness, 2) == {}
     (letter,) = map(json.loads, harness.side["dead-letters"])
     assert (letter["reason"], letter["stage"]) == ("outdated", "apply")
-    assert promotion_known.decode(promotion_known.encode(Known(3))).revision == 3
+
+
+def test_a_revision_with_other_content_is_told():
+    harness = fresh()
+    assert announced(harness, 2)
+    assert announced(harness, 2, announced_ms=T0 + 1) == {}  # sent again
+    assert announced(harness, 2, uplift_percent=151) == {}
+    (letter,) = map(json.loads, harness.side["dead-letters"])
+    assert (letter["reason"], letter["stage"]) == ("id_conflict", "apply")
+    assert announced(harness, 3, uplift_percent=151)
+
+
+def test_a_revision_that_a_release_noted_without_its_content_takes_any_for_a_repeat():
+    before = promotion_known.CODEC.writer({"promotion_known": 1})(Known(2, b"12345678"))
+    known = promotion_known.decode(before)
+    found = parse(json.dumps({**ANNOUNCED, "revision": 2}).encode())
+    assert known == Known(2)
+    assert pass_on(known, found, T0, "kafka:promotions/0/2") == (None, {})
 
 
 def test_a_promotion_may_begin_in_the_future_but_not_be_announced_there():
@@ -73,4 +90,4 @@ def test_a_promotion_may_begin_in_the_future_but_not_be_announced_there():
 def test_released_bytes_are_read_and_written_as_ever():
     golden = (SCHEMAS.parent / "keyed/promotion_known/golden/v1-third-revision.bin").read_bytes()
     assert promotion_known.decode(golden) == Known(3)
-    assert promotion_known.encode(Known(3)) == golden
+    assert promotion_known.CODEC.writer({"promotion_known": 1})(Known(3)) == golden

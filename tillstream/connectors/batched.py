@@ -84,7 +84,7 @@ def each(
     """``records`` through ``function`` (of ``udfs.single``), one at a time; ``made``: type of what
     comes out."""
     if function.kept is not None:
-        context.state(function.kept.get_name())
+        context.state(function.kept)
     return records.process(function, made).uid(uid).name(name)
 
 

@@ -157,9 +157,11 @@ TIME_REASONS = {
     "told from a duplicate",
     "clock_ahead": "its time is ahead of the broker's clock: the clock of whoever sent it was wrong",
 }
-ID_CONFLICT = "another transaction has its transaction_id: the archive keeps the first"
+ID_CONFLICT = "another record has its id: the first is kept"
+# What tells records of a topic apart.
+_IDS = ("transaction_id", "document_id", "promotion_id", "revision")
 # Digits of a card number, as they are written into a dead letter.
-_masked = re.compile(rb"\*{6,}|\*{2,}[ -]\*{2,}").search
+_masked = re.compile(rb"\*{6,}|\*{4}[^\w*]{1,9}\*").search
 
 
 class Contract(NamedTuple):
@@ -237,9 +239,8 @@ def judge(
     if of_time and (times := _times(document)) == _times(original):
         why = f"{TIME_REASONS[of_time[0]]}; only with {' or '.join(times)} repaired can it go back"
         return refuse(of_time[0], why)
-    before_id = original.get("transaction_id") if isinstance(original, dict) else None
-    if "id_conflict" in record.reasons and before_id == getattr(found, "transaction_id", None):
-        why = f"{ID_CONFLICT}; only with a transaction_id of its own can it go back"
+    if "id_conflict" in record.reasons and (ids := _ids(document)) == _ids(original):
+        why = f"{ID_CONFLICT}; only with {' or '.join(ids)} of its own can it go back"
         return refuse("id_conflict", why)
     if contract is not None:
         if contract.key not in document:
@@ -248,6 +249,12 @@ def judge(
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
     key = found.customer_id or found.transaction_id
     return Sendable(record.dead_letter_id, found.transaction_id, key, payload, is_repair)
+
+
+def _ids(document: Any) -> dict[str, Any]:
+    """Its fields that say which record it is, with their values; none if it is no object."""
+    fields = document if isinstance(document, dict) else {}
+    return {name: fields[name] for name in _IDS if name in fields}
 
 
 def _times(document: Any) -> dict[str, Any]:
@@ -347,8 +354,8 @@ _REPAIRS = {
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair event_time_ms only when the till's clock was wrong.",
     "clock_ahead": "Repair the time that its message names (event_time_ms of a sale).",
-    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets a "
-    "transaction_id of its own; after a crash the archive may hold this one and not the other.",
+    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
+    "id of its own; after a crash this one may have been kept and not the other.",
 }
 
 

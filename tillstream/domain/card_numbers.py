@@ -38,7 +38,7 @@ _groups = re.compile(f"{_SEPARATOR}|([0-9]+)".encode("latin-1")).finditer
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _TIMES = (13, 16, 19)
 # How many digits the groups of a card number have.
-_GROUPED = {(n,) for n in range(13, 20)} | {(4, 6, 4), (4, 6, 5)}
+_GROUPED: set[tuple[int, ...]] = {(n,) for n in range(13, 20)} | {(4, 6, 4), (4, 6, 5)}
 _GROUPED |= {(4, 4, 4, n) for n in range(1, 5)} | {(4, 4, 4, 4, n) for n in range(1, 4)}
 _MOST_GROUPS = 5
 

@@ -1,26 +1,44 @@
-"""Whether two records of one transaction id are the same sale: till and server may count a number twice."""
+"""Whether two records of one id say the same: till and server may count a number twice, a document or a
+promotion's revision may be sent again with other content."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Generic, TypeVar
 
 import msgspec
 
+from tillstream.domain.promotions.promotion import Announcement
+from tillstream.domain.stock.movement import Movement
 from tillstream.domain.transaction import Transaction
 
-# What is absent or has its default counts for nothing, so a field that a later contract adds changes no
-# fingerprint of a record without it. The version of the contract is not of the sale.
-_FIELDS = sorted(
-    (field.name, field.default)
-    for field in msgspec.structs.fields(Transaction)
-    if field.name not in ("schema", "transaction_id")
-)
+T = TypeVar("T", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def fingerprint(sale: Transaction) -> bytes:
-    """Eight bytes of all that was sold, when, where, to whom and how it was paid, lines in their order.
+class Fingerprint(Generic[T]):
+    """Eight bytes of all that a record of a contract says, lists in their order.
 
-    It is kept in state: what it is made of cannot change."""
-    said = {name: value for name, default in _FIELDS if (value := getattr(sale, name)) != default}
-    return blake2b(_encode(said), digest_size=8).digest()
+    It is kept in state: what it is made of cannot change. What is absent or has its default counts for
+    nothing, so a field that a later contract adds changes none of a record without it. The version of
+    the contract counts for nothing, nor does what is ``left_out``: the id, and the time of sending.
+    """
+
+    def __init__(self, contract: type[T], *left_out: str) -> None:
+        fields = msgspec.structs.fields(contract)
+        self._fields = sorted(
+            (one.name, one.default) for one in fields if one.name not in ("schema", *left_out)
+        )
+
+    def __call__(self, record: T) -> bytes:
+        said = {
+            name: value
+            for name, default in self._fields
+            if (value := getattr(record, name)) != default
+        }
+        return blake2b(_encode(said), digest_size=8).digest()
+
+
+of_sale = Fingerprint(Transaction, "transaction_id")
+of_movement = Fingerprint(Movement, "document_id")
+of_promotion = Fingerprint(Announcement, "promotion_id", "revision", "announced_ms")

@@ -40,7 +40,8 @@ def dead_letter(
     envelope: Envelope, job: str, stage: str, reason: str, message: str, version: int, now_ms: int
 ) -> bytes:
     """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
-    raw, origin = mask_card_numbers(envelope.raw), envelope.origin
+    raw = envelope.raw if envelope.typed else mask_card_numbers(envelope.raw)
+    origin = envelope.origin
     letter = DeadLetter(
         dead_letter_id=id_of(origin, raw),
         job=job,

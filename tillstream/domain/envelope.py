@@ -7,11 +7,13 @@ import msgspec
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """origin: ``kafka:topic/partition/offset`` or ``kinesis:stream/shard/sequence``;
-    arrived_ms: when the broker took it (ms since epoch, UTC); raw: the record as sent."""
+    arrived_ms: when the broker took it (ms since epoch, UTC); raw: the record as sent. typed: it is one of
+    our own making, so each of its fields has passed a contract."""
 
     origin: str
     arrived_ms: int
     raw: bytes
+    typed: bool = False
 
 
 def seal(origin: str, arrived_ms: int, raw: bytes) -> bytes:

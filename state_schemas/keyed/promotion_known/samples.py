@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 from tillstream.domain.promotions.copies import Known
+from tillstream.state_schemas.keyed.promotion_known import v1
 
-SAMPLES = {1: {"third-revision": Known(3)}}
+SAMPLES = {
+    1: {"third-revision": v1.Known(3)},
+    2: {"third-revision": Known(3, b"\x01\xff9\xe3\x9d\x5e+\x80"), "of-an-older-release": Known(3)},
+}
