@@ -26,7 +26,8 @@ def test_a_seed_means_the_same_each_time_and_another_one_something_else():
 @pytest.mark.parametrize("where", [OWN, HERE])
 def test_every_kind_of_fault_is_drawn_that_can_happen_there(where: Where):
     seen = {fault.kind for plan in plans(where) for fault in plan.faults}
-    assert seen == set(KINDS) - ({"clock", "disk", "rescale"} if where is HERE else set())
+    kinds = {*KINDS, "release"}
+    assert seen == kinds - ({"clock", "disk", "rescale", "release"} if where is HERE else set())
 
 
 @pytest.mark.parametrize("where", [OWN, HERE, Where(1, own=False)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,7 +20,9 @@ from tillstream.chaos.rig import Rig
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.protocol import JobError
 from tillstream.cluster.submissions import Submissions
+from tillstream.conf import PACKAGE
 from tillstream.errors import Problem
+from tillstream.local.layout import CODE
 from tillstream.local.stack import Stack
 
 SALES = draw(7, 120, Where())._replace(jobs=("sales",), source="kafka")
@@ -148,7 +152,7 @@ def restore(rig: Rig) -> str:
 
 def test_a_job_that_was_stopped_as_the_run_ends_is_not_submitted_again(rig: Rig, monkeypatch):
     submitted: list[str] = []
-    monkeypatch.setattr(rig.jobs, "running", lambda job: RUN)
+    monkeypatch.setattr(rig.jobs, "running", lambda job: None if rig.stopping.is_set() else RUN)
     monkeypatch.setattr(rig.jobs, "stop", lambda job: rig.stopping.set())
     monkeypatch.setattr(rig.jobs, "submit", lambda job, *how, **more: submitted.append(job))
     began = time.monotonic()
@@ -156,6 +160,63 @@ def test_a_job_that_was_stopped_as_the_run_ends_is_not_submitted_again(rig: Rig,
         restore(rig)
     assert submitted == []
     assert time.monotonic() - began < hands.PAUSE_S  # it does not try again
+
+
+def test_a_release_is_loaded_by_new_processes_that_start_every_job_from_its_savepoint(
+    rig: Rig, monkeypatch
+):
+    """Of the jobs only how they are stopped and submitted; copies and processes are real."""
+    rig.plan = rig.plan._replace(jobs=("loyalty", "sales"))
+    rig.releases.prepare()
+    monkeypatch.delenv(CODE)
+    running, order, began = {"loyalty", "sales"}, [], []
+
+    def process() -> int:
+        env = os.environ | {"PYTHONPATH": str(rig.releases.link), "PYTHONSAFEPATH": "1"}
+        says = "import tillstream.conf; print(tillstream.conf.__file__, flush=True); input()"
+        began.append(
+            subprocess.Popen([sys.executable, "-c", says], env=env, stdin=-1, stdout=-1, text=True)
+        )
+        order.append(Path(began[-1].stdout.readline()).resolve().parts[-4])
+        return began[-1].pid
+
+    def stop(job: str) -> None:
+        running.remove(job)
+        order.append(f"stopped {job}")
+
+    def submit(job: str, parallelism, overrides, start_from, file, timeout_s) -> str:
+        order.append(f"{job} {start_from} {file.resolve().parts[-4]}")
+        assert file.read_text() == (PACKAGE / "jobs" / f"{job}.py").read_text()
+        return job
+
+    pids = {"taskmanager-1": process()}
+
+    def kill(name: str, number: int) -> bool:
+        order.append(f"signal {number} {name}")
+        pids[name] = process()
+        return True
+
+    monkeypatch.setattr(rig, "taskmanagers", lambda: list(pids))
+    monkeypatch.setattr(rig, "signal", kill)
+    monkeypatch.setattr(rig.stack, "pid", pids.get)
+    monkeypatch.setattr(rig.jobs, "running", lambda job: RUN if job in running else None)
+    monkeypatch.setattr(rig.jobs, "stop", stop)
+    monkeypatch.setattr(rig.jobs, "submit", submit)
+    try:
+        hand = Hands(rig, rig.say)
+        assert hand._release(Fault(10, "release")) == "number 2, loaded by taskmanager-1"
+        pids["taskmanager-1"] = began[0].pid  # the process of before, which has the old one
+        running |= {"loyalty", "sales"}
+        monkeypatch.setattr(rig, "signal", lambda *_: True)
+        with pytest.raises(Problem, match="no TaskManager has loaded release 3"):
+            hand._release(Fault(20, "release"))
+    finally:
+        for one in began:
+            one.communicate("\n", timeout=60)
+    assert order[:6] == [
+        "release-1", "stopped loyalty", "stopped sales", "signal 9 taskmanager-1", "release-2",
+        "loyalty latest release-2",
+    ]  # fmt: skip
 
 
 def test_a_worker_without_work_ends_with_its_run(rig: Rig):
@@ -168,7 +229,7 @@ def test_a_worker_without_work_ends_with_its_run(rig: Rig):
 
 def test_a_job_that_was_submitted_is_no_failure_whatever_is_away_then(rig: Rig, monkeypatch):
     looks = [RUN]
-    monkeypatch.setattr(rig.jobs, "running", lambda job: looks.pop())
+    monkeypatch.setattr(rig.jobs, "running", lambda job: looks.pop() if looks else None)
     monkeypatch.setattr(rig.jobs, "stop", lambda job: None)
     monkeypatch.setattr(rig.jobs, "submit", lambda job, *how, **more: "of-now")
     assert restore(rig) == "of-now"

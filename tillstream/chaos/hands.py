@@ -34,6 +34,15 @@ class Hands:
         self._frozen: dict[str, int] = {}
         self._ends: list[tuple[float, Fault]] = []
         self._work: Queue[Fault | None] = Queue()
+        self._does: dict[str, Callable[[Fault], str]] = {
+            "savepoint": self._savepoint,
+            "restore": self._restore,
+            "rescale": self._restore,
+            "release": self._release,
+            "rules": self._rules,
+            "split": lambda fault: split(self.rig.conf),
+            "merge": lambda fault: merge(self.rig.conf),
+        }
         self._worker = threading.Thread(target=self._work_on_jobs, name="jobs", daemon=True)
         rig.worker = self._worker
 
@@ -75,7 +84,7 @@ class Hands:
 
     def _begin(self, fault: Fault) -> None:
         kind, target = fault.kind, fault.target
-        if kind in ("savepoint", "restore", "rescale", "rules", "split", "merge"):
+        if kind in self._does:
             self._work.put(fault)
             return
         self.say(f"{fault}")
@@ -120,14 +129,6 @@ class Hands:
     # -- work on jobs ------------------------------------------------------------------------------
 
     def _work_on_jobs(self) -> None:
-        does: dict[str, Callable[[Fault], str]] = {
-            "savepoint": self._savepoint,
-            "restore": self._restore,
-            "rescale": self._restore,
-            "rules": self._rules,
-            "split": lambda fault: split(self.rig.conf),
-            "merge": lambda fault: merge(self.rig.conf),
-        }
         while not self.rig.stopping.is_set():
             try:
                 fault = self._work.get(timeout=0.5)
@@ -137,10 +138,10 @@ class Hands:
                 return
             self.say(f"{fault}")
             try:
-                self.say(f"  done: {fault.kind} {fault.target}: {does[fault.kind](fault)}")
+                self.say(f"  done: {fault.kind} {fault.target}: {self._does[fault.kind](fault)}")
             except Exception as error:  # of whichever service is away: a person would leave it too
                 self.say(f"  not done: {fault.kind} {fault.target}: {_line(error)}")
-                if fault.kind in ("restore", "rescale"):
+                if fault.kind in ("restore", "rescale", "release"):
                     self.failed.append(f"{fault} at {fault.at_s} s: {_line(error)}")
 
     def _savepoint(self, fault: Fault) -> str:
@@ -148,28 +149,46 @@ class Hands:
         return self.rig.jobs.savepoint(fault.target).location.rpartition("/")[2]
 
     def _restore(self, fault: Fault) -> str:
-        """Stops the job with a savepoint and starts it from what it left last, as a person would who tries
-        again while services are away."""
-        jobs, name = self.rig.jobs, fault.target
-        tried: list[str] = []
-        stopped = False
+        """Stops the job with a savepoint and starts it from what it left last."""
+        self._insist(fault, self._stopped, fault.target)
+        return self._insist(fault, self._started, fault.target, fault.amount)
+
+    def _release(self, fault: Fault) -> str:
+        """Stops every job with a savepoint, and starts them with the next release in new processes."""
+        for job in self.rig.plan.jobs:
+            self._insist(fault, self._stopped, job)
+        number = self.rig.next_release()
+        for job in self.rig.plan.jobs:
+            self._insist(fault, self._started, job)
+        loaded = self.rig.releases.loaded_by()
+        by = [name for name in self.rig.taskmanagers() if self.rig.stack.pid(name) in loaded]
+        if not by:
+            raise Problem(f"no TaskManager has loaded release {number}")
+        return f"number {number}, loaded by {', '.join(by)}"
+
+    def _stopped(self, job: str) -> str:
+        if self.rig.jobs.running(job):
+            self.rig.jobs.stop(job)
+        return job
+
+    def _started(self, job: str, parallelism: int = 0) -> str:
+        if run := self.rig.jobs.running(job):  # by an attempt whose answer was lost
+            return run.job_id
+        return self.rig.submit(job, parallelism or None, start_from="latest")
+
+    def _insist(self, fault: Fault, does: Callable[..., str], *arguments: Any) -> str:
+        """As a person would who tries again while services are away."""
         until = time.monotonic() + TRY_S
-        while not tried or time.monotonic() < until:
+        for tried in itertools.count():
             try:
-                run = jobs.running(name)
-                if run and stopped:
-                    return f"{run.job_id}, after {len(tried)} failures"
-                if run:
-                    jobs.stop(name)
-                stopped = True
-                return self.rig.submit(name, fault.amount or None, start_from="latest")
+                done = does(*arguments)
+                return f"{done}, after {tried} failures" if tried else done
             except Exception as error:
-                if self.rig.stopping.is_set():
+                if self.rig.stopping.is_set() or time.monotonic() > until:
                     raise
-                tried.append(_line(error))
-                self.say(f"  again: {fault.kind} {name}: {tried[-1]}")
+                self.say(f"  again: {fault.kind} {arguments[0]}: {_line(error)}")
                 self.rig.stopping.wait(PAUSE_S)
-        raise Problem(tried[-1])
+        raise AssertionError("not reached")
 
     def _rules(self, fault: Fault) -> str:
         version = f"chaos-{fault.at_s}"

@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[int, int, int]] = {
     "rescale": (2, 0, 0),
     "rules": (2, 0, 0),
 }
+RELEASED = 1 / 3  # of the runs have a release
 ANSWERED = ("errors", "throttle")  # by services that speak HTTP only
 
 
@@ -116,7 +117,9 @@ def draw(seed: int, seconds: int, where: Where) -> Plan:
     jobs = _jobs(rng, where.taskmanagers)
     backend = rng.choice(("hashmap", "hashmap", "rocksdb"))
     phases = tuple(_phases(rng, seed, seconds))
-    faults = tuple(_faults(rng, seconds, source, jobs, where))
+    faults = tuple(
+        sorted([*_faults(rng, seconds, source, jobs, where), *_releases(seed, seconds, where)])
+    )
     return Plan(seed, seconds, source, jobs, where.taskmanagers, backend, phases, faults)
 
 
@@ -168,6 +171,13 @@ def _faults(
                 wide, amount = target, 1 + spare
         yield Fault(at_s, kind, target, lasts, amount)
         at_s += rng.randint(*GAP_S)
+
+
+def _releases(seed: int, seconds: int, where: Where) -> Iterator[Fault]:
+    """All jobs are stopped for it, so a run has one at most. It has dice of its own."""
+    rng = Random(f"release {seed}")
+    if where.own and rng.random() < RELEASED:
+        yield Fault(rng.randint(FIRST_S, seconds - LAST_S), "release")
 
 
 def _targets(kind: str, source: str, jobs: tuple[str, ...], where: Where) -> list[str]:

@@ -17,18 +17,18 @@ from typing import IO, Any
 
 from tillstream.catalog.apart import apart
 from tillstream.chaos import clock, disk
+from tillstream.chaos.own_jobs import OwnJobs
 from tillstream.chaos.plan import NETWORK, Phase, Plan
 from tillstream.chaos.proxy import Proxy
+from tillstream.chaos.release import Releases
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.clients.flink import FlinkRestError
-from tillstream.clients.storage import file_uri
 from tillstream.clients.wait import NotInTime, wait_until
-from tillstream.cluster.local import LocalCluster
-from tillstream.cluster.submissions import Submissions
 from tillstream.conf import Conf, merge
 from tillstream.conf.layers import read_json
 from tillstream.errors import Problem
 from tillstream.local import ports
+from tillstream.local.layout import CODE
 from tillstream.local.resources import create_resources
 from tillstream.local.services import KAFKA_PROXY
 from tillstream.local.stack import Stack
@@ -41,18 +41,6 @@ TRAFFIC_S = 180.0  # after the last fault, until all is sent
 WORKER_S = 240.0  # that a job's submission may take: it must not come after the jobs were cancelled
 
 
-class OwnJobs(LocalCluster):
-    """Jobs of one run. What they leave is in its folder: jobs of that name on the same stack, which are
-    the user's, neither go on from it nor are gone on from."""
-
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        super().__init__(stack, file_uri(folder / "savepoints"))
-        self.submissions = Submissions(folder / "jobs.jsonl")
-
-    def _savepoints(self, name: str) -> Iterator[tuple[int, str]]:
-        yield from self._complete(f"{self.savepoints_at}/{name}")
-
-
 class Rig:
     """``stack``: of its own if ``own``, which is then started with ``start`` and ends with ``close``."""
 
@@ -61,6 +49,7 @@ class Rig:
         self.jobs = OwnJobs(stack, folder)
         self.clock = folder / "clock"
         self.clock_library = clock.library()
+        self.releases = Releases(folder)
         self.proxies = {name: Proxy(name, self._port(name)) for name in NETWORK}
         self._kafka_port = 0
         self.small_disk = False  # whether the stack's data are on one
@@ -140,6 +129,8 @@ class Rig:
         if self.clock_library and any(fault.kind == "clock" for fault in self.plan.faults):
             self.step_clock(0)
             os.environ |= clock.of_file(self.clock_library, self.clock)
+        if any(fault.kind == "release" for fault in self.plan.faults):
+            self.releases.prepare()
         if any(fault.kind == "disk" for fault in self.plan.faults):
             mib = DISK_MIB + self.plan.seconds // 60 * DISK_MIB_A_MINUTE
             self.small_disk = disk.mount(self.stack.layout.data, mib)
@@ -164,7 +155,7 @@ class Rig:
         of it, and each step comes whatever became of the one before."""
         self.stopping.set()
         with stop_on_signal(), contextlib.ExitStack() as steps:  # the last one comes first
-            for name in ("LD_PRELOAD", KAFKA_PROXY):
+            for name in ("LD_PRELOAD", KAFKA_PROXY, CODE):
                 steps.callback(os.environ.pop, name, None)
             for proxy in self.proxies.values():
                 if proxy.port:
@@ -216,7 +207,8 @@ class Rig:
             through = merge(through, {"source": {"kafka": {"bootstrap": at["kafka"]}}})
         overrides = merge(self.settings, through)
         self._submitted.add(job)
-        return self.jobs.submit(job, parallelism, overrides, start_from, timeout_s=180)
+        file = self.releases.job_file(job)
+        return self.jobs.submit(job, parallelism, overrides, start_from, file, timeout_s=180)
 
     def unwell(self) -> dict[str, str]:
         """Jobs of which not every task runs, with what is known."""
@@ -290,6 +282,17 @@ class Rig:
             return
         what = f"{name} cannot be started again"
         wait_until(lambda: self.stack.pid(name) or self.stack.revive(name.__eq__), 60, what)
+
+    def next_release(self) -> int:
+        """Another release, which TaskManagers of new processes load; its number."""
+        number = self.releases.next()
+        for name in self.taskmanagers():
+            self.signal(name, signal.SIGKILL)
+        return number
+
+    def taskmanagers(self) -> list[str]:
+        found = self.stack.layout.read().get("processes", {})
+        return [name for name in found if name.startswith("taskmanager")]
 
     # -- traffic and notices -----------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from tillstream.errors import Problem
 HERE = Path(__file__).resolve().parent
 REGION = "af-south-1"
 _NOT_INHERITED = {"PYTHONHOME", "AWS_PROFILE", "AWS_SESSION_TOKEN"}
+# Where the stack's processes and jobs take the package from; without it, where this process has it from.
+CODE = "TILLSTREAM_CODE"
 CREDENTIAL = "local"  # both halves; the stand-ins accept nothing else and protect nothing
 
 
@@ -82,7 +84,7 @@ def environment(layout: Layout) -> dict[str, str]:
     return inherited | dict(
         VIRTUAL_ENV=sys.prefix,
         PATH=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
-        PYTHONPATH=str(conf.ROOT),
+        PYTHONPATH=os.environ.get(CODE) or str(conf.ROOT),
         TILLSTREAM_HOME=str(layout.home),
         TILLSTREAM_ENV=conf.LOCAL,
         LC_ALL="C.UTF-8",  # or Java opens no file whose path has other letters than ASCII's
