@@ -1,7 +1,7 @@
 """A DynamoDB over HTTP that can be sick: it throttles, hangs, fails or refuses as a test says.
 
-It puts and changes items whatever the condition, in the order of arrival: who wins is the real
-one's affair (tests/integration/test_hot_items.py).
+A put keeps an item whose version is newer, as its condition says. An item is changed whatever the
+condition: who wins there is the real one's affair (tests/integration/test_hot_items.py).
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ class Asked(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """error: DynamoDB's name of it, "" for none. pause_s: before the answer's body."""
+    """error: DynamoDB's name of it, "" for none. pause_s: before the answer's body. written: it was, and
+    only the answer says otherwise."""
 
     status: int
     error: str
     message: str = "as the test wants it"
     pause_s: float = 0
+    written: bool = False
 
 
+TOO_LATE = Refusal(400, "ConditionalCheckFailedException")
 THROTTLED = Refusal(400, "ProvisionedThroughputExceededException")
 Answer = Refusal | None  # None: written
 Behaviour = Callable[[Asked], Answer]
@@ -59,12 +62,23 @@ class FakeDynamoDb:
             asked = Asked(key, 1 + sum(one.key == key for one in self.asked), body)
             self.asked.append(asked)
         said = self.behave(asked)
+        if said is None or said.written:
+            with self.lock:
+                if self._holds(body, self.items.get(key)):
+                    self.items[key] = item
+                else:
+                    said = said or TOO_LATE
         if said is not None:
             problem = {"__type": _SERVICE + said.error, "message": said.message}
             return said.status, orjson.dumps(problem if said.error else {}), said.pause_s
-        with self.lock:
-            self.items[key] = item
         return 200, b"{}", 0
+
+    def _holds(self, body: dict[str, Any], item: dict[str, Any] | None) -> bool:
+        """Whether an item that is put is not older than what is there."""
+        if item is None or "Item" not in body or "ConditionExpression" not in body:
+            return True
+        version = body["ExpressionAttributeNames"]["#v0"]
+        return int(item[version]["N"]) <= int(body["ExpressionAttributeValues"][":v0"]["N"])
 
 
 @contextmanager
