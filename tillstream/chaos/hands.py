@@ -21,7 +21,9 @@ from tillstream.fraud import rule_sets
 from tillstream.fraud.rules_file import packaged_rules
 
 TRY_S = 300.0  # a restore is tried again: a busy machine takes a minute for a job of many tasks
-PAUSE_S = 5.0
+# Between two tries. It grows: a job on Kinesis that is stopped while its source begins fails for it, begins
+# again, and would be stopped in the midst of that, over and over.
+PAUSE_S, LONGEST_PAUSE_S = 5.0, 40.0
 
 
 class Hands:
@@ -187,7 +189,7 @@ class Hands:
                 if self.rig.stopping.is_set() or time.monotonic() > until:
                     raise
                 self.say(f"  again: {fault.kind} {arguments[0]}: {_line(error)}")
-                self.rig.stopping.wait(PAUSE_S)
+                self.rig.stopping.wait(min(PAUSE_S * 2**tried, LONGEST_PAUSE_S))
         raise AssertionError("not reached")
 
     def _rules(self, fault: Fault) -> str:
