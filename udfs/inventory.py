@@ -86,7 +86,7 @@ class StockDocuments(SingleStage):
                 line.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
             )
         said = of_movement(found) if isinstance(found, stock_movement.Movement) else b""
-        if state is not None and said and state.fingerprint != said:
+        if said and state is not None and state.fingerprint not in (said, b""):
             message = "another document with this document_id came before it"
             self.refuse(envelope, "apply", "id_conflict", message, out)
             return None

@@ -83,7 +83,7 @@ STATES = (
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
-        "for ever: a late older revision must never follow a newer one; 12 bytes each",
+        "for ever: a late older revision must never follow a newer one; 13 bytes each",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

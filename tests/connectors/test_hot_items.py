@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -150,23 +151,43 @@ def test_a_table_that_refuses_item_after_item_fails_the_job():
         run(fake, [entry(n) for n in range(150)])
 
 
+def random_texts(rng: Random, count: int) -> Iterator[bytes]:
+    """Card numbers, products and numbers in all kinds of fields and forms, cut and glued together."""
+    fields = ("product", "order_id", "card_id", "stores", "at_ms", "open_orders", "card_token")
+    heads = [f'"{name}":{begin}' for name in fields for begin in ("", '"', '{"S":"', '"tok_')]
+    heads += ['"products":["', '"', "", " ", "x", "0023 ", "1.", "\\u00e9"]
+    signs = [" ", "-", ".", "  ", "\u00a0", "\\u00a0", "\\/", "%20", "\u2011", "\n", ",", '","', ""]
+    bodies = ["4111111111111111", "378282246310005", "6009150008063", "2895500000006", "1035199127692785",
+              "04006381333931", "4222222222222", "6304000000000000", "\\u0034111111111111111"]  # fmt: skip
+    for _ in range(count):
+        text = ""
+        for _ in range(rng.randrange(1, 5)):
+            body, sign = rng.choice(bodies), rng.choice(signs)
+            size = rng.choice((4, 4, 4, 6, 5, 99))
+            body = sign.join(body[at : at + size] for at in range(0, len(body), size))
+            text += rng.choice(heads) + body + rng.choice(['"', '",', "]", " 123 ", "", "7"])
+        yield text.encode(rng.choice(("utf-8", "utf-8", "utf-16", "utf-16-be")))
+
+
 def test_a_card_number_is_masked_as_elsewhere(classes):
     texts = [
-        b'{"a":"4111111111111111","product":"4006381333931","event_time_ms":1700000000000}',
+        b'{"a":"4111111111111111","product":"6009150008063","event_time_ms":1700000000000}',
         b"4111-1111-1111-1111 5500 0000 0000 0004 3782 822463 10005 378282246310005",
         b"4111111111111112 1700000000000 6304000000000000 6011 0009 9013 942 4 \xff4222222222222",
         b'{"version":"1732861234567","card":"tok_4111111111111111"}',
         b'{"stock_key":"45/6009150008063","shelf":"45/6009150008063","customer_id":"4111111111111111"}',
-        b'{"transaction_id":"4111111111111111","products":["04006381333931"],"store":"1035 1991 2769 2785"}',
+        b'{"transaction_id":"4111111111111111","products":["04006381333934"],"store":"1035 1991 2769 2785"}',
         b"0004111111111111 1700000000000003 1700000000000000009 4111111111111111",
         b"till 0023 4111 1111 1111 1111 and 4111 1111 1111 1111 123, 4111.1111.1111.1111",
         "4111\u00a01111\u20111111 - 1111 4111\\u00a01111\\u00A01111\\t1111".encode(),
-        b'{"product":{"S":"4006381333931"},"at_ms":{"N":"2895500000003"},"store":"4111 1111 1111 1111"}',
+        b'{"product":{"S":"6009150008063"},"at_ms":{"N":"2895500000002"},"store":"4111 1111 1111 1111"}',
         "paid with 4111 1111 1111 1111".encode("utf-16"),
-        b'{"products":[' + b'"4006381333931" , ' * 50_000 + b'"x"]}',
+        b'{"products":[' + b'"6009150008063" , ' * 50_000 + b'"x"]}',
         b'{"stores":"' + b"4111 " * 50_000 + b'x"}',
         b"4111 " * 100_000,
         b'{"order_id":"' + b"4" * 1_000_000 + b'"}',
+        b"1 " * 500_000,
+        *random_texts(Random(5), 2_000),
     ]
     for text in texts:
         assert bytes(classes.CardNumbers.mask(text)) == mask_card_numbers(text)

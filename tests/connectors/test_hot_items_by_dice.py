@@ -21,8 +21,8 @@ ANSWERS: dict[Answer, int] = {
     Refusal(500, "InternalServerError"): 4,
     Refusal(400, ""): 3,  # of a proxy
     Refusal(500, "InternalServerError", written=True): 4,  # the answer is lost
-    Refusal(400, "ConditionalCheckFailedException", pause_s=0.6): 1,  # nobody waits for it
-    Refusal(500, "InternalServerError", pause_s=0.6, written=True): 2,
+    Refusal(400, "ConditionalCheckFailedException", pause_s=5): 1,  # nobody waits for it
+    Refusal(500, "InternalServerError", pause_s=5, written=True): 2,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import uuid
 from random import Random
 
@@ -160,6 +161,9 @@ def grouped(pan: str, *lengths: int, sign: str = " ") -> str:
 FOURS = grouped(card_number(), 4, 4, 4, 4)
 
 
+OTHERS = ("card_id", "account_id", "card_key", "monkey", "id", "pan_id")  # of no contract
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -169,8 +173,15 @@ FOURS = grouped(card_number(), 4, 4, 4, 4)
         grouped(card_number(19), 4, 4, 4, 4, 3), grouped(card_number(13), 4, 4, 4, 1),
         *(FOURS.replace(" ", sign) for sign in ("-", ".", "/", "  ", "\t", " - ", "\u00a0",
                                                 "\\u00a0", "\\u2009", "\\t")),
+        *(FOURS.replace(" ", sign) for sign in ("+", "%20", "&nbsp;", "\\/", "\\u0020", "\\u002d", "\\u3000",
+                                                "\\u2212", "\\u00ad", "\\ufeff", "    ", " -- ")),
+        grouped(card_number(15), 4, 5, 6), grouped(card_number(19), 6, 13), grouped(card_number(13), 4, 4, 5),
+        f"card\\u00a0{FOURS}", f"caf\\u00e9{card_number()}", f"\\u2009{card_number()}",
+        "\\u0034" + card_number()[1:], "".join(f"\\u003{d}" for d in card_number()),
+        *(f'{{"{name}":"{card_number()}"}}' for name in OTHERS),
+        f'{{"products":["2000000000411","{card_number()}"]}}', f'{{"order":["{FOURS}"]}}',
         f'{{"store":"{FOURS}"}}', f'{{"customer_id":{{"S":"{card_number()}"}}}}',
-        f'{{"transaction_id":{{"S":"{FOURS}"}}}}',
+        f'{{"transaction_id":{{"S":"{FOURS}"}}}}', f'"order_id" {FOURS}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
@@ -179,6 +190,55 @@ def test_a_card_number_is_found_wherever_it_stands_and_however_it_is_set(text, e
     assert not contains_card_number(masked)
     assert len(masked) == len(text)
     assert contains_card_number(text)
+    assert set(masked) - set(text) == {"*"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"product":%s}', '{"product":" %s"}', '{"product": "%s\\r"}', '{"product":{"S":"%s"}}',
+        '{"product":{"N":"%s"}}',
+        '{"products":["%s","123",null,"%s"," %s ",%s]}', '{"products":["%s"', '{"alert":"gauteng/%s/1"}',
+        '{"open_orders":"45-%s-000002:200:1764072000000"}', '{"stock_key":{"S":"45/%s"},"shelf":"45/%s"}',
+    ],
+)  # fmt: skip
+def test_a_product_is_kept_in_a_field_that_is_wrong_otherwise(text):
+    gtins = [gtin for n in range(400) if passes_luhn(gtin := f"60091500{n:05d}")]
+    assert len(gtins) > 20
+    for gtin in gtins:
+        raw = text.replace("%s", gtin).encode()
+        assert mask_card_numbers(raw) == raw
+
+
+def test_decimals_and_coordinates_are_no_card_numbers():
+    rng = Random(7)
+    for _ in range(2_000):
+        total = sum(rng.randrange(1, 99_999) / 100 for _ in range(9))
+        text = (
+            f"{total!r}, {rng.uniform(-90, 90):.4f} {rng.uniform(-180, 180):.4f} {rng.random()!r}"
+        )
+        assert not contains_card_number(text), text
+
+
+def test_a_name_of_a_typed_field_in_free_text_hides_nothing():
+    for text in (
+        f'"order_id":"{card_number()}"',
+        f'{{"stores":"{FOURS}"}}',
+        f'"products":["{card_number(13)}"]',
+    ):
+        assert contains_card_number(text)
+
+
+def test_digits_without_end_cost_no_more_than_their_length():
+    """A few thousand bytes may unpack to many millions: a list of all their groups had no place in memory."""
+    for part in (b"1 ", b"4111 ", b"4", b'"1\\u00a0', b"\\u0034"):
+        raw = part * (200_000 // len(part))
+        tracemalloc.start()
+        masked = mask_card_numbers(raw)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(masked) == len(raw)
+        assert most < 10 * len(raw)
 
 
 @pytest.mark.parametrize("sign", ["\u2009", "\u2013", "\u2011", "\u202f"])

@@ -10,16 +10,20 @@ from tillstream.state_schemas.keyed.states import STATES
 
 
 def named_states() -> set[str]:
-    """Names of the states that functions in udfs/ ask the engine for, and jobs name for batched ones."""
+    """Names of the states that functions in udfs/ have as ``kept``, and jobs name for batched ones."""
     found = set()
     for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call):
-                continue
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else None
-            called = node.func.id if isinstance(node.func, ast.Name) else called
-            names = node.args[:1] if called and called.endswith("StateDescriptor") else []
-            names += [k.value for k in node.keywords if called == "process" and k.arg == "state"]
+            names: list[ast.expr] = []
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "kept":
+                names = [node.value]
+            elif isinstance(node, ast.Call):
+                called = ast.unparse(node.func).rpartition(".")[2]
+                names = [k.value for k in node.keywords if (called, k.arg) == ("process", "state")]
+                if called.endswith("StateDescriptor"):
+                    assert path.name == "single.py", (
+                        f"{path.name}: keeps a state that is not `kept`"
+                    )
             for name in names:
                 assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}: a literal"
                 found.add(name.value)

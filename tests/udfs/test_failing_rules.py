@@ -17,6 +17,7 @@ from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
 from tillstream.connectors import batched as connector
 from tillstream.connectors import sources
+from tillstream.domain.card_numbers import passes_luhn
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.loyalty.ledger import LoyaltyRules
@@ -133,7 +134,8 @@ def test_of_a_verdict(monkeypatch):
 
 def test_of_a_stock_line(monkeypatch):
     raising(monkeypatch, inventory, "on_line", lambda stock, line, *_: line.line_id == "bad")
-    gtin = "4006381333931"  # passes the check of card numbers, as one in ten does
+    gtin = "6009150008063"  # passes the check of card numbers, as one in ten does
+    assert passes_luhn(gtin)
     lines = [
         ("45/1", b"L" + json.dumps(["sale", name, 45, gtin, -1, T0 + n]).encode())
         for n, name in enumerate(("one", "bad", "two"))

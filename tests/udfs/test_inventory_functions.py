@@ -86,6 +86,14 @@ def test_another_document_under_an_id_is_told_and_the_same_again_is_not(document
     assert len(documents.process("count-0045-2", sealed(movement(document_id="count-0045-2")))) == 2
 
 
+def test_a_mark_that_the_release_before_can_read_takes_any_for_a_repeat():
+    kept = SETTINGS._replace(write_versions={"archived_mark": 1})
+    documents = KeyedHarness(StockDocuments(kept, KINDS, (45,)))
+    assert len(documents.process("count-0045-1", sealed(movement()))) == 2
+    assert len(documents.process("count-0045-1", sealed(movement()))) == 2
+    assert not documents.side["dead-letters"]
+
+
 def test_what_was_refused_comes_again_repaired(documents):
     assert documents.process("count-0045-1", sealed(movement(store=9_000))) == []
     assert len(documents.process("count-0045-1", sealed(movement()))) == 2

@@ -157,11 +157,13 @@ class Hands:
 
     def _release(self, fault: Fault) -> str:
         """Stops every job with a savepoint, and starts them with the next release in new processes."""
-        for job in self.rig.plan.jobs:
-            self._insist(fault, self._stopped, job)
-        number = self.rig.next_release()
-        for job in self.rig.plan.jobs:
-            self._insist(fault, self._started, job)
+        try:
+            for job in self.rig.plan.jobs:
+                self._insist(fault, self._stopped, job)
+            number = self.rig.next_release()
+        finally:
+            for job in self.rig.plan.jobs:
+                self._insist(fault, self._started, job)
         loaded = self.rig.releases.loaded_by()
         by = [name for name in self.rig.taskmanagers() if self.rig.stack.pid(name) in loaded]
         if not by:

@@ -213,9 +213,10 @@ def _notices(truth: Truth, held: Platform, terms: Terms, report: Report) -> None
 
 def _transaction_id(raw: bytes) -> str | None:
     try:
-        return orjson.loads(raw)["transaction_id"]
+        found = orjson.loads(raw)["transaction_id"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
+    return found if isinstance(found, str) else None
 
 
 def _archive(truth: Truth, held: Platform, report: Report) -> None:

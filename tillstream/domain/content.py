@@ -20,7 +20,8 @@ class Fingerprint(Generic[T]):
     """Eight bytes of all that a record of a contract says, lists in their order.
 
     It is kept in state: what it is made of cannot change. What is absent or has its default counts for
-    nothing, so a field that a later contract adds changes none of a record without it. The version of
+    nothing, so a field that a later contract adds changes none of a record without it (a struct within
+    has ``omit_defaults`` for that). The version of
     the contract counts for nothing, nor does what is ``left_out``: the id, and the time of sending.
     """
 

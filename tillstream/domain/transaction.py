@@ -60,7 +60,7 @@ REASONS = {
 }
 
 
-class Line(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Line(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One product of a basket; ``unit_price_cents`` per piece."""
 
     product: str

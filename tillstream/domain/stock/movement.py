@@ -18,7 +18,7 @@ LAST_CENTRE = 9099
 Reason = Literal["expired", "damaged", "stolen", "given_away", "recalled", "other"]
 
 
-class MovementLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class MovementLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """Pieces of one product. ``order_id``: of the order a delivery fulfils; without it the oldest."""
 
     product: Product

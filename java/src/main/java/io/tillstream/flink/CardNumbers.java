@@ -3,46 +3,53 @@ package io.tillstream.flink;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
-import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Masks card numbers as {@code tillstream/domain/card_numbers.py} does, which says what is one. */
+/**
+ * Masks card numbers as {@code tillstream/domain/card_numbers.py} does, which says what is one. Its
+ * patterns are written here again, part by part; a test holds the two together.
+ */
 public final class CardNumbers {
+    private static final String D = "(?:[0-9]|\\\\u003[0-9])";
     private static final String SEPARATOR =
-            "(?:[ \\t._/-]|\u00c2?\u00a0|\u00e2\u0080[\u0080-\u00af]"
-                    + "|\\\\t|\\\\u00[aA]0|\\\\u20[0-2][0-9a-fA-F]){1,3}+";
-    private static final String TEXT = "\\s*:\\s*(?:\\{\\s*\"S\"\\s*:\\s*)?";
+            "(?:[\\x01-\\x09\\x0b\\x0c\\x0e-\\x20._/+-]|\\xc2?[\\xa0\\xad]|\\xe2[\\x80\\x81][\\x80-\\xbf]"
+                    + "|\\xe2\\x88\\x92|\\xe3\\x80\\x80|\\xef\\xbb\\xbf|\\xef\\xbc\\x8d|%20|&nbsp;|\\\\[t/]"
+                    + "|\\\\u00(?:[2][0dDfF]|[aA][0dD])|\\\\u20[0-6][0-9a-fA-F]|\\\\u2212|\\\\u3000"
+                    + "|\\\\u[fF][eE][fF][fF]){1,6}";
+    private static final String BEGINS =
+            "(?=[1-9\\\\])(?:(?<![0-9])|(?<=\\\\u[0-9a-fA-F]{4}))(?=" + D + "{4})";
+    private static final String ENDS = "(?!" + D + ")";
+    private static final String[] NAMES = {"solid", "fours", "fives", "others", "long"};
+    private static final String CARD =
+            BEGINS
+                    + form("solid", "(?<![0-9]\\.)" + D + "{13,19}")
+                    + form("fours", fours("a") + D + "{1,4}")
+                    + form("fives", fours("b") + D + "{4}\\k<b>" + D + "{1,3}")
+                    + form(
+                            "others",
+                            D + "{4}(?<c>" + SEPARATOR + ")(?:"
+                                    + D + "{6}\\k<c>" + D + "{4,5}|"
+                                    + D + "{5}\\k<c>" + D + "{6}|"
+                                    + D + "{4}\\k<c>" + D + "{5})")
+                    + form("long", D + "{6}" + SEPARATOR + D + "{13}");
+    private static final String TEXT = "\\s*:\\s*(?:\\{\\s*\"[SN]\"\\s*:\\s*)?";
     private static final String NUMBER = "\\s*:\\s*(?:\\{\\s*\"N\"\\s*:\\s*\")?";
+    private static final String PRODUCT = "\"?\\s*[0-9]{8,14}\\s*\"?(?![0-9])";
     // Lists are matched possessively: a long one would need as deep a stack.
-    private static final Pattern FIND =
-            Pattern.compile(
-                    "\"(?!customer_id\")"
-                            + "(?:(?:[a-z_]+_)?id|refers_to|reference|cause|origin|shelf|area|[a-z_]*key)\""
-                            + TEXT
-                            + "\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*+\""
-                            + "|\"product\""
-                            + TEXT
-                            + "\"[0-9]{8,14}\""
-                            + "|\"products\"\\s*:\\s*\\[\\s*\"[0-9]{8,14}\"(?:\\s*+,\\s*+\"[0-9]{8,14}+\")*+\\s*\\]"
-                            + "|\"stores\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]++[0-9]{1,4}+)*+\""
-                            + "|\"card_token\""
-                            + TEXT
-                            + "\"tok_[0-9a-z]{16,32}\""
-                            + "|\"[a-z_]+_ms\""
-                            + NUMBER
-                            + "(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9])"
-                            + "|([0-9]++(?:"
-                            + SEPARATOR
-                            + "[0-9]++)*+)");
-    private static final Pattern GROUP = Pattern.compile(SEPARATOR + "|([0-9]+)");
-    private static final Set<List<Integer>> GROUPED =
-            Set.of(
-                    List.of(4, 6, 4), List.of(4, 6, 5),
-                    List.of(4, 4, 4, 1), List.of(4, 4, 4, 2), List.of(4, 4, 4, 3), List.of(4, 4, 4, 4),
-                    List.of(4, 4, 4, 4, 1), List.of(4, 4, 4, 4, 2), List.of(4, 4, 4, 4, 3));
-    private static final int MOST_GROUPS = 5;
+    private static final String TYPED =
+            "\"(?:(?:transaction|document|promotion|request|order|offer|notice|entry|line|dead_letter)_id"
+                    + "|refers_to|reference|cause|origin|shelf|area|alert|stock_key)\""
+                    + TEXT + "\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*+\""
+                    + "|\"product\"" + TEXT + PRODUCT
+                    + "|\"open_orders\"" + TEXT + "\"[0-9:;,-]*+\""
+                    + "|\"stores\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]++[0-9]{1,4}+)*+\""
+                    + "|\"card_token\"" + TEXT + "\"tok_[0-9a-z]{16,32}\""
+                    + "|\"[a-z_]+_ms\"" + NUMBER + "(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{11}(?![0-9])"
+                    + "|\"products\"\\s*:\\s*\\[(?<products>[^\\]]*+)";
+    private static final Pattern UNTYPED = Pattern.compile(TYPED + "|" + CARD);
+    private static final Pattern UNLISTED = Pattern.compile(PRODUCT + "|" + CARD);
+    private static final Pattern DIGITS = Pattern.compile(SEPARATOR + "|(" + D + ")");
 
     private CardNumbers() {}
 
@@ -59,37 +66,41 @@ public final class CardNumbers {
         }
         byte[] masked = raw.clone();
         // A byte is a char here, so nothing is changed that is no number.
-        Matcher run = FIND.matcher(new String(full, 0, count, StandardCharsets.ISO_8859_1));
-        while (run.find()) {
-            if (run.group(1) != null) {
-                mask(run.group(1), run.start(), places, masked);
+        Matcher found = UNTYPED.matcher(new String(full, 0, count, StandardCharsets.ISO_8859_1));
+        while (found.find()) {
+            String listed = found.group("products");
+            if (listed == null) {
+                mask(found, 0, places, masked);
+                continue;
+            }
+            Matcher one = UNLISTED.matcher(listed);
+            while (one.find()) {
+                mask(one, found.start("products"), places, masked);
             }
         }
         return masked;
     }
 
-    private static void mask(String run, int start, int[] places, byte[] masked) {
-        List<MatchResult> groups = new ArrayList<>();
-        GROUP.matcher(run).results().filter(one -> one.group(1) != null).forEach(groups::add);
-        for (int first = 0; first < groups.size(); first++) {
-            int most = Math.min(first + MOST_GROUPS, groups.size());
-            List<Integer> lengths = new ArrayList<>();
-            StringBuilder digits = new StringBuilder();
-            List<Integer> at = new ArrayList<>();
-            for (int end = first; end < most; end++) {
-                MatchResult group = groups.get(end);
-                int length = group.end() - group.start();
-                if (digits.length() + length > 19) {
-                    break;
+    /** For each form in which a card number begins here. */
+    private static void mask(Matcher found, int start, int[] places, byte[] masked) {
+        for (String name : NAMES) {
+            String text = found.group(name);
+            if (text == null) {
+                continue;
+            }
+            List<int[]> digits = new ArrayList<>();
+            StringBuilder number = new StringBuilder();
+            for (Matcher digit = DIGITS.matcher(text); digit.find(); ) {
+                if (digit.group(1) != null) {
+                    digits.add(new int[] {digit.start(), digit.end()});
+                    number.append(text.charAt(digit.end() - 1));
                 }
-                lengths.add(length);
-                digits.append(group.group());
-                for (int i = group.start(); i < group.end(); i++) {
-                    at.add(places[start + i]);
-                }
-                boolean one = lengths.size() == 1 && length >= 13;
-                if ((one || GROUPED.contains(lengths)) && isCardNumber(digits)) {
-                    at.subList(0, at.size() - 4).forEach(place -> masked[place] = '*');
+            }
+            if (isCardNumber(number)) {
+                for (int[] digit : digits.subList(0, digits.size() - 4)) {
+                    for (int i = digit[0]; i < digit[1]; i++) {
+                        masked[places[start + found.start(name) + i]] = '*';
+                    }
                 }
             }
         }
@@ -109,5 +120,14 @@ public final class CardNumbers {
             total += counted > 9 ? counted - 9 : counted;
         }
         return total % 10 == 0;
+    }
+
+    private static String form(String name, String pattern) {
+        return "(?=(?<" + name + ">" + pattern + ENDS + ")?)";
+    }
+
+    private static String fours(String gap) {
+        String next = D + "{4}\\k<" + gap + ">";
+        return D + "{4}(?<" + gap + ">" + SEPARATOR + ")" + next + next;
     }
 }
