@@ -82,7 +82,8 @@ def test_invalid_example_is_refused_with_its_reason(path: Path) -> None:
         document = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError:
         return
-    assert not accepted_by_schema(document)
+    if refused.value.reason != "field_twice":  # of two values a schema sees the last
+        assert not accepted_by_schema(document)
 
 
 def test_every_reason_has_an_example() -> None:

@@ -15,8 +15,9 @@ def named_states() -> set[str]:
     for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[ast.expr] = []
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "kept":
-                names = [node.value]
+            if isinstance(node, ast.ClassDef):
+                said = [one for one in node.body if isinstance(one, ast.Assign)]
+                names = [one.value for one in said if ast.unparse(one.targets[0]) == "kept"]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func).rpartition(".")[2]
                 names = [k.value for k in node.keywords if (called, k.arg) == ("process", "state")]

@@ -157,7 +157,10 @@ TIME_REASONS = {
     "told from a duplicate",
     "clock_ahead": "its time is ahead of the broker's clock: the clock of whoever sent it was wrong",
 }
-ID_CONFLICT = "another record has its id: the first is kept"
+ID_REASONS = {
+    "id_conflict": "another record has its id: the first is kept",
+    "outdated": "a later revision of this promotion was passed on before it",
+}
 # What tells records of a topic apart.
 _IDS = ("transaction_id", "document_id", "promotion_id", "revision")
 # Digits of a card number, as they are written into a dead letter.
@@ -239,9 +242,10 @@ def judge(
     if of_time and (times := _times(document)) == _times(original):
         why = f"{TIME_REASONS[of_time[0]]}; only with {' or '.join(times)} repaired can it go back"
         return refuse(of_time[0], why)
-    if "id_conflict" in record.reasons and (ids := _ids(document)) == _ids(original):
-        why = f"{ID_CONFLICT}; only with {' or '.join(ids)} of its own can it go back"
-        return refuse("id_conflict", why)
+    for reason in set(record.reasons) & set(ID_REASONS):
+        if not _another(ids := _ids(document), _ids(original)):
+            names = "a later revision" if "revision" in ids else f"{' or '.join(ids)} of its own"
+            return refuse(reason, f"{ID_REASONS[reason]}; only with {names} can it go back")
     if contract is not None:
         if contract.key not in document:
             return refuse("missing_field", f"$.{contract.key} is required: it is the topic's key")
@@ -255,6 +259,14 @@ def _ids(document: Any) -> dict[str, Any]:
     """Its fields that say which record it is, with their values; none if it is no object."""
     fields = document if isinstance(document, dict) else {}
     return {name: fields[name] for name in _IDS if name in fields}
+
+
+def _another(ids: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether it is another record; of the same promotion a later revision is."""
+    if ids.get("promotion_id") == before.get("promotion_id") and "revision" in before:
+        revision = ids.get("revision")
+        return isinstance(revision, int) and revision > before["revision"]
+    return ids != before
 
 
 def _times(document: Any) -> dict[str, Any]:
@@ -346,7 +358,7 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
     return out
 
 
-_MEANINGS = {**REASONS, **TIME_REASONS, "id_conflict": ID_CONFLICT}
+_MEANINGS = {**REASONS, **TIME_REASONS, **ID_REASONS}
 _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",

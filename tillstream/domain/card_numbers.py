@@ -41,7 +41,9 @@ _CARD = _BEGINS + "".join(
 )
 STORES = r"[0-9]{1,4}(?:[ ,;]+[0-9]{1,4})*"  # a list of them as text
 _TEXT, _NUMBER = r'\s*:\s*(?:\{\s*"[SN]"\s*:\s*)?', r'\s*:\s*(?:\{\s*"N"\s*:\s*")?'
-_PRODUCT = r'"?\s*[0-9]{8,14}\s*"?(?![0-9])'  # also as a number, or with blanks, which can be repaired
+_PRODUCT = (
+    r'"?\s*[0-9]{8,14}\s*"?(?![0-9])'  # also as a number, or with blanks, which can be repaired
+)
 # Fields of the contracts by name, each in its declared form. A customer's id is C and ten digits: of
 # another form it is searched, for people type cards there.
 _TYPED = (

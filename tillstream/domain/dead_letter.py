@@ -33,6 +33,12 @@ class DeadLetter(msgspec.Struct, gc=False):
     failed_at_ms: int
 
 
+def _masked(message: str) -> str:
+    """A message may quote what it refuses."""
+    raw = message.encode("utf-8", "surrogatepass")
+    return mask_card_numbers(raw).decode("utf-8", "surrogatepass")
+
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,7 +53,7 @@ def dead_letter(
         job=job,
         stage=stage,
         reason=reason,
-        message=message[:MOST_TEXT],
+        message=_masked(message)[:MOST_TEXT],
         raw_b64=base64.b64encode(raw).decode("ascii"),
         origin=origin,
         schema_version=version,

@@ -13,6 +13,7 @@ from tillstream.domain.transaction import (
     PATTERNS,
     InvalidTransaction,
     invalid,
+    refuse_twice,
     unreadable,
 )
 
@@ -47,6 +48,8 @@ def decode(raw: bytes, kind: type[T], nulls: bool = False) -> T:
         found = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise _why(document, str(error)) from None
+    if raw.count(b'"') != orjson.dumps(document).count(b'"'):
+        refuse_twice(raw)
     if not nulls and b"null" in raw:  # msgspec reads null as absent
         try:
             path = _null(document, "$")

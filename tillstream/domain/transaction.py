@@ -9,7 +9,9 @@ Money is in cents of ``currency``, times are milliseconds since 1970 UTC.
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -46,6 +48,7 @@ REASONS = {
     "unknown_version": "the schema version is not one that is known here",
     "missing_field": "a required field is absent",
     "unknown_field": "a field that the contract does not have",
+    "field_twice": "a field given twice: nobody can say which of its values holds",
     "wrong_type": "a value of the wrong JSON type, null included",
     "out_of_range": "a number or a count of lines outside its limits",
     "bad_format": "a text that does not match its pattern",
@@ -157,6 +160,10 @@ def parse(raw: bytes) -> Transaction:
         raise InvalidTransaction("points_not_allowed", "$.points_to_redeem is for a sale")
     if sale.points_to_redeem and customer is None:
         raise InvalidTransaction("points_not_allowed", "$.points_to_redeem needs a customer_id")
+    if more := raw.count(b'"') - _quotes(sale):
+        said_none = more == 2 and not sale.points_to_redeem
+        if not said_none or raw.count(b'"points_to_redeem"') != 1:
+            refuse_twice(raw)
     if (token is None) == (sale.payment_method == "card"):
         if token is None:
             raise InvalidTransaction("card_token_missing", "$.card_token is required for card")
@@ -165,16 +172,42 @@ def parse(raw: bytes) -> Transaction:
 
 
 def _read_slowly(raw: bytes) -> Transaction:
-    """What msgspec does not read at once: the reason, or the transaction after all, for it refuses
-    a key given twice whose first value does not fit."""
+    """What msgspec does not read at once: the reason why not."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise unreadable(raw) from None
     try:
-        return msgspec.convert(document, Transaction)
+        sale = msgspec.convert(document, Transaction)
     except msgspec.ValidationError as error:
         raise invalid(document, str(error)) from None
+    refuse_twice(raw)  # msgspec refuses one whose first value does not fit
+    return sale
+
+
+def _quotes(sale: Transaction) -> int:
+    """Quotation marks of ``sale`` as JSON, in which each field is given once: no text of it has one. If it
+    says that no points are redeemed there are two more."""
+    optional = (sale.customer_id, sale.card_token, sale.refers_to)
+    texts = 4 * (len(optional) - optional.count(None))
+    return 32 + texts + 12 * len(sale.lines) + (2 if sale.points_to_redeem else 0)
+
+
+def refuse_twice(raw: bytes) -> None:
+    """Raises InvalidTransaction if an object in ``raw``, which is JSON, has a field twice. The parsers keep
+    the last one and check no other, so anything could pass in a first one: a card number, say."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            name = next(name for name in names if names.count(name) > 1)
+            what = f"$.{name}" if name.isidentifier() and len(name) <= 32 else "a field"
+            raise InvalidTransaction("field_twice", f"{what} is given twice")
+        return found
+
+    with suppress(RecursionError):
+        json.loads(raw, object_pairs_hook=once, parse_int=str, parse_float=str)
 
 
 def _check_absent(raw: bytes, **optional: str | None) -> None:

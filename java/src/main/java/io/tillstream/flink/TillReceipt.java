@@ -39,7 +39,7 @@ final class TillReceipt {
     private String payment;
     private long totalCents;
     private long points;
-    // one state for each field of the contract, for where a field is there twice the last one counts
+    // one state for each field of the contract
     private final int[] seen = new int[FIELDS.length];
 
     private static final String[] FIELDS = {
@@ -87,7 +87,7 @@ final class TillReceipt {
         String name;
         while ((name = parser.nextFieldName()) != null) {
             int field = indexOf(name);
-            if (field < 0) {
+            if (field < 0 || seen[field] != ABSENT) {
                 return false;
             }
             parser.nextToken();
@@ -223,6 +223,9 @@ final class TillReceipt {
                     break;
                 default:
                     throw new IOException("a field that the contract does not have");
+            }
+            if ((have & 1 << field) != 0) {
+                throw new IOException("a field twice");
             }
             bad[field] = !good;
             have |= 1 << field;
