@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import tracemalloc
 import uuid
 from random import Random
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
+from tillstream import domain
 from tillstream.conf import load
 from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers, passes_luhn
 from tillstream.domain.documents import decode
@@ -198,7 +201,8 @@ def test_a_card_number_is_found_wherever_it_stands_and_however_it_is_set(text, e
     [
         '{"product":%s}', '{"product":" %s"}', '{"product": "%s\\r"}', '{"product":{"S":"%s"}}',
         '{"product":{"N":"%s"}}',
-        '{"products":["%s","123",null,"%s"," %s ",%s]}', '{"products":["%s"', '{"alert":"gauteng/%s/1"}',
+        '{"products":["%s","123",null,"%s"," %s ",%s]}', '{"products":["%s"',
+        '{"regional_alert":"gauteng/%s/1"}',
         '{"open_orders":"45-%s-000002:200:1764072000000"}', '{"stock_key":{"S":"45/%s"},"shelf":"45/%s"}',
     ],
 )  # fmt: skip
@@ -208,6 +212,21 @@ def test_a_product_is_kept_in_a_field_that_is_wrong_otherwise(text):
     for gtin in gtins:
         raw = text.replace("%s", gtin).encode()
         assert mask_card_numbers(raw) == raw
+
+
+def test_ids_of_every_record_of_ours_are_typed():
+    """A customer's is not: of another form than C and ten digits it is searched."""
+    for module in pkgutil.walk_packages(domain.__path__, domain.__name__ + "."):
+        importlib.import_module(module.name)
+    waiting, names = [msgspec.Struct], set()
+    while waiting:
+        struct = waiting.pop()
+        waiting += struct.__subclasses__()
+        if struct.__module__.startswith(domain.__name__):
+            names |= {name for name in struct.__struct_fields__ if name.endswith(("_id", "_key"))}
+    assert len(names) > 12
+    for name in names - {"customer_id", "judge_key"}:
+        kept({name: card_number(), "x": {name: {"S": f"45/{card_number()}"}}})
 
 
 def test_decimals_and_coordinates_are_no_card_numbers():

@@ -46,9 +46,12 @@ _PRODUCT = (
 )
 # Fields of the contracts by name, each in its declared form. A customer's id is C and ten digits: of
 # another form it is searched, for people type cards there.
+IDS = (
+    r"(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count|entry"
+    r"|shortage|notice|dead_letter)_id|refers_to|reference|cause|origin|shelf|area|regional_alert|stock_key"
+)
 _TYPED = (
-    r'"(?:(?:transaction|document|promotion|request|order|offer|notice|entry|line|dead_letter)_id|refers_to'
-    rf'|reference|cause|origin|shelf|area|alert|stock_key)"{_TEXT}"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
+    rf'"(?:{IDS})"{_TEXT}"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
     rf'|"product"{_TEXT}{_PRODUCT}'
     rf'|"open_orders"{_TEXT}"[0-9:;,-]*"'
     rf'|"stores"\s*:\s*"{STORES}"'

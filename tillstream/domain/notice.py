@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from tillstream.domain.card_numbers import STORES, contains_card_number
+from tillstream.domain.card_numbers import IDS, STORES, contains_card_number
 
 KINDS = ("sms", "alert", "order")
 MAX_ID_BYTES = 1024
@@ -20,8 +20,11 @@ _RECIPIENT = re.compile(r"[a-z][a-z_-]{1,30}:[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _CUSTOMER = re.compile(r"customer:C[0-9]{10}")
 _ADDRESS = re.compile(r"@|\+[0-9]{6}")
 # Params that hold an id or a product: what has the form of one is not searched for card numbers.
-_TYPED = re.compile(r"(?:[a-z_]+_)?(?:id|alert)|product|stores?")
-_LIST = re.compile(STORES)
+_TYPED = [
+    (re.compile(IDS), _ID),
+    (re.compile("product"), re.compile(r"[0-9]{8,14}")),
+    (re.compile("stores"), re.compile(STORES)),
+]
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +108,4 @@ def parse(raw: bytes) -> Notice:
 
 def _typed(name: str, value: str) -> bool:
     """Whether a param's name says that it holds an id, a product or stores, and so it does."""
-    if not _TYPED.fullmatch(name):
-        return False
-    return bool((_LIST if name.startswith("store") else _ID).fullmatch(value))
+    return any(names.fullmatch(name) and form.fullmatch(value) for names, form in _TYPED)

@@ -38,8 +38,9 @@ public final class CardNumbers {
     private static final String PRODUCT = "\"?\\s*[0-9]{8,14}\\s*\"?(?![0-9])";
     // Lists are matched possessively: a long one would need as deep a stack.
     private static final String TYPED =
-            "\"(?:(?:transaction|document|promotion|request|order|offer|notice|entry|line|dead_letter)_id"
-                    + "|refers_to|reference|cause|origin|shelf|area|alert|stock_key)\""
+            "\"(?:(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count"
+                    + "|entry|shortage|notice|dead_letter)_id"
+                    + "|refers_to|reference|cause|origin|shelf|area|regional_alert|stock_key)\""
                     + TEXT + "\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*+\""
                     + "|\"product\"" + TEXT + PRODUCT
                     + "|\"open_orders\"" + TEXT + "\"[0-9:;,-]*+\""
