@@ -33,7 +33,6 @@ class Hands:
         self.rig, self.failed = rig, list[str]()
         self._said = said
         self._began = 0.0
-        self._frozen: dict[str, int] = {}
         self._ends: list[tuple[float, Fault]] = []
         self._work: Queue[Fault | None] = Queue()
         self._does: dict[str, Callable[[Fault], str]] = {
