@@ -90,7 +90,7 @@ def test_twenty_jobs_one_after_the_other_leave_their_taskmanager_as_it_was(start
     pid = stack.pid("taskmanager-1")
     with shops(stack, tmp_path / "shop") as open_shop:
         shop = open_shop("twenty", "kafka")
-        shop.run("sim", "--to", "kafka", "--flat-out", "--count", "500")
+        shop.run("sim", "--to", "kafka", "--flat-out", "--count", "500", "--seed", "1")
         used = [one_job(shop) for _ in range(JOBS_IN_A_ROW)]
     assert stack.pid("taskmanager-1") == pid
     early, late = max(used[2:6]), max(used[-4:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -211,3 +212,17 @@ def test_a_number_that_is_none_is_a_usage_error(tmp_path: Path, asked: str) -> N
     done = CliRunner().invoke(main, ["sim", "--to", "file", "--out", out, "--count", "3", asked])
     assert done.exit_code == 2
     assert "is no number that can be used" in done.output
+
+
+def test_each_run_has_a_seed_of_its_own_that_repeats_it(tmp_path: Path) -> None:
+    def sent(name: str, *options: str) -> tuple[str, bytes]:
+        out = tmp_path / name
+        asked = ["sim", "--to", "file", "--out", str(out), "--count", "50", "--start", "2026-11-27"]
+        done = CliRunner().invoke(main, [*asked, *options])
+        (seed,) = re.findall(r"seed (\d+)", done.output)
+        return seed, out.read_bytes()
+
+    seed, first = sent("first")
+    time.sleep(0.002)
+    assert sent("other")[1] != first
+    assert sent("again", "--seed", seed) == (seed, first)

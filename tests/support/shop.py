@@ -94,7 +94,7 @@ class Shop:
 
     def feed(self, rate: int, *options: str) -> Feed:
         """Traffic in the background: so many a second until it is stopped, or ``--count`` of them."""
-        feed = Feed(self, ["sim", "--to", self.source, "--rate", str(rate),
+        feed = Feed(self, ["sim", "--to", self.source, "--rate", str(rate), "--seed", "1",
                            "--truth", str(self.truth), *options])  # fmt: skip
         self.started.append(feed)
         return feed

@@ -52,7 +52,7 @@ SHARE = Finite(0, 1)
 )
 @click.option("--seconds", type=Finite(min=0.1), help="Stop after this many seconds.")
 @click.option("--count", type=click.IntRange(1), help="Stop after this many records.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, help="What is sent is the same for the same seed; default: any.")
 @click.option(
     "--start", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="First event time, UTC."
 )
@@ -93,7 +93,7 @@ def sim(
     flat_out: bool,
     seconds: float | None,
     count: int | None,
-    seed: int,
+    seed: int | None,
     start: datetime | None,
     duplicates: float,
     malformed: float,
@@ -114,6 +114,8 @@ def sim(
     except ValueError as error:
         raise Problem(str(error)) from None
     records: Any
+    if seed is None:  # Of its own: two runs of one seed give other sales the same ids.
+        seed = time.time_ns() // 1_000_000 % 1_000_000
     documents = bool(movements)
     paced = not flat_out and to != "file" and not from_spool
     if from_spool:
@@ -148,6 +150,7 @@ def sim(
     note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": traffic["customers"]}
     if not from_spool:
         note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
+        tables.console(stderr=True).print(f"seed {seed}")
     pace = records.rate if paced else None
     try:
         sender = _sender(to, out or directory / "records.jsonl", spool, TILLS)
