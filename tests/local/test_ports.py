@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 from tillstream.local import ports
 
@@ -35,3 +36,12 @@ def test_a_listening_port_is_not_free():
         server.bind(("127.0.0.1", 0))
         server.listen()
         assert not ports.is_free(server.getsockname()[1])
+
+
+def test_no_connection_that_goes_out_is_given_a_free_port_before_its_server_starts():
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(limits.read_text().split()[0]) if limits.exists() else 49_152
+    chosen = ports.any_free(set())
+    assert 1_024 <= chosen < first
+    assert ports.is_free(chosen)
+    assert ports.any_free(set(ports.SERVERS) - {chosen}) == chosen

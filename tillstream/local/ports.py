@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable, Mapping
 
@@ -15,6 +16,9 @@ DEFAULTS: dict[str, int] = {
     "flink-rpc": 6123,
     "flink-rest": 8081,
 }
+# Below what Linux and macOS give to connections that go out: one of those, of the stack's own processes too,
+# would take a free port from a server that has yet to start.
+SERVERS = range(10_240, 32_768)
 
 
 def is_free(port: int) -> bool:
@@ -34,13 +38,12 @@ def is_free(port: int) -> bool:
 
 
 def any_free(avoid: set[int]) -> int:
-    """A port the system has to give, not in ``avoid``."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in avoid:
+    """A free port of SERVERS that is not in ``avoid``; by chance, so that two stacks that start at once
+    hardly choose the same. Raises OSError if there is none."""
+    for port in random.sample(SERVERS, len(SERVERS)):
+        if port not in avoid and is_free(port):
             return port
+    raise OSError(f"no free port from {SERVERS.start} to {SERVERS.stop - 1} of 127.0.0.1")
 
 
 def choose(
