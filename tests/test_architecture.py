@@ -42,6 +42,7 @@ MAY: dict[str, set[str]] = {
     "stock": TOOLS | {"domain"},
     "sizing": TOOLS,
     "sim": TOOLS,
+    "intake": TOOLS | {"domain", "reference"},
     "check": {"conf", "errors", "catalog", "cli", "clients"},
     "demo": TOOLS | {"check", "cluster", "local", "sim"},
     "chaos": TOOLS | {"check", "cluster", "fraud", "local", "sim"},

@@ -7,13 +7,14 @@ import io
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
+from tillstream.domain.mapping.values import StorePlace
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
@@ -102,6 +103,24 @@ def zones(conf: Conf) -> dict[int, str]:
     return {row["store"]: row["zone"] for row in rows}
 
 
+def stores_by_id(conf: Conf) -> dict[str, StorePlace]:
+    """Each store by its number, and by the other ids in the column ``ids``, if there is one: separated by
+    blanks, as tills and vendors call it. Raises ConfError that names the file."""
+    file = _file(conf, "stores")
+    columns = {
+        "store": NUMBER, "zone": ZONE, "currency": TEXT, "country": TEXT, "region": TEXT, "ids": TEXT,
+    }  # fmt: skip
+    found: dict[str, StorePlace] = {}
+    for row in _rows(file, columns, optional={"ids"}):
+        place = StorePlace(
+            row["store"], *(row[c] for c in ("zone", "currency", "country", "region"))
+        )
+        for name in (str(row["store"]), *row.get("ids", "").split()):
+            if found.setdefault(name, place) is not place:
+                raise ConfError(f"{file[0]}: {file[1]}: two stores have the id {name}")
+    return found
+
+
 def region_zones(conf: Conf) -> dict[str, str]:
     """The zone that most stores of each region have. Raises ConfError that names the file."""
     rows = _rows(_file(conf, "stores"), {"region": TEXT, "zone": ZONE})
@@ -141,7 +160,9 @@ def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
     }
 
 
-def _rows(file: tuple[str, Path], columns: dict[str, Column]) -> Iterator[dict[str, Any]]:
+def _rows(
+    file: tuple[str, Path], columns: dict[str, Column], optional: Set[str] = frozenset()
+) -> Iterator[dict[str, Any]]:
     """The rows of a CSV, of each only ``columns``; what a KEYS column holds is there once. Raises ConfError
     that names file and line."""
     setting, path = file
@@ -150,7 +171,11 @@ def _rows(file: tuple[str, Path], columns: dict[str, Column]) -> Iterator[dict[s
     row = None
     seen: set[Any] = set()
     try:
-        if missing := [name for name in columns if name not in (lines.fieldnames or ())]:
+        absent = {name for name in columns if name not in (lines.fieldnames or ())}
+        columns = {
+            name: column for name, column in columns.items() if name not in absent & optional
+        }
+        if missing := [name for name in columns if name in absent]:
             raise ConfError(
                 f"{where}, line 1: needs the columns {', '.join(columns)}; "
                 f"there is no {', '.join(missing)}"

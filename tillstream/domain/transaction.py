@@ -229,13 +229,14 @@ def unreadable(raw: bytes) -> InvalidTransaction:
     return InvalidTransaction("not_json", f"{len(raw)} bytes that are not one JSON document")
 
 
-def invalid(document: Any, error: str) -> InvalidTransaction:
-    """msgspec's message as one of our reasons, without the value that it may quote."""
+def invalid(document: Any, error: str, schema: int = SCHEMA_VERSION) -> InvalidTransaction:
+    """msgspec's message as one of our reasons, without the value that it may quote. ``schema``: the version
+    that was read."""
     if not isinstance(document, dict):
         return InvalidTransaction("not_an_object", "$ is not an object")
     version = document.get("schema")
-    if type(version) is int and version != SCHEMA_VERSION:
-        return InvalidTransaction("unknown_version", f"$.schema is not {SCHEMA_VERSION}")
+    if type(version) is int and version != schema:
+        return InvalidTransaction("unknown_version", f"$.schema is not {schema}")
     if error.startswith("Object contains unknown field"):  # whose name may be anything
         told = _unknown_field(error)
         name, path = told.groups() if told else ("", "")
@@ -249,6 +250,9 @@ def invalid(document: Any, error: str) -> InvalidTransaction:
         return InvalidTransaction("not_allowed", f"{path} is not one of the allowed values")
     if ", got `" in what:
         return InvalidTransaction("wrong_type", f"{path}: {what[0].lower()}{what[1:]}")
+    if "matching regex" in what or "timezone component" in what:
+        form = what.replace("Expected `str` matching regex", "match").replace("\\\\Z", "$")
+        return InvalidTransaction("bad_format", f"{path} must {form.replace('Expected', 'be')}")
     if "Integer value out of range" in what or "Expected `" in what:
         limit = what.removeprefix("Expected ")
         return InvalidTransaction("out_of_range", f"{path} must be {limit}")

@@ -1,0 +1,134 @@
+"""Contract v2 of a till transaction: its examples, its JSON Schema, and that only what adds up passes."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.support import ROOT
+from tillstream.domain.receipt.contract import RetailTransaction
+from tillstream.domain.receipt.parse import convert, parse
+from tillstream.domain.receipt.sums import RULES
+from tillstream.domain.transaction import REASONS, InvalidTransaction
+from tillstream.state_schemas.events.pos_transaction.__main__ import schema
+
+CONTRACT = ROOT / "state_schemas" / "events" / "pos_transaction"
+VALID = sorted((CONTRACT / "examples_v2" / "valid").iterdir())
+INVALID = sorted((CONTRACT / "examples_v2" / "invalid").iterdir())
+SCHEMA = Draft202012Validator(json.loads((CONTRACT / "v2.json").read_text()))
+BEYOND_THE_SCHEMA = {*RULES, "field_twice", "refers_to_itself", "refers_to_missing",
+                     "refers_to_unexpected", "points_not_allowed", "out_of_range"}  # fmt: skip
+
+
+def test_the_schema_is_that_of_the_types():
+    written = (CONTRACT / "v2.json").read_bytes()
+    assert written == schema(), "python -m tillstream.state_schemas.events.pos_transaction"
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+def test_valid_examples(path: Path) -> None:
+    raw = path.read_bytes()
+    found = parse(raw)
+    assert parse(msgspec.json.encode(found)) == found
+    assert convert(msgspec.json.Decoder(float_hook=Decimal).decode(raw)) == found
+    assert SCHEMA.is_valid(json.loads(raw))
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_invalid_examples(path: Path) -> None:
+    reason = path.stem.partition("--")[0]
+    assert reason in REASONS or reason in RULES
+    with pytest.raises(InvalidTransaction) as caught:
+        parse(path.read_bytes())
+    assert caught.value.reason == reason
+    if reason not in BEYOND_THE_SCHEMA | {"not_json"}:
+        assert not SCHEMA.is_valid(json.loads(path.read_bytes()))
+
+
+def test_every_rule_has_an_example():
+    shown = {path.stem.partition("--")[0] for path in INVALID}
+    assert shown >= set(RULES)
+
+
+@pytest.mark.parametrize("field", ["transaction_id", "store", "till", "cashier"])
+def test_an_id_that_ends_in_a_newline_is_none(field: str) -> None:
+    document = json.loads(VALID[0].read_bytes()) | {field: "A1\n"}
+    with pytest.raises(InvalidTransaction, match="bad_format"):
+        parse(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999999999", "-0.001"])
+@pytest.mark.parametrize("field", ["quantity", "price", "list_price"])
+def test_a_number_that_is_none_is_refused(field: str, value: str) -> None:
+    document = json.loads(VALID[0].read_bytes())
+    document["lines"][0][field] = value
+    with pytest.raises(InvalidTransaction):
+        parse(json.dumps(document).encode())
+
+
+amounts = st.integers(0, 10**12)
+
+
+@st.composite
+def receipts(draw: st.DrawFn) -> dict[str, Any]:
+    """Baskets that add up, of every kind of line."""
+    kinds = ["sale", "return", "deposit", "bottle_return", "fee", "gift_card", "agency", "coupon"]
+    lines = []
+    for number in range(1, draw(st.integers(1, 6)) + 1):
+        kind, correction = draw(st.sampled_from(kinds)), draw(st.booleans())
+        back = kind in ("return", "bottle_return", "coupon")
+        amount = draw(amounts) * (-1 if back is not correction else 1)
+        line = {"number": number, "kind": kind, "amount": amount, "correction": correction}
+        line["quantity"] = draw(st.integers(1, 10**7)) / 1000
+        line["voided"] = draw(st.booleans())
+        lines.append(line)
+    off, rounding = draw(st.integers(-1000, 1000)), draw(st.integers(-50, 50))
+    added = draw(st.integers(-(10**6), 10**6))
+    total = sum(one["amount"] for one in lines if not one["voided"]) - off + added + rounding
+    first = draw(st.integers(-(10**9), 10**9))
+    return {
+        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1",
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": lines, "total": total,
+        "discounts": [{"kind": "manual", "amount": off}], "rounding": rounding,
+        "taxes": [{"code": "S", "amount": added, "included": False}, {"code": "R", "amount": 7}],
+        "tenders": [{"kind": "cash", "amount": first}, {"kind": "card", "amount": total - first},
+                    {"kind": "card", "amount": 12, "declined": True}],
+    }  # fmt: skip
+
+
+@given(receipts(), st.sampled_from(["total", "line", "discount", "tax", "rounding", "tender"]),
+       st.sampled_from([-1, 1]))  # fmt: skip
+def test_a_receipt_passes_and_one_unit_more_or_less_anywhere_does_not(document, where, by):
+    raw = json.dumps(document).encode()
+    assert isinstance(parse(raw), RetailTransaction)
+    if where in ("total", "rounding"):
+        document[where] += by
+    elif where == "line":
+        counted = [line for line in document["lines"] if not line["voided"]]
+        if not counted:
+            return
+        counted[0]["amount"] += by
+    else:
+        document[{"discount": "discounts", "tax": "taxes", "tender": "tenders"}[where]][0][
+            "amount"
+        ] += by
+    with pytest.raises(InvalidTransaction) as caught:
+        parse(json.dumps(document).encode())
+    wanted = {"tenders_total"} if where == "tender" else {"lines_total", "line_sign"}
+    assert caught.value.reason in wanted
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
+       lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)).map(
+           lambda document: json.dumps(document).encode()))  # fmt: skip
+def test_nothing_but_a_refusal_comes_of_anything_else(raw: bytes) -> None:
+    with pytest.raises(InvalidTransaction):
+        parse(raw)

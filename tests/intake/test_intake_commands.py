@@ -1,0 +1,142 @@
+"""tillstream intake: what a person who writes a mapping sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tillstream.cli import main
+from tillstream.intake import mappings
+
+MAPPING = """\
+mapping: corner-shop
+version: 1
+about: the till of a corner shop
+form: csv
+delimiter: ";"
+group_by: [receipt]
+record: {rows.receipt: present}
+receipt:
+  transaction_id: {template: "{rows[0].shop}-{rows[0].receipt}"}
+  store: rows[0].shop
+  till: {const: "1"}
+  ended_at: {path: "rows[0].when", format: "%d.%m.%Y %H:%M"}
+  currency: {store: currency}
+  total: {add: [rows.price]}
+lines:
+  - each: rows
+    set: {kind: {const: sale}, scheme: {const: name}, code: item, amount: price}
+"""
+FILE = """\
+shop;receipt;when;item;price
+1;7;28.11.2026 18:30;Bread;12.50
+1;7;28.11.2026 18:30;Milk;20
+1;8;28.11.2026 18:31;Bread;-12.50
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TILLSTREAM_ENV", "local")
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path / "home"))
+    (tmp_path / "shop.yaml").write_text(MAPPING)
+    (tmp_path / "file.csv").write_text(FILE)
+    return tmp_path
+
+
+def run(*args: str | Path) -> Result:
+    return CliRunner().invoke(main, ["intake", *map(str, args)])
+
+
+def test_the_mappings_of_the_package_are_listed_and_can_all_be_used():
+    done = run("mappings")
+    assert done.exit_code == 0
+    assert mappings.packaged() == [mapper.spec.mapping for mapper in mappings.all_packaged()]
+    assert all(name in done.output for name in mappings.packaged())
+
+
+def test_a_mapping_of_ones_own_shows_what_would_come_of_a_file(shop: Path) -> None:
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
+    assert done.exit_code == 1
+    assert "1-7" in done.output
+    assert "2026-11-28T18:30:00+02:00" in done.output
+    assert "32.50 ZAR" in done.output
+    assert "line_sign: $.lines[0].amount of a sale must not be negative" in done.output
+    assert "1 would be dead letters" in done.output
+
+
+def test_as_json_each_record_is_a_line(shop: Path) -> None:
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml", "--json", "--unread")
+    sale, bad = map(json.loads, done.output.splitlines())
+    assert sale["receipt"]["lines"][1] == {
+        "number": 2,
+        "kind": "sale",
+        "amount": 2000,
+        "scheme": "name",
+        "code": "Milk",
+    }
+    assert (bad["reason"], sale["unread"]) == ("line_sign", [])
+
+
+def test_a_file_that_no_mapping_knows_says_where_to_read(shop: Path) -> None:
+    done = run("try", shop / "file.csv")
+    assert done.exit_code == 1
+    assert "no mapping of the package knows" in done.output
+    assert "docs/mappings.md" in done.output
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), [
+    ("  till: {const: \"1\"}", "  till: {constant: \"1\"}", 11, "unknown field `constant`"),
+    ("code: item", "cod: item", 17, "is no field here"),
+    ("form: csv", "form: excel", 4, "invalid enum value"),
+    ("  total: {add: [rows.price]}", "  total: {add: [rows..price]}", 14, "is no path"),
+    ("about: the till of a corner shop\n", "", 1, "missing required field `about`"),
+    ("version: 1", "version: 1\nversion: 2", 3, "set twice"),
+    ("version: 1", "version: [", 4, "is not valid YAML"),
+])  # fmt: skip
+def test_what_is_wrong_in_a_mapping_is_told_with_its_line(shop, old, new, line, said):
+    (shop / "shop.yaml").write_text(MAPPING.replace(old, new))
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
+    assert done.exit_code == 1
+    assert f"line {line}" in done.output
+    assert said in done.output
+    assert "Traceback" not in done.output
+
+
+def test_what_the_file_does_not_say_is_asked_for_and_can_be_said(shop: Path) -> None:
+    (shop / "shop.yaml").write_text(MAPPING.replace('  till: {const: "1"}\n', ""))
+    asked = ["try", shop / "file.csv", "--mapping", shop / "shop.yaml"]
+    assert "--set till=..." in run(*asked).output
+    assert "T9" in run(*asked, "--set", "till=T9").output
+    wrong = run(*asked, "--set", "tiil=T9")
+    assert wrong.exit_code == 2
+    assert "is no field and value" in wrong.output
+
+
+def test_a_table_of_stores_knows_them_by_other_ids_too(shop: Path) -> None:
+    columns = "store,name,region,country,currency,lat,lon,zone,ids\n"
+    table = columns + "5,A,nairobi,KE,KES,-1.3,36.8,Africa/Nairobi,{}\n"
+    (shop / "stores.csv").write_text(table.format("1 X-9"))
+    asked = [
+        "try",
+        shop / "file.csv",
+        "--mapping",
+        shop / "shop.yaml",
+        "--stores",
+        shop / "stores.csv",
+    ]
+    assert "32.50 KES" in run(*asked).output
+    (shop / "stores.csv").write_text(table.format("2"))
+    assert "unknown_store" in run(*asked).output
+    two = table.format("1") + "6,B,nairobi,KE,KES,-1.3,36.8,Africa/Nairobi,1\n"
+    (shop / "stores.csv").write_text(two)
+    assert "two stores have the id 1" in run(*asked).output
+
+
+def test_bytes_of_another_form_are_nothing_for_a_mapping(shop: Path) -> None:
+    (shop / "file.csv").write_bytes(b"\xff\xfe")
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
+    assert "is nothing for corner-shop/1: not_text" in done.output

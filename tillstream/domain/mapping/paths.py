@@ -1,0 +1,115 @@
+"""Where something is in a document.
+
+``a.b`` steps into objects, and into each element of a list on the way: ``lines.taxes`` is all taxes of all
+lines. ``a[0]`` is one element; ``a[kind=TAX]`` those elements whose ``kind`` is TAX. ``/a`` begins at the
+record in place of the element at hand, ``//a`` at the whole document. ``.`` is the element itself. A name
+with a dot or a bracket in it is written in double quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_STEP = re.compile(
+    r'(?:"(?P<quoted>[^"]+)"|(?P<name>[^."\[\]/]+))(?P<rest>(?:\[[^\]]*\])*)(?:\.(?=.)|$)'
+)
+_FILTER = re.compile(r"\[(?:(?P<at>-?[0-9]+)|(?P<key>[^=\]]+)=(?P<value>[^\]]*))\]")
+
+Visit = Callable[[dict[str, Any], str], None]
+
+
+class Scope(NamedTuple):
+    """Where a path may begin. visit: called with each object and the name that is read in it."""
+
+    here: Any
+    record: Any
+    document: Any
+    visit: Visit | None = None
+
+    def at(self, element: Any) -> Scope:
+        return self._replace(here=element)
+
+
+class _Step(NamedTuple):
+    name: str
+    at: int | None
+    where: tuple[tuple[str, str], ...]
+
+
+class Path:
+    """A path that is read already. Raises ValueError if ``text`` is none."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._from = (
+            "document" if text.startswith("//") else "record" if text[:1] == "/" else "here"
+        )
+        left = text.lstrip("/")
+        self._steps: list[_Step] = []
+        while left and left != ".":
+            step = _STEP.match(left)
+            if not step:
+                raise ValueError(f"{text!r} is no path: `{left}` cannot be read")
+            self._steps.append(_step(step, text))
+            left = left[step.end() :]
+
+    def all(self, scope: Scope) -> list[Any]:
+        """Everything that is there; nulls are not."""
+        nodes = _flat(getattr(scope, self._from))
+        for step in self._steps:
+            found: list[Any] = []
+            for node in nodes:
+                if isinstance(node, dict):
+                    if scope.visit and step.name in node:
+                        scope.visit(node, step.name)
+                    found += _flat(node.get(step.name))
+            for key, value in step.where:
+                found = [one for one in found if _said(one, key, scope.visit) == value]
+            if step.at is not None:
+                found = found[step.at : step.at + 1 or None]
+            nodes = found
+        return nodes
+
+    def __repr__(self) -> str:
+        return f"Path({self.text!r})"
+
+
+def _step(found: re.Match[str], text: str) -> _Step:
+    at, where = None, []
+    rest = found["rest"]
+    while rest:
+        part = _FILTER.match(rest)
+        if not part:
+            raise ValueError(f"{text!r} is no path: `{rest}` is neither [3] nor [name=value]")
+        if part["at"] is not None:
+            at = int(part["at"])
+        else:
+            where.append((part["key"], part["value"]))
+        rest = rest[part.end() :]
+    return _Step(found["quoted"] or found["name"], at, tuple(where))
+
+
+def _flat(node: Any) -> list[Any]:
+    """The elements of a list, of lists in it too; of anything else itself, of null nothing."""
+    if not isinstance(node, list):
+        return [] if node is None else [node]
+    return [leaf for element in node for leaf in _flat(element)]
+
+
+def _said(node: Any, key: str, visit: Visit | None) -> str | None:
+    if not isinstance(node, dict) or key not in node:
+        return None
+    if visit:
+        visit(node, key)
+    return text_of(node[key])
+
+
+def text_of(value: Any) -> str | None:
+    """A leaf as text; None of what is no leaf. Of an XML element with attributes it is the text."""
+    if isinstance(value, dict):
+        value = value.get("$")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None or isinstance(value, list | dict) else str(value).strip()

@@ -1,0 +1,46 @@
+"""Bytes of contract v2, or a document of it, to a checked transaction."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from tillstream.domain.receipt.contract import SCHEMA_VERSION, RetailTransaction
+from tillstream.domain.receipt.sums import check
+from tillstream.domain.transaction import invalid, refuse_twice, unreadable
+
+_decode = msgspec.json.Decoder(RetailTransaction, float_hook=Decimal).decode
+_plain = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def parse(raw: bytes) -> RetailTransaction:
+    """The transaction in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+    try:
+        found = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_slowly(raw)
+    check(found)
+    if raw.count(b'"') != _encode(found).count(b'"'):  # or the same said in another way
+        refuse_twice(raw)
+    return found
+
+
+def convert(document: object) -> RetailTransaction:
+    """The same of a document that is read already, as mappings make it. Raises InvalidTransaction."""
+    try:
+        found = msgspec.convert(document, RetailTransaction, strict=True)
+    except msgspec.ValidationError as error:
+        raise invalid(document, str(error), SCHEMA_VERSION) from None
+    check(found)
+    return found
+
+
+def _read_slowly(raw: bytes) -> RetailTransaction:
+    """What msgspec does not read at once: the reason why not."""
+    try:
+        document = _plain(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise unreadable(raw) from None
+    return convert(document)

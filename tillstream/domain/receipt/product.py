@@ -1,0 +1,109 @@
+"""What is on a line: codes of products in one form each, so that one product is one shelf.
+
+======== ============================= ==================================================
+scheme   what the till says            canonical
+======== ============================= ==================================================
+gtin     GTIN-8, -12, -13, -14         14 digits
+plu      4 or 5 digits of a produce    ``plu-4011``
+barcode  as it was scanned             gtin, or the item in a price- or weight-embedded one
+sku      the grocer's own code         ``sku-`` and the code
+name     only a name is known          ``name-`` and the name
+======== ============================= ==================================================
+
+A GTIN whose check digit is wrong is no GTIN but somebody's own code: it becomes a sku, and no basket is
+refused for it. Check digit: GS1 General Specifications, section 7.9.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+GTIN = re.compile(r"[0-9]{14}")
+_LENGTHS = (8, 12, 13, 14)
+_PLU = re.compile(r"[0-9]{1,5}")
+
+
+class Embedded(NamedTuple):
+    """How a country's scales print a price or weight into a code.
+
+    form: one letter a digit, of EAN-13 (a UPC-A with a 0 before it): digits stand for themselves, ``I``
+    item, ``P`` price in minor units, ``W`` weight, ``V`` a digit that checks those, ``.`` anything that
+    belongs to neither, ``C`` check digit. thousandths: one unit of ``W`` in thousandths of a kilogram.
+    """
+
+    form: str
+    thousandths: int = 1
+
+    def matches(self, code: str) -> bool:
+        return all(f == d or not f.isdigit() for f, d in zip(self.form, code, strict=True))
+
+
+# GB: GS1 UK, "How to barcode variable measure items": 20 and 28, five digits of prefix, two of item.
+# US, CA: GS1 US, UPC-A of number system 2 in stores: five digits of item, a digit that checks the price.
+# Elsewhere each grocer's scales have their own: the setting `intake.embedded`.
+BY_COUNTRY: Mapping[str, tuple[Embedded, ...]] = {
+    "GB": (Embedded("20IIIIIVPPPPC"), Embedded("28IIIIIVPPPPC")),
+    "US": (Embedded("02IIIIIVPPPPC"),),
+    "CA": (Embedded("02IIIIIVPPPPC"),),
+}
+
+
+class Product(NamedTuple):
+    """code: canonical, "" if nothing is known. price (minor units) and weight (thousandths of a kilogram):
+    from the barcode itself, None if they are not in it."""
+
+    code: str
+    price: int | None = None
+    weight: int | None = None
+
+
+def check_digit(digits: str) -> str:
+    """Of the digits of a GTIN without its last."""
+    weighted = sum(int(d) * (3 if n % 2 == 0 else 1) for n, d in enumerate(reversed(digits)))
+    return str(-weighted % 10)
+
+
+def canonical(scheme: str, code: str, embedded: Sequence[Embedded] = ()) -> Product:
+    """One form for one product. ``embedded`` are the rules of the store's country."""
+    code = code.strip()
+    if not code:
+        return Product("")
+    if scheme in ("gtin", "barcode"):
+        return _scanned(code, embedded if scheme == "barcode" else ())
+    if scheme == "plu" and _PLU.fullmatch(code):
+        return Product(f"plu-{code.lstrip('0') or '0'}")
+    if scheme == "name":
+        return Product(f"name-{'-'.join(code.casefold().split())}")
+    return Product(f"sku-{code}")
+
+
+def _scanned(code: str, embedded: Sequence[Embedded]) -> Product:
+    if not (code.isascii() and code.isdigit()) or len(code) not in _LENGTHS:
+        return Product(f"sku-{code}")
+    if check_digit(code[:-1]) != code[-1]:
+        return Product(f"sku-{code}")
+    long = code.zfill(14)
+    if long[0] == "0":
+        for rule in embedded:
+            if rule.matches(long[1:]):
+                return _taken_apart(long[1:], rule)
+    own = long.lstrip("0")
+    if not own:
+        return Product("")
+    if len(own) <= 6:  # what tills make of a PLU: its check digit after it, zeros before
+        return Product(f"plu-{own[:-1] or '0'}")
+    return Product(long)
+
+
+def _taken_apart(code: str, rule: Embedded) -> Product:
+    """The item's code is the one with zeros for what differs from piece to piece."""
+    item = "".join("0" if f in "PWV" else d for f, d in zip(rule.form, code, strict=True))[:-1]
+    found = {
+        letter: "".join(d for f, d in zip(rule.form, code, strict=True) if f == letter)
+        for letter in "PW"
+    }
+    price = int(found["P"]) if found["P"] else None
+    weight = int(found["W"]) * rule.thousandths if found["W"] else None
+    return Product((item + check_digit(item)).zfill(14), price, weight)

@@ -1,0 +1,156 @@
+"""tillstream intake mappings, try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tillstream import conf as settings
+from tillstream import reference
+from tillstream.cli import tables
+from tillstream.cli.tables import Column, Table
+from tillstream.domain.mapping.mapper import RECEIPT, Mapped, Mapper
+from tillstream.domain.receipt.amounts import shown
+from tillstream.domain.transaction import InvalidTransaction
+from tillstream.errors import Problem
+from tillstream.intake import mappings as files
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@click.group()
+def intake() -> None:
+    """Receipts of any maker's tills: which mappings there are, and what one makes of a file."""
+
+
+@intake.command()
+def mappings() -> None:
+    """The mappings that come with the package."""
+    table = Table("name", "version", "form", Column("receipts", prose=True))
+    for mapper in files.all_packaged():
+        spec = mapper.spec
+        table.add(spec.mapping, str(spec.version), spec.form, spec.about)
+    tables.show(table)
+
+
+@intake.command("try")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--mapping", help="A name (`intake mappings`) or your YAML file; default: known by the file."
+)
+@click.option("--set", "said", multiple=True, metavar="FIELD=VALUE",
+              help="A field of the receipt that the file does not say, such as store=12.")  # fmt: skip
+@click.option("--stores", type=click.Path(exists=True, dir_okay=False),
+              help="Your table of stores (CSV); default: the setting reference.stores.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per record of the file.")
+@click.option("--unread", is_flag=True, help="Also what the mapping looks at nowhere.")
+def try_(
+    file: Path,
+    mapping: str | None,
+    said: tuple[str, ...],
+    stores: str | None,
+    as_json: bool,
+    unread: bool,
+) -> None:
+    """Show what would come of FILE; nothing is sent.
+
+    Each record becomes a transaction of contract v2, is skipped because the mapping says so, or would be a
+    dead letter with its reason. Exit code 1 if there is one of those.
+    """
+    raw = file.read_bytes()
+    context = _context(said)
+    mapper = files.load(mapping) if mapping else _known(raw, file)
+    over = {"reference": {"stores": stores}} if stores else None
+    places = reference.stores_by_id(settings.load(overrides=over))
+    try:
+        found = list(mapper.transactions(raw, places.get, context, traced=unread))
+    except InvalidTransaction as problem:
+        raise Problem(f"{file} is nothing for {mapper.name}: {problem}") from None
+    if not found:
+        raise Problem(f"{file} holds no record as {mapper.name} knows them (its `record`)")
+    if as_json:
+        for one in found:
+            click.echo(_line(one, unread))
+    else:
+        _show(mapper, found, unread)
+    raise SystemExit(1 if any(one.problem for one in found) else 0)
+
+
+def _context(said: tuple[str, ...]) -> dict[str, str]:
+    context = {}
+    for one in said:
+        name, equals, value = one.partition("=")
+        if not equals or name not in RECEIPT:
+            raise click.BadParameter(
+                f"{one} is no field and value; fields are {', '.join(RECEIPT)}", param_hint="--set"
+            )
+        context[name] = value
+    return context
+
+
+def _known(raw: bytes, file: Path) -> Mapper:
+    """The one mapping of the package that knows the file's records."""
+    knows = []
+    for mapper in files.all_packaged():
+        try:
+            if mapper.documents(raw):
+                knows.append(mapper)
+        except InvalidTransaction:
+            continue
+    if len(knows) == 1:
+        return knows[0]
+    names = ", ".join(mapper.name for mapper in knows)
+    raise Problem(
+        f"{file} could be read by {names}: say --mapping" if knows else
+        f"no mapping of the package knows {file}: docs/mappings.md says how to write one, --mapping takes it"
+    )  # fmt: skip
+
+
+def _line(one: Mapped, unread: bool) -> str:
+    if one.receipt:
+        told: dict[str, Any] = {"receipt": one.receipt}
+    elif one.problem:
+        told = {"reason": one.problem.reason, "message": one.problem.message}
+    else:
+        told = {"skipped": one.skipped}
+    return _encode(told | ({"unread": one.unread} if unread else {})).decode()
+
+
+def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
+    table = Table(Column("transaction", below=True), "store", "till", "ended", Column("lines", right=True),
+                  Column("total", right=True), "paid by", Column("problem", prose=True))  # fmt: skip
+    sums: Counter[str] = Counter()
+    for one in found:
+        if receipt := one.receipt:
+            sums[receipt.currency] += receipt.total
+            table.add(
+                receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
+                str(len(receipt.lines)), shown(receipt.total, receipt.currency),
+                ", ".join(dict.fromkeys(tender.kind for tender in receipt.tenders)), "",
+            )  # fmt: skip
+        elif one.problem:
+            table.add("-", "", "", "", "", "", "", str(one.problem), style="red")
+    tables.show(table)
+    skipped = Counter(one.skipped for one in found if one.skipped)
+    bad = sum(one.problem is not None for one in found)
+    good = sum(one.receipt is not None for one in found)
+    total = ", ".join(shown(amount, currency) for currency, amount in sorted(sums.items()))
+    click.echo(f"{mapper.name}: {good:,} transactions{f', {total}' if total else ''}")
+    for reason, count in sorted(skipped.items()):
+        click.echo(f"{count:,} skipped: {reason}")
+    if bad:
+        click.echo(f"{bad:,} would be dead letters")
+    missing = {
+        name for one in found if one.problem and one.problem.reason == "missing_field"
+        for name in RECEIPT if one.problem.message == f"$.{name} is required"
+    }  # fmt: skip
+    if missing:
+        wanted = " ".join(f"--set {name}=..." for name in sorted(missing))
+        click.echo(f"what the file does not say can be said with {wanted}")
+    if unread:
+        places = sorted({place for one in found for place in one.unread})
+        click.echo(f"not read: {', '.join(places) or 'nothing'}")
