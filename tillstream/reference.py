@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
-from tillstream.domain.mapping.values import StorePlace
+from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack

@@ -17,9 +17,9 @@ import pytest
 
 from tests.support import ROOT
 from tillstream.domain.mapping.mapper import Mapped
-from tillstream.domain.mapping.values import StorePlace
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
+from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.receipt.parse import parse
 from tillstream.domain.receipt.product import canonical
 from tillstream.intake.mappings import load

@@ -13,8 +13,9 @@ from tillstream import conf as settings
 from tillstream import reference
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
-from tillstream.domain.mapping.mapper import RECEIPT, Mapped, Mapper
+from tillstream.domain.mapping.mapper import RECEIPT, Mapped, Mapper, Stores
 from tillstream.domain.receipt.amounts import shown
+from tillstream.domain.receipt.front_door import of_contract
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
@@ -46,7 +47,12 @@ def mappings() -> None:
               help="A field of the receipt that the file does not say, such as store=12.")  # fmt: skip
 @click.option("--stores", type=click.Path(exists=True, dir_okay=False),
               help="Your table of stores (CSV); default: the setting reference.stores.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per record of the file.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object per record: the transaction, and its canonical form.",
+)
 @click.option("--unread", is_flag=True, help="Also what the mapping looks at nowhere.")
 def try_(
     file: Path,
@@ -74,7 +80,7 @@ def try_(
         raise Problem(f"{file} holds no record as {mapper.name} knows them (its `record`)")
     if as_json:
         for one in found:
-            click.echo(_line(one, unread))
+            click.echo(_line(mapper, one, places.get, unread))
     else:
         _show(mapper, found, unread)
     raise SystemExit(1 if any(one.problem for one in found) else 0)
@@ -110,9 +116,12 @@ def _known(raw: bytes, file: Path) -> Mapper:
     )  # fmt: skip
 
 
-def _line(one: Mapped, unread: bool) -> str:
+def _line(mapper: Mapper, one: Mapped, stores: Stores, unread: bool) -> str:
     if one.receipt:
-        told: dict[str, Any] = {"receipt": one.receipt}
+        place = stores(one.receipt.store)
+        assert place is not None  # else it would be a problem
+        canonical = of_contract(one.receipt, place, mapper.name)
+        told: dict[str, Any] = {"receipt": one.receipt, "canonical": canonical}
     elif one.problem:
         told = {"reason": one.problem.reason, "message": one.problem.message}
     else:

@@ -15,8 +15,8 @@ from tillstream.domain.mapping import trees
 from tillstream.domain.mapping.mapper import DISCOUNT, LINE, LOYALTY, RECEIPT, TAX, TENDER, Mapper
 from tillstream.domain.mapping.paths import Path, Scope
 from tillstream.domain.mapping.spec import MappingProblem, read
-from tillstream.domain.mapping.values import StorePlace
 from tillstream.domain.receipt import contract
+from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.transaction import InvalidTransaction
 
 PLACES = {"S1": StorePlace(1, "Africa/Johannesburg", "ZAR", "ZA", "gauteng")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.support import ROOT
+from tests.support.receipts import receipts
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.parse import convert, parse
 from tillstream.domain.receipt.sums import RULES
@@ -72,36 +72,6 @@ def test_a_number_that_is_none_is_refused(field: str, value: str) -> None:
     document["lines"][0][field] = value
     with pytest.raises(InvalidTransaction):
         parse(json.dumps(document).encode())
-
-
-amounts = st.integers(0, 10**12)
-
-
-@st.composite
-def receipts(draw: st.DrawFn) -> dict[str, Any]:
-    """Baskets that add up, of every kind of line."""
-    kinds = ["sale", "return", "deposit", "bottle_return", "fee", "gift_card", "agency", "coupon"]
-    lines = []
-    for number in range(1, draw(st.integers(1, 6)) + 1):
-        kind, correction = draw(st.sampled_from(kinds)), draw(st.booleans())
-        back = kind in ("return", "bottle_return", "coupon")
-        amount = draw(amounts) * (-1 if back is not correction else 1)
-        line = {"number": number, "kind": kind, "amount": amount, "correction": correction}
-        line["quantity"] = draw(st.integers(1, 10**7)) / 1000
-        line["voided"] = draw(st.booleans())
-        lines.append(line)
-    off, rounding = draw(st.integers(-1000, 1000)), draw(st.integers(-50, 50))
-    added = draw(st.integers(-(10**6), 10**6))
-    total = sum(one["amount"] for one in lines if not one["voided"]) - off + added + rounding
-    first = draw(st.integers(-(10**9), 10**9))
-    return {
-        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1",
-        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": lines, "total": total,
-        "discounts": [{"kind": "manual", "amount": off}], "rounding": rounding,
-        "taxes": [{"code": "S", "amount": added, "included": False}, {"code": "R", "amount": 7}],
-        "tenders": [{"kind": "cash", "amount": first}, {"kind": "card", "amount": total - first},
-                    {"kind": "card", "amount": 12, "declined": True}],
-    }  # fmt: skip
 
 
 @given(receipts(), st.sampled_from(["total", "line", "discount", "tax", "rounding", "tender"]),

@@ -19,9 +19,10 @@ from tillstream.domain.mapping.spec import (
     ValueSpec,
     When,
 )
-from tillstream.domain.mapping.values import Read, Record, StorePlace, Where, reader, wrong
+from tillstream.domain.mapping.values import Read, Record, Where, reader, wrong
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
+from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.receipt.parse import convert
 from tillstream.domain.transaction import InvalidTransaction
 

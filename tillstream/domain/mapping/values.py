@@ -20,20 +20,11 @@ from tillstream.domain.mapping.spec import (
     ValueSpec,
 )
 from tillstream.domain.receipt.amounts import NotExact, minor_units
+from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.transaction import InvalidTransaction
 
 UTC = "UTC"
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-class StorePlace(NamedTuple):
-    """What the grocer's table says of a store: its number, IANA zone, ISO 4217 currency, country, region."""
-
-    number: int
-    zone: str
-    currency: str
-    country: str
-    region: str
 
 
 class Record(NamedTuple):

@@ -1,0 +1,83 @@
+"""The one form of a transaction that every job reads, written by the front door alone.
+
+Everything in it has been checked and is in one form: stores are numbers of the grocer's table, products as
+`product` has them, quantities thousandths of a unit, times ms since 1970 UTC, money minor units of
+``currency``. Signs are the till's balance: what the customer pays is positive, and so is a quantity that
+leaves the shop; a void is the receipt it undoes with all signs turned. So sums need no cases.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+VERSION = 1
+
+
+class Item(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A line that counts. ``paid``: its share of the total, so that the lines' shares make the total exactly:
+    its amount, less its part of the basket's discounts, plus that of added tax and of rounding. ``off``: what
+    its own discounts and those of the basket take off. ``tax``: included or added.
+    ``back_to``: what becomes of a return; ``of``: the receipt that it was on."""
+
+    kind: str
+    product: str
+    amount: int
+    paid: int
+    thousandths: int = 1000
+    unit: str = "each"
+    category: str = ""
+    list_price: int | None = None
+    off: int = 0
+    tax: int = 0
+    back_to: str = ""
+    of: str = ""
+    reason: str = ""
+    agency: str = ""
+    promotions: tuple[str, ...] = ()
+    expires: str = ""
+    lot: str = ""
+
+
+class Paid(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A tender that was taken. ``foreign``: in which currency, if not the receipt's."""
+
+    kind: str
+    amount: int
+    card_token: str = ""
+    cashback: int = 0
+    foreign: str = ""
+
+
+class Receipt(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """version: of this form. source: the contract or mapping it came by, as ``pos/2`` or ``loyverse/1``.
+    offset_min: of the store's clock. declined, voided: how many tenders and lines the till struck out."""
+
+    version: Literal[1] = 1
+    transaction_id: str
+    kind: Literal["retail", "void"] = "retail"
+    source: str
+    store: int
+    region: str
+    till: str
+    ended_ms: int
+    offset_min: int
+    business_day: str
+    currency: str
+    total: int
+    lines: tuple[Item, ...]
+    tenders: tuple[Paid, ...] = ()
+    tax: int = 0
+    rounding: int = 0
+    customer: str = ""
+    points_asked: int = 0
+    points_granted: int | None = None
+    voids: str = ""
+    cashier: str = ""
+    channel: str = "till"
+    offline: bool = False
+    sequence: int | None = None
+    began_ms: int | None = None
+    declined: int = 0
+    voided: int = 0

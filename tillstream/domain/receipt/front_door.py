@@ -1,0 +1,214 @@
+"""From what a sender wrote to the one form of every job: products, signs, shares of the total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from tillstream.domain.receipt.amounts import thousandths
+from tillstream.domain.receipt.canonical import Item, Paid, Receipt
+from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
+from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
+from tillstream.domain.receipt.sums import PAID
+from tillstream.domain.transaction import Transaction
+
+
+class StorePlace(NamedTuple):
+    """What the grocer's table says of a store: its number, IANA zone, ISO 4217 currency, country, region."""
+
+    number: int
+    zone: str
+    currency: str
+    country: str
+    region: str
+
+
+def of_contract(
+    sent: RetailTransaction,
+    place: StorePlace,
+    source: str,
+    categories: Mapping[str, str] | None = None,
+    embedded: Sequence[Embedded] | None = None,
+) -> Receipt:
+    """The canonical form of a checked transaction. ``categories``: of canonical products, for lines that say
+    none; ``embedded``: how scales print prices and weights, in place of the country's usual ways."""
+    way = -1 if sent.kind == "void" else 1
+    rules = BY_COUNTRY.get(place.country, ()) if embedded is None else embedded
+    lines = [line for line in sent.lines if not line.voided]
+    paid, off, tax = _shares(sent, lines)
+    items = []
+    for line, share, less, taxed in zip(lines, paid, off, tax, strict=True):
+        product = canonical(line.scheme, line.code, rules)
+        quantity, unit = _quantity(line, product)
+        back = line.back
+        items.append(
+            Item(
+                kind=line.kind,
+                product=product.code,
+                amount=way * line.amount,
+                paid=way * share,
+                thousandths=way * quantity,
+                unit=unit,
+                category=line.category or (categories or {}).get(product.code, ""),
+                list_price=None if line.list_price is None else round(line.list_price),
+                off=way * less,
+                tax=way * taxed,
+                back_to=back.fate if back else "shelf" if line.kind == "return" else "",
+                of=back.receipt or "" if back else "",
+                reason=(back.reason if back else None) or line.override or "",
+                agency=line.agency or "",
+                promotions=tuple(d.promotion for d in line.discounts if d.promotion),
+                expires=line.expires.isoformat() if line.expires else "",
+                lot=line.lot or "",
+            )
+        )
+    ended = sent.ended_at.astimezone(ZoneInfo(place.zone))
+    taken = [tender for tender in sent.tenders if not tender.declined]
+    return Receipt(
+        transaction_id=sent.transaction_id,
+        kind=sent.kind,
+        source=source,
+        store=place.number,
+        region=place.region,
+        till=sent.till,
+        ended_ms=_ms(sent.ended_at),
+        offset_min=_offset(ended),
+        business_day=(sent.business_day or ended.date()).isoformat(),
+        currency=sent.currency,
+        total=way * sent.total,
+        lines=tuple(items),
+        tenders=tuple(
+            Paid(t.kind, way * t.amount, t.card_token or "", t.cashback, t.foreign_currency or "")
+            for t in taken
+        ),
+        tax=way * sum(tax),
+        rounding=way * sent.rounding,
+        customer=sent.loyalty.customer if sent.loyalty else "",
+        points_asked=sent.loyalty.asked if sent.loyalty else 0,
+        points_granted=sent.loyalty.granted if sent.loyalty else None,
+        voids=sent.voids or "",
+        cashier=sent.cashier or "",
+        channel=sent.channel,
+        offline=sent.offline,
+        sequence=sent.sequence,
+        began_ms=_ms(sent.began_at) if sent.began_at else None,
+        declined=len(sent.tenders) - len(taken),
+        voided=len(sent.lines) - len(lines),
+    )
+
+
+def of_v1(sent: Transaction, place: StorePlace) -> Receipt:
+    """The canonical form of a transaction of contract v1, whose refunds and voids have positive amounts."""
+    way = 1 if sent.kind == "sale" else -1
+    items = []
+    for line in sent.lines:
+        amount = way * line.quantity * line.unit_price_cents
+        items.append(
+            Item(
+                kind="return" if sent.kind == "refund" else "sale",
+                product=canonical("gtin", line.product).code,
+                amount=amount,
+                paid=amount,
+                thousandths=way * line.quantity * 1000,
+                category=line.category,
+                list_price=line.unit_price_cents,
+                back_to="shelf" if sent.kind == "refund" else "",
+                of=sent.refers_to or "" if sent.kind == "refund" else "",
+            )
+        )
+    ended = datetime.fromtimestamp(sent.event_time_ms / 1000, ZoneInfo(place.zone))
+    total = way * sent.total_cents
+    return Receipt(
+        transaction_id=sent.transaction_id,
+        kind="void" if sent.kind == "void" else "retail",
+        source="pos/1",
+        store=sent.store,
+        region=sent.region,
+        till=str(sent.till),
+        ended_ms=sent.event_time_ms,
+        offset_min=_offset(ended),
+        business_day=ended.date().isoformat(),
+        currency=sent.currency,
+        total=total,
+        lines=tuple(items),
+        tenders=(Paid(sent.payment_method, total, sent.card_token or ""),),
+        customer=sent.customer_id or "",
+        points_asked=sent.points_to_redeem,
+        voids=sent.refers_to or "" if sent.kind == "void" else "",
+    )
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _offset(at: datetime) -> int:
+    offset = at.utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds()) // 60
+
+
+def _quantity(line: ReceiptLine, product: Product) -> tuple[int, str]:
+    """With the sign of what leaves the shop, and its unit. A weight in the barcode counts where the till says
+    no other quantity."""
+    quantity, unit = thousandths(line.quantity), line.unit
+    if product.weight and unit == "each" and quantity == 1000:
+        quantity, unit = product.weight, "kg"
+    leaves = (line.kind in PAID) is not line.correction
+    return quantity if leaves else -quantity, unit
+
+
+def _shares(
+    sent: RetailTransaction, lines: list[ReceiptLine]
+) -> tuple[list[int], list[int], list[int]]:
+    """By line: what it adds to the total, what discounts take off, and tax. What is said of the basket alone
+    is shared out by amount among the lines that go the total's way."""
+    of_basket = sum(d.amount for d in sent.discounts if d.line is None)
+    directed = {line.number: 0 for line in lines}
+    lost = 0  # of a line that was struck out: the basket's after all
+    for discount in sent.discounts:
+        if discount.line in directed:
+            directed[discount.line] += discount.amount
+        elif discount.line is not None:
+            lost += discount.amount
+    amounts = [line.amount - directed[line.number] for line in lines]
+    less = shared(of_basket + lost, amounts)
+    by_line = any(line.taxes for line in lines)
+    if by_line:
+        tax = [_tax(line.taxes) for line in lines]
+        on_top = [_tax(t for t in line.taxes if not t.included) for line in lines]
+        told = _tax(t for t in sent.taxes if not t.included) if sent.taxes else sum(on_top)
+        rest = shared(told - sum(on_top), amounts)  # a unit or two that rounding by line made
+        on_top = [one + more for one, more in zip(on_top, rest, strict=True)]
+    else:
+        tax = shared(_tax(sent.taxes), amounts)
+        on_top = shared(_tax(t for t in sent.taxes if not t.included), amounts)
+    rounding = shared(sent.rounding, amounts)
+    paid = [a - d + t + r for a, d, t, r in zip(amounts, less, on_top, rounding, strict=True)]
+    own = (sum(d.amount for d in line.discounts) for line in lines)
+    off = [o + directed[line.number] + d for o, line, d in zip(own, lines, less, strict=True)]
+    return paid, off, tax
+
+
+def _tax(taxes: Iterable[Tax]) -> int:
+    return sum(tax.amount for tax in taxes)
+
+
+def shared(whole: int, amounts: Sequence[int]) -> list[int]:
+    """``whole`` in parts like ``amounts``, of those that have the sign of their sum; the parts make it
+    exactly (largest remainder). All to the first where there is nothing to go by; of no amounts nothing."""
+    if not amounts or not whole:
+        return [0] * len(amounts)
+    up = sum(amounts) >= 0
+    weights = [max(a, 0) if up else max(-a, 0) for a in amounts]
+    base = sum(weights)
+    if not base:
+        return [whole] + [0] * (len(amounts) - 1)
+    parts = [whole * weight // base for weight in weights]
+    left = whole - sum(parts)
+    by_remainder = sorted(range(len(amounts)), key=lambda n: (-(whole * weights[n] % base), n))
+    for n in by_remainder[:left]:
+        parts[n] += 1
+    return parts
