@@ -13,7 +13,7 @@ from tillstream.udfs.single import Emitted, SingleStage
 
 
 class PassOn(SingleStage):
-    """Keyed by promotion. In: enveloped announcements. Out: a copy for each reader as
+    """Keyed by promotion. In: enveloped announcements. Out: copies for each reader as
     ``<reader>|<promotion_id>\\n<json>``; to the side: dead letters as JSON bytes."""
 
     codec = promotion_known.CODEC
@@ -28,6 +28,6 @@ class PassOn(SingleStage):
         if isinstance(copies, NotPassed):
             self.refuse(envelope, "apply", copies.reason, copies.message, out)
             return None
-        for reader, copy in copies.items():
+        for reader, copy in copies:
             out.emit(f"{reader}|{announced.promotion_id}\n".encode() + msgspec.json.encode(copy))
         return after

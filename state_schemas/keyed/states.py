@@ -83,7 +83,8 @@ STATES = (
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
-        "for ever: a late older revision must never follow a newer one; 13 bytes each",
+        "for ever: a late older revision must never follow a newer one. Some 15 bytes for each product and "
+        "3 for each store that the newest revision names",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

@@ -84,8 +84,8 @@ def lines(announced: Announcement, all_stores: Iterable[int]) -> Iterable[Promot
 def take(known: list[Promotion], new: Promotion, newest_ms: int) -> list[Promotion]:
     """``known`` with ``new`` in it, unless a revision as new is there; without what is over."""
     kept = [p for p in known if p.end_ms > newest_ms and p.promotion_id != new.promotion_id]
-    older = [p for p in known if p.promotion_id == new.promotion_id]
-    return [*kept, max([new, *older], key=lambda p: p.revision)]
+    same = [p for p in known if p.promotion_id == new.promotion_id]
+    return [*kept, max([*same, new], key=lambda p: p.revision)]
 
 
 def uplift(promotions: list[Promotion], at_ms: int, ahead_ms: int) -> tuple[int, int]:
