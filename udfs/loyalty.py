@@ -8,7 +8,7 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.arrival import parse_sale
 from tillstream.domain.envelope import unseal
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
@@ -59,8 +59,7 @@ def ledger(conf: Conf) -> LoyaltyLedger:
     return LoyaltyLedger(
         StageSettings.of("loyalty", conf),
         LoyaltyRules(
-            cents_per_point=terms.cents_per_point,
-            point_value_cents=terms.point_value_cents,
+            {code: Terms(of.per_point, of.point_value) for code, of in terms.terms.items()},
             horizon_ms=terms.horizon_days * DAY_MS,
             max_postings=terms.max_postings,
         ),

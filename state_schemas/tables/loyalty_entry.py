@@ -1,4 +1,5 @@
-"""Columns of the points ledger on S3, version 1: the fields of ``domain.loyalty.LedgerEntry``."""
+"""Columns of the points ledger on S3, version 2: the fields of ``domain.loyalty.LedgerEntry``. Rows of
+version 1 have no currency."""
 
 ROW_TYPE = """ROW<
     entry_id STRING NOT NULL, customer_id STRING NOT NULL, version BIGINT NOT NULL,
@@ -7,4 +8,4 @@ ROW_TYPE = """ROW<
     total_cents BIGINT NOT NULL, paid_cents BIGINT NOT NULL,
     earned BIGINT NOT NULL, redeemed BIGINT NOT NULL, delta BIGINT NOT NULL,
     balance BIGINT NOT NULL, event_time_ms BIGINT NOT NULL,
-    store INT NOT NULL, region STRING NOT NULL>"""
+    store INT NOT NULL, region STRING NOT NULL, currency STRING>"""

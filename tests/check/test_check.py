@@ -152,6 +152,7 @@ def _record(tx: Sent, customer: str | None) -> dict[str, Any]:
         "customer_id": customer,
         "kind": tx.kind,
         "total_cents": tx.total,
+        "currency": tx.currency,
         "points_to_redeem": tx.points or None,
         "refers_to": tx.refers_to,
     }

@@ -100,7 +100,12 @@ def test_a_local_stack_names_itself(nobody_says):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"loyalty": {"cents_per_point": "x"}}, "loyalty.cents_per_point: expected int, got str"),
+        ({"loyalty": {"max_postings": "x"}}, "loyalty.max_postings: expected int, got str"),
+        ({"loyalty": {"cents_per_point": 5}}, "loyalty.cents_per_point is now loyalty.terms.ZAR"),
+        (
+            {"loyalty": {"terms": {"ZAR": {"per_point": 0}}}},
+            "loyalty.terms.per_point: expected int >= 1",
+        ),
         ({"loyalty": {"points": 1}}, "there is no setting loyalty.points"),
         ({"inventory": {"stores": "a.csv"}}, "inventory.stores is now reference.stores"),
         ({"kafka": {"topics": {"notises": "n"}}}, "there is no setting kafka.topics.notises"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,12 +15,12 @@ import pyarrow.compute as pc
 from tillstream.check import notices as sent_notices
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
-from tillstream.check.rules import Sent, Step, replay
+from tillstream.check.rules import Sent, Step, Terms, replay
 from tillstream.check.sent import Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
-Terms = tuple[int, int]  # cents that earn a point, and that one pays
+AllTerms = Mapping[str, Terms]
 
 
 class Row(NamedTuple):
@@ -65,7 +66,7 @@ def check(
     truth = read_truth(truth_dir)
     held = holdings or Platform(conf)
 
-    terms = conf.loyalty.cents_per_point, conf.loyalty.point_value_cents
+    terms = {code: (of.per_point, of.point_value) for code, of in conf.loyalty.terms.items()}
 
     def once(report: Report) -> None:
         if loyalty:
@@ -80,7 +81,7 @@ def check(
     return until_equal(once, truth.sent, wait_seconds)
 
 
-def _loyalty(truth: Truth, held: Platform, terms: Terms, order: Order, report: Report) -> None:
+def _loyalty(truth: Truth, held: Platform, terms: AllTerms, order: Order, report: Report) -> None:
     ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
@@ -95,7 +96,7 @@ def _loyalty(truth: Truth, held: Platform, terms: Terms, order: Order, report: R
     for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
         rows = [Row(**entry) for entry in entries]
         sent = truth.customers[customer]
-        steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, *terms)
+        steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, terms)
         if fault := _fault(steps, rows):
             report.differ("ledger", customer, fault)
         in_ledger = _sums(rows)
@@ -204,10 +205,10 @@ def _dead_letters(truth: Truth, held: Platform, archive: bool, report: Report) -
             report.differ("dead letters", identity, "an id_conflict of what was never sent")
 
 
-def _notices(truth: Truth, held: Platform, terms: Terms, report: Report) -> None:
+def _notices(truth: Truth, held: Platform, terms: AllTerms, report: Report) -> None:
     wanted: set[str] = set()
     for customer, sent in truth.customers.items():
-        wanted |= sent_notices.called_for(customer, replay(sent, *terms))
+        wanted |= sent_notices.called_for(customer, replay(sent, terms))
     sent_notices.compare(wanted, truth, held.notices(), report)
 
 

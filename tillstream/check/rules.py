@@ -1,14 +1,18 @@
 """The loyalty programme by hand, for the check alone: written from its terms, not from the job.
 
-R10 paid earns a point, a point pays 10 cents (both from conf). This must never import the job's own
-rules: two people who made the same mistake would agree.
+In South Africa R10 paid earns a point and a point pays 10 cents; conf has the terms of each currency, and
+one without terms earns nothing. This must never import the job's own rules: two people who made the same
+mistake would agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
+
+Terms = tuple[int, int]  # minor units that earn a point, and that one pays
 
 
 class Sent(NamedTuple):
@@ -19,6 +23,7 @@ class Sent(NamedTuple):
     total: int
     points: int
     refers_to: str | None
+    currency: str = "ZAR"
 
 
 class Step(NamedTuple):
@@ -38,11 +43,12 @@ class _Sale:
     total: int
     paid: int
     redeemed: int
+    terms: Terms | None
     back: int = 0  # value given back so far, in cents
 
 
 def replay(
-    transactions: Iterable[Sent], cents_per_point: int = 1000, point_cents: int = 10
+    transactions: Iterable[Sent], terms: Mapping[str, Terms] = MappingProxyType({"ZAR": (1000, 10)})
 ) -> list[Step]:
     """One customer's ledger entries for ``transactions`` in the order in which they count."""
     steps: list[Step] = []
@@ -59,10 +65,13 @@ def replay(
 
     def worth(sale: _Sale) -> tuple[int, int]:
         """Points earned and redeemed that still stand."""
+        if sale.terms is None:
+            return 0, 0
+        per_point, point_cents = sale.terms
         points_back = sale.redeemed * sale.back // sale.total if sale.total else 0
         money_back = sale.back - points_back * point_cents
         # rounding may hand back some cents more than were paid: that takes no further point
-        return max(0, sale.paid - money_back) // cents_per_point, sale.redeemed - points_back
+        return max(0, sale.paid - money_back) // per_point, sale.redeemed - points_back
 
     def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
         sale = sales.get(tx.refers_to or "")
@@ -78,15 +87,15 @@ def replay(
         if tx.id in seen:
             continue
         if tx.kind == "sale":
-            used, outcome = 0, "posted"
+            used, outcome, here = 0, "posted", terms.get(tx.currency)
             if tx.points > 0:
-                if tx.points <= balance and tx.points * point_cents <= tx.total:
+                if here and tx.points <= balance and tx.points * here[1] <= tx.total:
                     used = tx.points
                 else:
                     outcome = "redemption_refused"
-            paid = tx.total - used * point_cents
-            sales[tx.id] = _Sale(tx.total, paid, used)
-            note(tx.id, "sale", outcome, paid // cents_per_point, used)
+            paid = tx.total - used * here[1] if here else tx.total
+            sales[tx.id] = _Sale(tx.total, paid, used, here)
+            note(tx.id, "sale", outcome, paid // here[0] if here else 0, used)
             for early in too_early.pop(tx.id, ()):
                 reverse(early, f"{early.id}:settled", "settled")
         elif tx.refers_to in seen:

@@ -82,6 +82,7 @@ class Truth(SentFile):
                     record["total_cents"],
                     record.get("points_to_redeem", 0),
                     record.get("refers_to"),
+                    record["currency"],
                 )
             )
 

@@ -20,6 +20,8 @@ RENAMED = {
     "inventory.stores": "reference.stores",
     "inventory.centres": "reference.centres",
     "sales.prices": "reference.products",
+    "loyalty.cents_per_point": "loyalty.terms.ZAR.per_point, and so for each currency",
+    "loyalty.point_value_cents": "loyalty.terms.ZAR.point_value, and so for each currency",
     "demand.utc_offset_minutes": "each store's zone in reference.stores",
     "fraud.clock_ahead_hours": "source.clock_ahead_minutes",
     "source.kinesis.consumer_name": "deployment: the consumer is <deployment>.<job>",

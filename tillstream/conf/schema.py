@@ -17,6 +17,7 @@ LOCAL = "local"  # the environment of the local stack
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Rate = Annotated[float, Meta(gt=0, le=1e6)]  # neither infinite nor NaN
 CheckpointMs = Annotated[int, Meta(ge=10)]  # the engine takes no less
@@ -93,9 +94,13 @@ class Aws(_Base, frozen=True):
     credentials: Literal["default", "basic"]
 
 
+class LoyaltyTerms(_Base, frozen=True):
+    per_point: Positive
+    point_value: NotNegative
+
+
 class Loyalty(_Base, frozen=True):
-    cents_per_point: Positive
-    point_value_cents: NotNegative
+    terms: dict[CurrencyCode, LoyaltyTerms]
     horizon_days: NotNegative
     max_postings: Positive
     notify: bool

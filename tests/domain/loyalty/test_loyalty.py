@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.sales import T0, parsed, sale
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.transaction import Transaction
 
 RULES = LoyaltyRules()
@@ -22,10 +22,12 @@ def txn(
     refers_to: str | None = None,
     redeem: int = 0,
     at: int = T0,
+    currency: str = "ZAR",
 ) -> Transaction:
     return parsed(
-        sale(name, at, cents, kind=kind, refers_to=refers_to, points_to_redeem=redeem or None)
-    )
+        sale(name, at, cents, kind=kind, refers_to=refers_to, points_to_redeem=redeem or None,
+             currency=currency)
+    )  # fmt: skip
 
 
 def run(*transactions, rules: LoyaltyRules = RULES, account: Account | None = None):
@@ -159,7 +161,7 @@ def test_memory_is_bounded_and_what_is_forgotten_cannot_earn_again():
 
 def test_a_sale_is_reversed_on_the_terms_it_was_made_on():
     account, _ = run(txn("sale-001", 10_000))
-    dearer = LoyaltyRules(cents_per_point=2_000)
+    dearer = LoyaltyRules({"ZAR": Terms(per_point=2_000)})
     account, _ = run(txn("void-001", 10_000, "void", "sale-001"), rules=dearer, account=account)
     assert account.balance == 0
 
@@ -215,3 +217,40 @@ def test_a_sale_wholly_given_back_leaves_the_balance_as_before(total, redeem, re
     events += [txn(f"back-{n:03d}", c, "refund", "sale-001") for n, c in enumerate(refunds)]
     account, _ = run(*events, txn("void-001", total, "void", "sale-001"), account=opening)
     assert account.balance == before
+
+
+LUANDA = LoyaltyRules({"ZAR": Terms(), "AOA": Terms(per_point=50_000, point_value=500)})
+
+
+def test_ten_thousand_kwanza_earn_what_they_are_worth():
+    account, entries = run(txn("sale-001", 1_000_000, currency="AOA"), rules=LUANDA)
+    assert (account.balance, entries[0].currency) == (20, "AOA")  # some R190: 19 points at home
+
+
+def test_a_currency_without_terms_earns_nothing_redeems_nothing_and_says_so():
+    account, entries = run(
+        txn("sale-001", 10_000), txn("sale-002", 1_000_000, currency="AOA"),
+        txn("sale-003", 1_000_000, redeem=5, currency="AOA"),
+        txn("back-001", 1_000_000, "refund", "sale-002", currency="AOA"),
+    )  # fmt: skip
+    assert account.balance == 10
+    assert [(entry.outcome, entry.reason, entry.delta) for entry in entries[1:]] == [
+        ("posted", "no_terms", 0), ("redemption_refused", "no_terms", 0), ("posted", None, 0),
+    ]  # fmt: skip
+
+
+def test_points_of_one_country_pay_in_another_at_its_terms():
+    account, entries = run(
+        txn("sale-001", 10_000), txn("sale-002", 5_000, redeem=10, currency="AOA"), rules=LUANDA
+    )
+    assert (entries[-1].redeemed, entries[-1].paid_cents, account.balance) == (10, 0, 0)
+
+
+def test_terms_that_come_later_change_nothing_of_what_was_earned_without():
+    before, _ = run(txn("sale-001", 1_000_000, currency="AOA"))
+    after, entries = run(
+        txn("back-001", 1_000_000, "refund", "sale-001", currency="AOA"),
+        rules=LUANDA,
+        account=before,
+    )
+    assert (after.balance, entries[0].delta) == (0, 0)

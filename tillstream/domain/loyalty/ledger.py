@@ -17,16 +17,25 @@ from tillstream.domain.transaction import Transaction
 DAY_MS = 86_400_000
 
 
-class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
-    """Terms of the programme and what is remembered.
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """per_point: minor units of a currency paid per point earned. point_value: worth of one redeemed."""
 
-    cents_per_point: cents paid per point earned. point_value_cents: worth of a point redeemed.
+    per_point: int = 1000
+    point_value: int = 10
+
+
+# Of a currency the grocer has said nothing about: no amount earns a point, and none can be redeemed.
+NO_TERMS = Terms(2**62, 0)
+
+
+class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
+    """Terms of the programme, by currency (ISO 4217), and what is remembered.
+
     horizon_ms: how long before a customer's newest transaction an id is remembered.
     max_postings: at most so many per customer; the oldest is forgotten first.
     """
 
-    cents_per_point: int = 1000
-    point_value_cents: int = 10
+    terms: Mapping[str, Terms] = msgspec.field(default_factory=lambda: {"ZAR": Terms()})
     horizon_ms: int = 35 * DAY_MS
     max_postings: int = 512
 
@@ -94,6 +103,7 @@ class LedgerEntry(msgspec.Struct, gc=False):
     event_time_ms: int
     store: int
     region: str
+    currency: str
 
 
 class Refused(NamedTuple):
@@ -151,7 +161,7 @@ def apply(
         posted = account.postings[txn.transaction_id]
         if account.pending:
             for late in account.pending.pop(txn.transaction_id, ()):
-                entries.append(_reverse(account, late, txn.transaction_id, customer, posted, True))
+                entries.append(_reverse(account, late, txn, customer, posted, True))
     else:
         entries = [_post_reversal(account, txn, customer)]
     account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
@@ -165,21 +175,25 @@ def _post_sale(
     account: Account, txn: Transaction, customer: str, rules: LoyaltyRules
 ) -> LedgerEntry:
     wanted, outcome, reason = txn.points_to_redeem, "posted", None
-    if wanted and wanted > account.balance:
+    terms = rules.terms.get(txn.currency, NO_TERMS)
+    if terms is NO_TERMS:
+        outcome, reason = "redemption_refused" if wanted else "posted", "no_terms"
+        wanted = 0
+    elif wanted and wanted > account.balance:
         wanted, outcome, reason = 0, "redemption_refused", "insufficient_balance"
-    elif wanted * rules.point_value_cents > txn.total_cents:
+    elif wanted * terms.point_value > txn.total_cents:
         wanted, outcome, reason = 0, "redemption_refused", "exceeds_total"
     sale = Posting(
         txn.event_time_ms,
         txn.total_cents,
         wanted,
         0,
-        rules.cents_per_point,
-        rules.point_value_cents,
+        terms.per_point,
+        terms.point_value,
     )
     account.postings[txn.transaction_id] = sale
     paid = sale.paid_cents
-    earned = paid // rules.cents_per_point
+    earned = paid // terms.per_point
     account.balance += earned - wanted
     account.version += 1
     return LedgerEntry(
@@ -200,6 +214,7 @@ def _post_sale(
         txn.event_time_ms,
         txn.store,
         txn.region,
+        txn.currency,
     )
 
 
@@ -218,17 +233,18 @@ def _post_reversal(account: Account, txn: Transaction, customer: str) -> LedgerE
     sale = account.postings.get(txn.refers_to)
     if sale is None:
         account.pending.setdefault(txn.refers_to, []).append(claim)
-    return _reverse(account, claim, txn.refers_to, customer, sale, False)
+    return _reverse(account, claim, txn, customer, sale, False)
 
 
 def _reverse(
     account: Account,
     claim: Pending,
-    refers_to: str,
+    txn: Transaction,
     customer: str,
     sale: Posting | None,
     settling: bool,
 ) -> LedgerEntry:
+    """``txn``: the reversal itself, or the sale that it has waited for."""
     outcome, reason = ("settled" if settling else "posted"), None
     earned = redeemed = paid = 0
     if sale is None:
@@ -251,7 +267,7 @@ def _reverse(
         customer,
         account.version,
         claim.transaction_id,
-        refers_to,
+        txn.transaction_id if settling else txn.refers_to,
         claim.kind,
         outcome,
         reason,
@@ -264,6 +280,7 @@ def _reverse(
         claim.event_time_ms,
         claim.store,
         claim.region,
+        txn.currency,
     )
 
 

@@ -1,0 +1,60 @@
+"""The loyalty job's rule and the check's own give the same entries, whatever comes in whatever currency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.sales import T0, parsed, sale
+from tillstream.check.rules import Sent, replay
+from tillstream.domain.loyalty.ledger import LoyaltyRules, Refused, Terms, apply
+
+TERMS = {"ZAR": (1000, 10), "AOA": (50_000, 500), "UGX": (200, 2)}
+RULES = LoyaltyRules({code: Terms(*of) for code, of in TERMS.items()})
+IDS = [f"sale-{n:04d}" for n in range(6)]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Sales, refunds and voids of a few ids, some twice; each id in a currency of its own."""
+    currencies = {name: draw(st.sampled_from([*TERMS, "XOF"])) for name in IDS}
+    made = []
+    for name in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=12)):
+        kind = draw(st.sampled_from(["sale", "sale", "refund", "void"]))
+        other = draw(st.sampled_from([one for one in IDS if one != name]))
+        made.append(
+            sale(
+                name if kind == "sale" else f"back-{name}-{kind}",
+                T0,
+                draw(st.integers(0, 2_000_000)),
+                kind=kind,
+                currency=currencies[name if kind == "sale" else other],
+                refers_to=None if kind == "sale" else other,
+                points_to_redeem=draw(st.integers(0, 60)) or None if kind == "sale" else None,
+            )
+        )
+    return made
+
+
+@given(histories())
+def test_both_give_the_same_entries(history):
+    account, entries = None, []
+    for record in history:
+        after, made = apply(account, parsed(record), RULES, arrived_ms=T0)
+        assert not isinstance(made, Refused)
+        account = after or account
+        entries += made
+    sent = [
+        Sent(
+            one["transaction_id"], one["kind"], one["total_cents"], one.get("points_to_redeem", 0),
+            one.get("refers_to"), one["currency"],
+        )
+        for one in history
+    ]  # fmt: skip
+    steps = replay(sent, TERMS)
+    found = [
+        (e.entry_id, e.kind, e.outcome, e.earned, e.redeemed, e.delta, e.balance) for e in entries
+    ]
+    assert found == [tuple(step) for step in steps]
