@@ -78,7 +78,7 @@ def test_as_json_each_record_is_a_line(shop: Path) -> None:
         "scheme": "name",
         "code": "Milk",
     }
-    assert (bad["reason"], sale["unread"]) == ("line_sign", [])
+    assert (bad["reason"], sale["unread"]) == ("line_sign", {})
 
 
 def test_a_file_that_no_mapping_knows_says_where_to_read(shop: Path) -> None:

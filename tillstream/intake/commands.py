@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tillstream import conf as settings
 from tillstream import reference
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
-from tillstream.domain.mapping.mapper import RECEIPT, Mapped, Mapper, Stores
+from tillstream.domain.mapping.fields import RECEIPT
+from tillstream.domain.mapping.mapper import Mapped, Mapper, Stores, made_of
 from tillstream.domain.receipt.amounts import shown
 from tillstream.domain.receipt.front_door import of_contract
 from tillstream.domain.transaction import InvalidTransaction
@@ -77,7 +79,8 @@ def try_(
     except InvalidTransaction as problem:
         raise Problem(f"{file} is nothing for {mapper.name}: {problem}") from None
     if not found:
-        raise Problem(f"{file} holds no record as {mapper.name} knows them (its `record`)")
+        why = mapper.why_unknown(raw)
+        raise Problem(f"{file} holds no record of {mapper.name}: its `record` says {why}")
     if as_json:
         for one in found:
             click.echo(_line(mapper, one, places.get, unread))
@@ -123,7 +126,7 @@ def _line(mapper: Mapper, one: Mapped, stores: Stores, unread: bool) -> str:
         canonical = of_contract(one.receipt, place, mapper.name)
         told: dict[str, Any] = {"receipt": one.receipt, "canonical": canonical}
     elif one.problem:
-        told = {"reason": one.problem.reason, "message": one.problem.message}
+        told = {"reason": one.problem.reason, "message": one.problem.message, "draft": one.draft}
     else:
         told = {"skipped": one.skipped}
     return _encode(told | ({"unread": one.unread} if unread else {})).decode()
@@ -139,20 +142,45 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
             table.add(
                 receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
                 str(len(receipt.lines)), shown(receipt.total, receipt.currency),
-                ", ".join(dict.fromkeys(tender.kind for tender in receipt.tenders)), "",
+                ", ".join(dict.fromkeys(t.kind for t in receipt.tenders if t.kind != "change")), "",
             )  # fmt: skip
         elif one.problem:
-            table.add("-", "", "", "", "", "", "", str(one.problem), style="red")
+            draft = one.draft
+            ended = draft.get("ended_at")
+            table.add(
+                str(draft.get("transaction_id", "-")), str(draft.get("store", "")),
+                str(draft.get("till", "")), ended.isoformat() if ended else "",
+                str(len(draft.get("lines", ()))), _amount(draft, draft.get("total")), "",
+                f"{one.problem}{_figures(one)}", style="red",
+            )  # fmt: skip
     tables.show(table)
+    _sums(mapper, found, sums)
+    if unread:
+        places = sum((Counter(one.unread) for one in found), Counter[str]())
+        click.echo("looked at nowhere:" if places else "all of it is looked at")
+        for place, count in sorted(places.items()):
+            click.echo(f"  {place}{f'  ({count:,})' if count > 1 else ''}")
+
+
+def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
     skipped = Counter(one.skipped for one in found if one.skipped)
     bad = sum(one.problem is not None for one in found)
-    good = sum(one.receipt is not None for one in found)
+    good = [one.receipt for one in found if one.receipt]
     total = ", ".join(shown(amount, currency) for currency, amount in sorted(sums.items()))
-    click.echo(f"{mapper.name}: {good:,} transactions{f', {total}' if total else ''}")
+    unchecked = "" if mapper.checks_total else " (totals are computed, nothing checks them)"
+    click.echo(
+        f"{mapper.name}: {len(good):,} transactions{f', {total}' if total else ''}{unchecked}"
+    )
     for reason, count in sorted(skipped.items()):
         click.echo(f"{count:,} skipped: {reason}")
     if bad:
         click.echo(f"{bad:,} would be dead letters")
+    ids = Counter(receipt.transaction_id for receipt in good)
+    for identity, count in ids.items():
+        if count > 1:
+            click.echo(
+                f"{identity} is the id of {count} transactions: one counts, another is a conflict"
+            )
     missing = {
         name for one in found if one.problem and one.problem.reason == "missing_field"
         for name in RECEIPT if one.problem.message == f"$.{name} is required"
@@ -160,6 +188,24 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
     if missing:
         wanted = " ".join(f"--set {name}=..." for name in sorted(missing))
         click.echo(f"what the file does not say can be said with {wanted}")
-    if unread:
-        places = sorted({place for one in found for place in one.unread})
-        click.echo(f"not read: {', '.join(places) or 'nothing'}")
+
+
+def _figures(one: Mapped) -> str:
+    """Behind a sum that does not hold, what it is made of."""
+    assert one.problem is not None
+    draft, tenders = one.draft, one.draft.get("tenders", ())
+    if one.problem.reason == "lines_total":
+        made = made_of(draft)
+    elif one.problem.reason == "tenders_total":
+        made = sum(tender.get("amount", 0) for tender in tenders if not tender.get("declined"))
+    else:
+        return ""
+    lines = sum(line["amount"] for line in draft.get("lines", ()) if not line.get("voided"))
+    off = sum(discount["amount"] for discount in draft.get("discounts", ()))
+    of_lines = f"lines {_amount(draft, lines)}, discounts {_amount(draft, off)}, "
+    told = of_lines if one.problem.reason == "lines_total" else ""
+    return f" ({told}makes {_amount(draft, made)})"
+
+
+def _amount(draft: Mapping[str, Any], minor: int | None) -> str:
+    return "" if minor is None else shown(minor, draft["currency"])

@@ -2,145 +2,61 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from tillstream.domain.mapping import trees
-from tillstream.domain.mapping.paths import Path, Scope, Visit, text_of
-from tillstream.domain.mapping.spec import (
-    MappingProblem,
-    MappingSpec,
-    PartSpec,
-    Value,
-    ValueSpec,
-    When,
+from tillstream.domain.mapping.conditions import holds, path, why_not
+from tillstream.domain.mapping.fields import (
+    DISCOUNT,
+    LINE,
+    LOYALTY,
+    RECEIPT,
+    TAX,
+    TENDER,
+    Fields,
+    Part,
+    one,
 )
-from tillstream.domain.mapping.values import Read, Record, Where, reader, wrong
+from tillstream.domain.mapping.looked_at import LookedAt
+from tillstream.domain.mapping.paths import Scope
+from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, Value, ValueSpec
+from tillstream.domain.mapping.values import Record, reader
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.receipt.parse import convert
 from tillstream.domain.transaction import InvalidTransaction
 
-# Fields that a mapping may set, and how each is read. ``signed``: money that the record's sign turns.
-RECEIPT = {
-    "transaction_id": "text", "kind": "text", "store": "text", "till": "text", "ended_at": "time",
-    "currency": "text", "total": "signed", "rounding": "signed", "began_at": "time",
-    "business_day": "day", "sequence": "whole", "cashier": "text", "channel": "text",
-    "offline": "flag", "training": "flag", "voids": "text",
-}  # fmt: skip
-LINE = {
-    "number": "whole", "kind": "text", "amount": "signed", "quantity": "decimal", "unit": "text",
-    "scheme": "text", "code": "text", "category": "text", "list_price": "price", "price": "price",
-    "override": "text", "agency": "text", "lot": "text", "expires": "day", "voided": "flag",
-    "correction": "flag",
-    "back.receipt": "text", "back.reason": "text", "back.fate": "text",
-}  # fmt: skip
-DISCOUNT = {"amount": "signed", "kind": "text", "promotion": "text", "line": "whole"}
-TAX = {
-    "code": "text",
-    "amount": "signed",
-    "rate": "decimal",
-    "taxable": "signed",
-    "included": "flag",
-}
-TENDER = {
-    "kind": "text", "amount": "signed", "card_token": "text", "cashback": "money",
-    "foreign_currency": "text", "foreign_amount": "money", "declined": "flag",
-}  # fmt: skip
-LOYALTY = {"customer": "text", "asked": "whole", "granted": "whole"}
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
 Stores = Callable[[str], StorePlace | None]
-Holds = Callable[[Scope], bool]
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Mapped(NamedTuple):
-    """What became of one record of a document: a receipt, skipped (why), or a problem. raw: the record's own
-    bytes if the document holds several; unread: places in it that the mapping looks at nowhere."""
+    """What became of one record of a document: a receipt, skipped (why), or a problem. draft: the fields as
+    far as they were read; unread: see looked_at. own: the record's bytes, see `raw`."""
 
     receipt: RetailTransaction | None
-    raw: bytes
+    own: Callable[[], bytes]
     skipped: str | None = None
     problem: InvalidTransaction | None = None
-    unread: tuple[str, ...] = ()
+    draft: Mapping[str, Any] = MappingProxyType({})
+    unread: Mapping[str, int] = MappingProxyType({})
+
+    def raw(self) -> bytes:
+        """The bytes that came if the record was alone, else JSON of what came with this record alone: the
+        mapping makes the same of it."""
+        return self.own()
 
 
-class _Fields:
-    """Some fields and how each is found."""
+class Document(NamedTuple):
+    """tree: see trees; records: in it."""
 
-    def __init__(
-        self, said: Mapping[str, Value], kinds: Mapping[str, str], where: Where, spec: MappingSpec
-    ) -> None:
-        if strange := [name for name in said if name not in kinds]:
-            known = ", ".join(sorted(kinds))
-            raise MappingProblem((*where, strange[0]), f"is no field here; there are {known}")
-        self._reads: dict[str, Read] = {
-            name: reader(kinds[name], value, (*where, name), spec) for name, value in said.items()
-        }
-
-    def read(self, scope: Scope, record: Record, at: int, where: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, read in self._reads.items():
-            value = one(read, scope, record, at, f"{where}.{name}")
-            if value is None:
-                continue
-            outer, _, inner = name.partition(".")
-            if inner:
-                found.setdefault(outer, {})[inner] = value
-            else:
-                found[name] = value
-        return found
-
-    def get(self, name: str, scope: Scope, record: Record) -> Any:
-        read = self._reads.get(name)
-        return one(read, scope, record, 1, f"$.{name}") if read else None
-
-
-def one(read: Read, scope: Scope, record: Record, at: int, where: str) -> Any:
-    try:
-        return read(scope, record, at)
-    except InvalidTransaction:
-        raise
-    except ValueError as error:
-        raise wrong(where, error) from None
-
-
-class _Part:
-    """Lines, discounts, taxes or tenders of one kind of element."""
-
-    def __init__(
-        self, said: PartSpec, kinds: Mapping[str, str], where: Where, spec: MappingSpec
-    ) -> None:
-        self._each = _path(said.each, (*where, "each"))
-        self._when = holds(said.when, (*where, "when"))
-        self._fields = _Fields(said.set, kinds, (*where, "set"), spec)
-        self._own: dict[str, list[_Part]] = {}
-        for name, inner in (("discounts", DISCOUNT), ("taxes", TAX)):
-            parts: Sequence[PartSpec] = getattr(said, name)
-            if parts and kinds is not LINE:
-                raise MappingProblem((*where, name), "is for lines only")
-            self._own[name] = [
-                _Part(part, inner, (*where, name, n), spec) for n, part in enumerate(parts)
-            ]
-
-    def read(self, scope: Scope, record: Record, where: str) -> Iterator[dict[str, Any]]:
-        for at, element in enumerate(self._each.all(scope), start=1):
-            inner = scope.at(element)
-            if not self._when(inner):
-                continue
-            place = f"{where}[{at - 1}]"
-            found = self._fields.read(inner, record, at, place)
-            for name, parts in self._own.items():
-                own = [f for part in parts for f in part.read(inner, record, f"{place}.{name}")]
-                if own:
-                    found[name] = own
-            yield found
+    tree: Any
+    records: list[Any]
 
 
 class Mapper:
@@ -149,7 +65,8 @@ class Mapper:
     def __init__(self, spec: MappingSpec) -> None:
         self.spec = spec
         self.name = f"{spec.mapping}/{spec.version}"
-        self._records = _path(spec.records, ("records",)) if spec.records else None
+        said = (spec.records,) if isinstance(spec.records, str) else spec.records
+        self._records = [path(text, ("records",)) for text in said]
         self._is_record = holds(spec.record, ("record",))
         if not spec.record:
             raise MappingProblem(("record",), "must name something by which a record is known")
@@ -157,42 +74,67 @@ class Mapper:
             (holds(skip.when, ("skip", n, "when")), skip.reason) for n, skip in enumerate(spec.skip)
         ]
         self._sign = reader("whole", spec.sign, ("sign",), spec)
-        self._header = _Fields(spec.receipt, RECEIPT, ("receipt",), spec)
-        self._loyalty = _Fields(spec.loyalty or {}, LOYALTY, ("loyalty",), spec)
+        header = dict(spec.receipt)
+        self._computed = _taken_out(header, "total", "computed") is not None
+        self._remainder = _taken_out(header, "rounding", "remainder")
+        self._header = Fields(header, RECEIPT, ("receipt",), spec)
+        self._loyalty = Fields(spec.loyalty or {}, LOYALTY, ("loyalty",), spec)
         self._parts = {
-            name: [_Part(said, kinds, (name, n), spec) for n, said in enumerate(getattr(spec, name))]
+            name: [Part(said, kinds, (name, n), spec) for n, said in enumerate(getattr(spec, name))]
             for name, kinds in (
                 ("lines", LINE), ("discounts", DISCOUNT), ("taxes", TAX), ("tenders", TENDER),
             )
         }  # fmt: skip
         self._patterns = [
-            trees.Pattern(p.name, _pattern(p.pattern, ("patterns", n, "pattern")), p.of, p.until)
+            trees.Pattern(
+                p.name,
+                trees.compiled(p.pattern, ("patterns", n, "pattern")),
+                p.of,
+                p.after,
+                p.until,
+            )
             for n, p in enumerate(spec.patterns)
         ]
         if spec.form == "text" and not self._patterns:
             raise MappingProblem(("patterns",), "must say what the lines of a text are")
-        self._zones(spec)
 
-    def documents(self, raw: bytes) -> list[tuple[Any, list[Any]]]:
-        """Each document in ``raw`` with its records; [] if nothing in one is a record of this mapping. Raises
+    @property
+    def checks_total(self) -> bool:
+        """Whether the total is one that the sender states."""
+        return not self._computed
+
+    def documents(self, raw: bytes) -> list[Document]:
+        """Each document in ``raw`` with its records; [] if nothing in it is a record of this mapping. Raises
         InvalidTransaction for bytes that are not of its form."""
+        found = [Document(tree, self._in(tree)) for tree in self._trees(raw)]
+        known = any(
+            self._is_record(Scope(record, record, document.tree))
+            for document in found
+            for record in document.records
+        )
+        return found if known else []
+
+    def why_unknown(self, raw: bytes) -> str:
+        """What keeps the first record of ``raw`` from being one of this mapping."""
+        for tree in self._trees(raw):
+            for record in self._in(tree):
+                return why_not(self.spec.record, Scope(record, record, tree)) or "nothing"
+        return "there is no record"
+
+    def _trees(self, raw: bytes) -> list[Any]:
         spec = self.spec
-        if spec.form == "json" or raw[:1] == b"{":  # a record by itself, as `_bytes` writes it
-            trees_ = [trees.json_tree(raw)]
-        elif spec.form == "xml":
-            trees_ = [trees.xml_tree(raw)]
-        elif spec.form == "csv":
-            trees_ = list(trees.csv_groups(raw, spec.delimiter, spec.encoding, spec.group_by))
-        else:
-            trees_ = [trees.text_tree(raw, spec.encoding, self._patterns)]
-        found = []
-        for tree in trees_:
-            records = self._records.all(Scope(tree, tree, tree)) if self._records else []
-            records = records or (tree if isinstance(tree, list) else [tree])
-            if not any(self._is_record(Scope(record, record, tree)) for record in records):
-                return []
-            found.append((tree, records))
-        return found
+        if spec.form == "json" or raw[:1] == b"{":  # a record by itself, see `Mapped.raw`
+            return [trees.json_tree(raw)]
+        if spec.form == "xml":
+            return [trees.xml_tree(raw)]
+        if spec.form == "csv":
+            return list(trees.csv_groups(raw, spec.delimiter, spec.encoding, spec.group_by))
+        return [trees.text_tree(raw, spec.encoding, self._patterns)]
+
+    def _in(self, tree: Any) -> list[Any]:
+        whole = Scope(tree, tree, tree)
+        found = [record for at in self._records for record in at.all(whole)]
+        return found or (tree if isinstance(tree, list) else [tree])
 
     def transactions(
         self,
@@ -205,69 +147,88 @@ class Mapper:
         ``context`` is said besides the bytes: fields of the receipt, for where the mapping finds none;
         ``traced`` also tells what was not read."""
         documents = self.documents(raw)
-        single = sum(len(records) for _, records in documents) == 1
-        for document, records in documents:
+        single = sum(len(document.records) for document in documents) == 1
+        for tree, records in documents:
             for node in records:
-                own = raw if single else _bytes(node)
-                seen: set[tuple[int, str]] = set()
-                visit: Visit | None = (
-                    (lambda at, name: seen.add((id(at), name))) if traced else None  # noqa: B023
-                )
-                scope = Scope(node, node, document, visit)
-                yield self._mapped(scope, own, stores, context or {}, seen if traced else None)
+                own = _same(raw) if single else _alone(tree, node)
+                yield self._mapped(node, tree, own, stores, context or {}, traced)
 
     def _mapped(
         self,
-        scope: Scope,
-        raw: bytes,
+        node: Any,
+        tree: Any,
+        own: Callable[[], bytes],
         stores: Stores,
         context: Mapping[str, str],
-        seen: set[tuple[int, str]] | None,
+        traced: bool,
     ) -> Mapped:
-        if reason := self._skipped(scope.record, scope.document):
-            return Mapped(None, raw, skipped=reason)
+        looked_at = LookedAt() if traced else None
+        scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
+        for when, reason in self._skips:
+            if when(scope):
+                return Mapped(None, own, skipped=reason)
+        draft: dict[str, Any] = {}
         try:
             if not self._is_record(scope):
-                raise InvalidTransaction(
-                    "unknown_record", f"$ is no record as {self.name} has them"
-                )
-            receipt = convert(self._document(scope, Record(raw), stores, context))
-        except InvalidTransaction as problem:
-            return Mapped(None, raw, problem=problem)
-        return Mapped(receipt, raw, unread=_unread(scope.record, seen) if seen is not None else ())
+                said = why_not(self.spec.record, scope)
+                raise InvalidTransaction("unknown_record", f"$ is no record of {self.name}: {said}")
+            self._fill(draft, scope, own, stores, context)
+            receipt, problem = convert(draft), None
+        except InvalidTransaction as error:
+            receipt, problem = None, error
+        read = "lines" in draft  # else little of it was looked at
+        unread = looked_at.unread(node) if looked_at and read else {}
+        return Mapped(receipt, own, None, problem, draft, unread)
 
-    def _document(
-        self, scope: Scope, record: Record, stores: Stores, context: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _fill(
+        self,
+        draft: dict[str, Any],
+        scope: Scope,
+        own: Callable[[], bytes],
+        stores: Stores,
+        context: Mapping[str, str],
+    ) -> None:
+        """The fields, as far as they can be read. Raises InvalidTransaction."""
+        draft |= {"schema": 2, "kind": "retail"}
         header = self._header
+        record = Record(own() if self._digests() else b"")
         store = header.get("store", scope, record) or context.get("store")
         record = record._replace(place=stores(store) if store else None)
+        if identity := header.get("transaction_id", scope, record):
+            draft["transaction_id"] = identity
         if store and record.place is None:
-            raise InvalidTransaction(
-                "unknown_store",
-                "$.store is not in the table of stores (reference.stores, column ids)",
-            )
+            message = "$.store is not in the table of stores (reference.stores, its column ids too)"
+            raise InvalidTransaction("unknown_store", message)
         currency = header.get("currency", scope, record) or context.get("currency")
         try:
-            decimals = exponent(currency or "")
+            record = record._replace(exponent=exponent(currency or ""))
         except LookupError:
-            raise InvalidTransaction(
-                "unknown_currency", "$.currency is not one of ISO 4217"
-            ) from None
-        record = record._replace(exponent=decimals)
+            message = "$.currency is not one of ISO 4217"
+            raise InvalidTransaction("unknown_currency", message) from None
         sign = one(self._sign, scope, record, 1, "$.sign")
-        record = record._replace(sign=-1 if sign is not None and sign < 0 else 1)
-        found = self._said(context, record) | header.read(scope, record, 1, "$")
+        if sign not in (None, 1, -1):
+            raise InvalidTransaction("wrong_type", "$.sign is neither 1 nor -1")
+        record = record._replace(sign=sign or 1)
+        draft |= self._said(context, record) | header.read(scope, record, 1, "$")
         for name, parts in self._parts.items():
             whole = [f for part in parts for f in part.read(scope, record, f"$.{name}")]
             if whole:
-                found[name] = whole
-        for at, line in enumerate(found.get("lines", ()), start=1):
+                draft[name] = whole
+        for at, line in enumerate(draft.get("lines", ()), start=1):
             line.setdefault("number", at)
         loyalty = self._loyalty.read(scope, record, 1, "$.loyalty")
         if "customer" in loyalty:
-            found["loyalty"] = loyalty
-        return {"schema": 2, "kind": "retail"} | found
+            draft["loyalty"] = loyalty
+        if self._computed:
+            draft["total"] = made_of(draft)
+        if self._remainder and isinstance(draft.get("total"), int):
+            missing = draft["total"] - made_of(draft)
+            if abs(missing) <= self._remainder:
+                draft["rounding"] = missing
+
+    def _digests(self) -> bool:
+        said = self.spec.receipt.get("transaction_id")
+        return isinstance(said, ValueSpec) and "digest" in str(msgspec.to_builtins(said))
 
     def _said(self, context: Mapping[str, str], record: Record) -> dict[str, Any]:
         """Fields of the context as a document's."""
@@ -277,84 +238,50 @@ class Mapper:
             found[name] = one(read, Scope(None, None, None), record, 1, f"$.{name}")
         return found
 
-    def _skipped(self, node: Any, document: Any) -> str | None:
-        scope = Scope(node, node, document)
-        return next((reason for when, reason in self._skips if when(scope)), None)
 
-    def _zones(self, spec: MappingSpec) -> None:
-        for name, value in spec.receipt.items():
-            if isinstance(value, ValueSpec) and value.zone != "store":
-                try:
-                    ZoneInfo(value.zone)
-                except (LookupError, ValueError, OSError):
-                    raise MappingProblem(
-                        ("receipt", name, "zone"), "is no IANA time zone"
-                    ) from None
+def made_of(draft: Mapping[str, Any]) -> int:
+    """What the lines and the rest make: the total if nothing is missing."""
+    lines = [line for line in draft.get("lines", ()) if not line.get("voided")]
+    by_line = [tax for line in lines for tax in line.get("taxes", ())]
+    added = (t for t in draft.get("taxes") or by_line if not t.get("included", True))
+    off = sum(discount.get("amount", 0) for discount in draft.get("discounts", ()))
+    of_lines = sum(line.get("amount", 0) for line in lines)
+    whole = of_lines - off + sum(tax.get("amount", 0) for tax in added) + draft.get("rounding", 0)
+    return int(whole)
 
 
-def holds(when: When, where: Where) -> Holds:
-    """Whether all of it is so of an element. A test is ``present``, ``absent``, ``negative``, a text, a list
-    of texts, ``{matches: regular expression}`` or ``{not: test}``."""
-    tests = [(_path(path, where), _test(test, (*where, path))) for path, test in when.items()]
-    return lambda scope: all(test(_leaves(path.all(scope))) for path, test in tests)
+def _taken_out(header: dict[str, Value], name: str, word: str) -> Any:
+    """What ``word`` says of a field that is made at the end, which is no longer in ``header`` then."""
+    said = header.get(name)
+    if isinstance(said, ValueSpec) and (found := getattr(said, word)) is not None:
+        if said != ValueSpec(**{word: found}):
+            raise MappingProblem(("receipt", name), f"`{word}` stands alone")
+        del header[name]
+        return found
+    return None
 
 
-def _leaves(found: list[Any]) -> list[Any]:
-    return [one for one in found if isinstance(one, dict) or text_of(one)]
+def _same(raw: bytes) -> Callable[[], bytes]:
+    return lambda: raw
 
 
-def _test(said: Any, where: Where) -> Callable[[list[Any]], bool]:
-    if said == "present":
-        return bool
-    if said == "absent":
-        return lambda found: not found
-    if said == "negative":
-        return lambda found: any((text_of(one) or "").startswith("-") for one in found)
-    if isinstance(said, dict):
-        if len(said) != 1:
-            raise MappingProblem(where, "must say either matches or not")
-        if "not" in said:
-            inner = _test(said["not"], where)
-            return lambda found: not inner(found)
-        pattern = _pattern(str(said["matches"]), where)
-        return lambda found: any(pattern.search(text_of(one) or "") for one in found)
-    wanted = {text_of(one) for one in (said if isinstance(said, tuple | list) else [said])}
-    return lambda found: any(text_of(one) in wanted for one in found)
+def _alone(tree: Any, node: Any) -> Callable[[], bytes]:
+    return lambda: _encode(_only(tree, node)[1])
 
 
-def _path(text: str, where: Where) -> Path:
-    try:
-        return Path(text)
-    except ValueError as error:
-        raise MappingProblem(where, str(error)) from None
-
-
-def _pattern(text: str, where: Where) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise MappingProblem(where, f"is no regular expression: {error}") from None
-
-
-def _unread(record: Any, seen: set[tuple[int, str]]) -> tuple[str, ...]:
-    """Places of leaves that no path led to, in whatever element of a list."""
-    leaves: dict[str, bool] = {}
-
-    def walk(node: Any, at: str) -> None:
-        if isinstance(node, list):
-            for element in node:
-                walk(element, at)
-        elif isinstance(node, dict):
-            for name, child in node.items():
-                place = f"{at}.{name}" if at else name
-                if text_of(child):
-                    leaves[place] = leaves.get(place, False) or (id(node), name) in seen
-                walk(child, place)
-
-    walk(record, "")
-    return tuple(sorted(place for place, read in leaves.items() if not read))
-
-
-def _bytes(node: Any) -> bytes:
-    """A record by itself, as JSON: the same mapping reads it, whatever the form that it came in."""
-    return _encode(node)
+def _only(tree: Any, node: Any) -> tuple[bool, Any]:
+    """(whether ``node`` is in ``tree``, the tree without other elements of the lists it is in)."""
+    if tree is node:
+        return True, tree
+    if isinstance(tree, list):
+        for element in tree:
+            there, found = _only(element, node)
+            if there:
+                return True, [found]
+    elif isinstance(tree, dict):
+        for name, child in tree.items():
+            if isinstance(child, dict | list):
+                there, found = _only(child, node)
+                if there:
+                    return True, tree | {name: found}
+    return False, tree

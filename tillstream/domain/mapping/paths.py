@@ -1,9 +1,10 @@
 """Where something is in a document.
 
 ``a.b`` steps into objects, and into each element of a list on the way: ``lines.taxes`` is all taxes of all
-lines. ``a[0]`` is one element; ``a[kind=TAX]`` those elements whose ``kind`` is TAX. ``/a`` begins at the
-record in place of the element at hand, ``//a`` at the whole document. ``.`` is the element itself. A name
-with a dot or a bracket in it is written in double quotes.
+lines. ``a[0]`` is one element; ``a[kind=TAX]`` those elements whose ``kind`` is TAX, ``a[kind!=TAX]`` the
+others; several stand one behind the other. ``*`` is any name. ``/a`` begins at the record in place of the
+element at hand, ``//a`` at the whole document. ``.`` is the element itself. A name with a dot, a slash or a
+bracket in it is written in double quotes.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from typing import Any, NamedTuple
 _STEP = re.compile(
     r'(?:"(?P<quoted>[^"]+)"|(?P<name>[^."\[\]/]+))(?P<rest>(?:\[[^\]]*\])*)(?:\.(?=.)|$)'
 )
-_FILTER = re.compile(r"\[(?:(?P<at>-?[0-9]+)|(?P<key>[^=\]]+)=(?P<value>[^\]]*))\]")
+_FILTER = re.compile(r"\[(?:(?P<at>-?[0-9]+)|(?P<key>[^=!\]]+)(?P<how>!?=)(?P<value>[^\]]*))\]")
 
 Visit = Callable[[dict[str, Any], str], None]
 
 
 class Scope(NamedTuple):
-    """Where a path may begin. visit: called with each object and the name that is read in it."""
+    """Where a path may begin. For who wants to know what was looked at: visit, called with each object and
+    the name that is read in it; offer, with each element and the path that leads to it; take, with each that
+    something is made of."""
 
     here: Any
     record: Any
     document: Any
     visit: Visit | None = None
+    offer: Callable[[str, Any], None] | None = None
+    take: Callable[[Any], None] | None = None
 
     def at(self, element: Any) -> Scope:
         return self._replace(here=element)
@@ -35,7 +40,7 @@ class Scope(NamedTuple):
 class _Step(NamedTuple):
     name: str
     at: int | None
-    where: tuple[tuple[str, str], ...]
+    where: tuple[tuple[str, bool, str], ...]
 
 
 class Path:
@@ -61,12 +66,14 @@ class Path:
         for step in self._steps:
             found: list[Any] = []
             for node in nodes:
-                if isinstance(node, dict):
-                    if scope.visit and step.name in node:
-                        scope.visit(node, step.name)
-                    found += _flat(node.get(step.name))
-            for key, value in step.where:
-                found = [one for one in found if _said(one, key, scope.visit) == value]
+                if not isinstance(node, dict):
+                    continue
+                for name in _names(node) if step.name == "*" else (step.name,):
+                    if scope.visit and name in node:
+                        scope.visit(node, name)
+                    found += _flat(node.get(name))
+            for key, same, value in step.where:
+                found = [one for one in found if (_said(one, key, scope.visit) == value) is same]
             if step.at is not None:
                 found = found[step.at : step.at + 1 or None]
             nodes = found
@@ -86,9 +93,14 @@ def _step(found: re.Match[str], text: str) -> _Step:
         if part["at"] is not None:
             at = int(part["at"])
         else:
-            where.append((part["key"], part["value"]))
+            where.append((part["key"], part["how"] == "=", part["value"]))
         rest = rest[part.end() :]
     return _Step(found["quoted"] or found["name"], at, tuple(where))
+
+
+def _names(node: dict[str, Any]) -> list[str]:
+    """All but an XML element's attributes and text."""
+    return [name for name in node if name[:1] not in ("@", "$")]
 
 
 def _flat(node: Any) -> list[Any]:

@@ -15,44 +15,59 @@ from msgspec import Meta, Struct
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,31}$")]
 Word = Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,31}$")]
 Scalar = str | int | bool
+Where = tuple[str | int, ...]  # keys and positions from a mapping's top
 
 
 class ValueSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Where a value comes from, exactly one of these, and how it is read.
 
-    path; const; template (``{path}`` in braces); first: the first of these that is there; store: of the
-    grocer's own table; position: of the element, from 1; digest: so many hexadecimal digits of SHA-256 of
-    the record; add: the sum of everything these paths find.
+    path; const; template (``{path}`` in braces); first: the first of these that is there; add: the sum of
+    these, of everything that their paths find; store: of the grocer's own table; position: of the element,
+    from 1; digest: so many hexadecimal digits of SHA-256 of the record. Of a total: computed, what the
+    lines and the rest make. Of a rounding: remainder, what is missing to the total, if it is at most so
+    many units.
 
-    match: a regular expression, of which the first group counts; drop: characters taken out; table: one text
-    for another, otherwise: for those it does not have; absolute, negate; minor: money is in minor units;
-    format: of a time or date as strptime has it; zone: of a time without one, ``store`` for the store's own.
+    when: else the value is not there. match: a regular expression, of which the first group counts; drop:
+    characters taken out; table: one text for another, otherwise: for those it does not have, and for none
+    at all; slug: made an id; hash: a pseudonym in its place, of so many hexadecimal digits. Of numbers:
+    absolute, negate; times: multiplied by a number or by what a path finds; round: to the unit, half away
+    from 0; minor: money is in minor units. Of times and dates: format as strptime has it; zone of one
+    without, ``store`` for the store's own.
     """
 
     path: str | None = None
     const: Scalar | None = None
     template: str | None = None
-    first: tuple[str | ValueSpec, ...] | None = None
+    first: tuple[Scalar | ValueSpec, ...] | None = None
+    add: tuple[Scalar | ValueSpec, ...] | None = None
     store: Literal["currency", "country", "region"] | None = None
     position: Literal[True] | None = None
     digest: Annotated[int, Meta(ge=16, le=64)] | None = None
-    add: tuple[str, ...] | None = None
+    computed: Literal[True] | None = None
+    remainder: Annotated[int, Meta(ge=1, le=100)] | None = None
+    when: When | None = None
     match: str | None = None
     drop: str = ""
     table: dict[str, Scalar] | None = None
     otherwise: Scalar | None = None
+    slug: bool = False
+    hash: Annotated[int, Meta(ge=8, le=64)] | None = None
     absolute: bool = False
     negate: bool = False
+    times: str | int | None = None
+    round: bool = False
     minor: bool = False
     format: str | None = None
-    zone: str = "store"
+    zone: str | None = None
 
 
-SOURCES = (
-    "path", "const", "template", "first", "store", "position", "digest", "add",
-)  # fmt: skip
+SOURCES = ("path", "const", "template", "first", "add", "store", "position", "digest", "computed",
+           "remainder")  # fmt: skip
+ON_TEXTS = ("match", "drop", "table", "otherwise", "slug", "hash")
+ON_NUMBERS = ("absolute", "negate", "times", "round", "minor")
+ON_TIMES = ("format", "zone")
 Value = str | int | bool | ValueSpec
-Test = Scalar | tuple[Scalar, ...] | dict[Literal["matches", "not"], Any]
+Test = Scalar | tuple[Scalar, ...] | dict[Literal["matches", "not", "all"], Any]
 When = dict[str, Test]
 
 
@@ -80,6 +95,7 @@ class PatternSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     name: Word
     pattern: str
     of: Word | None = None
+    after: Word | None = None
     until: Word | None = None
 
 
@@ -87,8 +103,8 @@ class MappingSpec(
     Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
     """A vendor's receipts. form: what the bytes are. records: where the single receipts are in a document;
-    record: what must hold of each, so that a document is known by it. sign: +1 or -1, by which the amounts of
-    the whole record are multiplied. decimal, group: how numbers are written."""
+    record: what must hold of each, so that a document is known by it. sign: of 1 or -1, by which the amounts
+    of the whole record are multiplied. decimal, group: how numbers are written."""
 
     mapping: Name
     version: Annotated[int, Meta(ge=1, le=9_999)]
@@ -97,7 +113,7 @@ class MappingSpec(
     record: When
     receipt: dict[str, Value]
     lines: tuple[PartSpec, ...]
-    records: str | None = None
+    records: str | tuple[str, ...] = ()
     skip: tuple[SkipSpec, ...] = ()
     discounts: tuple[PartSpec, ...] = ()
     taxes: tuple[PartSpec, ...] = ()
@@ -115,7 +131,7 @@ class MappingSpec(
 class MappingProblem(ValueError):
     """A mapping that cannot be used. where: keys and positions from its top, for who knows the lines."""
 
-    def __init__(self, where: tuple[str | int, ...], message: str) -> None:
+    def __init__(self, where: Where, message: str) -> None:
         super().__init__(where, message)
         self.where, self.message = where, message
 

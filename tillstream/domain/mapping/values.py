@@ -5,26 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from decimal import Decimal, DecimalException
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tillstream.domain.mapping.conditions import holds, path
 from tillstream.domain.mapping.paths import Path, Scope, text_of
 from tillstream.domain.mapping.spec import (
+    ON_NUMBERS,
+    ON_TEXTS,
+    ON_TIMES,
     SOURCES,
     MappingProblem,
     MappingSpec,
     Scalar,
     Value,
     ValueSpec,
+    Where,
 )
+from tillstream.domain.mapping.trees import compiled
 from tillstream.domain.receipt.amounts import NotExact, minor_units
 from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.transaction import InvalidTransaction
 
-UTC = "UTC"
-FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+FLAGS = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": False, "no": False,
+         "n": False}  # fmt: skip
+NUMBERS = frozenset({"money", "signed", "price", "decimal", "whole"})
+TIMES = frozenset({"time", "day"})
 
 
 class Record(NamedTuple):
@@ -38,7 +46,6 @@ class Record(NamedTuple):
 
 Get = Callable[[Scope, Record, int], Scalar | Decimal | None]
 Read = Callable[[Scope, Record, int], Any]
-Where = tuple[str | int, ...]
 
 
 class Numbers(NamedTuple):
@@ -48,196 +55,303 @@ class Numbers(NamedTuple):
     group: str
 
     def read(self, value: object) -> Decimal:
-        """Raises ValueError."""
+        """A minus may be in front or behind, or be brackets around. Raises ValueError."""
         if isinstance(value, Decimal | int) and not isinstance(value, bool):
             return Decimal(value)
         text = str(value).replace("\u00a0", " ").strip()
+        negative = text.endswith("-") or (text.startswith("(") and text.endswith(")"))
+        if negative:
+            text = text.strip("()").removesuffix("-").strip()
         if self.group:
             text = text.replace(self.group, "")
         if self.decimal != ".":
             text = text.replace(self.decimal, ".")
-        if not re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+|[+-]?[0-9]+\.", text):
+        if not re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+|[+-]?[0-9]+\.", text, re.ASCII):
             raise ValueError("is not a decimal number")
         try:
-            return Decimal(text)
+            return -Decimal(text) if negative else Decimal(text)
         except DecimalException:
             raise ValueError("is not a decimal number") from None
 
 
-def source(value: Value, where: Where, spec: MappingSpec) -> Get:
-    """Finds the value as it is in the document. Raises MappingProblem if ``value`` cannot be used."""
+def reader(kind: str, value: Value, where: Where, spec: MappingSpec) -> Read:
+    """Reads a value as ``kind`` says (see fields.RECEIPT). Raises MappingProblem; what it gives raises
+    ValueError for a value that is not of the kind."""
+    said = of(value, where, kind)
+    if said.first is not None:
+        several = [
+            reader(kind, one, (*where, "first", n), spec) for n, one in enumerate(said.first)
+        ]
+        read = _first(several)
+    else:
+        read = _typed(kind, said, where, spec)
+    if said.when is None:
+        return read
+    applies = holds(said.when, (*where, "when"))
+
+    def conditional(scope: Scope, record: Record, at: int) -> Any:
+        return read(scope, record, at) if applies(scope) else None
+
+    return conditional
+
+
+def of(value: Value, where: Where, kind: str) -> ValueSpec:
+    """A value as a spec. Raises MappingProblem where it says nothing sensible for its kind."""
     if isinstance(value, bool | int):
-        fixed = value
-        return lambda scope, record, at: fixed
+        return ValueSpec(const=value)
     if isinstance(value, str):
-        value = ValueSpec(path=value)
+        return ValueSpec(path=value)
     said = [name for name in SOURCES if getattr(value, name) is not None]
     if len(said) != 1:
         told = " and ".join(said) or "none"
         raise MappingProblem(where, f"says {told}, but must say one of {', '.join(SOURCES)}")
-    return _changed(_found(value, said[0], where, spec), value, where)
+    plain = ValueSpec()
+    for names, wanted in ((ON_NUMBERS, NUMBERS), (ON_TIMES, TIMES)):
+        for name in names:
+            if getattr(value, name) != getattr(plain, name) and kind not in wanted:
+                raise MappingProblem((*where, name), f"has no meaning for a {kind}")
+    if value.first is not None:
+        for name in (*ON_TEXTS, *ON_NUMBERS, *ON_TIMES):
+            if getattr(value, name) != getattr(plain, name):
+                raise MappingProblem((*where, name), "goes into each of `first` that it is for")
+    if value.zone not in (None, "store"):
+        try:
+            ZoneInfo(value.zone or "")
+        except (LookupError, ValueError, OSError):
+            raise MappingProblem((*where, "zone"), "is no IANA time zone") from None
+    return value
 
 
-def _found(value: ValueSpec, kind: str, where: Where, spec: MappingSpec) -> Get:
-    if kind == "path":
-        return _one(_path(value.path or "", where))
-    if kind == "const":
-        return lambda scope, record, at: value.const
-    if kind == "store":
-        column = value.store or ""
-        return lambda scope, record, at: getattr(record.place, column) if record.place else None
-    if kind == "position":
-        return lambda scope, record, at: at
-    if kind == "digest":
-        return lambda scope, record, at: sha256(record.raw).hexdigest()[: value.digest]
-    if kind == "template":
-        return _template(value.template or "", where)
-    if kind == "add":
-        paths = [_path(text, where) for text in value.add or ()]
-        numbers = Numbers(spec.decimal, spec.group)
-        return lambda scope, record, at: sum(
-            (numbers.read(text_of(leaf) or "0") for path in paths for leaf in path.all(scope)),
-            Decimal(0),
-        )
-    several = [source(one, (*where, "first", n), spec) for n, one in enumerate(value.first or ())]
-
-    def first(scope: Scope, record: Record, at: int) -> Scalar | Decimal | None:
-        for get in several:
-            if (found := get(scope, record, at)) is not None:
+def _first(several: list[Read]) -> Read:
+    def read(scope: Scope, record: Record, at: int) -> Any:
+        for one in several:
+            if (found := one(scope, record, at)) is not None:
                 return found
         return None
 
-    return first
+    return read
 
 
-def _path(text: str, where: Where) -> Path:
-    try:
-        return Path(text)
-    except ValueError as error:
-        raise MappingProblem(where, str(error)) from None
+def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
+    numbers = Numbers(spec.decimal, spec.group)
+    get = _changed(_found(said, where, spec), said, where)
+    factor = _factor(said, where, numbers)
+
+    def number(found: object, scope: Scope) -> Decimal:
+        read = numbers.read(found)
+        read = abs(read) if said.absolute else read
+        read = -read if said.negate else read
+        return read if factor is None else read * factor(scope)
+
+    def money(found: object, record: Record, scope: Scope) -> int:
+        exact, decimals = number(found, scope), 0 if said.minor else record.exponent
+        if said.round:
+            exact = exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        return minor_units(exact, decimals)
+
+    def price(found: object, record: Record, scope: Scope) -> Decimal:
+        return plain(number(found, scope).scaleb(0 if said.minor else record.exponent))
+
+    def decimal(found: object, record: Record, scope: Scope) -> Decimal:
+        exact = number(found, scope)
+        return plain(exact.quantize(Decimal("0.001"), ROUND_HALF_UP) if said.round else exact)
+
+    def whole(found: object, record: Record, scope: Scope) -> int:
+        read = number(found, scope)
+        if said.round:
+            read = read.to_integral_value(ROUND_HALF_UP)
+        if read != read.to_integral_value():
+            raise ValueError("is not a whole number")
+        return int(read)
+
+    def flag(found: object, record: Record, scope: Scope) -> bool:
+        text = (text_of(found) or "").lower()
+        if text not in FLAGS:
+            raise ValueError("is neither yes nor no")
+        return FLAGS[text]
+
+    kinds: dict[str, Callable[[Any, Record, Scope], Any]] = {
+        "text": lambda found, record, scope: text_of(found),
+        "money": money,
+        "signed": lambda found, record, scope: record.sign * money(found, record, scope),
+        "price": price,
+        "decimal": decimal,
+        "whole": whole,
+        "flag": flag,
+        "time": lambda found, record, scope: moment(text_of(found) or "", said, record.place),
+        "day": lambda found, record, scope: day(text_of(found) or "", said.format),
+    }
+    made = kinds[kind]
+
+    def read(scope: Scope, record: Record, at: int) -> Any:
+        try:
+            found = get(scope, record, at)
+            return None if found is None else made(found, record, scope)
+        except DecimalException:
+            raise ValueError("is too large to be kept exactly") from None
+
+    return read
 
 
-def _one(path: Path) -> Get:
+def plain(number: Decimal) -> Decimal:
+    """Without an exponent: 2.1E+3 is 2100."""
+    return number if number.as_tuple().exponent <= 0 else number.quantize(Decimal(1))  # type: ignore[operator]
+
+
+def _factor(said: ValueSpec, where: Where, numbers: Numbers) -> Callable[[Scope], Decimal] | None:
+    if said.times is None:
+        return None
+    if isinstance(said.times, int):
+        fixed = Decimal(said.times)
+        return lambda scope: fixed
+    get = _one(path(said.times, (*where, "times")))
+
+    def factor(scope: Scope) -> Decimal:
+        found = get(scope, NOTHING, 1)
+        if found is None:
+            raise ValueError("is to be multiplied by what is not there")
+        return numbers.read(found)
+
+    return factor
+
+
+NOTHING = Record(b"")
+
+
+def _found(said: ValueSpec, where: Where, spec: MappingSpec) -> Get:
+    """Finds the value as it is in the document."""
+    if said.path is not None:
+        return _one(path(said.path, where))
+    if said.const is not None:
+        fixed = said.const
+        return lambda scope, record, at: fixed
+    if said.store is not None:
+        column = said.store
+        return lambda scope, record, at: getattr(record.place, column) if record.place else None
+    if said.position is not None:
+        return lambda scope, record, at: at
+    if said.digest is not None:
+        digits = said.digest
+        return lambda scope, record, at: sha256(record.raw).hexdigest()[:digits]
+    if said.template is not None:
+        return _template(said.template, where)
+    if said.add is not None:
+        return _sum(said.add, where, spec)
+    raise MappingProblem(
+        where, "is made at the end: only a total is computed, a rounding a remainder"
+    )
+
+
+def _one(found_by: Path) -> Get:
     def get(scope: Scope, record: Record, at: int) -> Scalar | Decimal | None:
-        found = path.all(scope)
+        found = found_by.all(scope)
         if len(found) > 1:
-            raise ValueError(f"is there {len(found)} times at {path.text}")
+            raise ValueError(f"is there {len(found)} times at {found_by.text}")
         if not found:
             return None
         if isinstance(found[0], bool | int | Decimal):
             return found[0]
         text = text_of(found[0])
         if text is None:
-            raise ValueError(f"is no single value at {path.text}")
+            raise ValueError(f"is no single value at {found_by.text}")
         return text or None
 
     return get
 
 
+def _sum(parts: tuple[Scalar | ValueSpec, ...], where: Where, spec: MappingSpec) -> Get:
+    """Of everything that each part finds, read as a number by the part's own words."""
+    reads: list[Callable[[Scope, Record, int], Decimal]] = []
+    for n, part in enumerate(parts):
+        said = of(part, (*where, "add", n), "decimal")
+        place = (*where, "add", n)
+        if said.path is None:
+            read = reader("decimal", said, place, spec)
+            reads.append(lambda scope, record, at, read=read: read(scope, record, at) or Decimal(0))  # type: ignore[misc]
+            continue
+        found_by = path(said.path, place)
+        of_leaf = reader("decimal", _here(said), place, spec)
+
+        def total(
+            scope: Scope,
+            record: Record,
+            at: int,
+            found_by: Path = found_by,
+            of_leaf: Read = of_leaf,
+        ) -> Decimal:
+            leaves = found_by.all(scope)
+            return sum(
+                (of_leaf(scope.at(leaf), record, at) or Decimal(0) for leaf in leaves), Decimal(0)
+            )
+
+        reads.append(total)
+    return lambda scope, record, at: sum((read(scope, record, at) for read in reads), Decimal(0))
+
+
+def _here(said: ValueSpec) -> ValueSpec:
+    changed = {name: getattr(said, name) for name in said.__struct_fields__}
+    return ValueSpec(**changed | {"path": "."})
+
+
 def _template(text: str, where: Where) -> Get:
     parts = re.split(r"\{([^{}]*)\}", text)
-    plain, gets = parts[::2], [_one(_path(inner, where)) for inner in parts[1::2]]
+    fixed, gets = parts[::2], [_one(path(inner, where)) for inner in parts[1::2]]
 
     def get(scope: Scope, record: Record, at: int) -> str | None:
         found = [one(scope, record, at) for one in gets]
         if any(value is None for value in found):
             return None
-        middle = (f"{value}{after}" for value, after in zip(found, plain[1:], strict=True))
-        return plain[0] + "".join(middle)
+        middle = (f"{text_of(value)}{after}" for value, after in zip(found, fixed[1:], strict=True))
+        return fixed[0] + "".join(middle)
 
     return get
 
 
-def _changed(get: Get, value: ValueSpec, where: Where) -> Get:
+def _changed(get: Get, said: ValueSpec, where: Where) -> Get:
     """What is done to a text that was found."""
-    if not (value.match or value.drop or value.table is not None):
+    if said.otherwise is not None and said.table is None:
+        raise MappingProblem((*where, "otherwise"), "belongs to a table")
+    if all(getattr(said, name) == getattr(ValueSpec(), name) for name in ON_TEXTS):
         return get
-    try:
-        match = re.compile(value.match or "")
-    except re.error as error:
-        raise MappingProblem((*where, "match"), f"is no regular expression: {error}") from None
-    if value.match and match.groups != 1:
+    match = compiled(said.match or "", (*where, "match"))
+    if said.match and match.groups != 1:
         raise MappingProblem((*where, "match"), "must have one group, in round brackets")
-    drop = str.maketrans("", "", value.drop)
+    drop = str.maketrans("", "", said.drop)
 
     def changed(scope: Scope, record: Record, at: int) -> Scalar | Decimal | None:
         found = get(scope, record, at)
         text = text_of(found)
-        if value.match and text is not None:
+        if said.match and text is not None:
             hit = match.search(text)
             found = text = (hit[1] or None) if hit else None
-        if value.drop and text is not None:
+        if said.drop and text is not None:
             found = text = text.translate(drop) or None
-        if value.table is not None:
-            found = value.otherwise if text is None else value.table.get(text, value.otherwise)
+        if said.table is not None:
+            found = said.otherwise if text is None else said.table.get(text, said.otherwise)
             if found is None and text is not None:
                 raise ValueError("is not in the mapping's table")
+            text = text_of(found)
+        if said.slug and text is not None:
+            found = text = re.sub(r"[^0-9A-Za-z]+", "-", text).strip("-")[:64] or None
+        if said.hash and text is not None:
+            found = sha256(text.encode()).hexdigest()[: said.hash]
         return found
 
     return changed
 
 
-def reader(kind: str, value: Value, where: Where, spec: MappingSpec) -> Read:
-    """Reads a value as ``kind`` says (see mapper.RECEIPT). Raises MappingProblem; what it gives raises
-    ValueError for a value that is not of the kind."""
-    get = source(value, where, spec)
-    said = value if isinstance(value, ValueSpec) else ValueSpec()
-    numbers = Numbers(spec.decimal, spec.group)
-
-    def number(found: object) -> Decimal:
-        read = numbers.read(found)
-        read = abs(read) if said.absolute else read
-        return -read if said.negate else read
-
-    def money(found: object, record: Record) -> int:
-        return minor_units(number(found), 0 if said.minor else record.exponent)
-
-    def whole(found: object, record: Record) -> int:
-        read = number(found)
-        if read != read.to_integral_value():
-            raise ValueError("is not a whole number")
-        return int(read)
-
-    def flag(found: object, record: Record) -> bool:
-        text = (text_of(found) or "").lower()
-        if text not in FLAGS:
-            raise ValueError("is neither yes nor no")
-        return FLAGS[text]
-
-    kinds: dict[str, Callable[[Any, Record], Any]] = {
-        "text": lambda found, record: text_of(found),
-        "money": money,
-        "signed": lambda found, record: record.sign * money(found, record),
-        "price": lambda found, record: number(found).scaleb(0 if said.minor else record.exponent),
-        "decimal": lambda found, record: number(found),
-        "whole": whole,
-        "flag": flag,
-        "time": lambda found, record: moment(text_of(found) or "", said, record.place),
-        "day": lambda found, record: day(text_of(found) or "", said.format),
-    }
-    made = kinds[kind]
-
-    def read(scope: Scope, record: Record, at: int) -> Any:
-        found = get(scope, record, at)
-        return None if found is None else made(found, record)
-
-    return read
-
-
 def moment(text: str, said: ValueSpec, place: StorePlace | None) -> datetime:
-    """A time with its offset. Raises ValueError."""
+    """A time by the store's clock. Raises ValueError."""
     try:
         found = _by_format(text, said.format) if said.format else datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"is not a time as {said.format or 'ISO 8601'} has it") from None
-    zone = place.zone if place else None
-    if said.zone != "store":
-        zone = said.zone
-    if found.tzinfo is not None:  # shown by the store's clocks from here on
-        return found.astimezone(ZoneInfo(place.zone)) if place else found
-    if zone is None:
-        raise ValueError("has no zone, and its store is not in the table of stores")
-    return found.replace(tzinfo=ZoneInfo(zone))
+    if found.tzinfo is None:
+        zone = said.zone if said.zone not in (None, "store") else place.zone if place else None
+        if zone is None:
+            raise ValueError("has no zone, and its store is not in the table of stores")
+        found = found.replace(tzinfo=ZoneInfo(zone))
+    return found.astimezone(ZoneInfo(place.zone)) if place else found
 
 
 def day(text: str, form: str | None) -> date:

@@ -70,7 +70,8 @@ class ReceiptLine(_Part, frozen=True, kw_only=True):
     """One line. ``amount`` is what it adds to the total, after its own ``discounts``. ``quantity`` is
     positive whichever way the goods go. ``list_price`` and ``price`` (paid) are for one ``unit``. ``voided``:
     the till struck it out, it counts for nothing. ``correction``: it takes back an earlier line of this
-    receipt, which stays; its amount has the other sign and its quantity counts the other way."""
+    receipt, which stays; its amount has the other sign and its quantity counts the other way. ``parent``:
+    number of the line that it belongs to, as a deposit does. ``description``: what is printed."""
 
     number: Number
     kind: LineKind
@@ -79,6 +80,7 @@ class ReceiptLine(_Part, frozen=True, kw_only=True):
     unit: Literal["each", "kg", "lb", "l", "m"] = "each"
     scheme: Literal["gtin", "plu", "barcode", "sku", "name"] = "gtin"
     code: Code = ""
+    description: Code | None = None
     category: Slug | None = None
     list_price: Decimal | None = None
     price: Decimal | None = None
@@ -91,6 +93,7 @@ class ReceiptLine(_Part, frozen=True, kw_only=True):
     expires: date | None = None
     voided: bool = False
     correction: bool = False
+    parent: Number | None = None
 
 
 class Tender(_Part, frozen=True, kw_only=True):
@@ -110,11 +113,13 @@ class Tender(_Part, frozen=True, kw_only=True):
 
 
 class Loyalty(_Part, frozen=True, kw_only=True):
-    """``asked``: points the customer wants to redeem; ``granted``: what the till gave for, if it knows."""
+    """``asked``: points the customer wants to redeem; ``granted``, ``earned``: what the till gave for, if it
+    knows."""
 
     customer: Id
     asked: Points = 0
     granted: Points | None = None
+    earned: Points | None = None
 
 
 class RetailTransaction(_Part, frozen=True, kw_only=True):
@@ -123,7 +128,8 @@ class RetailTransaction(_Part, frozen=True, kw_only=True):
     A void repeats the receipt that it undoes as it was, with the same signs; ``voids`` is that one's id.
     ``total`` is lines - discounts of the basket + tax that is not included + rounding, and equals the
     tenders where there are any. ``business_day``: the store's; if absent, the day of ``ended_at`` there.
-    ``sequence``: the till's own count, in which gaps are found. ``training``: has no effect anywhere.
+    ``sequence``: the till's own count, in which gaps are found. ``cashier`` and ``approved_by`` are ids,
+    never names. ``fiscal_id``: what the tax authority's device gave. ``training``: has no effect anywhere.
     Optional fields are left out; those that are null in this schema may be null.
     """
 
@@ -144,6 +150,8 @@ class RetailTransaction(_Part, frozen=True, kw_only=True):
     business_day: date | None = None
     sequence: Annotated[int, Meta(ge=0, le=MOST)] | None = None
     cashier: Id | None = None
+    approved_by: Id | None = None
+    fiscal_id: Code | None = None
     channel: Literal["till", "self_checkout", "online", "click_and_collect", "delivery"] = "till"
     offline: bool = False
     training: bool = False

@@ -20,7 +20,7 @@ RULES = {
     "quantity": "a quantity that is not positive, or finer than a thousandth",
     "line_sign": "a line that is paid back with a positive amount, or one that is paid with a negative one",
     "line_twice": "two lines of one number",
-    "no_such_line": "a discount of a line that is not there",
+    "no_such_line": "a discount or part of a line that is not there",
     "tender_sign": "change that is positive",
     "foreign_amount": "an amount in a foreign currency without the currency, or the reverse",
     "lines_total": "lines - discounts of the basket + added tax + rounding is not the total",
@@ -95,6 +95,8 @@ def _lines(receipt: RetailTransaction) -> None:
             raise broken("line_sign", f"$.lines[{n}].back is for what comes back")
         if line.back and line.back.receipt == receipt.transaction_id:
             raise broken("refers_to_itself", f"$.lines[{n}].back.receipt is the transaction's own")
+        if line.parent is not None and line.parent not in numbers - {line.number}:
+            raise broken("no_such_line", f"$.lines[{n}].parent is not the number of another line")
     for off in receipt.discounts:
         if off.line is not None and off.line not in numbers:
             raise broken("no_such_line", "$.discounts[...].line is not the number of a line")

@@ -1,0 +1,126 @@
+"""Fields that a mapping may set, and how those of one element are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tillstream.domain.mapping.conditions import holds, path
+from tillstream.domain.mapping.paths import Scope
+from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, PartSpec, Value, Where
+from tillstream.domain.mapping.values import Read, Record, reader, wrong
+from tillstream.domain.transaction import InvalidTransaction
+
+# Field -> how it is read. ``signed``: money that the record's sign turns.
+RECEIPT = {
+    "transaction_id": "text", "kind": "text", "store": "text", "till": "text", "ended_at": "time",
+    "currency": "text", "total": "signed", "rounding": "signed", "began_at": "time",
+    "business_day": "day", "sequence": "whole", "cashier": "text", "approved_by": "text",
+    "channel": "text", "offline": "flag", "training": "flag", "voids": "text", "fiscal_id": "text",
+}  # fmt: skip
+# ``gross``: in place of ``amount``, before the line's own discounts.
+LINE = {
+    "number": "whole", "kind": "text", "amount": "signed", "gross": "signed", "quantity": "decimal",
+    "unit": "text", "scheme": "text", "code": "text", "description": "text", "category": "text",
+    "list_price": "price", "price": "price", "override": "text", "agency": "text", "lot": "text",
+    "expires": "day", "voided": "flag", "correction": "flag", "parent": "whole",
+    "back.receipt": "text", "back.reason": "text", "back.fate": "text",
+}  # fmt: skip
+DISCOUNT = {"amount": "signed", "kind": "text", "promotion": "text", "line": "whole"}
+TAX = {
+    "code": "text",
+    "amount": "signed",
+    "rate": "decimal",
+    "taxable": "signed",
+    "included": "flag",
+}
+TENDER = {
+    "kind": "text", "amount": "signed", "card_token": "text", "cashback": "money",
+    "foreign_currency": "text", "foreign_amount": "money", "declined": "flag",
+}  # fmt: skip
+LOYALTY = {"customer": "text", "asked": "whole", "granted": "whole", "earned": "whole"}
+
+
+class Fields:
+    """Some fields and how each is found."""
+
+    def __init__(
+        self, said: Mapping[str, Value], kinds: Mapping[str, str], where: Where, spec: MappingSpec
+    ) -> None:
+        if strange := [name for name in said if name not in kinds]:
+            known = ", ".join(sorted(kinds))
+            raise MappingProblem((*where, strange[0]), f"is no field here; there are {known}")
+        if "gross" in said and "amount" in said:
+            raise MappingProblem((*where, "gross"), "stands in place of amount")
+        self._reads: dict[str, Read] = {
+            name: reader(kinds[name], value, (*where, name), spec) for name, value in said.items()
+        }
+
+    def read(self, scope: Scope, record: Record, at: int, where: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, read in self._reads.items():
+            value = one(read, scope, record, at, f"{where}.{name}")
+            if value is None:
+                continue
+            outer, _, inner = name.partition(".")
+            if inner:
+                found.setdefault(outer, {})[inner] = value
+            else:
+                found[name] = value
+        return found
+
+    def get(self, name: str, scope: Scope, record: Record) -> Any:
+        read = self._reads.get(name)
+        return one(read, scope, record, 1, f"$.{name}") if read else None
+
+
+def one(read: Read, scope: Scope, record: Record, at: int, where: str) -> Any:
+    """Raises InvalidTransaction that names ``where`` the value was to go, never the value."""
+    try:
+        return read(scope, record, at)
+    except InvalidTransaction:
+        raise
+    except ValueError as error:
+        raise wrong(where, error) from None
+
+
+class Part:
+    """Lines, discounts, taxes or tenders of one kind of element."""
+
+    def __init__(
+        self, said: PartSpec, kinds: Mapping[str, str], where: Where, spec: MappingSpec
+    ) -> None:
+        self._each = path(said.each, (*where, "each"))
+        self._when = holds(said.when, (*where, "when"))
+        self._fields = Fields(said.set, kinds, (*where, "set"), spec)
+        self._own: dict[str, list[Part]] = {}
+        for name, inner in (("discounts", DISCOUNT), ("taxes", TAX)):
+            parts: Sequence[PartSpec] = getattr(said, name)
+            if parts and kinds is not LINE:
+                raise MappingProblem((*where, name), "is for lines only")
+            self._own[name] = [
+                Part(part, inner, (*where, name, n), spec) for n, part in enumerate(parts)
+            ]
+
+    def read(self, scope: Scope, record: Record, where: str) -> Iterator[dict[str, Any]]:
+        """What is made of each element that this part is for."""
+        for at, element in enumerate(self._each.all(scope), start=1):
+            inner, taken = scope.at(element), False
+            if scope.offer:
+                scope.offer(self._each.text, element)
+            if taken := self._when(inner):
+                yield self._element(inner, record, at, f"{where}[{at - 1}]")
+            if taken and scope.take:
+                scope.take(element)
+
+    def _element(self, scope: Scope, record: Record, at: int, where: str) -> dict[str, Any]:
+        found = self._fields.read(scope, record, at, where)
+        for name, parts in self._own.items():
+            own = [f for part in parts for f in part.read(scope, record, f"{where}.{name}")]
+            if own:
+                found[name] = own
+        if "gross" in found:
+            found["amount"] = found.pop("gross") - sum(
+                off.get("amount", 0) for off in found.get("discounts", ())
+            )
+        return found
