@@ -30,7 +30,7 @@ MAY: dict[str, set[str]] = {
     "reference": {"conf", "domain"},
     "clients": {"conf", "errors"},
     "cli": {"errors", "conf"},
-    "jobs": {"catalog", "connectors", "udfs", "reference", "fraud"},
+    "jobs": {"catalog", "connectors", "udfs", "reference", "fraud", "intake"},
     "local": TOOLS,
     "cluster": TOOLS | {"local", "state_schemas", "history"},
     "history": TOOLS | {"cluster"},

@@ -72,6 +72,11 @@ STATES = (
         "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
     ),
     KeyedState(
+        "intake", "intake-once", "intake-mark", archived_mark.CODEC, "transaction",
+        TRANSACTIONS_A_DAY * 2,
+        "intake.dedupe_hours (48) from its arrival, by the stream's own time",
+    ),
+    KeyedState(
         "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",
         DOCUMENTS_A_DAY * 4,
         "TTL of a day more than inventory.horizon_hours (72), in processing time: a document that old "

@@ -25,7 +25,7 @@ from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.fuzz import fuzzed
-from tillstream.udfs import archive, fraud, inventory, loyalty, promotions, shortage
+from tillstream.udfs import archive, fraud, intake, inventory, loyalty, promotions, shortage
 from tillstream.udfs.stage import DEAD_LETTERS, MOST_FAILED
 
 CONF = load("local")
@@ -53,6 +53,7 @@ RULES = packaged_rules().raw
 # (job, topic) -> the stage that reads it
 STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", TILLS): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", TILLS): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", TILLS): lambda: BatchedHarness(fraud.at_till(CONF)),
     ("fraud", "fraud_labels"): lambda: BatchedHarness(fraud.at_till(CONF)),

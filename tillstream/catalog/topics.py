@@ -17,6 +17,9 @@ STOCK_NOTICES = Topic("stock_notices", "recipient", "domain.notice.Notice")
 # What the notifier sends.
 TO_NOTIFY = (NOTICES, STOCK_NOTICES)
 
+# Every till transaction once, checked, in one form: out of the front door.
+TRANSACTIONS = Topic("transactions", "key", "domain.receipt.canonical.Receipt")
+
 # Deliveries, transfers, counts, write-offs, plans: into the inventory job.
 STOCK_MOVEMENTS = Topic("stock_movements", "document_id", "events/stock_movement")
 # From store to centre and store to store: out of the inventory job and into it again.

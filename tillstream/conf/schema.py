@@ -110,6 +110,11 @@ class Archive(_Base, frozen=True):
     dedupe_hours: NotNegative
 
 
+class Intake(_Base, frozen=True):
+    dedupe_hours: NotNegative
+    mappings: list[str]
+
+
 class Reference(_Base, frozen=True):
     stores: str | None
     centres: str | None
@@ -215,6 +220,7 @@ class Conf(_Base, frozen=True):
     reference: Reference
     loyalty: Loyalty
     archive: Archive
+    intake: Intake
     inventory: Inventory
     demand: Demand
     shortage: Shortage

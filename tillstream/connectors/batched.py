@@ -105,6 +105,10 @@ def side(stream: DataStream, name: str) -> DataStream:
 
 def rekeyed(stream: DataStream, uid: str, name: str, wait_ms: int = 2) -> KeyedStream:
     """Bytes whose first line is the key of the next stage, keyed by it, that line taken off."""
+    return sources.keyed(by_line(stream, uid, name, wait_ms))
+
+
+def by_line(stream: DataStream, uid: str, name: str, wait_ms: int = 2) -> DataStream:
+    """The same as rows of (key, bytes), not yet keyed."""
     rows: Any = stream._j_data_stream.map(ours().KeyLine())
-    rows = rows.uid(uid).name(name).setBufferTimeout(wait_ms)
-    return sources.keyed(DataStream(rows))
+    return DataStream(rows.uid(uid).name(name).setBufferTimeout(wait_ms))

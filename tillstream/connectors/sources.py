@@ -73,6 +73,14 @@ def stock_lines(context: JobContext) -> DataStream:
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 
+def by_contract(rows: DataStream) -> tuple[DataStream, DataStream]:
+    """Of rows of (transaction id, enveloped record) those that may be of our contracts, and the others."""
+    records = rows._j_data_stream
+    known = records.filter(ours().OurContracts(True)).uid("of-our-contracts")
+    others = records.filter(ours().OurContracts(False)).uid("of-other-makers")
+    return DataStream(known.name("of our contracts")), DataStream(others.name("of other makers"))
+
+
 def none_of(rows: DataStream, uid: str, name: str = "nothing") -> DataStream:
     """A stream like ``rows`` with nothing in it, for a second input that is not needed."""
     return DataStream(rows._j_data_stream.filter(ours().DropAll()).uid(uid).name(name))

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from tillstream.domain.promotions.promotion import Announcement
+from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.stock.movement import Movement
 from tillstream.domain.transaction import Transaction
 
@@ -41,5 +42,8 @@ class Fingerprint(Generic[T]):
 
 
 of_sale = Fingerprint(Transaction, "transaction_id")
+of_receipt = Fingerprint(
+    Receipt, "transaction_id", "version", "source", "key", "arrived_ms", "origin"
+)
 of_movement = Fingerprint(Movement, "document_id")
 of_promotion = Fingerprint(Announcement, "promotion_id", "revision", "announced_ms")

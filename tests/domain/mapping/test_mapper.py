@@ -209,7 +209,7 @@ def test_every_field_of_the_contract_can_be_set_and_no_other():
     for kinds, struct in ((LINE, contract.ReceiptLine), (DISCOUNT, contract.Discount), (TAX, contract.Tax),
                           (TENDER, contract.Tender), (LOYALTY, contract.Loyalty),
                           (RECEIPT, contract.RetailTransaction)):  # fmt: skip
-        parts = {"discounts", "taxes", "back", "lines", "tenders", "loyalty", "schema"}
+        parts = {"discounts", "taxes", "back", "lines", "tenders", "loyalty", "schema", "source"}
         names = {name for name in kinds if "." not in name and name != "gross"}
         assert names == {field.name for field in msgspec.structs.fields(struct)} - parts
     back = {name.removeprefix("back.") for name in LINE if name.startswith("back.")}

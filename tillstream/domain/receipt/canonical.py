@@ -51,8 +51,9 @@ class Paid(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Receipt(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """version: of this form. source: the contract or mapping it came by, as ``pos/2`` or ``loyverse/1``.
-    offset_min: of the store's clock. declined, voided: how many tenders and lines the till struck out."""
+    """version: of this form. source: the contract or mapping it came by, as ``pos/2`` or ``loyverse/1``. key:
+    by which the stream is partitioned. arrived_ms, origin: of the raw record. offset_min: of the store's
+    clock. declined, voided: how many tenders and lines the till struck out."""
 
     version: Literal[1] = 1
     transaction_id: str
@@ -81,3 +82,6 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     began_ms: int | None = None
     declined: int = 0
     voided: int = 0
+    key: str = ""
+    arrived_ms: int = 0
+    origin: str = ""

@@ -129,7 +129,8 @@ class RetailTransaction(_Part, frozen=True, kw_only=True):
     ``total`` is lines - discounts of the basket + tax that is not included + rounding, and equals the
     tenders where there are any. ``business_day``: the store's; if absent, the day of ``ended_at`` there.
     ``sequence``: the till's own count, in which gaps are found. ``cashier`` and ``approved_by`` are ids,
-    never names. ``fiscal_id``: what the tax authority's device gave. ``training``: has no effect anywhere.
+    never names. ``fiscal_id``: what the tax authority's device gave. ``source``: the mapping
+    that made it. ``training``: has no effect anywhere.
     Optional fields are left out; those that are null in this schema may be null.
     """
 
@@ -157,3 +158,4 @@ class RetailTransaction(_Part, frozen=True, kw_only=True):
     training: bool = False
     loyalty: Loyalty | None = None
     voids: Id | None = None
+    source: Code | None = None

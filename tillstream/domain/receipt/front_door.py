@@ -140,6 +140,14 @@ def of_v1(sent: Transaction, place: StorePlace) -> Receipt:
     )
 
 
+def partition_of(receipt: Receipt) -> str:
+    """What keeps the order of a customer's, else a card's, else a till's transactions."""
+    if receipt.customer:
+        return receipt.customer
+    token = next((tender.card_token for tender in receipt.tenders if tender.card_token), "")
+    return token or f"{receipt.store}/{receipt.till}"
+
+
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 

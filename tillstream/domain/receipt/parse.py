@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +14,14 @@ from tillstream.domain.transaction import invalid, refuse_twice, unreadable
 _decode = msgspec.json.Decoder(RetailTransaction, float_hook=Decimal).decode
 _plain = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+_says_v2 = re.compile(rb'"schema"\s*:\s*2\b').search
+
+
+def is_v2(raw: bytes) -> bool:
+    """Whether a record says that it is of contract v2; what says nothing is v1's."""
+    return _says_v2(raw) is not None
 
 
 def parse(raw: bytes) -> RetailTransaction:

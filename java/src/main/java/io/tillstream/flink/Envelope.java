@@ -18,6 +18,7 @@ import org.apache.flink.util.Collector;
  */
 final class Envelope implements Serializable {
     private static final long serialVersionUID = 1L;
+    static final String KEYLESS = "~";
     private static final int KEYLESS_SPREAD = 4095;
     private static final byte[] EMPTY = new byte[0];
 
@@ -73,6 +74,6 @@ final class Envelope implements Serializable {
 
     static String keyless(byte[] payload) {
         int hash = Arrays.hashCode(payload);
-        return "~" + ((hash ^ hash >>> 16) & KEYLESS_SPREAD);
+        return KEYLESS + ((hash ^ hash >>> 16) & KEYLESS_SPREAD);
     }
 }

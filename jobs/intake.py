@@ -1,0 +1,61 @@
+"""Intake: the one reader of the tills' raw stream; every transaction once, checked, in one form to Kafka."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.datastream import DataStream
+
+from tillstream.catalog import topics
+from tillstream.catalog.entry import DEAD_LETTERS, Job
+from tillstream.connectors import batched, dead_letters, kafka, sources
+from tillstream.connectors.context import JobContext, run
+from tillstream.intake.mappings import load
+from tillstream.udfs.engine import BYTES
+from tillstream.udfs.intake import by_mapping, intake_once
+
+HOUR_MS = 3_600_000
+
+
+class Streams(NamedTuple):
+    """What the job makes; each element is JSON bytes."""
+
+    transactions: DataStream
+    dead_letters: DataStream
+
+
+def read(context: JobContext) -> DataStream:
+    """Rows of (transaction id, enveloped record); not yet keyed."""
+    return sources.transaction_rows(context, "transaction_id", timed=True)
+
+
+def build(records: DataStream, context: JobContext) -> Streams:
+    """What is not of our contracts goes by the makers' mappings first."""
+    conf = context.conf
+    ours, others = sources.by_contract(records)
+    mapped = batched.each(
+        context, sources.keyed(others),
+        by_mapping(conf, [load(name).spec for name in conf.intake.mappings]), BYTES,
+        uid="read-by-mapping", name="other makers' receipts",
+    )  # fmt: skip
+    by_id = batched.by_line(mapped, "mapped-by-id", "by transaction id")
+    once = batched.process(
+        context, sources.keyed(ours.union(by_id)), sources.none_of(records, "intake-no-control"),
+        intake_once(conf), state="intake-mark", uid="intake-once", name="each transaction once",
+        by_arrival=True, life_ms=conf.intake.dedupe_hours * HOUR_MS,
+    )  # fmt: skip
+    return Streams(once, batched.refused(mapped, once))
+
+
+def write(streams: Streams, context: JobContext) -> None:
+    """The canonical stream, dead letters."""
+    kafka.json_sink(context, streams.transactions, topics.TRANSACTIONS, uid="transactions")
+    dead_letters.sink(context, streams.dead_letters)
+
+
+JOB = Job(
+    "intake", read, build, write, writes=(topics.TRANSACTIONS.prompt, *DEAD_LETTERS),
+)  # fmt: skip
+
+if __name__ == "__main__":
+    run(JOB)

@@ -1,0 +1,158 @@
+"""The front door in the harness: each transaction once, whatever it came as, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from tests.domain.receipt.test_contract import VALID
+from tests.support import ROOT
+from tests.support.batched_harness import BatchedHarness
+from tests.support.harness import KeyedHarness
+from tests.support.sales import sale
+from tillstream import reference
+from tillstream.conf import load
+from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.mapping.spec import read
+from tillstream.domain.receipt.canonical import Receipt
+from tillstream.udfs.intake import ByMapping, intake_once
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
+
+CONF = load("local")
+ARRIVED = 4_000_000_000_000
+APPLES = next(path for path in VALID if path.stem == "apples_of_734_grams").read_bytes()
+MAPPING = read(
+    yaml.safe_load("""
+mapping: corner-shop
+version: 1
+about: a till that sends its day
+form: json
+records: sales
+record: {number: present}
+skip: [{when: {opened: true}, reason: drawer}]
+receipt:
+  transaction_id: {template: "{shop}-{number}"}
+  store: shop
+  till: {const: "1"}
+  ended_at: at
+  currency: {store: currency}
+  total: total
+lines:
+  - {each: items, set: {kind: {const: sale}, scheme: {const: sku}, code: name, amount: price}}
+""")
+)
+
+
+def front_door() -> BatchedHarness:
+    return BatchedHarness(intake_once(CONF))
+
+
+def sent(harness: BatchedHarness, raw: bytes, offset: int = 0) -> list[Receipt]:
+    before = len(harness.main)
+    key = json.loads(raw)["transaction_id"]
+    harness.process((key, seal(f"kafka:tills/0/{offset}", ARRIVED, raw)))
+    return [msgspec.json.decode(made, type=Receipt) for made in harness.main[before:]]
+
+
+def letters(harness: Any) -> list[tuple[str, str]]:
+    return [(one["stage"], one["reason"]) for one in map(json.loads, harness.side[DEAD_LETTERS])]
+
+
+def test_both_contracts_have_one_form_that_says_where_they_came_from():
+    harness = front_door()
+    (new,) = sent(harness, APPLES, 4)
+    (old,) = sent(harness, json.dumps(sale()).encode(), 5)
+    assert (new.source, new.store, new.region, new.lines[0].product) == (
+        "pos/2",
+        147,
+        "western-cape",
+        "plu-4011",
+    )
+    assert (old.source, old.store, old.key) == ("pos/1", 45, "C0000000001")
+    assert (new.origin, new.arrived_ms, new.key) == ("kafka:tills/0/4", ARRIVED, "147/3")
+    assert letters(harness) == []
+
+
+def test_a_repeat_is_dropped_and_another_content_is_told():
+    harness = front_door()
+    assert len(sent(harness, APPLES)) == 1
+    assert sent(harness, APPLES, 1) == []
+    assert letters(harness) == []
+    other = json.loads(APPLES) | {"cashier": "9"}
+    assert sent(harness, json.dumps(other).encode(), 2) == []
+    assert letters(harness) == [("apply", "id_conflict")]
+
+
+def test_what_breaks_a_rule_or_is_ahead_or_of_no_store_is_a_dead_letter():
+    harness = front_door()
+    for change in ({"total": 1}, {"store": "9999"}, {"ended_at": "2099-01-01T00:00:00Z"}):
+        assert sent(harness, json.dumps(json.loads(APPLES) | change).encode()) == []
+    assert letters(harness) == [
+        ("validate", "lines_total"), ("validate", "unknown_store"), ("validate", "clock_ahead"),
+    ]  # fmt: skip
+    assert len(sent(harness, APPLES)) == 1  # none of them took its id
+
+
+def test_a_training_till_sells_nothing():
+    harness = front_door()
+    assert sent(harness, json.dumps(json.loads(APPLES) | {"training": True}).encode()) == []
+    assert (letters(harness), len(sent(harness, APPLES))) == ([], 1)
+
+
+def mapped() -> KeyedHarness:
+    stores = reference.stores_by_id(CONF)
+    return KeyedHarness(ByMapping(StageSettings("intake"), [MAPPING], stores))
+
+
+DAY = {"sales": [
+    {"number": n, "shop": 45, "at": "2026-11-28T18:30:00", "total": total, "items": [{"name": "Bread", "price": 12}]}
+    for n, total in ((1, 12), (2, 13), (3, 12))
+] + [{"number": 4, "opened": True}]}  # fmt: skip
+
+
+def test_each_record_of_a_makers_document_goes_on_as_contract_v2():
+    harness = mapped()
+    made = harness.process("~1", seal("kafka:tills/0/7", ARRIVED, json.dumps(DAY).encode()))
+    lines = [one.partition(b"\n") for one in made]
+    assert [line[0] for line in lines] == [b"45-1", b"45-3"]
+    door = front_door()
+    for identity, _, value in lines:
+        assert unseal(value).origin == "kafka:tills/0/7"
+        door.process((identity.decode(), value))
+    receipts = [msgspec.json.decode(one, type=Receipt) for one in door.main]
+    assert [(one.transaction_id, one.total, one.source) for one in receipts] == [
+        ("45-1", 1200, "corner-shop/1"), ("45-3", 1200, "corner-shop/1"),
+    ]  # fmt: skip
+    assert letters(door) == []
+
+
+def test_a_record_that_does_not_add_up_is_a_dead_letter_by_itself_that_the_mapping_reads_again():
+    harness = mapped()
+    harness.process("~1", seal("kafka:tills/0/7", ARRIVED, json.dumps(DAY).encode()))
+    assert letters(harness) == [("map", "lines_total")]
+    (letter,) = map(json.loads, harness.side[DEAD_LETTERS])
+    again = mapped()
+    repaired = letter["raw"].replace('"total":13', '"total":12')
+    (made,) = again.process("~1", seal("kafka:tills/0/8", ARRIVED, repaired.encode()))
+    assert made.startswith(b"45-2\n")
+
+
+@pytest.mark.parametrize(("raw", "reason"), [
+    (b"", "not_json"), (b"{}", "missing_field"), (b"[1]", "not_an_object"), (b"<a/>", "not_json"),
+    (json.dumps(sale() | {"till": 0}).encode(), "out_of_range"),
+])  # fmt: skip
+def test_what_no_mapping_knows_is_refused_as_contract_v1_would(raw, reason):
+    harness = mapped()
+    assert harness.process("~1", seal("kafka:tills/0/7", ARRIVED, raw)) == []
+    assert letters(harness) == [("validate", reason)]
+
+
+def test_the_settings_name_mappings_that_are_there():
+    assert {f"{name}.yaml" for name in CONF.intake.mappings} <= {
+        path.name for path in Path(ROOT / "conf" / "mappings").iterdir()
+    }

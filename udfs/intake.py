@@ -1,0 +1,137 @@
+"""The front door's stages: what a maker's mapping knows becomes contract v2, and both contracts one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from pyflink.datastream import RuntimeContext
+
+from tillstream import reference
+from tillstream.conf import Conf
+from tillstream.domain import content, transaction
+from tillstream.domain.arrival import refuse_ahead
+from tillstream.domain.envelope import Envelope, seal, unseal
+from tillstream.domain.mapping.mapper import Mapper
+from tillstream.domain.mapping.spec import MappingSpec
+from tillstream.domain.receipt import parse as contract
+from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.front_door import StorePlace, of_contract, of_v1, partition_of
+from tillstream.domain.transaction import InvalidTransaction
+from tillstream.state_schemas.keyed import archived_mark
+from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.single import Emitted, SingleStage
+from tillstream.udfs.stage import StageSettings
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_json = msgspec.json.Encoder().encode
+
+
+class ByMapping(SingleStage):
+    """Keyed by anything. In: enveloped records that are not of our contracts. Out: each transaction in them
+    as contract v2, enveloped, behind a line with its id; to the side: dead letters, one for each record of a
+    document that cannot be used."""
+
+    def __init__(
+        self,
+        settings: StageSettings,
+        mappings: Sequence[MappingSpec],
+        stores: Mapping[str, StorePlace],
+    ) -> None:
+        super().__init__(settings)
+        self.mappings, self.stores = mappings, stores
+
+    def start(self, runtime_context: RuntimeContext) -> None:
+        self.mappers = [Mapper(spec) for spec in self.mappings]
+
+    def record(self, state: None, value: bytes, out: Emitted) -> None:
+        envelope = unseal(value)
+        mapper = self._known(envelope.raw)
+        for one in mapper.transactions(envelope.raw, self.stores.get):
+            if one.skipped:
+                continue
+            if one.problem:
+                letter = Envelope(envelope.origin, envelope.arrived_ms, one.raw())
+                self.refuse(letter, "map", one.problem.reason, one.problem.message, out)
+                continue
+            assert one.receipt is not None
+            line = f"{one.receipt.transaction_id}\n".encode()
+            sent = _encode(msgspec.structs.replace(one.receipt, source=mapper.name))
+            out.emit(line + seal(envelope.origin, envelope.arrived_ms, sent))
+
+    def _known(self, raw: bytes) -> Mapper:
+        """The first mapping that knows the record. Raises InvalidTransaction: what contract v1 says of it."""
+        for mapper in self.mappers:
+            try:
+                if mapper.documents(raw):
+                    return mapper
+            except InvalidTransaction:
+                continue
+        transaction.parse(raw)
+        raise InvalidTransaction("unknown_record", "$ is of no contract and no mapping of this job")
+
+
+class IntakeOnce(BatchedStage):
+    """Keyed by transaction id. In: enveloped transactions of contract v1 or v2. Out: the canonical form as
+    JSON bytes, once; to the side: dead letters. Of a training till nothing comes out."""
+
+    codec = archived_mark.CODEC
+
+    def __init__(self, settings: StageSettings, stores: Mapping[str, StorePlace]) -> None:
+        super().__init__(settings)
+        self.stores = stores
+
+    def record(
+        self, state: archived_mark.Mark | None, value: bytes, out: Outputs
+    ) -> archived_mark.Mark | None:
+        envelope = unseal(value)
+        try:
+            receipt = self.canonical(envelope)
+        except InvalidTransaction as error:
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+            return None
+        if receipt is None:
+            return None
+        said = content.of_receipt(receipt)
+        if state is None:
+            out.emit(_json(receipt))
+            return archived_mark.Mark(said)
+        if state.fingerprint != said:
+            message = "another transaction with this transaction_id came before it"
+            self.refuse(envelope, "apply", "id_conflict", message, out)
+        return None
+
+    def canonical(self, envelope: Envelope) -> Receipt | None:
+        """None of a training till. Raises InvalidTransaction."""
+        if contract.is_v2(envelope.raw):
+            sent = contract.parse(envelope.raw)
+            if sent.training:
+                return None
+            receipt = of_contract(sent, self._place(sent.store), sent.source or "pos/2")
+        else:
+            old = transaction.parse(envelope.raw)
+            receipt = of_v1(old, self._place(str(old.store)))
+        refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
+        return msgspec.structs.replace(
+            receipt,
+            key=partition_of(receipt),
+            arrived_ms=envelope.arrived_ms,
+            origin=envelope.origin,
+        )
+
+    def _place(self, store: str) -> StorePlace:
+        place = self.stores.get(store) or self.stores.get(store.lstrip("0"))
+        if place is None:
+            message = "$.store is not in the table of stores (reference.stores, its column ids too)"
+            raise InvalidTransaction("unknown_store", message)
+        return place
+
+
+def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:
+    """The function as conf has it."""
+    return ByMapping(StageSettings.of("intake", conf), mappings, reference.stores_by_id(conf))
+
+
+def intake_once(conf: Conf) -> IntakeOnce:
+    """The function as conf has it."""
+    return IntakeOnce(StageSettings.of("intake", conf), reference.stores_by_id(conf))
