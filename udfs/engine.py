@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from pyflink.common import Types
+from pyflink.common import Time, Types
 from pyflink.datastream import RuntimeContext
+from pyflink.datastream.state import StateTtlConfig
 
 # Records cross between the JVM and Python as bytes: the one type that needs no conversion.
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # Keyed state is bytes of our own codec. As an array of bytes PyFlink's thread mode fails on a key that
 # has none yet; its pickle of plain bytes adds a frame of some 15 bytes and no class names.
 STATE_BYTES = Types.PICKLED_BYTE_ARRAY()
+
+
+def life_of(life: Time) -> StateTtlConfig:
+    """A state's keys go so long after their last change.
+
+    The usual clean-up in the background, said strategy by strategy: PyFlink makes its default of a Java
+    duration that nobody reads, and starts a JVM for that beside each TaskManager, which nobody ends.
+    """
+    said = StateTtlConfig.new_builder(life).disable_cleanup_in_background()
+    said = said.cleanup_incrementally(5, run_cleanup_for_every_record=False)
+    return said.cleanup_in_rocksdb_compact_filter(1000, periodic_compaction_time="unread").build()
 
 
 class NotThreadMode(RuntimeError):

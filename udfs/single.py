@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from pyflink.common import Time
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
-from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from tillstream.udfs.engine import BYTES, STATE_BYTES
+from tillstream.udfs.engine import BYTES, STATE_BYTES, life_of
 from tillstream.udfs.stage import MAIN, Stage
 
 
@@ -60,7 +60,7 @@ class SingleStage(Stage, KeyedProcessFunction):
         if self.kept is not None:
             kept = ValueStateDescriptor(self.kept, STATE_BYTES)
             if self.life is not None:
-                kept.enable_time_to_live(StateTtlConfig.new_builder(self.life).build())
+                kept.enable_time_to_live(life_of(self.life))
             self._state = runtime_context.get_state(kept)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:

@@ -139,4 +139,4 @@ def test_a_table_of_stores_knows_them_by_other_ids_too(shop: Path) -> None:
 def test_bytes_of_another_form_are_nothing_for_a_mapping(shop: Path) -> None:
     (shop / "file.csv").write_bytes(b"\xff\xfe")
     done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
-    assert "is nothing for corner-shop/1: not_text" in done.output
+    assert "is nothing for corner-shop/1: not_csv" in done.output

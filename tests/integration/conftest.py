@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.shop import Shop, no_job_left, shops
-from tests.support.stacks import with_free_ports
+from tests.support.stacks import started_by_taskmanagers, with_free_ports
 from tillstream.cluster.local import LocalCluster
 from tillstream.local import processes
 from tillstream.local.stack import Stack
@@ -57,6 +57,7 @@ def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
             made.up(taskmanagers=2)
             pytestconfig.stash[RUNNING] = made
             yield made
+            assert started_by_taskmanagers(made) == []
         finally:
             made.down()
 

@@ -7,6 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -148,6 +152,9 @@ def test_it_goes_on_after_a_failure_and_ends_with_its_stack(monkeypatch):
 
     class Revived:
         lock = contextlib.nullcontext
+        layout = type(
+            "Layout", (), {"read": lambda self: {"flink": {"rest": "http://127.0.0.1:1"}}}
+        )()
 
         def pid(self, name: str) -> int:
             return os.getpid() if outcomes else 0
@@ -181,3 +188,61 @@ def test_it_waits_under_a_clock_that_is_changed(tmp_path):
     )
     env = os.environ | clock.of_file(library, tmp_path / "clock")
     subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+
+
+def test_a_jobmanager_that_leads_nothing_for_long_is_ended_and_runs_again(
+    running: Stack, monkeypatch
+):
+    now = [0.0]
+    record = running.layout.read() | {"flink": {"rest": "http://127.0.0.1:1"}}
+    running.layout.write(record)
+    before = running.pid("jobmanager")
+    monkeypatch.setattr(supervisor, "leads", lambda rest: False)
+    monkeypatch.setattr(supervisor, "Leaderless", partial(supervisor.Leaderless, lambda: now[0]))
+    pids: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        now[0] += 10
+        pids.append(running.pid("jobmanager"))
+        if now[0] > 200 and pids[-1] not in (0, before):
+            running.layout.write(
+                running.layout.read() | {"processes": {}}
+            )  # no longer its supervisor
+        time.sleep(0.01)
+
+    supervisor.run(running, sleep)
+    assert pids[:5] == [before] * 5  # patient for as long as an election may take
+    assert pids[-1] not in (0, before)
+
+
+def test_a_leader_that_comes_back_in_time_is_left_alone():
+    now = [0.0]
+    leaderless = supervisor.Leaderless(lambda: now[0])
+    said = [False] * 7 + [True] + [False] * 9
+    found = []
+    for one in said:
+        found.append(leaderless.too_long(lambda one=one: one))
+        now[0] += supervisor.ASKED_EVERY_S
+    assert found == [False] * 16 + [True]
+
+
+@pytest.mark.parametrize(("status", "body", "leads"), [
+    (200, b"{}", True), (500, b"x", True),
+    (503, b'{"errors":["Service temporarily unavailable due to an ongoing leader election."]}', False),
+    (503, b"starting", True),
+])  # fmt: skip
+def test_only_the_answer_that_nothing_leads_is_taken_for_that(status, body, leads):
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *said: object) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    assert supervisor.leads(f"http://127.0.0.1:{server.server_port}") is leads
+    server.server_close()
+    assert supervisor.leads(f"http://127.0.0.1:{server.server_port}")  # nobody answers

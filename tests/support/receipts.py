@@ -8,30 +8,66 @@ from hypothesis import strategies as st
 
 AMOUNTS = st.integers(0, 10**12)
 KINDS = ["sale", "return", "deposit", "bottle_return", "fee", "gift_card", "agency", "coupon"]
+FLAGS: st.SearchStrategy[bool] = st.booleans()
+EITHER_WAY = ("deposit", "fee", "gift_card", "agency")
 BACK = ("return", "bottle_return", "coupon")
 
 
 @st.composite
-def receipts(draw: st.DrawFn) -> dict[str, Any]:
-    lines = []
+def lines(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Each of a product of its own, or taking back part of one before it."""
+    made: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(1, 6)) + 1):
-        kind, correction = draw(st.sampled_from(KINDS)), draw(st.booleans())
-        amount = draw(AMOUNTS) * (-1 if (kind in BACK) is not correction else 1)
-        line = {"number": number, "kind": kind, "amount": amount, "correction": correction}
-        line["quantity"] = draw(st.integers(1, 10**7)) / 1000
-        line["voided"] = draw(st.booleans())
-        lines.append(line)
-    off, rounding = draw(st.integers(-1000, 1000)), draw(st.integers(-50, 50))
-    added, line_off = draw(st.integers(-(10**6), 10**6)), draw(st.integers(0, 1000))
-    kept = sum(one["amount"] for one in lines if not one["voided"])
-    total = kept - off - line_off + added + rounding
+        kept = [
+            line for line in made if not line["voided"] and not line["correction"] and line["left"]
+        ]
+        if draw(FLAGS) and kept:
+            before = draw(st.sampled_from(kept))
+            part = draw(st.integers(0, abs(before["left"]))) * (1 if before["left"] > 0 else -1)
+            before["left"] -= part
+            line = {
+                "kind": before["kind"],
+                "code": before["code"],
+                "amount": -part,
+                "correction": True,
+            }
+            line["voided"] = False
+        else:
+            kind = draw(st.sampled_from(KINDS))
+            way = -1 if kind in BACK or (kind in EITHER_WAY and draw(FLAGS)) else 1
+            line = {
+                "kind": kind,
+                "code": f"P{number}",
+                "amount": way * draw(AMOUNTS),
+                "correction": False,
+            }
+            line["voided"] = draw(FLAGS)
+        if line["kind"] == "agency":
+            line["agency"] = "airtime"
+        quantity = draw(st.integers(1, 10**7)) / 1000
+        made.append(line | {"number": number, "quantity": quantity, "left": line["amount"]})
+    return made
+
+
+@st.composite
+def receipts(draw: st.DrawFn) -> dict[str, Any]:
+    basket = [{k: v for k, v in line.items() if k != "left"} for line in draw(lines())]
+    counted = [line for line in basket if not line["voided"]]
+    whole = sum(abs(line["amount"]) for line in counted)
+    discounts = [
+        {"kind": "manual", "amount": draw(st.integers(-min(whole, 1000), min(whole, 1000)))}
+    ]
+    if counted and whole > 2000:
+        of = draw(st.sampled_from(counted))["number"]
+        discounts.append({"kind": "staff", "amount": draw(st.integers(0, 900)), "line": of})
+    rounding, added = draw(st.integers(-50, 50)), draw(st.integers(-(10**6), 10**6))
+    off = sum(discount["amount"] for discount in discounts)
+    total = sum(line["amount"] for line in counted) - off + added + rounding
     first = draw(st.integers(-(10**9), 10**9))
     return {
         "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1",
-        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": lines, "total": total,
-        "discounts": [{"kind": "manual", "amount": off},
-                      {"kind": "staff", "amount": line_off, "line": draw(st.integers(1, len(lines)))}],
-        "rounding": rounding,
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": basket, "total": total,
+        "discounts": discounts, "rounding": rounding,
         "taxes": [{"code": "S", "amount": added, "included": False}, {"code": "R", "amount": 7}],
         "tenders": [{"kind": "cash", "amount": first}, {"kind": "card", "amount": total - first},
                     {"kind": "card", "amount": 12, "declined": True}],

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
+
 from tests.support.wait import wait_for
 from tillstream import conf
 from tillstream.local import ports
@@ -20,6 +22,16 @@ def with_free_ports(home: Path) -> Stack:
         chosen[name] = ports.any_free(set(chosen.values()) | set(ports.DEFAULTS.values()))
     stack.layout.write({part: {} for part in conf.STACK_PARTS} | {"ports": chosen})
     return stack
+
+
+def started_by_taskmanagers(stack: Stack) -> list[str]:
+    """Command lines of what the stack's TaskManagers have started: nobody would end it."""
+    found = []
+    for name in stack.layout.read()["processes"]:
+        if name.startswith("taskmanager") and (pid := stack.pid(name)):
+            children = psutil.Process(pid).children(recursive=True)
+            found += [" ".join(child.cmdline())[-200:] for child in children]
+    return found
 
 
 def kill(stack: Stack, name: str) -> int:

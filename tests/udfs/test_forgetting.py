@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyflink.common import Row
+from pyflink.common import Row, Time
 from pyflink.datastream import DataStream
+from pyflink.datastream.state import StateTtlConfig
 
 from tests.support.collected import collected, collecting
 from tests.support.sales import T0, encoded, sale
@@ -20,7 +21,7 @@ from tillstream.connectors import batched, sources
 from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
 from tillstream.udfs.archive import ArchiveOnce
-from tillstream.udfs.engine import BYTES
+from tillstream.udfs.engine import BYTES, life_of
 from tillstream.udfs.stage import StageSettings
 
 SECOND_MS, HOUR_MS = 1_000, 3_600_000
@@ -137,3 +138,19 @@ def test_an_id_is_forgotten_once_the_stream_is_so_much_older():
         A,
     ]
     assert archived(0, True, (A, T0), (B, T0 + 400 * day), (A, T0 + 400 * day)) == [A, B]
+
+
+def test_the_life_of_a_state_starts_no_jvm(monkeypatch):
+    """PyFlink's usual way asks for a gateway, which it would start inside the TaskManager."""
+
+    def started() -> None:
+        raise AssertionError("a gateway was asked for")
+
+    monkeypatch.setattr("pyflink.common.time.get_gateway", started)
+    cleanup = life_of(Time.hours(1)).get_cleanup_strategies()
+    strategy = cleanup.get_rocksdb_compact_filter_cleanup_strategy()
+    assert strategy.get_query_time_after_num_entries() == 1000
+    assert cleanup.get_incremental_cleanup_strategy().get_cleanup_size() == 5
+    usual = StateTtlConfig.new_builder(Time.hours(1)).build().get_cleanup_strategies()
+    with pytest.raises(AssertionError, match="was asked for"):
+        usual.get_rocksdb_compact_filter_cleanup_strategy()

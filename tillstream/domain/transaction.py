@@ -116,6 +116,7 @@ _all_texts_match = re.compile(
 ).fullmatch
 
 _decode = msgspec.json.Decoder(Transaction).decode
+_placed = re.compile(r"(.*) - at `(\$[A-Za-z0-9_.\[\]]*)`", re.DOTALL).fullmatch
 _unknown_field = re.compile(
     r"Object contains unknown field `(?:([a-z_]{1,32})|.*)`"
     r"(?: - at `(\$(?:\.[a-z_]{1,32}|\[[0-9]{1,5}\]|\[\.\.\.\])*)`)?",
@@ -242,8 +243,9 @@ def invalid(document: Any, error: str, schema: int = SCHEMA_VERSION) -> InvalidT
         name, path = told.groups() if told else ("", "")
         shown = f" {name}" if name else ""
         return InvalidTransaction("unknown_field", f"{path or '$'} has an unknown field{shown}")
-    what, _, path = error.partition(" - at `")
-    path = path.rstrip("`") or "$"
+    what, path = error, "$"
+    if placed := _placed(error):  # a value that is quoted before may look like a place too
+        what, path = placed.groups()
     if what.startswith("Object missing required field"):
         return InvalidTransaction("missing_field", f"{path}.{what.split('`')[1]} is required")
     if what.startswith("Invalid enum value"):

@@ -138,7 +138,9 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
     sums: Counter[str] = Counter()
     for one in found:
         if receipt := one.receipt:
-            sums[receipt.currency] += receipt.total
+            if not receipt.training:
+                way = -1 if receipt.kind == "void" else 1
+                sums[receipt.currency] += way * receipt.total
             table.add(
                 receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
                 str(len(receipt.lines)), shown(receipt.total, receipt.currency),

@@ -15,6 +15,7 @@ from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import MappingProblem, Where, read
 
 FOLDER = RESOURCES / "conf" / "mappings"
+MOST_VALUES = 100_000
 _YAML = "tag:yaml.org,2002:"
 
 
@@ -89,11 +90,26 @@ def _load(path: Path) -> Mapper:
         raise MappingError(f"{path}{where}: {what}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise MappingError(f"{path}: is not valid YAML") from None
+    if _size(document, MOST_VALUES) < 0:
+        raise MappingError(
+            f"{path} says more than {MOST_VALUES:,} things: an alias of aliases, perhaps"
+        )
     try:
         return Mapper(read(document))
     except MappingProblem as problem:
         line = _line(text, problem.where)
         raise MappingError(f"{path}, line {line}: {problem}") from None
+
+
+def _size(node: Any, left: int) -> int:
+    """How many more values than ``node`` holds there may be; below 0, too many."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    left -= 1
+    for child in children:
+        if left < 0:
+            break
+        left = _size(child, left)
+    return left
 
 
 def _line(text: str, where: Where) -> int:

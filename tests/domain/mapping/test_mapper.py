@@ -237,12 +237,123 @@ def test_rows_of_one_receipt_are_one_document_wherever_they_are():
                      {"rows": [{"no": "2", "item": "C"}]}]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "raw", [b"no;item\n1;A;x\n", b"no;item\n1\n", b"number;item\n1;A\n", b'no;item\n"1;A\n']
-)
-def test_rows_that_are_not_like_the_header_are_refused(raw):
+@pytest.mark.parametrize("raw", [b"number;item\n1;A\n", b"no;no\n1;2\n", b""])
+def test_a_file_without_the_columns_it_is_grouped_by_is_refused(raw):
     with pytest.raises(InvalidTransaction, match="not_csv"):
         list(trees.csv_groups(raw, ";", "utf-8", ["no"]))
+
+
+CSV = SPEC | {
+    "form": "csv", "delimiter": ";", "group_by": ["no"], "record": {"rows.no": "present"}, "records": [],
+    "receipt": {"transaction_id": {"template": "{rows[0].no}"}, "store": {"const": "S1"},
+                "till": {"const": "1"}, "ended_at": {"const": "2026-11-28T18:30:00"},
+                "currency": {"const": "ZAR"}, "total": {"computed": True}},
+    "lines": [{"each": "rows", "set": {"kind": {"const": "sale"}, "code": "item", "amount": "price"}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [b"2;B", b"2;B;5;x", b"2;\xff;5", b";;TOTAL", b"2;B;five"])
+def test_a_row_that_cannot_be_used_takes_no_other_with_it(wrong):
+    found = mapped(CSV, b"no;item;price\n1;A;5\n" + wrong + b"\n3;C;5\n")
+    good = {one.receipt.transaction_id for one in found if one.receipt}
+    assert (good, sum(one.problem is not None for one in found)) == ({"1", "3"}, 1)
+
+
+NOTES = [b'"ok \\ud83d"', b'"a", "note": "b"', b"NaN", b"9" * 5000, b"[" * 90 + b"]" * 90]
+
+
+@pytest.mark.parametrize("note", NOTES, ids=range(len(NOTES)))
+def test_what_is_wrong_in_one_record_of_a_document_takes_no_other_with_it(note):
+    good = msgspec.json.encode(SALE)
+    bad = msgspec.json.encode(SALE | {"no": 8})[:-1] + b', "note": ' + note + b"}"
+    found = mapped(SPEC, b'{"sales": [' + bad + b", " + good + b"]}")
+    assert [one.receipt.transaction_id for one in found if one.receipt][-1] == "S1-7"
+    for one in found:
+        assert one.raw()
+
+
+LONG = ["1e999999999", "1e-999999999", '"' + "9" * 100_000 + 'x"', '"1_000"', '"\u0663"', '"--1"']
+
+
+@pytest.mark.parametrize("number", LONG, ids=range(len(LONG)))
+@pytest.mark.parametrize("field", ["sum", "count", "each"])
+def test_no_number_takes_long_or_all_memory(field, number):
+    price = {"path": "/each", "absolute": True}
+    line = SPEC["lines"][0] | {"set": SPEC["lines"][0]["set"] | {"price": price}}
+    spec = receipt_with(sequence="count") | {"lines": [line]}
+    raw = msgspec.json.encode(SALE | {field: "N"}).replace(b'"N"', number.encode())
+    (one,) = mapped(spec, raw)
+    assert one.problem.reason == "wrong_type"
+
+
+@pytest.mark.parametrize(("decimal", "group", "text"), [
+    (",", "", "1.250"), (",", ".", "12.50"), (".", ",", "12,50"), (",", ".", "1.2.3,4"), (".", "", "1,250"),
+])  # fmt: skip
+def test_a_number_written_otherwise_than_the_mapping_says_is_none(decimal, group, text):
+    (one,) = mapped(SPEC | {"decimal": decimal, "group": group}, SALE | {"sum": text})
+    assert one.problem.reason == "wrong_type"
+
+
+TIMES = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-11-28", "2026-W48-6T10"]
+
+
+@pytest.mark.parametrize("at", TIMES)
+def test_a_time_that_is_none_is_refused(at):
+    (one,) = mapped(receipt_with(ended_at="at"), SALE | {"at": at})
+    assert one.problem.reason in ("wrong_type", "out_of_range")
+
+
+def test_a_digest_is_of_what_a_record_says_and_of_what_is_said_beside_it():
+    spec = receipt_with(transaction_id={"digest": 32})
+    spec["receipt"].pop("till")
+    alone = msgspec.json.encode(SALE)
+    spaced = msgspec.json.format(alone) + b"\n"
+    batch = msgspec.json.encode({"sales": [SALE, SALE | {"no": 8}]})
+    ids = [mapped(spec, raw, till="T1")[0].receipt.transaction_id for raw in (alone, spaced, batch)]
+    assert len(set(ids)) == 1
+    assert mapped(spec, alone, till="T2")[0].receipt.transaction_id not in ids
+
+
+def test_money_of_another_currency_has_that_currencys_decimals():
+    paid = {
+        "kind": {"const": "cash"},
+        "amount": "/sum",
+        "foreign_currency": "cur",
+        "foreign_amount": "paid",
+    }
+    spec = spec_with(tenders=[{"each": ".", "set": paid}])
+    (tender,) = receipt(spec, SALE | {"cur": "JPY", "paid": "140"}).tenders
+    assert (tender.foreign_amount, tender.foreign_currency) == (140, "JPY")
+
+
+@pytest.mark.parametrize("name", ["x" * 90, "a\nb\0c", "Crème 100 g"])
+def test_no_name_is_a_reason_to_refuse_a_basket(name):
+    items = [{"sku": name, "total": 10}, {"sku": name + "!", "total": 2.5}]
+    made = receipt(SPEC, SALE | {"items": items})
+    assert len({line.code for line in made.lines}) == 2
+
+
+ENDLESS = ["((?:[0-9]+ ?)+)X", "(a*)*", "((a|b+)*)c", "([[a]&&])", "(" * 300 + "a" + ")" * 300]
+
+
+@pytest.mark.parametrize("pattern", ENDLESS, ids=range(len(ENDLESS)))
+def test_a_pattern_that_could_run_for_years_is_refused(pattern):
+    with pytest.raises(MappingProblem):
+        Mapper(read(receipt_with(cashier={"path": "a", "match": pattern})))
+
+
+@pytest.mark.parametrize(("change", "where"), [
+    ({"encoding": "klingon"}, ("encoding",)), ({"encoding": "rot13"}, ("encoding",)),
+    ({"encoding": "utf-8\0"}, ("encoding",)), ({"decimal": ",", "group": ","}, ("group",)),
+    ({"form": "text", "patterns": [{"name": "a", "pattern": "(?P<x>b)", "of": "c"}]}, ("patterns", 0, "of")),
+    ({"receipt": SPEC["receipt"] | {"ended_at": {"path": "a", "format": "%d.%m.%Y%Y"}}},
+     ("receipt", "ended_at", "format")),
+    ({"record": {"a": {"not": {"foo": 1}}}}, ("record", "a")),
+])  # fmt: skip
+def test_what_would_fail_at_the_first_record_is_told_when_the_mapping_is_read(change, where):
+    with pytest.raises(MappingProblem) as caught:
+        Mapper(read(SPEC | change))
+    assert caught.value.where == where
 
 
 LEAVES = (

@@ -49,6 +49,7 @@ def test_invalid_examples(path: Path) -> None:
     with pytest.raises(InvalidTransaction) as caught:
         parse(path.read_bytes())
     assert caught.value.reason == reason
+    assert "4111" not in caught.value.message
     if reason not in BEYOND_THE_SCHEMA | {"not_json"}:
         assert not SCHEMA.is_valid(json.loads(path.read_bytes()))
 
@@ -92,7 +93,9 @@ def test_a_receipt_passes_and_one_unit_more_or_less_anywhere_does_not(document, 
         ] += by
     with pytest.raises(InvalidTransaction) as caught:
         parse(json.dumps(document).encode())
-    wanted = {"tenders_total"} if where == "tender" else {"lines_total", "line_sign"}
+    wanted = {"tenders_total"}
+    if where != "tender":
+        wanted = {"lines_total", "line_sign", "nothing_to_correct", "discount"}
     assert caught.value.reason in wanted
 
 

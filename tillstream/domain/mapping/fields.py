@@ -9,6 +9,7 @@ from tillstream.domain.mapping.conditions import holds, path
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, PartSpec, Value, Where
 from tillstream.domain.mapping.values import Read, Record, reader, wrong
+from tillstream.domain.receipt.amounts import NotExact, exponent, minor_units
 from tillstream.domain.transaction import InvalidTransaction
 
 # Field -> how it is read. ``signed``: money that the record's sign turns.
@@ -21,10 +22,10 @@ RECEIPT = {
 # ``gross``: in place of ``amount``, before the line's own discounts.
 LINE = {
     "number": "whole", "kind": "text", "amount": "signed", "gross": "signed", "quantity": "decimal",
-    "unit": "text", "scheme": "text", "code": "text", "description": "text", "category": "text",
-    "list_price": "price", "price": "price", "override": "text", "agency": "text", "lot": "text",
+    "unit": "text", "scheme": "text", "code": "printed", "description": "printed", "category": "slug",
+    "list_price": "price", "price": "price", "override": "slug", "agency": "text", "lot": "printed",
     "expires": "day", "voided": "flag", "correction": "flag", "parent": "whole",
-    "back.receipt": "text", "back.reason": "text", "back.fate": "text",
+    "back.receipt": "text", "back.reason": "slug", "back.fate": "text",
 }  # fmt: skip
 DISCOUNT = {"amount": "signed", "kind": "text", "promotion": "text", "line": "whole"}
 TAX = {
@@ -36,7 +37,7 @@ TAX = {
 }
 TENDER = {
     "kind": "text", "amount": "signed", "card_token": "text", "cashback": "money",
-    "foreign_currency": "text", "foreign_amount": "money", "declined": "flag",
+    "foreign_currency": "text", "foreign_amount": "decimal", "declined": "flag",
 }  # fmt: skip
 LOYALTY = {"customer": "text", "asked": "whole", "granted": "whole", "earned": "whole"}
 
@@ -119,8 +120,23 @@ class Part:
             own = [f for part in parts for f in part.read(scope, record, f"{where}.{name}")]
             if own:
                 found[name] = own
+        if "foreign_amount" in found:
+            found["foreign_amount"] = _foreign(found, record, f"{where}.foreign_amount")
         if "gross" in found:
             found["amount"] = found.pop("gross") - sum(
                 off.get("amount", 0) for off in found.get("discounts", ())
             )
         return found
+
+
+def _foreign(found: dict[str, Any], record: Record, where: str) -> int:
+    """In minor units of its own currency. Raises InvalidTransaction."""
+    try:
+        decimals = exponent(found.get("foreign_currency", ""))
+        return record.sign * minor_units(found["foreign_amount"], decimals)
+    except LookupError:
+        raise InvalidTransaction(
+            "unknown_currency", f"{where} is of no currency of ISO 4217"
+        ) from None
+    except NotExact as error:
+        raise wrong(where, error) from None

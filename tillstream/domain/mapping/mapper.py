@@ -24,7 +24,7 @@ from tillstream.domain.mapping.fields import (
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, Value, ValueSpec
-from tillstream.domain.mapping.values import Record, reader
+from tillstream.domain.mapping.values import Read, Record, reader
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace
@@ -74,6 +74,10 @@ class Mapper:
             (holds(skip.when, ("skip", n, "when")), skip.reason) for n, skip in enumerate(spec.skip)
         ]
         self._sign = reader("whole", spec.sign, ("sign",), spec)
+        self._said: dict[str, Read] = {
+            name: reader(kind, ValueSpec(path=name), (name,), spec)
+            for name, kind in RECEIPT.items()
+        }
         header = dict(spec.receipt)
         self._computed = _taken_out(header, "total", "computed") is not None
         self._remainder = _taken_out(header, "rounding", "remainder")
@@ -97,6 +101,15 @@ class Mapper:
         ]
         if spec.form == "text" and not self._patterns:
             raise MappingProblem(("patterns",), "must say what the lines of a text are")
+        names = {pattern.name for pattern in spec.patterns}
+        for n, pattern in enumerate(spec.patterns):
+            for word in ("of", "after", "until"):
+                if getattr(pattern, word) not in (None, *names):
+                    raise MappingProblem(("patterns", n, word), "is no name of a pattern")
+        try:
+            "".encode(spec.encoding)
+        except (LookupError, UnicodeError, ValueError):
+            raise MappingProblem(("encoding",), "is no encoding of texts") from None
 
     @property
     def checks_total(self) -> bool:
@@ -132,9 +145,11 @@ class Mapper:
         return [trees.text_tree(raw, spec.encoding, self._patterns)]
 
     def _in(self, tree: Any) -> list[Any]:
-        whole = Scope(tree, tree, tree)
-        found = [record for at in self._records for record in at.all(whole)]
-        return found or (tree if isinstance(tree, list) else [tree])
+        found = []
+        for node in tree if isinstance(tree, list) else [tree]:
+            inside = [one for at in self._records for one in at.all(Scope(node, node, node))]
+            found += inside or [node]
+        return found
 
     def transactions(
         self,
@@ -169,10 +184,11 @@ class Mapper:
                 return Mapped(None, own, skipped=reason)
         draft: dict[str, Any] = {}
         try:
+            _without_fault(node)
             if not self._is_record(scope):
                 said = why_not(self.spec.record, scope)
                 raise InvalidTransaction("unknown_record", f"$ is no record of {self.name}: {said}")
-            self._fill(draft, scope, own, stores, context)
+            self._fill(draft, scope, stores, context)
             receipt, problem = convert(draft), None
         except InvalidTransaction as error:
             receipt, problem = None, error
@@ -184,14 +200,14 @@ class Mapper:
         self,
         draft: dict[str, Any],
         scope: Scope,
-        own: Callable[[], bytes],
         stores: Stores,
         context: Mapping[str, str],
     ) -> None:
         """The fields, as far as they can be read. Raises InvalidTransaction."""
         draft |= {"schema": 2, "kind": "retail"}
         header = self._header
-        record = Record(own() if self._digests() else b"")
+        # What it says, not its bytes: line ends and neighbours make no other receipt, another till does.
+        record = Record(_bytes([scope.record, sorted(context.items())]) if self._digests() else b"")
         store = header.get("store", scope, record) or context.get("store")
         record = record._replace(place=stores(store) if store else None)
         if identity := header.get("transaction_id", scope, record):
@@ -209,7 +225,9 @@ class Mapper:
         if sign not in (None, 1, -1):
             raise InvalidTransaction("wrong_type", "$.sign is neither 1 nor -1")
         record = record._replace(sign=sign or 1)
-        draft |= self._said(context, record) | header.read(scope, record, 1, "$")
+        draft |= self._context(context, record) | header.read(scope, record, 1, "$")
+        if record.place is not None:
+            draft["store"] = str(record.place.number)
         for name, parts in self._parts.items():
             whole = [f for part in parts for f in part.read(scope, record, f"$.{name}")]
             if whole:
@@ -230,20 +248,20 @@ class Mapper:
         said = self.spec.receipt.get("transaction_id")
         return isinstance(said, ValueSpec) and "digest" in str(msgspec.to_builtins(said))
 
-    def _said(self, context: Mapping[str, str], record: Record) -> dict[str, Any]:
+    def _context(self, context: Mapping[str, str], record: Record) -> dict[str, Any]:
         """Fields of the context as a document's."""
-        found = {}
-        for name, text in context.items():
-            read = reader(RECEIPT[name], ValueSpec(const=text), (name,), self.spec)
-            found[name] = one(read, Scope(None, None, None), record, 1, f"$.{name}")
-        return found
+        scope = Scope(context, context, context)
+        return {name: one(self._said[name], scope, record, 1, f"$.{name}") for name in context}
 
 
 def made_of(draft: Mapping[str, Any]) -> int:
     """What the lines and the rest make: the total if nothing is missing."""
     lines = [line for line in draft.get("lines", ()) if not line.get("voided")]
-    by_line = [tax for line in lines for tax in line.get("taxes", ())]
-    added = (t for t in draft.get("taxes") or by_line if not t.get("included", True))
+    taxes = list(draft.get("taxes", ()))
+    listed = {(tax.get("code"), tax.get("included", True)) for tax in taxes}
+    by_line = (tax for line in lines for tax in line.get("taxes", ()))
+    taxes += [t for t in by_line if (t.get("code"), t.get("included", True)) not in listed]
+    added = (tax for tax in taxes if not tax.get("included", True))
     off = sum(discount.get("amount", 0) for discount in draft.get("discounts", ()))
     of_lines = sum(line.get("amount", 0) for line in lines)
     whole = of_lines - off + sum(tax.get("amount", 0) for tax in added) + draft.get("rounding", 0)
@@ -266,7 +284,44 @@ def _same(raw: bytes) -> Callable[[], bytes]:
 
 
 def _alone(tree: Any, node: Any) -> Callable[[], bytes]:
-    return lambda: _encode(_only(tree, node)[1])
+    return lambda: _bytes(_only(tree, node)[1])
+
+
+def _bytes(tree: Any) -> bytes:
+    """JSON; of texts that are no Unicode what can be written."""
+    try:
+        return _encode(tree)
+    except UnicodeEncodeError:
+        return _encode(_writable(tree))
+
+
+def _writable(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {_writable(name): _writable(child) for name, child in node.items()}
+    if isinstance(node, list):
+        return [_writable(child) for child in node]
+    return node.encode("utf-8", "backslashreplace").decode() if isinstance(node, str) else node
+
+
+def _without_fault(node: Any) -> None:
+    """Raises InvalidTransaction if something in the record cannot be used, whoever reads it."""
+    if isinstance(node, dict):
+        if (fault := node.get(trees.FAULT)) is not None:
+            message = (
+                "an object has a field twice" if fault == "field_twice" else trees.FAULTS[fault]
+            )
+            raise InvalidTransaction(fault, f"$: {message}")
+        for child in node.values():
+            _without_fault(child)
+    elif isinstance(node, list):
+        for child in node:
+            _without_fault(child)
+    elif isinstance(node, str) and not node.isascii() and _lone(node):
+        raise InvalidTransaction("not_text", "$ has a text that is no Unicode")
+
+
+def _lone(text: str) -> bool:
+    return any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _only(tree: Any, node: Any) -> tuple[bool, Any]:

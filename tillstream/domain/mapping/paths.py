@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 _STEP = re.compile(
@@ -38,9 +39,10 @@ class Scope(NamedTuple):
 
 
 class _Step(NamedTuple):
+    """filters, in their order: a position, or (name, whether it is the same, value)."""
+
     name: str
-    at: int | None
-    where: tuple[tuple[str, bool, str], ...]
+    filters: tuple[int | tuple[str, bool, str], ...]
 
 
 class Path:
@@ -72,10 +74,12 @@ class Path:
                     if scope.visit and name in node:
                         scope.visit(node, name)
                     found += _flat(node.get(name))
-            for key, same, value in step.where:
-                found = [one for one in found if (_said(one, key, scope.visit) == value) is same]
-            if step.at is not None:
-                found = found[step.at : step.at + 1 or None]
+            for chosen in step.filters:
+                if isinstance(chosen, int):
+                    found = found[chosen : chosen + 1 or None]
+                else:
+                    key, same, value = chosen
+                    found = [n for n in found if (_said(n, key, scope.visit) == value) is same]
             nodes = found
         return nodes
 
@@ -84,18 +88,18 @@ class Path:
 
 
 def _step(found: re.Match[str], text: str) -> _Step:
-    at, where = None, []
+    filters: list[int | tuple[str, bool, str]] = []
     rest = found["rest"]
     while rest:
         part = _FILTER.match(rest)
         if not part:
             raise ValueError(f"{text!r} is no path: `{rest}` is neither [3] nor [name=value]")
         if part["at"] is not None:
-            at = int(part["at"])
+            filters.append(int(part["at"]))
         else:
-            where.append((part["key"], part["how"] == "=", part["value"]))
+            filters.append((part["key"], part["how"] == "=", part["value"]))
         rest = rest[part.end() :]
-    return _Step(found["quoted"] or found["name"], at, tuple(where))
+    return _Step(found["quoted"] or found["name"], tuple(filters))
 
 
 def _names(node: dict[str, Any]) -> list[str]:
@@ -124,4 +128,9 @@ def text_of(value: Any) -> str | None:
         value = value.get("$")
     if isinstance(value, bool):
         return "true" if value else "false"
-    return None if value is None or isinstance(value, list | dict) else str(value).strip()
+    if value is None or isinstance(value, list | dict):
+        return None
+    if isinstance(value, Decimal):  # 7.0 is 7, and no exponent
+        small = value.is_finite() and abs(value.adjusted()) < 40
+        return f"{value.normalize():f}" if small else str(value)
+    return str(value).strip()

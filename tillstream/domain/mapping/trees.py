@@ -14,29 +14,80 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, DecimalException
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
-import msgspec
-
 from tillstream.domain.mapping.spec import MappingProblem, Where
-from tillstream.domain.transaction import InvalidTransaction, refuse_twice, unreadable
+from tillstream.domain.transaction import InvalidTransaction, unreadable
 
 DEEPEST = 100
+LONGEST_LINE = 300  # of a text: patterns are not tried on longer ones
+LONGEST_DIGITS = 40
 OTHER_LINES = "other lines"
-_json = msgspec.json.Decoder(float_hook=Decimal).decode
+FAULTS = {
+    "not_csv": "a row has not as many fields as line 1",
+    "not_text": "a row has bytes that are not of the file's encoding",
+}
+FAULT = "fault of the record"  # in an object that cannot be used, whatever a mapping reads of it
+csv.field_size_limit(1 << 24)
 
 
 def json_tree(raw: bytes) -> Any:
+    """An object with a field given twice has a FAULT. Lines of JSON are a list."""
+    text = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        found = _json(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise unreadable(raw) from None
-    refuse_twice(raw)
+        found = _json(text)
+    except ValueError:
+        lines = text.splitlines()
+        try:
+            found = [_json(line) for line in lines if line.strip()]
+        except ValueError:
+            raise unreadable(raw) from None
+        if len(found) < 2:
+            raise unreadable(raw) from None
     return found
+
+
+def _json(text: bytes) -> Any:
+    """Raises ValueError."""
+    try:
+        found = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_float=Decimal,
+            parse_int=lambda digits: (
+                int(digits) if len(digits) < LONGEST_DIGITS else Decimal(digits)
+            ),
+            parse_constant=str,
+        )
+    except (RecursionError, DecimalException):
+        raise ValueError from None
+    _not_deeper(found, DEEPEST)
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        found[FAULT] = "field_twice"
+    return found
+
+
+def _not_deeper(node: Any, left: int) -> None:
+    """Raises ValueError."""
+    if not left:
+        raise ValueError
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
+        if isinstance(child, dict | list):
+            _not_deeper(child, left - 1)
 
 
 class _Element:
@@ -45,7 +96,9 @@ class _Element:
     __slots__ = ("children", "text")
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
-        self.children: dict[str, Any] = {f"@{_local(k)}": v for k, v in attributes.items()}
+        # One of no namespace goes before one of a vendor's with the same local name.
+        named = sorted(attributes.items(), key=lambda item: " " not in item[0])
+        self.children: dict[str, Any] = {f"@{_local(name)}": value for name, value in named}
         self.text: list[str] = []
 
     def add(self, name: str, child: Any) -> None:
@@ -113,26 +166,41 @@ def xml_tree(raw: bytes) -> dict[str, Any]:
 def csv_groups(
     raw: bytes, delimiter: str, encoding: str, by: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Rows that have the same values in the columns ``by`` are one document, wherever they are."""
-    text = decoded(raw, encoding)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    """Rows that have the same values in the columns ``by`` are one document, wherever they are. A row that is
+    not like the header is one by itself, with a FAULT."""
+    reader = csv.reader(io.StringIO(_lenient(raw, encoding), newline=""), delimiter=delimiter)
     try:
-        rows = list(reader)
+        columns = next(reader, [])
+        if twice := [name for name in columns if columns.count(name) > 1]:
+            raise InvalidTransaction("not_csv", f"line 1 has the column {twice[0]} twice")
+        if missing := [name for name in by if name not in columns]:
+            raise InvalidTransaction("not_csv", f"line 1 has no column {missing[0]}")
+        groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        for row in reader:
+            if len(row) == len(columns) and not _spoilt(row):
+                named = dict(zip(columns, row, strict=True))
+                groups.setdefault(tuple(named[name] for name in by), []).append(named)
+            elif any(cell.strip() for cell in row):
+                why = "not_text" if _spoilt(row) else "not_csv"
+                yield {"rows": [dict(enumerate_names(row))], FAULT: why}
     except csv.Error as error:
         raise InvalidTransaction("not_csv", f"line {reader.line_num}: {error}") from None
-    columns = list(reader.fieldnames or [])
-    if twice := [name for name in columns if columns.count(name) > 1]:
-        raise InvalidTransaction("not_csv", f"line 1 has the column {twice[0]} twice")
-    if missing := [name for name in by if name not in columns]:
-        raise InvalidTransaction("not_csv", f"line 1 has no column {missing[0]}")
-    for n, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise InvalidTransaction("not_csv", f"row {n} has not as many fields as line 1")
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in by), []).append(row)
     for group in groups.values():
         yield {"rows": group}
+
+
+def enumerate_names(row: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Cells of a row that has no names for them."""
+    return ((f"column {n}", cell) for n, cell in enumerate(row, start=1))
+
+
+def _lenient(raw: bytes, encoding: str) -> str:
+    """Bytes that are not of the encoding become lone surrogates: they spoil no row but their own."""
+    return raw.decode(encoding, "surrogateescape").removeprefix("\ufeff")
+
+
+def _spoilt(row: Sequence[str]) -> bool:
+    return any("\udc80" <= sign <= "\udcff" for cell in row for sign in cell)
 
 
 class Pattern(NamedTuple):
@@ -147,18 +215,47 @@ class Pattern(NamedTuple):
 
 
 def compiled(pattern: str, where: Where) -> re.Pattern[str]:
-    """Raises MappingProblem."""
+    """Raises MappingProblem, also for a repeat within a repeat: a text of some 30 signs can make it run for
+    years."""
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            made = re.compile(pattern)
+            nested = _nested(_parser.parse(pattern), within=False)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise MappingProblem(where, f"is no regular expression: {error}") from None
+    if nested:
+        raise MappingProblem(
+            where, "has a repeat within a repeat, which some text would make endless"
+        )
+    return made
+
+
+def _nested(parsed: Any, within: bool) -> bool:
+    """Whether something that may repeat without a limit holds another such."""
+    for kind, said in parsed:
+        name = str(kind)
+        if name in ("MAX_REPEAT", "MIN_REPEAT"):
+            _, most, inner = said
+            endless = most == _parser.MAXREPEAT
+            if (endless and within) or _nested(inner, within or endless):
+                return True
+        elif name == "SUBPATTERN":
+            if _nested(said[3], within):
+                return True
+        elif name == "BRANCH":
+            if any(_nested(branch, within) for branch in said[1]):
+                return True
+        elif name in ("ASSERT", "ASSERT_NOT") and _nested(said[1], within):
+            return True
+    return False
 
 
 def text_tree(raw: bytes, encoding: str, patterns: Sequence[Pattern]) -> dict[str, Any]:
     """Each line is what the first pattern says that matches it all; the others are under ``OTHER_LINES``."""
     found: dict[str, Any] = {}
     for line in decoded(raw, encoding).splitlines():
-        for pattern in patterns:
+        for pattern in patterns if len(line) <= LONGEST_LINE else ():
             if pattern.until in found:
                 continue
             if any(name is not None and name not in found for name in (pattern.of, pattern.after)):

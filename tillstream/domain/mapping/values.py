@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tillstream.domain.mapping.conditions import holds, path
+from tillstream.domain.mapping.forms import (
+    Numbers,
+    check_format,
+    day,
+    moment,
+    plain,
+    printed,
+    slug,
+)
 from tillstream.domain.mapping.paths import Path, Scope, text_of
 from tillstream.domain.mapping.spec import (
     ON_NUMBERS,
@@ -31,14 +39,16 @@ from tillstream.domain.transaction import InvalidTransaction
 
 FLAGS = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": False, "no": False,
          "n": False}  # fmt: skip
+LONGEST_TEXT = 300  # that a pattern is tried on
 NUMBERS = frozenset({"money", "signed", "price", "decimal", "whole"})
 TIMES = frozenset({"time", "day"})
 
 
 class Record(NamedTuple):
-    """What is known of the record at hand. exponent: decimals of its currency; sign: +1 or -1."""
+    """What is known of the record at hand. identity: what it says, for a digest; exponent: decimals of its
+    currency; sign: +1 or -1."""
 
-    raw: bytes
+    identity: bytes
     place: StorePlace | None = None
     exponent: int = 2
     sign: int = 1
@@ -46,32 +56,6 @@ class Record(NamedTuple):
 
 Get = Callable[[Scope, Record, int], Scalar | Decimal | None]
 Read = Callable[[Scope, Record, int], Any]
-
-
-class Numbers(NamedTuple):
-    """How a mapping's numbers are written."""
-
-    decimal: str
-    group: str
-
-    def read(self, value: object) -> Decimal:
-        """A minus may be in front or behind, or be brackets around. Raises ValueError."""
-        if isinstance(value, Decimal | int) and not isinstance(value, bool):
-            return Decimal(value)
-        text = str(value).replace("\u00a0", " ").strip()
-        negative = text.endswith("-") or (text.startswith("(") and text.endswith(")"))
-        if negative:
-            text = text.strip("()").removesuffix("-").strip()
-        if self.group:
-            text = text.replace(self.group, "")
-        if self.decimal != ".":
-            text = text.replace(self.decimal, ".")
-        if not re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+|[+-]?[0-9]+\.", text, re.ASCII):
-            raise ValueError("is not a decimal number")
-        try:
-            return -Decimal(text) if negative else Decimal(text)
-        except DecimalException:
-            raise ValueError("is not a decimal number") from None
 
 
 def reader(kind: str, value: Value, where: Where, spec: MappingSpec) -> Read:
@@ -114,6 +98,8 @@ def of(value: Value, where: Where, kind: str) -> ValueSpec:
         for name in (*ON_TEXTS, *ON_NUMBERS, *ON_TIMES):
             if getattr(value, name) != getattr(plain, name):
                 raise MappingProblem((*where, name), "goes into each of `first` that it is for")
+    if value.format is not None:
+        check_format(value.format, (*where, "format"))
     if value.zone not in (None, "store"):
         try:
             ZoneInfo(value.zone or "")
@@ -133,7 +119,7 @@ def _first(several: list[Read]) -> Read:
 
 
 def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
-    numbers = Numbers(spec.decimal, spec.group)
+    numbers = numbers_of(spec)
     get = _changed(_found(said, where, spec), said, where)
     factor = _factor(said, where, numbers)
 
@@ -172,6 +158,8 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
 
     kinds: dict[str, Callable[[Any, Record, Scope], Any]] = {
         "text": lambda found, record, scope: text_of(found),
+        "printed": lambda found, record, scope: printed(text_of(found) or ""),
+        "slug": lambda found, record, scope: slug(text_of(found) or ""),
         "money": money,
         "signed": lambda found, record, scope: record.sign * money(found, record, scope),
         "price": price,
@@ -187,21 +175,16 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
         try:
             found = get(scope, record, at)
             return None if found is None else made(found, record, scope)
-        except DecimalException:
-            raise ValueError("is too large to be kept exactly") from None
+        except (DecimalException, OverflowError):
+            raise ValueError("is too large or too fine to be kept exactly") from None
 
     return read
-
-
-def plain(number: Decimal) -> Decimal:
-    """Without an exponent: 2.1E+3 is 2100."""
-    return number if number.as_tuple().exponent <= 0 else number.quantize(Decimal(1))  # type: ignore[operator]
 
 
 def _factor(said: ValueSpec, where: Where, numbers: Numbers) -> Callable[[Scope], Decimal] | None:
     if said.times is None:
         return None
-    if isinstance(said.times, int):
+    if isinstance(said.times, int) or re.fullmatch(r"[0-9]+\.[0-9]+", said.times):
         fixed = Decimal(said.times)
         return lambda scope: fixed
     get = _one(path(said.times, (*where, "times")))
@@ -218,6 +201,14 @@ def _factor(said: ValueSpec, where: Where, numbers: Numbers) -> Callable[[Scope]
 NOTHING = Record(b"")
 
 
+def numbers_of(spec: MappingSpec) -> Numbers:
+    """Raises MappingProblem."""
+    try:
+        return Numbers(spec.decimal, spec.group)
+    except ValueError as error:
+        raise MappingProblem(("group",), str(error)) from None
+
+
 def _found(said: ValueSpec, where: Where, spec: MappingSpec) -> Get:
     """Finds the value as it is in the document."""
     if said.path is not None:
@@ -232,7 +223,7 @@ def _found(said: ValueSpec, where: Where, spec: MappingSpec) -> Get:
         return lambda scope, record, at: at
     if said.digest is not None:
         digits = said.digest
-        return lambda scope, record, at: sha256(record.raw).hexdigest()[:digits]
+        return lambda scope, record, at: sha256(record.identity).hexdigest()[:digits]
     if said.template is not None:
         return _template(said.template, where)
     if said.add is not None:
@@ -322,6 +313,8 @@ def _changed(get: Get, said: ValueSpec, where: Where) -> Get:
         found = get(scope, record, at)
         text = text_of(found)
         if said.match and text is not None:
+            if len(text) > LONGEST_TEXT:
+                raise ValueError("is too long for a pattern")
             hit = match.search(text)
             found = text = (hit[1] or None) if hit else None
         if said.drop and text is not None:
@@ -338,32 +331,6 @@ def _changed(get: Get, said: ValueSpec, where: Where) -> Get:
         return found
 
     return changed
-
-
-def moment(text: str, said: ValueSpec, place: StorePlace | None) -> datetime:
-    """A time by the store's clock. Raises ValueError."""
-    try:
-        found = _by_format(text, said.format) if said.format else datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"is not a time as {said.format or 'ISO 8601'} has it") from None
-    if found.tzinfo is None:
-        zone = said.zone if said.zone not in (None, "store") else place.zone if place else None
-        if zone is None:
-            raise ValueError("has no zone, and its store is not in the table of stores")
-        found = found.replace(tzinfo=ZoneInfo(zone))
-    return found.astimezone(ZoneInfo(place.zone)) if place else found
-
-
-def day(text: str, form: str | None) -> date:
-    """Raises ValueError."""
-    try:
-        return _by_format(text, form).date() if form else date.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"is not a date as {form or 'ISO 8601'} has it") from None
-
-
-def _by_format(text: str, form: str) -> datetime:
-    return datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the store's
 
 
 def wrong(where: str, error: Exception) -> InvalidTransaction:

@@ -7,6 +7,7 @@ unit, if it is within a ten-thousandth of one. Anything else finer than a unit i
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 
 # ISO 4217, the list of 2026-01-01, and what it replaced since 2015: old receipts come back as returns.
@@ -18,7 +19,7 @@ MMK MNT MOP MRO MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN 
 RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STD STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD
 TZS UAH USD USN UYU UZS VED VEF VES WST XCD XCG YER ZAR ZMW ZWG ZWL
 """
-_NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_NONE = "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE = "BHD IQD JOD KWD LYD OMR TND"
 _FOUR = "CLF UYW"
 DECIMALS = {
@@ -28,6 +29,7 @@ DECIMALS = {
 }
 MOST = 2**53 - 1  # what JSON readers everywhere keep exactly
 NOISE = Decimal("0.0001")  # of a unit
+_PLAIN = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{0,30})?", re.ASCII)
 
 
 class NotExact(ValueError):
@@ -50,6 +52,8 @@ def thousandths(quantity: str | int | Decimal) -> int:
 
 
 def _whole(number: str | int | Decimal, decimals: int, finer: str) -> int:
+    if isinstance(number, str) and not _PLAIN.fullmatch(number):
+        raise NotExact("is not a decimal number")
     try:
         scaled = Decimal(number).scaleb(decimals)
         if not scaled.is_finite() or abs(scaled) > MOST:

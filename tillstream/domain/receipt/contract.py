@@ -84,9 +84,9 @@ class ReceiptLine(_Part, frozen=True, kw_only=True):
     category: Slug | None = None
     list_price: Decimal | None = None
     price: Decimal | None = None
-    discounts: tuple[Discount, ...] = ()
+    discounts: Annotated[tuple[Discount, ...], Meta(max_length=50)] = ()
     override: Slug | None = None
-    taxes: tuple[Tax, ...] = ()
+    taxes: Annotated[tuple[Tax, ...], Meta(max_length=20)] = ()
     back: Back | None = None
     agency: Literal["airtime", "electricity", "lottery", "bill_payment", "other"] | None = None
     lot: Code | None = None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
 from tillstream.domain.receipt.amounts import thousandths
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
-from tillstream.domain.receipt.sums import PAID
+from tillstream.domain.receipt.sums import BACK, PAID, counted_taxes
 from tillstream.domain.transaction import Transaction
 
 
@@ -40,7 +41,9 @@ def of_contract(
     paid, off, tax = _shares(sent, lines)
     items = []
     for line, share, less, taxed in zip(lines, paid, off, tax, strict=True):
-        product = canonical(line.scheme, line.code, rules)
+        # A code is typed; a name is text, in which a card's number may be.
+        code = _masked(line.code) if line.scheme == "name" else line.code
+        product = canonical(line.scheme, code, rules)
         quantity, unit = _quantity(line, product)
         back = line.back
         items.append(
@@ -148,6 +151,10 @@ def partition_of(receipt: Receipt) -> str:
     return token or f"{receipt.store}/{receipt.till}"
 
 
+def _masked(name: str) -> str:
+    return mask_card_numbers(name.encode()).decode() if contains_card_number(name) else name
+
+
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
@@ -164,7 +171,9 @@ def _quantity(line: ReceiptLine, product: Product) -> tuple[int, str]:
     quantity, unit = thousandths(line.quantity), line.unit
     if product.weight and unit == "each" and quantity == 1000:
         quantity, unit = product.weight, "kg"
-    leaves = (line.kind in PAID) is not line.correction
+    leaves = line.amount >= 0
+    if line.kind in PAID | BACK:
+        leaves = (line.kind in PAID) is not line.correction
     return quantity if leaves else -quantity, unit
 
 
@@ -175,29 +184,30 @@ def _shares(
     is shared out by amount among the lines that go the total's way."""
     of_basket = sum(d.amount for d in sent.discounts if d.line is None)
     directed = {line.number: 0 for line in lines}
-    lost = 0  # of a line that was struck out: the basket's after all
     for discount in sent.discounts:
-        if discount.line in directed:
+        if discount.line is not None:
             directed[discount.line] += discount.amount
-        elif discount.line is not None:
-            lost += discount.amount
     amounts = [line.amount - directed[line.number] for line in lines]
-    less = shared(of_basket + lost, amounts)
-    by_line = any(line.taxes for line in lines)
-    if by_line:
-        tax = [_tax(line.taxes) for line in lines]
-        on_top = [_tax(t for t in line.taxes if not t.included) for line in lines]
-        told = _tax(t for t in sent.taxes if not t.included) if sent.taxes else sum(on_top)
-        rest = shared(told - sum(on_top), amounts)  # a unit or two that rounding by line made
-        on_top = [one + more for one, more in zip(on_top, rest, strict=True)]
-    else:
-        tax = shared(_tax(sent.taxes), amounts)
-        on_top = shared(_tax(t for t in sent.taxes if not t.included), amounts)
+    less = shared(of_basket, amounts)
+    taxes = counted_taxes(sent, lines)
+    tax = _with_rest(_tax(taxes), [_tax(line.taxes) for line in lines], amounts)
+    on_top = _with_rest(_tax(added(taxes)), [_tax(added(line.taxes)) for line in lines], amounts)
     rounding = shared(sent.rounding, amounts)
     paid = [a - d + t + r for a, d, t, r in zip(amounts, less, on_top, rounding, strict=True)]
     own = (sum(d.amount for d in line.discounts) for line in lines)
     off = [o + directed[line.number] + d for o, line, d in zip(own, lines, less, strict=True)]
     return paid, off, tax
+
+
+def added(taxes: Iterable[Tax]) -> Iterator[Tax]:
+    """Those that come on top."""
+    return (tax for tax in taxes if not tax.included)
+
+
+def _with_rest(whole: int, by_line: list[int], amounts: list[int]) -> list[int]:
+    """What lines say, and what is missing to the whole shared out."""
+    rest = shared(whole - sum(by_line), amounts)
+    return [one + more for one, more in zip(by_line, rest, strict=True)]
 
 
 def _tax(taxes: Iterable[Tax]) -> int:

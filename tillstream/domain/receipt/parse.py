@@ -31,7 +31,8 @@ def parse(raw: bytes) -> RetailTransaction:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_slowly(raw)
     check(found)
-    if raw.count(b'"') != _encode(found).count(b'"'):  # or the same said in another way
+    # Every text is in quotes once; an escape may hide some. Where they are not as many, or may not be, look.
+    if b"\\" in raw or raw.count(b'"') != _encode(found).count(b'"'):
         refuse_twice(raw)
     return found
 
@@ -52,4 +53,6 @@ def _read_slowly(raw: bytes) -> RetailTransaction:
         document = _plain(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise unreadable(raw) from None
-    return convert(document)
+    found = convert(document)
+    refuse_twice(raw)  # of a field given twice the first may not have been of its type
+    return found

@@ -11,7 +11,8 @@ name     only a name is known          ``name-`` and the name
 ======== ============================= ==================================================
 
 A GTIN whose check digit is wrong is no GTIN but somebody's own code: it becomes a sku, and no basket is
-refused for it. Check digit: GS1 General Specifications, section 7.9.
+refused for it. A UPC-E cannot be told from a GTIN-8: a till has to send the UPC-A that it stands for.
+Check digit: GS1 General Specifications, section 7.9.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 
 GTIN = re.compile(r"[0-9]{14}")
 _LENGTHS = (8, 12, 13, 14)
@@ -42,7 +44,7 @@ class Embedded(NamedTuple):
 
 # GB: GS1 UK, "How to barcode variable measure items": 20 and 28, five digits of prefix, two of item.
 # US, CA: GS1 US, UPC-A of number system 2 in stores: five digits of item, a digit that checks the price.
-# Elsewhere each grocer's scales have their own: the setting `intake.embedded`.
+# Elsewhere each grocer's scales have their own ways.
 BY_COUNTRY: Mapping[str, tuple[Embedded, ...]] = {
     "GB": (Embedded("20IIIIIVPPPPC"), Embedded("28IIIIIVPPPPC")),
     "US": (Embedded("02IIIIIVPPPPC"),),
@@ -67,7 +69,7 @@ def check_digit(digits: str) -> str:
 
 def canonical(scheme: str, code: str, embedded: Sequence[Embedded] = ()) -> Product:
     """One form for one product. ``embedded`` are the rules of the store's country."""
-    code = code.strip()
+    code = normalize("NFC", code).strip()
     if not code:
         return Product("")
     if scheme in ("gtin", "barcode"):
@@ -80,7 +82,11 @@ def canonical(scheme: str, code: str, embedded: Sequence[Embedded] = ()) -> Prod
 
 
 def _scanned(code: str, embedded: Sequence[Embedded]) -> Product:
-    if not (code.isascii() and code.isdigit()) or len(code) not in _LENGTHS:
+    if not (code.isascii() and code.isdigit()):
+        return Product(f"sku-{code}")
+    if len(code) in (4, 5):  # keyed in: what is scanned is longer
+        return Product(f"plu-{code.lstrip('0') or '0'}")
+    if len(code) not in _LENGTHS:
         return Product(f"sku-{code}")
     if check_digit(code[:-1]) != code[-1]:
         return Product(f"sku-{code}")
