@@ -27,7 +27,7 @@ from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
 from tillstream.udfs.batched import HEAD, MADE, OUTPUT, STATE, BatchedStage
-from tillstream.udfs.stock_passing import LINE
+from tillstream.udfs.passing.stock import LINE
 
 T0 = 1_764_000_000_000
 BATCH = 128

@@ -22,7 +22,7 @@ from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
-from tillstream.udfs.fraud_passing import Passing, read_at_judge
+from tillstream.udfs.passing.fraud import Passing, read_at_judge
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 _json = msgspec.json.Encoder().encode

@@ -11,7 +11,7 @@ from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
-from tillstream.udfs.fraud_passing import (
+from tillstream.udfs.passing.fraud import (
     label_to_next,
     raw_at_card,
     read_at_card,

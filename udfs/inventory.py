@@ -36,9 +36,9 @@ from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.state_schemas.keyed import stock as stock_codec
-from tillstream.udfs import stock_passing
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.passing import stock as stock_passing
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 

@@ -17,7 +17,7 @@ from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.stock.ledger import Line
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.simulator import Faults, Simulator
-from tillstream.udfs.stock_passing import LINE, TRANSACTION, read
+from tillstream.udfs.passing.stock import LINE, TRANSACTION, read
 
 EXAMPLES = ROOT / "state_schemas" / "events" / "pos_transaction" / "examples"
 ARRIVED = 4_000_000_000_000

@@ -16,7 +16,7 @@ import org.apache.flink.util.Collector;
  *
  * <p>A record that is no transaction, or one from the future, leaves as it came after the byte
  * {@code T}, with a key from a hash of its bytes: the stage behind says why and writes the one dead
- * letter. udfs/stock_passing.py reads both.
+ * letter. udfs/passing/stock.py reads both.
  */
 public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQueryable<Row> {
     private static final long serialVersionUID = 1L;
