@@ -192,8 +192,20 @@ def test_a_shard_that_has_not_the_last_record_read_was_trimmed_or_created_again(
     assert f"{SHARD} of {TOPIC} no longer holds the record that was read last" in one
     (one,) = lost(str(int(at) + 7), now_ms(), read_to=OLDEST - 5 * HOUR)
     assert "5.0 h are gone" in one
-    (one,) = lost(at, now_ms() - 10 * HOUR)  # the same number, of another stream
+
+
+def test_a_record_of_the_same_number_of_a_stream_that_was_created_again_is_another(
+    stream, monkeypatch
+):
+    at, written_ms = put(stream), now_ms() - 10 * HOUR
+    monkeypatch.setattr(kinesis, "oldest_ms", lambda *_: now_ms())
+    (one,) = lost(at, written_ms)
     assert "created again" in one
+
+
+def test_a_record_that_is_ahead_by_the_services_clock_is_the_one_that_was_read(stream):
+    at = put(stream)
+    assert lost(at, now_ms() - 80_000) == []  # what is kept goes back to long before the savepoint
 
 
 def test_a_shard_in_which_nothing_came_has_lost_nothing(stream):

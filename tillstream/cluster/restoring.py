@@ -150,8 +150,10 @@ def kinesis_losses(
         kept = kinesis.first_kept(client, stream, shard, at)
         if read_to.get(shard, 0) > oldest_ms + SLACK_MS:
             continue
-        # A stream that was created again counts its records anew.
-        if kept and kept.sequence == at and kept.arrived_ms <= written_ms + SLACK_MS:
+        # A stream that was created again counts its records anew. The record's own time may be ahead, by the
+        # service's clock, of the state's that was written after it.
+        older = kept is not None and min(kept.arrived_ms, oldest_ms) <= written_ms + SLACK_MS
+        if kept and kept.sequence == at and older:
             continue
         since_ms = read_to.get(shard)
         missing = (
