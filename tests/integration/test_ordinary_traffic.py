@@ -17,7 +17,7 @@ PROFILES = ("normal", "black-friday", "quiet-night", "payday")
 SENT = 800  # of each
 SHOP = ("--stores", "6", "--movements", "0.05", "--flat-out", "--start")
 # Who reads what another job writes comes after it.
-JOBS = ("promotions", "loyalty", "fraud", "inventory", "shortage", "archive", "sales")
+JOBS = ("intake", "promotions", "loyalty", "fraud", "inventory", "shortage", "archive", "sales")
 HOURS = 3
 
 
