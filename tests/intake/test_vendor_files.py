@@ -19,7 +19,7 @@ from tests.support import ROOT
 from tillstream.domain.mapping.mapper import Mapped
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
-from tillstream.domain.receipt.front_door import StorePlace
+from tillstream.domain.receipt.front_door import StorePlace, of_contract
 from tillstream.domain.receipt.parse import parse
 from tillstream.domain.receipt.product import canonical
 from tillstream.intake.mappings import load
@@ -158,6 +158,19 @@ def test_a_refund_at_loyverse_names_its_sale_and_is_in_the_shops_time():
     assert back.lines[0].back.receipt == sale.transaction_id
     assert (back.lines[0].unit, str(back.lines[0].quantity)) == ("kg", "0.25")
     assert back.ended_at.isoformat().endswith("+03:00")
+
+
+def test_a_receipt_that_is_cancelled_at_loyverse_undoes_the_one_that_came_before(tmp_path):
+    (path,) = TILLS.glob("loyverse_webhook_receipts_ke_1.json")
+    document = msgspec.json.decode(path.read_bytes())
+    document["receipts"] = [document["receipts"][0] | {"cancelled_at": "2024-01-06T11:00:00.000Z"}]
+    cancelled = tmp_path / "cancelled.json"
+    cancelled.write_bytes(msgspec.json.encode(document))
+    (sale,) = receipts(mapped("loyverse", path))[:1]
+    (void,) = receipts(mapped("loyverse", cancelled))
+    assert (void.kind, void.voids, void.total) == ("void", sale.transaction_id, sale.total)
+    assert void.transaction_id != sale.transaction_id
+    assert of_contract(void, NAIROBI, "x").total == -of_contract(sale, NAIROBI, "x").total
 
 
 def test_the_same_numbers_sent_later_with_another_time_are_the_same_ids():
