@@ -7,6 +7,7 @@ the best of several rounds in turns.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 import time
@@ -41,6 +42,7 @@ def as_arrays(kind: type[msgspec.Struct], **inner: Any) -> type[msgspec.Struct]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     item, paid = as_arrays(Item), as_arrays(Paid)
     array = as_arrays(Receipt, lines=tuple[item, ...], tenders=tuple[paid, ...])  # type: ignore[valid-type]
     raw = [sent.raw for sent in simulated(COUNT, COUNT, 1) if sent.raw]

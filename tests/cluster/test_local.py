@@ -147,7 +147,7 @@ def test_all_jobs_are_submitted_but_those_that_run(fake: FakeCluster):
     code, said = run("submit", "--all", "--parallelism", "1")
     assert code == 0, said
     assert "archive runs already" in said
-    others = {"fraud", "inventory", "loyalty", "promotions", "sales", "shortage"}
+    others = {"fraud", "intake", "inventory", "loyalty", "promotions", "sales", "shortage"}
     assert {one["name"] for one in fake.submitted_as[1:]} == others
     for name in others:
         assert f"{name}: runs" in said

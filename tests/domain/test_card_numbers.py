@@ -199,6 +199,7 @@ def test_a_card_number_is_found_wherever_it_stands_and_however_it_is_set(text, e
 @pytest.mark.parametrize(
     "text",
     [
+        '{"scheme":"gtin","code":"%s"}',
         '{"product":%s}', '{"product":" %s"}', '{"product": "%s\\r"}', '{"product":{"S":"%s"}}',
         '{"product":{"N":"%s"}}',
         '{"products":["%s","123",null,"%s"," %s ",%s]}', '{"products":["%s"',

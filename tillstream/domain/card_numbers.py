@@ -48,11 +48,12 @@ _PRODUCT = (
 # another form it is searched, for people type cards there.
 IDS = (
     r"(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count|entry"
-    r"|shortage|notice|dead_letter)_id|refers_to|reference|cause|origin|shelf|area|regional_alert|stock_key"
+    r"|shortage|notice|dead_letter|fiscal)_id|refers_to|voids|receipt|reference|cause|origin|shelf|area"
+    r"|regional_alert|stock_key"
 )
 _TYPED = (
     rf'"(?:{IDS})"{_TEXT}"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
-    rf'|"product"{_TEXT}{_PRODUCT}'
+    rf'|"(?:product|code)"{_TEXT}{_PRODUCT}'
     rf'|"open_orders"{_TEXT}"[0-9:;,-]*"'
     rf'|"stores"\s*:\s*"{STORES}"'
     rf'|"card_token"{_TEXT}"tok_[0-9a-z]{{16,32}}"'

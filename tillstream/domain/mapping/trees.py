@@ -35,7 +35,6 @@ FAULTS = {
     "not_text": "a row has bytes that are not of the file's encoding",
 }
 FAULT = "fault of the record"  # in an object that cannot be used, whatever a mapping reads of it
-csv.field_size_limit(1 << 24)
 
 
 def json_tree(raw: bytes) -> Any:

@@ -39,10 +39,10 @@ public final class CardNumbers {
     // Lists are matched possessively: a long one would need as deep a stack.
     private static final String TYPED =
             "\"(?:(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count"
-                    + "|entry|shortage|notice|dead_letter)_id"
-                    + "|refers_to|reference|cause|origin|shelf|area|regional_alert|stock_key)\""
+                    + "|entry|shortage|notice|dead_letter|fiscal)_id"
+                    + "|refers_to|voids|receipt|reference|cause|origin|shelf|area|regional_alert|stock_key)\""
                     + TEXT + "\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*+\""
-                    + "|\"product\"" + TEXT + PRODUCT
+                    + "|\"(?:product|code)\"" + TEXT + PRODUCT
                     + "|\"open_orders\"" + TEXT + "\"[0-9:;,-]*+\""
                     + "|\"stores\"\\s*:\\s*\"[0-9]{1,4}(?:[ ,;]++[0-9]{1,4}+)*+\""
                     + "|\"card_token\"" + TEXT + "\"tok_[0-9a-z]{16,32}\""
