@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.support.shop import Shop
+from tillstream import conf as settings
 from tillstream.check import rules
 from tillstream.local.stack import Stack
 from tillstream.sim.senders import KafkaSender
@@ -59,8 +60,13 @@ def _split(line: bytes) -> list[bytes]:
 
 def shop(stack: Stack, folder: Path, outputs: str) -> Shop:
     """The history's topic; tables and folders named after ``outputs``, apart from other tests'."""
+    # Release 0.1.0 knew one pair of terms, whatever the currency: these go on with it.
+    of_all = dict.fromkeys(
+        settings.load("local").loyalty.terms, {"per_point": 1000, "point_value": 10}
+    )
     return Shop(
         stack, NAME, folder, "kafka",
+        loyalty={"terms": of_all},
         archive={"dedupe_hours": A_CENTURY},
         dynamodb={"tables": {"balances": f"balances-{outputs}"}},
         s3={"prefixes": {name: f"{outputs}/{name}" for name in ("ledger", "archive", "dead_letters")}},
