@@ -61,9 +61,8 @@ def _split(line: bytes) -> list[bytes]:
 def shop(stack: Stack, folder: Path, outputs: str) -> Shop:
     """The history's topic; tables and folders named after ``outputs``, apart from other tests'."""
     # Release 0.1.0 knew one pair of terms, whatever the currency: these go on with it.
-    of_all = dict.fromkeys(
-        settings.load("local").loyalty.terms, {"per_point": 1000, "point_value": 10}
-    )
+    codes = settings.load("local").loyalty.terms
+    of_all = {code: {"per_point": 1000, "point_value": 10} for code in codes}
     return Shop(
         stack, NAME, folder, "kafka",
         loyalty={"terms": of_all},
