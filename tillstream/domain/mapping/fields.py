@@ -106,12 +106,13 @@ class Part:
     def read(self, scope: Scope, record: Record, where: str) -> Iterator[dict[str, Any]]:
         """What is made of each element that this part is for."""
         for at, element in enumerate(self._each.all(scope), start=1):
-            inner, taken = scope.at(element), False
+            inner = scope.at(element)
             if scope.offer:
                 scope.offer(self._each.text, element)
-            if taken := self._when(inner):
-                yield self._element(inner, record, at, f"{where}[{at - 1}]")
-            if taken and scope.take:
+            if not self._when(inner):
+                continue
+            yield self._element(inner, record, at, f"{where}[{at - 1}]")
+            if scope.take:
                 scope.take(element)
 
     def _element(self, scope: Scope, record: Record, at: int, where: str) -> dict[str, Any]:

@@ -78,6 +78,8 @@ class Mapper:
             name: reader(kind, ValueSpec(path=name), (name,), spec)
             for name, kind in RECEIPT.items()
         }
+        named = spec.receipt.get("transaction_id")
+        self._digests = isinstance(named, ValueSpec) and "digest" in str(msgspec.to_builtins(named))
         header = dict(spec.receipt)
         self._computed = _taken_out(header, "total", "computed") is not None
         self._remainder = _taken_out(header, "rounding", "remainder")
@@ -207,7 +209,7 @@ class Mapper:
         draft |= {"schema": 2, "kind": "retail"}
         header = self._header
         # What it says, not its bytes: line ends and neighbours make no other receipt, another till does.
-        record = Record(_bytes([scope.record, sorted(context.items())]) if self._digests() else b"")
+        record = Record(_bytes([scope.record, sorted(context.items())]) if self._digests else b"")
         store = header.get("store", scope, record) or context.get("store")
         record = record._replace(place=stores(store) if store else None)
         if identity := header.get("transaction_id", scope, record):
@@ -243,10 +245,6 @@ class Mapper:
             missing = draft["total"] - made_of(draft)
             if abs(missing) <= self._remainder:
                 draft["rounding"] = missing
-
-    def _digests(self) -> bool:
-        said = self.spec.receipt.get("transaction_id")
-        return isinstance(said, ValueSpec) and "digest" in str(msgspec.to_builtins(said))
 
     def _context(self, context: Mapping[str, str], record: Record) -> dict[str, Any]:
         """Fields of the context as a document's."""
