@@ -47,7 +47,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "archive", read, build, write,
+    "archive", read, build, write, raw=True,
     writes=(tables.ARCHIVE, tables.ARCHIVE_SKIPPED, *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -54,7 +54,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "intake", read, build, write, writes=(topics.TRANSACTIONS.prompt, *DEAD_LETTERS),
+    "intake", read, build, write, raw=True, writes=(topics.TRANSACTIONS.prompt, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

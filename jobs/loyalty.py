@@ -27,7 +27,7 @@ class Streams(NamedTuple):
 
 def read(context: JobContext) -> KeyedStream:
     """Enveloped transactions by customer."""
-    return sources.transactions(context, key_field="customer_id")
+    return sources.transactions(context, key_field="customer")
 
 
 def build(

@@ -1,4 +1,4 @@
-"""The loyalty job's stage: unseal, parse, apply the rule, emit ledger entries."""
+"""The loyalty job's stage: read, apply the rule to each part of the receipt, emit ledger entries."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import msgspec
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain.arrival import parse_sale
-from tillstream.domain.envelope import unseal
+from tillstream.domain.envelope import Envelope
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.loyalty.notices import redemption_notice
+from tillstream.domain.loyalty.parts import parts, read
+from tillstream.domain.receipt.reading import opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -17,7 +18,7 @@ from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 
 class LoyaltyLedger(BatchedStage):
-    """Keyed by customer. In: enveloped transactions. Out: ledger entries as JSON bytes;
+    """Keyed by customer. In: enveloped transactions of the front door. Out: ledger entries as JSON bytes;
     to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
 
     codec = loyalty_account.CODEC
@@ -32,25 +33,32 @@ class LoyaltyLedger(BatchedStage):
         self.json = msgspec.json.Encoder().encode
 
     def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
-        envelope = unseal(value)
+        envelope = opened(value)
         try:
-            transaction = parse_sale(envelope, self.settings.clock_ahead_ms)
+            receipt = read(envelope.raw)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
-        if transaction.customer_id is None:
+        if not receipt.customer:
             return None
-        after, entries = apply(state, transaction, self.rules, envelope.arrived_ms)
-        if isinstance(entries, Refused):
-            self.refuse(envelope, "apply", entries.reason, entries.message, out)
-            return None
-        for entry in entries:
-            out.emit(self.json(entry))
-        # A redemption is one sale in some thirty, so the rule is asked for those alone.
-        if transaction.points_to_redeem and self.notify:
-            for notice in filter(None, map(redemption_notice, entries)):
-                out.emit(self.json(notice), "notices")
-        return after
+        changed = None
+        for part in parts(receipt):
+            after, entries = apply(state, part, self.rules, receipt.arrived_ms)
+            if isinstance(entries, Refused):
+                self.refuse(envelope, "apply", entries.reason, entries.message, out)
+                break
+            for entry in entries:
+                out.emit(self.json(entry))
+            # A redemption is one sale in some thirty, so the rule is asked for those alone.
+            if part.points_to_redeem and self.notify:
+                for notice in filter(None, map(redemption_notice, entries)):
+                    out.emit(self.json(notice), "notices")
+            if after is not None:
+                state = changed = after
+        return changed
+
+    def sent(self, value: bytes) -> Envelope:
+        return opened(value)
 
 
 def ledger(conf: Conf) -> LoyaltyLedger:

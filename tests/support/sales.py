@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
+from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
 from tillstream.domain.transaction import Line, Transaction
 
 T0 = 1_764_000_000_000  # 2025-11-24 16:00 UTC, 18:00 in South Africa
@@ -75,6 +79,23 @@ def encoded(document: dict[str, Any]) -> bytes:
 
 
 def parsed(document: dict[str, Any]) -> Transaction:
-    """As the rules are given it; whatever its contract says."""
+    """As its contract has it; whatever that says."""
     lines = tuple(Line(**one) for one in document["lines"])
     return Transaction(**document | {"lines": lines})
+
+
+def checked(
+    document: dict[str, Any], arrived_ms: int | None = None, origin: str = "kafka:tills/0/7"
+) -> Receipt:
+    """As the front door writes it. ``arrived_ms``: its own time, unless given."""
+    place = StorePlace(0, "Africa/Johannesburg", "ZAR", "ZA", "")
+    receipt = of_v1(parsed(document), place)
+    at_ms = receipt.ended_ms if arrived_ms is None else arrived_ms
+    return msgspec.structs.replace(
+        receipt, key=partition_of(receipt), arrived_ms=at_ms, origin=origin
+    )
+
+
+def canonical(document: dict[str, Any], **of: Any) -> bytes:
+    """The bytes of ``checked``."""
+    return msgspec.json.encode(checked(document, **of))

@@ -22,8 +22,8 @@ class Undeclared(LookupError):
 class Job:
     """The entry of jobs/<name>.py.
 
-    reads: topics besides the till transactions, which it reads if ``transactions``. writes: topics,
-    tables, histories. read, build, write: the three parts of the job, each given a
+    reads: topics besides the till transactions, which it reads if ``transactions``: those that the front
+    door has checked, or if ``raw`` what tills send. writes: topics, tables, histories. read, build, write: the three parts of the job, each given a
     ``connectors.context.JobContext``: read(context) -> inputs, build(inputs, context) -> streams,
     write(streams, context). Its keyed states are those of its name in state_schemas/keyed/states.py.
     """
@@ -33,8 +33,14 @@ class Job:
     build: Callable[[Any, Any], Any]
     write: Callable[[Any, Any], None]
     transactions: bool = True
+    raw: bool = False
     reads: tuple[Topic, ...] = ()
     writes: tuple[Resource, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The section of conf that says where the job reads transactions."""
+        return "source" if self.raw else "transactions"
 
     @property
     def states(self) -> tuple[KeyedState, ...]:

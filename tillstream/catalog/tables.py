@@ -5,6 +5,7 @@ from __future__ import annotations
 from tillstream.catalog.resources import Field, History, Index, Table
 from tillstream.state_schemas.tables import (
     archive_skipped,
+    archived_receipt,
     archived_transaction,
     dead_letter,
     fraud_decision,
@@ -120,6 +121,11 @@ LEDGER = History(
     date="event_time_ms", region="region", identity=("entry_id",),
 )  # fmt: skip
 ARCHIVE = History(
+    "receipts", "archive/receipts", archived_receipt.ROW_TYPE,
+    date="ended_ms", region="region", identity=("transaction_id",),
+)  # fmt: skip
+# What was archived until 0.1.0, of contract v1: read, no longer written.
+ARCHIVE_V1 = History(
     "archive", "archive/transactions", archived_transaction.ROW_TYPE,
     date="event_time_ms", region="region", identity=("transaction_id",),
 )  # fmt: skip

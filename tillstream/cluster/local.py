@@ -89,6 +89,7 @@ class LocalCluster:
                 [f"{name} runs already ({found.job_id}): `tillstream job stop {name}` first"]
             )
         entry = catalog.find(name)
+        conf = conf.of(entry)
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
         if not file.exists() or not (entry or job_file):
             raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
@@ -113,7 +114,8 @@ class LocalCluster:
         for one in lost:
             progress(f"lost, and accepted: {one.said}")
         moves = {one.place: [one.at, one.to] for one in lost}
-        changed = settings.merge(changed, {"source": {"kafka": {"accepted_loss": moves}}})
+        section = entry.source if entry else "source"
+        changed = settings.merge(changed, {section: {"kafka": {"accepted_loss": moves}}})
         arguments = ["run", "-d", "-p", str(parallelism)]
         if location:
             arguments += ["-s", location, *(["-n"] if allow_dropped_state else [])]

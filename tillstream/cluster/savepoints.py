@@ -8,6 +8,7 @@ from contextlib import suppress
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
 
+from tillstream import catalog
 from tillstream.clients.storage import Storage, open_bucket, open_storage
 from tillstream.cluster import manifest as manifests
 from tillstream.cluster import restoring
@@ -46,6 +47,7 @@ class Savepoints:
     def _describe(self, taken: TakenSavepoint, until_ms: int | None = None) -> Manifest:
         """Writes the manifest of a savepoint that was just taken."""
         history_ms = 0
+        conf = self.conf.of(catalog.find(taken.run.name))
         # What a replay would like to know is no reason to have no savepoint.
         with suppress(Problem, KafkaException, BotoCoreError, ClientError):
             history_ms = open_bucket(self.conf).now_ms() + 1_000  # it tells whole seconds
@@ -64,12 +66,12 @@ class Savepoints:
             flink_version=taken.flink_version,
             parallelism=taken.run.parallelism,
             state_schemas=manifests.schema_versions(taken.run.name),
-            positions=_positions(storage, files, self.conf),
+            positions=_positions(storage, files, conf),
             history_ms=history_ms,
             until_ms=until_ms,
         )
         with suppress(Problem, KafkaException, BotoCoreError, ClientError):
-            found.read_to_ms = restoring.read_to_ms(self.conf, found.positions, taken.completed_ms)
+            found.read_to_ms = restoring.read_to_ms(conf, found.positions, taken.completed_ms)
         storage.write(FILE, manifests.encode(found))
         return found
 

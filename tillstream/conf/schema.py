@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from tillstream.catalog.entry import Job as Entry
 from tillstream.catalog.resources import History, Table, Topic
+from tillstream.catalog.topics import TRANSACTIONS
 
 LOCAL = "local"  # the environment of the local stack
 
@@ -64,6 +66,24 @@ class Source(_Base, frozen=True):
     @property
     def clock_ahead_ms(self) -> int:
         return self.clock_ahead_minutes * 60_000
+
+
+class TransactionsTopic(_Base, frozen=True):
+    from_archive: bool
+    start: Literal["earliest", "latest"]
+    offsets: dict[str, int]
+    accepted_loss: dict[str, list[int]]
+    topic: str | None
+
+
+class Transactions(_Base, frozen=True):
+    """Where the front door's stream is read; a `Source` of its own kind."""
+
+    uid: str
+    start_ms: int | None
+    until_ms: int | None
+    require_append_time: bool
+    kafka: TransactionsTopic
 
 
 class Kafka(_Base, frozen=True):
@@ -213,6 +233,7 @@ class Conf(_Base, frozen=True):
     deployment: Deployment
     region: Text
     source: Source
+    transactions: Transactions
     kafka: Kafka
     dynamodb: DynamoDb
     s3: S3
@@ -240,6 +261,33 @@ class Conf(_Base, frozen=True):
     def source_properties(self) -> dict[str, str]:
         """Kafka's settings where the till transactions are read: all brokers', and the source's own."""
         return {**self.kafka.properties, **self.source.kafka.properties}
+
+    def of(self, job: Entry | None) -> Conf:
+        """These settings as ``job`` goes by them: its ``source`` is where it reads transactions, that of
+        the tills or of the front door. Of a job that is not in the catalogue they are as they are."""
+        if job is None or job.source == "source":
+            return self
+        read = self.transactions
+        kafka = KafkaSource(
+            bootstrap=self.kafka.bootstrap,
+            topic=read.kafka.topic or self.topic(TRANSACTIONS),
+            from_archive=read.kafka.from_archive,
+            start=read.kafka.start,
+            offsets=read.kafka.offsets,
+            accepted_loss=read.kafka.accepted_loss,
+            properties={},
+        )
+        source = Source(
+            kind="kafka",
+            uid=read.uid,
+            start_ms=read.start_ms,
+            until_ms=read.until_ms,
+            clock_ahead_minutes=self.source.clock_ahead_minutes,
+            require_append_time=read.require_append_time,
+            kinesis=self.source.kinesis,
+            kafka=kafka,
+        )
+        return msgspec.structs.replace(self, source=source)
 
     def topic(self, topic: Topic) -> str:
         """The topic's name in this deployment."""

@@ -87,7 +87,7 @@ def environment(conf: Conf) -> StreamExecutionEnvironment:
 def make(job: Job, env: StreamExecutionEnvironment, conf: Conf) -> JobContext:
     """Builds all of the job on ``env``. Raises Undeclared where job and entry differ, and where nobody
     writes what its sinks refuse."""
-    context = JobContext(env, conf, job)
+    context = JobContext(env, conf.of(job), job)
     job.write(job.build(job.read(context), context), context)
     if context.refused:
         raise Undeclared(f"jobs/{job.name}.py: dead_letters.sink is missing after its hot tables")

@@ -1,4 +1,5 @@
-"""Till transactions from Kinesis or Kafka, by ``conf.source.kind`` alone; other topics from Kafka."""
+"""Transactions from where ``conf.source`` of the job says, the tills' stream or the front door's; other
+topics from Kafka."""
 
 from __future__ import annotations
 

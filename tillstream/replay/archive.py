@@ -134,20 +134,15 @@ class Archive:
         self.say(f"  {filled:,} transactions on topic {topic}")
         return filled
 
-    def source(self, topic: str) -> dict[str, Any]:
-        """Settings of a source that reads the topic."""
-        return {
-            "kind": "kafka",
-            "require_append_time": False,
-            "kafka": {
-                "topic": topic,
-                "from_archive": True,
-                "bootstrap": self.conf.kafka.bootstrap,
-                "properties": self.conf.kafka.properties,
-                "start": "earliest",
-                "offsets": {},
-            },
-        }
+    def source(self, topic: str, section: str) -> dict[str, Any]:
+        """Settings of a source that reads the topic, as that ``section`` of conf has them."""
+        kafka = {"topic": topic, "from_archive": True, "start": "earliest", "offsets": {}}
+        settings: dict[str, Any] = {"require_append_time": False}
+        if section == "source":
+            bootstrap, properties = self.conf.kafka.bootstrap, self.conf.kafka.properties
+            kafka |= {"bootstrap": bootstrap, "properties": properties}
+            settings["kind"] = "kafka"
+        return settings | {"kafka": kafka}
 
     def drained(self, topic: str, job: str) -> bool:
         """Whether the job's last checkpoint covers all of the topic."""

@@ -66,7 +66,7 @@ def replay(
     overrides = overrides_of(pairs)
     catalog.must_know(job)
     try:
-        conf = settings.load(overrides=overrides)
+        conf = settings.load(overrides=overrides).of(catalog.find(job))
         one = Replay(open_cluster(conf), conf, click.echo)
         if resume:
             phase = _resumed(one, job)

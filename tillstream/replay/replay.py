@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.cli.times import shown
 from tillstream.clients.storage import open_storage
@@ -56,7 +57,7 @@ P = TypeVar("P", bound=Phase)
 
 
 class Replay:
-    """One job's replay on one cluster. ``say`` gets a line for each step."""
+    """One job's replay on one cluster. conf: as that job goes by it. ``say`` gets a line for each step."""
 
     def __init__(self, cluster: Cluster, conf: settings.Conf, say: Callable[[str], None]) -> None:
         self.cluster, self.conf, self.say = cluster, conf, say
@@ -206,15 +207,17 @@ class Replay:
     def _source(self, phase: Submitted) -> dict[str, Any]:
         """Settings of the source in that phase."""
         origin, uid = phase.origin, self.conf.source.uid
+        entry = catalog.find(origin.job)
+        section = entry.source if entry else "source"
         if isinstance(phase, Reading):
-            source = self.archive.source(phase.topic) | {"uid": f"{uid}-{phase.topic}"}
+            source = self.archive.source(phase.topic, section) | {"uid": f"{uid}-{phase.topic}"}
         else:
             source = dict(phase.begins)
             if origin.until_ms is not None:
                 source["uid"] = f"{uid}-until-{origin.replay_id}".lower()
         if origin.until_ms is not None:
             source["until_ms"] = origin.until_ms
-        return {"source": source} if source else {}
+        return {section: source} if source else {}
 
     def _read(self, phase: Reading, show: Show) -> Filling | Live:
         self._watch(phase, show, lambda _: self.archive.drained(phase.topic, phase.origin.job))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.loyalty.parts import Part
 
 DAY_MS = 86_400_000
 
@@ -137,7 +137,7 @@ def standing(sale: Posting, refunded_cents: int) -> Effect:
 
 
 def apply(
-    account: Account | None, txn: Transaction, rules: LoyaltyRules, arrived_ms: int
+    account: Account | None, txn: Part, rules: LoyaltyRules, arrived_ms: int
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | list[LedgerEntry] | Refused]:
     """The account after ``txn``, and its ledger entries; an unchanged account is returned as None.
 
@@ -154,16 +154,14 @@ def apply(
         return None, Refused(
             "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
         )
-    customer = txn.customer_id
-    assert customer is not None, "anonymous transactions carry no points"
     if txn.kind == "sale":
-        entries = [_post_sale(account, txn, customer, rules)]
+        entries = [_post_sale(account, txn, rules)]
         posted = account.postings[txn.transaction_id]
         if account.pending:
             for late in account.pending.pop(txn.transaction_id, ()):
-                entries.append(_reverse(account, late, txn, customer, posted, True))
+                entries.append(_reverse(account, late, txn, posted, True))
     else:
-        entries = [_post_reversal(account, txn, customer)]
+        entries = [_post_reversal(account, txn)]
     account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
     if event_ms < account.oldest_ms:
         account.oldest_ms = event_ms
@@ -171,9 +169,7 @@ def apply(
     return account, entries
 
 
-def _post_sale(
-    account: Account, txn: Transaction, customer: str, rules: LoyaltyRules
-) -> LedgerEntry:
+def _post_sale(account: Account, txn: Part, rules: LoyaltyRules) -> LedgerEntry:
     wanted, outcome, reason = txn.points_to_redeem, "posted", None
     terms = rules.terms.get(txn.currency, NO_TERMS)
     if terms is NO_TERMS:
@@ -198,7 +194,7 @@ def _post_sale(
     account.version += 1
     return LedgerEntry(
         txn.transaction_id,
-        customer,
+        txn.customer_id,
         account.version,
         txn.transaction_id,
         None,
@@ -218,7 +214,7 @@ def _post_sale(
     )
 
 
-def _post_reversal(account: Account, txn: Transaction, customer: str) -> LedgerEntry:
+def _post_reversal(account: Account, txn: Part) -> LedgerEntry:
     assert txn.refers_to is not None, "a refund or void names its sale"
     claim = Pending(
         txn.transaction_id,
@@ -231,23 +227,24 @@ def _post_reversal(account: Account, txn: Transaction, customer: str) -> LedgerE
     )
     account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
     sale = account.postings.get(txn.refers_to)
-    if sale is None:
+    if sale is None and txn.refers_to:
         account.pending.setdefault(txn.refers_to, []).append(claim)
-    return _reverse(account, claim, txn, customer, sale, False)
+    return _reverse(account, claim, txn, sale, False)
 
 
 def _reverse(
     account: Account,
     claim: Pending,
-    txn: Transaction,
-    customer: str,
+    txn: Part,
     sale: Posting | None,
     settling: bool,
 ) -> LedgerEntry:
     """``txn``: the reversal itself, or the sale that it has waited for."""
     outcome, reason = ("settled" if settling else "posted"), None
     earned = redeemed = paid = 0
-    if sale is None:
+    if not txn.refers_to and not settling:
+        outcome, reason = "nothing_to_reverse", "no_receipt"
+    elif sale is None:
         outcome = "pending_original"
     elif not sale.is_sale:
         outcome, reason = "nothing_to_reverse", "not_a_sale"
@@ -264,10 +261,10 @@ def _reverse(
     account.version += 1
     return LedgerEntry(
         f"{claim.transaction_id}:settled" if settling else claim.transaction_id,
-        customer,
+        txn.customer_id,
         account.version,
         claim.transaction_id,
-        txn.transaction_id if settling else txn.refers_to,
+        txn.transaction_id if settling else txn.refers_to or None,
         claim.kind,
         outcome,
         reason,

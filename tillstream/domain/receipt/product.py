@@ -25,6 +25,7 @@ from unicodedata import normalize
 GTIN = re.compile(r"[0-9]{14}")
 _LENGTHS = (8, 12, 13, 14)
 _PLU = re.compile(r"[0-9]{1,5}")
+_V1 = re.compile(r"[0-9]{8,14}")  # a product of contract v1
 
 
 class Embedded(NamedTuple):
@@ -61,6 +62,23 @@ class Product(NamedTuple):
     weight: int | None = None
 
 
+def printed(code: str) -> str:
+    """A canonical product as people and other systems know it, and as stock and sales keep it: a GTIN in the
+    shortest of its lengths, as it is on the pack. Digits that tills send and that are no GTIN stay as they
+    are. Two products are never one by this. Products.java is the same."""
+    if GTIN.fullmatch(code):
+        own = len(code.lstrip("0"))
+        return code[-next(length for length in _LENGTHS if own <= length) :]
+    digits = code.removeprefix("sku-")
+    if digits != code and _V1.fullmatch(digits) and not _is_gtin(digits):
+        return digits
+    return code
+
+
+def _is_gtin(digits: str) -> bool:
+    return len(digits) in _LENGTHS and check_digit(digits[:-1]) == digits[-1]
+
+
 def check_digit(digits: str) -> str:
     """Of the digits of a GTIN without its last."""
     weighted = sum(int(d) * (3 if n % 2 == 0 else 1) for n, d in enumerate(reversed(digits)))
@@ -86,9 +104,7 @@ def _scanned(code: str, embedded: Sequence[Embedded]) -> Product:
         return Product(f"sku-{code}")
     if len(code) in (4, 5):  # keyed in: what is scanned is longer
         return Product(f"plu-{code.lstrip('0') or '0'}")
-    if len(code) not in _LENGTHS:
-        return Product(f"sku-{code}")
-    if check_digit(code[:-1]) != code[-1]:
+    if not _is_gtin(code):
         return Product(f"sku-{code}")
     long = code.zfill(14)
     if long[0] == "0":
