@@ -1,4 +1,4 @@
-"""Archive: every valid till transaction once to S3 Parquet, by date and region."""
+"""Archive: every transaction of the front door once to S3 Parquet, by date and region."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "archive", read, build, write, raw=True,
+    "archive", read, build, write,
     writes=(tables.ARCHIVE, tables.ARCHIVE_SKIPPED, *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -20,4 +20,4 @@ ROW_TYPE = """ROW<
                       cashback BIGINT, `foreign` STRING>>,
     tax BIGINT, rounding BIGINT, customer STRING, points_asked BIGINT, points_granted BIGINT,
     voids STRING, cashier STRING, channel STRING, offline BOOLEAN, sequence BIGINT, began_ms BIGINT,
-    declined INT, voided INT, key STRING, arrived_ms BIGINT NOT NULL, origin STRING NOT NULL>"""
+    declined INT, voided INT, key STRING, arrived_ms BIGINT, origin STRING>"""

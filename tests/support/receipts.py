@@ -1,10 +1,13 @@
-"""Baskets of contract v2 that add up, of every kind of line, for Hypothesis."""
+"""Baskets of contract v2 that add up, of every kind of line, and canonical receipts, for Hypothesis."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
+
+from tillstream.domain.receipt.canonical import Receipt
 
 AMOUNTS = st.integers(0, 10**12)
 KINDS = ["sale", "return", "deposit", "bottle_return", "fee", "gift_card", "agency", "coupon"]
@@ -72,3 +75,33 @@ def receipts(draw: st.DrawFn) -> dict[str, Any]:
         "tenders": [{"kind": "cash", "amount": first}, {"kind": "card", "amount": total - first},
                     {"kind": "card", "amount": 12, "declined": True}],
     }  # fmt: skip
+
+
+def canonical_receipts() -> st.SearchStrategy[Receipt]:
+    """Any that fit the canonical form's types, whether or not they add up."""
+    return _any(msgspec.inspect.type_info(Receipt))
+
+
+def _any(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
+    match kind:
+        case msgspec.inspect.IntType(ge=least, le=most):
+            return st.integers(least, most)
+        case msgspec.inspect.StrType():
+            return st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+        case msgspec.inspect.BoolType():
+            return st.booleans()
+        case msgspec.inspect.NoneType():
+            return st.none()
+        case msgspec.inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case msgspec.inspect.UnionType(types=types):
+            return st.one_of(*map(_any, types))
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return st.lists(_any(item), max_size=3).map(tuple)
+        case msgspec.inspect.StructType(cls=cls, fields=fields):
+            said = {
+                one.name: _any(one.type) if one.required else st.just(one.default) | _any(one.type)
+                for one in fields
+            }
+            return st.builds(cls, **said)
+    raise NotImplementedError(kind)

@@ -9,18 +9,14 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tillstream import catalog
 from tillstream import conf as settings
-from tillstream.cli.times import shown
-from tillstream.clients import kinesis
 from tillstream.clients.kafka import client_settings
 from tillstream.clients.wait import wait_until
-from tillstream.cluster.protocol import Cluster, JobError
-from tillstream.cluster.savepoints import files_named, standing
-from tillstream.history import settle as history
 from tillstream.replay import backfill, stream_reach
 from tillstream.replay.backfill import BackfillError
 from tillstream.replay.coverage import Missing, beyond
-from tillstream.replay.stream_reach import SLACK_MS, Gap
+from tillstream.replay.stream_reach import Gap
 
 PARTITIONS = 4  # of the topic, where the stream itself is not Kafka
 ACCEPT = "--accept-loss goes on without it"
@@ -31,28 +27,26 @@ SHOWN = 3  # runs of offsets, in a message
 class Archive:
     """Of one deployment; ``say`` gets a line for each step."""
 
-    def __init__(self, cluster: Cluster, conf: settings.Conf, say: Callable[[str], None]) -> None:
-        self.cluster, self.conf, self.say = cluster, conf, say
+    def __init__(self, conf: settings.Conf, say: Callable[[str], None]) -> None:
+        self.conf, self.say = conf, say
 
     def can_help(self, job: str) -> bool:
-        """Whether a gap of that job's can be read from the archive: it is not the archive job's own."""
-        return job != "archive" and bool(self.conf.kafka.bootstrap)
+        """Whether a gap of that job's can be read from the archive, which has what the front door wrote."""
+        return job != "archive" and not catalog.job(job).raw
 
     def must_reach(self, job: str, gap: Gap, accept_loss: bool = False) -> Missing:
         """Raises BackfillError unless the archive accounts for all of the gap. With ``accept_loss``
         returns what it does not account for instead, and says it."""
         missing: Missing = {}
         try:
-            if job == "archive":
-                raise BackfillError(
-                    "the stream no longer holds all that follows this savepoint, and the archive job "
-                    f"is where it would be: {ACCEPT}"
-                )
             if not self.can_help(job):
-                raise BackfillError("the archive is replayed through Kafka: set kafka.bootstrap")
-            if not gap.offsets:
-                self._must_have_read()
-            elif missing := backfill.survey(self.conf, gap).missing():
+                why = f"{job} reads what tills send, which nothing archives"
+                if job == "archive":
+                    why = "the archive job is where it would be"
+                raise BackfillError(
+                    f"the stream no longer holds all that follows this savepoint, and {why}: {ACCEPT}"
+                )
+            if missing := backfill.survey(self.conf, gap).missing():
                 raise BackfillError(self._told(gap, missing))
         except BackfillError as error:
             if not accept_loss:
@@ -81,32 +75,6 @@ class Archive:
             f" wait for a checkpoint, and replay again; else {ACCEPT}"
         )
 
-    def _must_have_read(self) -> None:
-        """Of Kinesis: the archive's last complete checkpoint lies, in every shard, at or beyond the
-        oldest record that the stream holds, and the files that it names are finished. As a shard is
-        read in order, what came before went through the archive job. What this does not prove: that
-        the job was never started without its state, or restored with a loss that was accepted."""
-        client, stream = kinesis.open_stream(self.conf), self.conf.source.kinesis.stream
-        try:
-            location = self.cluster.locate("archive", "latest")
-        except JobError as error:
-            raise BackfillError(f"how far the archive reaches is not known: {error}") from None
-        read = standing(location, self.conf).positions.get(f"kinesis:{stream}", {})
-        for shard in sorted({*kinesis.shards(client, stream), *read}):
-            oldest = kinesis.first_kept(client, stream, shard)
-            if oldest is None or shard not in read or int(read[shard]) < oldest.sequence:
-                raise BackfillError(
-                    f"that the archive has read shard {shard} of {stream} up to where the stream begins "
-                    f"now cannot be shown by its last checkpoint ({location}): wait until it is up to "
-                    f"date, or {ACCEPT}"
-                )
-        gone, unfinished = history.lacking(self.conf, files_named(location, self.conf))
-        if gone or unfinished:
-            raise BackfillError(
-                f"{len(gone) + len(unfinished)} files of the archive's last checkpoint are not "
-                f"finished, or gone: wait for its next checkpoint, or {ACCEPT}"
-            )
-
     def fill(self, topic: str, gap: Gap, accepted: Missing) -> int:
         """A new topic with what the archive has of the gap; returns how many transactions. Raises
         BackfillError where it lacks more than was ``accepted``."""
@@ -116,12 +84,11 @@ class Archive:
         found = backfill.survey(self.conf, gap)
         if missing := beyond(found.missing(), accepted):
             raise BackfillError(self._told(gap, missing))
-        if gap.offsets:
-            lost = sum(end - first for first, end in gap.offsets.values())
-            what = f"{lost:,} records that follow the savepoint"
-        else:
-            what = f"what arrived from {shown(gap.from_ms)} to {shown(gap.to_ms)}"
-        self.say(f"the stream no longer holds {what}: putting them back from the archive")
+        lost = sum(end - first for first, end in gap.offsets.values())
+        self.say(
+            f"the stream no longer holds {lost:,} records that follow the savepoint: putting them back "
+            "from the archive"
+        )
         last = time.monotonic()
 
         def progress(count: int) -> None:
@@ -156,17 +123,14 @@ class Archive:
         none from where they go on."""
         if not gap:
             return gap
-        held = stream_reach.reach(self.conf)
-        return stream_reach.lost(held, begun | gap.ends, gap.from_ms if held.kafka else gap.to_ms)
+        return stream_reach.lost(stream_reach.reach(self.conf), begun | gap.ends, gap.from_ms)
 
     def continues(self, gap: Gap, begun: dict[int, int]) -> dict[str, Any]:
         """Settings of the source that goes on in the stream. A partition without a gap goes on where
         the savepoint had it."""
-        if gap.offsets:
+        if gap:
             places = begun | gap.ends
             return {"kafka": {"offsets": {str(number): at for number, at in places.items()}}}
-        if gap:
-            return {"start_ms": gap.to_ms - 2 * SLACK_MS}
         return {"kinesis": {"start": "TRIM_HORIZON"}}
 
     # -- topics ------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Puts archived transactions back: from Parquet on S3 to a Kafka topic of their own, in order.
 
-Each record is what the till sent, with the time it first arrived and the origin it first had, so that
-a job cannot tell it from the stream's own. Within a partition (or shard) they come in the order in
-which they first stood there.
+Each record is what the front door wrote, byte for byte, with the time at which the broker first took it and
+the place it first had, so that a job cannot tell it from the stream's own. Within a partition they come in
+the order in which they first stood there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
+import msgspec
 
 from tillstream.catalog import tables
 from tillstream.clients import parquet
@@ -24,6 +24,7 @@ from tillstream.replay.coverage import Row, Survey, in_order, lies_in, places_of
 from tillstream.replay.stream_reach import Gap, stream_of
 
 DELIVERY_S = 60
+_encode = msgspec.json.Encoder().encode
 
 
 class BackfillError(JobError):
@@ -48,10 +49,8 @@ def _look(found: Survey, conf: Conf, bucket: S3Folder, chosen: Callable[[File], 
             table = parquet.table(bucket.get(file.key), names)
             yield file.key, [table[name].to_pylist() for name in names]
 
-    for key, (origins, times) in columns(conf.prefix(tables.ARCHIVE), "origin", "arrived_ms"):
-        found.archived(key, zip(origins, times, strict=True))
-    if not found.gap.offsets:
-        return
+    for key, (places, times) in columns(conf.prefix(tables.ARCHIVE), "place", "taken_ms"):
+        found.archived(key, zip(places, times, strict=True))
     for _, (origins,) in columns(conf.prefix(tables.ARCHIVE_SKIPPED), "origin"):
         for origin in origins:
             found.accounted(origin)
@@ -75,9 +74,9 @@ def fill(conf: Conf, found: Survey, topic: str, progress: Callable[[int], None])
     for row in in_order(found.pieces, lambda key: rows(bucket.get(key), found)):
         first = [
             ("tillstream.origin", row.origin.encode()),
-            ("tillstream.arrived.ms", str(row.arrived_ms).encode()),
+            ("tillstream.arrived.ms", str(row.taken_ms).encode()),
         ]
-        writer.send(row.key, row.raw, timestamp=row.arrived_ms, headers=first)
+        writer.send(row.key, row.raw, timestamp=row.taken_ms, headers=first)
         written += 1
         if written % 1000 == 0:
             progress(written)
@@ -95,18 +94,20 @@ def rows(body: bytes, found: Survey) -> Iterator[Row]:
     """Transactions of one Parquet file that lie in the gap."""
     for batch in parquet.batches(body):
         for record in batch.to_pylist():
-            arrived_ms, origin = record.pop("arrived_ms"), record.pop("origin")
+            taken_ms, origin = record.pop("taken_ms"), record.pop("place")
             at = places_of(origin, found.stream)
-            if at is not None and lies_in(found.gap, at[:2], arrived_ms):
-                identity = record["transaction_id"]
-                yield Row(at[:2], key_of(record), as_sent(record), arrived_ms, origin, identity)
+            if at is not None and lies_in(found.gap, at[:2]):
+                identity, key = record["transaction_id"], record["key"] or ""
+                yield Row(at[:2], key, as_written(record), taken_ms, origin, identity)
 
 
-def key_of(record: dict[str, Any]) -> str:
-    """What tills key their records by."""
-    return record.get("customer_id") or record["transaction_id"]
+def as_written(record: dict[str, Any]) -> bytes:
+    """The front door's JSON: a column that is null was a field that was not there. Columns have the order of
+    the fields, so the bytes are the same, and so is the id of a dead letter of them."""
+    return _encode(_said(record))
 
 
-def as_sent(record: dict[str, Any]) -> bytes:
-    """The contract's JSON: a column that is null was a field that was not there."""
-    return orjson.dumps({name: value for name, value in record.items() if value is not None})
+def _said(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _said(one) for name, one in value.items() if one is not None}
+    return [_said(one) for one in value] if isinstance(value, list) else value

@@ -46,12 +46,10 @@ def is_of_the_history(found: Manifest) -> None:
         )
 
 
-def other_topics_reach(conf: Conf, found: Manifest) -> None:
+def other_topics_reach(conf: Conf, job: str, found: Manifest) -> None:
     """What the job reads besides till transactions is in no archive."""
-    source = conf.source.kafka.topic
-    for stream, begun in found.positions.items():
-        kind, _, topic = stream.partition(":")
-        if kind != "kafka" or topic == source or topic.startswith("replay-"):
+    for topic in map(conf.topic, catalog.job(job).reads):
+        if (begun := found.positions.get(f"kafka:{topic}")) is None:
             continue
         kept = stream_reach.watermarks(conf, topic, conf.kafka.bootstrap)
         for one in kafka_losses(topic, begun, kept):
@@ -92,7 +90,8 @@ def where_it_goes_on(conf: Conf, found: Manifest, held: Reach, accept_loss: bool
         if not begun and not accept_loss:
             raise ReplayError(
                 f"this savepoint has no position in {conf.source.kafka.topic}: the job read something "
-                "else. Take another savepoint, or correct source.kafka.topic"
+                "else, as those of 0.1.0 did. Take another savepoint, or correct the topic's setting; "
+                "--accept-loss begins with the oldest record that the topic or the archive has"
             )
         for number in stream_reach.recreated(held, begun):
             low, end = held.kafka.get(number, (0, 0))

@@ -1,10 +1,10 @@
 """Whether the archive accounts for all of a gap, and its rows in order: pure, of what its files say.
 
-Of Kafka every offset of the gap must be accounted for by something that can be seen: an archived row, a
-dead letter of the archive's, or its note that it read the record and did not keep it, or that there is
-none at that offset (the marks of a producer's transactions). One that nothing accounts for may have been
-a record, whatever else is known: how far the archive's job has read, or how new its files are, proves
-nothing of the record in between.
+Every offset of the gap must be accounted for by something that can be seen: an archived row, a dead letter of
+the archive's, or its note that it read the record and did not keep it, or that there is none at that offset
+(the marks of a producer's transactions). One that nothing accounts for may have been a record, whatever else
+is known: how far the archive's job has read, or how new its files are, proves nothing of the record in
+between.
 """
 
 from __future__ import annotations
@@ -16,40 +16,39 @@ from typing import NamedTuple
 
 from tillstream.replay.stream_reach import Gap
 
-Place = tuple[str, int]  # partition or shard, offset or sequence number
+Place = tuple[int, int]  # partition, offset
 Missing = dict[int, list[tuple[int, int]]]  # partition -> runs of offsets [first, end)
 
 
 class Row(NamedTuple):
-    """One archived transaction. ``raw`` is its JSON as the contract has it."""
+    """One archived transaction. ``raw`` is its JSON as the front door wrote it."""
 
     place: Place
     key: str
     raw: bytes
-    arrived_ms: int
+    taken_ms: int
     origin: str
     identity: str = ""
 
 
 class Piece(NamedTuple):
-    """A file with rows of the gap. arrived_ms: of the first of them; firsts: partition or shard -> the
-    lowest offset or sequence number."""
+    """A file with rows of the gap. taken_ms: of the first of them; firsts: partition -> the lowest offset."""
 
     key: str
-    arrived_ms: int
-    firsts: dict[str, int]
+    taken_ms: int
+    firsts: dict[int, int]
 
 
-def places_of(origin: str, stream: str) -> tuple[str, int, int] | None:
-    """Partition or shard, first and last position of an origin in ``stream`` (``kafka:topic``); None of
-    another stream or none at all."""
+def places_of(origin: str, stream: str) -> tuple[int, int, int] | None:
+    """Partition, first and last offset of an origin in ``stream`` (``kafka:topic``); None of another stream
+    or none at all."""
     where, _, position = origin.rpartition("/")
     of, _, part = where.rpartition("/")
     first, _, last = position.partition("-")
     last = last or first
-    if of != stream or not part or not (first.isdecimal() and last.isdecimal()):
+    if of != stream or not (part.isdecimal() and first.isdecimal() and last.isdecimal()):
         return None
-    return part, int(first), int(last)
+    return int(part), int(first), int(last)
 
 
 class Survey:
@@ -61,15 +60,15 @@ class Survey:
         self._seen = {n: bytearray(end - first) for n, (first, end) in gap.offsets.items()}
 
     def archived(self, key: str, rows: Iterable[tuple[str, int]]) -> None:
-        """The (origin, arrived_ms) of the rows of one file of the archive."""
-        firsts: dict[str, int] = {}
+        """The (place, taken_ms) of the rows of one file of the archive."""
+        firsts: dict[int, int] = {}
         earliest_ms = 0
-        for origin, arrived_ms in rows:
+        for origin, taken_ms in rows:
             found = places_of(origin, self.stream)
-            if found is None or not lies_in(self.gap, (found[0], found[1]), arrived_ms):
+            if found is None or not lies_in(self.gap, (found[0], found[1])):
                 continue
             part, at, _ = found
-            earliest_ms = min(earliest_ms, arrived_ms) if firsts else arrived_ms
+            earliest_ms = min(earliest_ms, taken_ms) if firsts else taken_ms
             firsts[part] = min(firsts.get(part, at), at)
             self.accounted(origin)
         if firsts:
@@ -78,16 +77,16 @@ class Survey:
     def accounted(self, origin: str) -> None:
         """The record of that origin, or the hole there, is known of."""
         found = places_of(origin, self.stream)
-        if found is None or not self.gap.offsets or not found[0].isdecimal():
+        if found is None:
             return
-        part, first, last = int(found[0]), found[1], found[2]
+        part, first, last = found
         begin, end = self.gap.offsets.get(part, (0, 0))
         first, last = max(first, begin), min(last, end - 1)
         if first <= last:
             self._seen[part][first - begin : last - begin + 1] = b"\1" * (last - first + 1)
 
     def missing(self) -> Missing:
-        """Offsets of the gap that nothing accounts for; of Kinesis none, for they are not counted."""
+        """Offsets of the gap that nothing accounts for."""
         out: Missing = {}
         for part, seen in self._seen.items():
             begin, at = self.gap.offsets[part][0], seen.find(0)
@@ -116,26 +115,24 @@ def beyond(missing: Missing, accepted: Missing) -> Missing:
     return left
 
 
-def lies_in(gap: Gap, place: Place, arrived_ms: int) -> bool:
-    if gap.offsets:
-        first, end = gap.offsets.get(int(place[0]), (0, 0)) if place[0].isdecimal() else (0, 0)
-        return first <= place[1] < end
-    return gap.from_ms <= arrived_ms < gap.to_ms
+def lies_in(gap: Gap, place: Place) -> bool:
+    first, end = gap.offsets.get(place[0], (0, 0))
+    return first <= place[1] < end
 
 
 def in_order(pieces: Iterable[Piece], read: Callable[[str], Iterable[Row]]) -> Iterator[Row]:
-    """The rows of all pieces, each partition's or shard's by position, each once.
+    """The rows of all pieces, each partition's by offset, each once.
 
-    Pieces are read by when their rows arrived, which is about the order in which they were read. A row
+    Pieces are read by when their rows were taken, which is about the order in which they were read. A row
     is let go once no piece to come has one as low. Memory: the rows of pieces that overlap.
     """
-    ordered = sorted(pieces, key=lambda one: (one.arrived_ms, one.key))
-    ahead: dict[str, list[tuple[int, int]]] = defaultdict(list)  # lowest position, of which piece
+    ordered = sorted(pieces, key=lambda one: (one.taken_ms, one.key))
+    ahead: dict[int, list[tuple[int, int]]] = defaultdict(list)  # lowest position, of which piece
     for number, piece in enumerate(ordered):
         for part, at in piece.firsts.items():
             heapq.heappush(ahead[part], (at, number))
-    waiting: dict[str, list[tuple[int, str, int, Row]]] = defaultdict(list)
-    given: dict[str, tuple[int, set[str]]] = {}
+    waiting: dict[int, list[tuple[int, str, int, Row]]] = defaultdict(list)
+    given: dict[int, tuple[int, set[str]]] = {}
     count = 0
     for number, piece in enumerate(ordered):
         for row in read(piece.key):
@@ -149,7 +146,7 @@ def in_order(pieces: Iterable[Piece], read: Callable[[str], Iterable[Row]]) -> I
                 at, identity, _, row = heapq.heappop(held)
                 if given.get(part, (-1, set()))[0] != at:
                     given[part] = (at, set())
-                # Records that a Kinesis producer aggregated share a position, but not an identity.
+                # What came in one record shares its place, but not its id.
                 if identity not in given[part][1]:
                     given[part][1].add(identity)
                     yield row

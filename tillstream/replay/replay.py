@@ -63,7 +63,7 @@ class Replay:
         self.cluster, self.conf, self.say = cluster, conf, say
         self.savepoints = Savepoints(cluster, conf)
         self.phases = Phases(open_storage(f"{cluster.notes_at}/replays", conf))
-        self.archive = Archive(cluster, conf, say)
+        self.archive = Archive(conf, say)
 
     # -- where it begins: at the start, or where it was interrupted ---------------------------------------
 
@@ -82,7 +82,7 @@ class Replay:
         named = self.savepoints.files_named(found)
         checks.history_is_there(self.conf, named)
         if not accept_loss:
-            checks.other_topics_reach(self.conf, found)
+            checks.other_topics_reach(self.conf, job, found)
         found = checks.with_true_positions(self.conf, found, accept_loss)
         held = stream_reach.reach(self.conf)
         begun = checks.where_it_goes_on(self.conf, found, held, accept_loss)
@@ -118,7 +118,8 @@ class Replay:
             state = found.location
             return Filling(origin=origin, gap=gap, begun=begun, state=state, lost=lost)
         if origin.until_ms is None and found.until_ms is None:
-            return Live(origin=origin, start=Start(found.location))
+            # A source of 0.1.0, of which there is none any more, has its position in a savepoint too.
+            return Live(origin=origin, start=Start(found.location, drops=kafka and not begun))
         begins = checks.where_state_ends(self.conf, found, begun | gap.ends)
         return Live(origin=origin, start=Start(found.location, drops=True), begins=begins)
 

@@ -8,11 +8,13 @@ leaves the shop; a void is the receipt it undoes with all signs turned. So sums 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 VERSION = 1
+Int = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Item(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -23,14 +25,14 @@ class Item(Struct, frozen=True, gc=False, omit_defaults=True):
 
     kind: str
     product: str
-    amount: int
-    paid: int
-    thousandths: int = 1000
+    amount: Long
+    paid: Long
+    thousandths: Long = 1000
     unit: str = "each"
     category: str = ""
-    list_price: int | None = None
-    off: int = 0
-    tax: int = 0
+    list_price: Long | None = None
+    off: Long = 0
+    tax: Long = 0
     back_to: str = ""
     of: str = ""
     reason: str = ""
@@ -44,9 +46,9 @@ class Paid(Struct, frozen=True, gc=False, omit_defaults=True):
     """A tender that was taken. ``foreign``: in which currency, if not the receipt's."""
 
     kind: str
-    amount: int
+    amount: Long
     card_token: str = ""
-    cashback: int = 0
+    cashback: Long = 0
     foreign: str = ""
 
 
@@ -59,29 +61,29 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     transaction_id: str
     kind: Literal["retail", "void"] = "retail"
     source: str
-    store: int
+    store: Int
     region: str
     till: str
-    ended_ms: int
-    offset_min: int
+    ended_ms: Long
+    offset_min: Int
     business_day: str
     currency: str
-    total: int
+    total: Long
     lines: tuple[Item, ...]
     tenders: tuple[Paid, ...] = ()
-    tax: int = 0
-    rounding: int = 0
+    tax: Long = 0
+    rounding: Long = 0
     customer: str = ""
-    points_asked: int = 0
-    points_granted: int | None = None
+    points_asked: Long = 0
+    points_granted: Long | None = None
     voids: str = ""
     cashier: str = ""
     channel: str = "till"
     offline: bool = False
-    sequence: int | None = None
-    began_ms: int | None = None
-    declined: int = 0
-    voided: int = 0
+    sequence: Long | None = None
+    began_ms: Long | None = None
+    declined: Int = 0
+    voided: Int = 0
     key: str = ""
-    arrived_ms: int = 0
+    arrived_ms: Long = 0
     origin: str = ""
