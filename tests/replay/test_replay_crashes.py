@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fake_cluster import FakeCluster
+from tillstream import catalog
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import SourceFigures
 from tillstream.conf import load
@@ -15,7 +16,7 @@ from tillstream.replay.replay import Replay
 from tillstream.replay.stream_reach import Gap, Reach
 
 T0 = 1_764_000_000_000
-POSITIONS = {"kafka:till-transactions": {"0": "100", "1": "20"}}
+POSITIONS = {"kafka:transactions": {"0": "100", "1": "20"}}
 GONE_BACK_TO = Manifest("loyalty", "id", "file:///s", T0, T0, 1, "1", "1", 2, {}, POSITIONS)
 # Through the archive: save, fill, save, submit, save, stop, save, drop the topic, submit, save,
 # checkpoint, settle, save.
@@ -73,7 +74,7 @@ class Outside:
 
     def process(self) -> Replay:
         """A new one, with nothing in its memory."""
-        conf = load("local", {"source": {"kind": "kafka"}, "kafka": {"bootstrap": "h:1"}})
+        conf = load("local", {"kafka": {"bootstrap": "h:1"}}).of(catalog.job("loyalty"))
         one = Replay(self.cluster, conf, lambda line: None)
         one.savepoints.files_named = lambda _: []
         one.savepoints.stop = self.deed("stop", one.savepoints.stop)

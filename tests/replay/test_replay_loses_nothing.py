@@ -59,13 +59,13 @@ def surveyed(gap, known, files) -> Survey:
     return found
 
 
-def put_back(found: Survey, files) -> list[tuple[str, int]]:
+def put_back(found: Survey, files) -> list[tuple[int, int]]:
     def read(key):
         for origin, at_ms, identity in reversed(files[key]):
-            part, at = origin.split("/")[1:]
-            begun, over = found.gap.offsets.get(int(part), (0, 0))
-            if origin.startswith(STREAM) and begun <= int(at) < over:
-                yield Row((part, int(at)), "", b"", at_ms, origin, identity)
+            part, at = map(int, origin.split("/")[1:])
+            begun, over = found.gap.offsets.get(part, (0, 0))
+            if origin.startswith(STREAM) and begun <= at < over:
+                yield Row((part, at), "", b"", at_ms, origin, identity)
 
     return [row.place for row in in_order(found.pieces, read)]
 
@@ -83,7 +83,7 @@ def test_what_the_planner_accepts_is_put_back_whole_once_and_in_order(world):
     event("accepted" if not missing else "refused")
     given_back = put_back(found, files)
     wanted = {(n, at) for n, at in inside if known[n][at] in ("archived", "archived twice")}
-    assert sorted((int(part), at) for part, at in given_back) == sorted(wanted)
+    assert sorted(given_back) == sorted(wanted)
     for part in {part for part, _ in given_back}:
         places = [at for of, at in given_back if of == part]
         assert places == sorted(places)

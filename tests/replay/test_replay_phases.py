@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_cluster import FakeCluster
+from tillstream import catalog
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import NotReady
 from tillstream.conf import load
@@ -22,12 +23,12 @@ from tillstream.replay.stream_reach import Gap, Reach
 from tillstream.replay.watch import Progress
 
 T0 = 1_764_000_000_000
-TOPIC = "till-transactions"
+TOPIC = "transactions"
 
 
 @pytest.fixture
 def replay(tmp_path, monkeypatch):
-    conf = load("local", {"source": {"kind": "kafka"}, "kafka": {"bootstrap": "h:1"}})
+    conf = load("local", {"kafka": {"bootstrap": "h:1"}}).of(catalog.job("loyalty"))
     one = Replay(Forgetful(tmp_path), conf, lambda line: None)
     monkeypatch.setattr(history, "s3_now_ms", lambda _: T0)
     monkeypatch.setattr("tillstream.replay.replay.time.sleep", lambda _: None)
@@ -184,8 +185,24 @@ def test_a_savepoint_of_another_source_has_no_position_to_go_on_at(replay, monke
     found = savepoint()
     found.positions = {"kafka:another": {"0": "4"}}
     monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (0, 9)})
-    with pytest.raises(ReplayError, match="no position in till-transactions"):
+    with pytest.raises(ReplayError, match="no position in transactions"):
         replay.begin("loyalty", found, {})
+
+
+def test_a_savepoint_of_a_release_whose_jobs_read_the_tills_goes_on_where_the_topic_begins(
+    replay, monkeypatch
+):
+    """Its source's position is in it and belongs to no source of today."""
+    found = savepoint()
+    found.positions = {"kafka:till-transactions": {"0": "40"}}
+    monkeypatch.setattr(stream_reach, "watermarks", lambda *_: {0: (41, 90)})
+    holds(monkeypatch, p0=0, p1=0)
+    replay.begin("loyalty", found, {}, accept_loss=True)
+    holds(monkeypatch, p0=30, p1=0)
+    plan = replay.begin("loyalty", found, {}, accept_loss=True)
+    assert plan.gap == Gap({0: (0, 30)})
+    assert [one["drops"] for one in asked(replay)] == [True, True]
+    assert "kafka" not in asked(replay)[0]["source"]
 
 
 def test_a_savepoint_of_a_history_that_was_replaced_is_not_gone_back_to(replay, monkeypatch):
@@ -212,26 +229,57 @@ def test_a_kinesis_savepoint_counts_by_what_it_has_read_not_by_when_it_was_taken
     conf = load("local", {"source": {"kind": "kinesis"}, "kafka": {"bootstrap": "h:1"}})
     replay.conf = replay.archive.conf = conf
     monkeypatch.setattr(stream_reach, "reach", lambda _: Reach(oldest_ms=T0 - 1))
-    monkeypatch.setattr(replay.archive, "_must_have_read", lambda: None)
-    name = f"kinesis:{TOPIC}"
+    name = f"kinesis:{conf.source.kinesis.stream}"
     found = savepoint()
     found.positions = {name: {"shard-0": "7"}}
     monkeypatch.setattr(checks, "kinesis_losses", lambda *_: ["gone"])
     with pytest.raises(ReplayError, match="cannot be shown"):  # an earlier release's manifest
-        replay.begin("loyalty", found, {})
+        replay.begin("intake", found, {})
     monkeypatch.setattr(checks, "kinesis_losses", lambda *_: [])
-    assert isinstance(replay.begin("loyalty", found, {}), Live)
+    assert isinstance(replay.begin("intake", found, {}), Live)
     found.read_to_ms = {name: {"shard-0": T0 + 500_000}}
-    assert isinstance(replay.begin("loyalty", found, {}), Live)
+    assert isinstance(replay.begin("intake", found, {}), Live)
     found.read_to_ms = {name: {"shard-0": T0 - 500_000}}
-    plan = replay.begin("loyalty", found, {})
-    assert plan.gap == Gap(from_ms=T0 - 560_000, to_ms=T0 - 1 + 60_000)
+    with pytest.raises(BackfillError, match="intake reads what tills send"):
+        replay.begin("intake", found, {})
 
 
-def test_the_archive_job_is_not_replayed_out_of_itself(replay, monkeypatch):
+def test_a_job_that_goes_on_in_kinesis_without_what_is_gone_takes_leave_of_its_position(
+    replay, monkeypatch
+):
+    conf = load("local", {"source": {"kind": "kinesis"}, "kafka": {"bootstrap": "h:1"}})
+    replay.conf = replay.archive.conf = conf
+    monkeypatch.setattr(stream_reach, "reach", lambda _: Reach(oldest_ms=T0))
+    found = savepoint()
+    found.positions = {f"kinesis:{conf.source.kinesis.stream}": {"shard-0": "7"}}
+    found.read_to_ms = {f"kinesis:{conf.source.kinesis.stream}": {"shard-0": T0 - 500_000}}
+    plan = replay.begin("intake", found, {}, accept_loss=True)
+    assert plan.gap == Gap()
+    to_the_next(replay, plan)
+    empty, live = asked(replay)
+    assert (empty["source"]["kind"], empty["drops"]) == ("kafka", True)
+    assert live["source"] == {"kinesis": {"start": "TRIM_HORIZON"}}
+
+
+@pytest.mark.parametrize(
+    ("job", "why"),
+    [
+        ("archive", "the archive job is where it would be: --accept-loss"),
+        ("intake", "intake reads what tills send, which nothing archives: --accept-loss"),
+    ],
+)
+def test_a_gap_that_no_archive_can_fill_is_told_with_what_to_do(replay, monkeypatch, job, why):
+    replay.conf = replay.archive.conf = load(
+        "local", {"source": {"kind": "kafka"}, "kafka": {"bootstrap": "h:1"}}
+    ).of(catalog.job(job))
+    found = savepoint()
+    found.positions = {f"kafka:{replay.conf.source.kafka.topic}": {"0": "100", "1": "20"}}
     holds(monkeypatch, p0=150, p1=0)
-    with pytest.raises(BackfillError, match="archive job"):
-        replay.begin("archive", savepoint(), {})
+    with pytest.raises(BackfillError, match=why):
+        replay.begin(job, found, {})
+    assert isinstance(replay.begin(job, found, {}, accept_loss=True), Live)
+    (only,) = replay.cluster.submitted_as
+    assert (only["source"], only["drops"], only["accepts"]) == ({}, False, True)
 
 
 def test_up_to_a_moment_keeps_positions_that_nobody_mistakes_for_the_streams(replay, monkeypatch):

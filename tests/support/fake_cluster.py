@@ -58,7 +58,8 @@ class FakeCluster:
         location = self.locate(name, start_from) if start_from else None
         if location and not parallelism:
             parallelism = self._had(name)
-        source = (overrides or {}).get("source", {})
+        changed = overrides or {}
+        source = changed.get("source") or changed.get("transactions", {})
         self.submitted_as.append(
             {"source": source, "from": location, "drops": allow_dropped_state, "p": parallelism,
              "name": name, "accepts": accept_loss}
