@@ -8,8 +8,9 @@ from pathlib import Path
 from tillstream import catalog
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import Job
-from tillstream.catalog.resources import Topic
+from tillstream.catalog.resources import History, Topic
 
+_OWN = topics.TRANSACTIONS  # what jobs read without a word in `reads`
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "catalogue.md"
 HEAD = """# The catalogue
 
@@ -49,12 +50,16 @@ def page() -> str:
             ),
             "## Histories\n",
             _table(
-                ("prefix", "setting `s3.prefixes.`", "folders by", "a row is the same by"),
+                (
+                    "prefix", "setting `s3.prefixes.`", "folders by", "a row is the same by",
+                    "written by",
+                ),
                 (
                     (
                         f"`{h.default}`", h.id,
                         _names(filter(None, (h.date, h.region))),
                         _names(h.identity) or "nothing: rows are parts of sums",
+                        _writers(h, jobs),
                     )
                     for h in tables.HISTORIES
                 ),
@@ -76,7 +81,7 @@ def page() -> str:
 
 
 def _job(job: Job) -> tuple[str, ...]:
-    own = "till transactions" if job.transactions else ""
+    own = "" if not job.transactions else "what tills send" if job.raw else _names([_OWN.default])
     read = ", ".join(filter(None, (own, _names(topic.default for topic in job.reads))))
     written = [one for one in job.writes if isinstance(one, Topic)]
     again = "is refused: its rows are parts of sums" if job.sums else "sets rows aside by id"
@@ -92,10 +97,18 @@ def _topic(topic: Topic, jobs: list[Job]) -> tuple[str, ...]:
         return ", ".join(j.name for j in jobs if topic.id in [r.id for r in getattr(j, listed)
                                                               if isinstance(r, Topic)])  # fmt: skip
 
+    reads = those("reads")
+    if topic == _OWN:
+        reads = ", ".join(job.name for job in jobs if job.transactions and not job.raw)
     return (
         f"`{topic.default}`" + (", kept for ever" if topic.kept else ""), topic.id,
-        f"`{topic.key}`", f"`{topic.contract}`", those("writes"), those("reads"),
+        f"`{topic.key}`", f"`{topic.contract}`", those("writes"), reads,
     )  # fmt: skip
+
+
+def _writers(history: History, jobs: list[Job]) -> str:
+    writers = [job.name for job in jobs if history.id in [one.id for one in job.writes]]
+    return ", ".join(writers) or "0.1.0; it is only read now"
 
 
 def _names(names: Iterable[str]) -> str:
