@@ -328,6 +328,29 @@ def test_of_two_sales_under_one_id_one_is_archived_and_the_other_told(two_basket
     assert all(cause in difference.cause for difference in report.differences)
 
 
-def test_without_an_archive_nobody_can_tell_that_an_id_was_taken(two_baskets):
+def test_that_an_id_was_taken_is_told_though_nothing_is_archived(two_baskets):
     report = check(two_baskets, settings.load(), loyalty=False, archive=False, holdings=Held({}))
+    assert [one.cause for one in report.differences] == [
+        "two sales under this id, and no id_conflict"
+    ]
+
+
+BOB = "C0000000002"
+MINE, BOBS = sale("taken", 100), sale("taken", 500)
+
+
+@pytest.mark.parametrize("refused", [(BOB, BOBS), (ALICE, MINE)], ids=["the second", "the first"])
+def test_a_basket_under_an_id_that_was_taken_counts_for_nobody(tmp_path, refused):
+    """The customers' records are in different partitions: either may come first to the front door."""
+    lines = [(ALICE, MINE), (BOB, BOBS), (ALICE, sale("next", 100)), (BOB, BOBS)]
+    text = (json.dumps({"class": "ok", "record": _record(tx, of)}) + "\n" for of, tx in lines)
+    (tmp_path / "sent.jsonl").write_text("".join(text))
+    left = [one for one in lines[:3] if one != refused]
+    platform = Held({who: [tx for of, tx in left if of == who] for who in dict(left)})
+    letter = json.dumps(_record(refused[1], refused[0])).encode()
+    platform.letters = {"1": ("id_conflict", letter)}
+    report = check(tmp_path, settings.load(), holdings=platform)
     assert report.ok, report.differences
+    both = Held({who: [tx for of, tx in lines[:3] if of == who] for who in (ALICE, BOB)})
+    both.letters = platform.letters
+    assert not check(tmp_path, settings.load(), holdings=both).ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,6 +21,7 @@ from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
 AllTerms = Mapping[str, Terms]
+Customers = Mapping[str, list[Sent]]
 
 
 class Row(NamedTuple):
@@ -56,7 +57,8 @@ def check(
     notices: bool = False,
     holdings: Platform | None = None,
 ) -> Report:
-    """Compares as ``until_equal`` does.
+    """Compares as ``until_equal`` does. Which of two contents of one id counts is the front door's choice,
+    and its dead letters tell.
 
     ``order``: "sent" where the stream keeps each customer's order; "ledger" where it may not (a shard
     was split), which takes the ledger's own order and checks every step of it. The flags choose what
@@ -69,40 +71,53 @@ def check(
     terms = {code: (of.per_point, of.point_value) for code, of in conf.loyalty.terms.items()}
 
     def once(report: Report) -> None:
+        sent = truth.counted(_refused(held)) if truth.conflicts else truth.customers
         if loyalty:
-            _loyalty(truth, held, terms, order, report)
+            _loyalty(sent, held, terms, order, report)
         if dead_letters:
-            _dead_letters(truth, held, archive, report)
+            _dead_letters(truth, held, report)
         if archive:
             _archive(truth, held, report)
         if notices:
-            _notices(truth, held, terms, report)
+            _notices(sent, truth, held, terms, report)
 
     return until_equal(once, truth.sent, wait_seconds)
 
 
-def _loyalty(truth: Truth, held: Platform, terms: AllTerms, order: Order, report: Report) -> None:
+def _refused(held: Platform) -> dict[str, set[bytes]]:
+    """What the front door refused because its id was taken: contents by id."""
+    found: dict[str, set[bytes]] = defaultdict(set)
+    for reason, raw in held.dead_letters().values():
+        if reason == "id_conflict" and (identity := _transaction_id(raw)):
+            found[identity].add(content(orjson.loads(raw)))
+    return found
+
+
+def _loyalty(
+    customers: Customers, held: Platform, terms: AllTerms, order: Order, report: Report
+) -> None:
     ledger = held.ledger(LEDGER)
-    ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(truth.customers), pa.string()))
+    ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
     ledger = ledger.filter(ours)
     hot = held.balances()
-    report.others["customers"] = sum(1 for customer in hot if customer not in truth.customers)
+    report.others["customers"] = sum(1 for customer in hot if customer not in customers)
 
     for name in TOTALS:
         report.add(name, 0, 0)
-    lacking = truth.customers.keys() - set(ledger["customer_id"].unique().to_pylist())
+    lacking = customers.keys() - set(ledger["customer_id"].unique().to_pylist())
     without: list[tuple[str, list[Any]]] = [(customer, []) for customer in sorted(lacking)]
     for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
         rows = [Row(**entry) for entry in entries]
-        sent = truth.customers[customer]
+        sent = customers[customer]
         steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, terms)
         if fault := _fault(steps, rows):
             report.differ("ledger", customer, fault)
         in_ledger = _sums(rows)
         for name, wanted in _sums(steps).items():
             report.add(name, wanted, in_ledger[name])
-        _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
+        if steps:  # none of whom another's basket took the only id
+            _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
 
 
 def _hot_item(
@@ -169,8 +184,7 @@ def _cause(place: int, step: Step, row: Row, ids: set[str]) -> str | None:
     return None
 
 
-def _dead_letters(truth: Truth, held: Platform, archive: bool, report: Report) -> None:
-    """``archive``: whether it runs, which alone refuses a second sale under an id."""
+def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     letters = held.dead_letters()
     waiting = truth.malformed.copy()
     told: dict[str, set[bytes]] = {identity: set() for identity in truth.conflicts}
@@ -192,22 +206,23 @@ def _dead_letters(truth: Truth, held: Platform, archive: bool, report: Report) -
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
     for identity, contents in truth.conflicts.items():
-        # All but the one that came first to the archive, whichever that was. Numbers are blotted out on
+        # All but the one that came first to the front door, whichever that was. Numbers are blotted out on
         # both sides, so contents of one shape count as one.
         sent = set(map(shape, contents))
-        if archive:
-            told_one = bool(told[identity] & sent)
-            report.add("sales under an id that was taken", len(contents) > 1, told_one)
-            if not told_one:
-                cause = "two sales under this id, and no id_conflict"
-                report.differ("dead letters", identity, cause)
+        told_one = bool(told[identity] & sent)
+        report.add("sales under an id that was taken", len(contents) > 1, told_one)
+        if not told_one:
+            cause = "two sales under this id, and no id_conflict"
+            report.differ("dead letters", identity, cause)
         for _ in told[identity] - sent:
             report.differ("dead letters", identity, "an id_conflict of what was never sent")
 
 
-def _notices(truth: Truth, held: Platform, terms: AllTerms, report: Report) -> None:
+def _notices(
+    customers: Customers, truth: Truth, held: Platform, terms: AllTerms, report: Report
+) -> None:
     wanted: set[str] = set()
-    for customer, sent in truth.customers.items():
+    for customer, sent in customers.items():
         wanted |= sent_notices.called_for(customer, replay(sent, terms))
     sent_notices.compare(wanted, truth, held.notices(), report)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -52,15 +53,23 @@ class SentFile:
         raise NotImplementedError
 
 
+class Whose(NamedTuple):
+    """A sent transaction and its customer, if it has one."""
+
+    customer: str | None
+    sent: Sent
+
+
 @dataclass
 class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
-    sent under an id that had come with other content, all of it by id, as ``content`` shows it."""
+    sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
+    shows of it, in send order."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
-    conflicts: dict[str, set[bytes]] = field(default_factory=dict)
-    _first: dict[str, bytes] = field(default_factory=dict)
+    conflicts: dict[str, dict[bytes, Whose]] = field(default_factory=dict)
+    _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "stream" not in entry:  # a till's
@@ -70,21 +79,35 @@ class Truth(SentFile):
         record = entry["record"]
         identity = record["transaction_id"]
         self.valid_ids.add(identity)
-        said = content(record)
-        if (first := self._first.setdefault(identity, said)) != said:
-            self.conflicts.setdefault(identity, {first}).add(said)
         customer = record.get("customer_id")
+        sent = Sent(
+            identity,
+            record["kind"],
+            record["total_cents"],
+            record.get("points_to_redeem", 0),
+            record.get("refers_to"),
+            record["currency"],
+        )
+        said, whose = content(record), Whose(customer, sent)
+        first, of_first = self._first.setdefault(identity, (said, whose))
+        if first != said:
+            self.conflicts.setdefault(identity, {first: of_first}).setdefault(said, whose)
         if customer is not None:
-            self.customers.setdefault(customer, []).append(
-                Sent(
-                    identity,
-                    record["kind"],
-                    record["total_cents"],
-                    record.get("points_to_redeem", 0),
-                    record.get("refers_to"),
-                    record["currency"],
-                )
-            )
+            self.customers.setdefault(customer, []).append(sent)
+
+    def counted(self, refused: Mapping[str, Collection[bytes]]) -> dict[str, list[Sent]]:
+        """``customers`` with one content of each id, the front door's choice: the first sent of those that
+        are not ``refused`` (contents by id). Whose id another's took keeps a list without it."""
+        out = dict(self.customers)
+        for identity, contents in self.conflicts.items():
+            left = [said for said in contents if said not in refused.get(identity, ())]
+            taken = contents[left[0] if left else next(iter(contents))]
+            for customer in {one.customer for one in contents.values()} - {None}:
+                assert customer is not None
+                out[customer] = [
+                    sent for sent in out[customer] if sent.id != identity or sent is taken.sent
+                ]
+        return out
 
 
 def shape(raw: bytes) -> bytes:
