@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from tillstream import conf as settings
 from tillstream.chaos import invariants
+from tillstream.chaos.plan import Fault
 from tillstream.chaos.watch import Fallbacks, Watch
 from tillstream.check.report import Difference, Report
 from tillstream.cluster.protocol import SourceFigures
@@ -59,6 +61,49 @@ def test_a_job_has_read_all_once_nothing_waits_and_nothing_more_comes():
     left = iter([*looks, *[shown(16, 0)] * (invariants.STEADY - 1), "one look too many"])
     invariants.wait_until_read(lambda: next(left), sleep=lambda seconds: None)
     assert list(left) == ["one look too many"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "faults", "order"),
+    [
+        (("sales",), [], "sent"),
+        (("loyalty", "sales"), [Fault(9, "rescale", "loyalty", 0, 2)], "sent"),
+        (("archive",), [Fault(9, "rescale", "intake", 0, 2)], "ledger"),
+    ],
+)
+def test_each_record_is_an_output_or_a_dead_letter_of_the_front_door_whatever_runs(
+    monkeypatch, tmp_path, jobs, faults, order
+):
+    asked = []
+
+    def check(truth, conf, order, **parts) -> Report:
+        asked.append((order, parts["loyalty"], parts["archive"], parts.get("dead_letters", True)))
+        return Report()
+
+    monkeypatch.setattr(invariants, "check", check)
+    plan = SimpleNamespace(jobs=jobs, keeps_order=True, faults=faults)
+    rig = SimpleNamespace(conf=None, plan=plan, spooled=False, sent=lambda: tmp_path,
+                          wait_until_well=lambda _: "", dead=list, failures=lambda _: [])  # fmt: skip
+    _, found = islice(invariants.judge(rig, SimpleNamespace(failed=[]), None), 2)
+    assert found.wrong == []
+    assert asked == [(order, "loyalty" in jobs, "archive" in jobs, True)]
+
+
+def test_a_sales_job_is_drained_once_the_front_door_has_read_all_and_it_too(monkeypatch, tmp_path):
+    (tmp_path / "sent.jsonl").write_text("")
+    done: list[str] = []
+    runs = SimpleNamespace(
+        running=lambda job: SimpleNamespace(job_id=f"run of {job}"),
+        figures=lambda run: done.append(run) or SourceFigures("RUNNING", 5, 0, None),
+        stop=lambda job, drain: done.append(f"drained {job}"),
+    )
+    wait = invariants.wait_until_read
+    monkeypatch.setattr(invariants, "wait_until_read", lambda of: wait(of, lambda _: None))
+    monkeypatch.setattr(invariants, "Platform", lambda conf: SimpleNamespace(
+        parquet=lambda *_: pa.table({"shelf": [], "sold": [], "returned": []})
+    ))  # fmt: skip
+    assert invariants._sales(SimpleNamespace(jobs=runs, conf=None), tmp_path).wrong == []
+    assert list(dict.fromkeys(done)) == ["run of intake", "run of sales", "drained sales"]
 
 
 class Rows:

@@ -16,7 +16,6 @@ from tests.support.batched_harness import BatchedHarness
 from tests.support.classes import job_classes
 from tests.support.receipts import canonical_receipts
 from tillstream.catalog.tables import ARCHIVE
-from tillstream.clients.parquet import batches
 from tillstream.connectors.gateway import java
 from tillstream.domain.envelope import seal
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt

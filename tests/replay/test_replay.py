@@ -217,7 +217,10 @@ def test_a_shelfs_lines_are_known_by_shelf_and_version(s3, monkeypatch):
 def test_every_history_that_is_set_aside_has_its_prefix_and_columns():
     conf = load("local")
     set_aside = [one for job in catalog.jobs() for one in job.set_aside]
-    assert {one.id for one in set_aside} == {one.id for one in tables.HISTORIES} - {"dead_letters", "archive"}
+    assert {one.id for one in set_aside} == {one.id for one in tables.HISTORIES} - {
+        "dead_letters",
+        "archive",
+    }
     for one in set_aside:
         assert conf.prefix(one)
         for name in one.identity:
