@@ -121,7 +121,7 @@ def test_the_job_has_all_that_a_job_has(whole):
     assert found["preflight"] == ["no Kafka topic returns"]
     assert found["set_aside"] == [["returns", ["transaction_id"]]]
     assert "large-returns" in found["uids"]
-    assert "| returns | till transactions | `returns` (configured)" in found["page"]
+    assert "| returns | `transactions` | `returns` (configured)" in found["page"]
 
 
 ASKED = """
