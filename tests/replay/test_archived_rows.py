@@ -1,4 +1,4 @@
-"""What the archive writes to Parquet, by the sink's own Java classes, comes back as the front door wrote it."""
+"""What the archive writes to Parquet comes back as the front door wrote it: by the sink's own Java classes."""
 
 from __future__ import annotations
 

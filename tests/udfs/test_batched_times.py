@@ -11,7 +11,7 @@ from pyflink.datastream import ProcessFunction
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
 from tests.support.engine import engine
-from tests.support.sales import T0, encoded, sale
+from tests.support.sales import T0, canonical, sale
 from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal
 from tillstream.udfs.archive import ArchiveOnce
@@ -27,7 +27,7 @@ def records() -> list[Row]:
     made = []
     for n in range(40):
         at_ms, name = T0 + n - (OLD_MS if n == 7 else 0), f"0045-03-20251124-{n:06d}"
-        made.append(Row(name, seal(f"kafka:tills/0/{n}", at_ms, encoded(sale(name, at_ms)))))
+        made.append(Row(name, seal(f"kafka:tills/0/{n}", at_ms, canonical(sale(name, at_ms)))))
     return made
 
 
@@ -38,7 +38,7 @@ class Arrived(TimestampAssigner):
 
 class WithTime(ProcessFunction):
     def process_element(self, value: bytes, ctx: ProcessFunction.Context):
-        yield json.dumps([json.loads(value)["arrived_ms"], ctx.timestamp()]).encode()
+        yield json.dumps([json.loads(value)["taken_ms"], ctx.timestamp()]).encode()
 
 
 def test_in_the_harness():

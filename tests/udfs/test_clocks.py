@@ -17,7 +17,6 @@ from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.domain.shortage.shelves import ShortageRules
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.state_schemas.keyed import fraud_counters, stock
-from tillstream.udfs.archive import ArchiveOnce
 from tillstream.udfs.inventory import StockDocuments, StockLedger
 from tillstream.udfs.loyalty import LoyaltyLedger
 from tillstream.udfs.shortage import ShelfWatch
@@ -33,10 +32,6 @@ def loyalty() -> BatchedHarness:
     return BatchedHarness(LoyaltyLedger(SETTINGS, LoyaltyRules()))
 
 
-def archive() -> BatchedHarness:
-    return BatchedHarness(ArchiveOnce(SETTINGS))
-
-
 def shelves() -> BatchedHarness:
     return BatchedHarness(
         ShelfWatch(SETTINGS, ShortageRules(), frozenset({"bakery"}), "changes", 600_000, {})
@@ -44,7 +39,7 @@ def shelves() -> BatchedHarness:
 
 
 @pytest.mark.parametrize("ahead_ms", FAR_AHEAD)
-@pytest.mark.parametrize("job", [loyalty, archive, shelves])
+@pytest.mark.parametrize("job", [loyalty, shelves])
 def test_a_sale_of_the_future_is_a_dead_letter_and_leaves_no_trace(job, ahead_ms):
     harness = job()
     raw = encoded(sale(event_time_ms=T0 + ahead_ms))
@@ -54,7 +49,7 @@ def test_a_sale_of_the_future_is_a_dead_letter_and_leaves_no_trace(job, ahead_ms
     assert harness.state == {}
 
 
-@pytest.mark.parametrize("job", [loyalty, archive, shelves])
+@pytest.mark.parametrize("job", [loyalty, shelves])
 def test_a_sale_a_little_ahead_is_taken(job):
     harness = job()
     raw = encoded(sale(event_time_ms=T0 + 4 * MINUTE_MS))

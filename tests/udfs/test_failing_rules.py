@@ -15,6 +15,7 @@ from tests.support.collected import collected
 from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
+from tests.support.sales import canonical
 from tillstream.connectors import batched as connector
 from tillstream.connectors import sources
 from tillstream.domain.card_numbers import passes_luhn
@@ -87,11 +88,14 @@ def test_the_letter_has_bytes_and_origin_and_no_value(monkeypatch):
 
 
 def test_of_the_archive(monkeypatch):
-    raising(monkeypatch, archive, "parse_sale", lambda came, _: BAD.encode() in came.raw)
+    raising(monkeypatch, archive, "with_place", lambda _, receipt: receipt.transaction_id == BAD)
     harness = BatchedHarness(archive.ArchiveOnce(StageSettings("archive")))
-    made = harness.process(*((str(n), sealed(n)) for n in (12, 13, 14)))
+    written = {n: canonical(sale(n, T0 + n)) for n in (12, 13, 14)}
+    made = harness.process(
+        *((str(n), seal(f"kafka:transactions/0/{n}", T0, raw)) for n, raw in written.items())
+    )
     (letter,) = letters(harness)
-    says(letter, sealed(13).partition(b"\n")[2])
+    says(letter, written[13])
     assert len(made) == len(harness.state) == 2
 
 

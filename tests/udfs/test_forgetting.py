@@ -15,7 +15,7 @@ from pyflink.datastream import DataStream
 from pyflink.datastream.state import StateTtlConfig
 
 from tests.support.collected import collected, collecting
-from tests.support.sales import T0, encoded, sale
+from tests.support.sales import T0, canonical, sale
 from tests.udfs.test_timers_are_faithful import ROWS, Probe, endless, probing
 from tillstream.connectors import batched, sources
 from tillstream.connectors.gateway import ours
@@ -103,7 +103,7 @@ def archived(life_ms: int, by_arrival: bool, *arrived: tuple[str, int]) -> list[
         **{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"}
     )
     rows = [
-        Row(one, seal(f"kafka:tills/0/{'last' if n == len(arrived) else n}", at_ms, encoded(sale(one))))
+        Row(one, seal(f"kafka:tills/0/{'last' if n == len(arrived) else n}", at_ms, canonical(sale(one))))
         for n, (one, at_ms) in enumerate(arrived, 1)
     ]  # fmt: skip
     # In a task of its own: one that sleeps makes no marks.
