@@ -11,7 +11,7 @@ from tillstream.chaos.plan import JUDGED, KINDS, LAST_S, STAND_INS, Plan, Where,
 from tillstream.cli import main
 from tillstream.sim.simulator import tag
 
-OWN, HERE = Where(), Where(taskmanagers=2, own=False)
+OWN, HERE = Where(), Where(taskmanagers=3, own=False)
 
 
 def plans(where: Where = OWN, seconds: int = 300) -> list[Plan]:
