@@ -77,8 +77,8 @@ class Shop:
     def submit(self, job: str, parallelism: int = 1, alone: bool = False) -> None:
         """The job, and before it the front door whose stream it reads, unless ``alone``."""
         entry = catalog.find(job)
-        if entry and entry.transactions and not (entry.raw or alone or self.running("intake")):
-            self.submit("intake")
+        if entry and entry.transactions and not (entry.raw or alone or self.running(catalog.DOOR)):
+            self.submit(catalog.DOOR)
         self.jobs.append(job)  # to be ended, whatever becomes of the command
         self.run("job", "submit", job, "--parallelism", str(parallelism))
 
@@ -99,7 +99,7 @@ class Shop:
     def taskmanager_of(self, job: str) -> str:
         """A TaskManager on which it runs and the front door does not, if there is one."""
         hosts = self._taskmanagers(job)
-        return min(hosts - self._taskmanagers("intake") or hosts)
+        return min(hosts - self._taskmanagers(catalog.DOOR) or hosts)
 
     def _taskmanagers(self, job: str) -> set[str]:
         rest, run = self.rest(), self.running(job)
@@ -174,8 +174,8 @@ class Shop:
         ``up_to`` those offsets by partition, or all that is there by now, and at the front door."""
         entry = catalog.find(job)
         conf = self.conf().of(entry)
-        if entry and not (entry.raw or names or up_to) and self.running("intake"):
-            self.wait_until_read("intake", timeout_s)
+        if entry and not (entry.raw or names or up_to) and self.running(catalog.DOOR):
+            self.wait_until_read(catalog.DOOR, timeout_s)
         bootstrap = conf.source.kafka.bootstrap
         ends = {
             name: up_to

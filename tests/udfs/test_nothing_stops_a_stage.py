@@ -14,8 +14,8 @@ import pytest
 from tests.support import ROOT
 from tests.support.batched_harness import BatchedHarness
 from tests.support.fraud_chain import label_of, sale
-from tests.support.sales import canonical
 from tests.support.harness import KeyedHarness
+from tests.support.sales import canonical
 from tests.udfs.test_shortage_functions import level
 from tillstream import catalog
 from tillstream.catalog import topics

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from tillstream.catalog import DOOR
 from tillstream.sim.simulator import tag
 
-DOOR = "intake"  # in every run: it writes what the others read
 JUDGED = ("loyalty", "inventory")  # the check proves these; one of them is in every run
 OTHERS = ("archive", "fraud", "sales", "shortage")
 PROFILES = ("normal", "black-friday", "quiet-night", "payday")

@@ -128,6 +128,10 @@ class LocalCluster:
         noted = {"from": location} | ({"lost": [one.said for one in lost]} if lost else {})
         self.submissions.note(name, job_id, parallelism=parallelism, **noted)
         progress(f"submitted {name}: {job_id}")
+        if entry and entry.transactions and not entry.raw and not self.running(catalog.DOOR):
+            progress(
+                f"nothing comes to it until {catalog.DOOR} runs: `tillstream job submit {catalog.DOOR}`"
+            )
         self.wait_running(job_id, timeout_s)
         return job_id
 
