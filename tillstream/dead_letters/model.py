@@ -273,7 +273,7 @@ def judge(
             return refuse("missing_field", f"$.{contract.key} is required: it is the topic's key")
         key = str(document[contract.key])
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
-    return Sendable(record.dead_letter_id, *found, payload, is_repair)
+    return Sendable(record.dead_letter_id, found.transaction_id, found.key, payload, is_repair)
 
 
 def _ids(document: Any) -> dict[str, Any]:

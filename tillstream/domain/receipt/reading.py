@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def stock_units(thousandths: int, unit: str) -> int:
-    """What stock counts of a line: pieces of what is sold by the piece, else thousandths of its unit. A part of
-    a piece is none."""
+    """What stock counts of a line: pieces of what is sold by the piece, else thousandths of its unit. A part
+    of a piece is none."""
     if unit != "each":
         return thousandths
     return thousandths // 1000 if thousandths >= 0 else -(-thousandths // 1000)
