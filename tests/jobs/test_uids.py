@@ -51,7 +51,7 @@ def test_every_operator_has_its_recorded_uid_and_the_entry_lists_what_is_used(jo
     recorded = json.loads(RECORDED.read_text())
     assert job in recorded, f"uids of {job} are not recorded: python tests/jobs/test_uids.py"
     # It has no state, and Kafka's source does its work itself.
-    of_kinesis = PIECES if kind == "kinesis" and catalog.job(job).transactions else {}
+    of_kinesis = PIECES if kind == "kinesis" and catalog.job(job).raw else {}
     assert operators(context) == recorded[job] | of_kinesis, (
         "a changed uid loses its state; see this file's first lines"
     )

@@ -109,7 +109,7 @@ class LocalCluster:
         lost = [one for one in lost if accepted.get(one.place) != [one.at, one.to]]
         if lost and not accept_loss:
             error = NotReady([one.said for one in lost])
-            error.notes.append(restoring.what_to_do(name))
+            error.notes.append(restoring.what_to_do(name, bool(entry and not entry.raw)))
             raise error
         for one in lost:
             progress(f"lost, and accepted: {one.said}")
