@@ -63,7 +63,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "shortage", read, build, write, raw=True, reads=(topics.STOCK_CHANGES, topics.PROMOTIONS_INVENTORY),
+    "shortage", read, build, write, reads=(topics.STOCK_CHANGES, topics.PROMOTIONS_INVENTORY),
     writes=(tables.SHORTAGES, tables.SHORTAGE_LINES, topics.NOTICES, *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -35,7 +35,7 @@ MAY: dict[str, set[str]] = {
     "cluster": TOOLS | {"local", "state_schemas", "history"},
     "history": TOOLS | {"cluster"},
     "replay": TOOLS | {"cluster", "history"},
-    "dead_letters": TOOLS | {"domain"},
+    "dead_letters": TOOLS | {"domain", "intake", "reference"},
     "notify": TOOLS | {"domain"},
     "fraud": TOOLS | {"domain", "reference"},
     "shortage": TOOLS | {"domain", "reference"},

@@ -12,6 +12,7 @@ from tillstream.conf import Conf
 from tillstream.domain import content, transaction
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, seal, unseal
+from tillstream.domain.mapping.known import Known
 from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import MappingSpec
 from tillstream.domain.receipt import parse as contract
@@ -42,11 +43,11 @@ class ByMapping(SingleStage):
         self.mappings, self.stores = mappings, stores
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.mappers = [Mapper(spec) for spec in self.mappings]
+        self.known = Known(map(Mapper, self.mappings))
 
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
-        mapper = self._known(envelope.raw)
+        mapper = self.known.of(envelope.raw)
         for one in mapper.transactions(envelope.raw, self.stores.get):
             if one.skipped:
                 continue
@@ -58,17 +59,6 @@ class ByMapping(SingleStage):
             line = f"{one.receipt.transaction_id}\n".encode()
             sent = _encode(msgspec.structs.replace(one.receipt, source=mapper.name))
             out.emit(line + seal(envelope.origin, envelope.arrived_ms, sent))
-
-    def _known(self, raw: bytes) -> Mapper:
-        """The first mapping that knows the record. Raises InvalidTransaction: what contract v1 says of it."""
-        for mapper in self.mappers:
-            try:
-                if mapper.documents(raw):
-                    return mapper
-            except InvalidTransaction:
-                continue
-        transaction.parse(raw)
-        raise InvalidTransaction("unknown_record", "$ is of no contract and no mapping of this job")
 
 
 class IntakeOnce(BatchedStage):

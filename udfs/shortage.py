@@ -12,11 +12,12 @@ from pyflink.datastream import RuntimeContext
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
-from tillstream.domain.arrival import parse_sale, refuse_ahead
+from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
+from tillstream.domain.receipt.reading import opened
 from tillstream.domain.shortage import events as shortage_events
 from tillstream.domain.shortage.events import StorePromotion
 from tillstream.domain.shortage.line import MINUTE_MS, Shortage
@@ -123,16 +124,16 @@ class ShelfWatch(BatchedStage):
             )
         else:
             try:
-                txn = parse_sale(envelope, self.settings.clock_ahead_ms)
+                receipt = shortage_events.read(envelope.raw)
             except InvalidTransaction as error:
-                self.refuse(envelope, "validate", error.reason, error.message, out)
+                self.refuse(self.sent(value), "validate", error.reason, error.message, out)
                 return None
-            basket = shortage_events.basket(txn, envelope.arrived_ms, self.categories)
+            basket = shortage_events.basket(receipt, self.categories)
             if basket is None:
                 return None
-            self.heard_ms = max(self.heard_ms, envelope.arrived_ms)
-            quiet = self.quiet[txn.store]
-            watch, lines = apply_basket(txn.store, state, basket, self.rules.of(txn.store), quiet)
+            self.heard_ms = max(self.heard_ms, receipt.arrived_ms)
+            quiet, rules = self.quiet[receipt.store], self.rules.of(receipt.store)
+            watch, lines = apply_basket(receipt.store, state, basket, rules, quiet)
             # One long overdue is lost; should it come after all, it is not the one awaited.
             if watch is not None and out.now_ms > watch.wake_ms + self.ask_again_ms:
                 self._ask_later(watch, out)
@@ -144,7 +145,8 @@ class ShelfWatch(BatchedStage):
         envelope = unseal(value)
         if envelope.origin == STORE_PROMOTION:
             return self.part(envelope.raw, typed=True)
-        return envelope
+        of_topic = envelope.origin.startswith(self.stock_origin)
+        return envelope if of_topic else opened(value)
 
     def abandon(self) -> None:
         self.quiet.clear()

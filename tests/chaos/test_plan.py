@@ -11,7 +11,7 @@ from tillstream.chaos.plan import JUDGED, KINDS, LAST_S, STAND_INS, Plan, Where,
 from tillstream.cli import main
 from tillstream.sim.simulator import tag
 
-OWN, HERE = Where(), Where(taskmanagers=2, own=False)
+OWN, HERE = Where(), Where(taskmanagers=3, own=False)
 
 
 def plans(where: Where = OWN, seconds: int = 300) -> list[Plan]:
@@ -30,7 +30,7 @@ def test_every_kind_of_fault_is_drawn_that_can_happen_there(where: Where):
     assert seen == kinds - ({"clock", "disk", "rescale", "release"} if where is HERE else set())
 
 
-@pytest.mark.parametrize("where", [OWN, HERE, Where(1, own=False)])
+@pytest.mark.parametrize("where", [OWN, HERE, Where(2, own=False)])
 def test_the_jobs_fit_into_the_slots_and_one_of_them_has_an_independent_check(where: Where):
     for plan in plans(where):
         assert len(plan.jobs) <= where.taskmanagers

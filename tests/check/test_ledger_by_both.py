@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.sales import T0, parsed, sale
+from tests.support.sales import T0, part, sale
 from tillstream.check.rules import Sent, replay
 from tillstream.domain.loyalty.ledger import LoyaltyRules, Refused, Terms, apply
 
@@ -42,7 +42,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_both_give_the_same_entries(history):
     account, entries = None, []
     for record in history:
-        after, made = apply(account, parsed(record), RULES, arrived_ms=T0)
+        after, made = apply(account, part(record), RULES, arrived_ms=T0)
         assert not isinstance(made, Refused)
         account = after or account
         entries += made

@@ -98,34 +98,34 @@ def left(tmp_path: Path, **more: Any) -> str:
     folder.mkdir()
     (folder / "_metadata").write_bytes(b"")
     places = {f"kafka:{TOPIC}": {"0": "100", "1": "20"}}
-    one = Manifest("loyalty", "i", folder.as_uri(), T0, T0, 1, "1", "1", 1, {}, places, **more)
+    one = Manifest("intake", "i", folder.as_uri(), T0, T0, 1, "1", "1", 1, {}, places, **more)
     (folder / FILE).write_bytes(encode(one))
     return str(folder)
 
 
 def test_a_restore_beyond_retention_is_refused_and_says_how_much_and_what_to_do(cluster, tmp_path):
     with pytest.raises(NotReady, match="partition 0 of till-transactions begins at 150") as caught:
-        cluster.submit("loyalty", start_from=left(tmp_path))
+        cluster.submit("intake", start_from=left(tmp_path))
     assert "50 records" in str(caught.value)
-    assert "tillstream replay --job loyalty" in caught.value.notes[0]
+    assert "kept nowhere else" in caught.value.notes[0]
     assert cluster.given == []
 
 
 def test_an_accepted_loss_is_said_noted_and_moves_those_positions_alone(cluster, tmp_path):
     lines: list[str] = []
     start = left(tmp_path)
-    cluster.submit("loyalty", start_from=start, accept_loss=True, progress=lines.append)
+    cluster.submit("intake", start_from=start, accept_loss=True, progress=lines.append)
     (changed,) = cluster.given
     assert changed["source"]["kafka"]["accepted_loss"] == {f"{TOPIC}/0": [100, 150]}
     assert any("lost, and accepted" in line for line in lines)
     (noted,) = cluster.submissions.all()
     assert "50 records" in noted["lost"][0]
     with pytest.raises(NotReady):  # accepted for that run, not for ever
-        cluster.submit("loyalty", start_from=start)
+        cluster.submit("intake", start_from=start)
 
 
 def test_positions_that_are_not_to_be_used_are_not_looked_at(cluster, tmp_path):
-    cluster.submit("loyalty", start_from=left(tmp_path, until_ms=T0))
+    cluster.submit("intake", start_from=left(tmp_path, until_ms=T0))
     assert len(cluster.given) == 1
 
 
@@ -142,7 +142,7 @@ def test_only_what_the_job_reads_is_looked_at(monkeypatch):
     conf = load("local", {"source": {"kind": "kafka"}})
     monkeypatch.setattr(kafka_client, "watermarks", lambda *_: {0: (150, 900)})
     found = Standing({"kafka:another": {"0": "1"}, "kafka:stock-movements": {"0": "1"}}, T0)
-    assert losses(conf, catalog.job("loyalty"), found) == []
+    assert losses(conf, catalog.job("intake"), found) == []
     assert len(losses(conf, catalog.job("inventory"), found)) == 1
     assert len(losses(conf, None, found)) == 2
 
@@ -176,7 +176,7 @@ def lost(at: str, written_ms: int, read_to: int | None = None) -> list[str]:
     conf, name = load("local", {"source": {"kind": "kinesis"}}), f"kinesis:{TOPIC}"
     times = {} if read_to is None else {name: {SHARD: read_to}}
     found = Standing({name: {SHARD: at}}, written_ms, times)
-    return [one.said for one in losses(conf, catalog.job("loyalty"), found)]
+    return [one.said for one in losses(conf, catalog.job("intake"), found)]
 
 
 def test_a_shard_that_keeps_the_last_record_read_keeps_all_that_follows(stream):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tests.support.sales import part, sale
 from tillstream.domain.loyalty.ledger import Account, LoyaltyRules, apply
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.notice import InvalidNotice, notice, parse
-from tillstream.domain.transaction import Line, Transaction
 
 T0 = 1_764_000_000_000
 CUSTOMER = "C0000000001"
@@ -51,23 +51,8 @@ def test_what_is_no_notice_or_holds_personal_data_is_refused(raw, reason):
 
 def entries(points: int, balance: int, total: int = 10_000):
     account = Account(balance=balance, postings={}, pending={}, oldest_ms=T0)
-    line = Line("6001234567890", 1, total, "bakery")
-    sale = Transaction(
-        schema=1,
-        transaction_id="0045-03-20251124-000001",
-        store=45,
-        region="western-cape",
-        till=3,
-        payment_method="cash",
-        event_time_ms=T0,
-        currency="ZAR",
-        lines=(line,),
-        total_cents=total,
-        kind="sale",
-        customer_id=CUSTOMER,
-        points_to_redeem=points,
-    )
-    _, made = apply(account, sale, LoyaltyRules(), T0)
+    sold = part(sale(cents=total, customer_id=CUSTOMER, points_to_redeem=points))
+    _, made = apply(account, sold, LoyaltyRules(), T0)
     return made
 
 

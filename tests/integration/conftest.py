@@ -47,14 +47,14 @@ def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
-    """A running stack with two TaskManagers; $TILLSTREAM_HOME points to it."""
+    """A running stack with three TaskManagers; $TILLSTREAM_HOME points to it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILLSTREAM_HOME", str(stack_home))
         patch.setenv("TILLSTREAM_FLINK", json.dumps(ENGINE))
         patch.setenv("JDK_JAVA_OPTIONS", JAVA)
         made = with_free_ports(stack_home)
         try:
-            made.up(taskmanagers=2)
+            made.up(taskmanagers=3)
             pytestconfig.stash[RUNNING] = made
             yield made
             assert started_by_taskmanagers(made) == []
@@ -65,7 +65,7 @@ def stack(stack_home: Path, pytestconfig: pytest.Config) -> Iterator[Stack]:
 @pytest.fixture
 def open_shop(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
     """Opens shops by name, source and settings; closes them after the test."""
-    stack.up(taskmanagers=2)  # brings back what a test before this one killed
+    stack.up(taskmanagers=3)  # brings back what a test before this one killed
     with shops(stack, tmp_path) as opener:
         yield opener
 
@@ -77,7 +77,7 @@ def open_story(
     """For a story that several tests are about: ``with open_story() as open_shop`` closes its shops."""
 
     def opener() -> AbstractContextManager[Callable[..., Shop]]:
-        stack.up(taskmanagers=2)
+        stack.up(taskmanagers=3)
         return shops(stack, tmp_path_factory.mktemp("story"))
 
     return opener
@@ -86,7 +86,7 @@ def open_story(
 @pytest.fixture
 def jobs(stack: Stack) -> Iterator[LocalCluster]:
     """The stack's jobs, the stack whole before, no job left after."""
-    stack.up(taskmanagers=2)
+    stack.up(taskmanagers=3)
     found = LocalCluster(stack)
     with no_job_left(lambda: found.flink):
         yield found

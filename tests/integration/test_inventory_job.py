@@ -142,7 +142,7 @@ def test_everything_once_through_crashes_of_taskmanager_and_jobmanager(open_shop
     shop.submit("inventory", parallelism=2)
     feed = shop.feed(500, *TRAFFIC, "--count", str(TRANSACTIONS), "--start", start_of(0.1))
     shop.wait_for_entries(TRANSACTIONS // 2, topic=topics.STOCK_CHANGES)
-    kill(shop.stack, "taskmanager-2")
+    kill(shop.stack, shop.taskmanager_of("inventory"))
     shop.stack.up()
     shop.wait_for_checkpoints("inventory")
     run = shop.running("inventory")

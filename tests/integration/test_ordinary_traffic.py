@@ -22,12 +22,13 @@ HOURS = 3
 
 
 def all_read_by(shop: Shop, job: str) -> None:
-    conf, entry = shop.conf(), catalog.job(job)
+    entry = catalog.job(job)
+    conf = shop.conf().of(entry)
     # Behind the records of a topic that it writes itself are marks of its transactions.
     own = {end.id for end in entry.writes}
     names = [conf.topic(topic) for topic in entry.reads if topic.id not in own]
     names += [conf.source.kafka.topic] if entry.transactions else []
-    shop.submit(job)
+    shop.submit(job, alone=True)
     shop.wait_until_read(job, names=names)
     run = shop.running(job)
     assert not shop.rest().exceptions(run, since_ms=0)

@@ -63,7 +63,7 @@ class Reader(threading.Thread):
 
 @pytest.fixture
 def shop(stack, tmp_path: Path) -> Iterator[Shop]:
-    stack.up(taskmanagers=2)
+    stack.up(taskmanagers=3)
     made = Shop(stack, f"replay-{os.urandom(3).hex()}", tmp_path, "kafka")
     pace = {"sms": 500, "alert": 500, "order": 500}
     made.change(notify={"per_second": pace, "lease_s": 1}, dynamodb={"replay_hold_ms": 4_000})

@@ -102,7 +102,7 @@ class BreadShop(Shop):
 
 
 def test_a_saturday_without_enough_bread(stack, tmp_path):
-    stack.up(taskmanagers=2)
+    stack.up(taskmanagers=3)
     shop = BreadShop(stack, tmp_path)
     try:
         story(shop)

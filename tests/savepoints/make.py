@@ -92,7 +92,7 @@ def main() -> None:
         os.environ["TILLSTREAM_HOME"] = home
         stack = with_free_ports(Path(home))
         try:
-            stack.up(taskmanagers=1, progress=print)
+            stack.up(taskmanagers=2, progress=print)
             folder = Path(home) / "made"
             folder.mkdir()
             releases.send(releases.shop(stack, folder, "sent"), "before")

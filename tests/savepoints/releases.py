@@ -68,7 +68,7 @@ def shop(stack: Stack, folder: Path, outputs: str) -> Shop:
         loyalty={"terms": of_all},
         archive={"dedupe_hours": A_CENTURY},
         dynamodb={"tables": {"balances": f"balances-{outputs}"}},
-        s3={"prefixes": {name: f"{outputs}/{name}" for name in ("ledger", "archive", "dead_letters")}},
+        s3={"prefixes": {name: f"{outputs}/{name}" for name in ("ledger", "receipts", "dead_letters")}},
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
 from tillstream.domain.transaction import Line, Transaction
@@ -94,6 +95,12 @@ def checked(
     return msgspec.structs.replace(
         receipt, key=partition_of(receipt), arrived_ms=at_ms, origin=origin
     )
+
+
+def part(document: dict[str, Any]) -> parts.Part:
+    """As the rules of loyalty are given it."""
+    (only,) = parts.parts(parts.read(canonical(document)))
+    return only
 
 
 def canonical(document: dict[str, Any], **of: Any) -> bytes:

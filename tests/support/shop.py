@@ -15,7 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from tests.support.wait import wait_for
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.catalog.apart import apart
@@ -71,7 +74,11 @@ class Shop:
         assert (done.returncode != 0) == fails, f"tillstream {' '.join(arguments)}:\n{said}"
         return said
 
-    def submit(self, job: str, parallelism: int = 1) -> None:
+    def submit(self, job: str, parallelism: int = 1, alone: bool = False) -> None:
+        """The job, and before it the front door whose stream it reads, unless ``alone``."""
+        entry = catalog.find(job)
+        if entry and entry.transactions and not (entry.raw or alone or self.running(catalog.DOOR)):
+            self.submit(catalog.DOOR)
         self.jobs.append(job)  # to be ended, whatever becomes of the command
         self.run("job", "submit", job, "--parallelism", str(parallelism))
 
@@ -88,6 +95,20 @@ class Shop:
         runs = [one for one in self.rest().jobs() if one["name"] == job]
         left = [one for one in runs if one["state"] not in TERMINAL]
         return max(left, key=lambda one: one["start-time"])["jid"] if left else ""
+
+    def taskmanager_of(self, job: str) -> str:
+        """A TaskManager on which it runs and the front door does not, if there is one."""
+        hosts = self._taskmanagers(job)
+        return min(hosts - self._taskmanagers(catalog.DOOR) or hosts)
+
+    def _taskmanagers(self, job: str) -> set[str]:
+        rest, run = self.rest(), self.running(job)
+        found = set()
+        for vertex in rest.job(run)["vertices"] if run else ():
+            url = f"{rest.url}/jobs/{run}/vertices/{vertex['id']}/taskmanagers"
+            hosts = requests.get(url, timeout=10).json()["taskmanagers"]
+            found |= {host["taskmanager-id"] for host in hosts}
+        return found
 
     def rest(self) -> FlinkRest:
         return FlinkRest(self.stack.layout.read()["flink"]["rest"])
@@ -149,9 +170,12 @@ class Shop:
         up_to: dict[int, int] | None = None,
         names: Iterable[str] = (),
     ) -> None:
-        """Until a checkpoint of ``job`` covers the topics of these ``names``, else that of the tills:
-        ``up_to`` those offsets by partition, or all that is there by now."""
-        conf = self.conf()
+        """Until a checkpoint of ``job`` covers the topics of these ``names``, else that of transactions:
+        ``up_to`` those offsets by partition, or all that is there by now, and at the front door."""
+        entry = catalog.find(job)
+        conf = self.conf().of(entry)
+        if entry and not (entry.raw or names or up_to) and self.running(catalog.DOOR):
+            self.wait_until_read(catalog.DOOR, timeout_s)
         bootstrap = conf.source.kafka.bootstrap
         ends = {
             name: up_to

@@ -11,7 +11,7 @@ from pyflink.common import Row
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.harness import KeyedHarness
-from tests.support.sales import encoded, line, sale
+from tests.support.sales import canonical, line, sale
 from tillstream.domain.demand.model import DAY_MS, HOUR_MS, DemandRules
 from tillstream.domain.envelope import seal
 from tillstream.domain.shortage.regional import RegionalRules
@@ -38,7 +38,7 @@ def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes)
         f"{store:04d}-03-20251124-{number:06d}", at_ms, lines=lines, store=store,
         **{"region": "gauteng", "customer_id": None} | changes,
     )  # fmt: skip
-    return seal(f"kafka:till-transactions/0/{number}", at_ms, encoded(sold))
+    return seal(f"kafka:transactions/0/{number}", at_ms, canonical(sold))
 
 
 def level(version: int, quantity: int, at_ms: int, kind: str = "sale", store: int = 45) -> bytes:
@@ -104,9 +104,9 @@ def test_levels_of_the_ledger_and_sales_meet_in_one_store(shelves):
 
 
 def test_a_record_that_is_no_transaction_is_a_dead_letter(shelves):
-    assert shelves.process(("45", seal("kafka:till-transactions/0/1", DAY0, b"{"))) == []
+    assert shelves.process(("45", seal("kafka:transactions/0/1", DAY0, b"{"))) == []
     (letter,) = map(json.loads, shelves.side["dead-letters"])
-    assert (letter["job"], letter["reason"]) == ("shortage", "not_json")
+    assert (letter["job"], letter["reason"]) == ("shortage", "not_canonical")
     assert shelves.state == {}
     assert shelves.timers == set()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 JOBS_FOLDER = Path(__file__).resolve().parent.parent / "jobs"
+DOOR = "intake"  # the one job that reads what tills send; all others read what it writes
 
 
 class UnknownJob(Problem):

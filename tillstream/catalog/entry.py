@@ -23,9 +23,10 @@ class Job:
     """The entry of jobs/<name>.py.
 
     reads: topics besides the till transactions, which it reads if ``transactions``: those that the front
-    door has checked, or if ``raw`` what tills send. writes: topics, tables, histories. read, build, write: the three parts of the job, each given a
-    ``connectors.context.JobContext``: read(context) -> inputs, build(inputs, context) -> streams,
-    write(streams, context). Its keyed states are those of its name in state_schemas/keyed/states.py.
+    door has checked, or if ``raw`` what tills send. writes: topics, tables, histories. read, build, write:
+    the three parts of the job, each given a ``connectors.context.JobContext``: read(context) -> inputs,
+    build(inputs, context) -> streams, write(streams, context). Its keyed states are those of its name in
+    state_schemas/keyed/states.py.
     """
 
     name: str

@@ -34,6 +34,10 @@ def chaos(seed: int | None, minutes: float, here: bool, dry_run: bool, keep: boo
     seed = seed if seed is not None else time.time_ns() // 1_000_000 % 1_000_000
     again = f"tillstream chaos --seed {seed} --minutes {minutes:g}{' --here' if here else ''}"
     where = Where(Stack().layout.must_read()["taskmanagers"], own=False) if here else Where()
+    if where.taskmanagers < 2:
+        raise Problem(
+            "intake and a job behind it need a slot each: `tillstream up --taskmanagers 2`"
+        )
     if here:
         again += f" (on a stack of {where.taskmanagers} TaskManagers)"
     plan = draw(seed, int(minutes * 60), where)

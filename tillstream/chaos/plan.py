@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from tillstream.catalog import DOOR
 from tillstream.sim.simulator import tag
 
 JUDGED = ("loyalty", "inventory")  # the check proves these; one of them is in every run
@@ -82,7 +83,7 @@ class Phase(NamedTuple):
 class Where(NamedTuple):
     """What a run may use. ``own``: a stack of its own, whose S3, Kafka and clock can be reached too."""
 
-    taskmanagers: int = 3
+    taskmanagers: int = 4
     own: bool = True
 
 
@@ -114,7 +115,7 @@ def draw(seed: int, seconds: int, where: Where) -> Plan:
     """The same for the same arguments."""
     rng = Random(f"chaos {seed}")
     source = rng.choice(("kafka", "kafka", "kinesis"))
-    jobs = _jobs(rng, where.taskmanagers)
+    jobs = (DOOR, *_jobs(rng, where.taskmanagers - 1))
     backend = rng.choice(("hashmap", "hashmap", "rocksdb"))
     phases = tuple(_phases(rng, seed, seconds))
     faults = tuple(
@@ -124,7 +125,7 @@ def draw(seed: int, seconds: int, where: Where) -> Plan:
 
 
 def _jobs(rng: Random, slots: int) -> tuple[str, ...]:
-    """Two or three, each on one slot at first; a slot is left over for rescaling if there are three."""
+    """Two or three behind the door, each on one slot at first; what is left over is for rescaling."""
     chosen = [rng.choice(JUDGED)]
     others = [job for job in (*JUDGED, *OTHERS) if job not in chosen]
     most = min(slots, 3)

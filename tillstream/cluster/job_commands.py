@@ -112,7 +112,8 @@ def submit(name: str | None, submission: _Submission) -> None:
     running = {run.name for run in cluster.runs() if not run.ended}
     for one in sorted(running):
         click.echo(f"{one} runs already")
-    submission.each(cluster, [one for one in catalog.names() if one not in running])
+    names = sorted(catalog.names(), key=lambda one: one != catalog.DOOR)
+    submission.each(cluster, [one for one in names if one not in running])
 
 
 @job.command()

@@ -109,7 +109,7 @@ class LocalCluster:
         lost = [one for one in lost if accepted.get(one.place) != [one.at, one.to]]
         if lost and not accept_loss:
             error = NotReady([one.said for one in lost])
-            error.notes.append(restoring.what_to_do(name))
+            error.notes.append(restoring.what_to_do(name, bool(entry and not entry.raw)))
             raise error
         for one in lost:
             progress(f"lost, and accepted: {one.said}")
@@ -128,6 +128,10 @@ class LocalCluster:
         noted = {"from": location} | ({"lost": [one.said for one in lost]} if lost else {})
         self.submissions.note(name, job_id, parallelism=parallelism, **noted)
         progress(f"submitted {name}: {job_id}")
+        if entry and entry.transactions and not entry.raw and not self.running(catalog.DOOR):
+            progress(
+                f"nothing comes to it until {catalog.DOOR} runs: `tillstream job submit {catalog.DOOR}`"
+            )
         self.wait_running(job_id, timeout_s)
         return job_id
 

@@ -197,8 +197,13 @@ def read_to_ms(
     return out
 
 
-def what_to_do(job: str) -> str:
-    """After losses."""
+def what_to_do(job: str, archived: bool) -> str:
+    """After losses. ``archived``: whether the archive has what the job reads."""
+    if not archived:
+        return (
+            f"what to do: `tillstream savepoint list {job}` shows newer ones; what the tills' stream no "
+            "longer holds is kept nowhere else: --accept-loss goes on without it, and notes what is lost"
+        )
     return (
         f"what to do: `tillstream savepoint list {job}`, then `tillstream replay --job {job} --from "
         "SAVEPOINT` takes what is gone from the archive, as far as it has it; --accept-loss goes on "

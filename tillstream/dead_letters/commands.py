@@ -15,6 +15,7 @@ from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import MOMENT, shown
 from tillstream.conf import Conf, load
 from tillstream.dead_letters import model
+from tillstream.dead_letters.advice import advice
 from tillstream.dead_letters.contracts import contracts
 from tillstream.dead_letters.model import Contract, DeadRecord, DlqError, Refusal, Sendable
 from tillstream.errors import Problem
@@ -139,7 +140,7 @@ def show(dead_letter_id: str, source: str, as_json: bool) -> None:
     document = model.document_of(raw)
     click.echo(hexdump(raw) if document is None else json.dumps(document, indent=2))
     click.echo()
-    click.echo(model.advice(record, contracts(conf)))
+    click.echo(advice(record, contracts(conf)))
 
 
 def _not_found(dead_letter_id: str, source: str) -> str:

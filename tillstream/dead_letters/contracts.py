@@ -7,15 +7,22 @@ from typing import Any
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
-from tillstream.dead_letters.model import Contract
+from tillstream.dead_letters.model import TILLS, Contract, Named, of_our_contracts
 from tillstream.domain.fraud.decision import parse_label
+from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
+from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.reading import reader
 from tillstream.domain.shortage.events import parse_change
 from tillstream.domain.stock import movement
 from tillstream.domain.stock.actions import parse_request
+from tillstream.domain.transaction import InvalidTransaction
+from tillstream.intake import mappings
+from tillstream.reference import stores_by_id
 
 # By the topic's id; None: whoever sent it sends it again, fraud rules by `tillstream rules push`.
 READERS: dict[str, Callable[[bytes], Any] | None] = {
+    topics.TRANSACTIONS.id: reader(Receipt),
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,
@@ -28,5 +35,30 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
 
 def contracts(conf: Conf) -> dict[str, Contract]:
     """By the topic's name in this deployment."""
-    read = ((topics.BY_ID[name], reader) for name, reader in READERS.items())
-    return {conf.topic(topic): Contract(reader, topic.key) for topic, reader in read}
+    named = ((topics.BY_ID[name], read) for name, read in READERS.items())
+    found = {conf.topic(topic): Contract(read, topic.key) for topic, read in named}
+    return found | {TILLS: Contract(_of_tills(conf), "")}
+
+
+def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
+    """Reads what the front door would: both contracts, and what a mapping knows."""
+    known = Known(map(mappings.load, conf.intake.mappings))
+    stores = stores_by_id(conf)
+
+    def read(raw: bytes) -> Named:
+        try:
+            return of_our_contracts(raw)
+        except InvalidTransaction as error:
+            told = error
+        try:
+            mapper = known.of(raw)
+        except InvalidTransaction:
+            raise told from None
+        for one in mapper.transactions(raw, stores.get):
+            if one.problem:
+                raise one.problem
+            if one.receipt:
+                return Named(one.receipt.transaction_id, one.receipt.transaction_id)
+        raise InvalidTransaction("no_lines", "nothing in it is a transaction")
+
+    return read

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tillstream.domain.transaction import REASONS, InvalidTransaction, parse
+from tillstream.domain import transaction
+from tillstream.domain.receipt import parse as contract_v2
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 
 
@@ -167,15 +169,35 @@ _IDS = ("transaction_id", "document_id", "promotion_id", "revision")
 _masked = re.compile(rb"\*{6,}|\*{4}[^*\n]{1,18}\*{4}").search
 
 
+class Named(NamedTuple):
+    """What a till's record is keyed by, and its id."""
+
+    transaction_id: str
+    key: str
+
+
 class Contract(NamedTuple):
     """What a topic's records have to be. read: raises InvalidTransaction, None where nothing goes back
-    this way. key: the field that they are keyed by."""
+    this way. key: the field that they are keyed by; of what tills send "", ``read`` says `Named`."""
 
     read: Callable[[bytes], Any] | None
     key: str
 
 
-TRANSACTIONS_ALONE: Mapping[str, Contract] = MappingProxyType({})
+def of_our_contracts(raw: bytes) -> Named:
+    """A till's record of contract v1 or v2. Raises InvalidTransaction."""
+    if contract_v2.is_v2(raw):
+        sent = contract_v2.parse(raw)
+        customer = sent.loyalty.customer if sent.loyalty else None
+        return Named(sent.transaction_id, customer or sent.transaction_id)
+    old = transaction.parse(raw)
+    return Named(old.transaction_id, old.customer_id or old.transaction_id)
+
+
+TILLS = ""  # in place of a topic's name: what tills send, wherever they send it to
+TRANSACTIONS_ALONE: Mapping[str, Contract] = MappingProxyType(
+    {TILLS: Contract(of_our_contracts, "")}
+)
 
 
 @dataclass(frozen=True)
@@ -210,7 +232,7 @@ def judge(
 ) -> Sendable | Refusal:
     """Whether ``record`` (or its ``repaired`` document) may go back to where it came from.
 
-    contracts: by name of the topic; what came from none of them is judged as a till transaction.
+    contracts: by name of the topic; what came from none of them is judged as what tills send.
     A repaired document equal to the original is no repair: the original bytes are judged and sent.
     """
 
@@ -228,11 +250,11 @@ def judge(
     document: Any = repaired if is_repair else original
     payload = orjson.dumps(repaired) if is_repair else raw
     topic = _topic_of(record.dead_letter_id)
-    contract = contracts.get(topic)
-    if contract is not None and contract.read is None:
+    contract = contracts.get(topic) or contracts[TILLS]
+    if contract.read is None:
         return refuse("not_redriven", f"records of {topic} are sent again by whoever sent them")
     try:
-        found = (contract.read if contract and contract.read else parse)(payload)
+        found = contract.read(payload)
     except InvalidTransaction as error:
         hint = ""
         if _masked(payload.replace(b"\0", b"")):  # as UTF-16 has
@@ -246,13 +268,12 @@ def judge(
         if not _another(ids := _ids(document), _ids(original)):
             names = "a later revision" if "revision" in ids else f"{' or '.join(ids)} of its own"
             return refuse(reason, f"{ID_REASONS[reason]}; only with {names} can it go back")
-    if contract is not None:
+    if contract.key:
         if contract.key not in document:
             return refuse("missing_field", f"$.{contract.key} is required: it is the topic's key")
         key = str(document[contract.key])
         return Sendable(record.dead_letter_id, key, key, payload, is_repair, topic)
-    key = found.customer_id or found.transaction_id
-    return Sendable(record.dead_letter_id, found.transaction_id, key, payload, is_repair)
+    return Sendable(record.dead_letter_id, found.transaction_id, found.key, payload, is_repair)
 
 
 def _ids(document: Any) -> dict[str, Any]:
@@ -272,7 +293,7 @@ def _another(ids: dict[str, Any], before: dict[str, Any]) -> bool:
 def _times(document: Any) -> dict[str, Any]:
     """Its fields that are times, with their values; none if it is no object."""
     fields = document.items() if isinstance(document, dict) else ()
-    return {name: value for name, value in fields if name.endswith("_ms")}
+    return {name: value for name, value in fields if name.endswith(("_ms", "_at"))}
 
 
 def _topic_of(dead_letter_id: str) -> str:
@@ -356,35 +377,3 @@ def export(record: DeadRecord, with_raw: bool) -> dict[str, Any]:
         out["record"] = document if isinstance(document, dict) else None
         out["raw_b64"] = base64.b64encode(record.raw).decode("ascii")
     return out
-
-
-_MEANINGS = {**REASONS, **TIME_REASONS, **ID_REASONS}
-_REPAIRS = {
-    "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
-    "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
-    "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1.",
-    "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
-    "dead. Repair event_time_ms only when the till's clock was wrong.",
-    "clock_ahead": "Repair the time that its message names (event_time_ms of a sale).",
-    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
-    "id of its own; after a crash this one may have been kept and not the other.",
-}
-
-
-def advice(record: DeadRecord, contracts: Mapping[str, Contract] = TRANSACTIONS_ALONE) -> str:
-    """What is wrong and what can be done, for a person."""
-    lines = []
-    for failure in record.failures.values():
-        meaning = _MEANINGS.get(failure.reason, "no known code")
-        lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
-    verdict = judge(record, contracts=contracts)
-    if isinstance(verdict, Sendable):
-        lines.append("It is valid by today's contract: redrive sends it as it is.")
-    elif verdict.reason == "already_redriven":
-        again = record.redriven[-1].to or "a newer dead letter"
-        lines.append(f"It was redriven; nothing is left to do unless it died again as {again}.")
-    else:
-        lines.append(f"As it is it would be refused again: {verdict.message}.")
-        fix = _REPAIRS.get(verdict.reason, "Repair that field with --edit or --repaired.")
-        lines.append(fix)
-    return "\n".join(lines)

@@ -29,7 +29,7 @@ from tillstream.sim.simulator import Faults, Simulator
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import profile_names
 
-JOBS = ("loyalty", "archive")
+JOBS = ("intake", "loyalty", "archive")
 FAULTS = Faults(duplicates=0.01, malformed=0.01, late=0.05, out_of_order=0.02)
 CATCH_UP_S = 120.0
 LINE_EVERY_S = 5.0
@@ -45,7 +45,7 @@ LINE_EVERY_S = 5.0
 def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bool) -> None:
     """The main job, live: tills to Kinesis to balances, archive and events; then its proof.
 
-    Starts the local stack with empty data and runs the loyalty and archive jobs. Sends transactions,
+    Starts the local stack with empty data and runs the intake, loyalty and archive jobs. Sends transactions,
     some duplicate, malformed, late or out of order. Then recomputes every balance from what was sent
     and compares. Exit code 0 only if all is equal.
     """
@@ -56,7 +56,7 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
     kept = False
     try:
         with _steps(console, "the local stack starts") as step:
-            stack.up(taskmanagers=2, fresh=True, progress=step)
+            stack.up(taskmanagers=len(JOBS), fresh=True, progress=step)
             _marker(stack).touch()
             jobs = LocalCluster(stack)
             running = {name: jobs.submit(name, 1, progress=step) for name in JOBS}
@@ -107,7 +107,11 @@ def _feed_and_prove(
                     time.sleep(0.25)
                     if not feeder.is_alive():
                         deadline = min(deadline, time.monotonic() + CATCH_UP_S)
-                        if all(j.read >= sent.count for j in watch.figures.jobs.values()):
+                        left = (
+                            watch.figures.waiting(j, sent.count)
+                            for j in watch.figures.jobs.values()
+                        )
+                        if not any(left):
                             break
                 show_now(sent.count)
         finally:

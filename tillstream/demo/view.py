@@ -52,7 +52,7 @@ class View:
                 Text(job.state, style="green" if job.state == "running" else "red"),
                 f"{job.read:,}",
                 self._rate(job.name, job.read),
-                f"{max(sent - job.read, 0):,}",
+                f"{self._figures.waiting(job, sent):,}",
                 f"{job.checkpoints}" + (f" ({job.failures} failed)" if job.failures else ""),
                 f"{job.checkpoint_ms} ms" if job.checkpoint_ms else "",
             )

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from tillstream import catalog
 from tillstream.catalog import topics
 from tillstream.clients.kafka import reader_settings
 from tillstream.cluster.protocol import Cluster
@@ -37,9 +38,11 @@ class Rate:
 
 @dataclass
 class JobFigures:
-    """One job now: ``read`` is the number of records its source has handed on."""
+    """One job now: ``read`` is the number of records its source has handed on. checked: whether it reads
+    what the front door has written."""
 
     name: str
+    checked: bool = False
     state: str = "starting"
     read: int = 0
     checkpoints: int = 0
@@ -49,20 +52,27 @@ class JobFigures:
 
 @dataclass
 class Figures:
-    """All that is shown. Counts grow from zero at the start of the view."""
+    """All that is shown. Counts grow from zero at the start of the view. checked: what the front door has
+    written."""
 
     jobs: dict[str, JobFigures] = field(default_factory=dict)
+    checked: int = 0
     events: int = 0
     last_events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=8))
     dead_letters: set[str] = field(default_factory=set)
     last_dead_letters: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=3))
+
+    def waiting(self, job: JobFigures, sent: int) -> int:
+        """Records that it has not read; ``sent``: by the tills."""
+        return max((self.checked if job.checked else sent) - job.read, 0)
 
 
 class Watch:
     """Reads the job's own outputs as any consumer would. ``figures`` is always current."""
 
     def __init__(self, conf: Conf, cluster: Cluster, jobs: dict[str, str]) -> None:
-        self.figures = Figures({name: JobFigures(name) for name in jobs})
+        checked = {name: not catalog.job(name).raw for name in jobs}
+        self.figures = Figures({name: JobFigures(name, checked[name]) for name in jobs})
         self._conf = conf
         self._cluster = cluster
         self._jobs = jobs
@@ -85,13 +95,17 @@ class Watch:
     def _kafka(self) -> None:
         events = self._conf.topic(topics.LOYALTY_EVENTS)
         dead = self._conf.topic(topics.DEAD_LETTERS)
+        checked = self._conf.topic(topics.TRANSACTIONS)
         consumer = Consumer(reader_settings(self._conf, "demo"))
         try:
             known = consumer.list_topics(timeout=10).topics
             consumer.assign(
                 [TopicPartition(t, p, 0) for t in (events, dead) for p in known[t].partitions]
             )
+            of_door = [TopicPartition(checked, p) for p in known[checked].partitions]
             while not self._stop.is_set():
+                ends = (consumer.get_watermark_offsets(one, timeout=5) for one in of_door)
+                self.figures.checked = sum(end[1] for end in ends if end)
                 for message in consumer.consume(1_000, timeout=0.25):
                     if message.error() is None:
                         self._take(message, message.topic() == dead)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.sales import T0, parsed, sale
+from tests.support.sales import T0, part, sale
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.loyalty.parts import Part
 
 RULES = LoyaltyRules()
 
@@ -23,8 +23,8 @@ def txn(
     redeem: int = 0,
     at: int = T0,
     currency: str = "ZAR",
-) -> Transaction:
-    return parsed(
+) -> Part:
+    return part(
         sale(name, at, cents, kind=kind, refers_to=refers_to, points_to_redeem=redeem or None,
              currency=currency)
     )  # fmt: skip

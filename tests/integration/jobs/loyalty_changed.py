@@ -32,7 +32,7 @@ CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 
 
 def read(context: JobContext) -> KeyedStream:
-    key = "transaction_id" if CHANGE == "key" else "customer_id"
+    key = "transaction_id" if CHANGE == "key" else "customer"
     return sources.transactions(context, key_field=key)
 
 

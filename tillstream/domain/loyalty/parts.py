@@ -28,13 +28,13 @@ class Receipt(Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Receipt`."""
 
     transaction_id: str
-    kind: str
     ended_ms: int
     store: int
     region: str
     currency: str
     total: int
     lines: tuple[Line, ...]
+    kind: str = "retail"
     customer: str = ""
     points_asked: int = 0
     voids: str = ""

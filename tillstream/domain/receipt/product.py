@@ -75,6 +75,11 @@ def printed(code: str) -> str:
     return code
 
 
+def same(code: str) -> str:
+    """The same of a product as a document names it: digits of any of a GTIN's lengths."""
+    return printed(canonical("gtin", code).code)
+
+
 def _is_gtin(digits: str) -> bool:
     return len(digits) in _LENGTHS and check_digit(digits[:-1]) == digits[-1]
 

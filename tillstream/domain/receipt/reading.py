@@ -17,6 +17,14 @@ from tillstream.domain.transaction import InvalidTransaction
 T = TypeVar("T")
 
 
+def stock_units(thousandths: int, unit: str) -> int:
+    """What stock counts of a line: pieces of what is sold by the piece, else thousandths of its unit. A part
+    of a piece is none."""
+    if unit != "each":
+        return thousandths
+    return thousandths // 1000 if thousandths >= 0 else -(-thousandths // 1000)
+
+
 def opened(value: bytes) -> Envelope:
     """A record of the front door's stream; it is of our own making, so its fields are typed."""
     found = unseal(value)

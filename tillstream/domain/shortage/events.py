@@ -4,26 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from hashlib import blake2b
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.documents import Ms, Place, Product, decode
+from tillstream.domain.documents import Ms, Place, decode
 from tillstream.domain.promotions.promotion import Announcement, Promotion, kept_of
+from tillstream.domain.receipt.product import printed, same
+from tillstream.domain.receipt.reading import reader, stock_units
 from tillstream.domain.shortage.store import Basket, Level
-from tillstream.domain.transaction import Transaction
 
 Quantity = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 ARRIVALS = frozenset({"delivery", "transfer_in"})
 COUNTS = frozenset({"count", "correction"})
 
 
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """Of `receipt.canonical.Item`."""
+
+    kind: str
+    product: str
+    thousandths: int = 1000
+    unit: str = "each"
+    category: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """Of `receipt.canonical.Receipt`."""
+
+    transaction_id: str
+    store: int
+    region: str
+    ended_ms: int
+    lines: tuple[Line, ...]
+    kind: str = "retail"
+    arrived_ms: int = 0
+    version: Literal[1] = 1
+
+
+read = reader(Receipt)
+
+
 class StockChange(msgspec.Struct, gc=False, frozen=True):
     """The fields read of an entry of the stock ledger; ``version`` counts the entries of a shelf."""
 
     store: Place
-    product: Product
+    product: Annotated[str, Meta(min_length=1, max_length=100)]
     version: Annotated[int, Meta(ge=0, lt=2**53)]
     kind: Annotated[str, Meta(max_length=32)]
     old_quantity: Quantity
@@ -55,26 +82,30 @@ def promotions(
 ) -> Iterable[tuple[int, StorePromotion]]:
     """(store, promotion) for each store it holds in."""
     kept = kept_of(announced)
+    products = tuple(map(same, announced.products))
     for store in announced.stores or stores:
-        yield store, StorePromotion(store, announced.products, kept)
+        yield store, StorePromotion(store, products, kept)
 
 
-def basket(txn: Transaction, arrived_ms: int, categories: Set[str]) -> Basket | None:
-    """The basket with the lines of watched ``categories``; None for a refund, which says nothing of
-    what is asked for now."""
-    if txn.kind == "refund":
+def basket(receipt: Receipt, categories: Set[str]) -> Basket | None:
+    """What was sold of the watched ``categories``; None for a receipt on which nothing was: goods that come
+    back say nothing of what is asked for now."""
+    sold = [line for line in receipt.lines if line.kind == "sale"]
+    if not sold:
         return None
+    way = -1 if receipt.kind == "void" else 1
     watched: dict[str, int] = {}
-    for line in txn.lines:
+    for line in sold:
         if line.category in categories:
-            watched[line.product] = watched.get(line.product, 0) + line.quantity
+            product, units = printed(line.product), stock_units(way * line.thousandths, line.unit)
+            watched[product] = watched.get(product, 0) + units
     return Basket(
-        txn.region,
-        txn.event_time_ms,
-        arrived_ms,
+        receipt.region,
+        receipt.ended_ms,
+        receipt.arrived_ms,
         tuple(watched.items()),
-        blake2b(txn.transaction_id.encode(), digest_size=4).digest(),
-        1 if txn.kind == "sale" else -1,
+        blake2b(receipt.transaction_id.encode(), digest_size=4).digest(),
+        way,
     )
 
 

@@ -1,0 +1,59 @@
+"""What is wrong with a dead letter and what can be done, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tillstream.dead_letters.model import (
+    ID_REASONS,
+    TIME_REASONS,
+    TRANSACTIONS_ALONE,
+    Contract,
+    DeadRecord,
+    Sendable,
+    judge,
+)
+from tillstream.domain.receipt.sums import RULES
+from tillstream.domain.transaction import REASONS
+
+_MEANINGS = {
+    **REASONS,
+    **RULES,
+    **TIME_REASONS,
+    **ID_REASONS,
+    "not_canonical": "somebody else than the job intake has written it into that topic",
+    "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
+    "unknown_store": "a store that the table of stores does not have",
+}
+_REPAIRS = {
+    "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
+    "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
+    "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1 or 2.",
+    "unknown_record": "Add a mapping to intake.mappings (docs/mappings.md), restart intake, redrive.",
+    "unknown_store": "Add the store, or the id it is called by, to reference.stores, restart intake, "
+    "redrive.",
+    "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
+    "dead. Repair its time only when the till's clock was wrong.",
+    "clock_ahead": "Repair the time that its message names.",
+    "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
+    "id of its own; after a crash this one may have been kept and not the other.",
+}
+
+
+def advice(record: DeadRecord, contracts: Mapping[str, Contract] = TRANSACTIONS_ALONE) -> str:
+    """What is wrong and what can be done, for a person."""
+    lines = []
+    for failure in record.failures.values():
+        meaning = _MEANINGS.get(failure.reason, "no known code")
+        lines.append(f"{failure.job} refused it: {meaning} ({failure.message}).")
+    verdict = judge(record, contracts=contracts)
+    if isinstance(verdict, Sendable):
+        lines.append("It is valid by today's contract: redrive sends it as it is.")
+    elif verdict.reason == "already_redriven":
+        again = record.redriven[-1].to or "a newer dead letter"
+        lines.append(f"It was redriven; nothing is left to do unless it died again as {again}.")
+    else:
+        lines.append(f"As it is it would be refused again: {verdict.message}.")
+        fix = _REPAIRS.get(verdict.reason, "Repair that field with --edit or --repaired.")
+        lines.append(fix)
+    return "\n".join(lines)
