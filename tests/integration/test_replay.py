@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.shop import Shop
 from tests.support.stacks import kill
-from tillstream.catalog import tables
+from tillstream.catalog import tables, topics
 from tillstream.clients import aws as clients
 
 PATIENCE_S = 240  # a busy machine takes longer, not another way
@@ -120,7 +120,9 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
 
     before = shop.written()
     (kept,) = map(json.loads, shop.run("savepoint", "list", "loyalty", "--json").splitlines())
-    assert kept["positions"][f"kafka:{shop.conf().source.kafka.topic}"].keys() == set("0123")
+    assert kept["positions"][f"kafka:{shop.conf().topic(topics.TRANSACTIONS)}"].keys() == set(
+        "0123"
+    )
     shop.run("replay", "--job", "loyalty", "--from", kept["location"], "--no-wait")
     shop.wait_for_entries(before + 2_000, PATIENCE_S)
     shop.wait_for_checkpoints("loyalty", timeout_s=PATIENCE_S)
@@ -130,6 +132,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     telling.wait()
 
     shop.stack.up()
+    shop.run("job", "restore", "intake")
     said = shop.run("replay", "--job", "loyalty", "--resume")
     assert "restoring its last checkpoint" in said
     assert "loyalty is live" in said
@@ -154,7 +157,7 @@ def test_what_the_stream_no_longer_holds_comes_out_of_the_archive_without_a_seam
     shop.wait_for_entries(1_000, PATIENCE_S)
     shop.run("job", "cancel", "loyalty")
     kept = json.loads(shop.run("savepoint", "list", "loyalty", "--json").splitlines()[0])
-    topic = shop.conf().source.kafka.topic
+    topic = shop.conf().topic(topics.TRANSACTIONS)
     begun = {int(n): int(at) for n, at in kept["positions"][f"kafka:{topic}"].items()}
     trimmed = {partition: offset + 100 for partition, offset in begun.items()}
     shop.wait_until_read("archive", PATIENCE_S, trimmed)

@@ -1,4 +1,4 @@
-"""What the archive writes to Parquet comes back as the front door wrote it: by the sink's own Java classes."""
+"""What the archive writes to Parquet, with the sink's own Java classes, comes back as it was written."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tillstream.catalog import tables
+from tillstream.catalog import DOOR, tables
 from tillstream.chaos.hands import Hands
 from tillstream.chaos.rig import Rig
 from tillstream.chaos.watch import SHOWN, Fallbacks, Watch
@@ -69,7 +69,7 @@ def judge(rig: Rig, hands: Hands, watch: Watch) -> Iterator[Finding]:
 def _in_order(rig: Rig) -> bool:
     """Whether each customer's transactions come to the jobs in the order in which they were sent. Several
     subtasks of the front door, which share the work by transaction id, keep none between them."""
-    widened = any(one.kind == "rescale" and one.target == "intake" for one in rig.plan.faults)
+    widened = any(one.kind == "rescale" and one.target == DOOR for one in rig.plan.faults)
     return rig.plan.keeps_order and not rig.spooled and not widened
 
 
@@ -173,7 +173,7 @@ def _sales(rig: Rig, truth: Path) -> Finding:
     what, run = "sums of sales equal what was sent", rig.jobs.running("sales")
     if run:
         try:  # a drain stops the source where it is, and what the front door has not written is not waiting
-            for one in filter(None, (rig.jobs.running("intake"), run)):
+            for one in filter(None, (rig.jobs.running(DOOR), run)):
                 wait_until_read(partial(rig.jobs.figures, one.job_id))
         except NotInTime as error:
             return Finding(what, [error.message])

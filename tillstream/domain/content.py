@@ -11,7 +11,6 @@ import msgspec
 from tillstream.domain.promotions.promotion import Announcement
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.stock.movement import Movement
-from tillstream.domain.transaction import Transaction
 
 T = TypeVar("T", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -41,7 +40,6 @@ class Fingerprint(Generic[T]):
         return blake2b(_encode(said), digest_size=8).digest()
 
 
-of_sale = Fingerprint(Transaction, "transaction_id")
 of_receipt = Fingerprint(
     Receipt, "transaction_id", "version", "source", "key", "arrived_ms", "origin"
 )

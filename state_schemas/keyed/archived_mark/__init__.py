@@ -1,4 +1,4 @@
-"""Keyed state of the archive job: one mark for each transaction id, while a repeat is to be known."""
+"""Keyed state of whoever must know an id again: one mark for each, while a repeat is to be known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
 
 class Mark(msgspec.Struct, array_like=True, gc=False):
-    """This transaction id is in the archive. fingerprint: of ``domain.content``, empty where a release
-    wrote the mark that kept none: such a one takes whatever comes for a repeat."""
+    """This id has come. fingerprint: of ``domain.content``. Empty where whatever comes is taken for a repeat:
+    in the archive, and where a release wrote the mark that kept none."""
 
     fingerprint: bytes
 
