@@ -103,7 +103,7 @@ def without(*names: str) -> dict:
         (without() | {"store": {"S": "3000"}}, "out_of_range"),
         (without() | {"product": {"S": "milk"}}, "bad_format"),
         (without() | {"corrected_at_ms": {"N": "1764072000"}}, "out_of_range"),
-        (without() | {"quantity": {"N": "1000001"}}, "out_of_range"),
+        (without() | {"quantity": {"N": "1000000001"}}, "out_of_range"),
         (without() | {"quantity": {"N": "9" * 25}}, "out_of_range"),
         (without() | {"corrected_at_ms": {"N": "9" * 38}}, "out_of_range"),
     ],
