@@ -80,11 +80,8 @@ def same(code: str) -> str:
     What is neither stays as it is."""
     if _V1.fullmatch(code):
         return printed(canonical("gtin", code).code) or code
-    if code.startswith("plu-"):
-        return canonical("plu", code.removeprefix("plu-")).code
-    return code
-
-
+    digits = code.removeprefix("plu-")
+    return canonical("plu", digits).code if digits != code and _PLU.fullmatch(digits) else code
 
 
 def _is_gtin(digits: str) -> bool:

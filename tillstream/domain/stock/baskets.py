@@ -5,11 +5,11 @@ StockLines.java reads all of them, by CanonicalReceipt.java; here is read what i
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from tillstream.domain.receipt.reading import reader
+from tillstream.domain.receipt.reading import reader, stock_units
 
 PIECE = 1000  # thousandths
 MOST = 2**31 - 1  # units: what four bytes of `recent_lines` hold
@@ -32,7 +32,7 @@ class Receipt(Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Receipt`."""
 
     transaction_id: str
-    store: int
+    store: Annotated[int, Meta(ge=-(2**31), lt=2**31)]  # as columns have it
     ended_ms: int
     currency: str
     lines: tuple[Item, ...]
@@ -50,20 +50,19 @@ def moves(line: Item) -> bool:
     return to_shelf and bool(line.product)
 
 
-def units(line: Item) -> int | None:
-    """How much leaves the shop, in pieces, or in thousandths of what is weighed or measured; None for a
-    part of a piece."""
-    if line.unit != "each":
-        return line.thousandths
-    pieces, rest = divmod(line.thousandths, PIECE)
-    return None if rest else pieces
-
-
 def uncounted(receipt: Receipt) -> tuple[str, str] | None:
     """Reason and message where lines that move stock cannot be counted; the others do move it."""
-    moved = [(f"$.lines[{n}]", units(line)) for n, line in enumerate(receipt.lines) if moves(line)]
-    if parts := [where for where, count in moved if count is None]:
+    moved = [(f"$.lines[{n}]", line) for n, line in enumerate(receipt.lines) if moves(line)]
+    if parts := [where for where, line in moved if is_part_of_piece(line)]:
         return "fraction_of_a_piece", f"{', '.join(parts)}: a part of a piece cannot be counted"
-    if large := [where for where, count in moved if count is not None and abs(count) > MOST]:
+    if large := [where for where, line in moved if not is_countable(line)]:
         return "out_of_range", f"{', '.join(large)}: more than {MOST} units of stock"
     return None
+
+
+def is_part_of_piece(line: Item) -> bool:
+    return line.unit == "each" and line.thousandths % PIECE != 0
+
+
+def is_countable(line: Item) -> bool:
+    return not is_part_of_piece(line) and abs(stock_units(line.thousandths, line.unit)) <= MOST

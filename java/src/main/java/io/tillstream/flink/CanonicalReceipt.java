@@ -38,12 +38,9 @@ final class CanonicalReceipt {
             return unit.equals("each") && thousandths % 1000 != 0;
         }
 
-        /** Whole units of stock: pieces, rounded, or thousandths of what is weighed or measured. */
+        /** Stock's whole units, as {@code stock_units} of {@code receipt/reading.py}. */
         long units() {
-            if (!unit.equals("each")) {
-                return thousandths;
-            }
-            return Long.signum(thousandths) * ((Math.abs(thousandths) + 500) / 1000);
+            return unit.equals("each") ? thousandths / 1000 : thousandths;
         }
     }
 
