@@ -231,7 +231,8 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
     sign = -1 if sale.kind == "sale" else 1
     for n, line in enumerate(sale.lines, 1):
         head = f'["{sale.kind}","{sale.transaction_id}/{n}",{sale.store},"{line.product}"'
-        text = f"{head},{sign * line.quantity},{sale.event_time_ms}]"
+        at_ms = sale.event_time_ms
+        text = f'{head},{sign * line.quantity},{at_ms},null,{at_ms + 50},"each"]'
         yield f"{sale.store}/{line.product}", LINE + text.encode()
 
 

@@ -10,9 +10,12 @@ from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.receipt.reading import opened, reader, stock_units
 from tillstream.domain.shortage import events
+from tillstream.domain.stock import baskets
 from tillstream.domain.transaction import InvalidTransaction
 
-VIEWS = [(parts.Receipt, parts.Line), (events.Receipt, events.Line)]
+VIEWS = [
+    (parts.Receipt, parts.Line), (events.Receipt, events.Line), (baskets.Receipt, baskets.Item)
+]  # fmt: skip
 
 
 def fields(struct: type) -> dict[str, tuple]:
