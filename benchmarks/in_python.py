@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
+import msgspec
 import orjson
 
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.counters import observe
-from tillstream.domain.fraud.profile import terminal
+from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.front_door import StorePlace, of_v1
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
+from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
@@ -31,6 +34,7 @@ from tillstream.udfs.passing.stock import LINE
 
 T0 = 1_764_000_000_000
 BATCH = 128
+PLACES = packaged_clocks()
 STORES = 20
 SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
@@ -128,6 +132,13 @@ def sale(
     )
 
 
+def checked(sale: Transaction, arrived_ms: int, origin: str = "kafka:tills/0/0") -> Receipt:
+    """As the front door gives it."""
+    zone = PLACES[sale.store].zone
+    receipt = of_v1(sale, StorePlace(sale.store, zone, sale.currency, "", sale.region))
+    return msgspec.structs.replace(receipt, arrived_ms=arrived_ms, origin=origin)
+
+
 class Traffic:
     """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
     first ``stores`` alone, ``daily`` each."""
@@ -145,6 +156,13 @@ class Traffic:
             seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
             for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
         ]
+        self.checked = [self._checked(n, sale) for n, sale in enumerate(self.sales)]
+
+    def _checked(self, n: int, sale: Transaction) -> bytes:
+        """As a job reads it of the front door's stream."""
+        arrived_ms, place = sale.event_time_ms + 50, f"{n % 4}/{n}"
+        receipt = checked(sale, arrived_ms, f"kafka:tills/{place}")
+        return seal(f"kafka:transactions/{place}", arrived_ms + 10, msgspec.json.encode(receipt))
 
 
 class Stores:
@@ -184,7 +202,7 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
     stage.run(
         [
             (sale.customer_id or f"~{n % 720}", value)
-            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.sealed, strict=True))
+            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.checked, strict=True))
         ]
     )
     return {stage.name: stage}
@@ -193,7 +211,8 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
 def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
     stages = fraud_stages(conf)
     records: list[Keyed] = [
-        (terminal(sale), value) for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
+        (f"{sale.store}:{sale.till}", value)
+        for sale, value in zip(traffic.sales, traffic.checked, strict=True)
     ]
     for start in range(0, len(records), BATCH):
         through(stages, records[start : start + BATCH])

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.support.sales import checked
 from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
 from tests.support.wait import wait_for
@@ -27,7 +28,7 @@ from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
 from tillstream.clients import aws as clients
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.transaction import parse
+from tillstream.domain.fraud.sale import made_of
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
@@ -274,7 +275,7 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
 
     def pure_day(sales: list[dict]) -> None:
         for sold in sales:
-            decision = pure.sale(parse(json.dumps(sold).encode()), sold["event_time_ms"])
+            decision = pure.sale(made_of(checked(sold)), sold["event_time_ms"])
             assert decision is not None
             expected[sold["transaction_id"]] = decision
 

@@ -16,6 +16,7 @@ from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
 from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"
+TRANSACTIONS = "transactions"
 SETTINGS = StageSettings("fraud")
 DAY_MS = 86_400_000
 
@@ -53,7 +54,7 @@ class Chain:
         )
         self.offset = 0
 
-    def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:
+    def send(self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS) -> None:
         self._through([self._record(document, arrived_ms, topic)])
 
     def send_all(self, documents: list[dict[str, Any]]) -> None:
@@ -62,12 +63,18 @@ class Chain:
             self._through([self._record(d) for d in documents[start : start + 100]])
 
     def _record(
-        self, document: Any, arrived_ms: int | None = None, topic: str = "tills"
+        self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS
     ) -> tuple[str, bytes]:
-        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+        """A transaction of v1 goes through the front door first."""
         fields = document if isinstance(document, dict) else {}
         self.offset += 1
         arrived = arrived_ms or fields.get("event_time_ms", T0) + 50
+        if isinstance(document, bytes):
+            raw = document
+        elif topic == TRANSACTIONS:
+            raw = sales.canonical(document, arrived_ms=arrived)
+        else:
+            raw = json.dumps(document).encode()
         record = seal(f"kafka:{topic}/0/{self.offset}", arrived, raw)
         return f"{fields.get('store')}:{fields.get('till')}", record
 
