@@ -65,16 +65,10 @@ class Chain:
     def _record(
         self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS
     ) -> tuple[str, bytes]:
-        """A transaction of v1 goes through the front door first."""
         fields = document if isinstance(document, dict) else {}
         self.offset += 1
         arrived = arrived_ms or fields.get("event_time_ms", T0) + 50
-        if isinstance(document, bytes):
-            raw = document
-        elif topic == TRANSACTIONS:
-            raw = sales.canonical(document, arrived_ms=arrived)
-        else:
-            raw = json.dumps(document).encode()
+        raw = as_read(topic, document, arrived)
         record = seal(f"kafka:{topic}/0/{self.offset}", arrived, raw)
         return f"{fields.get('store')}:{fields.get('till')}", record
 
@@ -104,6 +98,15 @@ class Chain:
         earlier = self.till.side["dead-letters"] + self.card.side["dead-letters"]
         found["dead-letters"] = earlier + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
+
+
+def as_read(topic: str, document: Any, arrived_ms: int) -> bytes:
+    """What is on ``topic`` of it: a transaction of v1 has gone through the front door."""
+    if isinstance(document, bytes):
+        return document
+    if topic == TRANSACTIONS:
+        return sales.canonical(document, arrived_ms=arrived_ms)
+    return json.dumps(document).encode()
 
 
 def split(value: bytes) -> tuple[str, bytes]:

@@ -91,6 +91,49 @@ def test_a_very_long_basket_is_explained_within_what_an_item_may_hold(chain):
     assert audited == told | {"transaction": long.decode()}
 
 
+def test_a_till_that_has_a_name_is_held_explained_and_labelled(chain):
+    receipt = replace(checked(stolen_card(), arrived_ms=NIGHT + 50), till="T-7")
+    key = "156:T-7"
+    sent = seal("kafka:transactions/0/9", NIGHT + 50, msgspec.json.encode(receipt))
+    chain._through([(key, sent)])
+    (kept,), (hold,), (case,) = (chain.out[name] for name in ("audit", "holds", "cases"))
+    assert (kept["till"], kept["till_name"]) == (None, "T-7")
+    assert (hold["till"], case["till"]) == ("T-7", "T-7")
+    verdict = label_of(stolen_card(), True, till="T-7", source="hold")
+    sent = seal("kafka:fraud-labels/0/9", NIGHT + 60, json.dumps(verdict).encode())
+    chain._through([(key, sent)])
+    assert [h["action"] for h in chain.out["holds"]] == ["hold", "decline"]
+    assert chain.out["holds"][1]["till"] == "T-7"
+    assert not chain.out["dead-letters"]
+
+
+def test_a_till_that_has_a_number_is_called_by_it_everywhere(chain):
+    chain.send(stolen_card())
+    chain.label(label_of(stolen_card(), True, till="2", source="hold"))
+    (kept,), holds, cases = (chain.out[name] for name in ("audit", "holds", "cases"))
+    assert (kept["till"], kept["till_name"], json.loads(kept["decision"])["till"]) == (2, "2", 2)
+    assert [hold["till"] for hold in holds] == [2, 2]
+    assert cases[0]["till"] == 2
+
+
+def test_nobody_s_sales_are_judged_by_till_whatever_its_name():
+    chain = Chain(audit_passes=True)
+    for n, (till, key) in enumerate((("4", "~0023-04"), ("T-7", "~0023/T-7"))):
+        receipt = replace(checked(sale(n)), customer="", tenders=(), till=till, arrived_ms=T0 + 50)
+        record = seal(f"kafka:transactions/0/{n}", T0, msgspec.json.encode(receipt))
+        assert chain.till.process(("k", record))[-1].startswith(key.encode() + b"\n")
+    assert not chain.out["dead-letters"]
+
+
+def test_times_are_those_of_the_raw_record(chain):
+    """The front door was down for a day: the broker had the sale before."""
+    late = seal("kafka:transactions/0/9", NIGHT + DAY_MS,
+                canonical(stolen_card(), arrived_ms=NIGHT + 50))  # fmt: skip
+    chain._through([("156:2", late)])
+    (kept,) = chain.out["audit"]
+    assert kept["judged_at_ms"] == kept["version"] == NIGHT + 50
+
+
 def test_gift_cards_at_night_by_one_who_never_bought_any_are_held():
     chain = Chain()
     regular(chain, "C0000000789")
