@@ -21,8 +21,7 @@ from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.counters import observe
-from tillstream.domain.receipt.canonical import Receipt
-from tillstream.domain.receipt.front_door import StorePlace, of_v1
+from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.reference import packaged_clocks
@@ -132,11 +131,12 @@ def sale(
     )
 
 
-def checked(sale: Transaction, arrived_ms: int, origin: str = "kafka:tills/0/0") -> Receipt:
-    """As the front door gives it."""
-    zone = PLACES[sale.store].zone
+def canonical(sale: Transaction) -> bytes:
+    """What the front door writes of it."""
+    zone, at_ms = PLACES[sale.store].zone, sale.event_time_ms + 50
     receipt = of_v1(sale, StorePlace(sale.store, zone, sale.currency, "", sale.region))
-    return msgspec.structs.replace(receipt, arrived_ms=arrived_ms, origin=origin)
+    of_raw = {"key": partition_of(receipt), "arrived_ms": at_ms, "origin": "kafka:tills/0/0"}
+    return msgspec.json.encode(msgspec.structs.replace(receipt, **of_raw))
 
 
 class Traffic:
@@ -153,16 +153,9 @@ class Traffic:
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
         self.sealed = [
-            seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
-            for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
+            seal(f"kafka:transactions/{n % 4}/{n}", sale.event_time_ms + 60, canonical(sale))
+            for n, sale in enumerate(self.sales)
         ]
-        self.checked = [self._checked(n, sale) for n, sale in enumerate(self.sales)]
-
-    def _checked(self, n: int, sale: Transaction) -> bytes:
-        """As a job reads it of the front door's stream."""
-        arrived_ms, place = sale.event_time_ms + 50, f"{n % 4}/{n}"
-        receipt = checked(sale, arrived_ms, f"kafka:tills/{place}")
-        return seal(f"kafka:transactions/{place}", arrived_ms + 10, msgspec.json.encode(receipt))
 
 
 class Stores:
@@ -202,7 +195,7 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
     stage.run(
         [
             (sale.customer_id or f"~{n % 720}", value)
-            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.checked, strict=True))
+            for n, (sale, value) in enumerate(zip(traffic.sales, traffic.sealed, strict=True))
         ]
     )
     return {stage.name: stage}
@@ -212,7 +205,7 @@ def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
     stages = fraud_stages(conf)
     records: list[Keyed] = [
         (f"{sale.store}:{sale.till}", value)
-        for sale, value in zip(traffic.sales, traffic.checked, strict=True)
+        for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
     ]
     for start in range(0, len(records), BATCH):
         through(stages, records[start : start + BATCH])

@@ -258,8 +258,9 @@ def real_data() -> Path | None:
 def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
     # One partition: the order in which a till's transactions are read is then the order of sending.
     broker = AdminClient({"bootstrap.servers": stack.conf().kafka.bootstrap})
-    (made,) = broker.create_topics([NewTopic("till-fraud-real", 1, 1)]).values()
-    made.result(20)
+    ways = [NewTopic(name, 1, 1) for name in ("till-fraud-real", "fraud-real-transactions")]
+    for made in broker.create_topics(ways).values():
+        made.result(20)
     shop = open_shop("real", audit="all")
     conf = shop.conf()
     days = [[], []]
