@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.sales import canonical, sale
+from tillstream.domain.fraud import sale as fraud
 from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.receipt.reading import opened, reader, stock_units
@@ -14,8 +15,11 @@ from tillstream.domain.stock import baskets
 from tillstream.domain.transaction import InvalidTransaction
 
 VIEWS = [
-    (parts.Receipt, parts.Line), (events.Receipt, events.Line), (baskets.Receipt, baskets.Item)
-]  # fmt: skip
+    (parts.Receipt, parts.Line),
+    (events.Receipt, events.Line),
+    (baskets.Receipt, baskets.Item),
+    (fraud.Receipt, fraud.Line),
+]
 
 
 def fields(struct: type) -> dict[str, tuple]:
