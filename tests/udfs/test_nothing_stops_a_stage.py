@@ -83,7 +83,11 @@ def name_of(topic: str) -> str:
 
 
 # Of the front door's stream each job reads what it needs.
-OF_CHECKED: dict[str, Callable[[bytes], Any]] = {"loyalty": parts.read, "shortage": events.read}
+OF_CHECKED: dict[str, Callable[[bytes], Any]] = {
+    "archive": archive.read,
+    "loyalty": parts.read,
+    "shortage": events.read,
+}
 
 
 def usable(topic: str, raw: bytes, job: str) -> bool:
