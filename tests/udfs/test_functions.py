@@ -109,8 +109,8 @@ def test_what_the_archive_reads_and_does_not_keep_is_noted(archive):
 
 
 MARKS = {
-    "before 0.1.0": bytes([1]) + msgspec.msgpack.encode([]),
-    "0.1.0": bytes([2]) + msgspec.msgpack.encode([bytes.fromhex("b656e97d21198286")]),
+    "version 1": bytes([1]) + msgspec.msgpack.encode([]),
+    "with a fingerprint": bytes([2]) + msgspec.msgpack.encode([bytes.fromhex("b656e97d21198286")]),
 }
 
 
