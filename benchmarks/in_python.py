@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
+import msgspec
 import orjson
 
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.counters import observe
-from tillstream.domain.fraud.profile import terminal
+from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
+from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, inventory, loyalty, shortage
@@ -31,6 +33,7 @@ from tillstream.udfs.passing.stock import LINE
 
 T0 = 1_764_000_000_000
 BATCH = 128
+PLACES = packaged_clocks()
 STORES = 20
 SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
@@ -128,6 +131,14 @@ def sale(
     )
 
 
+def canonical(sale: Transaction) -> bytes:
+    """What the front door writes of it."""
+    zone, at_ms = PLACES[sale.store].zone, sale.event_time_ms + 50
+    receipt = of_v1(sale, StorePlace(sale.store, zone, sale.currency, "", sale.region))
+    of_raw = {"key": partition_of(receipt), "arrived_ms": at_ms, "origin": "kafka:tills/0/0"}
+    return msgspec.json.encode(msgspec.structs.replace(receipt, **of_raw))
+
+
 class Traffic:
     """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
     first ``stores`` alone, ``daily`` each."""
@@ -142,8 +153,8 @@ class Traffic:
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
         self.sealed = [
-            seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + 50, raw)
-            for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
+            seal(f"kafka:transactions/{n % 4}/{n}", sale.event_time_ms + 60, canonical(sale))
+            for n, sale in enumerate(self.sales)
         ]
 
 
@@ -193,7 +204,8 @@ def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
 def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
     stages = fraud_stages(conf)
     records: list[Keyed] = [
-        (terminal(sale), value) for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
+        (f"{sale.store}:{sale.till}", value)
+        for sale, value in zip(traffic.sales, traffic.sealed, strict=True)
     ]
     for start in range(0, len(records), BATCH):
         through(stages, records[start : start + BATCH])
@@ -231,7 +243,8 @@ def lines(sale: Transaction) -> Iterator[Keyed]:
     sign = -1 if sale.kind == "sale" else 1
     for n, line in enumerate(sale.lines, 1):
         head = f'["{sale.kind}","{sale.transaction_id}/{n}",{sale.store},"{line.product}"'
-        text = f"{head},{sign * line.quantity},{sale.event_time_ms}]"
+        at_ms = sale.event_time_ms
+        text = f'{head},{sign * line.quantity},{at_ms},null,{at_ms + 50},"each"]'
         yield f"{sale.store}/{line.product}", LINE + text.encode()
 
 

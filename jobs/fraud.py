@@ -70,7 +70,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "fraud", read, build, write, raw=True, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
+    "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
     writes=(*TO_KAFKA.values(), *HOT.values(), tables.FRAUD_AUDIT, *DEAD_LETTERS),
 )  # fmt: skip
 

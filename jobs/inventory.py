@@ -68,7 +68,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "inventory", read, build, write, raw=True, reads=tuple(DOCUMENTS.values()),
+    "inventory", read, build, write, reads=tuple(DOCUMENTS.values()),
     writes=(tables.STOCK, tables.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(),
             *DEAD_LETTERS),
 )  # fmt: skip

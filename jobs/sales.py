@@ -51,7 +51,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "sales", read, build, write, raw=True,
+    "sales", read, build, write,
     writes=(topics.SALES_MINUTES.exactly_once, topics.SALES_HOURS.exactly_once,
             tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR),
 )  # fmt: skip

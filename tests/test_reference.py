@@ -112,3 +112,13 @@ def test_a_quote_that_is_not_closed_swallows_no_row(tmp_path):
 def test_a_zone_that_depends_on_the_machine_is_none(tmp_path):
     with pytest.raises(ConfError, match="must be an IANA time zone"):
         zones(using(tmp_path, "stores", "store,zone\n45,localtime\n"))
+
+
+def test_the_price_list_is_by_products_as_shelves_know_them(tmp_path):
+    table = "product,unit_price_cents\n06001240100035,1499\nplu-04011,2999\n60012345,5\n"
+    assert price_list(using(tmp_path, "products", table)) == {
+        "6001240100035": 1499, "plu-4011": 2999, "60012345": 5
+    }  # fmt: skip
+    twice = "product,unit_price_cents\n06001240100035,1499\n6001240100035,1499\n"
+    with pytest.raises(ConfError, match="line 3: product 6001240100035 is there twice"):
+        price_list(using(tmp_path, "products", twice))

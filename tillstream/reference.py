@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
 from tillstream.domain.receipt.front_door import StorePlace
+from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
@@ -62,7 +63,9 @@ def _zone(text: str) -> str:
 
 TEXT = Column(str, "text")
 NUMBER = Column(_of_form("[1-9][0-9]{0,3}", int), "a number from 1 to 9999")
-PRODUCT = Column(_of_form("[0-9]{8,14}", str), "8 to 14 digits")
+PRODUCT = Column(
+    _of_form("[0-9]{8,14}|plu-[0-9]{1,5}", same), "8 to 14 digits, or plu- and up to 5"
+)
 CENTS = Column(_of_form("0|[1-9][0-9]{0,11}", int), "cents, a whole number from 0")
 KEYS = {"store", "centre", "product"}
 LATITUDE = Column(_degrees(90), "degrees from -90 to 90")
@@ -131,7 +134,7 @@ def region_zones(conf: Conf) -> dict[str, str]:
 
 
 def price_list(conf: Conf) -> dict[str, int]:
-    """Product to its list price in cents. Raises ConfError that names the file."""
+    """Product, as shelves know it, to its list price in minor units. Raises ConfError that names the file."""
     columns = {"product": PRODUCT, "unit_price_cents": CENTS}
     rows = _rows(_file(conf, "products"), columns)
     return {row["product"]: row["unit_price_cents"] for row in rows}

@@ -73,9 +73,8 @@ class JudgeSales(BatchedStage):
         if isinstance(record, Label):
             return self._verdict(state, record, out)
         live, shadow = self.now
-        judged = judge_both(
-            state, record.transaction, record.facts, live, shadow, record.arrived_ms, self.whole
-        )
+        sale, facts = record.sale, record.facts
+        judged = judge_both(state, sale, facts, live, shadow, sale.arrived_ms, self.whole)
         decision, second = judged.decision, judged.shadow
         if decision is not None:
             if decision.outcome != "pass":
@@ -101,14 +100,14 @@ class JudgeSales(BatchedStage):
         out: Outputs,
     ) -> None:
         came_in = record.raw
-        arrived_ms, days = record.arrived_ms, self.keep_days
+        arrived_ms, days = record.sale.arrived_ms, self.keep_days
         kept = actions.recorded(decision, "live", came_in, second, arrived_ms, days)
         encoded = _json(kept)
         suspicious = decision.outcome != "pass"
         if suspicious or self.audit_passes:
             out.emit(encoded)
         if suspicious or self.explain_passes:
-            hot = actions.explanation_of(kept, record.transaction)
+            hot = actions.explanation_of(kept)
             out.emit(encoded if hot is kept else _json(hot), "explanations")
         if second is not None and (second.outcome != "pass" or suspicious or self.audit_passes):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
@@ -127,7 +126,7 @@ class JudgeSales(BatchedStage):
         came = read_at_judge(value)
         if isinstance(came, Label):
             return self.part(_json(came), typed=True)
-        return self.part(came.raw, came.arrived_ms)
+        return self.part(came.raw, came.sale.arrived_ms, typed=True)
 
     # -- rules -------------------------------------------------------------------------------------
 

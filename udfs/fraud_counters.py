@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from tillstream.domain.arrival import parse_sale, refuse_ahead
+from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
-from tillstream.domain.transaction import InvalidTransaction, Transaction
+from tillstream.domain.fraud.sale import Sale, read, terminal
+from tillstream.domain.receipt.reading import opened
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.passing.fraud import (
@@ -22,8 +24,8 @@ from tillstream.udfs.stage import StageSettings
 
 
 class CountAtTill(BatchedStage):
-    """Keyed by store and till. In: enveloped transactions and labels. Out: both, for the stage keyed
-    by card; to the side: dead letters as JSON bytes."""
+    """Keyed by store and till. In: enveloped transactions of the front door, and labels. Out: both, for
+    the stage keyed by card; to the side: dead letters as JSON bytes."""
 
     codec = fraud_counters.CODEC
 
@@ -33,11 +35,11 @@ class CountAtTill(BatchedStage):
         self.delay_days = delay_days
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
-        envelope = unseal(value)
+        envelope = self.sent(value)
         if envelope.origin.startswith(self.labels_origin):
             return self._label(state, envelope, out)
         try:
-            sale = parse_sale(envelope, self.settings.clock_ahead_ms)
+            sale = read(envelope.raw)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
@@ -45,12 +47,14 @@ class CountAtTill(BatchedStage):
         if sale.kind == "sale":
             after, facts = observe(
                 state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
-                envelope.arrived_ms,
+                sale.arrived_ms,
             )  # fmt: skip
-        out.emit(
-            sale_to_card(judge_key(sale), sale, number, envelope.arrived_ms, facts, envelope.raw)
-        )
+        out.emit(sale_to_card(judge_key(sale), sale, number, facts, envelope.raw))
         return after
+
+    def sent(self, value: bytes) -> Envelope:
+        envelope = unseal(value)
+        return envelope if envelope.origin.startswith(self.labels_origin) else opened(value)
 
     def _label(self, state: Counters | None, envelope: Envelope, out: Outputs) -> Counters | None:
         verdict = parse_label(envelope.raw)
@@ -91,10 +95,10 @@ class CountByCard(BatchedStage):
         came = read_at_card(value)
         if isinstance(came, Label):
             return self.part(msgspec.json.encode(came), typed=True)
-        return self.part(raw_at_card(value), came.arrived_ms)
+        return self.part(raw_at_card(value), came.arrived_ms, typed=True)
 
 
-def judge_key(record: Transaction | Label) -> str:
+def judge_key(record: Sale | Label) -> str:
     """The subject, or the till in place of nobody: such a sale leaves no profile there."""
     who = record.customer_id or record.card_token
-    return who or f"~{record.store:04d}-{record.till:02d}"
+    return who or f"~{terminal(record.store, record.till)}"

@@ -11,13 +11,14 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain.arrival import parse_sale, refuse_ahead
+from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.content import of_movement
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
+from tillstream.domain.stock import baskets
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
 from tillstream.domain.stock.inventory import (
@@ -166,13 +167,15 @@ class StockLedger(BatchedStage):
         return on_promotion(state, event, near, rules)
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
-        """The dead letter of a till transaction that the reader in the JVM did not take."""
+        """The dead letter of a transaction of which the reader in the JVM did not take all."""
         try:
-            parse_sale(envelope, self.settings.clock_ahead_ms)
+            receipt = baskets.read(envelope.raw)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
-        else:  # the two readers disagree, which their test should have caught: kept, to be redriven
-            self.refuse(envelope, "validate", "unread", "a valid transaction was not read", out)
+            return
+        # Neither: the two readers disagree, which their test should have caught; kept, to be redriven.
+        why = baskets.uncounted(receipt) or ("unread", "a valid transaction was not read")
+        self.refuse(envelope, "apply", *why, out)
 
 
 def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:

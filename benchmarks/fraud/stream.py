@@ -18,8 +18,8 @@ from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.judge import apply_label, judge_both
 from tillstream.domain.fraud.profile import Profile
 from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.sale import Line, Sale
 from tillstream.domain.fraud.signals import NAMES, Facts
-from tillstream.domain.transaction import Line, Transaction
 
 DAY_MS = 86_400_000
 TILLS = 99  # of a store
@@ -35,19 +35,20 @@ class Streamed(NamedTuple):
     outcomes: dict[str, int]
 
 
-def transaction(data: Data, n: int) -> Transaction:
-    """The n-th transaction as a till would send it."""
+def transaction(data: Data, n: int) -> Sale:
+    """The n-th transaction as the rules are given it."""
     terminal, customer, cents = int(data.terminal[n]), int(data.customer[n]), int(data.cents[n])
-    return Transaction(
-        schema=1,
+    time_ms = int(data.time_ms[n])
+    return Sale(
         transaction_id=f"handbook-{int(data.number[n]):010d}",
         store=terminal // TILLS % 2900 + 1,
         region="handbook",
-        till=terminal % TILLS + 1,
+        till=str(terminal % TILLS + 1),
         payment_method="card",
-        event_time_ms=int(data.time_ms[n]),
+        event_time_ms=time_ms,
+        arrived_ms=time_ms,
         currency="EUR",
-        lines=(Line("20000000", 1, cents, "purchase"),),
+        lines=(Line("sale", cents, category="purchase"),),
         total_cents=cents,
         kind="sale",
         customer_id=f"C{customer:010d}",
@@ -55,7 +56,7 @@ def transaction(data: Data, n: int) -> Transaction:
     )
 
 
-def verdict(txn: Transaction, fraud: bool, at_ms: int) -> Label:
+def verdict(txn: Sale, fraud: bool, at_ms: int) -> Label:
     """The label of a transaction, known at ``at_ms``."""
     return Label(
         txn.transaction_id, fraud, txn.event_time_ms, at_ms, txn.store, txn.till,
@@ -76,7 +77,7 @@ def run(
     tills: dict[int, Counters] = {}
     cards: dict[int, Counters] = {}
     profiles: dict[int, Profile] = {}
-    waiting: deque[tuple[int, Transaction, bool]] = deque()
+    waiting: deque[tuple[int, Sale, bool]] = deque()
     outcomes = {"pass": 0, "review": 0, "hold": 0}
     late_ms = DELAY * DAY_MS
     columns = (data.customer, data.terminal, data.fraud)

@@ -7,22 +7,37 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pyflink.common import Duration, Row, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
+from pyflink.util.java_utils import to_jarray
 
 from tests.support.collected import collected
 from tests.support.engine import engine
-from tests.support.sales import PRODUCT, T0, encoded, sale
+from tests.support.sales import (
+    PRODUCT,
+    T0,
+    canonical,
+    checked,
+    encoded,
+    line,
+    refund,
+    sale,
+    void,
+)
 from tillstream.conf import load
 from tillstream.connectors import tracking
-from tillstream.connectors.gateway import ours
+from tillstream.connectors.gateway import java, ours
 from tillstream.domain.envelope import seal
+from tillstream.domain.receipt.canonical import Item
 from tillstream.udfs.engine import BYTES
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 MINUTE_MS = 60_000
+BREAD = "06001240100035"
+NO_REVENUE = ("deposit", "bottle_return", "fee", "gift_card", "agency", "coupon")
 
 
 def slowly(row: Row) -> Row:
@@ -32,10 +47,17 @@ def slowly(row: Row) -> Row:
 
 def windows(sales: list[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
     """What (sale, arrived_ms) come to by the minute."""
+    return additions(
+        [(sold["transaction_id"], canonical(sold, arrived_ms=at), at) for sold, at in sales]
+    )
+
+
+def additions(received: list[tuple[str, bytes, int]]) -> list[dict[str, Any]]:
+    """What (id, bytes, when they came into the front door's topic) come to by the minute."""
     env = engine(**{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"})
     rows = [
-        Row(sold["transaction_id"], seal(f"kafka:tills/0/{n}", arrived_ms, encoded(sold)))
-        for n, (sold, arrived_ms) in enumerate(sales)
+        Row(identity, seal(f"kafka:transactions/0/{n}", arrived_ms, raw))
+        for n, (identity, raw, arrived_ms) in enumerate(received)
     ]
     slow = env.from_collection(rows, ROW).map(slowly, ROW)
     lines = tracking.lines(slow, load("local", {}))
@@ -47,12 +69,116 @@ def sold(number: int, at_ms: int) -> dict[str, Any]:
     return sale(f"0045-03-20251124-{number:06d}", at_ms)
 
 
-def test_a_sale_of_2096_makes_no_other_late():
-    of_today = [(sold(n, T0 + n), T0 + n) for n in range(100, 120)]
-    made = windows([(sold(1, T0), T0), (sold(2, 4_000_000_000_000), T0 + 50), *of_today])
-    assert [(one["window_start_ms"], one["lines"], one["late"]) for one in made] == [
-        (T0 - T0 % MINUTE_MS, 21, False)
+def receipt(number: int, *items: Item, **changes: Any) -> tuple[str, bytes, int]:
+    made = checked(sold(number, T0))
+    made = msgspec.structs.replace(made, lines=items, **changes)
+    return made.transaction_id, msgspec.json.encode(made), T0
+
+
+def figures(made: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """shelf, currency, unit, lines, sold, returned, sold_cents, returned_cents, lowest, highest."""
+    names = ("shelf", "currency", "unit", "lines", "sold", "returned", "sold_cents",
+             "returned_cents", "lowest_price_cents", "highest_price_cents")  # fmt: skip
+    return sorted(tuple(one[name] for name in names) for one in made)
+
+
+def test_figures_of_contract_v1_are_what_they_were():
+    lines = [line(PRODUCT, 3, 1_000, "bakery"), line("2000000000411", 1, 2_199, "dairy")]
+    dearer = [line(PRODUCT, 1, 1_200, "bakery")]
+    of = "0045-03-20251124-000001"
+    made = windows(
+        [(sale(of, lines=lines), T0),
+         (sale("0045-03-20251124-000002", lines=dearer), T0),
+         (refund("0045-03-20251124-000003", of, lines=lines[:1]), T0),
+         (void("0045-03-20251124-000004", of, lines=lines), T0),
+         (sale(of, lines=lines), T0)]
+    )  # fmt: skip
+    assert figures(made) == [
+        ("45/2000000000411", "ZAR", "each", 2, 1, 1, 2_199, 2_199, 2_199, 2_199),
+        (f"45/{PRODUCT}", "ZAR", "each", 4, 4, 6, 4_200, 6_000, 1_000, 1_200),
     ]
+    assert [(one["store"], one["list_price_cents"], one["off_list"]) for one in made] == [
+        (45, *((1_000, True) if one["product"] == PRODUCT else (None, False))) for one in made
+    ]
+
+
+def test_revenue_is_what_was_paid_for_goods_alone():
+    made = additions(
+        [receipt(
+            1,
+            Item("sale", BREAD, 3_000, 2_700, 3_000),
+            Item("sale", BREAD, 2_000, 1_800, 2_000, list_price=1_050),
+            Item("return", BREAD, -1_000, -900, -1_000, back_to="waste"),
+            Item("sale", "plu-4011", 1_024, 1_000, 512, "kg"),
+            *(Item(kind, BREAD, 500, 450) for kind in NO_REVENUE),
+            Item("coupon", "", -500, -500),
+        )]
+    )  # fmt: skip
+    assert figures(made) == [
+        ("45/6001240100035", "ZAR", "each", 3, 5, 1, 4_500, 900, 1_000, 1_050),
+        ("45/plu-4011", "ZAR", "kg", 1, 512, 0, 1_000, 0, 2_000, 2_000),
+    ]
+
+
+def test_a_void_takes_back_what_its_receipt_sold_and_brought_back():
+    exchange = (
+        Item("sale", BREAD, 3_000, 3_000, 3_000),
+        Item("return", "sku-7", -500, -500, -1_000, back_to="shelf"),
+    )
+    undone = (
+        Item("sale", BREAD, -3_000, -3_000, -3_000),
+        Item("return", "sku-7", 500, 500, 1_000, back_to="shelf"),
+    )
+    made = additions([receipt(1, *exchange), receipt(2, *undone, kind="void")])
+    assert figures(made) == [
+        ("45/6001240100035", "ZAR", "each", 2, 3, 3, 3_000, 3_000, 1_000, 1_000),
+        ("45/sku-7", "ZAR", "each", 2, 1, 1, 500, 500, 500, 500),
+    ]
+
+
+def test_one_product_in_two_currencies_and_units_is_not_one_sum():
+    ham = 'sku-a/b|c"ä'
+    made = additions(
+        [receipt(1, Item("sale", ham, 900, 900), Item("sale", ham, 450, 450, 250, "kg")),
+         receipt(2, Item("sale", ham, 700, 700), currency="BWP")]
+    )  # fmt: skip
+    shelf = f"45/{ham}"
+    assert figures(made) == [
+        (shelf, "BWP", "each", 1, 1, 0, 700, 0, 700, 700),
+        (shelf, "ZAR", "each", 1, 1, 0, 900, 0, 900, 900),
+        (shelf, "ZAR", "kg", 1, 250, 0, 450, 0, 1_800, 1_800),
+    ]
+    assert {(one["store"], one["product"]) for one in made} == {(45, ham)}
+
+
+def test_odd_lines_count_as_they_are_and_stop_nothing():
+    made = additions(
+        [receipt(1, Item("sale", "sku-1", 500, 450, 0), Item("sale", "", 300, 300)),
+         receipt(2, Item("sale", "sku-2", 100, -50), Item("sale", "sku-3", 999, 999, 512)),
+         receipt(3, *[Item("sale", "sku-4", 1, 1)] * 1_000),
+         receipt(4),
+         ("x", b'{"transaction_id":"x"}', T0),
+         ("0045-03-20251124-000009", encoded(sold(9, T0)), T0)]
+    )  # fmt: skip
+    assert figures(made) == [
+        ("45/", "ZAR", "each", 1, 1, 0, 300, 0, 300, 300),
+        ("45/sku-1", "ZAR", "each", 1, 0, 0, 450, 0, 500, 500),
+        ("45/sku-2", "ZAR", "each", 1, 1, 0, -50, 0, 100, 100),
+        ("45/sku-3", "ZAR", "each", 1, 0, 0, 999, 0, 1_951, 1_951),
+        ("45/sku-4", "ZAR", "each", 1_000, 1_000, 0, 1_000, 0, 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("key", ["45/6001240100035", "45/6001240100035|ZAR|each"])
+def test_a_window_of_a_savepoint_of_0_1_0_comes_out_without_a_currency(classes, key):
+    tracking_class = classes.SalesTracking._java_lang_class
+    (addition,) = [m for m in tracking_class.getDeclaredMethods() if m.getName() == "json"]
+    addition.setAccessible(True)
+    sums = to_jarray(java().long, [1, 2, 0, 2_000, 0, 1_000, 1_000])
+    arguments = [sums, key, T0, MINUTE_MS, java().java.util.HashMap(), False]
+    made = json.loads(bytes(addition.invoke(None, to_jarray(java().Object, arguments))))
+    assert (made["shelf"], made["product"]) == ("45/6001240100035", "6001240100035")
+    assert (made["currency"], made["unit"]) == ("ZAR" if "|" in key else None, "each")
 
 
 def test_a_till_a_little_ahead_makes_no_other_late():
@@ -65,9 +191,10 @@ def test_a_till_a_little_ahead_makes_no_other_late():
     ]
 
 
-def test_a_sale_that_was_refused_counts_once_repaired():
-    made = windows([(sold(1, T0 + 60 * MINUTE_MS), T0), (sold(1, T0), T0 + 10)])
-    assert [(one["window_start_ms"], one["lines"]) for one in made] == [(T0, 1)]
+def test_what_is_no_transaction_is_not_remembered():
+    identity, raw, _ = receipt(1, Item("sale", BREAD, 500, 500))
+    made = additions([(identity, raw[:-1], T0), (identity, raw, T0 + 10)])
+    assert [(one["window_start_ms"], one["lines"]) for one in made] == [(T0 - T0 % MINUTE_MS, 1)]
 
 
 def quiet(env: StreamExecutionEnvironment, folder: Path) -> DataStream:
@@ -81,7 +208,7 @@ def quiet(env: StreamExecutionEnvironment, folder: Path) -> DataStream:
 
     def sealed(line: str) -> Row:
         one = sold(int(line), T0)
-        return Row(one["transaction_id"], seal(f"kafka:tills/0/{line}", T0, encoded(one)))
+        return Row(one["transaction_id"], seal(f"kafka:tills/0/{line}", T0, canonical(one)))
 
     rows = env.from_source(source, times, "quiet").uid("quiet").map(sealed, ROW)
     return DataStream(ours().EndOfTime.behind(rows._j_data_stream))

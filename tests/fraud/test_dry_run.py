@@ -15,38 +15,56 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from tests.support.sales import T0, sale
+from tests.support.sales import T0, canonical, sale
 from tillstream import conf as settings
 from tillstream.cli import main
 from tillstream.clients import aws
 from tillstream.domain.fraud.decision import Label
+from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.fraud import dry_run
 
 DAY_MS = 86_400_000
 
 
-def archived(n: int, at_ms: int, cents: int, customer: int) -> dict:
-    """A row of the archive, which has every column."""
-    sold = sale(
+def sold_by(n: int, at_ms: int, cents: int, customer: int) -> dict:
+    return sale(
         f"sale-{n:06d}", at_ms, cents, store=23, till=4, category="groceries",
         customer_id=f"C{customer:010d}",
     )  # fmt: skip
+
+
+def receipt(n: int, at_ms: int, cents: int, customer: int) -> dict:
+    """A row of the archive: what is a field's default is null there."""
+    row = msgspec.json.decode(canonical(sold_by(n, at_ms, cents, customer), arrived_ms=at_ms + 100))
+    for struct, rows in ((Receipt, [row]), (Item, row["lines"]), (Paid, row["tenders"])):
+        for one in rows:
+            one |= {name: one.get(name) for name in struct.__struct_fields__}
+    return {"place": f"kafka:transactions/0/{n}", "taken_ms": at_ms + 200} | row
+
+
+def archived(n: int, at_ms: int, cents: int, customer: int) -> dict:
+    """A row of what 0.1.0 has archived, which has every column of contract v1."""
+    sold = sold_by(n, at_ms, cents, customer)
     absent = dict.fromkeys(("card_token", "refers_to", "points_to_redeem"))
     return {"arrived_ms": at_ms + 100, "origin": f"kafka:tills/0/{n}"} | sold | absent
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def written(row: dict, folder: Path) -> None:
+    name = row["transaction_id"]
+    day = row.get("ended_ms", row.get("event_time_ms", 0)) // DAY_MS
+    place = folder / "archive" / f"date={day:05d}" / "region=x"
+    place.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist([row]), place / f"{name}.parquet")
+
+
+@pytest.fixture(params=["of 0.1.0", "of now", "of both"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Forty days of one customer; on the last two days 10 and 4 times the usual."""
-    sales = [archived(n, T0 + n * DAY_MS, 30_000 + n % 7 * 1_000, 1) for n in range(40)]
-    sales += [
-        archived(100, T0 + 40 * DAY_MS, 400_000, 1),
-        archived(101, T0 + 41 * DAY_MS, 150_000, 1),
-    ]
+    sales = [(n, T0 + n * DAY_MS, 30_000 + n % 7 * 1_000, 1) for n in range(40)]
+    sales += [(100, T0 + 40 * DAY_MS, 400_000, 1), (101, T0 + 41 * DAY_MS, 150_000, 1)]
     for sold in sales:
-        day = tmp_path / "archive" / f"date={sold['event_time_ms'] // DAY_MS:05d}" / "region=x"
-        day.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist([sold]), day / "part.parquet")
+        old = request.param == "of 0.1.0" or (request.param == "of both" and sold[0] < 20)
+        written((archived if old else receipt)(*sold), tmp_path)
     label = Label("sale-000100", True, T0 + 40 * DAY_MS, T0 + 47 * DAY_MS, 23, 4, "C0000000001")
     (tmp_path / "labels.jsonl").write_bytes(msgspec.json.encode(label) + b"\n")
     for name, threshold in (("new", 8), ("old", 3)):
@@ -78,6 +96,40 @@ def test_holds_precision_recall_differences_and_cost_are_told(folder):
     assert told["new"]["microseconds_a_sale"] > 0
 
 
+def test_both_kinds_of_rows_give_the_same_sale():
+    sold = (7, T0, 30_000, 1)
+    tables = [pa.Table.from_pylist([make(*sold)]) for make in (archived, receipt)]
+    old, new = (next(dry_run._in_order([table], {23: "Africa/Johannesburg"})) for table in tables)
+    assert msgspec.to_builtins(old) | {"lines": 0} == msgspec.to_builtins(new) | {"lines": 0}
+    assert (old.lines[0].paid, old.lines[0].category) == (new.lines[0].paid, new.lines[0].category)
+    assert (new.arrived_ms, new.till, new.payment_method) == (T0 + 100, "4", "cash")
+
+
+def test_a_day_of_both_kinds_is_in_the_order_of_its_sales():
+    rows = [(archived if n % 3 else receipt)(n, T0 + n * 1_000, 900, n) for n in range(12)]
+    tables = [pa.Table.from_pylist([row]) for row in reversed(rows)]
+    found = dry_run._in_order(tables, {})
+    assert [one.event_time_ms for one in found] == [T0 + n * 1_000 for n in range(12)]
+
+
+def test_a_receipt_without_tenders_and_categories_is_taken():
+    row = receipt(7, T0, 900, 1) | {"tenders": None, "customer": None, "till": "T-7"}
+    row["lines"][0] |= {"category": None, "thousandths": None, "product": ""}
+    (found,) = dry_run._in_order([pa.Table.from_pylist([row])], {})
+    assert (found.payment_method, found.customer_id, found.till) == ("", None, "T-7")
+    assert (found.lines[0].thousandths, found.lines[0].category) == (1_000, "")
+
+
+@pytest.mark.parametrize(
+    "columns", [{"day": 1}, {"ended_ms": T0}, receipt(1, T0, 9, 1) | {"total": "9"}]
+)
+def test_what_is_no_archive_is_said_in_one_line(columns, tmp_path):
+    file = tmp_path / "other.parquet"
+    pq.write_table(pa.Table.from_pylist([columns]), file)
+    with pytest.raises(dry_run.DryRunError, match=r"not (the archive's columns|an archived)"):
+        list(dry_run.archived(settings.load("local"), file, None, None, None))
+
+
 def test_a_limit_ends_the_run(folder):
     assert run(folder, "--limit", "10")["transactions"] == 10
 
@@ -102,7 +154,8 @@ def test_of_the_archive_on_s3_only_the_days_asked_for_are_read(monkeypatch):
             for n in range(2):
                 body = io.BytesIO()
                 pq.write_table(pa.table({"day": [day]}), body)
-                key = f"archive/transactions/date=2026-01-0{day}/region=GP/{n}.parquet"
+                kind = "receipts" if day > 3 or n else "transactions"
+                key = f"archive/{kind}/date=2026-01-0{day}/region=GP/{n}.parquet"
                 client.put_object(Bucket=conf.s3.bucket, Key=key, Body=body.getvalue())
         monkeypatch.setattr(aws, "listening", lambda conf, service: client)
         found = list(dry_run._days(conf, *(datetime(2026, 1, day, tzinfo=UTC) for day in (2, 4))))

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.support.sales import checked
 from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
 from tests.support.wait import wait_for
@@ -27,7 +28,7 @@ from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform
 from tillstream.clients import aws as clients
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.transaction import parse
+from tillstream.domain.fraud.sale import made_of
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
@@ -257,8 +258,9 @@ def real_data() -> Path | None:
 def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(open_shop, stack):
     # One partition: the order in which a till's transactions are read is then the order of sending.
     broker = AdminClient({"bootstrap.servers": stack.conf().kafka.bootstrap})
-    (made,) = broker.create_topics([NewTopic("till-fraud-real", 1, 1)]).values()
-    made.result(20)
+    ways = [NewTopic(name, 1, 1) for name in ("till-fraud-real", "fraud-real-transactions")]
+    for made in broker.create_topics(ways).values():
+        made.result(20)
     shop = open_shop("real", audit="all")
     conf = shop.conf()
     days = [[], []]
@@ -274,7 +276,7 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
 
     def pure_day(sales: list[dict]) -> None:
         for sold in sales:
-            decision = pure.sale(parse(json.dumps(sold).encode()), sold["event_time_ms"])
+            decision = pure.sale(made_of(checked(sold)), sold["event_time_ms"])
             assert decision is not None
             expected[sold["transaction_id"]] = decision
 

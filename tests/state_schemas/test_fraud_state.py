@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.sales import checked
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.transaction import parse
+from tillstream.domain.fraud.sale import made_of
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -24,7 +25,7 @@ def job() -> PureJob:
     for n, sent in enumerate(Simulator("normal", seed=5, count=600, customers=40, rate=0.01)):
         document = json.loads(sent.raw)
         at_ms = document["event_time_ms"]
-        made.sale(parse(sent.raw), at_ms)
+        made.sale(made_of(checked(document)), at_ms)
         if n % 9 == 0:
             made.verdict(
                 Label(

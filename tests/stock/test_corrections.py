@@ -50,6 +50,14 @@ def test_a_manager_who_changes_the_quantity_alone_is_heard():
     assert movement.document_id == "d-000000000000000000042"
 
 
+def test_a_correction_of_a_produce_code_is_of_its_shelf():
+    new = image(15_000, 17, mark(17, 18_000)) | {"product": {"S": "plu-4011"}}
+    made = correction(change(new, image(18_000, 17)))
+    assert made is not None
+    (line,) = stock_movement.lines(stock_movement.parse(made[1]))
+    assert (made[0], line.product, line.quantity) == ("45/plu-4011", "plu-4011", 15_000)
+
+
 def test_when_it_was_counted_counts_if_the_manager_says_so():
     new = image(150, 17, mark(17, 200), corrected_at_ms={"N": "1764072000123"})
     made = correction(change(new, image(200, 17)))
@@ -103,7 +111,7 @@ def without(*names: str) -> dict:
         (without() | {"store": {"S": "3000"}}, "out_of_range"),
         (without() | {"product": {"S": "milk"}}, "bad_format"),
         (without() | {"corrected_at_ms": {"N": "1764072000"}}, "out_of_range"),
-        (without() | {"quantity": {"N": "1000001"}}, "out_of_range"),
+        (without() | {"quantity": {"N": "1000000001"}}, "out_of_range"),
         (without() | {"quantity": {"N": "9" * 25}}, "out_of_range"),
         (without() | {"corrected_at_ms": {"N": "9" * 38}}, "out_of_range"),
     ],

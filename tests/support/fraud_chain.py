@@ -16,6 +16,7 @@ from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
 from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"
+TRANSACTIONS = "transactions"
 SETTINGS = StageSettings("fraud")
 DAY_MS = 86_400_000
 
@@ -53,7 +54,7 @@ class Chain:
         )
         self.offset = 0
 
-    def send(self, document: Any, arrived_ms: int | None = None, topic: str = "tills") -> None:
+    def send(self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS) -> None:
         self._through([self._record(document, arrived_ms, topic)])
 
     def send_all(self, documents: list[dict[str, Any]]) -> None:
@@ -62,12 +63,12 @@ class Chain:
             self._through([self._record(d) for d in documents[start : start + 100]])
 
     def _record(
-        self, document: Any, arrived_ms: int | None = None, topic: str = "tills"
+        self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS
     ) -> tuple[str, bytes]:
-        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
         fields = document if isinstance(document, dict) else {}
         self.offset += 1
         arrived = arrived_ms or fields.get("event_time_ms", T0) + 50
+        raw = as_read(topic, document, arrived)
         record = seal(f"kafka:{topic}/0/{self.offset}", arrived, raw)
         return f"{fields.get('store')}:{fields.get('till')}", record
 
@@ -97,6 +98,15 @@ class Chain:
         earlier = self.till.side["dead-letters"] + self.card.side["dead-letters"]
         found["dead-letters"] = earlier + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
+
+
+def as_read(topic: str, document: Any, arrived_ms: int) -> bytes:
+    """What is on ``topic`` of it: a transaction of v1 has gone through the front door."""
+    if isinstance(document, bytes):
+        return document
+    if topic == TRANSACTIONS:
+        return sales.canonical(document, arrived_ms=arrived_ms)
+    return json.dumps(document).encode()
 
 
 def split(value: bytes) -> tuple[str, bytes]:

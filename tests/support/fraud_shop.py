@@ -7,7 +7,7 @@ from typing import Any
 from tests.support import sales
 from tillstream.domain.fraud.decision import Decision
 from tillstream.domain.fraud.ruleset import Rules
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.fraud.sale import Sale, made_of
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks
@@ -28,7 +28,7 @@ def sale(
     category: str = "groceries",
     pieces: int = 1,
     **other: Any,
-) -> Transaction:
+) -> Sale:
     """A sale by customer 12345 with the own card, unless said otherwise."""
     method = other.pop("payment_method", "card")
     known = {
@@ -40,7 +40,7 @@ def sale(
         f"{store:04d}-04-{number:010d}", at_ms, cents, store=store, payment_method=method,
         product="6001000000066", pieces=pieces, category=category, **known | other,
     )  # fmt: skip
-    return sales.parsed(document)
+    return made_of(sales.checked(document))
 
 
 class Shop:
@@ -49,7 +49,7 @@ class Shop:
     def __init__(self, rules: Rules | None = None) -> None:
         self.job = PureJob(rules or RULES)
 
-    def takes(self, txn: Transaction) -> Decision:
+    def takes(self, txn: Sale) -> Decision:
         decision = self.job.sale(txn, txn.event_time_ms)
         assert decision is not None
         return decision

@@ -12,7 +12,15 @@ from pyflink.datastream import DataStream
 
 from tests.support.collected import collected
 from tests.support.engine import engine
-from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
+from tests.support.fraud_chain import (
+    DAY_MS,
+    T0,
+    TRANSACTIONS,
+    Chain,
+    as_read,
+    label_of,
+    sale,
+)
 from tillstream.conf import load
 from tillstream.connectors import batched
 from tillstream.connectors.context import JobContext
@@ -34,11 +42,11 @@ def documents() -> list[tuple[str, dict | bytes]]:
             card_token=f"tok_{'abcdefghi'[who]}{'x' * 15}" if n % 3 else None,
             payment_method="card" if n % 3 else "cash",
         )  # fmt: skip
-        made.append(("tills", sold))
+        made.append((TRANSACTIONS, sold))
         if n % 50 == 7:
             made.append(("fraud-labels", label_of(sold, n % 100 == 7)))
         if n % 90 == 0:
-            made.append(("tills", b"{rubbish"))
+            made.append((TRANSACTIONS, b"{rubbish"))
     return made
 
 
@@ -59,7 +67,7 @@ def by_engine(size: int, parallelism: int, monkeypatch: pytest.MonkeyPatch) -> l
     env = engine(**{"parallelism.default": str(parallelism)})
     rows = []
     for n, (topic, document) in enumerate(documents(), 1):
-        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+        raw = as_read(topic, document, arrived(document))
         key = f"23:{document['till']}" if isinstance(document, dict) else "~1"
         rows.append(Row(key, seal(f"kafka:{topic}/0/{n}", arrived(document), raw)))
     records = env.from_collection(rows, ROW)

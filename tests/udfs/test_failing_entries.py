@@ -21,7 +21,7 @@ from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
 from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
-from tests.support.fraud_chain import T0, Chain, label_of, sale
+from tests.support.fraud_chain import T0, TRANSACTIONS, Chain, as_read, label_of, sale
 from tests.support.harness import KeyedHarness
 from tests.support.sales import encoded
 from tests.support.sales import sale as till_sale
@@ -239,12 +239,14 @@ def test_each_stage_of_the_fraud_job_goes_on(stage, kind, monkeypatch):
     harness.process = failing
     second = sale(2, T0 + 60_000)
     document = second if kind == "sale" else label_of(sold, True)
-    chain.send(document, topic="tills" if kind == "sale" else "fraud-labels")
+    topic = TRANSACTIONS if kind == "sale" else "fraud-labels"
+    chain.send(document, topic=topic)
     (letter,) = letters(harness)
     assert (letter["reason"], letter["job"]) == ("rule_failed", "fraud")
     assert letter["message"].startswith("KeyError in failing.py:")
     assert letter["origin"].startswith("kafka:" if stage == "till" else "fraud:")
-    assert json.loads(base64.b64decode(letter["raw_b64"])) == document
+    sent = as_read(topic, document, document["event_time_ms"] + 50)
+    assert json.loads(base64.b64decode(letter["raw_b64"])) == json.loads(sent)
     assert harness.state == before[stage]
     assert len(chain.out["audit"]) == 1
     harness.process = process
@@ -259,7 +261,7 @@ def test_a_sale_at_the_card_s_stage_keeps_its_bytes_whether_counted_or_not(monke
             raising(patch, fraud_counters, "sale_to_judge")
             chain.send(sale(1, **changes))
         (letter,) = letters(chain.card)
-        says(letter, json.dumps(sale(1, **changes)).encode())
+        says(letter, as_read(TRANSACTIONS, sale(1, **changes), T0 + 50))
         assert chain.card.state == {}
 
 

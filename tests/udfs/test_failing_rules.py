@@ -14,7 +14,7 @@ from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected
 from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
-from tests.support.fraud_chain import LABELS, T0, Chain, label_of, sale
+from tests.support.fraud_chain import LABELS, T0, TRANSACTIONS, Chain, as_read, label_of, sale
 from tests.support.sales import canonical
 from tillstream.connectors import batched as connector
 from tillstream.connectors import sources
@@ -101,18 +101,18 @@ def test_of_the_archive(monkeypatch):
 
 @pytest.mark.parametrize("module", [fraud_counters, fraud])
 def test_of_the_fraud_job(monkeypatch, module):
-    name = "parse_sale" if module is fraud_counters else "judge_both"
+    name = "read" if module is fraud_counters else "judge_both"
     bad = sale(13, T0 + 13)
 
     def is_bad(*arguments):
-        found = arguments[0].raw if name == "parse_sale" else arguments[1].transaction_id.encode()
+        found = arguments[0] if name == "read" else arguments[1].transaction_id.encode()
         return BAD.encode() in found
 
     raising(monkeypatch, module, name, is_bad)
     chain, without = Chain(audit_passes=True), Chain(audit_passes=True)
     chain.send_all([sale(n, T0 + n) for n in range(20)])
     (letter,) = chain.out["dead-letters"]
-    says(letter, json.dumps(bad).encode())
+    says(letter, as_read(TRANSACTIONS, bad, T0 + 13 + 50))
     monkeypatch.undo()
     without.send_all([sale(n, T0 + n) for n in range(20) if n != 13])
     if module is fraud_counters:

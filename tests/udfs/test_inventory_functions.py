@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import json
 
+import msgspec
 import pytest
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.harness import KeyedHarness
+from tests.support.sales import checked, encoded, sale
+from tillstream.domain import notice
 from tillstream.domain.envelope import seal
+from tillstream.domain.receipt.canonical import Item
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.domain.stock.network import Near, Neighbours
 from tillstream.state_schemas.keyed import stock
@@ -200,8 +204,114 @@ def test_a_refused_order_wakes_the_shelf_after_the_hold(ledger):
     assert ledger.process((KEY, b"D" + again)) == []
 
 
-def test_a_transaction_the_reader_did_not_take_is_one_dead_letter_and_says_why(ledger):
-    assert ledger.process(("~7", b"T" + seal("kafka:tills/0/3", T0, b'{"schema":1}'))) == []
-    (letter,) = map(json.loads, ledger.side["dead-letters"])
-    assert (letter["reason"], letter["origin"]) == ("missing_field", "kafka:tills/0/3")
+def refused(ledger: BatchedHarness, raw: bytes) -> list[tuple[str, str]]:
+    """Reasons and messages of what the reader in the JVM did not take, or not all of it."""
+    came = b"T" + seal("kafka:transactions/0/3", T0, raw)
+    assert ledger.process(("~7", came)) == []
+    letters = [json.loads(letter) for letter in ledger.side["dead-letters"]]
+    assert {letter["origin"] for letter in letters} == {"kafka:transactions/0/3"}
+    assert {base64.b64decode(letter["raw_b64"]) for letter in letters} == {raw}
     assert "~7" not in ledger.state
+    return [(letter["reason"], letter["message"]) for letter in letters]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"schema":1}', encoded(sale())])
+def test_what_is_no_transaction_of_the_front_door_is_one_dead_letter(ledger, raw):
+    said = "$ is not a transaction as the front door writes them"
+    assert refused(ledger, raw) == [("not_canonical", said)]
+
+
+def of_items(*items: Item) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(checked(sale()), lines=items))
+
+
+def test_parts_of_pieces_are_one_dead_letter_that_names_the_lines(ledger):
+    half = Item("sale", "sku-7", 500, 500, 512)
+    raw = of_items(Item("sale", "sku-7", 500, 500), half, half)
+    said = "$.lines[1], $.lines[2]: a part of a piece cannot be counted"
+    assert refused(ledger, raw) == [("fraction_of_a_piece", said)]
+
+
+def test_more_than_can_be_counted_is_one_dead_letter(ledger):
+    raw = of_items(Item("sale", "sku-7", 500, 500, 2**31, "kg"))
+    said = "$.lines[0]: more than 2147483647 units of stock"
+    assert refused(ledger, raw) == [("out_of_range", said)]
+
+
+@pytest.mark.parametrize("form", ["6001240100035", "06001240100035"])
+def test_5_sold_by_ean_13_and_48_delivered_by_any_form_are_one_shelf(documents, ledger, form):
+    lines = [{"product": form, "quantity": 48}]
+    delivery = movement(kind="delivery", document_id="delivery-1", lines=lines)
+    ledger.process(*documents.process("delivery-1", sealed(delivery)))
+    shelf = "6001240100035"
+    sold = b"L" + json.dumps(["sale", "t/1", 45, shelf, -5, T0 + 1, None, T0, "each"]).encode()
+    (entry,) = map(json.loads, ledger.process((f"45/{shelf}", sold)))
+    assert (entry["stock_key"], entry["new_quantity"]) == (f"45/{shelf}", 43)
+    assert list(ledger.state) == [f"45/{shelf}"]
+
+
+def test_promotions_and_requests_find_the_shelf_by_any_form(documents):
+    announced = {
+        "schema": 1, "promotion_id": "bread-week-48", "revision": 1, "status": "planned",
+        "products": ["06001240100035", "00040112"], "stores": [45], "start_ms": T0,
+        "end_ms": T0 + 1, "uplift_percent": 150, "announced_ms": T0,
+    }  # fmt: skip
+    asked = {
+        "type": "request", "request_id": "45-plu-4011-000001@9003", "ask": "order", "to": 9003,
+        "asked_by": 45, "product": "06001240100035", "order_id": "45-plu-4011-000001",
+        "quantity": 5, "event_time_ms": T0, "emergency": False,
+    }  # fmt: skip
+
+    def keys(document, topic):
+        return [
+            row[0] for row in documents.process("k", sealed(json.dumps(document).encode(), topic))
+        ]
+
+    assert keys(announced, "promos") == ["45/6001240100035", "45/plu-4011"]
+    assert keys(asked, "asks") == ["9003/6001240100035"]
+    assert keys(asked | {"product": "plu-4011"}, "asks") == ["9003/plu-4011"]
+
+
+def test_bananas_are_counted_sold_and_ordered_in_grams(documents, ledger):
+    def counted(**of):
+        number = f"{of['kind']}-bananas"
+        lines = [{"product": "plu-04011", "quantity": of.pop("quantity")}]
+        made = sealed(movement(document_id=number, lines=lines, **of))
+        return ledger.process(*documents.process(number, made))
+
+    counted(kind="plan", quantity=20_000)
+    (count,) = map(json.loads, counted(kind="count", quantity=6_000))
+    assert (count["stock_key"], count["new_quantity"]) == ("45/plu-4011", 6_000)
+    assert "unit" not in count  # a document does not say it
+    sold = json.dumps(["sale", "t/1", 45, "plu-4011", -1_512, T0 + 1, None, T0, "kg"]).encode()
+    (entry,) = map(json.loads, ledger.process(("45/plu-4011", b"L" + sold)))
+    assert (entry["unit"], entry["moved"], entry["new_quantity"]) == ("kg", -1_512, 4_488)
+    request = ledger.side["actions"][-1].partition(b"\n")[2]
+    assert json.loads(request)["order_id"] == "45-plu-4011-000001"
+    (asked,) = documents.process("k", sealed(request, "asks"))
+    assert asked[0] == "9003/plu-4011"
+    order = {"product": "plu-4011", "quantity": 15_512, "order_id": "45-plu-4011-000001"}
+    came = movement(kind="delivery", document_id="delivery-1", lines=[order], event_time_ms=T0 + 2)
+    (entry,) = map(json.loads, ledger.process(*documents.process("d", sealed(came))))
+    assert (entry["new_quantity"], entry["on_order"]) == (20_000, 0)
+
+
+@pytest.mark.parametrize("product", ["name-brötchen ~ 6", 'sku-"\\|/', "sku-" + "🍞" * 64])
+def test_a_shelf_of_any_product_is_kept_and_its_manager_is_told_once(ledger, product):
+    key = f"45/{product}"
+    for n in range(2):
+        sold = ["sale", f"POS.4:2026/{n}", 45, product, -1, T0 + n, None, T0, "each"]
+        ledger.process((key, b"L" + json.dumps(sold).encode()))
+    (told,) = [sent.partition(b"\n")[2] for sent in ledger.side["actions"]]
+    assert notice.parse(told).params["product"] == product
+    assert stock.decode(ledger.state[key]).level == -2
+
+
+@pytest.mark.parametrize("quantity", [0, 2**31 - 1, 1 - 2**31])
+@pytest.mark.parametrize("kind", ["sale", "refund", "void"])
+def test_any_quantity_that_is_counted_is_kept(ledger, kind, quantity):
+    days = [line(kind, f"t/{n}", quantity, T0 + n * 24 * HOUR_MS) for n in range(9)]
+    entries = [json.loads(entry) for entry in ledger.process(*days)]
+    assert entries[-1]["new_quantity"] == 9 * quantity
+    assert all(abs(value) < 2**63 for value in entries[-1].values() if type(value) is int)
+    assert not ledger.side["dead-letters"]

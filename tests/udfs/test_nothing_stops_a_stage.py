@@ -23,6 +23,7 @@ from tillstream.conf import load
 from tillstream.dead_letters.contracts import READERS
 from tillstream.domain import transaction
 from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.fraud.sale import read as read_sale
 from tillstream.domain.loyalty import parts
 from tillstream.domain.shortage import events
 from tillstream.domain.transaction import InvalidTransaction
@@ -87,6 +88,7 @@ OF_CHECKED: dict[str, Callable[[bytes], Any]] = {
     "archive": archive.read,
     "loyalty": parts.read,
     "shortage": events.read,
+    "fraud": read_sale,
 }
 
 

@@ -67,10 +67,10 @@ def _ending(j_rows: Any, timed: bool) -> DataStream:
 
 
 def stock_lines(context: JobContext) -> DataStream:
-    """Till transactions as rows of (store/product, line), a row for each line of the basket; what is
-    no transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
+    """Transactions as rows of (store/product, line), a row for each line that moves stock; what is no
+    transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
     rows = transaction_rows(context, None)._j_data_stream
-    lines = rows.flatMap(ours().StockLines(context.conf.source.clock_ahead_ms))
+    lines = rows.flatMap(ours().StockLines())
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 

@@ -18,7 +18,6 @@ def lines(transactions: DataStream, conf: Conf) -> Any:
     settings = conf.sales
     return ours().SalesTracking.lines(
         transactions._j_data_stream,
-        conf.source.clock_ahead_ms,
         settings.dedupe_hours * HOUR_MS,
         settings.out_of_order_s * 1000,
         settings.idle_s * 1000,
@@ -26,7 +25,7 @@ def lines(transactions: DataStream, conf: Conf) -> Any:
 
 
 def additions(j_lines: Any, window_ms: int, prices: dict[str, int], uid: str) -> DataStream:
-    """What each window of ``window_ms`` sold, as JSON bytes; ``prices``: product to cents."""
+    """What each window of ``window_ms`` sold, as JSON bytes; ``prices``: product to minor units."""
     listed = java().java.util.HashMap()
     for product, cents in prices.items():
         listed.put(product, cents)

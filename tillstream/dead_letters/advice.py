@@ -21,6 +21,7 @@ _MEANINGS = {
     **RULES,
     **TIME_REASONS,
     **ID_REASONS,
+    "fraction_of_a_piece": "goods by the piece of which a part was sold: the till must say their unit",
     "not_canonical": "somebody else than the job intake has written it into that topic",
     "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
     "unknown_store": "a store that the table of stores does not have",

@@ -13,9 +13,7 @@ from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
 
 def parse_sale(envelope: Envelope, clock_ahead_ms: int) -> Transaction:
     """The till transaction of ``envelope``. Raises InvalidTransaction, and nothing else: with the reason
-    ``clock_ahead`` where its time is more than ``clock_ahead_ms`` after it arrived.
-
-    SealedReceipt.java is the same for what the JVM reads."""
+    ``clock_ahead`` where its time is more than ``clock_ahead_ms`` after it arrived."""
     found = parse(envelope.raw)
     refuse_ahead(found.event_time_ms, "event_time_ms", envelope, clock_ahead_ms)
     return found

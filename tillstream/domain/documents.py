@@ -19,6 +19,9 @@ from tillstream.domain.transaction import (
 
 Id = Annotated[str, Meta(pattern=rf"^{PATTERNS['transaction_id']}\Z")]
 Product = Annotated[str, Meta(pattern=rf"^{LINE_PATTERNS['product']}\Z")]
+# Of documents about stock: a produce code too.
+SHELF_PRODUCT = rf"(?:{LINE_PATTERNS['product']}|plu-[0-9]{{1,5}})"
+ShelfProduct = Annotated[str, Meta(pattern=rf"^{SHELF_PRODUCT}\Z")]
 Customer = Annotated[str, Meta(pattern=rf"^{PATTERNS['customer_id']}\Z")]
 CardToken = Annotated[str, Meta(pattern=rf"^{PATTERNS['card_token']}\Z")]
 # Of our own making: a shelf, an order, a request of one.

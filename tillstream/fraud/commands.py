@@ -111,19 +111,24 @@ def explain(transaction_id: str, as_json: bool) -> None:
 
 
 def _show(found: Explanation) -> None:
-    out, decision, sale = tables.console(), found.decision, found.transaction
+    from tillstream.fraud.explain import basket
+
+    out, decision, came_in = tables.console(), found.decision, basket(found.transaction)
     watched = ", watched" if decision.watched else ""
+    paid = f" by {came_in.paid_by}" if came_in.paid_by else ""
     tables.say(
         f"{decision.transaction_id}: {decision.outcome}, score {decision.score:g} (review at "
         f"{decision.review_at:g}, hold at {decision.hold_at:g}{watched}), rules {decision.rules_version}\n"
-        f"came in: {money(decision.total_cents, decision.currency)} by {sale['payment_method']} at "
+        f"came in: {money(decision.total_cents, decision.currency)}{paid} at "
         f"store {decision.store}, till {decision.till}, {shown(decision.event_time_ms)}, subject "
         f"{decision.subject or 'unknown'}, judged {shown(decision.judged_at_ms)}",
         out,
     )
-    pieces = (f"{line['quantity']} x {line['category']}" for line in sale["lines"][:10])
+    lines = came_in.lines[:10]
+    if more := len(came_in.lines) - len(lines):
+        lines.append(f"and {more:,} more")
     profile = ", ".join(f"{name} {value}" for name, value in decision.profile.items())
-    tables.say(f"basket: {', '.join(pieces)}\nprofile then: {profile or 'none'}", out)
+    tables.say(f"basket: {', '.join(lines)}\nprofile then: {profile or 'none'}", out)
     numbers = [Column(name, right=True) for name in ("value", "threshold", "points", "of")]
     table = Table("rule", "signal", *numbers, Column("only when", prose=True))
     for rule in sorted(found.rules, key=lambda rule: -abs(rule.points)):

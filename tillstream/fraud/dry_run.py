@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from heapq import merge
 from itertools import groupby, islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from tillstream.catalog.tables import ARCHIVE
+from tillstream.catalog.tables import ARCHIVE, ARCHIVE_V1
 from tillstream.catalog.topics import FRAUD_LABELS
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
@@ -30,12 +31,17 @@ from tillstream.clients.storage import of_days, open_bucket
 from tillstream.conf import Conf
 from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.sale import Receipt, Sale, made_of
+from tillstream.domain.local_time import UTC
+from tillstream.domain.receipt.front_door import StorePlace, of_v1
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.errors import Problem
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.topics import read_all
+from tillstream.reference import zones
 
 SHOWN = 20
+FIELDS = frozenset(Receipt.__struct_fields__)
 
 
 class DryRunError(Problem):
@@ -51,9 +57,9 @@ class Tally:
         self.reviewed: set[str] = set()
         self.seconds = 0.0
 
-    def sale(self, txn: Transaction, arrived_ms: int) -> None:
+    def sale(self, txn: Sale) -> None:
         began = time.perf_counter()
-        decision = self.job.sale(txn, arrived_ms)
+        decision = self.job.sale(txn, txn.arrived_ms)
         self.seconds += time.perf_counter() - began
         if decision is not None and decision.outcome == "hold":
             self.held.add(txn.transaction_id)
@@ -123,26 +129,25 @@ class Report:
 def run(
     new: Rules,
     live: Rules,
-    sales: Iterable[tuple[Transaction, int]],
+    sales: Iterable[Sale],
     labels: Iterable[Label],
     delay_days: int = 7,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Report:
-    """``sales``: transactions with the broker's time, by event time. ``labels`` in any order; each
-    becomes known when it was said."""
+    """``sales`` by event time. ``labels`` in any order; each becomes known when it was said."""
     tallies = Tally(new, delay_days), Tally(live, delay_days)
     waiting = deque(sorted(labels, key=lambda label: label.labelled_ms))
     frauds = {label.transaction_id for label in waiting if label.fraud}
     count = 0
     days: set[int] = set()
     seen_frauds: set[str] = set()
-    for txn, arrived_ms in sales:
+    for txn in sales:
         while waiting and waiting[0].labelled_ms <= txn.event_time_ms:
             verdict = waiting.popleft()
             for tally in tallies:
                 tally.job.verdict(verdict)
         for tally in tallies:
-            tally.sale(txn, arrived_ms)
+            tally.sale(txn)
         days.add(txn.event_time_ms // 86_400_000)
         if txn.transaction_id in frauds:
             seen_frauds.add(txn.transaction_id)
@@ -159,12 +164,11 @@ def run(
 
 def archived(
     conf: Conf, data: Path | None, first: datetime | None, last: datetime | None, limit: int | None
-) -> Iterator[tuple[Transaction, int]]:
-    """(transaction, broker's time) of the archive on S3, or of Parquet files with its columns, by
-    event time within each day."""
-    days = _local_days(data) if data else _days(conf, first, last)
-    in_order = (pa.concat_tables(day).sort_by("event_time_ms") for day in days)
-    return islice((row for day in in_order for row in _rows(day)), limit)
+) -> Iterator[Sale]:
+    """What is in the archive on S3, or in Parquet files with its columns, by event time within each day;
+    also what 0.1.0 has archived, which has the columns of contract v1."""
+    days, by_store = _local_days(data) if data else _days(conf, first, last), zones(conf)
+    return islice((sale for day in days for sale in _in_order(day, by_store)), limit)
 
 
 def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
@@ -181,19 +185,51 @@ def labels(conf: Conf, file: Path | None) -> Iterator[Label]:
                 raise DryRunError(f"{file}:{number}: not a label: {error}") from None
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[Transaction, int]]:
-    missing = {"transaction_id", "event_time_ms", "lines"} - set(table.column_names)
-    if missing:
-        raise DryRunError(f"not the archive's columns: {', '.join(sorted(missing))} missing")
+def _in_order(day: list[pa.Table], by_store: Mapping[int, str]) -> Iterator[Sale]:
+    """The sales of one day."""
+    kinds: dict[str, list[pa.Table]] = defaultdict(list)
+    for table in day:
+        columns = table.column_names
+        time = "ended_ms" if "ended_ms" in columns else "event_time_ms"
+        if missing := {"transaction_id", "lines", time} - set(columns):
+            raise DryRunError(f"not the archive's columns: {', '.join(sorted(missing))} missing")
+        known = FIELDS if time == "ended_ms" else columns
+        kinds[time].append(table.select([name for name in columns if name in known]))
+    sales = (_sales(pa.concat_tables(same).sort_by(time), by_store) for time, same in kinds.items())
+    return merge(*sales, key=attrgetter("event_time_ms"))
+
+
+def _sales(table: pa.Table, by_store: Mapping[int, str]) -> Iterator[Sale]:
+    """Of a table of either kind."""
     for batch in table.to_batches(10_000):
         for row in batch.to_pylist():
-            arrived = row.pop("arrived_ms", None) or row["event_time_ms"]
-            row.pop("origin", None)
-            kept = {name: value for name, value in row.items() if value is not None}
+            kept = _without_nulls(row)
             try:
-                yield msgspec.convert(kept, Transaction), arrived
+                yield _archived(kept) if "ended_ms" in kept else _archived_v1(kept, by_store)
             except msgspec.ValidationError as error:
                 raise DryRunError(f"not an archived transaction: {error}") from None
+
+
+def _archived(row: dict[str, Any]) -> Sale:
+    """Of a row of ARCHIVE."""
+    return made_of(msgspec.convert(row, Receipt))
+
+
+def _archived_v1(row: dict[str, Any], by_store: Mapping[int, str]) -> Sale:
+    """Of a row of ARCHIVE_V1; a store that is gone from the table of stores goes by UTC."""
+    arrived_ms = row.pop("arrived_ms", None)
+    row.pop("origin", None)
+    sent = msgspec.convert(row, Transaction)
+    place = StorePlace(sent.store, by_store.get(sent.store, UTC), sent.currency, "", sent.region)
+    sale = made_of(of_v1(sent, place))
+    return msgspec.structs.replace(sale, arrived_ms=arrived_ms or sale.event_time_ms)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null is the field's default."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _local_days(data: Path) -> Iterator[list[pa.Table]]:
@@ -209,9 +245,10 @@ def _local_days(data: Path) -> Iterator[list[pa.Table]]:
 
 
 def _days(conf: Conf, first: datetime | None, last: datetime | None) -> Iterator[list[pa.Table]]:
-    bucket, prefix = open_bucket(conf), conf.prefix(ARCHIVE)
-    bounds = (f"{day:%Y-%m-%d}" if day else "" for day in (first, last))
-    for _, files in groupby(of_days(bucket, prefix, *bounds), itemgetter(0)):
+    bucket = open_bucket(conf)
+    bounds = [f"{day:%Y-%m-%d}" if day else "" for day in (first, last)]
+    both = (of_days(bucket, conf.prefix(one), *bounds) for one in (ARCHIVE_V1, ARCHIVE))
+    for _, files in groupby(merge(*both, key=itemgetter(0)), itemgetter(0)):
         yield [parquet.table(bucket.get(file.name)) for _, file in files]
 
 

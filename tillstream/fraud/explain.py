@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,8 @@ from tillstream.conf import Conf
 from tillstream.domain.fraud.actions import notices_of
 from tillstream.domain.fraud.decision import Decision
 from tillstream.domain.fraud.ruleset import RuleSet
+from tillstream.domain.fraud.sale import Receipt, made_of
+from tillstream.domain.receipt.product import printed
 from tillstream.errors import Unreachable
 from tillstream.fraud.rule_sets import of_version
 from tillstream.fraud.rules_file import packaged_rules
@@ -43,7 +45,8 @@ class NoticeLine(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """All that is hot of one transaction."""
+    """All that is hot of one transaction. transaction: as the front door wrote it, or of contract v1 where
+    release 0.1.0 judged it; of a very long one what the rules go by, with a mark ``cut_from_bytes``."""
 
     transaction: dict[str, Any]
     decision: Decision
@@ -51,6 +54,35 @@ class Explanation(msgspec.Struct, frozen=True):
     rules: list[RuleLine]
     notices: list[NoticeLine]
     case: dict[str, Any] | None
+
+
+class Basket(NamedTuple):
+    """What came in, for people: how it was paid, "" if nobody knows, and each line."""
+
+    paid_by: str
+    lines: list[str]
+
+
+def basket(transaction: dict[str, Any]) -> Basket:
+    """Of an `Explanation`'s transaction, in either form."""
+    if "payment_method" in transaction:  # contract v1
+        lines = [f"{line['quantity']} x {line['category']}" for line in transaction["lines"]]
+        return Basket(_words(transaction["payment_method"]), lines)
+    sale = made_of(msgspec.convert(transaction, Receipt))
+    return Basket(_words(sale.payment_method), list(map(_line, transaction["lines"])))
+
+
+def _line(line: dict[str, Any]) -> str:
+    """``2 x bakery``; ``0.532 kg of produce``; ``return: -1 x 6001234567890``."""
+    unit = line.get("unit", "each")
+    quantity = f"{line.get('thousandths', 1000) / 1000:,.3f}".rstrip("0").rstrip(".")
+    what = line.get("category") or printed(line.get("product", "")) or "something"
+    kind = "" if line["kind"] == "sale" else f"{_words(line['kind'])}: "
+    return f"{kind}{quantity} {'x' if unit == 'each' else f'{unit} of'} {what}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def explain(conf: Conf, transaction_id: str) -> Explanation | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.fraud.judge import apply_label, judge
-from tillstream.domain.fraud.profile import Profile, subject, terminal
+from tillstream.domain.fraud.profile import Profile, subject
 from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.sale import Sale, terminal
 from tillstream.domain.fraud.signals import Facts
-from tillstream.domain.transaction import Transaction
 
 
 class PureJob:
@@ -25,12 +25,12 @@ class PureJob:
         self.cards: dict[str, Counters] = {}
         self.profiles: dict[str, Profile] = {}
 
-    def sale(self, txn: Transaction, arrived_ms: int) -> Decision | None:
+    def sale(self, txn: Sale, arrived_ms: int) -> Decision | None:
         """What the job would say of ``txn``; None for what is not judged."""
         if txn.kind != "sale":
             return None
         number, at_ms, cents = id_hash(txn.transaction_id), txn.event_time_ms, txn.total_cents
-        where = terminal(txn)
+        where = terminal(txn.store, txn.till)
         counters, till = observe(
             self.tills.get(where), number, at_ms, cents, self.delay_days, arrived_ms
         )
@@ -52,7 +52,7 @@ class PureJob:
     def verdict(self, verdict: Label) -> None:
         """Takes a label to the till, the card and the subject it belongs to."""
         number = id_hash(verdict.transaction_id)
-        where = f"{verdict.store:04d}-{verdict.till:02d}"
+        where = terminal(verdict.store, verdict.till)
         label(self.tills.get(where), number, verdict.event_time_ms, verdict.fraud)
         if verdict.card_token is not None:
             label(self.cards.get(verdict.card_token), number, verdict.event_time_ms, verdict.fraud)

@@ -3,8 +3,8 @@
 A record is a byte that names its kind, then what the kind has:
 
 - ``l``: a `Label` in msgpack
-- ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, the till's JSON
-- ``s``, to the judge: rest of the head, facts of the card, facts of the till, the till's JSON
+- ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, canonical JSON
+- ``s``, to the judge: rest of the head, facts of the card, facts of the till, canonical JSON
 
 The head is `SaleHead`, kind included, 30 bytes big-endian. Facts are a byte with their length, 0 where
 nothing was counted, then `CounterFacts` in msgpack. So the card's stage copies all but the head without
@@ -20,8 +20,8 @@ import msgspec
 
 from tillstream.domain.fraud.counters import CounterFacts
 from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.sale import Sale, made_of, read_receipt
 from tillstream.domain.fraud.signals import Facts
-from tillstream.domain.transaction import Transaction, parse
 
 SALE, LABEL = ord("s"), ord("l")
 _NO_FACTS = b"\0"
@@ -29,7 +29,7 @@ _NO_FACTS = b"\0"
 
 class SaleHead(NamedTuple):
     """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
-    its id. arrived_ms: the broker's time. `_HEAD` has the fields' sizes, in the same order."""
+    its id. arrived_ms: of the raw record. `_HEAD` has the fields' sizes, in the same order."""
 
     kind: int
     counted: bool
@@ -44,29 +44,26 @@ _unpack, _sale_head = _HEAD.unpack_from, SaleHead._make
 
 
 class Passing(msgspec.Struct, frozen=True, gc=False):
-    """A sale as the judge sees it. raw: the till's JSON. facts: None where not counted."""
+    """A sale as the judge sees it. raw: its canonical JSON. facts: None where not counted."""
 
-    transaction: Transaction
-    arrived_ms: int
+    sale: Sale
     raw: bytes
     facts: Facts
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_transaction = msgspec.json.Decoder(Transaction).decode
 _label = msgspec.msgpack.Decoder(Label).decode
 _facts = msgspec.msgpack.Decoder(CounterFacts).decode
 
 
 def sale_to_card(
-    judge_key: str, sale: Transaction, number: int, arrived_ms: int, till: CounterFacts | None,
-    raw: bytes,
-) -> bytes:  # fmt: skip
+    judge_key: str, sale: Sale, number: int, till: CounterFacts | None, raw: bytes
+) -> bytes:
     """A sale for the stage keyed by card, or of no card; ``judge_key`` is the key of the stage after
     it, ``number`` the hash of its id."""
     token = sale.card_token
     counted = token is not None and sale.kind == "sale"
-    head = _HEAD.pack(SALE, counted, number, sale.event_time_ms, sale.total_cents, arrived_ms)
+    head = _HEAD.pack(SALE, counted, number, sale.event_time_ms, sale.total_cents, sale.arrived_ms)
     judge = judge_key.encode()
     key = judge if token is None else token.encode()
     return b"%b\n%b%b\n%b%b" % (key, head, judge, _packed(till), raw)
@@ -86,19 +83,10 @@ def read_at_judge(value: bytes) -> Label | Passing:
     """What `sale_to_judge` or `label_to_next` made, without the line of its key."""
     if value[0] == LABEL:
         return _label_from(value)
-    head = _sale_head(_unpack(value))
     card, at = _unpacked(value, _HEAD.size)
     till, at = _unpacked(value, at)
     raw = value[at:]
-    return Passing(_sale(raw), head.arrived_ms, raw, Facts(card, till))
-
-
-def _sale(raw: bytes) -> Transaction:
-    """It is known to be one; what msgspec does not read at once, `parse` does."""
-    try:
-        return _transaction(raw)
-    except msgspec.DecodeError:
-        return parse(raw)
+    return Passing(made_of(read_receipt(raw)), raw, Facts(card, till))
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
@@ -110,7 +98,7 @@ def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
 
 
 def raw_at_card(value: bytes) -> bytes:
-    """The till's JSON in what `sale_to_card` made, without the line of its key."""
+    """The canonical JSON in what `sale_to_card` made, without the line of its key."""
     at = value.index(b"\n", _HEAD.size) + 1
     return value[at + 1 + value[at] :]
 

@@ -2,7 +2,7 @@
 
 - ``L``, a line that moves stock, of StockLines.java and `StockDocuments`: `Line` as a JSON array
 - ``D``, of a document, of `StockDocuments`: `Request` or `PromotionLine` as JSON, which names its type
-- ``T``, a till transaction that StockLines.java did not take: enveloped, as it came
+- ``T``, a transaction of which StockLines.java did not take all: enveloped, as it came
 
 Nothing here outlives a job: it is between two stages, never in a savepoint.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.envelope import Envelope
 from tillstream.domain.promotions.promotion import PromotionLine
+from tillstream.domain.receipt.reading import opened
 from tillstream.domain.stock.actions import Request
 from tillstream.domain.stock.ledger import Line
 
@@ -23,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 _READERS = {
     ord(LINE): msgspec.json.Decoder(Line).decode,
     ord(DOCUMENT): msgspec.json.Decoder(Request | PromotionLine).decode,
-    ord(TRANSACTION): unseal,
+    ord(TRANSACTION): opened,
 }
 
 
@@ -32,7 +33,7 @@ def to_ledger(record: Line | Request | PromotionLine) -> bytes:
 
 
 def read(value: bytes) -> Passing:
-    """An Envelope is a till transaction that was not taken. Raises KeyError for another kind."""
+    """An Envelope is a transaction that was not taken, or not all of it. Raises KeyError for another kind."""
     return _READERS[value[0]](value[1:])
 
 
@@ -41,7 +42,7 @@ def sent(value: bytes) -> Envelope | bytes:
     Raises ValueError for another kind."""
     kind, record = value[:1], value[1:]
     if kind == TRANSACTION:
-        return unseal(record)
+        return opened(record)
     if kind not in (LINE, DOCUMENT):
         raise ValueError(f"no kind of record: {kind!r}")
     return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.profile import Profile, Sale
+from tillstream.domain.fraud.profile import Lesson, Profile
 
 T0 = 1_764_000_000_000
 DAY = 86_400_000
@@ -22,7 +22,7 @@ V1 = {
         windows=[[29_400_001, 1, 35_000], [], [490_000, 2, 70_000], [20_416, 2, 70_000]],
         heat=1.5, heat_ms=T0, high=0.5, peak=3.5, peak_ms=T0 - DAY, watch_until_ms=T0 + 7 * DAY,
         watch_cause=2**63 - 1, recent=[1, 2, 3],
-        held=[Sale(9, T0, 300_000, 156, 2.25, 77, 1, (5,))], frauds=1,
+        held=[Lesson(9, T0, 300_000, 156, 2.25, 77, 1, (5,))], frauds=1,
         first_fraud_ms=T0 - 3 * DAY, last_fraud_ms=T0 - 3 * DAY, labelled=[12],
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, PLACES, RULES, Shop, s
 from tillstream.domain.fraud.counters import label, observe
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.ruleset import Watch, compile_rules
-from tillstream.domain.transaction import Line, Transaction
+from tillstream.domain.fraud.sale import Line, Sale
 from tillstream.state_schemas.keyed import fraud_counters, fraud_profile
 
 # 48 buckets of 3 numbers, 45 days of 3, 16 ids and 256 labelled ones.
@@ -72,10 +72,10 @@ def test_a_till_at_its_worst_stays_within_its_bytes():
     assert largest < COUNTERS_BYTES
 
 
-def worst(n: int) -> Transaction:
+def worst(n: int) -> Sale:
     """Another store, card, hour and basket of fifty categories each time, for much money."""
     lines = tuple(
-        Line("6001000000066", 1, 100_000, "x" + "".join(chr(97 + int(d)) for d in f"{n * 50 + i}"))
+        Line("sale", 100_000, 1_000, "x" + "".join(chr(97 + int(d)) for d in f"{n * 50 + i}"))
         for i in range(50)
     )
     token, store = f"tok_{n:016x}", n % 2_899 + 1
@@ -103,7 +103,7 @@ def test_a_customer_of_ten_thousand_cards_costs_no_more_than_one_of_a_hundred():
     assert most[True] < 1.1 * most[False]  # a few lines more or less, as the sets' order has it
 
 
-def verdict_about(txn: Transaction) -> Label:
+def verdict_about(txn: Sale) -> Label:
     return Label(
         txn.transaction_id, True, txn.event_time_ms, txn.event_time_ms + HOUR, txn.store, txn.till,
         txn.customer_id, txn.card_token,

@@ -15,7 +15,15 @@ from tillstream.domain.receipt.amounts import (
     shown,
     thousandths,
 )
-from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical, check_digit
+from tillstream.domain.receipt.product import (
+    BY_COUNTRY,
+    Embedded,
+    Product,
+    canonical,
+    check_digit,
+    printed,
+    same,
+)
 
 
 @pytest.mark.parametrize(("currency", "decimals"), [("ZAR", 2), ("UGX", 0), ("KWD", 3), ("CLF", 4)])
@@ -103,3 +111,19 @@ def test_a_weight_in_the_code_is_a_weight():
 def test_a_code_that_is_said_to_be_a_gtin_is_not_taken_apart():
     code = "205601001234"[:11] + check_digit("20560100123")
     assert canonical("gtin", code, BY_COUNTRY["US"]).code == code.zfill(14)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [("6001240100035", "6001240100035"), ("06001240100035", "6001240100035"),
+     ("6001234567890", "6001234567890"), ("00040112", "plu-4011"), ("plu-04011", "plu-4011"),
+     ("00000000", "00000000"), ("plu-x", "plu-x"), ("sku-7", "sku-7"), ("milk", "milk"), ("", "")],
+)  # fmt: skip
+def test_a_document_s_product_is_that_of_the_till_s_lines(said, known):
+    assert same(said) == known
+    assert same(known) == known
+
+
+@given(st.from_regex(r"\A[0-9]{8,14}\Z").filter(lambda code: code.strip("0")))
+def test_a_product_of_contract_v1_is_the_same_in_a_document(code):
+    assert same(code) == printed(canonical("gtin", code).code)

@@ -6,13 +6,20 @@ import msgspec
 import pytest
 
 from tests.support.sales import canonical, sale
+from tillstream.domain.fraud import sale as fraud
 from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.receipt.reading import opened, reader, stock_units
 from tillstream.domain.shortage import events
+from tillstream.domain.stock import baskets
 from tillstream.domain.transaction import InvalidTransaction
 
-VIEWS = [(parts.Receipt, parts.Line), (events.Receipt, events.Line)]
+VIEWS = [
+    (parts.Receipt, parts.Line),
+    (events.Receipt, events.Line),
+    (baskets.Receipt, baskets.Item),
+    (fraud.Receipt, fraud.Line),
+]
 
 
 def fields(struct: type) -> dict[str, tuple]:

@@ -61,7 +61,8 @@ def test_every_example_is_judged_as_its_name_says(path):
 odd = st.sampled_from(
     [0, 1, -1, 1.0, 45, 3000, 9003, 2**31, 2**63, True, None, "", "x", "count", "delivery", "plan",
      "write_off", "transfer_in", "expired", "cancelled", "T1", [], {}, [1], ["2000000000411"],
-     "2000000000411", "45-2000000000411-000001", 1_764_072_000_000]
+     "2000000000411", "plu-4011", "plu-123456", "45-2000000000411-000001", "45-plu-4011-000001",
+     1_764_072_000_000]
 )  # fmt: skip
 VALID = [path for path in EXAMPLES if path.parts[-2] == "valid"]
 

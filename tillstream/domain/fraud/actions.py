@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.sale import read_receipt, till_number
 from tillstream.domain.notice import Notice, notice
-from tillstream.domain.transaction import Transaction
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -28,8 +28,9 @@ class Recorded(msgspec.Struct, gc=False):
     """A decision to keep: the columns of the audit on S3, and one hot item for `explain`.
 
     mode: ``live``, or ``shadow`` for what a rule set beside the live one would have done. reasons:
-    codes, joined by commas. decision: the whole `Decision` as JSON text; transaction: what came in.
-    shadow: the shadow set's decision, on the live one. version: when the broker took the sale.
+    codes, joined by commas. till: None where its name, ``till_name``, is no number. decision: the whole
+    `Decision` as JSON text; transaction: the canonical transaction, in rows of 0.1.0 contract v1. shadow:
+    the shadow set's decision, on the live one. version: when the broker took the sale.
     """
 
     transaction_id: str
@@ -41,7 +42,8 @@ class Recorded(msgspec.Struct, gc=False):
     watched: bool
     subject: str | None
     store: int
-    till: int
+    till: int | None
+    till_name: str
     region: str
     total_cents: int
     currency: str
@@ -64,7 +66,7 @@ class Hold(msgspec.Struct, gc=False):
     transaction_id: str
     action: Action
     store: int
-    till: int
+    till: int | str
     rules_version: str
     event_time_ms: int
     ordered_at_ms: int
@@ -85,7 +87,7 @@ class Case(msgspec.Struct, gc=False):
     customer_id: str | None
     card_token: str | None
     store: int
-    till: int
+    till: int | str
     total_cents: int
     currency: str
     event_time_ms: int
@@ -137,29 +139,29 @@ def recorded(
         decision.watched,
         decision.subject,
         decision.store,
-        decision.till,
+        decision.till if isinstance(decision.till, int) else None,
+        str(decision.till),
         decision.region,
         decision.total_cents,
         decision.currency,
         decision.event_time_ms,
         decision.judged_at_ms,
         _json(decision).decode(),
-        transaction.decode(),
+        transaction.decode(errors="replace"),
         None if shadow is None else _json(shadow).decode(),
         arrived_ms,
         (arrived_ms + keep_days * DAY_MS) // 1000,
     )
 
 
-def explanation_of(kept: Recorded, sale: Transaction) -> Recorded:
-    """What is hot of a decision: all of it, but of a ``sale`` that came in very long only its fields,
-    and a mark ``cut_from_bytes``: a till may write as many spaces as it likes. The audit has the rest."""
-    size = len(kept.transaction.encode())
-    if size <= LONG_BYTES:
+def explanation_of(kept: Recorded) -> Recorded:
+    """What is hot of a decision: all of it, but of a very long basket only what the rules go by, and a
+    mark ``cut_from_bytes``. The audit has the rest."""
+    came_in = kept.transaction.encode()
+    if len(came_in) <= LONG_BYTES:
         return kept
-    fields = msgspec.to_builtins(sale) | {"cut_from_bytes": size}
-    there = {name: value for name, value in fields.items() if value is not None}
-    return msgspec.structs.replace(kept, transaction=_json(there).decode())
+    seen = msgspec.to_builtins(read_receipt(came_in)) | {"cut_from_bytes": len(came_in)}
+    return msgspec.structs.replace(kept, transaction=_json(seen).decode())
 
 
 def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:
@@ -245,7 +247,7 @@ def ended_by(verdict: Label, rules_version: str) -> Hold:
         verdict.transaction_id,
         action,
         verdict.store,
-        verdict.till,
+        till_number(verdict.till),
         rules_version,
         verdict.event_time_ms,
         verdict.labelled_ms,

@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.documents import CardToken, Customer, Id, Ms, StoreNumber, decode
+from tillstream.domain.documents import CardToken, Ms, decode
+from tillstream.domain.fraud.sale import MOST_TILL_DIGITS
+from tillstream.domain.receipt.contract import Id
 
 Outcome = Literal["pass", "review", "hold"]
+StoreNumber = Annotated[int, Meta(ge=1, le=9_999)]
+TillNumber = Annotated[int, Meta(ge=1, lt=10**MOST_TILL_DIGITS)]
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +33,7 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """The judgement of one transaction under one rule set; JSON as it stands.
 
+    till: a number, or its name where that is none (`till_number`).
     score: sum of the reasons' points. review_at, hold_at: the thresholds it was held against, lower
     while ``watched``. signals: every measured value by name; one that could not be measured is left
     out. profile: the subject's profile before this transaction, for people to read.
@@ -39,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     customer_id: str | None
     card_token: str | None
     store: int
-    till: int
+    till: int | str
     region: str
     event_time_ms: int
     judged_at_ms: int
@@ -59,8 +64,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class Label(msgspec.Struct, frozen=True, gc=False):
     """A verdict about one transaction: JSON on the topic of labels.
 
-    Ids and times are the transaction's, so that every counter it touched can be found. source: who
-    says so, e.g. ``review`` or ``chargeback``. labelled_ms: when it was said.
+    Ids and times are the transaction's, so that every counter it touched can be found: the till 4 is
+    the till "4", and not "04". source: who says so, e.g. ``review`` or ``chargeback``. labelled_ms: when
+    it was said.
     """
 
     transaction_id: Id
@@ -68,8 +74,8 @@ class Label(msgspec.Struct, frozen=True, gc=False):
     event_time_ms: Ms
     labelled_ms: Ms
     store: StoreNumber
-    till: Annotated[int, Meta(ge=1, le=99)]
-    customer_id: Customer | None = None
+    till: TillNumber | Id
+    customer_id: Id | None = None
     card_token: CardToken | None = None
     source: Annotated[str, Meta(pattern=r"^[a-z][a-z_-]{0,31}\Z")] = "review"
 

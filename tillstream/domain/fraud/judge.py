@@ -14,17 +14,17 @@ from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
     TURN,
+    Lesson,
     Profile,
-    Sale,
     learn,
+    lesson_of,
     new_profile,
     remember,
-    sale_of,
     subject,
 )
 from tillstream.domain.fraud.ruleset import Rules
+from tillstream.domain.fraud.sale import Sale, till_number
 from tillstream.domain.fraud.signals import NAMES, Facts, measure
-from tillstream.domain.transaction import Transaction
 
 HOUR_MS = 3_600_000
 LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
@@ -45,7 +45,7 @@ NOT_JUDGED = Judged(None, None, None, [])
 
 
 def judge(
-    profile: Profile | None, txn: Transaction, facts: Facts, rules: Rules, at_ms: int
+    profile: Profile | None, txn: Sale, facts: Facts, rules: Rules, at_ms: int
 ) -> tuple[Profile | None, Decision | None]:
     """Judges one sale. ``at_ms``: when the broker took it; the profile is changed in place.
 
@@ -58,7 +58,7 @@ def judge(
 
 def judge_both(
     profile: Profile | None,
-    txn: Transaction,
+    txn: Sale,
     facts: Facts,
     rules: Rules,
     shadow: Rules | None,
@@ -72,30 +72,30 @@ def judge_both(
     settings = rules.data.profile
     # A till whose clock runs ahead must not drag the profile into the future.
     now_ms = min(txn.event_time_ms, at_ms)
-    sale = sale_of(txn, rules.places, now_ms)
-    if profile is not None and sale.transaction in profile.recent:
+    lesson = lesson_of(txn, rules.places, now_ms)
+    if profile is not None and lesson.transaction in profile.recent:
         return NOT_JUDGED
     known = subject(txn) is not None
     own = None
     if known:
         if profile is None:
             profile = new_profile(settings, now_ms)
-        own = count(profile.windows, now_ms, sale.cents)
+        own = count(profile.windows, now_ms, lesson.cents)
     else:
         profile = None
-    signals = measure(profile, sale, txn, facts, own, settings, rules.places)
+    signals = measure(profile, lesson, txn, facts, own, settings, rules.places)
     decision = weigh(profile, txn, signals, rules, at_ms, now_ms, whole)
     second = None
     if shadow is not None:
         second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
     if profile is not None:
-        _take_in(profile, sale, decision, signals[1], rules, txn.currency)
+        _take_in(profile, lesson, decision, signals[1], rules, txn.currency)
     return Judged(profile, decision, second, signals)
 
 
 def weigh(
     profile: Profile | None,
-    txn: Transaction,
+    txn: Sale,
     signals: list[float],
     rules: Rules,
     at_ms: int,
@@ -120,7 +120,7 @@ def weigh(
         txn.customer_id,
         txn.card_token,
         txn.store,
-        txn.till,
+        till_number(txn.till),
         txn.region,
         txn.event_time_ms,
         at_ms,
@@ -184,21 +184,21 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 
 
 def _take_in(
-    profile: Profile, sale: Sale, decision: Decision, ratio: float, rules: Rules, currency: str
+    profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules, currency: str
 ) -> None:
     """A held sale waits for its verdict; every other is learnt."""
     settings = rules.data.profile
-    late = sale.event_ms < profile.newest_ms - LATE_MS
-    remember(profile, sale, decision.score, ratio, settings)
+    late = lesson.event_ms < profile.newest_ms - LATE_MS
+    remember(profile, lesson, decision.score, ratio, settings)
     if decision.outcome == "hold":
-        profile.held.append(sale)
+        profile.held.append(lesson)
         if len(profile.held) > MAX_HELD:
             del profile.held[0]
-        until = sale.event_ms + int(rules.data.watch.hours * HOUR_MS)
+        until = lesson.event_ms + int(rules.data.watch.hours * HOUR_MS)
         if until > profile.watch_until_ms:
-            profile.watch_until_ms, profile.watch_cause = until, sale.transaction
+            profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
     elif not late:
-        learn(profile, sale, settings, currency)
+        learn(profile, lesson, settings, currency)
 
 
 def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:

@@ -14,9 +14,13 @@ from msgspec import Meta
 
 from tillstream.domain.fraud.counters import DAY_MS, category_hash, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.fraud.sale import Sale, category_of
+from tillstream.domain.receipt.sums import BACK
 
-METHODS = {"card": 1, "cash": 2, "mobile": 4, "gift_card": 8, "eft": 16}
+METHODS = {
+    "card": 1, "cash": 2, "mobile": 4, "gift_card": 8, "eft": 16, "voucher": 32, "points": 64,
+    "account": 128, "social_grant": 256, "other": 512,
+}  # fmt: skip
 MAX_STORES = MAX_CARDS = 8
 MAX_CATEGORIES = 48
 MAX_RECENT = 16
@@ -100,15 +104,16 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     watch_until_ms: int
     watch_cause: int
     recent: list[int]
-    held: list[Sale]
+    held: list[Lesson]
     frauds: int
     first_fraud_ms: int
     last_fraud_ms: int
     labelled: list[int]
 
 
-class Sale(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """What a profile learns from: a transaction without its texts. ``card`` is 0 without one."""
+class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What a profile learns from: a sale without its texts. ``card`` is 0 without one, ``method`` where
+    nobody knows how it was paid."""
 
     transaction: int
     event_ms: int
@@ -127,34 +132,37 @@ def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
     )  # fmt: skip
 
 
-def subject(txn: Transaction) -> str | None:
+def subject(txn: Sale) -> str | None:
     """Whose profile a transaction belongs to: the customer's, else the card's, else nobody's."""
     return txn.customer_id or txn.card_token
 
 
-def terminal(txn: Transaction) -> str:
-    """Business id of the till: store and till, ``0023-04``."""
-    return f"{txn.store:04d}-{txn.till:02d}"
-
-
-def sale_of(txn: Transaction, places: Places, at_ms: int) -> Sale:
+def lesson_of(txn: Sale, places: Places, at_ms: int) -> Lesson:
+    """A line that says no category says nothing of what is bought."""
     place = places.get(txn.store)
-    return Sale(
+    categories = {
+        category_hash(category)
+        for line in txn.lines
+        if (category := category_of(line)) and line.thousandths > 0 and line.kind not in BACK
+    }
+    return Lesson(
         id_hash(txn.transaction_id),
         at_ms,
         txn.total_cents,
         txn.store,
         local_hour(place, at_ms) if place is not None else -1.0,
         id_hash(txn.card_token) if txn.card_token else 0,
-        METHODS[txn.payment_method],
-        tuple({category_hash(line.category) for line in txn.lines})[:MAX_CATEGORIES],
+        METHODS.get(txn.payment_method, 0),
+        tuple(categories)[:MAX_CATEGORIES],
     )
 
 
-def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str = "ZAR") -> None:
+def learn(
+    profile: Profile, lesson: Lesson, settings: ProfileSettings, currency: str = "ZAR"
+) -> None:
     """Takes a sale into the profile, in place."""
     n = profile.sales
-    x = log(sale.cents + 1)
+    x = log(lesson.cents + 1)
     if not n and not profile.level:
         usual = settings.usual_cents.get(currency)
         profile.level = log(usual + 1) if usual else x
@@ -162,20 +170,20 @@ def learn(profile: Profile, sale: Sale, settings: ProfileSettings, currency: str
     gain = 1 / (n + 1 + settings.prior_sales)
     gain = gain if gain > least else least
     _learn_amount(profile, x, gain, settings)
-    if sale.hour >= 0:
+    if lesson.hour >= 0:
         turn = 1 / (n + 1)
         turn = turn if turn > least else least
-        profile.hour_x += turn * (cos(sale.hour * TURN) - profile.hour_x)
-        profile.hour_y += turn * (sin(sale.hour * TURN) - profile.hour_y)
+        profile.hour_x += turn * (cos(lesson.hour * TURN) - profile.hour_x)
+        profile.hour_y += turn * (sin(lesson.hour * TURN) - profile.hour_y)
     profile.sales = n + 1
-    if sale.event_ms >= profile.last_ms:
-        profile.last_store, profile.last_ms = sale.store, sale.event_ms
-    _use(profile.stores, sale.store, 2, MAX_STORES)
-    if sale.card:
-        _use(profile.cards, sale.card, 3, MAX_CARDS)
-    profile.methods |= sale.method
+    if lesson.event_ms >= profile.last_ms:
+        profile.last_store, profile.last_ms = lesson.store, lesson.event_ms
+    _use(profile.stores, lesson.store, 2, MAX_STORES)
+    if lesson.card:
+        _use(profile.cards, lesson.card, 3, MAX_CARDS)
+    profile.methods |= lesson.method
     known = profile.categories
-    for category in sale.categories:
+    for category in lesson.categories:
         if category not in known and len(known) < MAX_CATEGORIES:
             known.append(category)
 
@@ -226,10 +234,10 @@ def peak_at(profile: Profile, at_ms: int, settings: ProfileSettings) -> float:
 
 
 def remember(
-    profile: Profile, sale: Sale, score: float, ratio: float, settings: ProfileSettings
+    profile: Profile, lesson: Lesson, score: float, ratio: float, settings: ProfileSettings
 ) -> None:
     """What every judged sale leaves behind, learnt or not. ``ratio``: times the usual amount."""
-    at = sale.event_ms
+    at = lesson.event_ms
     left = fading(profile, at, settings)
     profile.heat *= left
     if score > 0:
@@ -243,6 +251,6 @@ def remember(
         profile.heat_ms = at
     if at > profile.newest_ms:
         profile.newest_ms = at
-    profile.recent.append(sale.transaction)
+    profile.recent.append(lesson.transaction)
     if len(profile.recent) > MAX_RECENT:
         del profile.recent[0]

@@ -15,13 +15,14 @@ from tillstream.domain.fraud.places import Places, distance_km
 from tillstream.domain.fraud.profile import (
     MAX_CATEGORIES,
     TURN,
+    Lesson,
     Profile,
     ProfileSettings,
-    Sale,
     fading,
     peak_at,
 )
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.fraud.sale import Sale, category_of
+from tillstream.domain.receipt.sums import BACK
 
 # name -> what it says; the order is the order of a vector of values
 SIGNALS: dict[str, str] = {
@@ -101,8 +102,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 def measure(
     profile: Profile | None,
-    sale: Sale,
-    txn: Transaction,
+    lesson: Lesson,
+    txn: Sale,
     facts: Facts,
     own: list[int] | None,
     settings: ProfileSettings,
@@ -114,12 +115,12 @@ def measure(
     """
     card, till = facts.card, facts.terminal
     return [
-        *_of_amount(profile, sale.cents, txn.currency, settings),
-        *_of_subject(profile, sale.event_ms, settings),
-        *_of_products(profile, sale, txn, settings),
-        *_of_hour(profile, sale),
-        *_of_place(profile, sale, settings, places),
-        *_of_payment(profile, sale),
+        *_of_amount(profile, lesson.cents, txn.currency, settings),
+        *_of_subject(profile, lesson.event_ms, settings),
+        *_of_products(profile, lesson, txn, settings),
+        *_of_hour(profile, lesson),
+        *_of_place(profile, lesson, settings, places),
+        *_of_payment(profile, lesson),
         *(own if own is not None else _NO_WINDOWS),
         *(card[:8] if card is not None else _NO_WINDOWS),
         *_of_terminal(till, settings),
@@ -187,9 +188,9 @@ def _of_amount(
 
 
 def _of_products(
-    profile: Profile | None, sale: Sale, txn: Transaction, settings: ProfileSettings
+    profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings
 ) -> tuple[float, float, float, float]:
-    gifts, categories = settings.gift_categories, sale.categories
+    gifts, categories = settings.gift_categories, lesson.categories
     known = profile.categories if profile is not None else ()
     # A first look, by hash: in most baskets is no gift card and nothing new, and no line tells more.
     plain = len(categories) < MAX_CATEGORIES  # all that were bought
@@ -199,69 +200,73 @@ def _of_products(
         return 0, 0, nan, nan
     if plain and not [category for category in categories if category not in known]:
         return 0, 0, 0, 0.0
-    pieces = worth = new = 0
+    thousandths = worth = new = whole = 0
     gift_known = False
     for line in txn.lines:
-        category = line.category
-        value = line.quantity * line.unit_price_cents
-        seen = category_hash(category) in known
+        if line.kind in BACK:
+            continue
+        category, value = category_of(line), line.paid
+        seen = not category or category_hash(category) in known
+        whole += value
         if not seen:
             new += value
         if category in gifts:
-            pieces += line.quantity
+            thousandths += line.thousandths
             worth += value
             gift_known = gift_known or seen
+    pieces = -(-thousandths // 1000)
     if profile is None or not profile.sales:
         return pieces, worth, nan, nan
-    share = new / txn.total_cents if txn.total_cents else 0.0
-    return pieces, worth, 1 if pieces and not gift_known else 0, share
+    share = new / whole if whole > 0 else 0.0
+    return pieces, worth, 1 if pieces > 0 and not gift_known else 0, share
 
 
-def _of_hour(profile: Profile | None, sale: Sale) -> tuple[float, float, float]:
+def _of_hour(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float]:
     """Mean direction and circular standard deviation (K. V. Mardia, P. E. Jupp, Directional
     Statistics, 2000, section 2.3), the resultant shrunk as if two sales had come at no hour."""
-    if sale.hour < 0:
+    if lesson.hour < 0:
         return nan, nan, nan
     if profile is None or not profile.sales:
-        return sale.hour, nan, nan
+        return lesson.hour, nan, nan
     x, y, n = profile.hour_x, profile.hour_y, profile.sales
     resultant = sqrt(x * x + y * y) * n / (n + 2)
     if resultant < 0.05:
-        return sale.hour, 0.0, 0.0
-    away = abs(sale.hour - atan2(y, x) / TURN) % 24
+        return lesson.hour, 0.0, 0.0
+    away = abs(lesson.hour - atan2(y, x) / TURN) % 24
     if away > 12:
         away = 24 - away
     deviation = sqrt(-2 * log(min(resultant, 0.9999))) * 12 / pi
-    return sale.hour, away, away / deviation if deviation > 1 else away
+    return lesson.hour, away, away / deviation if deviation > 1 else away
 
 
 def _of_place(
-    profile: Profile | None, sale: Sale, settings: ProfileSettings, places: Places
+    profile: Profile | None, lesson: Lesson, settings: ProfileSettings, places: Places
 ) -> tuple[float, float, float]:
     if profile is None or not profile.last_store:
         return nan, nan, nan
-    new = 0 if sale.store in profile.stores[0::2] else 1
-    if sale.store == profile.last_store:
+    new = 0 if lesson.store in profile.stores[0::2] else 1
+    if lesson.store == profile.last_store:
         return new, 0.0, 0.0
-    here, there = places.get(sale.store), places.get(profile.last_store)
+    here, there = places.get(lesson.store), places.get(profile.last_store)
     if here is None or there is None:
         return new, nan, nan
     km = distance_km(here, there)
     if km < settings.min_km:
         return new, 0.0, 0.0
-    hours = (abs(sale.event_ms - profile.last_ms) + settings.clock_skew_ms) / 3_600_000
+    hours = (abs(lesson.event_ms - profile.last_ms) + settings.clock_skew_ms) / 3_600_000
     return new, km, km / hours
 
 
-def _of_payment(profile: Profile | None, sale: Sale) -> tuple[float, float, float, float]:
+def _of_payment(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float, float]:
     if profile is None or not profile.sales:
         return nan, nan, nan, nan
     cards = profile.cards
     new_card = misused = 0
-    if sale.card:
+    if lesson.card:
         try:
-            misused = cards[cards[0::3].index(sale.card) * 3 + 2]
+            misused = cards[cards[0::3].index(lesson.card) * 3 + 2]
         except ValueError:
             new_card = 1
-    new_method = 0 if profile.methods & sale.method else 1
+    method = lesson.method
+    new_method = nan if not method else 0 if profile.methods & method else 1
     return new_card, new_method, len(cards) // 3, misused

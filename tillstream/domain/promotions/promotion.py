@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from tillstream.domain.documents import Id, Ms, Product, StoreNumber, decode, refuse
+from tillstream.domain.receipt.product import same
 
 NO_UPLIFT = 100
 
@@ -76,8 +77,9 @@ def kept_of(announced: Announcement) -> Promotion:
 def lines(announced: Announcement, all_stores: Iterable[int]) -> Iterable[PromotionLine]:
     """One line for each product and store."""
     kept = kept_of(announced)
+    products = [same(product) for product in announced.products]
     for store in announced.stores or all_stores:
-        for product in announced.products:
+        for product in products:
             yield PromotionLine(store, product, announced.announced_ms, kept)
 
 

@@ -76,8 +76,12 @@ def printed(code: str) -> str:
 
 
 def same(code: str) -> str:
-    """The same of a product as a document names it: digits of any of a GTIN's lengths."""
-    return printed(canonical("gtin", code).code)
+    """The same of a product as a document or a table names it: digits of any of a GTIN's lengths, or a PLU.
+    What is neither stays as it is."""
+    if _V1.fullmatch(code):
+        return printed(canonical("gtin", code).code) or code
+    digits = code.removeprefix("plu-")
+    return canonical("plu", digits).code if digits != code and _PLU.fullmatch(digits) else code
 
 
 def _is_gtin(digits: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, Product, decode, refuse
+from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, ShelfProduct, decode, refuse
 from tillstream.domain.notice import notice
+from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.ledger import Stock
 
 
@@ -59,7 +61,7 @@ class Request(
     ask: Literal["order", "query", "refusal", "retry"]
     to: Place
     asked_by: Place
-    product: Product
+    product: ShelfProduct
     order_id: OwnIdOrNone
     quantity: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     event_time_ms: Ms
@@ -75,7 +77,7 @@ def parse_request(raw: bytes) -> Request:
     found = decode(raw, Request)
     if not found.order_id and found.ask in ("order", "refusal"):
         raise refuse("bad_format", "$.order_id must name the order")
-    return found
+    return msgspec.structs.replace(found, product=same(found.product))
 
 
 class Order(msgspec.Struct, gc=False, frozen=True):
@@ -148,7 +150,10 @@ def manager_told(store: int, product: str, stock: Stock, cause: str, at_ms: int)
 
 def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
     """The store's manager is asked to count: the books say less than nothing is there."""
-    cause = f"{store}-{product}-below-{stock.belows}"
+    # Of all that is decided here this alone is for shelves that nobody has counted, whose product may be
+    # any text; an id is plain.
+    plain = quote(product, safe=":/").replace("~", "%7E").replace("%", "~")
+    cause = f"{store}-{plain}-below-{stock.belows}"
     return _alert(
         f"store:{store}", "stock_below_zero", cause, at_ms, product=product, level=stock.level
     )

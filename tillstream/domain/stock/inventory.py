@@ -377,4 +377,5 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         replenishment.run_out_ms(stock, percent),
         " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
+        line.unit,
     )

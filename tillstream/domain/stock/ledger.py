@@ -1,7 +1,8 @@
 """Stock of one product in one store: a pure rule from (stock, line) to (stock, ledger entry).
 
-Pieces are whole numbers, times are ms since the epoch in UTC. The rule never looks at a clock. The
-level is what the latest count found and what has moved since, both by event time:
+Quantities are whole numbers, of pieces or of thousandths of what is weighed or measured; times are ms since
+the epoch in UTC. The rule never looks at a clock. The level is what the latest count found and what has moved
+since, both by event time:
 
     level = pieces of the latest count + sum of the movements with a later event time
 
@@ -39,7 +40,8 @@ class StockRules(msgspec.Struct, frozen=True, gc=False):
 class Line(msgspec.Struct, array_like=True, gc=False):
     """One line that moves stock, whatever document it stood on. ``quantity`` is signed: what the line
     adds to the level, or for a count and a plan, the pieces themselves. arrived_ms: when the broker
-    took it; a clock that is ahead of that moves no horizon."""
+    took it; a clock that is ahead of that moves no horizon. unit: ``each``, or of what ``quantity`` has
+    thousandths; None where the document does not say it, for it counts as the shelf does."""
 
     kind: str
     line_id: str
@@ -49,6 +51,7 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     event_time_ms: int
     order_id: str | None = None
     arrived_ms: int = 2**62
+    unit: str | None = None
 
 
 class OpenOrder(msgspec.Struct, array_like=True, gc=False):
@@ -96,7 +99,7 @@ class Stock(msgspec.Struct, array_like=True):
         return sum([order.quantity for order in self.open_orders])
 
 
-class Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, gc=False, omit_defaults=True):
     """One line of the append-only stock ledger; the columns of the ledger on S3.
 
     entry_id: of the line. quantity: what the line says; moved: what it did to the level here and now.
@@ -104,6 +107,8 @@ class Entry(msgspec.Struct, gc=False):
     ``superseded`` (a count older than the latest), ``too_late`` (cannot be told from a duplicate any
     more: no effect), ``noted`` (moves no stock). behind_ms: how much older it is than the newest line
     seen before. run_out_ms: when the level would be used up at the learnt demand; None without one.
+    unit: of a till's line, ``each`` or a unit that is counted by its thousandths; None of others, which
+    are in the same.
     """
 
     entry_id: str
@@ -129,6 +134,7 @@ class Entry(msgspec.Struct, gc=False):
     run_out_ms: int | None
     open_orders: str
     mark: str
+    unit: str | None = None
 
 
 def mark(version: int, level: int) -> str:

@@ -9,21 +9,25 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tillstream.domain.documents import Id, Ms, Product, decode, refuse
+from tillstream.domain.documents import SHELF_PRODUCT, Id, Ms, ShelfProduct, decode, refuse
+from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.ledger import FIRST_CENTRE, OUTBOUND, Line
 
 LAST_STORE = 2900
 LAST_CENTRE = 9099
 
+_ORDER_ID = rf"^[0-9]{{1,4}}-{SHELF_PRODUCT}-[0-9]{{6,12}}\Z"
+
 Reason = Literal["expired", "damaged", "stolen", "given_away", "recalled", "other"]
 
 
 class MovementLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """Pieces of one product. ``order_id``: of the order a delivery fulfils; without it the oldest."""
+    """Pieces of one product, or thousandths of its unit where tills sell it by weight or measure.
+    ``order_id``: of the order a delivery fulfils; without it the oldest."""
 
-    product: Product
-    quantity: Annotated[int, Meta(ge=0, le=1_000_000)]
-    order_id: Annotated[str, Meta(pattern=r"^[0-9]{1,4}-[0-9]{8,14}-[0-9]{6,12}\Z")] | None = None
+    product: ShelfProduct
+    quantity: Annotated[int, Meta(ge=0, le=1_000_000_000)]
+    order_id: Annotated[str, Meta(pattern=_ORDER_ID)] | None = None
 
 
 class Movement(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +73,7 @@ def lines(movement: Movement) -> list[Line]:
             movement.kind,
             f"M:{movement.document_id}/{n}",
             movement.store,
-            line.product,
+            same(line.product),
             sign * line.quantity,
             movement.event_time_ms,
             line.order_id,

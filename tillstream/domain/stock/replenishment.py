@@ -33,6 +33,7 @@ from tillstream.domain.stock.ledger import BY_THE_DAY, DAY_MS, HOUR_MS, Line, St
 
 MILLI = 1000
 FORGET_DAYS = 28
+FOREVER_MS = 2**62  # what columns and tables can hold
 
 
 class PlanningRules(msgspec.Struct, frozen=True, gc=False):
@@ -137,7 +138,7 @@ def run_out_ms(stock: Stock, percent: int) -> int | None:
     daily = stock.daily_milli * percent // 100
     if daily <= 0:
         return None
-    return stock.newest_ms + max(stock.level, 0) * DAY_MS * MILLI // daily
+    return min(stock.newest_ms + max(stock.level, 0) * DAY_MS * MILLI // daily, FOREVER_MS)
 
 
 def give_up_old_orders(stock: Stock, at_ms: int, rules: PlanningRules) -> None:

@@ -33,11 +33,14 @@ import org.apache.flink.util.OutputTag;
  * <p>Every record is an addition: what was sold in a window, once when the window closes, and again
  * for each line that comes after. So the sum over the records of a window is right at any time,
  * however late lines are, and no closed window has to be kept.
+ *
+ * <p>A window is of {@code <store>/<product>|<currency>|<unit>}; one that a savepoint of 0.1.0 holds is
+ * of {@code <store>/<product>} alone.
  */
 public final class SalesTracking {
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // shelf "<store>/<product>", pieces, cents, price of a piece, event time, when the broker took it
+    // key of its windows, units, what was paid, price of one unit, event time, when it arrived
     private static final TupleTypeInfo<Tuple6<String, Long, Long, Long, Long, Long>> LINE =
             new TupleTypeInfo<>(
                     Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG);
@@ -47,18 +50,17 @@ public final class SalesTracking {
     /**
      * Lines of each transaction, the transaction once.
      *
-     * @param rows (transaction id, enveloped transaction); what is no transaction, or one from the
-     *     future, is left out: other jobs put it with the dead letters
-     * @param clockAheadMs how far a till's clock may run ahead of the broker's
+     * @param rows (transaction id, enveloped transaction of the front door); what is none is left out:
+     *     other jobs put it with the dead letters
      * @param rememberMs how long a transaction's id is remembered, from its arrival; 0: for ever
      * @param outOfOrderMs how much later than a newer one a line may come and still be in time
      * @param idleMs after so long without a record a subtask holds nobody up
      */
     public static DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines(
-            DataStream<Row> rows, long clockAheadMs, long rememberMs, long outOfOrderMs, long idleMs) {
+            DataStream<Row> rows, long rememberMs, long outOfOrderMs, long idleMs) {
         KeySelector<Row, String> id = row -> (String) row.getField(0);
         return rows.keyBy(id, Types.STRING)
-                .process(new OnceById(rememberMs, clockAheadMs))
+                .process(new OnceById(rememberMs))
                 .returns(LINE)
                 .uid("sales-once")
                 .name("lines of each transaction once")
@@ -75,18 +77,18 @@ public final class SalesTracking {
     /**
      * Additions to the windows of {@code sizeMs}, as JSON.
      *
-     * @param prices product to its price in the price list, in cents
+     * @param prices product to its price in the price list, in minor units
      */
     public static DataStream<byte[]> additions(
             DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines,
             long sizeMs,
-            Map<String, Integer> prices,
+            Map<String, ? extends Number> prices,
             String uid) {
         OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> late = new OutputTag<>("late", LINE);
-        HashMap<String, Integer> list = new HashMap<>(prices);
-        KeySelector<Tuple6<String, Long, Long, Long, Long, Long>, String> shelf = line -> line.f0;
+        HashMap<String, Number> list = new HashMap<>(prices);
+        KeySelector<Tuple6<String, Long, Long, Long, Long, Long>, String> key = line -> line.f0;
         SingleOutputStreamOperator<byte[]> inTime =
-                lines.keyBy(shelf, Types.STRING)
+                lines.keyBy(key, Types.STRING)
                         .window(TumblingEventTimeWindows.of(Duration.ofMillis(sizeMs)))
                         .sideOutputLateData(late)
                         .aggregate(new AddUp(), new AsJson(list, sizeMs), SUMS, SUMS, BYTES)
@@ -105,7 +107,7 @@ public final class SalesTracking {
     private static final TypeInformation<long[]> SUMS =
             PrimitiveArrayTypeInfo.LONG_PRIMITIVE_ARRAY_TYPE_INFO;
 
-    /** lines, pieces sold, pieces back, cents sold, cents back, lowest price, highest price. */
+    /** lines, units sold, units back, paid for these, paid for those, lowest price, highest price. */
     private static long[] none() {
         return new long[] {0, 0, 0, 0, 0, Long.MAX_VALUE, Long.MIN_VALUE};
     }
@@ -115,30 +117,64 @@ public final class SalesTracking {
     }
 
     private static long[] add(long[] sums, Tuple6<String, Long, Long, Long, Long, Long> line) {
-        boolean sold = line.f1 > 0;
+        boolean sold = line.f1 != 0 ? line.f1 > 0 : line.f2 >= 0;
         sums[0]++;
         sums[sold ? 1 : 2] += Math.abs(line.f1);
-        sums[sold ? 3 : 4] += Math.abs(line.f2);
+        sums[sold ? 3 : 4] += sold ? line.f2 : -line.f2;
         sums[5] = Math.min(sums[5], line.f3);
         sums[6] = Math.max(sums[6], line.f3);
         return sums;
     }
 
     private static byte[] json(
-            long[] sums, String shelf, long start, long size, Map<String, Integer> list, boolean late) {
+            long[] sums, String key, long start, long size, Map<String, Number> list, boolean late) {
+        // A product may hold both marks, a number, a currency or a unit neither.
+        int unit = key.lastIndexOf('|');
+        int currency = key.lastIndexOf('|', unit - 1);
+        String shelf = currency < 0 ? key : key.substring(0, currency);
         int slash = shelf.indexOf('/');
-        Integer listed = list.get(shelf.substring(slash + 1));
-        boolean off = listed != null && (sums[5] != listed || sums[6] != listed);
-        String text =
-                "{\"shelf\":\"" + shelf + "\",\"store\":" + shelf.substring(0, slash)
-                        + ",\"product\":\"" + shelf.substring(slash + 1)
-                        + "\",\"window_start_ms\":" + start + ",\"window_ms\":" + size
-                        + ",\"lines\":" + sums[0] + ",\"sold\":" + sums[1] + ",\"returned\":" + sums[2]
-                        + ",\"sold_cents\":" + sums[3] + ",\"returned_cents\":" + sums[4]
-                        + ",\"lowest_price_cents\":" + sums[5] + ",\"highest_price_cents\":" + sums[6]
-                        + ",\"list_price_cents\":" + listed + ",\"off_list\":" + off
-                        + ",\"late\":" + late + '}';
-        return text.getBytes(StandardCharsets.UTF_8);
+        String product = shelf.substring(slash + 1);
+        Number listed = list.get(product);
+        boolean off =
+                listed != null && (sums[5] != listed.longValue() || sums[6] != listed.longValue());
+        StringBuilder json = new StringBuilder(400).append("{\"shelf\":");
+        text(json, shelf).append(",\"store\":").append(shelf, 0, slash).append(",\"product\":");
+        text(json, product)
+                .append(",\"window_start_ms\":").append(start)
+                .append(",\"window_ms\":").append(size)
+                .append(",\"lines\":").append(sums[0])
+                .append(",\"sold\":").append(sums[1])
+                .append(",\"returned\":").append(sums[2])
+                .append(",\"sold_cents\":").append(sums[3])
+                .append(",\"returned_cents\":").append(sums[4])
+                .append(",\"lowest_price_cents\":").append(sums[5])
+                .append(",\"highest_price_cents\":").append(sums[6])
+                .append(",\"list_price_cents\":").append(listed)
+                .append(",\"off_list\":").append(off)
+                .append(",\"late\":").append(late)
+                .append(",\"currency\":");
+        text(json, currency < 0 ? null : key.substring(currency + 1, unit)).append(",\"unit\":");
+        text(json, currency < 0 ? "each" : key.substring(unit + 1)).append('}');
+        return json.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static StringBuilder text(StringBuilder json, String textOrNull) {
+        if (textOrNull == null) {
+            return json.append("null");
+        }
+        json.append('"');
+        CanonicalReceipt.quote(json, textOrNull);
+        return json.append('"');
+    }
+
+    /** Of one unit: what the till lists, else what the line comes to. */
+    private static long price(CanonicalReceipt.Line line) {
+        if (line.listPrice != null) {
+            return line.listPrice;
+        }
+        long amount = Math.abs(line.amount);
+        long thousandths = Math.abs(line.thousandths);
+        return thousandths == 0 ? amount : (amount * 1000 + thousandths / 2) / thousandths;
     }
 
     /** A till whose clock is ahead must not close the windows of the others. */
@@ -161,12 +197,10 @@ public final class SalesTracking {
                     String, Row, Tuple6<String, Long, Long, Long, Long, Long>> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
-        private final long clockAheadMs;
         private transient ValueState<Boolean> seen;
 
-        OnceById(long rememberMs, long clockAheadMs) {
+        OnceById(long rememberMs) {
             this.rememberMs = rememberMs;
-            this.clockAheadMs = clockAheadMs;
         }
 
         @Override
@@ -187,8 +221,8 @@ public final class SalesTracking {
             if (context.getCurrentKey().startsWith("~") || seen.value() != null) {
                 return;
             }
-            SealedReceipt sealed = new SealedReceipt((byte[]) row.getField(1), clockAheadMs);
-            TillReceipt receipt = sealed.receipt;
+            byte[] envelope = (byte[]) row.getField(1);
+            CanonicalReceipt receipt = CanonicalReceipt.read(envelope);
             if (receipt == null) {
                 return; // not remembered: repaired, it comes again under this id
             }
@@ -196,19 +230,21 @@ public final class SalesTracking {
             if (rememberMs > 0) {
                 TimerService timers = context.timerService();
                 long watermark = timers.currentWatermark();
-                timers.registerEventTimeTimer(
-                        StateLife.endMs(sealed.arrivedMs, watermark, rememberMs));
+                long arrivedMs = ArrivalTimes.of(envelope); // in this stream, whose time it is
+                timers.registerEventTimeTimer(StateLife.endMs(arrivedMs, watermark, rememberMs));
             }
-            long sign = receipt.kind.equals("sale") ? 1 : -1;
-            for (TillReceipt.Line line : receipt.lines) {
-                out.collect(
-                        Tuple6.of(
-                                receipt.store + "/" + line.product,
-                                sign * line.quantity,
-                                sign * line.quantity * line.unitPriceCents,
-                                line.unitPriceCents,
-                                receipt.eventTimeMs,
-                                sealed.arrivedMs));
+            for (CanonicalReceipt.Line line : receipt.lines) {
+                if (line.isTrade()) {
+                    out.collect(
+                            Tuple6.of(
+                                    receipt.store + "/" + line.product + '|' + receipt.currency
+                                            + '|' + line.unit,
+                                    line.units(),
+                                    line.paid,
+                                    price(line),
+                                    receipt.endedMs,
+                                    receipt.arrivedMs));
+                }
             }
         }
 
@@ -259,19 +295,19 @@ public final class SalesTracking {
     private static final class AsJson
             extends ProcessWindowFunction<long[], byte[], String, TimeWindow> {
         private static final long serialVersionUID = 1L;
-        private final HashMap<String, Integer> list;
+        private final HashMap<String, Number> list;
         private final long sizeMs;
 
-        AsJson(HashMap<String, Integer> list, long sizeMs) {
+        AsJson(HashMap<String, Number> list, long sizeMs) {
             this.list = list;
             this.sizeMs = sizeMs;
         }
 
         @Override
         public void process(
-                String shelf, Context context, Iterable<long[]> sums, Collector<byte[]> out) {
+                String key, Context context, Iterable<long[]> sums, Collector<byte[]> out) {
             long start = context.window().getStart();
-            out.collect(json(sums.iterator().next(), shelf, start, sizeMs, list, false));
+            out.collect(json(sums.iterator().next(), key, start, sizeMs, list, false));
         }
     }
 }

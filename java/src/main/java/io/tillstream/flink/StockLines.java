@@ -1,6 +1,7 @@
 package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
@@ -8,54 +9,82 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
 
 /**
- * Enveloped till transactions as one row for each line of the basket, keyed by store and product.
+ * Enveloped transactions of the front door as one row for each line that moves stock, keyed by store
+ * and product.
  *
  * <p>{@code key} is {@code <store>/<product>}; {@code value} is the byte {@code L} and a JSON array of
  * what moves the stock: {@code [kind, "<transaction_id>/<n>", store, product, signed quantity,
- * event_time_ms, null, arrived_ms]}, n from 1. A sale takes away, a refund or void brings back.
+ * event_time_ms, null, arrived_ms, unit]}, n from 1 among all lines of the receipt. Kinds are {@code
+ * sale}, {@code refund} for what comes back to the shelf, and {@code void} for either in a void.
  *
- * <p>A record that is no transaction, or one from the future, leaves as it came after the byte
- * {@code T}, with a key from a hash of its bytes: the stage behind says why and writes the one dead
- * letter. udfs/passing/stock.py reads both.
+ * <p>A record that is no transaction leaves as it came after the byte {@code T}, with a key from a
+ * hash of its bytes, and so does one with a line that no shelf can count, besides its other lines: the
+ * stage behind says why and writes the one dead letter. udfs/passing/stock.py reads both.
  */
 public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQueryable<Row> {
     private static final long serialVersionUID = 1L;
     private static final char LINE = 'L';
     private static final byte TRANSACTION = 'T';
 
-    private final long clockAheadMs;
-
-    /** @param clockAheadMs how far a till's clock may run ahead of the broker's */
-    public StockLines(long clockAheadMs) {
-        this.clockAheadMs = clockAheadMs;
-    }
-
     @Override
     public void flatMap(Row row, Collector<Row> out) {
         byte[] envelope = (byte[]) row.getField(1);
-        SealedReceipt sealed = new SealedReceipt(envelope, clockAheadMs);
-        TillReceipt receipt = sealed.receipt;
+        CanonicalReceipt receipt = CanonicalReceipt.read(envelope);
         if (receipt == null) {
-            byte[] asItCame = new byte[envelope.length + 1];
-            asItCame[0] = TRANSACTION;
-            System.arraycopy(envelope, 0, asItCame, 1, envelope.length);
-            out.collect(Row.of(Envelope.keyless(sealed.payload), asItCame));
+            out.collect(asItCame(envelope));
             return;
         }
-        boolean sale = receipt.kind.equals("sale");
-        // No text of a checked transaction needs escaping.
-        String head = LINE + "[\"" + receipt.kind + "\",\"" + receipt.transactionId + '/';
-        String store = Integer.toString(receipt.store);
+        boolean allCounted = true;
         int n = 0;
-        for (TillReceipt.Line line : receipt.lines) {
+        for (CanonicalReceipt.Line line : receipt.lines) {
             n++;
-            String json =
-                    head + n + "\"," + store + ",\"" + line.product + "\","
-                            + (sale ? -line.quantity : line.quantity) + ',' + receipt.eventTimeMs
-                            + ",null," + sealed.arrivedMs + ']';
-            out.collect(
-                    Row.of(store + '/' + line.product, json.getBytes(StandardCharsets.ISO_8859_1)));
+            if (!moves(line)) {
+                continue;
+            }
+            if (isCountable(line)) {
+                out.collect(moved(receipt, line, n));
+            } else {
+                allCounted = false;
+            }
         }
+        if (!allCounted) {
+            out.collect(asItCame(envelope));
+        }
+    }
+
+    private static boolean moves(CanonicalReceipt.Line line) {
+        boolean toShelf = line.kind.equals("sale") || line.backTo.equals("shelf");
+        return line.isTrade() && toShelf && !line.product.isEmpty();
+    }
+
+    /** What a shelf keeps of a line has four bytes for its quantity. */
+    private static boolean isCountable(CanonicalReceipt.Line line) {
+        return !line.isPartOfPiece() && Math.abs(line.units()) <= Integer.MAX_VALUE;
+    }
+
+    private static Row moved(CanonicalReceipt receipt, CanonicalReceipt.Line line, int n) {
+        String kind = receipt.isVoid ? "void" : line.kind.equals("sale") ? "sale" : "refund";
+        StringBuilder json = new StringBuilder(160).append(LINE);
+        json.append("[\"").append(kind).append("\",\"");
+        CanonicalReceipt.quote(json, receipt.transactionId);
+        json.append('/').append(n).append("\",").append((int) receipt.store).append(",\"");
+        CanonicalReceipt.quote(json, line.product);
+        json.append("\",").append(-line.units()).append(',').append((long) receipt.endedMs);
+        json.append(",null,").append(receipt.arrivedMs).append(",\"");
+        CanonicalReceipt.quote(json, line.unit);
+        json.append("\"]");
+        return Row.of(
+                receipt.store + "/" + line.product,
+                json.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static Row asItCame(byte[] envelope) {
+        byte[] value = new byte[envelope.length + 1];
+        value[0] = TRANSACTION;
+        System.arraycopy(envelope, 0, value, 1, envelope.length);
+        int start = Envelope.headEnd(envelope) + 1;
+        return Row.of(
+                Envelope.keyless(Arrays.copyOfRange(envelope, start, envelope.length)), value);
     }
 
     @Override

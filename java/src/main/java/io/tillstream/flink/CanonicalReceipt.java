@@ -1,0 +1,186 @@
+package io.tillstream.flink;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonStringEncoder;
+
+/**
+ * What stock and sales need of a transaction of the front door, {@code
+ * tillstream/domain/receipt/canonical.py}, in one pass of a streaming parser.
+ *
+ * <p>It was checked when it was written, so no more is looked at than whether these fields are there
+ * and of their types, as {@code tillstream/domain/stock/baskets.py} has them.
+ */
+final class CanonicalReceipt {
+    private static final long VERSION = 1;
+    private static final JsonStringEncoder JSON_TEXT = JsonStringEncoder.getInstance();
+
+    /** One line; fields that are left out have the defaults of {@code canonical.Item}. */
+    static final class Line {
+        String kind;
+        /** As printed. */
+        String product;
+        Long amount;
+        Long paid;
+        long thousandths = 1000;
+        String unit = "each";
+        Long listPrice;
+        String backTo = "";
+
+        boolean isTrade() {
+            return kind.equals("sale") || kind.equals("return");
+        }
+
+        boolean isPartOfPiece() {
+            return unit.equals("each") && thousandths % 1000 != 0;
+        }
+
+        /** Stock's whole units, as {@code stock_units} of {@code receipt/reading.py}. */
+        long units() {
+            return unit.equals("each") ? thousandths / 1000 : thousandths;
+        }
+    }
+
+    String transactionId;
+    String currency;
+    boolean isVoid;
+    Integer store;
+    Long endedMs;
+    /** When the till's own record arrived, ms UTC. */
+    long arrivedMs;
+    List<Line> lines;
+
+    private CanonicalReceipt() {}
+
+    /** The transaction in {@code envelope}, or null if it holds none. Never throws. */
+    static CanonicalReceipt read(byte[] envelope) {
+        int start = Envelope.headEnd(envelope) + 1;
+        // Anybody may have put anything into the topic.
+        try (JsonParser parser =
+                TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
+            CanonicalReceipt receipt = new CanonicalReceipt();
+            receipt.fill(parser);
+            return parser.nextToken() == null && receipt.isWhole() ? receipt : null;
+        } catch (IOException | RuntimeException notCanonical) {
+            return null;
+        }
+    }
+
+    /** Adds {@code text} to a JSON text, without the quotes around it. */
+    static void quote(StringBuilder json, String text) {
+        JSON_TEXT.quoteAsString(text, json);
+    }
+
+    private boolean isWhole() {
+        return transactionId != null && currency != null && store != null && endedMs != null
+                && lines != null;
+    }
+
+    private void fill(JsonParser parser) throws IOException {
+        expect(parser.nextToken() == JsonToken.START_OBJECT);
+        String name;
+        while ((name = parser.nextFieldName()) != null) {
+            parser.nextToken();
+            switch (name) {
+                case "version":
+                    expect(whole(parser) == VERSION);
+                    break;
+                case "transaction_id":
+                    transactionId = text(parser);
+                    break;
+                case "kind":
+                    String kind = text(parser);
+                    isVoid = kind.equals("void");
+                    expect(isVoid || kind.equals("retail"));
+                    break;
+                case "store":
+                    store = Math.toIntExact(whole(parser));
+                    break;
+                case "ended_ms":
+                    endedMs = whole(parser);
+                    break;
+                case "currency":
+                    currency = text(parser);
+                    break;
+                case "arrived_ms":
+                    arrivedMs = whole(parser);
+                    break;
+                case "lines":
+                    lines = lines(parser);
+                    break;
+                default:
+                    parser.skipChildren();
+            }
+        }
+        expect(parser.currentToken() == JsonToken.END_OBJECT);
+    }
+
+    private static List<Line> lines(JsonParser parser) throws IOException {
+        expect(parser.currentToken() == JsonToken.START_ARRAY);
+        List<Line> lines = new ArrayList<>();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+            lines.add(line(parser));
+        }
+        return lines;
+    }
+
+    private static Line line(JsonParser parser) throws IOException {
+        expect(parser.currentToken() == JsonToken.START_OBJECT);
+        Line line = new Line();
+        String name;
+        while ((name = parser.nextFieldName()) != null) {
+            JsonToken token = parser.nextToken();
+            switch (name) {
+                case "kind":
+                    line.kind = text(parser);
+                    break;
+                case "product":
+                    line.product = Products.printed(text(parser));
+                    break;
+                case "amount":
+                    line.amount = whole(parser);
+                    break;
+                case "paid":
+                    line.paid = whole(parser);
+                    break;
+                case "thousandths":
+                    line.thousandths = whole(parser);
+                    break;
+                case "unit":
+                    line.unit = text(parser);
+                    break;
+                case "list_price":
+                    line.listPrice = token == JsonToken.VALUE_NULL ? null : whole(parser);
+                    break;
+                case "back_to":
+                    line.backTo = text(parser);
+                    break;
+                default:
+                    parser.skipChildren();
+            }
+        }
+        expect(parser.currentToken() == JsonToken.END_OBJECT);
+        expect(line.kind != null && line.product != null);
+        expect(line.amount != null && line.paid != null);
+        return line;
+    }
+
+    private static long whole(JsonParser parser) throws IOException {
+        expect(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
+        return parser.getLongValue();
+    }
+
+    private static String text(JsonParser parser) throws IOException {
+        expect(parser.currentToken() == JsonToken.VALUE_STRING);
+        return parser.getText();
+    }
+
+    private static void expect(boolean right) throws IOException {
+        if (!right) {
+            throw new IOException("no transaction of the front door");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+"""What the inventory job reads of a transaction, and which of its lines no shelf can count.
+
+StockLines.java reads all of them, by CanonicalReceipt.java; here is read what it has not taken.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from tillstream.domain.receipt.reading import reader, stock_units
+
+PIECE = 1000  # thousandths
+MOST = 2**31 - 1  # units: what four bytes of `recent_lines` hold
+
+
+class Item(Struct, frozen=True, gc=False):
+    """Of `receipt.canonical.Item`."""
+
+    kind: str
+    product: str
+    amount: int
+    paid: int
+    thousandths: int = PIECE
+    unit: str = "each"
+    list_price: int | None = None
+    back_to: str = ""
+
+
+class Receipt(Struct, frozen=True, gc=False):
+    """Of `receipt.canonical.Receipt`."""
+
+    transaction_id: str
+    store: Annotated[int, Meta(ge=-(2**31), lt=2**31)]  # as columns have it
+    ended_ms: int
+    currency: str
+    lines: tuple[Item, ...]
+    kind: Literal["retail", "void"] = "retail"
+    arrived_ms: int = 0
+    version: Literal[1] = 1
+
+
+read = reader(Receipt)
+
+
+def moves(line: Item) -> bool:
+    """Whether goods leave a shelf or come back to it."""
+    to_shelf = line.kind == "sale" or (line.kind == "return" and line.back_to == "shelf")
+    return to_shelf and bool(line.product)
+
+
+def uncounted(receipt: Receipt) -> tuple[str, str] | None:
+    """Reason and message where lines that move stock cannot be counted; the others do move it."""
+    moved = [(f"$.lines[{n}]", line) for n, line in enumerate(receipt.lines) if moves(line)]
+    if parts := [where for where, line in moved if is_part_of_piece(line)]:
+        return "fraction_of_a_piece", f"{', '.join(parts)}: a part of a piece cannot be counted"
+    if large := [where for where, line in moved if not is_countable(line)]:
+        return "out_of_range", f"{', '.join(large)}: more than {MOST} units of stock"
+    return None
+
+
+def is_part_of_piece(line: Item) -> bool:
+    return line.unit == "each" and line.thousandths % PIECE != 0
+
+
+def is_countable(line: Item) -> bool:
+    return not is_part_of_piece(line) and abs(stock_units(line.thousandths, line.unit)) <= MOST
