@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.batched_harness import BatchedHarness
 from tests.support.classes import job_classes
 from tests.support.receipts import canonical_receipts
+from tests.support.sales import canonical, sale
 from tillstream.catalog.tables import ARCHIVE
 from tillstream.connectors.gateway import java
 from tillstream.domain.envelope import seal
@@ -23,6 +25,7 @@ from tillstream.history.compact import _merged
 from tillstream.replay.backfill import rows
 from tillstream.replay.coverage import Survey
 from tillstream.replay.stream_reach import Gap
+from tillstream.sim.fuzz import fuzzed
 from tillstream.udfs.archive import ArchiveOnce
 from tillstream.udfs.stage import StageSettings
 
@@ -75,6 +78,15 @@ def test_an_archived_transaction_is_put_back_byte_for_byte(classes, tmp_path, re
     schema = pq.read_schema(io.BytesIO(body)).remove_metadata()
     compacted = _merged(schema, [body, body], "date=2026-01-05")
     assert [row.raw for row in rows(compacted, gap)] == written * 2
+
+
+def test_whatever_the_stage_lets_through_fits_its_columns(classes, tmp_path):
+    """Else one record that somebody has put into the topic would stop the job for good."""
+    rng, good = Random(3), canonical(sale())
+    records = [fuzzed(good, rng) for _ in range(1_000)]
+    found = archived([raw for raw in records if len(raw) < 100_000])
+    body = parquet(classes, found, tmp_path)
+    assert pq.read_metadata(io.BytesIO(body)).num_rows == len(found) > 100
 
 
 def test_every_field_has_its_column_and_is_null_where_it_has_a_default(classes):

@@ -12,14 +12,12 @@ from tests.support.fraud_chain import Chain, label_of
 from tests.support.fraud_chain import sale as by_card
 from tests.support.harness import KeyedHarness
 from tests.support.sales import T0, encoded, sale
+from tillstream.conf import load
 from tillstream.domain.envelope import seal
-from tillstream.domain.loyalty.ledger import LoyaltyRules
-from tillstream.domain.shortage.shelves import ShortageRules
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.state_schemas.keyed import fraud_counters, stock
+from tillstream.udfs.intake import intake_once
 from tillstream.udfs.inventory import StockDocuments, StockLedger
-from tillstream.udfs.loyalty import LoyaltyLedger
-from tillstream.udfs.shortage import ShelfWatch
 from tillstream.udfs.stage import StageSettings
 
 MINUTE_MS, HOUR_MS, YEAR_MS = 60_000, 3_600_000, 365 * 86_400_000
@@ -28,20 +26,14 @@ SETTINGS = StageSettings("job")
 MILK = "2000000000411"
 
 
-def loyalty() -> BatchedHarness:
-    return BatchedHarness(LoyaltyLedger(SETTINGS, LoyaltyRules()))
-
-
-def shelves() -> BatchedHarness:
-    return BatchedHarness(
-        ShelfWatch(SETTINGS, ShortageRules(), frozenset({"bakery"}), "changes", 600_000, {})
-    )
+def front_door() -> BatchedHarness:
+    """What it refuses comes to no other job."""
+    return BatchedHarness(intake_once(load("local")))
 
 
 @pytest.mark.parametrize("ahead_ms", FAR_AHEAD)
-@pytest.mark.parametrize("job", [loyalty, shelves])
-def test_a_sale_of_the_future_is_a_dead_letter_and_leaves_no_trace(job, ahead_ms):
-    harness = job()
+def test_a_sale_of_the_future_is_a_dead_letter_and_leaves_no_trace(ahead_ms):
+    harness = front_door()
     raw = encoded(sale(event_time_ms=T0 + ahead_ms))
     assert harness.process(("1", seal("kafka:tills/0/1", T0, raw))) == []
     (letter,) = map(json.loads, harness.side["dead-letters"])
@@ -49,9 +41,8 @@ def test_a_sale_of_the_future_is_a_dead_letter_and_leaves_no_trace(job, ahead_ms
     assert harness.state == {}
 
 
-@pytest.mark.parametrize("job", [loyalty, shelves])
-def test_a_sale_a_little_ahead_is_taken(job):
-    harness = job()
+def test_a_sale_a_little_ahead_is_taken():
+    harness = front_door()
     raw = encoded(sale(event_time_ms=T0 + 4 * MINUTE_MS))
     harness.process(("1", seal("kafka:tills/0/1", T0, raw)))
     assert harness.side["dead-letters"] == []

@@ -85,6 +85,7 @@ def name_of(topic: str) -> str:
 
 # Of the front door's stream each job reads what it needs.
 OF_CHECKED: dict[str, Callable[[bytes], Any]] = {
+    "archive": archive.read,
     "loyalty": parts.read,
     "shortage": events.read,
     "fraud": read_sale,
