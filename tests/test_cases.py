@@ -11,11 +11,11 @@ import pytest
 from tests.support import ROOT
 from tests.udfs.test_nothing_stops_a_stage import CONF, T0
 from tillstream.domain import notice
-from tillstream.domain.arrival import parse_sale
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.udfs.intake import intake_once
 
 CASES = Path(os.environ.get("TILLSTREAM_CASES") or ROOT.parent / "shared" / "cases")
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases in {CASES}")
@@ -49,11 +49,11 @@ def test_a_label_that_cannot_be_used_is_refused(name):
 
 
 def test_a_till_of_2096_is_refused_and_the_others_are_not():
-    ahead_ms = CONF.source.clock_ahead_minutes * 60_000
+    door = intake_once(CONF)
     reasons = []
     for n, line in enumerate(raw("sale-of-2096-then-today.jsonl").splitlines()):
         try:
-            parse_sale(Envelope(f"kafka:t/0/{n}", T0 + 86_400_000, line), ahead_ms)
+            door.canonical(Envelope(f"kafka:t/0/{n}", T0 + 86_400_000, line))
         except InvalidTransaction as error:
             reasons.append(error.reason)
     assert reasons == ["clock_ahead"]

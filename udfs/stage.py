@@ -25,6 +25,7 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.receipt.reading import NOT_CANONICAL
 from tillstream.domain.transaction import SCHEMA_VERSION, InvalidTransaction
 from tillstream.state_schemas.keyed.versioned import Codec
 from tillstream.udfs.engine import require_thread_mode
@@ -104,6 +105,8 @@ class Stage:
 
     def refuse(self, envelope: Envelope, step: str, reason: str, message: str, out: Out) -> None:
         """A record that cannot be used, as a dead letter. step: ``validate`` or ``apply``."""
+        if reason == NOT_CANONICAL:  # somebody else's, so none of its fields has passed a contract
+            envelope = Envelope(envelope.origin, envelope.arrived_ms, envelope.raw)
         out.emit(self._letter(envelope, step, reason, message), DEAD_LETTERS)
 
     def part(self, raw: bytes, arrived_ms: int = 0, typed: bool = False) -> Envelope:

@@ -23,6 +23,7 @@ from tillstream.clients import aws, kinesis
 from tillstream.clients.delivery import Receipt, deliver
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
+from tillstream.dead_letters.advice import advice
 from tillstream.dead_letters.commands import hexdump
 from tillstream.dead_letters.contracts import contracts
 from tillstream.dead_letters.model import (
@@ -33,7 +34,6 @@ from tillstream.dead_letters.model import (
     Refusal,
     Sendable,
     Sighting,
-    advice,
     choose,
     export,
     judge,

@@ -23,7 +23,7 @@ from tests.support.engine import engine
 from tests.support.failing import letters, raising, says
 from tests.support.fraud_chain import T0, TRANSACTIONS, Chain, as_read, label_of, sale
 from tests.support.harness import KeyedHarness
-from tests.support.sales import encoded
+from tests.support.sales import canonical
 from tests.support.sales import sale as till_sale
 from tests.udfs import test_inventory_functions as stock
 from tests.udfs import test_shortage_functions as shelves
@@ -92,7 +92,7 @@ def request(name: str) -> bytes:
 
 
 def untaken(number: int) -> bytes:
-    raw = encoded(till_sale(f"0045-03-20251124-{number:06d}", stock.T0))
+    raw = canonical(till_sale(f"0045-03-20251124-{number:06d}", stock.T0))
     return b"T" + seal(f"kafka:tills/0/{number}", stock.T0, raw)
 
 
@@ -145,7 +145,7 @@ CASES = {
         before=lambda: [stock.line("count", "M:c/1", 10)[1]],
     ),
     "untaken transaction": Case(
-        ledger, inventory, "parse_sale", untaken, lambda v: whole(v[1:]), "kafka:tills/0/2",
+        ledger, inventory.baskets, "uncounted", untaken, lambda v: whole(v[1:]), "kafka:tills/0/2",
     ),
     "stock document": Case(
         documents, inventory, "of_movement", movement, whole, "kafka:moves/0/2"
@@ -158,7 +158,7 @@ CASES = {
     ),
     "basket": Case(
         watch, shortage, "apply_basket", lambda n: shelves.receipt(n, shelves.DAY0 + n, bread=1),
-        whole, "kafka:till-transactions/0/2", "45",
+        whole, "kafka:transactions/0/2", "45",
     ),
     "stock level": Case(
         watch, shortage, "apply_level", lambda n: shelves.level(n, 10 - n, shelves.DAY0 + n), whole,

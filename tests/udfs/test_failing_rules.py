@@ -41,8 +41,8 @@ LOYALTY = StageSettings("loyalty")
 
 
 def sealed(number: int, **changes) -> bytes:
-    document = sale(number, T0 + number, **changes)
-    return seal(f"kafka:tills/0/{number}", T0 + number + 50, json.dumps(document).encode())
+    raw = canonical(sale(number, T0 + number, **changes), arrived_ms=T0 + number + 50)
+    return seal(f"kafka:tills/0/{number}", T0 + number + 50, raw)
 
 
 def ledger() -> BatchedHarness:
@@ -189,7 +189,7 @@ def test_what_a_store_s_looks_left_beside_the_state_is_forgotten_with_it(monkeyp
     monkeypatch.setattr(
         shortage.shortage_events,
         "basket",
-        lambda txn, *more: 1 / 0 if txn.transaction_id in bad else real(txn, *more),
+        lambda seen, *more: 1 / 0 if seen.transaction_id in bad else real(seen, *more),
     )
     harness = watch()
     for at in range(0, 200, 40):

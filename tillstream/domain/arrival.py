@@ -8,15 +8,7 @@ moves nothing but its own record: horizons and watermarks go by the earlier of e
 from __future__ import annotations
 
 from tillstream.domain.envelope import Envelope
-from tillstream.domain.transaction import InvalidTransaction, Transaction, parse
-
-
-def parse_sale(envelope: Envelope, clock_ahead_ms: int) -> Transaction:
-    """The till transaction of ``envelope``. Raises InvalidTransaction, and nothing else: with the reason
-    ``clock_ahead`` where its time is more than ``clock_ahead_ms`` after it arrived."""
-    found = parse(envelope.raw)
-    refuse_ahead(found.event_time_ms, "event_time_ms", envelope, clock_ahead_ms)
-    return found
+from tillstream.domain.transaction import InvalidTransaction
 
 
 def refuse_ahead(at_ms: int, field: str, envelope: Envelope, clock_ahead_ms: int) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 
+NOT_CANONICAL = "not_canonical"
 T = TypeVar("T")
 
 
@@ -41,7 +42,7 @@ def reader(view: type[T]) -> Callable[[bytes], T]:
             return decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidTransaction(
-                "not_canonical", "$ is not a transaction as the front door writes them"
+                NOT_CANONICAL, "$ is not a transaction as the front door writes them"
             ) from None
 
     return read
