@@ -22,7 +22,7 @@ def chaos(seed: int, minutes: float, *options: str) -> None:
 
 
 def test_a_minute_of_chaos_on_the_running_stack_breaks_no_promise(stack):
-    stack.up(taskmanagers=2)
+    stack.up(taskmanagers=3)
     chaos(9, 1, "--here")
 
 

@@ -30,7 +30,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
     before = os.environ.get("TILLSTREAM_HOME")
     stack = with_free_ports(small_disk)
     try:
-        stack.up(taskmanagers=1)
+        stack.up(taskmanagers=2)
         shop = Shop(stack, "full-disk", tmp_path, "kafka")
         shop.submit("loyalty")
         feed = shop.feed(600, "--count", "12000", "--duplicates", "0.01", "--malformed", "0.01")
@@ -55,8 +55,9 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk, tmp_path) -> None
         if spool.exists():
             waiting = spool.rename(tmp_path / "waiting.jsonl")
             shop.run("sim", "--to", "kafka", "--from-spool", str(waiting))
-        if not shop.running("loyalty"):
-            shop.run("job", "restore", "loyalty", "--from", "latest-checkpoint")
+        for job in ("intake", "loyalty"):
+            if not shop.running(job):
+                shop.run("job", "restore", job, "--from", "latest-checkpoint")
         shop.prove(order="ledger")
     finally:
         stack.down()

@@ -115,13 +115,20 @@ def draw(seed: int, seconds: int, where: Where) -> Plan:
     """The same for the same arguments."""
     rng = Random(f"chaos {seed}")
     source = rng.choice(("kafka", "kafka", "kinesis"))
-    jobs = (DOOR, *_jobs(rng, where.taskmanagers - 1))
+    behind = where._replace(taskmanagers=where.taskmanagers - 1)
+    jobs = _jobs(rng, behind.taskmanagers)
     backend = rng.choice(("hashmap", "hashmap", "rocksdb"))
     phases = tuple(_phases(rng, seed, seconds))
     faults = tuple(
-        sorted([*_faults(rng, seconds, source, jobs, where), *_releases(seed, seconds, where)])
+        sorted(
+            [
+                *_faults(rng, seconds, source, jobs, behind),
+                *_releases(seed, seconds, where),
+                *_at_the_door(seed, seconds, where),
+            ]
+        )
     )
-    return Plan(seed, seconds, source, jobs, where.taskmanagers, backend, phases, faults)
+    return Plan(seed, seconds, source, (DOOR, *jobs), where.taskmanagers, backend, phases, faults)
 
 
 def _jobs(rng: Random, slots: int) -> tuple[str, ...]:
@@ -179,6 +186,23 @@ def _releases(seed: int, seconds: int, where: Where) -> Iterator[Fault]:
     rng = Random(f"release {seed}")
     if where.own and rng.random() < RELEASED:
         yield Fault(rng.randint(FIRST_S, seconds - LAST_S), "release")
+
+
+def _at_the_door(seed: int, seconds: int, where: Where) -> Iterator[Fault]:
+    """What happens to the front door and the slot it brings, by dice of their own."""
+    rng = Random(f"door {seed}")
+    last = f"taskmanager-{where.taskmanagers}"
+    for _ in range(rng.choice((1, 1, 2))):
+        at_s = rng.randint(FIRST_S, seconds - LAST_S)
+        kind, target, lasts = rng.choice(
+            (
+                ("kill", last, 0),
+                ("freeze", last, min(rng.randint(3, 20), seconds - at_s)),
+                ("savepoint", DOOR, 0),
+                ("restore", DOOR, 0),
+            )
+        )
+        yield Fault(at_s, kind, target, lasts)
 
 
 def _targets(kind: str, source: str, jobs: tuple[str, ...], where: Where) -> list[str]:

@@ -25,7 +25,7 @@ WINDOWS_MS = (60_000, 600_000, 3_600_000, DAY_MS)
 PARTS = 12
 WIDTHS_MS = MINUTE, TEN, HOUR, DAY = tuple(window // PARTS for window in WINDOWS_MS)
 KEEP_DAYS = 45  # the longest risk window and a delay of up to 16 days
-RECENT = 16  # ids remembered against a repeat that follows closely
+RECENT = 64  # ids remembered against a repeat that follows closely
 LABELLED = 256  # ids remembered against a repeated label
 
 
