@@ -42,7 +42,7 @@ class LoyaltyLedger(BatchedStage):
         if not receipt.customer:
             return None
         changed = None
-        for part in parts(receipt):
+        for part in parts(receipt, self.rules.earn_nothing):
             after, entries = apply(state, part, self.rules, receipt.arrived_ms)
             if isinstance(entries, Refused):
                 self.refuse(envelope, "apply", entries.reason, entries.message, out)
@@ -70,6 +70,7 @@ def ledger(conf: Conf) -> LoyaltyLedger:
             {code: Terms(of.per_point, of.point_value) for code, of in terms.terms.items()},
             horizon_ms=terms.horizon_days * DAY_MS,
             max_postings=terms.max_postings,
+            earn_nothing=frozenset(terms.earn_nothing),
         ),
         notify=terms.notify,
     )

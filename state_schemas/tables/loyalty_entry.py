@@ -1,5 +1,6 @@
-"""Columns of the points ledger on S3, version 2: the fields of ``domain.loyalty.LedgerEntry``. Rows of
-version 1 have no currency."""
+"""Columns of the points ledger on S3, version 3: the fields of ``domain.loyalty.LedgerEntry``. Rows of
+version 1 have no currency, those of version 2 no excluded_cents: what of total_cents is for goods that
+earn nothing."""
 
 ROW_TYPE = """ROW<
     entry_id STRING NOT NULL, customer_id STRING NOT NULL, version BIGINT NOT NULL,
@@ -8,4 +9,5 @@ ROW_TYPE = """ROW<
     total_cents BIGINT NOT NULL, paid_cents BIGINT NOT NULL,
     earned BIGINT NOT NULL, redeemed BIGINT NOT NULL, delta BIGINT NOT NULL,
     balance BIGINT NOT NULL, event_time_ms BIGINT NOT NULL,
-    store INT NOT NULL, region STRING NOT NULL, currency STRING>"""
+    store INT NOT NULL, region STRING NOT NULL, currency STRING,
+    excluded_cents BIGINT>"""

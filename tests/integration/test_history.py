@@ -149,11 +149,11 @@ def test_another_key_of_the_same_type_goes_unseen_by_the_engine_but_not_by_us(op
 @pytest.mark.long
 def test_what_the_next_release_writes_as_its_own_is_refused_by_this_one(opened):
     shop = opened("v2-only")
-    restore(shop, "loyalty", releases.savepoint("0.1.0", "loyalty"), JOBS / "loyalty_v2.py")
+    restore(shop, "loyalty", releases.savepoint("0.1.0", "loyalty"), JOBS / "loyalty_next.py")
     expect_balances(shop, "0.1.0", "before", "after")
     made = LocalCluster(shop.stack).stop("loyalty").location
     stored = list(values(made, "loyalty-ledger", "loyalty-account"))
-    newer = [data for data in stored if data[0] == 2]
+    newer = [data for data in stored if data[0] == 3]
     assert len(newer) == len(releases.changed("before", "after"))
     assert len(stored) == len(releases.balances("before", "after"))
     for data in newer:
@@ -168,7 +168,7 @@ def test_a_made_up_next_release_goes_on_from_the_first_and_can_be_rolled_back(op
         shop,
         "loyalty",
         releases.savepoint("0.1.0", "loyalty"),
-        JOBS / "loyalty_v2.py",
+        JOBS / "loyalty_next.py",
         state={"write_versions": {"loyalty_account": 1}},
     )
     expect_balances(shop, "0.1.0", "before", "after")

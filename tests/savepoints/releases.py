@@ -60,12 +60,12 @@ def _split(line: bytes) -> list[bytes]:
 
 def shop(stack: Stack, folder: Path, outputs: str) -> Shop:
     """The history's topic; tables and folders named after ``outputs``, apart from other tests'."""
-    # Release 0.1.0 knew one pair of terms, whatever the currency: these go on with it.
+    # Release 0.1.0 knew one pair of terms, whatever the currency and the goods: these go on with it.
     codes = settings.load("local").loyalty.terms
     of_all = {code: {"per_point": 1000, "point_value": 10} for code in codes}
     return Shop(
         stack, NAME, folder, "kafka",
-        loyalty={"terms": of_all},
+        loyalty={"terms": of_all, "earn_nothing": []},
         archive={"dedupe_hours": A_CENTURY},
         dynamodb={"tables": {"balances": f"balances-{outputs}"}},
         s3={"prefixes": {name: f"{outputs}/{name}" for name in ("ledger", "receipts", "dead_letters")}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -97,9 +98,14 @@ def checked(
     )
 
 
-def part(document: dict[str, Any]) -> parts.Part:
+def parts_of(document: dict[str, Any], earn_nothing: Set[str] = frozenset()) -> list[parts.Part]:
     """As the rules of loyalty are given it."""
-    (only,) = parts.parts(parts.read(canonical(document)))
+    return list(parts.parts(parts.read(canonical(document)), earn_nothing))
+
+
+def part(document: dict[str, Any]) -> parts.Part:
+    """The same of what is one part."""
+    (only,) = parts_of(document)
     return only
 
 

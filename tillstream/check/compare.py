@@ -65,7 +65,7 @@ def check(
     is compared; notices are judged by the order of sending alone. Raises
     NoTruth or Unreachable, each with the fix.
     """
-    truth = read_truth(truth_dir)
+    truth = read_truth(truth_dir, conf.loyalty.earn_nothing)
     held = holdings or Platform(conf)
 
     terms = {code: (of.per_point, of.point_value) for code, of in conf.loyalty.terms.items()}

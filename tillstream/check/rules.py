@@ -24,6 +24,7 @@ class Sent(NamedTuple):
     points: int
     refers_to: str | None
     currency: str = "ZAR"
+    excluded: int = 0  # of the total, for goods that earn nothing
 
 
 class Step(NamedTuple):
@@ -44,7 +45,9 @@ class _Sale:
     paid: int
     redeemed: int
     terms: Terms | None
+    excluded: int = 0
     back: int = 0  # value given back so far, in cents
+    excluded_back: int = 0
 
 
 def replay(
@@ -71,7 +74,8 @@ def replay(
         points_back = sale.redeemed * sale.back // sale.total if sale.total else 0
         money_back = sale.back - points_back * point_cents
         # rounding may hand back some cents more than were paid: that takes no further point
-        return max(0, sale.paid - money_back) // per_point, sale.redeemed - points_back
+        counts = max(0, sale.paid - money_back) - max(0, sale.excluded - sale.excluded_back)
+        return max(0, counts) // per_point, sale.redeemed - points_back
 
     def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
         sale = sales.get(tx.refers_to or "")
@@ -80,6 +84,7 @@ def replay(
             return
         earned, redeemed = worth(sale)
         sale.back = sale.total if tx.kind == "void" else min(sale.total, sale.back + tx.total)
+        sale.excluded_back += tx.excluded
         earned_now, redeemed_now = worth(sale)
         note(entry_id, tx.kind, outcome, earned_now - earned, redeemed_now - redeemed)
 
@@ -94,8 +99,8 @@ def replay(
                 else:
                     outcome = "redemption_refused"
             paid = tx.total - used * here[1] if here else tx.total
-            sales[tx.id] = _Sale(tx.total, paid, used, here)
-            note(tx.id, "sale", outcome, paid // here[0] if here else 0, used)
+            sales[tx.id] = _Sale(tx.total, paid, used, here, tx.excluded)
+            note(tx.id, "sale", outcome, worth(sales[tx.id])[0], used)
             for early in too_early.pop(tx.id, ()):
                 reverse(early, f"{early.id}:settled", "settled")
         elif tx.refers_to in seen:

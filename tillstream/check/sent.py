@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -64,11 +64,12 @@ class Whose(NamedTuple):
 class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
-    shows of it, in send order."""
+    shows of it, in send order. ``earn_nothing``: categories of goods that earn no point."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
     conflicts: dict[str, dict[bytes, Whose]] = field(default_factory=dict)
+    earn_nothing: frozenset[str] = frozenset()
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -87,6 +88,11 @@ class Truth(SentFile):
             record.get("points_to_redeem", 0),
             record.get("refers_to"),
             record["currency"],
+            sum(
+                line["quantity"] * line["unit_price_cents"]
+                for line in record.get("lines", ())
+                if line["category"] in self.earn_nothing
+            ),
         )
         said, whose = content(record), Whose(customer, sent)
         first, of_first = self._first.setdefault(identity, (said, whose))
@@ -123,6 +129,6 @@ def content(record: dict[str, Any]) -> bytes:
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
-def read_truth(directory: Path) -> Truth:
+def read_truth(directory: Path, earn_nothing: Iterable[str] = ()) -> Truth:
     """Raises NoTruth."""
-    return Truth().read(directory, "tillstream sim")
+    return Truth(earn_nothing=frozenset(earn_nothing)).read(directory, "tillstream sim")

@@ -121,6 +121,7 @@ class LoyaltyTerms(_Base, frozen=True):
 
 class Loyalty(_Base, frozen=True):
     terms: dict[CurrencyCode, LoyaltyTerms]
+    earn_nothing: list[str]
     horizon_days: NotNegative
     max_postings: Positive
     notify: bool

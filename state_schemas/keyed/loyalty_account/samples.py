@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tillstream.domain.loyalty.ledger import Account, Pending, Posting
+from tillstream.domain.loyalty import ledger
+from tillstream.state_schemas.keyed.loyalty_account.v1 import Account, Pending, Posting
 
 V1 = {
     "new": Account(0, 0, 0, -1, 0, {}, {}),
@@ -28,4 +29,16 @@ V1 = {
     ),
 }  # fmt: skip
 
-SAMPLES = {1: V1}
+V2 = {
+    "new": ledger.Account(0, 0, 0, -1, 0, {}, {}),
+    "gift-card-and-bread-partly-refunded-and-pending": ledger.Account(
+        3, 4, 1_764_000_000_000, -1, 1_764_000_000_000,
+        {"0045-03-20251124-000001": ledger.Posting(
+            1_764_000_000_000, 60_000, 0, 11_000, 1000, 10, 50_000, 10_000)},
+        {"0045-03-20251124-000002": [ledger.Pending(
+            "0045-03-20251124-000003", 1_764_000_000_000, "refund", 6_000, 6_000, 45,
+            "western-cape", 5_000)]},
+    ),
+}  # fmt: skip
+
+SAMPLES = {1: V1, 2: V2}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.sales import T0, part, sale
+from tests.support.sales import T0, line, part, parts_of, sale
+from tillstream.domain.loyalty import parts
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.loyalty.parts import Part
 
@@ -254,3 +255,67 @@ def test_terms_that_come_later_change_nothing_of_what_was_earned_without():
         account=before,
     )
     assert (after.balance, entries[0].delta) == (0, 0)
+
+
+# -- goods that earn nothing -----------------------------------------------------------------------
+
+NOTHING = frozenset({"gift-cards", "tobacco"})
+STRICT = LoyaltyRules(earn_nothing=NOTHING)
+
+
+def basket(name: str, *goods: tuple[str, int], **changes) -> list[Part]:
+    lines = [line(f"200000000{n:04d}", 1, cents, category) for n, (category, cents) in
+             enumerate(goods)]  # fmt: skip
+    return parts_of(sale(name, lines=lines, **changes), NOTHING)
+
+
+def test_gift_cards_and_tobacco_earn_nothing_beside_bread_that_does():
+    account, entries = run(
+        *basket("sale-001", ("bakery", 3_000), ("gift-cards", 500_000), ("tobacco", 9_000)),
+        rules=STRICT,
+    )
+    assert (account.balance, entries[0].earned) == (3, 3)
+    assert (entries[0].total_cents, entries[0].excluded_cents) == (512_000, 509_000)
+
+
+def test_bread_that_comes_back_takes_its_point_and_a_gift_card_that_comes_back_takes_none():
+    sold = basket("sale-001", ("bakery", 3_000), ("gift-cards", 500_000))
+    card = basket("back-001", ("gift-cards", 500_000), kind="refund", refers_to="sale-001")
+    bread = basket("back-002", ("bakery", 3_000), kind="refund", refers_to="sale-001")
+    for order in (sold + card + bread, sold + bread + card, card + bread + sold):
+        account, entries = run(*order, rules=STRICT)
+        assert account.balance == 0
+        by_cause = {entry.transaction_id: entry.delta for entry in entries if entry.delta}
+        assert by_cause == {"sale-001": 3, "back-002": -3}
+
+
+def test_a_void_takes_all_back_that_a_mixed_basket_earned():
+    sold = basket("sale-001", ("bakery", 3_000), ("tobacco", 9_000))
+    undone = basket("void-001", ("bakery", 3_000), ("tobacco", 9_000), kind="void",
+                    refers_to="sale-001")  # fmt: skip
+    assert run(*sold, *undone, rules=STRICT)[0].balance == 0
+
+
+def test_points_that_pay_for_a_mixed_basket_are_taken_off_what_earns_first():
+    rich = basket("sale-001", ("bakery", 500_000))
+    paid = basket("sale-002", ("bakery", 3_000), ("tobacco", 9_000), points_to_redeem=200)
+    _, entries = run(*rich, *paid, rules=STRICT)
+    assert (entries[1].redeemed, entries[1].paid_cents, entries[1].earned) == (200, 10_000, 1)
+
+
+@pytest.mark.parametrize("kind", ["gift_card", "agency", "deposit", "fee"])
+def test_kinds_of_lines_that_are_no_goods_earn_nothing(kind):
+    receipt = parts.Receipt(
+        "sale-001", T0, 45, "gauteng", "ZAR", 8_000,
+        (parts.Line("sale", 3_000), parts.Line(kind, 5_000)), customer="C1",
+    )  # fmt: skip
+    account, _ = run(*parts.parts(receipt), rules=STRICT)
+    assert account.balance == 3
+
+
+def test_a_coupon_takes_off_what_earns():
+    receipt = parts.Receipt(
+        "sale-001", T0, 45, "gauteng", "ZAR", 2_500,
+        (parts.Line("sale", 3_000), parts.Line("coupon", -500)), customer="C1",
+    )  # fmt: skip
+    assert run(*parts.parts(receipt))[0].balance == 2

@@ -33,15 +33,18 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
 
     horizon_ms: how long before a customer's newest transaction an id is remembered.
     max_postings: at most so many per customer; the oldest is forgotten first.
+    earn_nothing: categories of goods on which no point is earned.
     """
 
     terms: Mapping[str, Terms] = msgspec.field(default_factory=lambda: {"ZAR": Terms()})
     horizon_ms: int = 35 * DAY_MS
     max_postings: int = 512
+    earn_nothing: frozenset[str] = frozenset()
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
-    """What one transaction did, with the terms it was done on. A reversal keeps its time alone."""
+    """What one transaction did, with the terms it was done on. A reversal keeps its time alone. Of total and
+    refunded cents the excluded ones are for goods that earn nothing."""
 
     event_time_ms: int
     total_cents: int = 0
@@ -49,6 +52,8 @@ class Posting(msgspec.Struct, array_like=True, gc=False):
     refunded_cents: int = 0
     cents_per_point: int = 0  # 0 marks a reversal
     point_value_cents: int = 0
+    excluded_cents: int = 0
+    excluded_refunded_cents: int = 0
 
     @property
     def is_sale(self) -> bool:
@@ -69,6 +74,7 @@ class Pending(msgspec.Struct, array_like=True, gc=False):
     total_cents: int
     store: int
     region: str
+    excluded_cents: int = 0
 
 
 class Account(msgspec.Struct, array_like=True, gc=False):
@@ -104,6 +110,7 @@ class LedgerEntry(msgspec.Struct, gc=False):
     store: int
     region: str
     currency: str
+    excluded_cents: int = 0
 
 
 class Refused(NamedTuple):
@@ -124,8 +131,9 @@ class Effect(NamedTuple):
 NO_ENTRIES: tuple[LedgerEntry, ...] = ()
 
 
-def standing(sale: Posting, refunded_cents: int) -> Effect:
-    """What is left of a sale's effect once ``refunded_cents`` (gross, cumulative) were given back.
+def standing(sale: Posting, refunded_cents: int, excluded_refunded_cents: int = 0) -> Effect:
+    """What is left of a sale's effect once so much (gross, cumulative) was given back, of it for goods that
+    earn nothing ``excluded_refunded_cents``.
 
     Redeemed points return in proportion, rounded down; the rest is money. A function of the
     cumulative refund alone, so the order of refunds does not matter.
@@ -133,7 +141,8 @@ def standing(sale: Posting, refunded_cents: int) -> Effect:
     returned = sale.redeemed * refunded_cents // sale.total_cents if sale.total_cents else 0
     money_back = refunded_cents - returned * sale.point_value_cents
     paid = max(sale.paid_cents - money_back, 0)
-    return Effect(paid // sale.cents_per_point, sale.redeemed - returned, paid)
+    excluded = max(sale.excluded_cents - excluded_refunded_cents, 0)
+    return Effect(max(paid - excluded, 0) // sale.cents_per_point, sale.redeemed - returned, paid)
 
 
 def apply(
@@ -186,10 +195,10 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules) -> LedgerEntry:
         0,
         terms.per_point,
         terms.point_value,
+        txn.excluded_cents,
     )
     account.postings[txn.transaction_id] = sale
-    paid = sale.paid_cents
-    earned = paid // terms.per_point
+    earned, _, paid = standing(sale, 0)
     account.balance += earned - wanted
     account.version += 1
     return LedgerEntry(
@@ -211,6 +220,7 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules) -> LedgerEntry:
         txn.store,
         txn.region,
         txn.currency,
+        txn.excluded_cents,
     )
 
 
@@ -224,6 +234,7 @@ def _post_reversal(account: Account, txn: Part) -> LedgerEntry:
         txn.total_cents,
         txn.store,
         txn.region,
+        txn.excluded_cents,
     )
     account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
     sale = account.postings.get(txn.refers_to)
@@ -251,10 +262,13 @@ def _reverse(
     elif sale.refunded_cents >= sale.total_cents:
         outcome, reason = "nothing_to_reverse", "already_reversed"
     else:
-        before = standing(sale, sale.refunded_cents)
+        before = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
         asked = sale.total_cents if claim.cents is None else sale.refunded_cents + claim.cents
         sale.refunded_cents = min(sale.total_cents, asked)
-        after = standing(sale, sale.refunded_cents)
+        sale.excluded_refunded_cents = min(
+            sale.excluded_cents, sale.excluded_refunded_cents + claim.excluded_cents
+        )
+        after = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
         earned, redeemed = after.earned - before.earned, after.redeemed - before.redeemed
         paid = after.paid_cents - before.paid_cents
     account.balance += earned - redeemed
@@ -278,6 +292,7 @@ def _reverse(
         claim.store,
         claim.region,
         txn.currency,
+        claim.excluded_cents,
     )
 
 

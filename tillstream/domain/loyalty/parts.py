@@ -6,7 +6,7 @@ for its lines: their shares of the receipt's total.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Literal
 
 from msgspec import Struct
@@ -14,6 +14,9 @@ from msgspec import Struct
 from tillstream.domain.receipt.reading import reader
 
 BACK = "return"
+# Kinds of lines on which points are earned; a coupon takes off what is. Gift cards, agency goods (airtime,
+# lottery, electricity), deposits and fees earn nothing, whatever their category.
+EARN = frozenset({"sale", "return", "coupon"})
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -21,6 +24,7 @@ class Line(Struct, frozen=True, gc=False):
 
     kind: str
     paid: int
+    category: str = ""
     of: str = ""
 
 
@@ -45,7 +49,7 @@ class Receipt(Struct, frozen=True, gc=False):
 class Part(Struct, frozen=True, gc=False):
     """One posting. kind: sale, refund or void; ``refers_to`` is the sale that the latter two undo, None for a
     sale, "" for goods without a receipt. ``total_cents`` (minor units of ``currency``) is what was paid for
-    it, or given back."""
+    it, or given back; ``excluded_cents`` of that are for what earns nothing."""
 
     transaction_id: str
     kind: str
@@ -57,35 +61,48 @@ class Part(Struct, frozen=True, gc=False):
     total_cents: int
     points_to_redeem: int = 0
     refers_to: str | None = None
+    excluded_cents: int = 0
 
 
 read = reader(Receipt)
 
 
-def parts(receipt: Receipt) -> Iterator[Part]:
-    """Its postings. The first has the receipt's id, those after it ``<id>/<n>``, n from 2."""
+def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Part]:
+    """Its postings. The first has the receipt's id, those after it ``<id>/<n>``, n from 2. earn_nothing:
+    categories of goods on which no point is earned."""
     if receipt.kind == "void":
-        yield _part(receipt, receipt.transaction_id, "void", max(-receipt.total, 0), receipt.voids)
+        total = max(-receipt.total, 0)
+        yield _part(receipt, receipt.transaction_id, "void", total, 0, receipt.voids)
         return
-    sold, back = None, dict[str, int]()
+    sold, excluded, back = None, 0, dict[str, tuple[int, int]]()
     for line in receipt.lines:
+        nothing = line.kind not in EARN or line.category in earn_nothing
         if line.kind == BACK:
-            back[line.of] = back.get(line.of, 0) - line.paid
+            paid, of_excluded = back.get(line.of, (0, 0))
+            back[line.of] = paid - line.paid, of_excluded - (line.paid if nothing else 0)
         else:
             sold = (sold or 0) + line.paid
+            excluded += line.paid if nothing else 0
     identity, n = receipt.transaction_id, 1
     if sold is not None:
-        yield _part(receipt, identity, "sale", max(sold, 0), None, receipt.points_asked)
+        yield _part(receipt, identity, "sale", sold, excluded, None, receipt.points_asked)
         n += 1
-    for of, paid in back.items():
+    for of, (paid, of_excluded) in back.items():
         own = identity if n == 1 else f"{identity}/{n}"
-        yield _part(receipt, own, "refund", max(paid, 0), of)
+        yield _part(receipt, own, "refund", paid, of_excluded, of)
         n += 1
 
 
 def _part(
-    receipt: Receipt, identity: str, kind: str, total: int, refers_to: str | None, points: int = 0
+    receipt: Receipt,
+    identity: str,
+    kind: str,
+    total: int,
+    excluded: int,
+    refers_to: str | None,
+    points: int = 0,
 ) -> Part:
+    total = max(total, 0)
     return Part(
         identity,
         kind,
@@ -97,4 +114,5 @@ def _part(
         total,
         points,
         refers_to,
+        min(max(excluded, 0), total),
     )
