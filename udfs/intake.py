@@ -17,7 +17,13 @@ from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import MappingSpec
 from tillstream.domain.receipt import parse as contract
 from tillstream.domain.receipt.canonical import Receipt
-from tillstream.domain.receipt.front_door import StorePlace, of_contract, of_v1, partition_of
+from tillstream.domain.receipt.front_door import (
+    NO_KINDS,
+    StorePlace,
+    of_contract,
+    of_v1,
+    partition_of,
+)
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -67,9 +73,15 @@ class IntakeOnce(BatchedStage):
 
     codec = archived_mark.CODEC
 
-    def __init__(self, settings: StageSettings, stores: Mapping[str, StorePlace]) -> None:
+    def __init__(
+        self,
+        settings: StageSettings,
+        stores: Mapping[str, StorePlace],
+        kinds: Mapping[str, str] = NO_KINDS,
+    ) -> None:
+        """``kinds``: category -> kind of line, of what tills ring up as goods and is none."""
         super().__init__(settings)
-        self.stores = stores
+        self.stores, self.kinds = stores, kinds
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
@@ -97,10 +109,11 @@ class IntakeOnce(BatchedStage):
             sent = contract.parse(envelope.raw)
             if sent.training:
                 return None
-            receipt = of_contract(sent, self._place(sent.store), sent.source or "pos/2")
+            place, source = self._place(sent.store), sent.source or "pos/2"
+            receipt = of_contract(sent, place, source, kinds=self.kinds)
         else:
             old = transaction.parse(envelope.raw)
-            receipt = of_v1(old, self._place(str(old.store)))
+            receipt = of_v1(old, self._place(str(old.store)), self.kinds)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         return msgspec.structs.replace(
             receipt,
@@ -124,4 +137,5 @@ def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:
 
 def intake_once(conf: Conf) -> IntakeOnce:
     """The function as conf has it."""
-    return IntakeOnce(StageSettings.of("intake", conf), reference.stores_by_id(conf))
+    settings = StageSettings.of("intake", conf)
+    return IntakeOnce(settings, reference.stores_by_id(conf), conf.intake.kinds)

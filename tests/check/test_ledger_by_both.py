@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.sales import T0, line, parts_of, sale
@@ -43,6 +43,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
+@settings(deadline=None)
 @given(histories())
 def test_both_give_the_same_entries(history):
     account, entries = None, []

@@ -168,7 +168,9 @@ def test_sales_add_up_by_minute_and_hour_with_late_ones_and_a_restore(open_shop)
     rest.stop_with_savepoint(shop.running("sales"), f"file://{shop.truth}/end", drain=True)
     wanted = {
         f"{store}/{product}": -sum(move.pieces for move in moves.values())
-        for (store, product), moves in read_stock_truth(shop.truth).lines.items()
+        for (store, product), moves in read_stock_truth(
+            shop.truth, shop.conf().intake.kinds
+        ).lines.items()
     }
     for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
         found = dict.fromkeys(wanted, 0)

@@ -158,3 +158,38 @@ def test_the_settings_name_mappings_that_are_there():
     assert {f"{name}.yaml" for name in CONF.intake.mappings} <= {
         path.name for path in Path(ROOT / "conf" / "mappings").iterdir()
     }
+
+
+@pytest.mark.parametrize(("category", "kind", "agency"), [
+    ("gift-cards", "gift_card", ""), ("airtime", "agency", "airtime"), ("bakery", "sale", ""),
+])  # fmt: skip
+def test_what_tills_ring_up_as_goods_and_is_none_is_told_by_its_category(category, kind, agency):
+    old = sale("0045-03-20251124-000001", category=category)
+    new = json.loads(APPLES)
+    new["lines"][0]["category"] = category
+    for raw in (json.dumps(old).encode(), json.dumps(new | {"transaction_id": "v2-1"}).encode()):
+        (receipt,) = sent(front_door(), raw)
+        assert (receipt.lines[0].kind, receipt.lines[0].agency) == (kind, agency)
+
+
+def test_a_gift_card_that_comes_back_is_one_and_names_its_receipt():
+    back = sale(
+        "0045-03-20251124-000002", category="gift-cards", kind="refund", refers_to="sale-0001"
+    )
+    (receipt,) = sent(front_door(), json.dumps(back).encode())
+    (line,) = receipt.lines
+    assert (line.kind, line.of, line.amount < 0, line.thousandths < 0) == (
+        "gift_card", "sale-0001", True, True,
+    )  # fmt: skip
+
+
+def test_a_repeat_is_known_though_the_grocers_rules_have_changed_meanwhile():
+    harness = front_door()
+    raw = json.dumps(sale("0045-03-20251124-000001", category="gift-cards")).encode()
+    assert len(sent(harness, raw)) == 1
+    later = BatchedHarness(
+        intake_once(load("local", {"intake": {"kinds": {"gift-cards": None, "bakery": "fee"}}}))
+    )
+    later.state = harness.state
+    assert sent(later, raw, 1) == []
+    assert later.side[DEAD_LETTERS] == []

@@ -180,7 +180,7 @@ def _sales(rig: Rig, truth: Path) -> Finding:
         rig.jobs.stop("sales", drain=True)
     wanted = {
         f"{store}/{product}": sold
-        for (store, product), moves in read_stock_truth(truth).lines.items()
+        for (store, product), moves in read_stock_truth(truth, rig.conf.intake.kinds).lines.items()
         if (sold := -sum(m.pieces for m in moves.values() if m.kind in ("sale", "refund", "void")))
         or any(m.kind == "sale" for m in moves.values())
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,27 +24,33 @@ class Move(NamedTuple):
 
 @dataclass
 class StockTruth(SentFile):
-    """Lines by (store, product), each line once."""
+    """Lines by (store, product), each line once. no_stock: categories of what has none."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
+    no_stock: frozenset[str] = frozenset()
+    _known: dict[str, Any] = field(default_factory=dict)
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
         kind, at_ms = record["kind"], record["event_time_ms"]
         tills = "stream" not in entry
         document = record["transaction_id"] if tills else f"M:{record['document_id']}"
+        if tills and self._known.setdefault(document, record["lines"]) != record["lines"]:
+            return  # of two sales under one id the front door takes the first
         for n, line in enumerate(record["lines"], start=1):
             pieces = -line["quantity"] if kind in AWAY else line["quantity"]
             move = Move(f"{document}/{n}", kind, pieces, at_ms)
-            # Of two sales under one id the shelf takes each line's first.
+            if tills and line.get("category") in self.no_stock:
+                continue
             self.lines.setdefault((record["store"], line["product"]), {}).setdefault(
                 move.line, move
             )
 
 
-def read_stock_truth(directory: Path) -> StockTruth:
+def read_stock_truth(directory: Path, no_stock: Iterable[str] = ()) -> StockTruth:
     """Raises NoTruth."""
-    return StockTruth().read(directory, "tillstream sim --movements 0.05")
+    truth = StockTruth(no_stock=frozenset(no_stock))
+    return truth.read(directory, "tillstream sim --movements 0.05")
 
 
 def level(moves: list[Move]) -> int:

@@ -133,6 +133,7 @@ class Archive(_Base, frozen=True):
 
 class Intake(_Base, frozen=True):
     dedupe_hours: NotNegative
+    kinds: dict[str, Literal["gift_card", "agency", "deposit", "bottle_return", "fee", "coupon"]]
     mappings: list[str]
 
 

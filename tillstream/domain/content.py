@@ -40,8 +40,17 @@ class Fingerprint(Generic[T]):
         return blake2b(_encode(said), digest_size=8).digest()
 
 
-of_receipt = Fingerprint(
-    Receipt, "transaction_id", "version", "source", "key", "arrived_ms", "origin"
-)
+def of_receipt(receipt: Receipt) -> bytes:
+    """Of what the till said. What the grocer's tables and rules made of it (region, business day, kinds and
+    categories of goods, scales' codes taken apart) may be another a day later, when it comes again."""
+    said = (
+        receipt.kind, receipt.store, receipt.till, receipt.ended_ms, receipt.currency, receipt.total,
+        receipt.customer, receipt.points_asked, receipt.voids, receipt.cashier, receipt.sequence,
+        [(line.amount, line.thousandths, line.of, line.lot) for line in receipt.lines],
+        [(paid.kind, paid.amount, paid.card_token, paid.cashback) for paid in receipt.tenders],
+    )  # fmt: skip
+    return blake2b(_encode(said), digest_size=8).digest()
+
+
 of_movement = Fingerprint(Movement, "document_id")
 of_promotion = Fingerprint(Announcement, "promotion_id", "revision", "announced_ms")

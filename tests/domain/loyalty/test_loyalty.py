@@ -319,3 +319,14 @@ def test_a_coupon_takes_off_what_earns():
         (parts.Line("sale", 3_000), parts.Line("coupon", -500)), customer="C1",
     )  # fmt: skip
     assert run(*parts.parts(receipt))[0].balance == 2
+
+
+def test_a_gift_card_that_comes_back_is_a_refund_and_takes_no_point():
+    sold = basket("sale-001", ("bakery", 3_000), ("gift-cards", 5_000))
+    back = parts.Receipt(
+        "back-001", T0, 45, "western-cape", "ZAR", -5_000,
+        (parts.Line("gift_card", -5_000, "gift-cards", "sale-001"),), customer="C0000000001",
+    )  # fmt: skip
+    account, entries = run(*sold, *parts.parts(back, NOTHING), rules=STRICT)
+    assert (entries[1].kind, entries[1].refers_to, entries[1].delta) == ("refund", "sale-001", 0)
+    assert account.balance == 3

@@ -77,7 +77,7 @@ def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Pa
     sold, excluded, back = None, 0, dict[str, tuple[int, int]]()
     for line in receipt.lines:
         nothing = line.kind not in EARN or line.category in earn_nothing
-        if line.kind == BACK:
+        if line.kind == BACK or line.of:
             paid, of_excluded = back.get(line.of, (0, 0))
             back[line.of] = paid - line.paid, of_excluded - (line.paid if nothing else 0)
         else:

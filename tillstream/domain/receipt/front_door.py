@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, T
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
 from tillstream.domain.receipt.sums import BACK, PAID, counted_taxes
 from tillstream.domain.transaction import Transaction
+
+NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
 
 class StorePlace(NamedTuple):
@@ -32,9 +35,11 @@ def of_contract(
     source: str,
     categories: Mapping[str, str] | None = None,
     embedded: Sequence[Embedded] | None = None,
+    kinds: Mapping[str, str] = NO_KINDS,
 ) -> Receipt:
     """The canonical form of a checked transaction. ``categories``: of canonical products, for lines that say
-    none; ``embedded``: how scales print prices and weights, in place of the country's usual ways."""
+    none; ``embedded``: how scales print prices and weights, in place of the country's usual ways; ``kinds``:
+    by category, what tills sell like goods and is none (`kind_of`)."""
     way = -1 if sent.kind == "void" else 1
     rules = BY_COUNTRY.get(place.country, ()) if embedded is None else embedded
     lines = [line for line in sent.lines if not line.voided]
@@ -46,22 +51,24 @@ def of_contract(
         product = canonical(line.scheme, code, rules)
         quantity, unit = _quantity(line, product)
         back = line.back
+        category = line.category or (categories or {}).get(product.code, "")
+        kind = kind_of(line.kind, category, kinds)
         items.append(
             Item(
-                kind=line.kind,
+                kind=kind,
                 product=product.code,
                 amount=way * line.amount,
                 paid=way * share,
                 thousandths=way * quantity,
                 unit=unit,
-                category=line.category or (categories or {}).get(product.code, ""),
+                category=category,
                 list_price=None if line.list_price is None else round(line.list_price),
                 off=way * less,
                 tax=way * taxed,
                 back_to=back.fate if back else "shelf" if line.kind == "return" else "",
                 of=back.receipt or "" if back else "",
                 reason=(back.reason if back else None) or line.override or "",
-                agency=line.agency or "",
+                agency=line.agency or (category if kind == "agency" else ""),
                 promotions=tuple(d.promotion for d in line.discounts if d.promotion),
                 expires=line.expires.isoformat() if line.expires else "",
                 lot=line.lot or "",
@@ -102,15 +109,17 @@ def of_contract(
     )
 
 
-def of_v1(sent: Transaction, place: StorePlace) -> Receipt:
-    """The canonical form of a transaction of contract v1, whose refunds and voids have positive amounts."""
+def of_v1(sent: Transaction, place: StorePlace, kinds: Mapping[str, str] = NO_KINDS) -> Receipt:
+    """The canonical form of a transaction of contract v1, whose refunds and voids have positive amounts.
+    ``kinds``: see `kind_of`."""
     way = 1 if sent.kind == "sale" else -1
     items = []
     for line in sent.lines:
         amount = way * line.quantity * line.unit_price_cents
+        kind = kind_of("return" if sent.kind == "refund" else "sale", line.category, kinds)
         items.append(
             Item(
-                kind="return" if sent.kind == "refund" else "sale",
+                kind=kind,
                 product=canonical("gtin", line.product).code,
                 amount=amount,
                 paid=amount,
@@ -119,6 +128,7 @@ def of_v1(sent: Transaction, place: StorePlace) -> Receipt:
                 list_price=line.unit_price_cents,
                 back_to="shelf" if sent.kind == "refund" else "",
                 of=sent.refers_to or "" if sent.kind == "refund" else "",
+                agency=line.category if kind == "agency" else "",
             )
         )
     ended = datetime.fromtimestamp(sent.event_time_ms / 1000, ZoneInfo(place.zone))
@@ -141,6 +151,12 @@ def of_v1(sent: Transaction, place: StorePlace) -> Receipt:
         points_asked=sent.points_to_redeem,
         voids=sent.refers_to or "" if sent.kind == "void" else "",
     )
+
+
+def kind_of(kind: str, category: str, kinds: Mapping[str, str]) -> str:
+    """Of a line of goods; what tills ring up as goods and is none (gift cards, airtime) is told by its
+    category: ``kinds`` has category -> kind of line."""
+    return kinds.get(category, kind) if kind in ("sale", "return") else kind
 
 
 def partition_of(receipt: Receipt) -> str:

@@ -1,0 +1,34 @@
+"""What the check reads of what was sent about stock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.sales import line, sale
+from tillstream.check.stock_sent import read_stock_truth
+
+BREAD, CARD = "2000000000015", "2000000004969"
+
+
+def written(folder: Path, *records: dict) -> Path:
+    lines = (json.dumps({"class": "ok", "record": record}) for record in records)
+    (folder / "sent.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_what_has_no_stock_moves_none_and_the_lines_beside_it_keep_their_numbers(tmp_path):
+    sold = sale(
+        "sale-0001", lines=[line(CARD, 1, 5_000, "gift-cards"), line(BREAD, 2, 100, "bakery")]
+    )
+    truth = read_stock_truth(written(tmp_path, sold), ["gift-cards"])
+    assert {key: set(moves) for key, moves in truth.lines.items()} == {(45, BREAD): {"sale-0001/2"}}
+
+
+def test_of_two_sales_under_one_id_the_first_moves_stock(tmp_path):
+    first = sale("sale-0001", product=BREAD)
+    other = sale("sale-0001", lines=[line(CARD, 1, 5_000, "bakery"), line(BREAD, 9, 100, "bakery")])
+    truth = read_stock_truth(written(tmp_path, first, other, first))
+    assert {key: [m.pieces for m in moves.values()] for key, moves in truth.lines.items()} == {
+        (45, BREAD): [-1]
+    }
