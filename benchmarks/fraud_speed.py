@@ -38,6 +38,7 @@ from benchmarks.rig import Rig, names, rig
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.catalog import topics
+from tillstream.domain.envelope import Envelope
 from tillstream.domain.fraud.sale import read
 from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
@@ -123,7 +124,7 @@ def held_or_reviewed(sends: list[Sent]) -> set[str | None]:
     """
     job, found = PureJob(packaged_rules(packaged_clocks()).rules), set()
     for _, raw, planted in sends:
-        sale = read(raw)
+        sale = read(Envelope("", 2**42, raw))
         decision = job.sale(sale, sale.arrived_ms)
         if planted and decision is not None and decision.outcome != "pass":
             found.add(planted)

@@ -41,7 +41,8 @@ def build(transactions: KeyedStream, context: JobContext) -> Streams:
 
 def write(streams: Streams, context: JobContext) -> None:
     """History, what is not in it, and dead letters."""
-    s3.parquet_sink(context, streams.archived, tables.ARCHIVE, uid="archive-history")
+    # Not the uid of 0.1.0's: its state names folders of the history before this one.
+    s3.parquet_sink(context, streams.archived, tables.ARCHIVE, uid="archived-receipts")
     s3.parquet_sink(context, streams.skipped, tables.ARCHIVE_SKIPPED, uid="archive-skipped")
     dead_letters.sink(context, streams.dead_letters)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.counters import Counters, id_hash, is_known, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.fraud.sale import Sale, read, terminal
 from tillstream.domain.receipt.reading import opened
@@ -39,12 +39,14 @@ class CountAtTill(BatchedStage):
         if envelope.origin.startswith(self.labels_origin):
             return self._label(state, envelope, out)
         try:
-            sale = read(envelope.raw)
+            sale = read(envelope)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
         after, facts, number = None, None, id_hash(sale.transaction_id)
         if sale.kind == "sale":
+            if is_known(state, number):
+                return None  # it went on to the other stages when it came first
             after, facts = observe(
                 state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
                 sale.arrived_ms,

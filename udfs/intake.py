@@ -11,6 +11,7 @@ from tillstream import reference
 from tillstream.conf import Conf
 from tillstream.domain import content, transaction
 from tillstream.domain.arrival import refuse_ahead
+from tillstream.domain.dead_letter import MOST_BYTES
 from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.mapping.mapper import Mapper
@@ -96,7 +97,12 @@ class IntakeOnce(BatchedStage):
             return None
         said = content.of_receipt(receipt)
         if state is None:
-            out.emit(_json(receipt))
+            written = _json(receipt)
+            if len(written) > MOST_BYTES:
+                message = f"$ is more than {MOST_BYTES:,} bytes as the front door would write it"
+                self.refuse(envelope, "validate", "too_large", message, out)
+                return None
+            out.emit(written)
             return archived_mark.Mark(said)
         if state.fingerprint != said:
             message = "another transaction with this transaction_id came before it"

@@ -10,7 +10,7 @@ from tillstream.domain.envelope import Envelope
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.loyalty.parts import parts, read
-from tillstream.domain.receipt.reading import opened
+from tillstream.domain.receipt.reading import arrival, opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -41,9 +41,9 @@ class LoyaltyLedger(BatchedStage):
             return None
         if not receipt.customer:
             return None
-        changed = None
+        changed, arrived_ms = None, arrival(envelope, receipt.arrived_ms)
         for part in parts(receipt, self.rules.earn_nothing):
-            after, entries = apply(state, part, self.rules, receipt.arrived_ms)
+            after, entries = apply(state, part, self.rules, arrived_ms)
             if isinstance(entries, Refused):
                 self.refuse(envelope, "apply", entries.reason, entries.message, out)
                 break

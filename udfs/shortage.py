@@ -17,7 +17,7 @@ from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
-from tillstream.domain.receipt.reading import opened
+from tillstream.domain.receipt.reading import arrival, opened
 from tillstream.domain.shortage import events as shortage_events
 from tillstream.domain.shortage.events import StorePromotion
 from tillstream.domain.shortage.line import MINUTE_MS, Shortage
@@ -128,10 +128,11 @@ class ShelfWatch(BatchedStage):
             except InvalidTransaction as error:
                 self.refuse(self.sent(value), "validate", error.reason, error.message, out)
                 return None
-            basket = shortage_events.basket(receipt, self.categories)
+            arrived_ms = arrival(envelope, receipt.arrived_ms)
+            basket = shortage_events.basket(receipt, arrived_ms, self.categories)
             if basket is None:
                 return None
-            self.heard_ms = max(self.heard_ms, receipt.arrived_ms)
+            self.heard_ms = max(self.heard_ms, arrived_ms)
             quiet, rules = self.quiet[receipt.store], self.rules.of(receipt.store)
             watch, lines = apply_basket(receipt.store, state, basket, rules, quiet)
             # One long overdue is lost; should it come after all, it is not the one awaited.

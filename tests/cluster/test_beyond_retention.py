@@ -111,6 +111,16 @@ def test_a_restore_beyond_retention_is_refused_and_says_how_much_and_what_to_do(
     assert cluster.given == []
 
 
+def test_a_savepoint_from_before_the_front_door_says_how_to_change_over(cluster, tmp_path):
+    with pytest.raises(NotReady, match="each job read the tills' stream by itself: start intake"):
+        cluster.submit("loyalty", start_from=left(tmp_path))
+    assert cluster.given == []
+    start = str(tmp_path / "savepoint-1")
+    cluster.submit("loyalty", start_from=start, allow_dropped_state=True)
+    (changed,) = cluster.given
+    assert changed["transactions"] == {"kafka": {"accepted_loss": {}}}
+
+
 def test_an_accepted_loss_is_said_noted_and_moves_those_positions_alone(cluster, tmp_path):
     lines: list[str] = []
     start = left(tmp_path)

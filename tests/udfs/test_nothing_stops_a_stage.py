@@ -22,7 +22,7 @@ from tillstream.catalog import topics
 from tillstream.conf import load
 from tillstream.dead_letters.contracts import READERS
 from tillstream.domain import transaction
-from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.fraud.sale import read as read_sale
 from tillstream.domain.loyalty import parts
 from tillstream.domain.shortage import events
@@ -88,7 +88,7 @@ OF_CHECKED: dict[str, Callable[[bytes], Any]] = {
     "archive": archive.read,
     "loyalty": parts.read,
     "shortage": events.read,
-    "fraud": read_sale,
+    "fraud": lambda raw: read_sale(Envelope("", 2**42, raw)),
 }
 
 

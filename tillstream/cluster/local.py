@@ -89,7 +89,7 @@ class LocalCluster:
                 [f"{name} runs already ({found.job_id}): `tillstream job stop {name}` first"]
             )
         entry = catalog.find(name)
-        conf = conf.of(entry)
+        of_tills, conf = conf.source, conf.of(entry)
         file = job_file or settings.PACKAGE / "jobs" / f"{name}.py"
         if not file.exists() or not (entry or job_file):
             raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
@@ -104,7 +104,10 @@ class LocalCluster:
         self._await_slots(flink, parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
             raise NotReady(problems)
-        lost = restoring.losses(conf, entry, standing(location, conf)) if location else []
+        found_at = standing(location, conf) if location else restoring.NOWHERE
+        if not allow_dropped_state and restoring.is_before_the_door(entry, of_tills, found_at):
+            raise NotReady([restoring.BEFORE_THE_DOOR.format(door=catalog.DOOR, job=name)])
+        lost = restoring.losses(conf, entry, found_at)
         accepted = conf.source.kafka.accepted_loss
         lost = [one for one in lost if accepted.get(one.place) != [one.at, one.to]]
         if lost and not accept_loss:

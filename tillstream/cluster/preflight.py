@@ -81,18 +81,19 @@ def _kafka(conf: Conf, job: Job | None) -> list[str]:
             read = [name for name in names if name in there and name in _read(conf, job)]
             found += [
                 f"Kafka topic {name} at {bootstrap} has the producers' times "
-                f"(message.timestamp.type={has}): {_alter(bootstrap, name)}"
+                f"(message.timestamp.type={has}): {_alter(bootstrap, name, job)}"
                 for name, has in not_append_time(client, read).items()
             ]
     return found
 
 
-def _alter(bootstrap: str, topic: str) -> str:
+def _alter(bootstrap: str, topic: str, job: Job | None) -> str:
     (setting,) = APPEND_TIME.items()
     return (
         f"`kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics "
         f"--entity-name {topic} --add-config {'='.join(setting)}`, on the local stack "
-        "`tillstream up`, or accept it by source.require_append_time: false"
+        "`tillstream up`, or accept it by "
+        f"{job.source if job else 'source'}.require_append_time: false"
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tillstream.catalog.entry import Job
 from tillstream.cli.times import now_ms, shown
 from tillstream.conf import Conf
+from tillstream.conf.schema import Source
 
 HOUR_MS = 3_600_000
 SLACK_MS = 60_000  # of clocks between ours and a stream's
@@ -71,6 +72,14 @@ class Standing(NamedTuple):
     read_to_ms: Mapping[str, Mapping[str, int]] = {}
 
 
+NOWHERE = Standing({}, 0)
+BEFORE_THE_DOOR = (
+    "this savepoint is of a release in which each job read the tills' stream by itself: start {door} from "
+    "where it ends (`tillstream savepoint read-to`), then `tillstream job restore {job} "
+    "--allow-dropped-state` (docs/runbooks/cut-over.md)"
+)
+
+
 class Loss(NamedTuple):
     """A part of a stream that does not hold what follows a position. place: ``topic/partition`` or
     ``stream/shard``. at, to: the position, and where a job goes on if it must. said: for a person."""
@@ -79,6 +88,15 @@ class Loss(NamedTuple):
     at: int
     to: int
     said: str
+
+
+def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bool:
+    """Whether a job that reads the front door's stream has positions in the tills' own. ``of_tills``: where
+    that is."""
+    if job is None or job.raw or not job.transactions:
+        return False
+    streams = {f"kafka:{of_tills.kafka.topic}", f"kinesis:{of_tills.kinesis.stream}"}
+    return bool(streams & found.positions.keys())
 
 
 def losses(conf: Conf, job: Job | None, found: Standing) -> list[Loss]:

@@ -138,7 +138,8 @@ def _kafka(
     timed: bool = False,
 ) -> Any:
     if not bootstrap:
-        raise ConfError("source.kafka.bootstrap is not set: name the brokers, host:port,...")
+        where = "source.kafka.bootstrap" if context.job.raw else "kafka.bootstrap"
+        raise ConfError(f"{where} is not set: name the brokers, host:port,...")
     jvm = java()
     # A restored job goes on where it was, or fails; one without positions begins where ``start`` says.
     source = (

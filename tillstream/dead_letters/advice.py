@@ -23,6 +23,7 @@ _MEANINGS = {
     **ID_REASONS,
     "fraction_of_a_piece": "goods by the piece of which a part was sold: the till must say their unit",
     "not_canonical": "somebody else than the job intake has written it into that topic",
+    "too_large": "a receipt so long that no broker takes it in the form that jobs read",
     "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
     "unknown_store": "a store that the table of stores does not have",
 }
@@ -30,6 +31,7 @@ _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
     "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1 or 2.",
+    "too_large": "a receipt so long that no broker takes it in the form that jobs read",
     "unknown_record": "Add a mapping to intake.mappings (docs/mappings.md), restart intake, redrive.",
     "unknown_store": "Add the store, or the id it is called by, to reference.stores, restart intake, "
     "redrive.",

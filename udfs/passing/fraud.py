@@ -83,10 +83,11 @@ def read_at_judge(value: bytes) -> Label | Passing:
     """What `sale_to_judge` or `label_to_next` made, without the line of its key."""
     if value[0] == LABEL:
         return _label_from(value)
+    head = _sale_head(_unpack(value))
     card, at = _unpacked(value, _HEAD.size)
     till, at = _unpacked(value, at)
     raw = value[at:]
-    return Passing(made_of(read_receipt(raw)), raw, Facts(card, till))
+    return Passing(made_of(read_receipt(raw), head.arrived_ms), raw, Facts(card, till))
 
 
 def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:

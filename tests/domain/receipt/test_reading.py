@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.sales import canonical, sale
+from tests.support.sales import T0, canonical, sale
 from tillstream.domain.fraud import sale as fraud
 from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
@@ -74,7 +74,7 @@ def mixed(kind: str = "retail", **changes) -> parts.Receipt:
     )
     made = Receipt(
         transaction_id="T-1", kind=kind, source="pos/2", store=45, region="gauteng", till="T-7",
-        ended_ms=5, offset_min=120, business_day="2026-11-29", currency="ZAR", total=way * 2000,
+        ended_ms=T0, offset_min=120, business_day="2026-11-29", currency="ZAR", total=way * 2000,
         lines=lines, tenders=(Paid("cash", way * 2000),), customer="C0000000001", arrived_ms=6,
         **changes,
     )  # fmt: skip
@@ -86,8 +86,8 @@ def test_an_exchange_is_a_sale_and_a_refund_for_each_receipt_that_goods_are_of()
     told = [(p.transaction_id, p.kind, p.total_cents, p.refers_to) for p in found]
     assert told == [
         ("T-1", "sale", 5000, None),
-        ("T-1/2", "refund", 2300, "earlier-1"),
-        ("T-1/3", "refund", 700, "earlier-2"),
+        ("T-1#2", "refund", 2300, "earlier-1"),
+        ("T-1#3", "refund", 700, "earlier-2"),
     ]
     assert [p.points_to_redeem for p in found] == [3, 0, 0]
 

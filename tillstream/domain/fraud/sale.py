@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms
+from tillstream.domain.envelope import Envelope
 from tillstream.domain.receipt import canonical
 from tillstream.domain.receipt.amounts import MOST
-from tillstream.domain.receipt.reading import reader
+from tillstream.domain.receipt.reading import arrival, reader
 from tillstream.domain.transaction import InvalidTransaction
 
 GIFT_CARDS = "gift-cards"  # the category of gift cards in v1
@@ -81,17 +82,18 @@ class Sale(Struct, frozen=True, gc=False):
 read_receipt = reader(Receipt)
 
 
-def read(raw: bytes) -> Sale:
+def read(envelope: Envelope) -> Sale:
     """The sale in canonical JSON. Raises InvalidTransaction, and nothing else."""
-    sale = made_of(read_receipt(raw))
+    receipt = read_receipt(envelope.raw)
+    sale = made_of(receipt, arrival(envelope, receipt.arrived_ms))
     # These become keys, which are a line of their own between two stages.
     if "\n" in f"{sale.till}{sale.customer_id}{sale.card_token}":
         raise InvalidTransaction("not_canonical", "$ has an id with a line end")
     return sale
 
 
-def made_of(receipt: Receipt | canonical.Receipt) -> Sale:
-    """What is there of a receipt, once for all rules."""
+def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None) -> Sale:
+    """What is there of a receipt, once for all rules. ``arrived_ms``: in place of what it says itself."""
     token, method = "", ""
     for tender in receipt.tenders:
         if tender.card_token:
@@ -120,7 +122,7 @@ def made_of(receipt: Receipt | canonical.Receipt) -> Sale:
         receipt.currency,
         abs(total),
         receipt.lines,
-        receipt.arrived_ms,
+        receipt.arrived_ms if arrived_ms is None else arrived_ms,
     )
 
 

@@ -7,11 +7,18 @@ for its lines: their shares of the receipt's total.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from tillstream.domain.receipt.reading import reader
+from tillstream.domain.receipt.reading import (
+    MOST_LINES,
+    Amount,
+    ArrivalMs,
+    EventMs,
+    Number,
+    reader,
+)
 
 BACK = "return"
 # Kinds of lines on which points are earned; a coupon takes off what is. Gift cards, agency goods (airtime,
@@ -23,7 +30,7 @@ class Line(Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Item`."""
 
     kind: str
-    paid: int
+    paid: Amount
     category: str = ""
     of: str = ""
 
@@ -32,17 +39,17 @@ class Receipt(Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Receipt`."""
 
     transaction_id: str
-    ended_ms: int
-    store: int
+    ended_ms: EventMs
+    store: Number
     region: str
     currency: str
-    total: int
-    lines: tuple[Line, ...]
+    total: Amount
+    lines: Annotated[tuple[Line, ...], Meta(max_length=MOST_LINES)]
     kind: str = "retail"
     customer: str = ""
-    points_asked: int = 0
+    points_asked: Number = 0
     voids: str = ""
-    arrived_ms: int = 0
+    arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
 
 
@@ -68,8 +75,8 @@ read = reader(Receipt)
 
 
 def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Part]:
-    """Its postings. The first has the receipt's id, those after it ``<id>/<n>``, n from 2. earn_nothing:
-    categories of goods on which no point is earned."""
+    """Its postings. The first has the receipt's id, those after it ``<id>#<n>``, n from 2, which is no
+    till's id. earn_nothing: categories of goods on which no point is earned."""
     if receipt.kind == "void":
         total = max(-receipt.total, 0)
         yield _part(receipt, receipt.transaction_id, "void", total, 0, receipt.voids)
@@ -88,7 +95,7 @@ def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Pa
         yield _part(receipt, identity, "sale", sold, excluded, None, receipt.points_asked)
         n += 1
     for of, (paid, of_excluded) in back.items():
-        own = identity if n == 1 else f"{identity}/{n}"
+        own = identity if n == 1 else f"{identity}#{n}"
         yield _part(receipt, own, "refund", paid, of_excluded, of)
         n += 1
 

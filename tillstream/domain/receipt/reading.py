@@ -7,15 +7,29 @@ none of them somebody else has put into the topic.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.transaction import InvalidTransaction
 
 NOT_CANONICAL = "not_canonical"
+# Anybody may have written into the topic. These limits cost nothing where they are checked, here, and
+# whatever lies beyond them would stop a sink or a rule further on.
+_MOST = 2**53 - 1
+Amount = Annotated[int, Meta(ge=-_MOST, le=_MOST)]  # minor units, thousandths
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # of a store; points
+EventMs = Annotated[int, Meta(ge=1_420_070_400_000, lt=4_133_980_800_000)]  # 2015 to 2100
+MOST_LINES = 1_000
+ArrivalMs = Annotated[int, Meta(ge=0, lt=4_133_980_800_000)]
 T = TypeVar("T")
+
+
+def arrival(envelope: Envelope, arrived_ms: int) -> int:
+    """When what the till sent arrived, ms UTC: as the front door says, but never after it wrote that."""
+    return min(envelope.arrived_ms, arrived_ms)
 
 
 def stock_units(thousandths: int, unit: str) -> int:

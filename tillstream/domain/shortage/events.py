@@ -12,7 +12,15 @@ from msgspec import Meta
 from tillstream.domain.documents import Ms, Place, decode
 from tillstream.domain.promotions.promotion import Announcement, Promotion, kept_of
 from tillstream.domain.receipt.product import printed, same
-from tillstream.domain.receipt.reading import reader, stock_units
+from tillstream.domain.receipt.reading import (
+    MOST_LINES,
+    Amount,
+    ArrivalMs,
+    EventMs,
+    Number,
+    reader,
+    stock_units,
+)
 from tillstream.domain.shortage.store import Basket, Level
 
 Quantity = Annotated[int, Meta(ge=-(2**53), le=2**53)]
@@ -25,7 +33,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
     kind: str
     product: str
-    thousandths: int = 1000
+    thousandths: Amount = 1000
     unit: str = "each"
     category: str = ""
 
@@ -34,12 +42,12 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Receipt`."""
 
     transaction_id: str
-    store: int
+    store: Number
     region: str
-    ended_ms: int
-    lines: tuple[Line, ...]
+    ended_ms: EventMs
+    lines: Annotated[tuple[Line, ...], Meta(max_length=MOST_LINES)]
     kind: str = "retail"
-    arrived_ms: int = 0
+    arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
 
 
@@ -87,7 +95,7 @@ def promotions(
         yield store, StorePromotion(store, products, kept)
 
 
-def basket(receipt: Receipt, categories: Set[str]) -> Basket | None:
+def basket(receipt: Receipt, arrived_ms: int, categories: Set[str]) -> Basket | None:
     """What was sold of the watched ``categories``; None for a receipt on which nothing was: goods that come
     back say nothing of what is asked for now."""
     sold = [line for line in receipt.lines if line.kind == "sale"]
@@ -102,7 +110,7 @@ def basket(receipt: Receipt, categories: Set[str]) -> Basket | None:
     return Basket(
         receipt.region,
         receipt.ended_ms,
-        receipt.arrived_ms,
+        arrived_ms,
         tuple(watched.items()),
         blake2b(receipt.transaction_id.encode(), digest_size=4).digest(),
         way,

@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tillstream.domain.receipt.reading import reader, stock_units
+from tillstream.domain.receipt.reading import (
+    MOST_LINES,
+    Amount,
+    ArrivalMs,
+    EventMs,
+    Number,
+    reader,
+    stock_units,
+)
 
 PIECE = 1000  # thousandths
 MOST = 2**31 - 1  # units: what four bytes of `recent_lines` hold
@@ -20,11 +28,11 @@ class Item(Struct, frozen=True, gc=False):
 
     kind: str
     product: str
-    amount: int
-    paid: int
-    thousandths: int = PIECE
+    amount: Amount
+    paid: Amount
+    thousandths: Amount = PIECE
     unit: str = "each"
-    list_price: int | None = None
+    list_price: Amount | None = None
     back_to: str = ""
 
 
@@ -32,12 +40,12 @@ class Receipt(Struct, frozen=True, gc=False):
     """Of `receipt.canonical.Receipt`."""
 
     transaction_id: str
-    store: Annotated[int, Meta(ge=-(2**31), lt=2**31)]  # as columns have it
-    ended_ms: int
+    store: Number
+    ended_ms: EventMs
     currency: str
-    lines: tuple[Item, ...]
+    lines: Annotated[tuple[Item, ...], Meta(max_length=MOST_LINES)]
     kind: Literal["retail", "void"] = "retail"
-    arrived_ms: int = 0
+    arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
 
 

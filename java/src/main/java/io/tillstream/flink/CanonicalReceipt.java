@@ -16,6 +16,11 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonString
  */
 final class CanonicalReceipt {
     private static final long VERSION = 1;
+    // The limits of receipt/reading.py: what lies beyond them would stop a sink or a window.
+    private static final long MOST = (1L << 53) - 1;
+    private static final int MOST_LINES = 1_000;
+    private static final long FROM_2015_MS = 1_420_070_400_000L;
+    private static final long TO_2100_MS = 4_133_980_800_000L - 1;
     private static final JsonStringEncoder JSON_TEXT = JsonStringEncoder.getInstance();
 
     /** One line; fields that are left out have the defaults of {@code canonical.Item}. */
@@ -63,6 +68,8 @@ final class CanonicalReceipt {
                 TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
             CanonicalReceipt receipt = new CanonicalReceipt();
             receipt.fill(parser);
+            // Never after it was written here.
+            receipt.arrivedMs = Math.min(receipt.arrivedMs, ArrivalTimes.of(envelope));
             return parser.nextToken() == null && receipt.isWhole() ? receipt : null;
         } catch (IOException | RuntimeException notCanonical) {
             return null;
@@ -86,7 +93,7 @@ final class CanonicalReceipt {
             parser.nextToken();
             switch (name) {
                 case "version":
-                    expect(whole(parser) == VERSION);
+                    expect(whole(parser, VERSION, VERSION) == VERSION);
                     break;
                 case "transaction_id":
                     transactionId = text(parser);
@@ -97,16 +104,16 @@ final class CanonicalReceipt {
                     expect(isVoid || kind.equals("retail"));
                     break;
                 case "store":
-                    store = Math.toIntExact(whole(parser));
+                    store = (int) whole(parser, 0, Integer.MAX_VALUE);
                     break;
                 case "ended_ms":
-                    endedMs = whole(parser);
+                    endedMs = whole(parser, FROM_2015_MS, TO_2100_MS);
                     break;
                 case "currency":
                     currency = text(parser);
                     break;
                 case "arrived_ms":
-                    arrivedMs = whole(parser);
+                    arrivedMs = whole(parser, 0, TO_2100_MS);
                     break;
                 case "lines":
                     lines = lines(parser);
@@ -122,6 +129,7 @@ final class CanonicalReceipt {
         expect(parser.currentToken() == JsonToken.START_ARRAY);
         List<Line> lines = new ArrayList<>();
         while (parser.nextToken() != JsonToken.END_ARRAY) {
+            expect(lines.size() < MOST_LINES);
             lines.add(line(parser));
         }
         return lines;
@@ -141,19 +149,19 @@ final class CanonicalReceipt {
                     line.product = Products.printed(text(parser));
                     break;
                 case "amount":
-                    line.amount = whole(parser);
+                    line.amount = amount(parser);
                     break;
                 case "paid":
-                    line.paid = whole(parser);
+                    line.paid = amount(parser);
                     break;
                 case "thousandths":
-                    line.thousandths = whole(parser);
+                    line.thousandths = amount(parser);
                     break;
                 case "unit":
                     line.unit = text(parser);
                     break;
                 case "list_price":
-                    line.listPrice = token == JsonToken.VALUE_NULL ? null : whole(parser);
+                    line.listPrice = token == JsonToken.VALUE_NULL ? null : amount(parser);
                     break;
                 case "back_to":
                     line.backTo = text(parser);
@@ -168,9 +176,15 @@ final class CanonicalReceipt {
         return line;
     }
 
-    private static long whole(JsonParser parser) throws IOException {
+    private static long amount(JsonParser parser) throws IOException {
+        return whole(parser, -MOST, MOST);
+    }
+
+    private static long whole(JsonParser parser, long least, long most) throws IOException {
         expect(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
-        return parser.getLongValue();
+        long value = parser.getLongValue();
+        expect(least <= value && value <= most);
+        return value;
     }
 
     private static String text(JsonParser parser) throws IOException {
