@@ -69,7 +69,7 @@ def test_each_topic_a_job_reads_by_the_producers_clock_is_refused_with_the_fix(b
     ]  # fmt: skip
     for text in ("CreateTime", "kafka-configs.sh --bootstrap-server h:1 --alter",
                  "--entity-name stock-changes --add-config message.timestamp.type=LogAppendTime",
-                 "`tillstream up`", "source.require_append_time: false"):  # fmt: skip
+                 "`tillstream up`", "transactions.require_append_time: false"):  # fmt: skip
         assert text in found[1]
 
 

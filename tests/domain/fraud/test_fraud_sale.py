@@ -13,12 +13,18 @@ from tests.support.sales import canonical, checked
 from tests.support.sales import refund as v1_refund
 from tests.support.sales import sale as v1_sale
 from tests.support.sales import void as v1_void
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.fraud import sale as rules
 from tillstream.domain.fraud.decision import Label, parse_label
-from tillstream.domain.fraud.sale import Sale, made_of, read, terminal, till_number
+from tillstream.domain.fraud.sale import Sale, made_of, terminal, till_number
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.transaction import InvalidTransaction
 
 AT = MIDNIGHT + 18 * HOUR
+
+
+def read(raw: bytes) -> Sale:
+    return rules.read(Envelope("kafka:transactions/0/1", 2**41, raw))
 
 
 def receipt(lines: list[Item], tenders: tuple[Paid, ...] = (), **changes: Any) -> Receipt:
