@@ -32,7 +32,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Put, Rig, names, rig
+from benchmarks.rig import STAGE, Put, Rig, names, rig, side, topic_of
 from benchmarks.state_codec import account
 from tillstream import conf as settings
 from tillstream.sizing import model as size
@@ -111,11 +111,14 @@ def us_of(row: dict[str, Any]) -> float:
 
 
 def _fill(bench: Rig, job: str, point: Point, count: int) -> Put:
-    """The topic is made first: the stack would give it four partitions."""
-    admin = AdminClient({"bootstrap.servers": settings.load("local").kafka.bootstrap or ""})
-    admin.create_topics([NewTopic(point.topic, point.partitions, 1)])[point.topic].result(20)
+    """The topic that the job reads is made first: the stack would give it four partitions."""
+    conf = settings.load("local", names(point.topic))
+    name = topic_of(conf, side(job))
+    admin = AdminClient({"bootstrap.servers": conf.kafka.bootstrap or ""})
+    admin.create_topics([NewTopic(name, point.partitions, 1)])[name].result(20)
     count = count if job in BY_STORE else min(count, point.customers * VISITS)
-    return bench.fill_sent(point.topic, of_job(job, count, point.customers, 1, point.stores))
+    traffic = of_job(job, count, point.customers, 1, point.stores)
+    return bench.fill_sent(point.topic, traffic, (side(job),))
 
 
 def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, float]:
@@ -218,7 +221,7 @@ def show(job: str, figures: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = output.arguments(__doc__)
-    parser.add_argument("--job", choices=["loyalty", "archive", "fraud", "inventory", "shortage"])
+    parser.add_argument("--job", choices=list(STAGE))
     parser.add_argument("--count", type=int, default=300_000, help="transactions in each topic")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="fit these again")
     parser.add_argument("--model", action="store_true", help="put the fit into the model")

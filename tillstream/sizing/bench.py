@@ -13,7 +13,7 @@ from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.errors import Problem
 
-JOBS = ("loyalty", "archive", "fraud", "inventory", "shortage")
+JOBS = ("intake", "loyalty", "archive", "fraud", "inventory", "shortage")
 PEERS = ("quixstreams", "bytewax", "pathway")
 
 
