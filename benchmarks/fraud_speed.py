@@ -5,11 +5,11 @@
 - throughput from Kafka on one TaskManager of one slot and on two, the default rules, every output made
   and dropped in the JVM; tx a second, and tx for each second of CPU that the TaskManagers take;
 - the time from the moment a suspicious sale is put to Kafka until its alert can be read from the topic
-  of notices, at a steady rate, the whole job with all its sinks on one TaskManager; meanwhile, from the
-  push of a rule set until every subtask judges by it; afterwards, what ``tillstream explain`` takes;
+  of notices, at a steady rate, the whole job with all its sinks on one TaskManager: of the job alone, put as
+  the front door writes it, and from the till, put as a till sends it, with the job `intake` on the other
+  TaskManager; meanwhile, from the push of a rule set until every subtask judges by it; afterwards, what
+  ``tillstream explain`` takes;
 - bytes of state a customer, a card and a till, from the codecs.
-
-What is put to Kafka is what the front door makes of the tills' transactions; the job `intake` does not run.
 
 Rates are taken in mid-run, warm-up and drain excluded. Results: a table, and JSON with --json FILE.
 """
@@ -31,16 +31,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
 
-from benchmarks import in_python, output
-from benchmarks.in_python import canonical, simulated
+from benchmarks import front_door, in_python, output
+from benchmarks.in_python import simulated
 from benchmarks.latency import Told, paced
-from benchmarks.rig import Rig, names, rig
+from benchmarks.rig import CHECKED, RAW, Rig, names, rig
 from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.fraud.sale import read
-from tillstream.domain.transaction import parse
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
@@ -61,20 +60,25 @@ def of_job(job: str, count: int, customers: int, seed: int, stores: int = STORES
     return simulated(count, customers, seed, stores if job in BY_STORE else None)
 
 
-def latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
-    """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second."""
-    overrides = names(f"late-{job}", apart=True)
+def latency(
+    bench: Rig, job: str, rate: int, seconds: int, warm_s: int, from_till: bool = False
+) -> dict[str, Any]:
+    """Milliseconds from put to alert, at ``rate``, some ten suspicious sales a second. ``from_till``: with
+    intake before the job, which takes a second slot."""
+    overrides = names(f"late-{job}" + ("-from-till" if from_till else ""), apart=True)
     conf = bench.conf(overrides)
-    job_id = bench.jobs.submit(job, 1, overrides)
+    jobs = (catalog.DOOR, job) if from_till else (job,)
+    ids = [bench.jobs.submit(one, 1, overrides) for one in jobs]
     alerts = Told(conf, conf.topic(topics.NOTICES), alerted)
-    sender = bench.sender(conf.of(catalog.job(job)))
+    sender = bench.sender(conf, RAW if from_till else CHECKED)
     total = rate * (seconds + warm_s)
     sends = list(planted_sales(simulated(total, 4 * total, 2), rate))
-    expected = held_or_reviewed(sends)
+    checked = [(*front_door.checked(raw), planted) for _, raw, planted in sends]
+    expected = held_or_reviewed(checked)
     push_at = {rate * warm_s + total * n // (PUSHES * 4): n for n in range(PUSHES)}
     with ThreadPoolExecutor(1) as pool:
         pushes = []
-        for n, (key, raw, planted) in enumerate(paced(sends, rate)):
+        for n, (key, raw, planted) in enumerate(paced(sends if from_till else checked, rate)):
             if planted in expected and n > rate * warm_s:
                 alerts.put[planted] = time.perf_counter()
             if n in push_at:
@@ -84,7 +88,8 @@ def latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[
         in_force = [push.result() for push in pushes]
     found = alerts.figures(rate)
     explained = [explain_s(bench, overrides, sale) for sale in list(alerts.seen)[:PUSHES]]
-    bench.jobs.flink.cancel(job_id)
+    for job_id in ids:
+        bench.jobs.flink.cancel(job_id)
     return {**found, "rules_in_force_s": in_force, "explain_s": explained}
 
 
@@ -109,12 +114,12 @@ def explain_s(bench: Rig, overrides: dict[str, Any], transaction: str) -> float:
 
 
 def planted_sales(traffic: Simulator, rate: int) -> Iterator[Sent]:
-    """The traffic with some ten suspicious sales a second in it, from the front door."""
+    """The traffic with some ten suspicious sales a second in it."""
     for n, sent in enumerate(traffic):
         raw, planted = sent.raw, None
         if n % max(rate // 10, 1) == 0:
             raw, planted = suspicious(sent.raw, n)
-        yield sent.key, canonical(parse(raw)), planted
+        yield sent.key, raw, planted
 
 
 def held_or_reviewed(sends: list[Sent]) -> set[str | None]:
@@ -183,7 +188,7 @@ def main() -> None:
 def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> None:
     if args.only in (None, "throughput"):
         traffic = simulated(args.count, args.customers, 1)
-        bench.fill("fraud-bench", ((sent.key, canonical(parse(sent.raw))) for sent in traffic))
+        bench.fill("fraud-bench", ((sent.key, sent.raw) for sent in traffic), (CHECKED,))
         for parallelism in (1, 2):
             row = bench.rate(
                 "fraud", "fraud-bench", parallelism, warm=0.25, warm_s=1e9, limit_s=120
@@ -192,21 +197,22 @@ def measure(bench: Rig, args: argparse.Namespace, figures: dict[str, Any]) -> No
             rate, per_cpu = row["rate"], row["per_cpu_second"]
             output.say(f"{parallelism}: {rate:,.0f} tx/s, {per_cpu:,.0f} a CPU second")
     if args.only in (None, "latency"):
-        figures["latency"] = latency(
-            bench, "fraud", args.rate, args.latency_seconds, args.warm_seconds
-        )
+        measured = (args.rate, args.latency_seconds, args.warm_seconds)
+        figures["latency"] = latency(bench, "fraud", *measured)
+        figures["latency_from_till"] = latency(bench, "fraud", *measured, from_till=True)
 
 
 def show(figures: dict[str, Any]) -> None:
     rows = {name: row for name, row in figures.items() if name.endswith(" TaskManager")}
     output.rates(f"fraud, {figures['machine']}", rows)
-    if latency := figures.get("latency"):
-        output.tell(
-            f"put to alert at {latency['rate']:,} tx/s: p50 {latency['p50_ms']:.0f} ms, p99 "
-            f"{latency['p99_ms']:.0f} ms, max {latency['max_ms']:.0f} ms, {latency['samples']} "
-            f"samples, {latency['lost']} lost; a pushed rule set in force after "
-            f"{max(latency['rules_in_force_s']):.2f} s, explain {max(latency['explain_s']):.2f} s at most"
-        )
+    for figure, what in (("latency", "the job alone"), ("latency_from_till", "from the till")):
+        if found := figures.get(figure):
+            output.tell(
+                f"{what}, put to alert at {found['rate']:,} tx/s: p50 {found['p50_ms']:.0f} ms, p99 "
+                f"{found['p99_ms']:.0f} ms, max {found['max_ms']:.0f} ms, {found['samples']} samples, "
+                f"{found['lost']} lost; a pushed rule set in force after "
+                f"{max(found['rules_in_force_s']):.2f} s, explain {max(found['explain_s']):.2f} s at most"
+            )
     if sizes := figures.get("state_bytes"):
         output.tell("bytes of state: " + ", ".join(f"{k} {v:.0f}" for k, v in sizes.items()))
 

@@ -2,7 +2,8 @@
 
 Each stage is called as BatchedPython.java calls it, with the same bytes, 128 records at a time, states
 in a dict. Packing a batch and unpacking what comes back is the JVM's work and is not timed; nor is what
-the JVM does before Python, so inventory begins with the lines of baskets.
+the JVM does before Python, so inventory begins with the lines of baskets. Intake is given contract v1 as
+tills send it, every other job what the front door makes of that.
 """
 
 from __future__ import annotations
@@ -14,26 +15,23 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-import msgspec
 import orjson
 
+from benchmarks import front_door
 from tillstream import conf as settings
 from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.counters import observe
-from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
 from tillstream.domain.transaction import Transaction, parse
 from tillstream.fraud.rules_file import starting_rules
-from tillstream.reference import packaged_clocks
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
-from tillstream.udfs import fraud, inventory, loyalty, shortage
+from tillstream.udfs import fraud, intake, inventory, loyalty, shortage
 from tillstream.udfs.batched import HEAD, MADE, OUTPUT, STATE, BatchedStage
 from tillstream.udfs.passing.stock import LINE
 
 T0 = 1_764_000_000_000
 BATCH = 128
-PLACES = packaged_clocks()
 STORES = 20
 SALES_A_DAY = 1_724  # of a store: the same 5 million over 2,900 stores
 VISITS_A_DAY = 1 / 8  # of a customer: 5 million transactions a day of 40 million customers
@@ -131,17 +129,10 @@ def sale(
     )
 
 
-def canonical(sale: Transaction) -> bytes:
-    """What the front door writes of it."""
-    zone, at_ms = PLACES[sale.store].zone, sale.event_time_ms + 50
-    receipt = of_v1(sale, StorePlace(sale.store, zone, sale.currency, "", sale.region))
-    of_raw = {"key": partition_of(receipt), "arrived_ms": at_ms, "origin": "kafka:tills/0/0"}
-    return msgspec.json.encode(msgspec.structs.replace(receipt, **of_raw))
-
-
 class Traffic:
     """``count`` transactions of customers who shop as often as a grocer's do, ``visits`` each; or of the
-    first ``stores`` alone, ``daily`` each."""
+    first ``stores`` alone, ``daily`` each. ``sent``: as the source hands them to intake; ``sealed``: what
+    comes of them, as it hands that to all others."""
 
     def __init__(
         self, count: int, visits: float = 10.0, seed: int = 5,
@@ -152,10 +143,14 @@ class Traffic:
         self.count = count
         self.raw = [one.raw for one in sent]
         self.sales = [parse(raw) for raw in self.raw]
-        self.sealed = [
-            seal(f"kafka:transactions/{n % 4}/{n}", sale.event_time_ms + 60, canonical(sale))
-            for n, sale in enumerate(self.sales)
+        self.sent = [
+            seal(f"kafka:tills/{n % 4}/{n}", sale.event_time_ms + front_door.WAY_MS, raw)
+            for n, (sale, raw) in enumerate(zip(self.sales, self.raw, strict=True))
         ]
+        self.sealed = [
+            seal(f"kafka:transactions/{n % 4}/{n}", sale.event_time_ms + 60, front_door.canonical(sale)[1])
+            for n, sale in enumerate(self.sales)
+        ]  # fmt: skip
 
 
 class Stores:
@@ -188,6 +183,13 @@ class Stores:
 
 
 Run = dict[str, Stage]
+
+
+def run_intake(traffic: Traffic, conf: settings.Conf) -> Run:
+    stage = Stage("intake-mark", intake.intake_once(conf))
+    pairs = zip(traffic.sales, traffic.sent, strict=True)
+    stage.run([(sale.transaction_id, value) for sale, value in pairs])
+    return {stage.name: stage}
 
 
 def run_loyalty(traffic: Traffic, conf: settings.Conf) -> Run:
@@ -263,6 +265,7 @@ def run_shortage(traffic: Traffic, conf: settings.Conf) -> Run:
 
 
 JOBS: dict[str, Any] = {
+    "intake": run_intake,
     "loyalty": run_loyalty,
     "fraud": run_fraud,
     "inventory": run_inventory,

@@ -9,8 +9,6 @@ of three lines, and measures
 - the job with all its real sinks, where the stand-in for DynamoDB sets the pace;
 - bytes of state for each product and store: of the checkpoint, and of the codec by number of lines.
 
-What is put to Kafka is what the front door makes of the tills' transactions; the job `intake` does not run.
-
 Rates are taken in mid-run, warm-up and drain excluded; CPU is the TaskManagers' in the same interval.
 The stack's data lies in memory (/dev/shm) unless --disk says otherwise. Results: a table, and JSON with
 --json FILE.
@@ -28,17 +26,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import msgspec
 import orjson
 
 from benchmarks import output
 from benchmarks.in_python import sale
-from benchmarks.rig import Put, Rig, on_stack
-from tillstream.domain.receipt.front_door import StorePlace, of_v1
+from benchmarks.rig import CHECKED, Put, Rig, on_stack
 from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import HOUR_MS, Line
 from tillstream.domain.stock.network import NOBODY
-from tillstream.domain.transaction import parse
 from tillstream.sim.world import load_products, load_stores
 from tillstream.state_schemas.keyed import stock as codec
 
@@ -47,8 +42,7 @@ EVENT_RATE = 300  # transactions a second of event time: 1,000 busy stores
 
 
 def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, bytes]]:
-    """(key, bytes) of sales of three lines, as the front door writes them; ``hot``: bread first, store 1
-    with 100 times the traffic."""
+    """(key, bytes) of sales of three lines; ``hot``: bread first, store 1 with 100 times the traffic."""
     rng = Random(7)
     places, products = load_stores()[:stores], load_products()
     start_ms = (int(time.time()) - 86_400) * 1000
@@ -66,9 +60,7 @@ def transactions(count: int, stores: int, hot: bool) -> Iterator[tuple[str, byte
         number = f"{place.number:04d}-{rng.randrange(1, 13):02d}-bench-{n:08d}"
         at_ms = start_ms + n * 1000 // EVENT_RATE
         of_place = {"region": place.region, "currency": place.currency}
-        sent = parse(sale(number, place.number, at_ms, lines, **of_place))
-        receipt = of_v1(sent, StorePlace(place.number, "UTC", place.currency, "", place.region))
-        yield number, msgspec.json.encode(msgspec.structs.replace(receipt, arrived_ms=at_ms + 50))
+        yield number, sale(number, place.number, at_ms, lines, **of_place)
 
 
 def fill(bench: Rig, topic: str, count: int, stores: int, hot: bool) -> int:
@@ -81,7 +73,7 @@ def fill(bench: Rig, topic: str, count: int, stores: int, hot: bool) -> int:
             shelves.update((sold["store"], line["product"]) for line in sold["lines"])
             yield key, raw
 
-    bench.fill(topic, noted())
+    bench.fill(topic, noted(), (CHECKED,))
     return len(shelves)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks import output
+from benchmarks import front_door, output
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.clients import aws as clients
@@ -103,16 +103,20 @@ def paced(records: Iterable[Any], rate: float) -> Iterator[Any]:
         yield record
 
 
-def send_and_note(sender: KafkaSender, rate: int, seconds: int, warm_s: int) -> Iterator[Document]:
-    """Sends simulated transactions at a steady ``rate``; gives a dozen customers' a second, each as it
-    is put, once the first ``warm_s`` of the seconds are over."""
+def send_and_note(
+    sender: KafkaSender, rate: int, seconds: int, warm_s: int, checked: bool
+) -> Iterator[Document]:
+    """Sends simulated transactions at a steady ``rate``, as tills do, or if ``checked`` as the front door
+    does; gives a dozen customers' a second, each as it is put, once the first ``warm_s`` of the seconds
+    are over."""
     count = rate * seconds
     traffic = Simulator("normal", seed=2, count=count, customers=count, rate=rate)
     for n, sent in enumerate(paced(traffic, rate)):
+        key, raw = front_door.checked(sent.raw) if checked else (sent.key, sent.raw)
         noted = n > rate * warm_s and n % max(rate // 12, 1) == 0
         if noted and sent.record and "customer_id" in sent.record:
             yield sent.record
-        sender.send(sent.key, sent.raw)
+        sender.send(key, raw)
     sender.close()
 
 

@@ -9,8 +9,11 @@
   that no emulator is measured;
 - the job with all its real sinks, where the stand-in for DynamoDB sets the pace;
 - latency at steady rates: from the moment a transaction is put to Kafka until a reader sees its event
-  on Kafka, which is the job alone, and until one sees it in the hot item, by polling the item. What
-  the stand-in for DynamoDB takes is measured too, for it sets the pace of the second.
+  on Kafka, and until one sees it in the hot item, by polling the item; of the job alone, put as the front
+  door writes it, and from the till, put as a till sends it, with the job `intake` on the other TaskManager.
+  What the stand-in for DynamoDB takes is measured too, for it sets the pace of the second.
+
+The bare consumer reads what tills send, the job what the front door makes of it.
 
 Rates are taken in mid-run (benchmarks/rig.py). The stack's data lies in memory (/dev/shm) unless
 --disk says otherwise. Results: a table, and JSON with --json FILE.
@@ -29,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import bare, output
 from benchmarks.latency import HotItems, Told, send_and_note, stand_in
-from benchmarks.rig import Rig, held, names, on_stack
+from benchmarks.rig import BOTH, CHECKED, RAW, Rig, held, names, on_stack
+from tillstream import catalog
 from tillstream.catalog import topics
 from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
@@ -40,35 +44,41 @@ WAYS = ["one", "two", "apart"]
 SHARE = 0.3  # of a core: two held to it leave the broker and their caches room on two cores
 
 
-def latency(bench: Rig, topic: str, rate: int, seconds: int) -> dict[str, float]:
+def latency(bench: Rig, rate: int, seconds: int, from_till: bool) -> dict[str, Any]:
     """Milliseconds from put to hot item at a steady ``rate``, a dozen transactions a second."""
-    overrides = names(topic, apart=True)
+    overrides = names(f"bench-latency-{rate}" + ("-from-till" if from_till else ""), apart=True)
     conf = bench.conf(overrides)
-    job_id = bench.jobs.submit("loyalty", 1, overrides)
+    jobs = (catalog.DOOR, "loyalty") if from_till else ("loyalty",)
+    ids = [bench.jobs.submit(job, 1, overrides) for job in jobs]
+    sender = bench.sender(conf, RAW if from_till else CHECKED)
     events = Told(conf, conf.topic(topics.LOYALTY_EVENTS), lambda d: d["transaction_id"])
     items = HotItems(conf)
-    for sale in send_and_note(bench.sender(conf), rate, seconds, WARM_S):
+    for sale in send_and_note(sender, rate, seconds, WARM_S, not from_till):
         events.put[sale["transaction_id"]] = time.perf_counter()
         items.watch(sale["customer_id"], sale["transaction_id"])
     hot = items.results()
     found = {
         "rate": rate,
+        "from_till": from_till,
         "samples": len(events.put),
         **output.percentiles("event_", events.results()),
         **output.percentiles("hot_item_", hot),
         "hot_item_not_within_20_s": items.lost,
     }
-    bench.jobs.flink.cancel(job_id)
+    for job_id in ids:
+        bench.jobs.flink.cancel(job_id)
     return found
 
 
 def fill(bench: Rig, args: argparse.Namespace) -> None:
-    for topic, count in (("bench", args.count), ("bench-all", args.all_sinks_count)):
+    for topic, count, sides in (
+        ("bench", args.count, BOTH), ("bench-all", args.all_sinks_count, (CHECKED,)),
+    ):  # fmt: skip
         traffic = Simulator(  # the last is of now
             "normal", 1, count=count, customers=args.customers, rate=1_000,
             start_ms=int(time.time() * 1000) - count,
         )  # fmt: skip
-        bench.fill(topic, ((sent.key, sent.raw) for sent in traffic))
+        bench.fill(topic, ((sent.key, sent.raw) for sent in traffic), sides)
 
 
 def rates(bench: Rig, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -141,8 +151,9 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     if args.only in (None, "latency"):
         figures["stand_in_puts_per_s"] = stand_in(bench.conf(names("stand-in", apart=True)))
         figures["latency"] = [
-            latency(bench, f"bench-latency-{rate}", rate, args.latency_seconds)
+            latency(bench, rate, args.latency_seconds, from_till)
             for rate in (1_000, 300)
+            for from_till in (False, True)
         ]
     return figures
 
@@ -172,7 +183,10 @@ def show(figures: dict[str, Any]) -> None:
             if f"{key}_p50_ms" in row
         ]
         late = row["hot_item_not_within_20_s"]
-        output.tell(f"{row['rate']:,} tx/s: {'; '.join(parts)}; {late} items not within 20 s")
+        what = "from the till" if row["from_till"] else "the job alone"
+        output.tell(
+            f"{row['rate']:,} tx/s, {what}: {'; '.join(parts)}; {late} items not within 20 s"
+        )
     if puts := figures.get("stand_in_puts_per_s"):
         output.tell(f"the stand-in for DynamoDB takes {puts:,.0f} conditional puts a second")
 

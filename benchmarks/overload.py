@@ -3,14 +3,15 @@
 ``python benchmarks/overload.py`` starts a stack of its own with one TaskManager, held to a share of a
 core so that one machine can send more than the job takes (--cores 0: not held), and
 
-1. takes the job's capacity from a filled topic, with its Kafka events on;
+1. takes the job's capacity from a filled topic, with its Kafka events on (of intake: what it writes);
 2. sends at steady shares of it, for --step-seconds each, the first third not counted: p50 and p99 from
    put to event, how busy and how backpressured the tasks are, what waits at the end;
 3. sends at half of it, then at twice for --overload-seconds, then at half again: how far behind it falls,
    and how long until it is as before. Then it counts: every sale must have come back as an event.
 
-Latency is of every event: the sale carries the time it was sent at. Some seven minutes. Results: tables,
-JSON with --json FILE, a picture with --picture FILE.svg.
+Latency is of every event: the sale carries the time it was sent at. It is that of the job alone: intake is
+sent what tills send, the others what the front door writes. Some seven minutes. Results: tables, JSON with
+--json FILE, a picture with --picture FILE.svg.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ from benchmarks import output
 from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Reading
 from benchmarks.pacer import Pacer, number
-from benchmarks.rig import STAGE, Rig, held, names, on_stack
+from benchmarks.rig import CHECKED, STAGE, Rig, held, names, on_stack, side, topic_of
 from tillstream import conf as settings
 from tillstream.sim.simulator import Simulator
 
 SHARES = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
 # So many that an account does not grow in minutes as it does in years.
 BASKETS, CUSTOMERS = 500_000, 400_000
-# The field of a job's events that ends in the sale's number.
-FIELDS = {"loyalty": "transaction_id", "inventory": "entry_id"}
+# The fields of a job's events that end in the sale's number, and that have the time it was sent at.
+FIELDS = {
+    "intake": ("transaction_id", "ended_ms"),
+    "loyalty": ("transaction_id", "event_time_ms"),
+    "inventory": ("entry_id", "event_time_ms"),
+}
 PATIENCE_S = 240.0
 Second = int
 
@@ -50,7 +55,7 @@ class Events(Reading):
     WAIT_S = 0.02
 
     def __init__(self, conf: settings.Conf, job: str) -> None:
-        self._field = FIELDS[job]
+        self._id, self._time = FIELDS[job]
         self.late: dict[Second, list[int]] = defaultdict(list)
         self.seen = bytearray()
         self.told = self.events = 0
@@ -58,8 +63,8 @@ class Events(Reading):
 
     def take(self, event: dict[str, Any], now: float) -> None:
         self.events += 1
-        self.late[int(now)].append(int(now * 1000) - event["event_time_ms"])
-        sale = number(event[self._field].partition("/")[0])
+        self.late[int(now)].append(int(now * 1000) - event[self._time])
+        sale = number(event[self._id].partition("/")[0])
         if sale >= len(self.seen):
             self.seen.extend(bytes(sale + 100_000 - len(self.seen)))
         self.told += not self.seen[sale]
@@ -78,7 +83,8 @@ class Run:
         overrides = names(topic, apart=True)
         conf = bench.conf(overrides)
         self.flink = bench.jobs.flink
-        self.pacer = Pacer(conf.source.kafka.bootstrap or "", topic, plan, BASKETS, CUSTOMERS)
+        put, bootstrap = side(job), conf.kafka.bootstrap or ""
+        self.pacer = Pacer(bootstrap, topic_of(conf, put), plan, BASKETS, CUSTOMERS, put == CHECKED)
         self.job_id = bench.submit(job, 1, overrides, sinks="events")
         self.events = Events(conf, job)
         vertices = self.flink.job(self.job_id)["vertices"]
@@ -188,7 +194,8 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         "normal", 1, count=args.count, customers=CUSTOMERS, rate=1_000,
         start_ms=int(time.time() * 1000) - args.count,
     )  # fmt: skip
-    total, each = bench.fill_sent("capacity", traffic, apart=True).read_by(args.job)
+    put = bench.fill_sent("capacity", traffic, (side(args.job),), apart=True)
+    total, each = put.read_by(args.job)
     figures: dict[str, Any] = {**output.about(), "job": args.job}
 
     def rate() -> float:

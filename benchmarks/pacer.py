@@ -1,7 +1,8 @@
 """Sends sales at a given rate from a process of its own, each with its number as id and now as its time.
 
 A sale's event comes back with both, so whoever reads events needs nothing from the sender to know how
-late each is and which are missing. The baskets and customers are a simulator's, used over and over.
+late each is and which are missing. The baskets and customers are a simulator's, used over and over, as tills
+send them or as the front door writes them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import time
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
+from benchmarks import front_door
 from tillstream.clients.delivery import open_producer
 from tillstream.sim.simulator import Simulator
 
 TICK_S = 0.005
 ID = "bench-{:012d}"
-Parts = tuple[bytes, bytes, bytes, bytes]
+# The times in a sale's bytes, in order: as a till sends it, and as the front door writes it.
+TIMES = (b'"event_time_ms":',)
+TIMES_CHECKED = (b'"ended_ms":', b'"arrived_ms":')
+Parts = tuple[bytes, bytes, list[bytes]]
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -25,9 +30,9 @@ def number(transaction_id: str) -> int:
     return int(transaction_id.rpartition("-")[2])
 
 
-def baskets(count: int, customers: int) -> list[Parts]:
-    """(key, and a sale's bytes before its id, between id and time, after the time): sales of
-    customers, nothing redeemed or brought back, so that each makes an event."""
+def baskets(count: int, customers: int, checked: bool = False) -> list[Parts]:
+    """(key, and a sale's bytes before its id, and what is around its times): sales of customers, nothing
+    redeemed or brought back, so that each makes an event."""
     traffic = Simulator(
         "normal", seed=4, count=count, customers=customers, rate=1_000,
         refunds=0, voids=0, redemptions=0,
@@ -36,15 +41,20 @@ def baskets(count: int, customers: int) -> list[Parts]:
     for sent in traffic:
         assert sent.record is not None
         if "customer_id" in sent.record:
-            made.append((sent.key.encode(), *split(sent.raw)))
+            key, raw = front_door.checked(sent.raw) if checked else (sent.key, sent.raw)
+            made.append((key.encode(), *split(raw, TIMES_CHECKED if checked else TIMES)))
     return made
 
 
-def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
+def split(raw: bytes, times: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:
     before, mark, rest = raw.partition(b'"transaction_id":"')
     _, quote, rest = rest.partition(b'"')
-    between, mark_time, rest = rest.partition(b'"event_time_ms":')
-    return before + mark, quote + between + mark_time, rest.lstrip(b"0123456789")
+    around, rest = [], quote + rest
+    for time_mark in times:
+        between, found, rest = rest.partition(time_mark)
+        around.append(between + found)
+        rest = rest.lstrip(b"0123456789")
+    return before + mark, [*around, rest]
 
 
 class Pacer(_spawn.Process):
@@ -52,11 +62,11 @@ class Pacer(_spawn.Process):
 
     def __init__(
         self, bootstrap: str, topic: str, plan: list[tuple[float, float]], count: int,
-        customers: int,
+        customers: int, checked: bool,
     ) -> None:  # fmt: skip
         super().__init__(daemon=True)
         self._brokers, self._topic, self._plan = bootstrap, topic, plan
-        self._of = (count, customers)
+        self._of = (count, customers, checked)
         self.sent: Synchronized[int] = _spawn.Value("q", 0)
         self._ready, self._go, self._stop = _spawn.Event(), _spawn.Event(), _spawn.Event()
         self.start()
@@ -98,8 +108,8 @@ class Pacer(_spawn.Process):
                 due = first + int((time.monotonic() - began) * rate)
                 now = b"%d" % (time.time_ns() // 1_000_000)
                 while n < due:
-                    key, before, between, after = made[n % len(made)]
-                    raw = b"%b%b%b%b%b" % (before, ID.format(n).encode(), between, now, after)
+                    key, before, around = made[n % len(made)]
+                    raw = before + ID.format(n).encode() + now.join(around)
                     try:
                         producer.produce(self._topic, raw, key)
                     except BufferError:  # the broker is slower: wait, and be late as a till would

@@ -32,7 +32,7 @@ from benchmarks import in_python, output
 from benchmarks.cpu import Meter, Used
 from benchmarks.fraud_speed import of_job
 from benchmarks.jobs.stacks import Sampler
-from benchmarks.rig import STAGE, Rig, mid_run, names, rig
+from benchmarks.rig import STAGE, Rig, mid_run, names, rig, side
 from tillstream import conf as settings
 from tillstream.clients.java import java
 
@@ -56,7 +56,8 @@ def recorder(pid: int, do: str, name: str, *options: str) -> tuple[int, str]:
 
 def look(bench: Rig, job: str, args: argparse.Namespace, folder: Path) -> str:
     """The profile as text."""
-    put = bench.fill_sent(TOPIC, of_job(job, args.count, max(args.count // 6, 1), 1))
+    traffic = of_job(job, args.count, max(args.count // 6, 1), 1)
+    put = bench.fill_sent(TOPIC, traffic, (side(job),))
     total, each = put.read_by(job)
     spy = shutil.which("py-spy", path=str(Path(sys.prefix) / "bin")) or shutil.which("py-spy")
     clocks = bench.clocks()

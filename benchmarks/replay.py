@@ -1,15 +1,14 @@
 """An outage, and how fast it is caught up: the loyalty and archive jobs together, on one machine.
 
-``python benchmarks/replay.py`` starts a stack of its own, runs both jobs, takes savepoints, and makes
-an outage of --minutes at --rate transactions a second: the jobs are cancelled and the topic is filled
-with what would have come meanwhile, with the times it would have come at. Then ``tillstream replay``
-takes both jobs back to their savepoints and on, while --rate transactions a second go on arriving. It
-is caught up when both jobs are less than 10 s behind.
+``python benchmarks/replay.py`` starts a stack of its own, runs intake and both jobs, takes savepoints, and
+makes an outage of --minutes at --rate transactions a second: the two jobs are cancelled, and the topic
+that they read is filled with what intake would have written meanwhile, with the times it would have come at.
+Then ``tillstream replay`` takes both jobs back to their savepoints and on, while tills go on sending --rate
+transactions a second through intake. It is caught up when both jobs are less than 10 s behind.
 
 The stack's data lies in memory (/dev/shm) unless --disk says otherwise: what is measured is the jobs,
 not this machine's disk. The figure is outage / catch-up, submission and restore included. CPU seconds
-of each process say what the machine was busy with. --source kinesis does the same through the Kinesis
-stand-in, which gives records no time but the one it takes them at.
+of each process say what the machine was busy with.
 """
 
 from __future__ import annotations
@@ -38,17 +37,16 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from benchmarks import output, profile_job
+from benchmarks import front_door, output, profile_job
 from benchmarks.cpu import kind, seconds, threads
-from benchmarks.rig import Rig, on_stack
+from benchmarks.rig import CHECKED, Rig, on_stack, topic_of
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.clients.delivery import open_producer
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.replay.replay import Replay
-from tillstream.replay.stream_reach import SLACK_MS
 from tillstream.replay.watch import Watch
 from tillstream.sim import runner
-from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.senders import KafkaSender
 from tillstream.sim.simulator import Simulator
 
@@ -63,8 +61,7 @@ def live(
     conf: settings.Conf, rate: int, seed: int, folder: Path
 ) -> Iterator[Future[runner.Outcome]]:
     """Tills that go on sending, until the block ends; then it is known how much."""
-    make = KafkaSender if conf.source.kind == "kafka" else KinesisSender
-    sender: Any = make(conf, folder / f"spool-{seed}")
+    sender = KafkaSender(conf, folder / f"spool-{seed}")
     traffic = Simulator("normal", seed, customers=CUSTOMERS, rate=rate)
     stop = threading.Event()
     with ThreadPoolExecutor() as pool:
@@ -74,16 +71,17 @@ def live(
             stop.set()
 
 
-def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
-    """``count`` transactions, the last of them now, each at the time it would have come: not that of
-    the filling, which the broker would give it."""
+def fill(conf: settings.Conf, count: int, rate: int) -> None:
+    """``count`` transactions as intake writes them, the last of them now, each at the time it would have
+    come: not that of the filling, which the broker would give it."""
+    name = topic_of(conf, CHECKED)
     entry = ConfigEntry(*TIMES, incremental_operation=AlterConfigOpType.SET)
-    topic = ConfigResource(ResourceType.TOPIC, conf.source.kafka.topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": conf.source.kafka.bootstrap or ""})
+    topic = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": conf.kafka.bootstrap or ""})
     admin.incremental_alter_configs([topic])[topic].result(20)
     producer = open_producer(
         {
-            "bootstrap.servers": conf.source.kafka.bootstrap or "",
+            "bootstrap.servers": conf.kafka.bootstrap or "",
             "linger.ms": 20,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 200_000,
@@ -95,26 +93,16 @@ def fill_kafka(conf: settings.Conf, count: int, rate: int) -> None:
     )
     for n, sent in enumerate(traffic):
         at_ms = start_ms + int(n / rate * 1000)
+        key, raw = front_door.checked(sent.raw)
         while True:
             try:
-                producer.produce(conf.source.kafka.topic, sent.raw, sent.key, timestamp=at_ms)
+                producer.produce(name, raw, key, timestamp=at_ms)
                 break
             except BufferError:
                 producer.poll(0.05)
         if n % 256 == 0:
             producer.poll(0)
     producer.flush(60)
-
-
-def fill_kinesis(conf: settings.Conf, count: int, rate: int, folder: Path) -> None:
-    sender = KinesisSender(conf, folder / "spool-fill")
-    start_ms = int(time.time() * 1000) - int(count / rate * 1000)
-    traffic = Simulator(
-        "normal", seed=2, count=count, customers=CUSTOMERS, rate=rate, start_ms=start_ms
-    )
-    for sent in traffic:
-        sender.send(sent.key, sent.raw)
-    sender.close()
 
 
 def cpu_seconds(bench: Rig) -> Counter[str]:
@@ -163,13 +151,13 @@ def hot_items(bench: Rig, job_id: str) -> Counter[str]:
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     folder = bench.stack.layout.root
-    changed = {"source": {"kind": args.source, "require_append_time": False}}
+    changed = {"source": {"kind": "kafka"}, "transactions": {"require_append_time": False}}
     os.environ["TILLSTREAM_CONF"] = json.dumps(changed)
     conf = settings.load("local")
     jobs = bench.jobs
-    for name in JOBS:
+    for name in (catalog.DOOR, *JOBS):
         jobs.submit(name, 1)
-    output.say(f"both jobs run; {args.rate:,} tx/s for {args.warm} s")
+    output.say(f"all jobs run; {args.rate:,} tx/s for {args.warm} s")
     savepoints = Savepoints(jobs, conf)
     with live(conf, args.rate, 1, folder) as warm:
         time.sleep(args.warm)
@@ -179,10 +167,7 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         jobs.cancel(name)
     count = int(args.minutes * 60 * args.rate)
     began = time.perf_counter()
-    if args.source == "kafka":
-        fill_kafka(conf, count, args.rate)
-    else:
-        fill_kinesis(conf, count, args.rate, folder)
+    fill(conf, count, args.rate)
     output.say(
         f"outage: {count:,} transactions came meanwhile, put in {time.perf_counter() - began:.0f} s"
     )
@@ -192,7 +177,7 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     rates: dict[str, float] = {}
 
     def replay(name: str) -> None:
-        one = Replay(jobs, conf, lambda line: None)
+        one = Replay(jobs, conf.of(catalog.job(name)), lambda line: None)
         phase = one.begin(name, taken[name], {}, 1)
         watch = Watch(jobs, phase.job_id)
         running = time.perf_counter()
@@ -226,7 +211,6 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
         end.result()
     return {
         **output.about(),
-        "source": args.source,
         "outage_minutes": args.minutes,
         "rate": args.rate,
         "customers": CUSTOMERS,
@@ -248,7 +232,7 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> None:
     output.table(
-        f"{figures['source']}: {figures['outage_minutes']:g} min outage, {figures['machine']}",
+        f"{figures['outage_minutes']:g} min outage, {figures['machine']}",
         ("job", "caught up after", "read a second"),
         [
             (name, f"{after:.0f} s", f"{figures['read_per_second'][name]:,.0f}")
@@ -266,19 +250,14 @@ def show(figures: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = output.arguments(__doc__)
-    parser.add_argument("--source", choices=["kafka", "kinesis"], default="kafka")
     parser.add_argument("--minutes", type=float, default=10.0, help="of outage")
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
-    parser.add_argument(
-        "--warm", type=int, help="seconds of traffic before the outage; Kafka 20, Kinesis 75, for a "
-        "replay goes to the archive for what came before the stream was made, within a minute"
-    )  # fmt: skip
+    parser.add_argument("--warm", type=int, default=20, help="seconds of traffic before the outage")
     parser.add_argument("--heap", default="1536m", help="task heap of a TaskManager")
     parser.add_argument("--profile", type=Path, help="folder for what Flight Recorder saw of it")
     args = parser.parse_args()
-    args.warm = args.warm or (20 if args.source == "kafka" else SLACK_MS // 1000 + 15)
     os.environ["TILLSTREAM_FLINK"] = json.dumps({"taskmanager.memory.task.heap.size": args.heap})
-    on_stack(args, measure, show)
+    on_stack(args, measure, show, taskmanagers=1 + len(JOBS))
 
 
 if __name__ == "__main__":

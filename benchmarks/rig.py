@@ -1,5 +1,8 @@
 """What benchmarks on the local stack share: a stack of their own, filled topics, a job's rate in mid-run.
 
+A topic that is filled has two sides, as the product has two streams: what tills send (RAW), which the job
+`intake` reads, and what the front door makes of it (CHECKED), which all other jobs read.
+
 A rate is that of one vertex between two moments: after the first fifth of the records, or ten seconds
 after the first, and until nine tenths are read or the window is over. CPU is taken at the same two
 moments (benchmarks/cpu.py).
@@ -24,10 +27,12 @@ from unittest.mock import patch
 
 import psutil
 
-from benchmarks import output
+from benchmarks import front_door, output
 from benchmarks.cpu import Meter, Used
 from benchmarks.output import say
+from tillstream import catalog
 from tillstream import conf as settings
+from tillstream.catalog import topics
 from tillstream.catalog.apart import apart as names_apart
 from tillstream.clients.flink import TERMINAL, FlinkRestError
 from tillstream.clients.wait import wait_until
@@ -45,12 +50,19 @@ STALE_S = 2.0  # after so long Flink's REST knows no figure of now
 FETCH_S = 1.2  # until it does: metrics.fetcher.update-interval and the way there
 # What a rate is taken of, by job: the start of the name of its last keyed stage.
 STAGE = {
+    "intake": "each transaction once",
     "loyalty": "points ledger by customer",
     "archive": "archive once",
     "fraud": "judge by subject",
     "inventory": "stock by store and product",
     "shortage": "shelves by store",
 }
+BOTH = RAW, CHECKED = "raw", "checked"
+
+
+def side(job: str) -> str:
+    """What ``job`` reads of a topic that was filled."""
+    return RAW if job == catalog.DOOR else CHECKED
 
 
 class Put(NamedTuple):
@@ -89,9 +101,17 @@ class Counted:
 
 
 def names(topic: str, apart: bool = False) -> dict[str, Any]:
-    """Overrides of conf for a measurement on ``topic``; ``apart``: with outputs of its own."""
-    source = {"source": {"kind": "kafka", "kafka": {"topic": topic}}}
-    return source | (names_apart(topic) if apart else {})
+    """Overrides of conf for a measurement: tills write to ``topic``, the front door to
+    ``<topic>-checked``. ``apart``: with outputs of its own."""
+    streams = {
+        "source": {"kind": "kafka", "kafka": {"topic": topic}},
+        "kafka": {"topics": {topics.TRANSACTIONS.id: f"{topic}-checked"}},
+    }
+    return settings.merge(names_apart(topic) if apart else {}, streams)
+
+
+def topic_of(conf: settings.Conf, side: str) -> str:
+    return conf.source.kafka.topic if side == RAW else conf.topic(topics.TRANSACTIONS)
 
 
 @contextlib.contextmanager
@@ -150,32 +170,41 @@ class Rig:
             time.sleep(2)  # until every broker's client may know the topics
         return conf
 
-    def sender(self, conf: settings.Conf) -> KafkaSender:
-        return KafkaSender(conf, self.stack.layout.data / f"spool-{time.time_ns()}")
+    def sender(self, conf: settings.Conf, side: str = RAW) -> KafkaSender:
+        spool = self.stack.layout.data / f"spool-{time.time_ns()}"
+        return KafkaSender(conf, spool, topic_of(conf, side))
 
-    def fill(self, topic: str, records: Iterable[tuple[str, bytes]], apart: bool = False) -> int:
-        """Puts (key, record) into ``topic``; returns how many."""
-        sender, count = self.sender(self.conf(names(topic, apart))), 0
+    def fill(
+        self, topic: str, records: Iterable[tuple[str, bytes]], sides: Sequence[str] = BOTH,
+        apart: bool = False,
+    ) -> int:  # fmt: skip
+        """Puts (key, record) of tills on the ``sides`` of ``topic``; returns how many."""
+        conf, count = self.conf(names(topic, apart)), 0
+        senders = {side: self.sender(conf, side) for side in sides}
         began = time.perf_counter()
         for key, raw in records:
-            sender.send(key, raw)
+            if RAW in senders:
+                senders[RAW].send(key, raw)
+            if CHECKED in senders:
+                senders[CHECKED].send(*front_door.checked(raw))
             count += 1
-        if lost := sender.close():
+        if lost := sum(sender.close() for sender in senders.values()):
             raise RuntimeError(f"{lost:,} of {count:,} transactions did not reach {topic}")
         rate = count / (time.perf_counter() - began)
-        say(f"{topic}: {count:,} transactions put at {rate:,.0f} a second")
+        say(f"{topic}, {' and '.join(sides)}: {count:,} transactions put at {rate:,.0f} a second")
         return count
 
-    def fill_sent(self, topic: str, traffic: Iterable[Sent], apart: bool = False) -> Put:
+    def fill_sent(
+        self, topic: str, traffic: Iterable[Sent], sides: Sequence[str] = BOTH, apart: bool = False
+    ) -> Put:
         """``fill`` with what a simulator sends."""
         records = Counted(traffic)
-        self.fill(topic, records, apart)
+        self.fill(topic, records, sides, apart)
         return records.put
 
-    def total(self, topic: str) -> int:
-        """Records in ``topic``."""
-        conf = settings.load("local", names(topic))
-        ends = stream_reach.watermarks(conf, topic, conf.kafka.bootstrap)
+    def total(self, conf: settings.Conf, side: str) -> int:
+        """Records on that side of the topic that ``conf`` names."""
+        ends = stream_reach.watermarks(conf, topic_of(conf, side), conf.kafka.bootstrap)
         return sum(next_offset for _, next_offset in ends.values())
 
     # -- processes ---------------------------------------------------------------------------------
@@ -244,13 +273,13 @@ class Rig:
     ) -> dict[str, Any]:
         """Submits the job on a filled topic, watches it in mid-run (``watch``), cancels it.
 
-        ``total``: records that the watched stage will have read, by default all of the topic's.
+        ``total``: records that the watched stage will have read, by default all on the job's side.
         ``copies``: so many of the job read it, each for itself, and count together. ``after``: figures
         to add that are taken once it was watched.
         """
-        self.conf(names(topic, apart))
+        conf = self.conf(names(topic, apart))
         clocks = self.clocks() if mode == "batched" and file == VARIANT else None
-        total = copies * (self.total(topic) if total is None else total)
+        total = copies * (self.total(conf, side(job)) if total is None else total)
         ids: list[str] = []
         try:
             for n in range(copies):

@@ -13,8 +13,9 @@ machine on which the loop takes YARDSTICK_US. A point is measured over the same 
 others, and that should last seconds: a fast job wants a larger ``--count``.
 
 ``--state`` measures nothing on a stack: bytes a key from the codecs, by how much a key remembers, and what
-a record holds; seconds, and always into the model. ``--from FILE...`` fits earlier --json again, all their
-points together.
+a record holds; a minute, and always into the model. ``--python JOB`` puts into the model what a job's Python
+takes without an engine, for one that was not measured on a stack yet: a lower bound, which the model says.
+``--from FILE...`` fits earlier --json again, all their points together.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks import bare, in_python, output
 from benchmarks.fraud_speed import BY_STORE, STORES, of_job
-from benchmarks.rig import Put, Rig, names, rig
+from benchmarks.rig import STAGE, Put, Rig, names, rig, side, topic_of
 from benchmarks.state_codec import account
 from tillstream import conf as settings
+from tillstream.domain.envelope import unseal
 from tillstream.sizing import model as size
-from tillstream.state_schemas.keyed import loyalty_account
+from tillstream.state_schemas.keyed import archived_mark, loyalty_account
 
 
 class Point(NamedTuple):
@@ -72,6 +74,7 @@ YARDSTICK_US = 4.0
 YARDSTICK_POWER = 0.6
 STRETCH = 0.3  # of the topic is read before a point is measured; nine tenths are when it ends
 VISITS = 365  # a customer's at most: of eight years, for there are no sales before 2015
+ROUNDS = 15  # of a job's Python without an engine
 WARMING = 2  # runs before the first that counts: every TaskManager's JVM compiles on its own
 
 
@@ -111,11 +114,14 @@ def us_of(row: dict[str, Any]) -> float:
 
 
 def _fill(bench: Rig, job: str, point: Point, count: int) -> Put:
-    """The topic is made first: the stack would give it four partitions."""
-    admin = AdminClient({"bootstrap.servers": settings.load("local").kafka.bootstrap or ""})
-    admin.create_topics([NewTopic(point.topic, point.partitions, 1)])[point.topic].result(20)
+    """The topic that the job reads is made first: the stack would give it four partitions."""
+    conf = settings.load("local", names(point.topic))
+    name = topic_of(conf, side(job))
+    admin = AdminClient({"bootstrap.servers": conf.kafka.bootstrap or ""})
+    admin.create_topics([NewTopic(name, point.partitions, 1)])[name].result(20)
     count = count if job in BY_STORE else min(count, point.customers * VISITS)
-    return bench.fill_sent(point.topic, of_job(job, count, point.customers, 1, point.stores))
+    traffic = of_job(job, count, point.customers, 1, point.stores)
+    return bench.fill_sent(point.topic, traffic, (side(job),))
 
 
 def fit(rows: list[dict[str, Any]], without: tuple[str, ...] = ()) -> dict[str, float]:
@@ -161,12 +167,32 @@ def into_model(job: str, figures: dict[str, Any], source: str) -> None:
     """Puts a job's fit into the model of `tillstream size`."""
     model = size.load()
     off = next(row["off"] for row in figures["check"] if row["held_out"])
+    model["jobs"][job].pop("at_least", None)
     model["jobs"][job] |= {
         "cpu_us": figures["fit"],
         "basis": f"fitted {figures['date']} on {len(FITTED)} points; {off:+.0%} at the one held out",
         "source": source,
     }
     output.write(size.MODEL, model)
+
+
+def python_into_model(job: str) -> dict[str, Any]:
+    """Puts what the job's Python takes without an engine into the model, with the yardstick beside it."""
+    traffic, conf, model = in_python.Traffic(4_000), settings.load("local"), size.load()
+    rows = []
+    with in_python.no_collections():
+        for _ in range(ROUNDS):
+            us = in_python.cost_us(in_python.JOBS[job](traffic, conf), traffic)
+            rows.append(us_of({"us": us, "yardstick_us": bare.add_us(traffic.raw)}))
+    about = output.about()
+    model["jobs"][job] |= {
+        "cpu_us": {"base": round(statistics.median(rows), 1)},
+        "at_least": True,
+        "basis": f"its Python alone, {about['date']}: a lower bound, for the JVM's part is not measured",
+        "source": f"python benchmarks/scaling.py --python {job}",
+    }
+    output.write(size.MODEL, model)
+    return {**about, "us": rows}
 
 
 def state_into_model() -> dict[str, Any]:
@@ -189,9 +215,15 @@ def state_into_model() -> dict[str, Any]:
     for name in ("fraud-profile", "fraud-card"):
         model["state"][name]["base"] = round(by_visits[40.0][name], 1)
     model["state"]["fraud-till"]["base"] = float(in_python.busy_till_bytes())
+    model["state"]["intake-mark"]["base"] = round(by_visits[40.0]["intake-mark"], 1)
+    archived = archived_mark.CODEC.encode(archived_mark.Mark(b""))
+    model["state"]["archived"]["base"] = float(len(archived))
     sales = traffic[10.0].sales
     model["record"] |= {
         "bytes": round(sum(map(len, traffic[10.0].raw)) / len(sales), 1),
+        "checked_bytes": round(
+            sum(len(unseal(one).raw) for one in traffic[10.0].sealed) / len(sales), 1
+        ),
         "lines": round(sum(len(sale.lines) for sale in sales) / len(sales), 2),
         "with_customer": round(sum(s.customer_id is not None for s in sales) / len(sales), 3),
     }
@@ -218,14 +250,16 @@ def show(job: str, figures: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = output.arguments(__doc__)
-    parser.add_argument("--job", choices=["loyalty", "archive", "fraud", "inventory", "shortage"])
+    parser.add_argument("--job", choices=list(STAGE))
     parser.add_argument("--count", type=int, default=300_000, help="transactions in each topic")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="fit these again")
     parser.add_argument("--model", action="store_true", help="put the fit into the model")
     parser.add_argument("--state", action="store_true", help="only sizes, without a stack")
+    parser.add_argument("--python", choices=list(in_python.JOBS), help="only this, without a stack")
     args = parser.parse_args()
-    if args.state:
-        print(json.dumps(state_into_model(), indent=1))
+    if args.state or args.python:
+        found = python_into_model(args.python) if args.python else state_into_model()
+        print(json.dumps(found, indent=1))
         return
     if not args.job:
         parser.error("--job is missing")

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import output
 from benchmarks.in_python import sale
-from benchmarks.rig import Rig, names, rig
+from benchmarks.rig import CHECKED, Rig, names, rig
 from tillstream.clients.flink import FlinkRest
 from tillstream.cluster import state_report
 
@@ -95,7 +95,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             bench.conf(names(TOPIC))
             row = rows.setdefault(backend, {})
             if not savepoint:
-                bench.fill(TOPIC, sales(args.customers, args.visits))
+                bench.fill(TOPIC, sales(args.customers, args.visits), (CHECKED,))
                 job, _, _ = submit(bench, None)
                 row["fill_rate"] = total / bench.wait_read(job, "", total)
                 output.say(f"filled at {row['fill_rate']:,.0f} records a second")

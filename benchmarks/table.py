@@ -1,15 +1,18 @@
 """Every job beside what else could do its work, in one run on one machine: what ``tillstream bench`` runs.
 
 Rows: each job as it is; each job in PyFlink's default process mode; the loyalty sum in SQL, which is the
-JVM alone; in a bare Python consumer; and in other engines. All read one topic of the same transactions,
-on one worker each: one TaskManager of one slot, one thread, one process. Rates are taken in mid-run
-(benchmarks/rig.py), in rounds, so that repeats of a row lie minutes apart; latency at a steady rate.
+JVM alone; in a bare Python consumer; and in other engines. All read the same transactions, on one worker
+each: one TaskManager of one slot, one thread, one process. Intake, SQL, the consumer and the engines read
+them as tills send them, the other jobs as the front door writes them, so what a transaction costs in all is
+intake's and theirs. Rates are taken in mid-run (benchmarks/rig.py), in rounds, so that repeats of a row lie
+minutes apart; latency at a steady rate, of a job alone and, on a second TaskManager, with intake before it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +22,8 @@ from benchmarks.jobs import loyalty_sql
 from benchmarks.jobs.variant import EVENTS
 from benchmarks.latency import Told, send_and_note
 from benchmarks.peers import run as peers
-from benchmarks.rig import STAGE, Counted, Put, Rig, names, rig
+from benchmarks.rig import BOTH, RAW, STAGE, Counted, Put, Rig, names, rig, side
+from tillstream import catalog
 from tillstream import conf as settings
 
 SQL_JOB = Path(loyalty_sql.__file__)
@@ -30,6 +34,7 @@ TOPIC = "bench"
 MORE = tuple(f"{TOPIC}-more-{n}" for n in range(3))
 # The state that stands for a job in the table, and its key.
 STATE = {
+    "intake": ("intake-mark", "transaction"),
     "loyalty": ("loyalty-account", "customer"),
     "fraud": ("fraud-profile", "customer"),
     "inventory": ("stock", "shelf"),
@@ -65,8 +70,8 @@ def measure(chosen: Settings) -> dict[str, Any]:
         topic = fill(bench, chosen.count, MORE if "loyalty" in chosen.jobs else ())
         rows = rates(bench, chosen, topic)
         if chosen.latency:
-            for name, found in latencies(bench, chosen).items():
-                rows.setdefault(name, {"samples": []})["latency"] = found
+            for (name, figure), found in latencies(bench, chosen).items():
+                rows.setdefault(name, {"samples": []})[figure] = found
     for job, found in state(chosen).items():
         rows[job]["state"] = found
     return {
@@ -82,7 +87,7 @@ def fill(bench: Rig, count: int, more: tuple[str, ...] = ()) -> Put:
     counted = Counted(in_python.simulated(count, max(int(count / VISITS), 1), 1))
     made = list(counted)
     for topic in (TOPIC, *more):
-        bench.fill(topic, made)
+        bench.fill(topic, made, BOTH if topic == TOPIC else (RAW,))
     return counted.put
 
 
@@ -156,40 +161,57 @@ def subjects(bench: Rig, chosen: Settings, topic: Put) -> dict[str, Run]:
 # -- latency ---------------------------------------------------------------------------------------
 
 
-def latencies(bench: Rig, chosen: Settings) -> dict[str, dict[str, Any]]:
-    """By row: p50 and p99 from put to what a reader of Kafka sees of it."""
-    rate, seconds, warm_s = chosen.latency_rate, chosen.latency_s, 10
-    found: dict[str, dict[str, Any]] = {}
-    for job in chosen.jobs:
-        if job != "fraud" and job not in CAUSE:
-            continue  # it tells nothing at once
+ALONE, FROM_TILL = "latency", "latency_from_till"
+
+
+def latencies(bench: Rig, chosen: Settings) -> dict[tuple[str, str], dict[str, Any]]:
+    """By row and figure: p50 and p99 from put to what a reader of Kafka sees of it, of the job ALONE from
+    what it reads, and FROM_TILL from what tills send, with intake before it."""
+    measured = (chosen.latency_rate, chosen.latency_s, 10)
+    telling = [job for job in chosen.jobs if job == "fraud" or job in CAUSE]  # at once
+    behind = [job for job in telling if job != catalog.DOOR]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for job, figure in [(job, ALONE) for job in telling] + [(job, FROM_TILL) for job in behind]:
         run = alert_latency if job == "fraud" else event_latency
-        found[job] = attempt(bench, run, bench, job, rate, seconds, warm_s)
-        output.say(f"{job}, latency: {found[job]}", markup=False)
+        if figure == FROM_TILL:
+            run = partial(behind_intake, run)
+        found[job, figure] = attempt(bench, run, bench, job, *measured)
+        output.say(f"{job}, {figure}: {found[job, figure]}", markup=False)
     if "loyalty" in chosen.jobs:
-        found[BARE] = event_latency(bench, "", rate, seconds, warm_s)
+        found[BARE, ALONE] = event_latency(bench, "", *measured)
     return found
 
 
+def behind_intake(run: Callable[..., dict[str, Any]], bench: Rig, *measured: Any) -> dict[str, Any]:
+    bench.stack.up(taskmanagers=2, progress=output.say)  # a slot for each job
+    return run(bench, *measured, from_till=True)
+
+
 CAUSE: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "intake": lambda receipt: receipt["transaction_id"],
     "loyalty": lambda entry: entry["transaction_id"],
     "inventory": lambda entry: entry["entry_id"].rpartition("/")[0],
     "": lambda sale: sale["transaction_id"],
 }
 
 
-def event_latency(bench: Rig, job: str, rate: int, seconds: int, warm_s: int) -> dict[str, Any]:
+def event_latency(
+    bench: Rig, job: str, rate: int, seconds: int, warm_s: int, from_till: bool = False
+) -> dict[str, Any]:
     """Milliseconds from put until the job's event is read, of a dozen transactions a second; without
     a job: until the transaction itself is read and its JSON parsed."""
-    topic = f"late-{job or 'bare'}"
+    topic = f"late-{job or 'bare'}" + ("-from-till" if from_till else "")
     overrides = names(topic, apart=True)
     conf = bench.conf(overrides)
-    job_id = bench.submit(job, 1, overrides, sinks="events") if job else ""
+    jobs = ([catalog.DOOR] if from_till else []) + ([job] if job else [])
+    ids = [bench.submit(one, 1, overrides, sinks="events") for one in jobs]
+    put = side(job) if job and not from_till else RAW
     told = Told(conf, conf.topic(EVENTS[job][1]) if job else topic, CAUSE[job])
-    for sale in send_and_note(bench.sender(conf), rate, seconds + warm_s, warm_s):
+    sender = bench.sender(conf, put)
+    for sale in send_and_note(sender, rate, seconds + warm_s, warm_s, put != RAW):
         told.put[sale["transaction_id"]] = time.perf_counter()
     found = told.figures(rate)
-    if job_id:
+    for job_id in ids:
         bench.jobs.flink.cancel(job_id)
     return found
 

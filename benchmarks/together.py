@@ -1,11 +1,13 @@
-"""All stateful jobs at once on one stream: loyalty, fraud, inventory, shortage and archive.
+"""All stateful jobs at once: intake, and behind it loyalty, fraud, inventory, shortage and archive.
 
 ``python benchmarks/together.py`` starts a stack with a TaskManager of one slot for each job, submits all
-jobs on an empty topic, each with its outputs dropped in the JVM, fills it while they are held back (where
-there are cgroups v1), and watches each job from the moment all have begun and warmed up until it has read
-nine tenths. The rate of the whole is that of the job that is done last: a replay is over when the last
-one is. Each job has a TaskManager of its own, so its CPU a transaction is known too; their sum says what
-any sharing of the cores can reach.
+jobs on empty topics, fills that of the tills while they are held back (where there are cgroups v1), and
+watches each job from the moment all have begun and warmed up until it has read nine tenths. Intake writes
+what it makes to Kafka, where the others read it; what these make is dropped in the JVM. The rate of the
+whole is that of the job that is done last. Each job has a TaskManager of its own, so its CPU a transaction
+is known too; their sum, in which intake is once, says what any sharing of the cores can reach.
+
+With --jobs that leave out intake the others read a topic that is filled as it would have.
 
 The traffic is that of an outage: all stores, --event-rate a second of event time. (With the stores as
 empty as a few customers' visits leave them, each transaction would begin a new day in its store.)
@@ -26,7 +28,8 @@ import psutil
 from benchmarks import output
 from benchmarks.cpu import Meter
 from benchmarks.cpu import clocks as read_clocks
-from benchmarks.rig import STAGE, Counted, Rig, held, mid_run, names, on_stack
+from benchmarks.rig import CHECKED, RAW, STAGE, Counted, Rig, held, mid_run, names, on_stack
+from tillstream.catalog import DOOR
 from tillstream.sim.simulator import Simulator
 
 TOPIC = "together"
@@ -46,10 +49,15 @@ def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     bench.conf(names(TOPIC))
     each = {job: counted.put.read_by(job)[1] for job in jobs}
     clocks = {job: bench.clocks() for job in jobs}
-    ids = {job: bench.submit(job, 1, names(TOPIC), clocks=clocks[job]) for job in jobs}
+    ids = {
+        job: bench.submit(
+            job, 1, names(TOPIC), clocks=clocks[job], sinks="events" if job == DOOR else "none"
+        )
+        for job in jobs
+    }
     # Else the quick jobs would have read most of it before it is there and all are warm.
     with held(bench.processes("taskmanager"), 0.1):
-        bench.fill(TOPIC, made)
+        bench.fill(TOPIC, made, (RAW if DOOR in jobs else CHECKED,))
     seen: dict[str, list[Any]] = {job: [] for job in jobs}
     meters: dict[str, Meter] = {}
     began, open_jobs = 0.0, set(jobs)

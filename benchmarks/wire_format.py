@@ -1,8 +1,8 @@
 """In which bytes the front door should write transactions: ``python benchmarks/wire_format.py``.
 
-The same simulated transactions as contract v1 (read and checked as today's jobs do) and in the canonical
-form as JSON objects, JSON arrays, msgpack maps and arrays, read by typed msgspec. Ratios within one run;
-the best of several rounds in turns.
+The same simulated transactions as contract v1 (read and checked, as every job did until 0.1.0) and in the
+canonical form as JSON objects, JSON arrays, msgpack maps and arrays, read by typed msgspec. Ratios within
+one run; the best of several rounds in turns.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from tillstream.connectors.gateway import add_sink, java
 
 # The stream that is told at once, and its topic.
 EVENTS = {
+    "intake": ("transactions", topics.TRANSACTIONS),
     "loyalty": ("ledger", topics.LOYALTY_EVENTS),
     "inventory": ("ledger", topics.STOCK_CHANGES),
     "fraud": ("notices", topics.NOTICES),
@@ -47,7 +48,7 @@ def main() -> None:
     env = environment(conf, mode)
     _replace(mode, chosen.get("clocks"), chosen.get("sample", False))
     job = catalog.job(name)
-    context = JobContext(env, conf, job)
+    context = JobContext(env, conf.of(job), job)
     streams = job.build(job.read(context), context)
     if chosen["sinks"] == "all":
         job.write(streams, context)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from benchmarks import overload, profile_job
-from benchmarks.pacer import ID, baskets, number, split
+from benchmarks.pacer import ID, TIMES, baskets, number, split
+from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.transaction import parse
 
 
@@ -16,20 +18,32 @@ from tillstream.domain.transaction import parse
 def events() -> overload.Events:
     made = overload.Events.__new__(overload.Events)
     made.late = overload.defaultdict(list)
-    made.seen, made.told, made.events, made._field = bytearray(), 0, 0, "transaction_id"
+    made.seen, made.told, made.events = bytearray(), 0, 0
+    made._id, made._time = overload.FIELDS["loyalty"]
     return made
 
 
 def test_a_sale_made_of_parts_is_a_sale_with_its_number_and_time():
     made = baskets(50, 20)
     assert len(made) > 20
-    for n, (key, before, between, after) in enumerate(made):
-        raw = before + ID.format(n).encode() + between + b"1764000000123" + after
+    for n, (key, before, around) in enumerate(made):
+        raw = before + ID.format(n).encode() + b"1764000000123".join(around)
         sale = parse(raw)
         assert number(sale.transaction_id) == n
         assert sale.event_time_ms == 1_764_000_000_123
         assert sale.customer_id == key.decode()
-        assert split(raw) == (before, between, after)
+        assert split(raw, TIMES) == (before, around)
+
+
+def test_so_is_one_of_the_front_door_s_and_it_arrived_when_it_was_sent():
+    made = baskets(50, 20, checked=True)
+    assert len(made) > 20
+    read = msgspec.json.Decoder(Receipt).decode
+    for n, (key, before, around) in enumerate(made):
+        receipt = read(before + ID.format(n).encode() + b"1764000000123".join(around))
+        assert number(receipt.transaction_id) == n
+        assert receipt.ended_ms == receipt.arrived_ms == 1_764_000_000_123
+        assert receipt.key == receipt.customer == key.decode()
 
 
 def test_an_event_that_comes_twice_is_one_sale(events):
@@ -40,7 +54,7 @@ def test_an_event_that_comes_twice_is_one_sale(events):
 
 
 def test_an_entry_of_a_line_is_of_its_sale(events):
-    events._field = "entry_id"
+    events._id, events._time = overload.FIELDS["inventory"]
     events.take({"entry_id": f"{ID.format(250_000)}/3", "event_time_ms": 0}, now=1.0)
     assert events.seen[250_000]
 

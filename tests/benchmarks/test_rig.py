@@ -8,19 +8,21 @@ import time
 from collections import Counter
 from types import SimpleNamespace
 
+import msgspec
 import psutil
 
-from benchmarks import cpu, guard, in_python, rig
+from benchmarks import cpu, front_door, guard, in_python, rig
 from benchmarks.cpu import CLOCK, Meter, Used
 from benchmarks.in_python import Traffic
 from benchmarks.jobs.clocked import Clocked
 from benchmarks.jobs.stacks import collapsed
 from benchmarks.output import spread
-from benchmarks.rig import Rig, mid_run, names
+from benchmarks.rig import CHECKED, RAW, STAGE, Rig, mid_run, names
+from tillstream import catalog
 from tillstream.catalog import tables, topics
 from tillstream.conf import load
 from tillstream.local.stack import Stack
-from tillstream.udfs import loyalty
+from tillstream.udfs import intake, loyalty
 
 
 def used(total: float, python: float = 0.0, conversion: float = 0.0) -> Used:
@@ -123,12 +125,51 @@ def test_a_stack_is_told_from_the_outside_inwards():
 
 def test_a_measurement_of_its_own_names_every_output_apart():
     plain, apart = names("bench"), names("bench", apart=True)
-    assert set(plain) == {"source"}
+    read = {job: load("local", plain).of(catalog.job(job)).source.kafka.topic for job in STAGE}
+    assert read.pop("intake") == "bench"
+    assert set(read.values()) == {"bench-checked"}
+    assert plain["kafka"]["topics"].keys() == {"transactions"}
     conf = load("local", apart)
+    assert conf.topic(topics.TRANSACTIONS) == "bench-checked"
     others = [conf.topic(one) for one in topics.ALL] + [conf.table(one) for one in tables.HOT]
     others += [conf.prefix(one) for one in tables.HISTORIES]
     assert all(name.startswith("bench") for name in others)
     assert len(set(others)) == len(others)
+
+
+def test_a_topic_is_filled_on_the_side_that_is_read(monkeypatch, tmp_path):
+    sent: dict[str, list[tuple[str, bytes]]] = {}
+
+    class Sender:
+        def __init__(self, conf, side: str) -> None:
+            self.send = lambda key, raw: sent.setdefault(side, []).append((key, raw))
+
+        def close(self) -> int:
+            return 0
+
+    bench = Rig(Stack(tmp_path))
+    monkeypatch.setattr(bench, "conf", lambda overrides: None)
+    monkeypatch.setattr(bench, "sender", Sender)
+    records = [(str(n), raw) for n, raw in enumerate(Traffic(3).raw)]
+    assert bench.fill("bench", records) == 3
+    assert sent == {RAW: records, CHECKED: [front_door.checked(raw) for _, raw in records]}
+    sent.clear()
+    bench.fill("bench", records, (rig.side("fraud"),))
+    assert sent.keys() == {CHECKED}
+    assert rig.side("intake") == RAW
+
+
+def test_what_topics_are_filled_with_is_what_the_front_door_writes():
+    traffic = Traffic(60)
+    stage = in_python.Stage("intake-mark", intake.intake_once(load("local")))
+    pairs = zip(traffic.sales, traffic.sent, strict=True)
+    written = stage.run([(sale.transaction_id, value) for sale, value in pairs])
+    assert len(written) == 60
+    for sale, raw in zip(traffic.sales, written, strict=True):
+        key, filled = front_door.canonical(sale)
+        origin = msgspec.json.decode(raw)["origin"]
+        assert filled == raw.replace(origin.encode(), b"kafka:tills/0/0")
+        assert key == msgspec.json.decode(raw)["key"]
 
 
 def test_watching_leaves_out_the_warm_up_and_ends_before_the_drain(monkeypatch):
@@ -194,6 +235,8 @@ def test_the_functions_without_an_engine_keep_a_state_for_every_key():
     found = in_python.state_bytes(traffic, conf, "loyalty")
     customers = {sale.customer_id for sale in traffic.sales if sale.customer_id}
     assert found["loyalty-account"]["keys"] == len(customers)
+    found |= in_python.state_bytes(traffic, conf, "intake")
+    assert found["intake-mark"]["keys"] == traffic.count
     found |= in_python.state_bytes(traffic, conf, "inventory")
     shelves = {(sale.store, line.product) for sale in traffic.sales for line in sale.lines}
     assert found["stock"]["keys"] == len(shelves)

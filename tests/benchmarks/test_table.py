@@ -43,6 +43,7 @@ def figures(monkeypatch) -> dict:
     chosen = table.Settings(peers=("bytewax",), repeats=3)
     rows = table.rates(bench, chosen, table.Put(600, 1_800, 480, 100))
     rows["loyalty"]["latency"] = {"p50_ms": 20.0, "p99_ms": 80.0}
+    rows["loyalty"]["latency_from_till"] = {"p50_ms": 31.0, "p99_ms": 97.0}
     rows["loyalty"]["state"] = {"key": "customer", "bytes_a_key": 280.4}
     return {
         "date": "2026-01-01", "machine": "2 cores", "cpu": "any", "topic": {"count": 600},
@@ -71,6 +72,7 @@ def test_the_table_shows_every_row(figures):
     for name in figures["rows"]:
         assert name in said
     assert "20 / 80" in said
+    assert "31 / 97" in said
     assert "280 (customer)" in said
 
 
@@ -92,9 +94,28 @@ def test_the_command_shows_earlier_figures_without_measuring(figures, tmp_path):
 def test_an_unknown_job_or_peer_is_named_with_those_there_are():
     done = CliRunner().invoke(main, ["bench", "--jobs", "loyalti"])
     assert done.exit_code == 2
-    assert "no loyalti; there are loyalty, archive" in done.output
+    assert "no loyalti; there are intake, loyalty, archive" in done.output
     assert set(STAGE) == set(JOBS)
     assert set(peers.PEERS) == set(PEERS)
+
+
+def test_latencies_are_of_each_job_alone_and_of_those_behind_intake_from_the_till(monkeypatch):
+    ups: list[int] = []
+    stack = SimpleNamespace(up=lambda taskmanagers, progress: ups.append(taskmanagers))
+    bench = SimpleNamespace(stack=stack, clear=lambda: None)
+
+    def measured(bench, job, rate, seconds, warm_s, from_till=False):
+        return {"p50_ms": 1.0 + from_till}
+
+    monkeypatch.setattr(table, "event_latency", measured)
+    monkeypatch.setattr(table, "alert_latency", measured)
+    found = table.latencies(bench, table.Settings())
+    alone, behind = ("intake", "loyalty", "fraud", "inventory"), ("loyalty", "fraud", "inventory")
+    assert found == {
+        **{(job, table.ALONE): {"p50_ms": 1.0} for job in (*alone, table.BARE)},
+        **{(job, table.FROM_TILL): {"p50_ms": 2.0} for job in behind},
+    }
+    assert ups == [2, 2, 2]
 
 
 def test_state_is_told_of_each_job_from_its_own_codec(monkeypatch):
@@ -106,6 +127,7 @@ def test_state_is_told_of_each_job_from_its_own_codec(monkeypatch):
     assert found["loyalty"]["key"] == "customer"
     assert set(found["fraud"]["all"]) == {"fraud-till", "fraud-card", "fraud-profile"}
     assert found["shortage"]["key"] == "store"
+    assert found["intake"]["key"] == "transaction"
     assert "archive" not in found
 
 

@@ -68,6 +68,29 @@ def test_a_customer_of_few_visits_is_smaller_than_one_of_many():
     assert endless < GROCER.customers * (bound["base"] + 513 * bound["per_remembered"])
 
 
+def test_a_transaction_is_known_to_intake_for_two_days_and_to_the_archive_for_one():
+    kept = size.state_sizes(GROCER, MODEL)
+    frame = MODEL["assumed"]["frame_of_a_key"]["value"]
+    for name, hours in (("intake-mark", 48), ("archived", 26)):
+        keys = kept[name] / (MODEL["state"][name]["base"] + frame)
+        assert keys == pytest.approx(GROCER.daily * hours / 24)
+
+
+def test_what_intake_writes_is_what_comes_in_with_the_fields_of_the_one_form():
+    found = size.size(GROCER, MODEL)
+    assert found.checked == 15_000 * MODEL["record"]["checked_bytes"]
+    assert found.monthly["to the topic transactions"] > found.monthly["bytes in"]
+
+
+def test_a_job_whose_python_alone_was_measured_takes_at_least_that():
+    done = CliRunner().invoke(
+        main, ["size", "--tx-per-second", "100", "--customers", "1000", "--stores", "3"]
+    )
+    bounds = [job for job in MODEL["jobs"].values() if job.get("at_least")]
+    assert ("at least" in done.output) == bool(bounds)
+    assert all("lower bound" in job["basis"] for job in bounds)
+
+
 def test_a_shop_of_nobody_is_refused():
     with pytest.raises(ValueError, match="more than 0"):
         size.size(GROCER._replace(customers=0), MODEL)
@@ -92,7 +115,7 @@ def test_the_command_prints_what_it_assumes():
     arguments = ["--tx-per-second", "15000", "--customers", "40000000", "--stores", "2900"]
     done = CliRunner().invoke(main, ["size", *arguments])
     assert done.exit_code == 0, done.output
-    assert "Kinesis: 19 shards" in done.output
+    assert "Kinesis: 19 shards, read by intake alone" in done.output
     for assumption in MODEL["assumed"].values():
         assert assumption["says"].format(**assumption) in done.output
     plain = json.loads(CliRunner().invoke(main, ["size", *arguments, "--json"]).output)
@@ -166,11 +189,17 @@ def test_a_worker_of_many_stores_reads_and_writes_one_s_state_for_nearly_every_r
     assert scaling.fit(rows, scaling.WITHOUT["shortage"]) == pytest.approx(law, abs=0.01)
 
 
-def test_a_fit_goes_into_the_model_with_its_date_and_its_error(tmp_path, monkeypatch):
-    file = tmp_path / "model.json"
-    file.write_text(json.dumps(MODEL))
-    monkeypatch.setattr(size, "MODEL", file)
-    monkeypatch.setattr(size, "load", lambda path=file: json.loads(file.read_text()))
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A model of its own."""
+    made = tmp_path / "model.json"
+    made.write_text(json.dumps(MODEL))
+    monkeypatch.setattr(size, "MODEL", made)
+    monkeypatch.setattr(size, "load", lambda path=made: json.loads(made.read_text()))
+    return made
+
+
+def test_a_fit_goes_into_the_model_with_its_date_and_its_error(file):
     law = {"base": 50.0, "crossing": 0.0, "tenfold": 0.0, "shards": 0.0}
     rows = rows_of(law, held_out_us=40.0)
     figures = {"date": "2026-01-02", "fit": law, "check": scaling.check(rows, law)}
@@ -180,3 +209,18 @@ def test_a_fit_goes_into_the_model_with_its_date_and_its_error(tmp_path, monkeyp
     assert "2026-01-02" in job["basis"]
     assert "+25% at the one held out" in job["basis"]
     assert job["states"] == MODEL["jobs"]["fraud"]["states"]
+
+
+def test_what_python_alone_takes_is_in_the_model_until_the_job_is_measured(file, monkeypatch):
+    monkeypatch.setattr(scaling, "ROUNDS", 2)
+    assert scaling.python_into_model("intake")["us"]
+    alone = json.loads(file.read_text())["jobs"]["intake"]
+    assert alone["at_least"]
+    assert alone["cpu_us"]["base"] > 0
+    law = {"base": 90.0}
+    figures = {"date": "2026-01-02", "fit": law, "check": scaling.check(rows_of(law, 40.0), law)}
+    scaling.into_model("intake", figures, "results.json")
+    job = json.loads(file.read_text())["jobs"]["intake"]
+    assert job["cpu_us"] == law
+    assert "at_least" not in job
+    assert job["states"] == ["intake-mark"]

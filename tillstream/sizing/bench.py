@@ -13,7 +13,7 @@ from tillstream import conf as settings
 from tillstream.cli import tables
 from tillstream.errors import Problem
 
-JOBS = ("loyalty", "archive", "fraud", "inventory", "shortage")
+JOBS = ("intake", "loyalty", "archive", "fraud", "inventory", "shortage")
 PEERS = ("quixstreams", "bytewax", "pathway")
 
 
@@ -41,8 +41,8 @@ def bench(
 ) -> None:  # fmt: skip
     """Measure the jobs' speed on this machine, beside alternatives that could do its work.
 
-    Starts a stack of its own with its data in memory, and takes it down again. A round takes about four
-    minutes, a minute more with --peers; latencies take three. Run nothing else meanwhile.
+    Starts a stack of its own with its data in memory, and takes it down again. A round takes about five
+    minutes, a minute more with --peers; latencies take six. Run nothing else meanwhile.
     """
     table, view = _benchmarks()
     if from_file:

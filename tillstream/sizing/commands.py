@@ -48,8 +48,13 @@ def _show(shop: sizes.Shop, found: sizes.Size, model: dict[str, Any]) -> None:
         f"{shop.tx_per_second:,.0f} tx/s at the busiest time, {shop.daily:,.0f} per day, "
         f"{shop.customers:,} customers, {shop.stores:,} stores of {shop.products:,} products\n"
     )
-    tables.say(f"Kinesis: {found.shards} shards, each job with enhanced fan-out")
-    tables.say(f"Managed Flink: {found.kpus} KPUs")
+    tables.say(f"Kinesis: {found.shards} shards, read by intake alone")
+    tables.say(
+        f"Kafka topic transactions: {human(found.checked)} per second in at the busiest time, the same "
+        "out for each job that reads it"
+    )
+    least = "at least " if any(job.get("at_least") for job in model["jobs"].values()) else ""
+    tables.say(f"Managed Flink: {least}{found.kpus} KPUs")
     numbers = (
         Column(c, right=True) for c in ("us of CPU per tx", "cores", "workers", "KPUs", "state")
     )

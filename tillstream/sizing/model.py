@@ -49,9 +49,12 @@ class JobSize(NamedTuple):
 
 
 class Size(NamedTuple):
-    """write_units, items and monthly are by table or by stream, state by name."""
+    """shards: of the tills' stream, which intake alone reads. checked: bytes a second at the busiest that it
+    writes to the topic `transactions`. write_units, items and monthly are by table or by stream, state by
+    name."""
 
     shards: int
+    checked: float
     jobs: list[JobSize]
     write_units: dict[str, float]
     items: dict[str, float]
@@ -104,7 +107,8 @@ def size(shop: Shop, model: dict[str, Any]) -> Size:
         _job(name, job, shop, shards, sum(state[s] for s in job["states"]), assumed)
         for name, job in model["jobs"].items()
     ]
-    return Size(shards, jobs, *_tables(shop, model), state, _monthly(shop, model))
+    checked = shop.tx_per_second * record["checked_bytes"]
+    return Size(shards, checked, jobs, *_tables(shop, model), state, _monthly(shop, model))
 
 
 def _job(
@@ -122,13 +126,14 @@ def _job(
 
 
 def state_sizes(shop: Shop, model: dict[str, Any]) -> dict[str, float]:
-    """By state: keys times bytes a key, the key and the engine's frame included."""
+    """By state: keys times bytes a key, the key and the engine's frame included. Of transactions those of so
+    many ``hours`` are keys."""
     keys = {
         "customer": shop.customers,
         "store": shop.stores,
         "till": shop.stores * model["assumed"]["tills_a_store"]["value"],
         "shelf": shop.stores * shop.products,
-        "transaction": shop.daily * 26 / 24,
+        "transaction": shop.daily,
     }
     visits_a_day = shop.daily / shop.customers
     lines_a_day = shop.daily * model["record"]["lines"] / (shop.stores * shop.products)
@@ -138,7 +143,8 @@ def state_sizes(shop: Shop, model: dict[str, Any]) -> dict[str, float]:
         remembered = of["days"] * grown[of["each"]] if of.get("each") else 0.0
         most = of.get("most", math.inf)
         value = of["base"] + of.get("per_remembered", 0.0) * min(remembered, most)
-        sizes[name] = keys[of["key"]] * (value + model["assumed"]["frame_of_a_key"]["value"])
+        kept = keys[of["key"]] * of.get("hours", 24) / 24
+        sizes[name] = kept * (value + model["assumed"]["frame_of_a_key"]["value"])
     return sizes
 
 
@@ -171,6 +177,7 @@ def _monthly(shop: Shop, model: dict[str, Any]) -> dict[str, float]:
     return {
         "transactions": count,
         "bytes in": count * record["bytes"],
+        "to the topic transactions": count * record["checked_bytes"],
         "archive on S3": count * rows["archive"]["value"],
         "points ledger on S3": count * record["with_customer"] * rows["ledger"]["value"],
         "stock ledger on S3": count * record["lines"] * rows["stock"]["value"],
