@@ -16,7 +16,8 @@ from tillstream.clients import kinesis
 from tillstream.cluster import preflight, restoring
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import FILE, Manifest, encode
-from tillstream.cluster.protocol import NotReady
+from tillstream.cluster.protocol import JobError, NotReady
+from tillstream.cluster.read_to import unread_since_ms
 from tillstream.cluster.restoring import Standing, advice, kafka_losses, losses
 from tillstream.cluster.savepoints import standing
 from tillstream.conf import load
@@ -232,3 +233,59 @@ def test_what_a_savepoint_has_read_is_known_by_time(stream):
     (found,) = restoring.read_to_ms(conf, {name: {SHARD: second}}, later)[name].values()
     assert found == later - restoring.SLACK_MS
     assert restoring.read_to_ms(conf, {name: {SHARD: "99999999"}}, later) == {}
+
+
+# -- where the front door begins for a job of before it ------------------------------------------------
+
+
+def of_kafka(monkeypatch, firsts: dict[int, int], **places: str) -> int:
+    monkeypatch.setattr(kafka_client, "watermarks", lambda *_: {0: (50, 900), 1: (0, 20)})
+    asked: dict[int, int] = {}
+
+    def first_from(conf, topic, bootstrap, positions):
+        asked.update(positions)
+        return firsts
+
+    monkeypatch.setattr(kafka_client, "first_from", first_from)
+    begun = {name[1:]: at for name, at in places.items()}
+    found = Standing({f"kafka:{TOPIC}": begun}, T0)
+    since = unread_since_ms(load("local", {"source": {"kind": "kafka"}}), "loyalty", found)
+    assert asked == {0: int(begun["0"]), 1: int(begun.get("1", 0))}
+    return since
+
+
+def test_it_begins_at_the_first_record_that_the_job_has_not_read(monkeypatch):
+    assert of_kafka(monkeypatch, {0: T0 + 5_000, 1: T0 + 3_000}, p0="100", p1="7") == T0 + 2_000
+    assert of_kafka(monkeypatch, {0: T0 + 5_000}, p0="100", p1="20") == T0 + 4_000
+    # Of a partition that it had not begun: its first record.
+    assert of_kafka(monkeypatch, {1: T0}, p0="900") == T0 - 1_000
+
+
+def test_of_a_job_that_has_read_all_it_begins_now(monkeypatch):
+    assert abs(of_kafka(monkeypatch, {}, p0="900", p1="20") - now_ms()) < 10_000
+
+
+def test_what_the_stream_no_longer_holds_is_told_and_no_place_is_none(monkeypatch):
+    with pytest.raises(JobError, match="20 records in between are gone: what loyalty has not read"):
+        of_kafka(monkeypatch, {}, p0="30", p1="20")
+    conf = load("local", {"source": {"kind": "kafka"}})
+    with pytest.raises(JobError, match=f"loyalty has no position in kafka:{TOPIC}"):
+        unread_since_ms(conf, "loyalty", Standing({"kafka:transactions": {"0": "1"}}, T0))
+
+
+def test_of_kinesis_too(stream):
+    conf, name = load("local", {"source": {"kind": "kinesis"}}), f"kinesis:{TOPIC}"
+    first, second = put(stream), put(stream)
+    found = Standing({name: {SHARD: first}}, now_ms())
+    kept = kinesis.first_kept(stream, TOPIC, SHARD, int(second))
+    assert unread_since_ms(conf, "loyalty", found) == kept.arrived_ms - 1_000
+    found = Standing({name: {SHARD: second}}, now_ms())
+    assert unread_since_ms(conf, "loyalty", found) > kept.arrived_ms - 1_000
+    with pytest.raises(JobError, match="no longer holds the record that was read last"):
+        unread_since_ms(conf, "loyalty", Standing({name: {SHARD: str(int(second) + 7)}}, now_ms()))
+
+
+def test_a_state_of_intake_that_others_have_forgotten_is_warned_of(cluster, tmp_path):
+    lines: list[str] = []
+    cluster.submit("intake", start_from=left(tmp_path), accept_loss=True, progress=lines.append)
+    assert any("counts twice there" in line for line in lines)

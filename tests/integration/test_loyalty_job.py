@@ -116,12 +116,12 @@ def split(open_story) -> Split:
         proof = shop.prove("ledger", 150, "--archive")
 
         said = {}
-        before = aged(shop, "archive", hours=3)
-        said["first"] = shop.run("history", "compact", "archive", *ARCHIVED)
-        files = before, aged(shop, "archive", hours=0)
+        before = aged(shop, "receipts", hours=3)
+        said["first"] = shop.run("history", "compact", "receipts", *ARCHIVED)
+        files = before, aged(shop, "receipts", hours=0)
         proof_after = shop.prove("ledger", 150, "--archive")
-        said["again"] = shop.run("history", "compact", "archive", *ARCHIVED)
-        said["list"] = shop.run("history", "list", "archive")
+        said["again"] = shop.run("history", "compact", "receipts", *ARCHIVED)
+        said["list"] = shop.run("history", "list", "receipts")
         return Split(shards, proof, files, said, proof_after)
 
 
@@ -157,7 +157,7 @@ def test_the_archive_holds_the_same_after_its_many_files_have_become_few(split):
         == split.proof["totals"]["archived transactions"]
     )
     assert split.proof_after["ok"]
-    assert "archive: nothing to do" in split.said["again"]
+    assert "receipts: nothing to do" in split.said["again"]
     assert f"{after:,}" in split.said["list"]
 
 

@@ -152,15 +152,18 @@ def test_what_is_missing_is_told_before_submitting(stack, jobs):
         "s3": {"bucket": "no-bucket"},
         "source": {"kind": "kinesis", "kinesis": {"stream": "no-stream"}},
         "dynamodb": {"tables": {"balances": "no-table"}},
-        "kafka": {"topics": {"loyalty_events": "no-topic"}},
+        "kafka": {"topics": {"loyalty_events": "no-topic", "transactions": "no-door"}},
         "job": {"parallelism": 40},
     }
     with pytest.raises(NotReady) as caught:
         jobs.submit("loyalty", overrides=overrides)
     text = str(caught.value)
-    for name in ("no-bucket", "no-stream", "no-table", "no-topic", "40 slots"):
+    for name in ("no-bucket", "no-table", "no-topic", "no-door", "40 slots"):
         assert name in text
+    assert "no-stream" not in text
     assert "tillstream up" in text
+    with pytest.raises(NotReady, match="no-stream"):
+        jobs.submit("intake", overrides=overrides)
     with pytest.raises(NotReady, match="no-job: there are archive"):
         jobs.submit("no-job", overrides=overrides)
 

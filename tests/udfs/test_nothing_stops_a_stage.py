@@ -26,6 +26,7 @@ from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.fraud.sale import read as read_sale
 from tillstream.domain.loyalty import parts
 from tillstream.domain.shortage import events
+from tillstream.domain.stock import baskets
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.sim.fuzz import fuzzed
@@ -86,6 +87,7 @@ def name_of(topic: str) -> str:
 # Of the front door's stream each job reads what it needs.
 OF_CHECKED: dict[str, Callable[[bytes], Any]] = {
     "archive": archive.read,
+    "inventory": baskets.read,
     "loyalty": parts.read,
     "shortage": events.read,
     "fraud": lambda raw: read_sale(Envelope("", 2**42, raw)),

@@ -180,6 +180,24 @@ def last_before(
     return found
 
 
+def first_from(
+    conf: Conf, topic: str, bootstrap: str | None, positions: Mapping[int, int]
+) -> dict[int, int]:
+    """Partition -> timestamp (ms) of the first record at or after its position, where there is one."""
+    found: dict[int, int] = {}
+    with asked(conf, topic, bootstrap, conf.own_name("replay")) as (consumer, places):
+        numbers = {place.partition for place in places} & positions.keys()
+        consumer.assign([TopicPartition(topic, number, positions[number]) for number in numbers])
+        left = set(numbers)
+        while left and (message := consumer.poll(ANSWER_S)):
+            number = message.partition()
+            assert number is not None
+            left.discard(number)
+            if not message.error():
+                found.setdefault(number, message.timestamp()[1])
+    return found
+
+
 @contextmanager
 def asked(
     conf: Conf, topic: str, bootstrap: str | None, group: str, offset: int = OFFSET_INVALID

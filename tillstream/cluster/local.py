@@ -107,6 +107,8 @@ class LocalCluster:
         found_at = standing(location, conf) if location else restoring.NOWHERE
         if not allow_dropped_state and restoring.is_before_the_door(entry, of_tills, found_at):
             raise NotReady([restoring.BEFORE_THE_DOOR.format(door=catalog.DOOR, job=name)])
+        if entry and entry.raw and restoring.writes_again(conf, found_at):
+            progress(restoring.WRITES_AGAIN)
         lost = restoring.losses(conf, entry, found_at)
         accepted = conf.source.kafka.accepted_loss
         lost = [one for one in lost if accepted.get(one.place) != [one.at, one.to]]

@@ -99,6 +99,18 @@ def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bo
     return bool(streams & found.positions.keys())
 
 
+WRITES_AGAIN = (
+    "warning: this state of intake is older than what sales and archive remember of transactions: what it "
+    "writes again counts twice there (docs/runbooks/replay.md)"
+)
+
+
+def writes_again(conf: Conf, found: Standing) -> bool:
+    """Whether intake, from there, writes again what other jobs have forgotten."""
+    hours = min(conf.sales.dedupe_hours or 10**6, conf.archive.dedupe_hours or 10**6)
+    return bool(found.written_ms) and now_ms() - found.written_ms > hours * HOUR_MS
+
+
 def losses(conf: Conf, job: Job | None, found: Standing) -> list[Loss]:
     """What the job's streams no longer hold of what follows; of a job that is not in the catalogue all
     topics it has positions of are looked at. Raises Unreachable."""

@@ -19,7 +19,8 @@ from tillstream.cli.times import SPAN, now_ms, shown
 from tillstream.cluster.local import open_cluster
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import JobError
-from tillstream.cluster.savepoints import Savepoints
+from tillstream.cluster.read_to import unread_since_ms
+from tillstream.cluster.savepoints import Savepoints, standing
 from tillstream.errors import Problem
 
 
@@ -144,6 +145,24 @@ def verify(job: str, which: str, job_file: Path | None) -> None:
         f"restored in {outcome.restore_s:.1f} s; its first checkpoint took "
         f"{outcome.checkpoint_s:.2f} s for {human(outcome.state_bytes)} of state"
     )
+
+
+@savepoint.command("read-to")
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+def read_to(jobs: tuple[str, ...]) -> None:
+    """From where on the JOBs, stopped, have not read the tills' stream: where intake begins for them.
+
+    For savepoints of 0.1.0, in which each job read that stream by itself.
+    """
+    conf = settings.load()
+    cluster = open_cluster(conf)
+    times = {}
+    for name in jobs:
+        catalog.must_know(name)
+        times[name] = unread_since_ms(conf, name, standing(cluster.locate(name, "latest"), conf))
+        click.echo(f"{name} has read what arrived before {shown(times[name])}")
+    first = min(times.values())
+    click.echo(f"`tillstream job submit {catalog.DOOR} --conf source.start_ms={first}`")
 
 
 @savepoint.command()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -62,6 +63,7 @@ class Product(NamedTuple):
     weight: int | None = None
 
 
+@lru_cache(maxsize=100_000)
 def printed(code: str) -> str:
     """A canonical product as people and other systems know it, and as stock and sales keep it: a GTIN in the
     shortest of its lengths, as it is on the pack. Digits that tills send and that are no GTIN stay as they
@@ -96,6 +98,11 @@ def check_digit(digits: str) -> str:
 
 def canonical(scheme: str, code: str, embedded: Sequence[Embedded] = ()) -> Product:
     """One form for one product. ``embedded`` are the rules of the store's country."""
+    return _canonical(scheme, code, tuple(embedded))
+
+
+@lru_cache(maxsize=100_000)  # a grocer sells some tens of thousands, again and again
+def _canonical(scheme: str, code: str, embedded: tuple[Embedded, ...]) -> Product:
     code = normalize("NFC", code).strip()
     if not code:
         return Product("")
