@@ -118,6 +118,11 @@ class Held:
                 self.hot[customer] = (step.balance, version)
         self.ids = list({tx.id for transactions in sent.values() for tx in transactions})
         self.letters = {str(n): ("not_json", raw) for n, raw in enumerate(malformed or [])}
+        self.door = [
+            {"transaction_id": tx.id, "total": tx.total if tx.kind == "sale" else -tx.total,
+             "currency": tx.currency, "lines": []}
+            for transactions in sent.values() for tx in transactions
+        ]  # fmt: skip
 
     def balances(self) -> dict[str, tuple[int, int]]:
         return self.hot
@@ -128,11 +133,15 @@ class Held:
     def archive(self, columns: list[str]) -> pa.Table:
         return pa.table({"transaction_id": self.ids})
 
+    def passed_on(self) -> list[dict[str, Any]]:
+        return self.door
+
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         return self.letters
 
 
 HISTORY = [sale("a0", 300), sale("b0", 100, 30), refund("r0", 50, "b0"), sale("b0", 100, 30)]
+ANON = {"transaction_id": "anon", "total": 5_000, "currency": "ZAR", "lines": []}
 BROKEN = [b"", b'{"card":4242', b'{"card":4343']
 
 
@@ -163,6 +172,7 @@ def held() -> Held:
     # card numbers in dead letters are masked
     platform = Held({ALICE: HISTORY}, [b"", b'{"card":****', b'{"card":4343'])
     platform.ids.append("anon")
+    platform.door.append(ANON)
     return platform
 
 
@@ -177,6 +187,8 @@ def test_a_right_platform_passes(truth: Path, order: Any) -> None:
     assert report.totals["sum of balances (ledger)"] == (replay(HISTORY)[-1].balance,) * 2
     assert report.totals["dead letters"] == (3, 3)
     assert report.totals["archived transactions"] == (4, 4)
+    assert report.totals["transactions passed on"] == (4, 4)
+    assert report.others["transactions passed on again"] == 1  # as a crash leaves it: no difference
 
 
 def _wrong_delta(platform: Held) -> None:
@@ -215,6 +227,14 @@ def _valid_refused(platform: Held) -> None:
     platform.letters["x"] = ("beyond_horizon", b'{"transaction_id":"a0"}')
 
 
+def _lost_at_the_door(platform: Held) -> None:
+    platform.door.remove(ANON)
+
+
+def _of_another_amount(platform: Held) -> None:
+    platform.door[0] = platform.door[0] | {"total": 1}
+
+
 def _archived_twice(platform: Held) -> None:
     platform.ids.append("a0")
 
@@ -236,6 +256,8 @@ def _not_archived(platform: Held) -> None:
         (_never_sent, "was never sent"),
         (_letter_lost, "has no dead letter"),
         (_valid_refused, "beyond_horizon"),
+        (_lost_at_the_door, "not passed on"),
+        (_of_another_amount, "1 ZAR of 0 lines was never sent"),
         (_archived_twice, "2 times"),
         (_not_archived, "not archived"),
     ],
@@ -251,6 +273,7 @@ def test_a_seeded_error_is_caught(truth: Path, damage: Any, cause: str, order: A
 def test_another_order_passes_only_by_the_ledgers_own(truth: Path) -> None:
     platform = Held({ALICE: [HISTORY[2], HISTORY[1], HISTORY[0]]}, BROKEN)
     platform.ids.append("anon")
+    platform.door.append(ANON)
     assert not run(truth, platform, "sent").ok
     assert run(truth, platform, "ledger").ok
 
@@ -323,13 +346,18 @@ def test_of_two_sales_under_one_id_one_is_archived_and_the_other_told(two_basket
     platform.letters = {
         str(n): ("id_conflict", json.dumps(one, indent=1).encode()) for n, one in enumerate(letters)
     }
+    platform.door = [{"transaction_id": TWO[0]["transaction_id"], "total": TWO[0]["total_cents"],
+                      "currency": "ZAR", "lines": [{}]}]  # fmt: skip
     report = check(two_baskets, settings.load(), loyalty=False, holdings=platform)
     assert report.ok == (cause is None), report.differences
     assert all(cause in difference.cause for difference in report.differences)
 
 
 def test_that_an_id_was_taken_is_told_though_nothing_is_archived(two_baskets):
-    report = check(two_baskets, settings.load(), loyalty=False, archive=False, holdings=Held({}))
+    platform = Held({})
+    platform.door = [{"transaction_id": TWO[0]["transaction_id"], "total": TWO[0]["total_cents"],
+                      "currency": "ZAR", "lines": [{}]}]  # fmt: skip
+    report = check(two_baskets, settings.load(), loyalty=False, archive=False, holdings=platform)
     assert [one.cause for one in report.differences] == [
         "two sales under this id, and no id_conflict"
     ]

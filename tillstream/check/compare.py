@@ -16,7 +16,7 @@ from tillstream.check import notices as sent_notices
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import Sent, Step, Terms, replay
-from tillstream.check.sent import Truth, content, read_truth, shape
+from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
@@ -76,6 +76,7 @@ def check(
             _loyalty(sent, held, terms, order, report)
         if dead_letters:
             _dead_letters(truth, held, report)
+            _passed_on(truth, held, report)
         if archive:
             _archive(truth, held, report)
         if notices:
@@ -233,6 +234,24 @@ def _transaction_id(raw: bytes) -> str | None:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None
+
+
+def _passed_on(truth: Truth, held: Platform, report: Report) -> None:
+    """What the front door wrote of each transaction. It may write one again after a crash, as it was."""
+    times: Counter[str] = Counter()
+    for document in held.passed_on():
+        identity = document["transaction_id"]
+        if identity not in truth.facts:
+            continue
+        times[identity] += 1
+        fact = Fact(document["total"], document["currency"], len(document["lines"]))
+        if fact not in truth.facts[identity]:
+            cause = f"{fact.total} {fact.currency} of {fact.lines} lines was never sent"
+            report.differ("transactions", identity, cause)
+    report.add("transactions passed on", len(truth.valid_ids), len(times))
+    report.others["transactions passed on again"] = times.total() - len(times)
+    for identity in truth.valid_ids - times.keys():
+        report.differ("transactions", identity, "sent and valid, not passed on")
 
 
 def _archive(truth: Truth, held: Platform, report: Report) -> None:

@@ -114,6 +114,10 @@ class Platform:
             out[_text(message.key())] = (reason, message.value() or b"")
         return out
 
+    def passed_on(self) -> Iterator[dict[str, Any]]:
+        """Every transaction that the front door has written, as often as it did."""
+        return (json.loads(one.value() or b"") for one in self.messages(topics.TRANSACTIONS))
+
     def messages(self, topic: Topic) -> list[Message]:
         """Every committed record of a topic."""
         return list(read_whole(self.conf, "check", self.conf.topic(topic)))

@@ -60,16 +60,26 @@ class Whose(NamedTuple):
     sent: Sent
 
 
+class Fact(NamedTuple):
+    """What stays of a transaction in whatever form: what the customer pays, or is given back."""
+
+    total: int
+    currency: str
+    lines: int
+
+
 @dataclass
 class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
-    shows of it, in send order. ``earn_nothing``: categories of goods that earn no point."""
+    shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
+    each id, of all that came under it."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
     conflicts: dict[str, dict[bytes, Whose]] = field(default_factory=dict)
     earn_nothing: frozenset[str] = frozenset()
+    facts: dict[str, set[Fact]] = field(default_factory=dict)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -80,6 +90,9 @@ class Truth(SentFile):
         record = entry["record"]
         identity = record["transaction_id"]
         self.valid_ids.add(identity)
+        way = 1 if record["kind"] == "sale" else -1
+        fact = Fact(way * record["total_cents"], record["currency"], len(record.get("lines", ())))
+        self.facts.setdefault(identity, set()).add(fact)
         customer = record.get("customer_id")
         sent = Sent(
             identity,
