@@ -313,3 +313,18 @@ def test_a_product_is_printed_alike(classes, many):
 def test_times_are_those_of_the_till_s_own_record(lines_of):
     ((_, value),) = lines_of(canonical(sale(), arrived_ms=T0 + 5))
     assert json.loads(value[1:])[5:8] == [T0, None, T0 + 5]
+
+
+@pytest.mark.parametrize("changed", [
+    lambda raw: raw.decode().encode("utf-16"),
+    lambda raw: raw.decode().encode("utf-16-le"),
+    lambda raw: b"\xef\xbb\xbf" + raw,
+    lambda raw: raw[:-1] + b',"deep":' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+    lambda raw: raw + raw,
+    lambda raw: raw + b" x",
+], ids=["utf-16", "utf-16 without a mark", "mark", "deep", "twice", "more behind it"])  # fmt: skip
+def test_what_only_a_lenient_parser_would_take_is_refused_by_both(lines_of, changed):
+    raw = changed(canonical(sale()))
+    with pytest.raises(InvalidTransaction):
+        baskets.read(raw)
+    agrees(lines_of, raw)

@@ -66,6 +66,7 @@ def shop(stack: Stack, folder: Path, outputs: str) -> Shop:
     return Shop(
         stack, NAME, folder, "kafka",
         loyalty={"terms": of_all, "earn_nothing": []},
+        intake={"kinds": dict.fromkeys(settings.load("local").intake.kinds)},  # none
         archive={"dedupe_hours": A_CENTURY},
         dynamodb={"tables": {"balances": f"balances-{outputs}"}},
         s3={"prefixes": {name: f"{outputs}/{name}" for name in ("ledger", "receipts", "dead_letters")}},

@@ -19,6 +19,7 @@ final class CanonicalReceipt {
     // The limits of receipt/reading.py: what lies beyond them would stop a sink or a window.
     private static final long MOST = (1L << 53) - 1;
     private static final int MOST_LINES = 1_000;
+    private static final int MOST_DEPTH = 64;
     private static final long FROM_2015_MS = 1_420_070_400_000L;
     private static final long TO_2100_MS = 4_133_980_800_000L - 1;
     private static final JsonStringEncoder JSON_TEXT = JsonStringEncoder.getInstance();
@@ -63,6 +64,9 @@ final class CanonicalReceipt {
     /** The transaction in {@code envelope}, or null if it holds none. Never throws. */
     static CanonicalReceipt read(byte[] envelope) {
         int start = Envelope.headEnd(envelope) + 1;
+        if (!isUtf8Object(envelope, start)) {
+            return null;
+        }
         // Anybody may have put anything into the topic.
         try (JsonParser parser =
                 TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
@@ -79,6 +83,11 @@ final class CanonicalReceipt {
     /** Adds {@code text} to a JSON text, without the quotes around it. */
     static void quote(StringBuilder json, String text) {
         JSON_TEXT.quoteAsString(text, json);
+    }
+
+    /** The parser would take UTF-16, UTF-32 and a byte order mark too. */
+    private static boolean isUtf8Object(byte[] envelope, int start) {
+        return start + 1 < envelope.length && envelope[start] == '{' && envelope[start + 1] != 0;
     }
 
     private boolean isWhole() {
@@ -119,10 +128,24 @@ final class CanonicalReceipt {
                     lines = lines(parser);
                     break;
                 default:
-                    parser.skipChildren();
+                    skip(parser);
             }
         }
         expect(parser.currentToken() == JsonToken.END_OBJECT);
+    }
+
+    /** Past a value that is not needed. What the front door writes has nothing so deep. */
+    private static void skip(JsonParser parser) throws IOException {
+        int depth = parser.currentToken().isStructStart() ? 1 : 0;
+        while (depth > 0) {
+            JsonToken token = parser.nextToken();
+            expect(token != null);
+            if (token.isStructStart()) {
+                expect(++depth <= MOST_DEPTH);
+            } else if (token.isStructEnd()) {
+                depth--;
+            }
+        }
     }
 
     private static List<Line> lines(JsonParser parser) throws IOException {
@@ -167,7 +190,7 @@ final class CanonicalReceipt {
                     line.backTo = text(parser);
                     break;
                 default:
-                    parser.skipChildren();
+                    skip(parser);
             }
         }
         expect(parser.currentToken() == JsonToken.END_OBJECT);
