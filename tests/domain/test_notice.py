@@ -49,6 +49,18 @@ def test_what_is_no_notice_or_holds_personal_data_is_refused(raw, reason):
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize("customer", ["C0000000001", "loyal:7", "a1b2-c3d4", "12345678"])
+def test_a_customer_may_have_any_id_but_a_telephone_number(customer):
+    told = parse(encoded(recipient=f"customer:{customer}"))
+    assert told.recipient == f"customer:{customer}"
+
+
+def test_a_product_without_a_gtin_is_typed_as_one_with():
+    assert parse(encoded(params={"product": "sku-4111111111111111"})).params
+    with pytest.raises(InvalidNotice, match="card number"):
+        parse(encoded(params={"note": "sku-4111111111111111"}))
+
+
 def entries(points: int, balance: int, total: int = 10_000):
     account = Account(balance=balance, postings={}, pending={}, oldest_ms=T0)
     sold = part(sale(cents=total, customer_id=CUSTOMER, points_to_redeem=points))

@@ -17,12 +17,12 @@ MAX_ID_BYTES = 1024
 MAX_BYTES = 250_000  # SNS takes 256 KiB, an item of DynamoDB 400 KB
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z:._/~-]*")
 _RECIPIENT = re.compile(r"[a-z][a-z_-]{1,30}:[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
-_CUSTOMER = re.compile(r"customer:C[0-9]{10}")
+_PHONE = re.compile(r"customer:[0-9]{9,15}")
 _ADDRESS = re.compile(r"@|\+[0-9]{6}")
 # Params that hold an id or a product: what has the form of one is not searched for card numbers.
 _TYPED = [
     (re.compile(IDS), _ID),
-    (re.compile("product"), re.compile(r"[0-9]{8,14}")),
+    (re.compile("product"), re.compile(r"[0-9]{8,14}|(?:plu|sku)-[0-9A-Za-z._/-]{1,64}")),
     (re.compile("stores"), re.compile(STORES)),
 ]
 
@@ -95,8 +95,8 @@ def parse(raw: bytes) -> Notice:
         raise InvalidNotice("unknown_kind", f"kind must be one of {', '.join(KINDS)}")
     if not _RECIPIENT.fullmatch(found.recipient):
         raise InvalidNotice("bad_recipient", "recipient must be a business id, like store:45")
-    if found.recipient.startswith("customer:") and not _CUSTOMER.fullmatch(found.recipient):
-        raise InvalidNotice("bad_recipient", "a customer's id is C and ten digits")
+    if _PHONE.fullmatch(found.recipient):
+        raise InvalidNotice("bad_recipient", "a customer's id must not be like a telephone number")
     free = [str(value) for name, value in found.params.items() if not _typed(name, str(value))]
     if any(
         _ADDRESS.search(text) or contains_card_number(text)
