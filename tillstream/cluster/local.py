@@ -119,8 +119,9 @@ class LocalCluster:
         for one in lost:
             progress(f"lost, and accepted: {one.said}")
         moves = {one.place: [one.at, one.to] for one in lost}
-        section = entry.source if entry else "source"
-        changed = settings.merge(changed, {section: {"kafka": {"accepted_loss": moves}}})
+        # Of a file that is not in the catalogue nobody knows which it reads.
+        for section in (entry.source,) if entry else ("source", "transactions"):
+            changed = settings.merge(changed, {section: {"kafka": {"accepted_loss": moves}}})
         arguments = ["run", "-d", "-p", str(parallelism)]
         if location:
             arguments += ["-s", location, *(["-n"] if allow_dropped_state else [])]
