@@ -16,6 +16,7 @@ from tillstream.chaos.plan import Fault
 from tillstream.chaos.watch import Fallbacks, Watch
 from tillstream.check.report import Difference, Report
 from tillstream.cluster.protocol import SourceFigures
+from tillstream.conf import load
 
 
 def test_a_hot_item_that_falls_back_is_named_even_if_it_ends_right():
@@ -102,7 +103,7 @@ def test_a_sales_job_is_drained_once_the_front_door_has_read_all_and_it_too(monk
     monkeypatch.setattr(invariants, "Platform", lambda conf: SimpleNamespace(
         parquet=lambda *_: pa.table({"shelf": [], "sold": [], "returned": []})
     ))  # fmt: skip
-    assert invariants._sales(SimpleNamespace(jobs=runs, conf=None), tmp_path).wrong == []
+    assert invariants._sales(SimpleNamespace(jobs=runs, conf=load("local")), tmp_path).wrong == []
     assert list(dict.fromkeys(done)) == ["run of intake", "run of sales", "drained sales"]
 
 

@@ -16,11 +16,17 @@ from tillstream.clients import kinesis
 from tillstream.cluster import preflight, restoring
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import FILE, Manifest, encode
-from tillstream.cluster.protocol import JobError, NotReady
-from tillstream.cluster.read_to import unread_since_ms
-from tillstream.cluster.restoring import Standing, advice, kafka_losses, losses
+from tillstream.cluster.protocol import NotReady
+from tillstream.cluster.restoring import (
+    Standing,
+    advice,
+    kafka_losses,
+    losses,
+    unread_since_ms,
+)
 from tillstream.cluster.savepoints import standing
 from tillstream.conf import load
+from tillstream.errors import Problem
 from tillstream.local.stack import Stack
 
 T0 = 1_764_000_000_000
@@ -266,10 +272,10 @@ def test_of_a_job_that_has_read_all_it_begins_now(monkeypatch):
 
 
 def test_what_the_stream_no_longer_holds_is_told_and_no_place_is_none(monkeypatch):
-    with pytest.raises(JobError, match="20 records in between are gone: what loyalty has not read"):
+    with pytest.raises(Problem, match="20 records in between are gone: what loyalty has not read"):
         of_kafka(monkeypatch, {}, p0="30", p1="20")
     conf = load("local", {"source": {"kind": "kafka"}})
-    with pytest.raises(JobError, match=f"loyalty has no position in kafka:{TOPIC}"):
+    with pytest.raises(Problem, match=f"loyalty has no position in kafka:{TOPIC}"):
         unread_since_ms(conf, "loyalty", Standing({"kafka:transactions": {"0": "1"}}, T0))
 
 
@@ -281,7 +287,7 @@ def test_of_kinesis_too(stream):
     assert unread_since_ms(conf, "loyalty", found) == kept.arrived_ms - 1_000
     found = Standing({name: {SHARD: second}}, now_ms())
     assert unread_since_ms(conf, "loyalty", found) > kept.arrived_ms - 1_000
-    with pytest.raises(JobError, match="no longer holds the record that was read last"):
+    with pytest.raises(Problem, match="no longer holds the record that was read last"):
         unread_since_ms(conf, "loyalty", Standing({name: {SHARD: str(int(second) + 7)}}, now_ms()))
 
 

@@ -105,7 +105,7 @@ def test_of_the_fraud_job(monkeypatch, module):
     bad = sale(13, T0 + 13)
 
     def is_bad(*arguments):
-        found = arguments[0] if name == "read" else arguments[1].transaction_id.encode()
+        found = arguments[0].raw if name == "read" else arguments[1].transaction_id.encode()
         return BAD.encode() in found
 
     raising(monkeypatch, module, name, is_bad)

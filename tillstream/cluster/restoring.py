@@ -13,9 +13,11 @@ from tillstream.catalog.entry import Job
 from tillstream.cli.times import now_ms, shown
 from tillstream.conf import Conf
 from tillstream.conf.schema import Source
+from tillstream.errors import Problem
 
 HOUR_MS = 3_600_000
 SLACK_MS = 60_000  # of clocks between ours and a stream's
+BEFORE_MS = 1_000  # times are whole milliseconds, and a stream's clocks are several
 
 # What Flink says -> what it means here, and the way out.
 _MEANING = (
@@ -225,6 +227,60 @@ def read_to_ms(
                 at_ms = last.arrived_ms if more else max(last.arrived_ms, asked_ms - SLACK_MS)
                 out.setdefault(stream, {})[shard] = at_ms
     return out
+
+
+# -- where the front door begins for a job of before it ------------------------------------------------
+
+
+def unread_since_ms(conf: Conf, job: str, found: Standing) -> int:
+    """When the first record arrived (ms UTC) that the job has not read, less a second; now where it has read
+    all. ``conf.source`` is the tills' stream. Raises Problem where the stream no longer holds it, or the job
+    has no position there."""
+    if conf.source.kind == "kafka":
+        stream, first = f"kafka:{conf.source.kafka.topic}", _of_kafka
+    else:
+        stream, first = f"kinesis:{conf.source.kinesis.stream}", _of_kinesis
+    begun = dict(found.positions.get(stream, {}))
+    if not begun:
+        raise Problem(
+            f"{job} has no position in {stream}: it did not read it, or read nothing of it yet"
+        )
+    return min([now_ms(), *(first(conf, job, begun, found))]) - BEFORE_MS
+
+
+def _of_kafka(conf: Conf, job: str, begun: dict[str, str], found: Standing) -> list[int]:
+    from tillstream.clients.kafka import first_from, watermarks
+
+    source = conf.source.kafka
+    marks = watermarks(conf, source.topic, source.bootstrap)
+    for lost in kafka_losses(source.topic, begun, marks):
+        raise _gone(job, lost.said)
+    places = {number: max(int(begun.get(str(number), 0)), 0) for number in marks}
+    return list(first_from(conf, source.topic, source.bootstrap, places).values())
+
+
+def _of_kinesis(conf: Conf, job: str, begun: dict[str, str], found: Standing) -> list[int]:
+    from tillstream.clients import kinesis
+
+    stream = conf.source.kinesis.stream
+    for lost in kinesis_losses(
+        conf, begun, found.read_to_ms.get(f"kinesis:{stream}", {}), found.written_ms
+    ):
+        raise _gone(job, lost.said)
+    client = kinesis.open_stream(conf)
+    first = []
+    for shard in {*begun, *kinesis.shards(client, stream)}:
+        at = int(begun[shard]) if shard in begun else None
+        if kept := kinesis.first_kept(client, stream, shard, at, after=at is not None):
+            first.append(kept.arrived_ms)
+    return first
+
+
+def _gone(job: str, said: str) -> Problem:
+    return Problem(
+        f"{said}: what {job} has not read is lost to it. Start intake at the stream's beginning, "
+        "source.start_ms: null"
+    )
 
 
 def what_to_do(job: str, archived: bool) -> str:

@@ -19,7 +19,7 @@ from tillstream.cli.times import SPAN, now_ms, shown
 from tillstream.cluster.local import open_cluster
 from tillstream.cluster.manifest import Manifest
 from tillstream.cluster.protocol import JobError
-from tillstream.cluster.read_to import unread_since_ms
+from tillstream.cluster.restoring import unread_since_ms
 from tillstream.cluster.savepoints import Savepoints, standing
 from tillstream.errors import Problem
 
