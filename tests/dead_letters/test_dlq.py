@@ -31,6 +31,7 @@ from tillstream.dead_letters.model import (
     DlqError,
     Failure,
     Marker,
+    Named,
     Refusal,
     Sendable,
     Sighting,
@@ -515,3 +516,27 @@ def test_a_record_larger_than_the_kafka_client_takes_is_reported_not_raised():
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
     (sent,) = deliver(producer, "till", [(b"C1", b"x" * 2_000_000, [])])
     assert "too large" in sent.error
+
+
+def test_what_tills_of_other_makers_send_goes_back_as_it_came():
+    """It need be no JSON."""
+    contracts_ = {"": Contract(lambda raw: Named("r-1", "r-1", "1"), "")}
+    xml = sighting("kafka:tills/0/1#aa", b"<POSLog/>", reason="unknown_record")
+    other = sighting("kafka:tills/0/2#bb", b"<POSLog a='1'/>", reason="unknown_record", at=2_000)
+    sendable, refused = judge_all(merge([xml, other]).values(), {}, contracts=contracts_)
+    assert [one.payload for one in sendable] == [b"<POSLog/>"]
+    assert [one.reason for one in refused] == ["same_transaction_id"]
+
+
+def test_a_store_that_the_table_does_not_have_stays_dead_until_it_does(tmp_path):
+    raw = orjson.dumps(sales.sale(store=2))
+    letter = merge([sighting("kafka:tills/0/1#aa", raw, "intake", "unknown_store")])
+    stores = tmp_path / "stores.csv"
+    line = "{},Rosebank,gauteng,ZA,ZAR,-26.1,28.0,Africa/Johannesburg\n"
+    outcomes = []
+    for store in (1, 2):
+        stores.write_text("store,name,region,country,currency,lat,lon,zone\n" + line.format(store))
+        conf = settings.load("local", {"reference": {"stores": str(stores)}})
+        verdict = judge(next(iter(letter.values())), contracts=contracts(conf))
+        outcomes.append(getattr(verdict, "reason", "goes back"))
+    assert outcomes == ["unknown_store", "goes back"]

@@ -47,9 +47,13 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
 
     def read(raw: bytes) -> Named:
         try:
-            return of_our_contracts(raw)
+            found = of_our_contracts(raw)
         except InvalidTransaction as error:
             told = error
+        else:
+            if not (stores.get(found.store) or stores.get(found.store.lstrip("0"))):
+                raise InvalidTransaction("unknown_store", "$.store is not in reference.stores")
+            return found
         try:
             mapper = known.of(raw)
         except InvalidTransaction:
@@ -58,7 +62,8 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
             if one.problem:
                 raise one.problem
             if one.receipt:
-                return Named(one.receipt.transaction_id, one.receipt.transaction_id)
+                own = one.receipt.transaction_id
+                return Named(own, own, one.receipt.store)
         raise InvalidTransaction("no_lines", "nothing in it is a transaction")
 
     return read

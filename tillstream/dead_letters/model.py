@@ -170,10 +170,11 @@ _masked = re.compile(rb"\*{6,}|\*{4}[^*\n]{1,18}\*{4}").search
 
 
 class Named(NamedTuple):
-    """What a till's record is keyed by, and its id."""
+    """What a till's record is keyed by, its id, and the store as the till calls it."""
 
     transaction_id: str
     key: str
+    store: str
 
 
 class Contract(NamedTuple):
@@ -189,9 +190,9 @@ def of_our_contracts(raw: bytes) -> Named:
     if contract_v2.is_v2(raw):
         sent = contract_v2.parse(raw)
         customer = sent.loyalty.customer if sent.loyalty else None
-        return Named(sent.transaction_id, customer or sent.transaction_id)
+        return Named(sent.transaction_id, customer or sent.transaction_id, sent.store)
     old = transaction.parse(raw)
-    return Named(old.transaction_id, old.customer_id or old.transaction_id)
+    return Named(old.transaction_id, old.customer_id or old.transaction_id, str(old.store))
 
 
 TILLS = ""  # in place of a topic's name: what tills send, wherever they send it to
@@ -314,7 +315,7 @@ def judge_all(
     for record in records:
         verdict = judge(record, repaired.get(record.dead_letter_id), again, contracts)
         if isinstance(verdict, Sendable) and verdict.topic is None:
-            document = orjson.loads(verdict.payload)
+            document = document_of(verdict.payload) or verdict.payload  # other makers send XML, too
             if content.setdefault(verdict.transaction_id, document) != document:
                 verdict = Refusal(
                     record.dead_letter_id,

@@ -21,7 +21,7 @@ from tillstream.domain.fraud.profile import (
     fading,
     peak_at,
 )
-from tillstream.domain.fraud.sale import Sale, category_of
+from tillstream.domain.fraud.sale import GIFT_CARDS, Sale, category_of
 from tillstream.domain.receipt.sums import BACK
 
 # name -> what it says; the order is the order of a vector of values
@@ -190,7 +190,8 @@ def _of_amount(
 def _of_products(
     profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings
 ) -> tuple[float, float, float, float]:
-    gifts, categories = settings.gift_categories, lesson.categories
+    # What is a gift card by its kind is of GIFT_CARDS, whatever the grocer calls them.
+    gifts, categories = {*settings.gift_categories, GIFT_CARDS}, lesson.categories
     known = profile.categories if profile is not None else ()
     # A first look, by hash: in most baskets is no gift card and nothing new, and no line tells more.
     plain = len(categories) < MAX_CATEGORIES  # all that were bought
