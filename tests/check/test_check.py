@@ -109,6 +109,8 @@ def test_refund_of_a_refund_reverses_nothing() -> None:
 class Held:
     """A platform that holds exactly what it is given."""
 
+    trimmed = False
+
     def __init__(self, sent: dict[str, list[Sent]], malformed: list[bytes] | None = None) -> None:
         self.rows: list[dict[str, Any]] = []
         self.hot: dict[str, tuple[int, int]] = {}
@@ -132,6 +134,9 @@ class Held:
 
     def archive(self, columns: list[str]) -> pa.Table:
         return pa.table({"transaction_id": self.ids})
+
+    def begins_later(self, topic: Any) -> bool:
+        return self.trimmed
 
     def passed_on(self) -> list[dict[str, Any]]:
         return self.door
@@ -268,6 +273,15 @@ def test_a_seeded_error_is_caught(truth: Path, damage: Any, cause: str, order: A
     report = run(truth, platform, order)
     assert not report.ok
     assert any(cause in difference.cause for difference in report.differences), report.differences
+
+
+def test_what_the_topic_no_longer_holds_is_not_missed(truth: Path) -> None:
+    platform = held()
+    platform.door.remove(ANON)
+    platform.trimmed = True
+    report = run(truth, platform)
+    assert report.ok, report.differences
+    assert report.others["transactions still in their topic"] == 3
 
 
 def test_another_order_passes_only_by_the_ledgers_own(truth: Path) -> None:

@@ -22,6 +22,7 @@ from tillstream.catalog.resources import History, Table, Topic
 from tillstream.check.notices import NoticeLog
 from tillstream.clients import aws as clients
 from tillstream.clients import parquet
+from tillstream.clients.kafka import watermarks
 from tillstream.clients.storage import S3Folder, Stored, open_bucket, visible
 from tillstream.clients.whole_topic import read_whole
 from tillstream.conf import Conf
@@ -117,6 +118,11 @@ class Platform:
     def passed_on(self) -> Iterator[dict[str, Any]]:
         """Every transaction that the front door has written, as often as it did."""
         return (json.loads(one.value() or b"") for one in self.messages(topics.TRANSACTIONS))
+
+    def begins_later(self, topic: Topic) -> bool:
+        """Whether the topic no longer holds its first records."""
+        ends = watermarks(self.conf, self.conf.topic(topic), self.conf.kafka.bootstrap)
+        return any(low for low, _ in ends.values())
 
     def messages(self, topic: Topic) -> list[Message]:
         """Every committed record of a topic."""
