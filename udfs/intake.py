@@ -24,6 +24,7 @@ from tillstream.domain.receipt.front_door import (
     of_contract,
     of_v1,
     partition_of,
+    place_of,
 )
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
@@ -115,11 +116,11 @@ class IntakeOnce(BatchedStage):
             sent = contract.parse(envelope.raw)
             if sent.training:
                 return None
-            place, source = self._place(sent.store), sent.source or "pos/2"
+            place, source = place_of(self.stores, sent.store), sent.source or "pos/2"
             receipt = of_contract(sent, place, source, kinds=self.kinds)
         else:
             old = transaction.parse(envelope.raw)
-            receipt = of_v1(old, self._place(str(old.store)), self.kinds)
+            receipt = of_v1(old, place_of(self.stores, str(old.store)), self.kinds)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         return msgspec.structs.replace(
             receipt,
@@ -127,13 +128,6 @@ class IntakeOnce(BatchedStage):
             arrived_ms=envelope.arrived_ms,
             origin=envelope.origin,
         )
-
-    def _place(self, store: str) -> StorePlace:
-        place = self.stores.get(store) or self.stores.get(store.lstrip("0"))
-        if place is None:
-            message = "$.store is not in the table of stores (reference.stores, its column ids too)"
-            raise InvalidTransaction("unknown_store", message)
-        return place
 
 
 def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:

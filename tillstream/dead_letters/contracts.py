@@ -12,6 +12,7 @@ from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.front_door import place_of
 from tillstream.domain.receipt.reading import reader
 from tillstream.domain.shortage.events import parse_change
 from tillstream.domain.stock import movement
@@ -51,8 +52,7 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
         except InvalidTransaction as error:
             told = error
         else:
-            if not (stores.get(found.store) or stores.get(found.store.lstrip("0"))):
-                raise InvalidTransaction("unknown_store", "$.store is not in reference.stores")
+            place_of(stores, found.store)  # or it would be refused again
             return found
         try:
             mapper = known.of(raw)

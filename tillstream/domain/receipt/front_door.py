@@ -14,7 +14,7 @@ from tillstream.domain.receipt.canonical import Item, Paid, Receipt
 from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
 from tillstream.domain.receipt.sums import BACK, PAID, counted_taxes
-from tillstream.domain.transaction import Transaction
+from tillstream.domain.transaction import InvalidTransaction, Transaction
 
 NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
@@ -151,6 +151,15 @@ def of_v1(sent: Transaction, place: StorePlace, kinds: Mapping[str, str] = NO_KI
         points_asked=sent.points_to_redeem,
         voids=sent.refers_to or "" if sent.kind == "void" else "",
     )
+
+
+def place_of(stores: Mapping[str, StorePlace], said: str) -> StorePlace:
+    """The store that a till calls so. Raises InvalidTransaction where the grocer's table has none."""
+    place = stores.get(said) or stores.get(said.lstrip("0"))
+    if place is None:
+        message = "$.store is not in the table of stores (reference.stores, its column ids too)"
+        raise InvalidTransaction("unknown_store", message)
+    return place
 
 
 def kind_of(kind: str, category: str, kinds: Mapping[str, str]) -> str:
