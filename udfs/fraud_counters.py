@@ -6,7 +6,7 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud.counters import Counters, id_hash, is_known, label, observe
+from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.fraud.sale import Sale, read, terminal
 from tillstream.domain.receipt.reading import opened
@@ -45,8 +45,6 @@ class CountAtTill(BatchedStage):
             return None
         after, facts, number = None, None, id_hash(sale.transaction_id)
         if sale.kind == "sale":
-            if is_known(state, number):
-                return None  # it went on to the other stages when it came first
             after, facts = observe(
                 state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
                 sale.arrived_ms,
@@ -101,6 +99,6 @@ class CountByCard(BatchedStage):
 
 
 def judge_key(record: Sale | Label) -> str:
-    """The subject, or the till in place of nobody: such a sale leaves no profile there."""
+    """The subject, or the till in place of nobody: there only the ids of such sales are kept."""
     who = record.customer_id or record.card_token
     return who or f"~{terminal(record.store, record.till)}"

@@ -149,6 +149,33 @@ def test_a_repeated_transaction_is_judged_once(chain):
     assert chain.out == before
 
 
+def nobodys(n: int, at_ms: int = T0) -> tuple[str, bytes]:
+    receipt = replace(checked(sale(n)), customer="", tenders=(), arrived_ms=T0 + 50)
+    return "23:4", seal(f"kafka:transactions/0/{n}", at_ms, msgspec.json.encode(receipt))
+
+
+def test_a_repeated_sale_of_nobody_is_judged_once():
+    chain = Chain(audit_passes=True)
+    chain._through([nobodys(1), nobodys(2), nobodys(1), nobodys(2)])
+    assert len(chain.out["audit"]) == 2
+    chain._through([nobodys(n) for n in range(3, 3 + 63)] + [nobodys(2), nobodys(3)])
+    assert len(chain.out["audit"]) == 2 + 63
+
+
+def test_a_sale_that_no_later_stage_could_take_is_judged_when_redriven(monkeypatch):
+    """The till has counted it; that alone must not keep it from the judge."""
+    for record in (nobodys(1), ("156:2", seal("kafka:transactions/0/9", NIGHT,
+                                             canonical(stolen_card(), arrived_ms=NIGHT)))):  # fmt: skip
+        chain = Chain(audit_passes=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("tillstream.udfs.fraud.judge_both", lambda *_: 1 / 0)
+            chain._through([record])
+        assert [letter["stage"] for letter in chain.out["dead-letters"]] == ["apply"]
+        assert not chain.out["audit"]
+        chain._through([record])
+        assert len(chain.out["audit"]) == 1
+
+
 def test_after_a_hold_the_account_is_watched_and_then_no_more(chain):
     chain.send(stolen_card())
     chain = _all_told(chain)

@@ -179,11 +179,6 @@ def observe(
     return counters, _facts((*seen, *_labels(counters.days, day, delay_days)))
 
 
-def is_known(counters: Counters | None, transaction: int) -> bool:
-    """Whether the sale (`id_hash`) was among the last RECENT that were counted here."""
-    return counters is not None and transaction in counters.recent
-
-
 def label(
     counters: Counters | None, transaction: int, event_ms: int, fraud: bool
 ) -> Counters | None:

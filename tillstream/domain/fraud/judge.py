@@ -13,12 +13,14 @@ from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
+    MAX_RECENT_OF_TILL,
     TURN,
     Lesson,
     Profile,
     learn,
     lesson_of,
     new_profile,
+    note,
     remember,
     subject,
 )
@@ -50,7 +52,8 @@ def judge(
     """Judges one sale. ``at_ms``: when the broker took it; the profile is changed in place.
 
     A refund, a void and a repeat of one of the subject's last transactions give (None, None): store
-    nothing, say nothing. A sale without a subject is judged by its till alone and gives no profile.
+    nothing, say nothing. A sale without a subject is judged by its till alone; all that is kept
+    is its id, in a profile of the till's that nothing is learnt into.
     """
     judged = judge_both(profile, txn, facts, rules, None, at_ms)
     return judged.profile, judged.decision
@@ -75,21 +78,21 @@ def judge_both(
     lesson = lesson_of(txn, rules.places, now_ms)
     if profile is not None and lesson.transaction in profile.recent:
         return NOT_JUDGED
-    known = subject(txn) is not None
-    own = None
-    if known:
-        if profile is None:
-            profile = new_profile(settings, now_ms)
+    if profile is None:
+        profile = new_profile(settings, now_ms)
+    own = usual = None
+    if subject(txn) is not None:
+        usual = profile
         own = count(profile.windows, now_ms, lesson.cents)
-    else:
-        profile = None
-    signals = measure(profile, lesson, txn, facts, own, settings, rules.places)
-    decision = weigh(profile, txn, signals, rules, at_ms, now_ms, whole)
+    signals = measure(usual, lesson, txn, facts, own, settings, rules.places)
+    decision = weigh(usual, txn, signals, rules, at_ms, now_ms, whole)
     second = None
     if shadow is not None:
-        second = weigh(profile, txn, signals, shadow, at_ms, now_ms, whole)
-    if profile is not None:
-        _take_in(profile, lesson, decision, signals[1], rules, txn.currency)
+        second = weigh(usual, txn, signals, shadow, at_ms, now_ms, whole)
+    if usual is not None:
+        _take_in(usual, lesson, decision, signals[1], rules, txn.currency)
+    else:
+        note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
 
 
@@ -206,9 +209,10 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
 
     Fraud: counted once, the card is marked as misused, what was held is forgotten, the subject is
     watched from the verdict on. Not fraud: what was held is learnt after all, a watch it caused
-    ends, a mark it left is taken back. A verdict about an unknown subject has no effect.
+    ends, a mark it left is taken back. A verdict about an unknown subject, or about a sale of nobody,
+    has no effect.
     """
-    if profile is None:
+    if profile is None or not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
     held = next((s for s in profile.held if s.transaction == transaction), None)

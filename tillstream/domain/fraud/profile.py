@@ -24,6 +24,7 @@ METHODS = {
 MAX_STORES = MAX_CARDS = 8
 MAX_CATEGORIES = 48
 MAX_RECENT = 16
+MAX_RECENT_OF_TILL = 64  # sales of nobody; many people share a till
 MAX_HELD = 8
 MAX_LABELLED = 16
 CLIP = 1.5  # Huber's constant, in standard deviations
@@ -251,6 +252,11 @@ def remember(
         profile.heat_ms = at
     if at > profile.newest_ms:
         profile.newest_ms = at
-    profile.recent.append(lesson.transaction)
-    if len(profile.recent) > MAX_RECENT:
+    note(profile, lesson.transaction, MAX_RECENT)
+
+
+def note(profile: Profile, transaction: int, most: int) -> None:
+    """Keeps the id (`id_hash`) of a judged sale, and of all the ``most`` latest."""
+    profile.recent.append(transaction)
+    if len(profile.recent) > most:
         del profile.recent[0]
