@@ -8,7 +8,7 @@ import msgspec
 
 from tillstream import conf as settings
 from tillstream import reference
-from tillstream.domain.receipt.front_door import StorePlace, of_v1, partition_of
+from tillstream.domain.receipt.front_door import KnownStores, of_v1, partition_of
 from tillstream.domain.transaction import Transaction, parse
 
 WAY_MS = 50  # from a till to the broker
@@ -17,13 +17,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 @cache
-def places() -> dict[str, StorePlace]:
-    return reference.stores_by_id(settings.load("local"))
+def places() -> KnownStores:
+    return reference.known_stores(settings.load("local"))
 
 
 def canonical(sale: Transaction) -> tuple[str, bytes]:
     """(key, record) as the job `intake` writes it of a sale that came right after it was made."""
-    receipt = of_v1(sale, places()[str(sale.store)])
+    receipt = of_v1(sale, places().of(str(sale.store)))
     key = partition_of(receipt)
     of_raw = {"key": key, "arrived_ms": sale.event_time_ms + WAY_MS, "origin": "kafka:tills/0/0"}
     return key, _encode(msgspec.structs.replace(receipt, **of_raw))

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from pyflink.datastream import DataStream
 
-from tillstream.catalog import topics
+from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
-from tillstream.connectors import batched, dead_letters, kafka, sources
+from tillstream.connectors import batched, dead_letters, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.intake.mappings import load
 from tillstream.udfs.engine import BYTES
-from tillstream.udfs.intake import by_mapping, intake_once
+from tillstream.udfs.intake import NOTICES, RAW, by_mapping, intake_once
 
 HOUR_MS = 3_600_000
 
@@ -21,6 +21,8 @@ class Streams(NamedTuple):
     """What the job makes; each element is JSON bytes."""
 
     transactions: DataStream
+    raw: DataStream
+    notices: DataStream
     dead_letters: DataStream
 
 
@@ -44,17 +46,22 @@ def build(records: DataStream, context: JobContext) -> Streams:
         intake_once(conf), state="intake-mark", uid="intake-once", name="each transaction once",
         by_arrival=True, life_ms=conf.intake.dedupe_hours * HOUR_MS,
     )  # fmt: skip
-    return Streams(once, batched.refused(mapped, once))
+    raw = batched.side(mapped, RAW).union(batched.side(once, RAW))
+    notices = batched.side(once, NOTICES)
+    return Streams(once, raw, notices, batched.refused(mapped, once))
 
 
 def write(streams: Streams, context: JobContext) -> None:
-    """The canonical stream, dead letters."""
+    """The canonical stream, what it was made of, notices, dead letters."""
     kafka.json_sink(context, streams.transactions, topics.TRANSACTIONS, uid="transactions")
+    s3.parquet_sink(context, streams.raw, tables.RAW_RECORDS, uid="raw-records", apart=True)
+    kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
-    "intake", read, build, write, raw=True, writes=(topics.TRANSACTIONS.prompt, *DEAD_LETTERS),
+    "intake", read, build, write, raw=True,
+    writes=(topics.TRANSACTIONS.prompt, topics.NOTICES, tables.RAW_RECORDS, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

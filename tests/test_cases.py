@@ -53,7 +53,10 @@ def test_a_till_of_2096_is_refused_and_the_others_are_not():
     reasons = []
     for n, line in enumerate(raw("sale-of-2096-then-today.jsonl").splitlines()):
         try:
-            door.canonical(Envelope(f"kafka:t/0/{n}", T0 + 86_400_000, line))
+            sent = door.parse(line)
+            assert sent is not None
+            place = door.stores.of(str(sent.store))
+            door.canonical(sent, place, Envelope(f"kafka:t/0/{n}", T0 + 86_400_000, line))
         except InvalidTransaction as error:
             reasons.append(error.reason)
     assert reasons == ["clock_ahead"]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
-from tillstream.domain.receipt.front_door import StorePlace
+from tillstream.domain.receipt.front_door import KnownStores, StorePlace
 from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
@@ -106,9 +106,10 @@ def zones(conf: Conf) -> dict[int, str]:
     return {row["store"]: row["zone"] for row in rows}
 
 
-def stores_by_id(conf: Conf) -> dict[str, StorePlace]:
+def known_stores(conf: Conf) -> KnownStores:
     """Each store by its number, and by the other ids in the column ``ids``, if there is one: separated by
-    blanks, as tills and vendors call it. Raises ConfError that names the file."""
+    blanks, as tills and vendors call it. What becomes of others, ``intake.unknown_stores`` says. Raises
+    ConfError that names the file."""
     file = _file(conf, "stores")
     columns = {
         "store": NUMBER, "zone": ZONE, "currency": TEXT, "country": TEXT, "region": TEXT, "ids": TEXT,
@@ -121,7 +122,7 @@ def stores_by_id(conf: Conf) -> dict[str, StorePlace]:
         for name in (str(row["store"]), *row.get("ids", "").split()):
             if found.setdefault(name, place) is not place:
                 raise ConfError(f"{file[0]}: {file[1]}: two stores have the id {name}")
-    return found
+    return KnownStores(found, conf.intake.unknown_stores == "accept")
 
 
 def region_zones(conf: Conf) -> dict[str, str]:

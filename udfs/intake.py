@@ -16,21 +16,30 @@ from tillstream.domain.envelope import Envelope, seal, unseal
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import MappingSpec
+from tillstream.domain.notice import notice
 from tillstream.domain.receipt import parse as contract
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import (
     NO_KINDS,
+    UNKNOWN,
+    KnownStores,
     StorePlace,
     of_contract,
     of_v1,
     partition_of,
-    place_of,
 )
-from tillstream.domain.transaction import InvalidTransaction
+from tillstream.domain.receipt.raw_record import has_free_text, raw_record
+from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.single import Emitted, SingleStage
-from tillstream.udfs.stage import StageSettings
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
+
+RAW = "raw"  # side outputs
+NOTICES = "notices"
+DAY_MS = 86_400_000
+MOST_TOLD = 4096
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _json = msgspec.json.Encoder().encode
@@ -38,24 +47,27 @@ _json = msgspec.json.Encoder().encode
 
 class ByMapping(SingleStage):
     """Keyed by anything. In: enveloped records that are not of our contracts. Out: each transaction in them
-    as contract v2, enveloped, behind a line with its id; to the side: dead letters, one for each record of a
-    document that cannot be used."""
+    as contract v2, enveloped, behind a line with its id; to the sides: dead letters, one for each record of a
+    document that cannot be used, and if ``keep_raw`` the whole document as a `RawRecord`."""
+
+    sides = (DEAD_LETTERS, RAW)
 
     def __init__(
         self,
         settings: StageSettings,
         mappings: Sequence[MappingSpec],
-        stores: Mapping[str, StorePlace],
+        stores: KnownStores,
+        keep_raw: bool = True,
     ) -> None:
         super().__init__(settings)
-        self.mappings, self.stores = mappings, stores
+        self.mappings, self.stores, self.keep_raw = mappings, stores, keep_raw
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.known = Known(map(Mapper, self.mappings))
 
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
-        mapper = self.known.of(envelope.raw)
+        mapper, used = self.known.of(envelope.raw), False
         for one in mapper.transactions(envelope.raw, self.stores.get):
             if one.skipped:
                 continue
@@ -67,34 +79,43 @@ class ByMapping(SingleStage):
             line = f"{one.receipt.transaction_id}\n".encode()
             sent = _encode(msgspec.structs.replace(one.receipt, source=mapper.name))
             out.emit(line + seal(envelope.origin, envelope.arrived_ms, sent))
+            used = True
+        if used and self.keep_raw:
+            out.emit(raw_record(envelope, None, free_text=True), RAW)
 
 
 class IntakeOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions of contract v1 or v2. Out: the canonical form as
-    JSON bytes, once; to the side: dead letters. Of a training till nothing comes out."""
+    JSON bytes, once; to the sides: dead letters, notices, and if ``keep_raw`` the `RawRecord` of what a till
+    sent itself. Of a training till nothing comes out."""
 
+    sides = (DEAD_LETTERS, RAW, NOTICES)
     codec = archived_mark.CODEC
 
     def __init__(
         self,
         settings: StageSettings,
-        stores: Mapping[str, StorePlace],
+        stores: KnownStores,
         kinds: Mapping[str, str] = NO_KINDS,
+        keep_raw: bool = True,
     ) -> None:
         """``kinds``: category -> kind of line, of what tills ring up as goods and is none."""
         super().__init__(settings)
-        self.stores, self.kinds = stores, kinds
+        self.stores, self.kinds, self.keep_raw = stores, kinds, keep_raw
+        self.told: set[str] = set()
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:
-            receipt = self.canonical(envelope)
+            sent = self.parse(envelope.raw)
+            if sent is None:
+                return None
+            place = self.stores.of(str(sent.store))
+            receipt = self.canonical(sent, place, envelope)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
-            return None
-        if receipt is None:
             return None
         said = content.of_receipt(receipt)
         if state is None:
@@ -104,23 +125,31 @@ class IntakeOnce(BatchedStage):
                 self.refuse(envelope, "validate", "too_large", message, out)
                 return None
             out.emit(written)
+            if self.keep_raw:
+                self._keep(sent, envelope, out)
+            if place.region == UNKNOWN:
+                self._tell(place.number, envelope.arrived_ms, out)
             return archived_mark.Mark(said)
         if state.fingerprint != said:
             message = "another transaction with this transaction_id came before it"
             self.refuse(envelope, "apply", "id_conflict", message, out)
         return None
 
-    def canonical(self, envelope: Envelope) -> Receipt | None:
+    def parse(self, raw: bytes) -> RetailTransaction | Transaction | None:
         """None of a training till. Raises InvalidTransaction."""
-        if contract.is_v2(envelope.raw):
-            sent = contract.parse(envelope.raw)
-            if sent.training:
-                return None
-            place, source = place_of(self.stores, sent.store), sent.source or "pos/2"
-            receipt = of_contract(sent, place, source, kinds=self.kinds)
+        if not contract.is_v2(raw):
+            return transaction.parse(raw)
+        sent = contract.parse(raw)
+        return None if sent.training else sent
+
+    def canonical(
+        self, sent: RetailTransaction | Transaction, place: StorePlace, envelope: Envelope
+    ) -> Receipt:
+        """Raises InvalidTransaction."""
+        if isinstance(sent, Transaction):
+            receipt = of_v1(sent, place, self.kinds)
         else:
-            old = transaction.parse(envelope.raw)
-            receipt = of_v1(old, place_of(self.stores, str(old.store)), self.kinds)
+            receipt = of_contract(sent, place, sent.source or "pos/2", kinds=self.kinds)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         return msgspec.structs.replace(
             receipt,
@@ -129,13 +158,45 @@ class IntakeOnce(BatchedStage):
             origin=envelope.origin,
         )
 
+    def _keep(
+        self, sent: RetailTransaction | Transaction, envelope: Envelope, out: Outputs
+    ) -> None:
+        free_text = False
+        if isinstance(sent, RetailTransaction):
+            if sent.source:  # by a mapping: `ByMapping` kept what came
+                return
+            free_text = has_free_text(sent)
+        out.emit(raw_record(envelope, sent.transaction_id, free_text), RAW)
+
+    def _tell(self, store: int, arrived_ms: int, out: Outputs) -> None:
+        """That the store is not in the table, once a day: the notifier knows ids, but not thousands of
+        them for nothing."""
+        cause = f"{store}/{arrived_ms // DAY_MS}"
+        if cause not in self.told:
+            if len(self.told) >= MOST_TOLD:
+                self.told.clear()
+            self.told.add(cause)
+            params: dict[str, str | int] = {"stores": str(store)}
+            told = notice("alert", "team:platform", "unknown_store", cause, arrived_ms, params)
+            out.emit(_json(told), NOTICES)
+
+    def abandon(self) -> None:
+        self.told.clear()
+
 
 def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:
     """The function as conf has it."""
-    return ByMapping(StageSettings.of("intake", conf), mappings, reference.stores_by_id(conf))
+    return ByMapping(
+        StageSettings.of("intake", conf),
+        mappings,
+        reference.known_stores(conf),
+        conf.intake.keep_raw,
+    )
 
 
 def intake_once(conf: Conf) -> IntakeOnce:
     """The function as conf has it."""
     settings = StageSettings.of("intake", conf)
-    return IntakeOnce(settings, reference.stores_by_id(conf), conf.intake.kinds)
+    return IntakeOnce(
+        settings, reference.known_stores(conf), conf.intake.kinds, conf.intake.keep_raw
+    )

@@ -18,6 +18,7 @@ from tests.support.wait import wait_for
 from tillstream.catalog import topics
 from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings
+from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.receipt.canonical import Receipt
 
 STORES = """\
@@ -102,6 +103,9 @@ def test_both_contracts_become_one_stream_once_and_what_is_wrong_is_told(open_sh
         lambda: dead_letters(shop), 60, "dead letters", lambda told: told == expected, every_s=2
     )
     shop.run("job", "stop", "intake")
+    kept, where = shop.run("history", "raw", "example-007").splitlines()
+    assert json.loads(kept) == sales[7]
+    assert where.startswith("kafka:")
     send(shop, *raw)
     shop.run("job", "restore", "intake")
     shop.wait_until_read("intake")
@@ -133,3 +137,8 @@ def test_files_of_real_tills_come_through_with_their_own_totals(open_shop, tmp_p
     assert set(refused) <= {"lines_total", "id_conflict"}
     topic = shop.conf().source.kafka.topic
     assert all(receipt.origin.startswith(f"kafka:{topic}/") for receipt in made)
+    one = next(receipt for receipt in made if receipt.source == "ncr-poslog/1")
+    shop.run("job", "stop", "intake")  # its last checkpoint shows what it kept
+    (xml,) = (path for path in files if path.suffix == ".xml")
+    kept = shop.run("history", "raw", one.transaction_id)
+    assert kept.startswith(mask_card_numbers(xml.read_bytes()).decode())

@@ -20,8 +20,9 @@ from tillstream import reference
 from tillstream.conf import load
 from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.mapping.spec import read
+from tillstream.domain.notice import parse as parse_notice
 from tillstream.domain.receipt.canonical import Receipt
-from tillstream.udfs.intake import ByMapping, intake_once
+from tillstream.udfs.intake import RAW, ByMapping, intake_once
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 CONF = load("local")
@@ -100,14 +101,64 @@ def test_what_breaks_a_rule_or_is_ahead_or_of_no_store_is_a_dead_letter():
     assert len(sent(harness, APPLES)) == 1  # none of them took its id
 
 
+def test_a_store_that_is_not_in_the_table_is_taken_if_the_grocer_wants_so_and_told_once_a_day():
+    conf = load("local", {"intake": {"unknown_stores": "accept"}})
+    harness = BatchedHarness(intake_once(conf))
+    for n in range(3):
+        change = {"store": "09999", "transaction_id": f"new-{n}"}
+        (receipt,) = sent(harness, json.dumps(json.loads(APPLES) | change).encode())
+        assert (receipt.store, receipt.region, receipt.offset_min) == (9999, "unknown", 0)
+    (told,) = (parse_notice(one) for one in harness.side["notices"])
+    assert (told.template, told.params, told.recipient) == (
+        "unknown_store", {"stores": "9999"}, "team:platform",
+    )  # fmt: skip
+    assert len(sent(harness, json.dumps(sale()).encode())) == 1
+    assert len(harness.side["notices"]) == 1
+    for named in ("shop-nine", "0", "99999999999999999999", "٣"):
+        document = json.loads(APPLES) | {"store": named, "transaction_id": "other"}
+        assert sent(harness, json.dumps(document).encode()) == []
+    assert {reason for _, reason in letters(harness)} == {"unknown_store", "bad_format"}
+
+
 def test_a_training_till_sells_nothing():
     harness = front_door()
     assert sent(harness, json.dumps(json.loads(APPLES) | {"training": True}).encode()) == []
     assert (letters(harness), len(sent(harness, APPLES))) == ([], 1)
 
 
+def kept(harness: Any) -> list[tuple[str | None, bytes]]:
+    return [(one["transaction_id"], b64decode(one["raw"]))
+            for one in map(json.loads, harness.side[RAW])]  # fmt: skip
+
+
+def test_what_a_till_sent_is_kept_as_it_came_and_once():
+    harness = front_door()
+    old = json.dumps(sale(), indent=1).encode()
+    for raw in (APPLES, old, APPLES, b'{"total": 1, ' + APPLES[1:]):
+        sent(harness, raw)
+    apples = json.loads(APPLES)["transaction_id"]
+    assert kept(harness) == [(apples, APPLES), (sale()["transaction_id"], old)]
+
+
+def test_a_card_number_in_what_a_till_prints_is_not_kept():
+    harness = front_door()
+    document = json.loads(APPLES)
+    document["lines"][0]["description"] = "refund to 4111 1111 1111 1111"
+    sent(harness, json.dumps(document).encode())
+    ((_, raw),) = kept(harness)
+    assert b"**** **** **** 1111" in raw
+    assert b"4111 1111" not in raw
+
+
+def test_the_grocer_may_keep_no_raw_records():
+    conf = load("local", {"intake": {"keep_raw": False}})
+    harness = BatchedHarness(intake_once(conf))
+    assert len(sent(harness, APPLES)) == 1
+    assert kept(harness) == []
+
+
 def mapped() -> KeyedHarness:
-    stores = reference.stores_by_id(CONF)
+    stores = reference.known_stores(CONF)
     return KeyedHarness(ByMapping(StageSettings("intake"), [MAPPING], stores))
 
 
@@ -126,6 +177,8 @@ def test_each_record_of_a_makers_document_goes_on_as_contract_v2():
     for identity, _, value in lines:
         assert unseal(value).origin == "kafka:tills/0/7"
         door.process((identity.decode(), value))
+    (document,) = kept(harness)
+    assert (document, kept(door)) == ((None, json.dumps(DAY).encode()), [])
     receipts = [msgspec.json.decode(one, type=Receipt) for one in door.main]
     assert [(one.transaction_id, one.total, one.source) for one in receipts] == [
         ("45-1", 1200, "corner-shop/1"), ("45-3", 1200, "corner-shop/1"),

@@ -10,6 +10,7 @@ from tillstream.state_schemas.tables import (
     dead_letter,
     fraud_decision,
     loyalty_entry,
+    raw_record,
     sales_addition,
     shortage_line,
     stock_entry,
@@ -133,6 +134,11 @@ ARCHIVE_V1 = History(
 ARCHIVE_SKIPPED = History(
     "archive_skipped", "archive/skipped", archive_skipped.ROW_TYPE,
     date="arrived_ms", region=None, identity=("origin",),
+)  # fmt: skip
+# What tills sent, as they sent it.
+RAW_RECORDS = History(
+    "raw_records", "archive/raw", raw_record.ROW_TYPE,
+    date="arrived_ms", region=None, identity=("record_id",),
 )  # fmt: skip
 # What the shadow set would have decided is a row beside what was decided.
 FRAUD_AUDIT = History(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def table(body: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+def table(body: bytes, columns: Iterable[str] | None = None) -> pa.Table:
     """The file's rows; ``columns`` alone where given. Raises pyarrow.ArrowInvalid.
 
     On this thread only: a pool thread of pyarrow that lets go of our bytes while Python ends aborts

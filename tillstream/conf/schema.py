@@ -133,8 +133,10 @@ class Archive(_Base, frozen=True):
 
 class Intake(_Base, frozen=True):
     dedupe_hours: NotNegative
+    keep_raw: bool
     kinds: dict[str, Literal["gift_card", "agency", "deposit", "bottle_return", "fee", "coupon"]]
     mappings: list[str]
+    unknown_stores: Literal["refuse", "accept"]
 
 
 class Reference(_Base, frozen=True):

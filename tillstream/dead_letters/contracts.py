@@ -12,14 +12,13 @@ from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
-from tillstream.domain.receipt.front_door import place_of
 from tillstream.domain.receipt.reading import reader
 from tillstream.domain.shortage.events import parse_change
 from tillstream.domain.stock import movement
 from tillstream.domain.stock.actions import parse_request
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.intake import mappings
-from tillstream.reference import stores_by_id
+from tillstream.reference import known_stores
 
 # By the topic's id; None: whoever sent it sends it again, fraud rules by `tillstream rules push`.
 READERS: dict[str, Callable[[bytes], Any] | None] = {
@@ -44,7 +43,7 @@ def contracts(conf: Conf) -> dict[str, Contract]:
 def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
     """Reads what the front door would: both contracts, and what a mapping knows."""
     known = Known(map(mappings.load, conf.intake.mappings))
-    stores = stores_by_id(conf)
+    stores = known_stores(conf)
 
     def read(raw: bytes) -> Named:
         try:
@@ -52,7 +51,7 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
         except InvalidTransaction as error:
             told = error
         else:
-            place_of(stores, found.store)  # or it would be refused again
+            stores.of(found.store)  # or it would be refused again
             return found
         try:
             mapper = known.of(raw)

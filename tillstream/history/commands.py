@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from tillstream import conf as settings
@@ -12,6 +14,7 @@ from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import SPAN, shown
 from tillstream.clients.storage import open_bucket
 from tillstream.cluster.savepoint_commands import open_savepoints
+from tillstream.history import raw as raw_records
 from tillstream.history.compact import Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
 
@@ -30,7 +33,7 @@ def _chosen(conf: settings.Conf, names: tuple[str, ...]) -> dict[str, str]:
 
 @click.group()
 def history() -> None:
-    """Parquet files on S3: the ledgers, the archive, the audit, dead letters, sales."""
+    """Parquet files on S3: the ledgers, the archive, raw records, the audit, dead letters, sales."""
 
 
 @history.command("list")
@@ -88,6 +91,32 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
             click.echo(f"{name}: {ended} left over from an earlier run finished")
         groups = compactor.plan(prefix, before_ms, target_mb * MB, named)
         _compact(compactor, name, prefix, groups, dry_run)
+
+
+@history.command("raw")
+@click.argument("what", metavar="TRANSACTION|ORIGIN")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]),
+              help="Of the transaction's end, or of the record's arrival for an ORIGIN; in UTC.")  # fmt: skip
+def raw_(what: str, day: datetime | None) -> None:
+    """Show what the till sent, as it came: by transaction id, or by origin (kinesis:STREAM/SHARD/NUMBER,
+    kafka:TOPIC/PARTITION/OFFSET).
+
+    Card numbers in free text are masked. Records that were refused are in the dead letters (`dlq show`).
+    Without --day every file is opened, which takes long in a large archive.
+    """
+    conf = settings.load()
+    chosen = f"{day:%Y-%m-%d}" if day else ""
+    found = False
+    for one in raw_records.find(conf, open_bucket(conf), what, chosen):
+        found = True
+        click.echo(f"{one.origin}, arrived {shown(one.arrived_ms)}:", err=True)
+        click.get_binary_stream("stdout").write(one.raw + b"\n")
+    if not found:
+        raise click.ClickException(
+            f"no raw record of {what} is kept{f' of {chosen}' if chosen else ''}: without --day all days are "
+            "looked at; a record of less than a checkpoint ago is not there yet; what was refused "
+            "is in the dead letters (`tillstream dlq list`)"
+        )
 
 
 def _compact(

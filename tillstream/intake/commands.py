@@ -73,7 +73,7 @@ def try_(
     context = _context(said)
     mapper = files.load(mapping) if mapping else _known(raw, file)
     over = {"reference": {"stores": stores}} if stores else None
-    places = reference.stores_by_id(settings.load(overrides=over))
+    places = reference.known_stores(settings.load(overrides=over))
     try:
         found = list(mapper.transactions(raw, places.get, context, traced=unread))
     except InvalidTransaction as problem:

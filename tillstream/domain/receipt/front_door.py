@@ -29,6 +29,37 @@ class StorePlace(NamedTuple):
     region: str
 
 
+UNKNOWN = "unknown"  # the region of a store that the table does not have
+MOST_STORE = 2**31 - 1
+
+
+class KnownStores:
+    """The grocer's stores by what tills call them: the number, with or without zeros before it, or another
+    id of the table's."""
+
+    def __init__(self, by_id: Mapping[str, StorePlace], accept_unknown: bool = False) -> None:
+        """``accept_unknown``: a store that is not in the table is accepted if it has a number; its region is
+        `UNKNOWN`, its zone UTC."""
+        self._by_id = by_id
+        self._accept_unknown = accept_unknown
+
+    def get(self, said: str) -> StorePlace | None:
+        place = self._by_id.get(said) or self._by_id.get(said.lstrip("0"))
+        if place is None and self._accept_unknown:
+            number = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+            if 0 < number <= MOST_STORE:
+                return StorePlace(number, "UTC", "", "", UNKNOWN)
+        return place
+
+    def of(self, said: str) -> StorePlace:
+        """The store that a till calls so. Raises InvalidTransaction where there is none."""
+        place = self.get(said)
+        if place is None:
+            message = "$.store is not in the table of stores (reference.stores, its column ids too)"
+            raise InvalidTransaction("unknown_store", message)
+        return place
+
+
 def of_contract(
     sent: RetailTransaction,
     place: StorePlace,
@@ -151,15 +182,6 @@ def of_v1(sent: Transaction, place: StorePlace, kinds: Mapping[str, str] = NO_KI
         points_asked=sent.points_to_redeem,
         voids=sent.refers_to or "" if sent.kind == "void" else "",
     )
-
-
-def place_of(stores: Mapping[str, StorePlace], said: str) -> StorePlace:
-    """The store that a till calls so. Raises InvalidTransaction where the grocer's table has none."""
-    place = stores.get(said) or stores.get(said.lstrip("0"))
-    if place is None:
-        message = "$.store is not in the table of stores (reference.stores, its column ids too)"
-        raise InvalidTransaction("unknown_store", message)
-    return place
 
 
 def kind_of(kind: str, category: str, kinds: Mapping[str, str]) -> str:
