@@ -110,7 +110,7 @@ def raw_(what: str, day: datetime | None) -> None:
     for one in raw_records.find(conf, open_bucket(conf), what, chosen):
         found = True
         click.echo(f"{one.origin}, arrived {shown(one.arrived_ms)}:", err=True)
-        click.get_binary_stream("stdout").write(one.raw + b"\n")
+        click.echo(one.raw)
     if not found:
         raise click.ClickException(
             f"no raw record of {what} is kept{f' of {chosen}' if chosen else ''}: without --day all days are "
