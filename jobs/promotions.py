@@ -1,4 +1,4 @@
-"""Promotions: what marketing announces, in order and once, to those who act on it."""
+"""Promotions: what marketing announces, in order and once, to those who act on it; overlaps of prices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, kafka, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.engine import BYTES
-from tillstream.udfs.promotions import PassOn
+from tillstream.udfs.promotions import NOTICES, OFFERS, PassOn, PriceOverlaps
 from tillstream.udfs.stage import StageSettings
 
 COPIES = {
@@ -23,9 +23,11 @@ COPIES = {
 
 
 class Streams(NamedTuple):
-    """What the job makes: copies after a line with their reader, and dead letters as JSON bytes."""
+    """What the job makes: copies after a line with their reader, all else as JSON bytes."""
 
     copies: DataStream
+    overlaps: DataStream
+    notices: DataStream
     dead_letters: DataStream
 
 
@@ -36,22 +38,35 @@ def read(context: JobContext) -> KeyedStream:
 
 def build(announcements: KeyedStream, context: JobContext) -> Streams:
     """The job without its ends."""
+    settings = StageSettings.of("promotions", context.conf)
     copies = batched.each(
-        context, announcements, PassOn(StageSettings.of("promotions", context.conf)), BYTES,
-        uid="promotions-once", name="revisions once",
+        context,
+        announcements,
+        PassOn(settings),
+        BYTES,
+        uid="promotions-once",
+        name="revisions once",
+    )
+    offers = batched.side(copies, OFFERS)
+    overlaps = batched.each(
+        context, batched.rekeyed(offers, "offers-by-product", "by product"), PriceOverlaps(settings),
+        BYTES, uid="promotion-overlaps", name="prices by product",
     )  # fmt: skip
-    return Streams(copies, batched.refused(copies))
+    notices = batched.side(overlaps, NOTICES)
+    return Streams(copies, overlaps, notices, batched.refused(copies, overlaps))
 
 
 def write(streams: Streams, context: JobContext) -> None:
-    """A topic for each reader, dead letters."""
+    """A topic for each reader, overlaps, notices, dead letters."""
     kafka.routed_sink(context, streams.copies, COPIES, uid="promotion-copies")
+    kafka.json_sink(context, streams.overlaps, topics.PROMOTIONS_OVERLAPS, uid="overlaps")
+    kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
     "promotions", read, build, write, transactions=False, reads=(topics.PROMOTIONS,),
-    writes=(*COPIES.values(), *DEAD_LETTERS),
+    writes=(*COPIES.values(), topics.PROMOTIONS_OVERLAPS, topics.NOTICES, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tillstream.state_schemas.keyed import (
     fraud_profile,
     loyalty_account,
     promotion_known,
+    promotion_offers,
     shortage_area,
     stock,
     store_watch,
@@ -90,6 +91,11 @@ STATES = (
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,
         "for ever: a late older revision must never follow a newer one. Some 15 bytes for each product and "
         "3 for each store that the newest revision names",
+    ),
+    KeyedState(
+        "promotions", "promotion-overlaps", "offers", promotion_offers.CODEC, "product", 30_000,
+        "for ever, once a product had a promotion; what is over goes when its next one comes. At most 64 "
+        "promotions, some 30 bytes each and 3 for each store that they name",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

@@ -30,6 +30,7 @@ from tests.udfs import test_shortage_functions as shelves
 from tillstream import udfs
 from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal, unseal
+from tillstream.domain.promotions.overlaps import Offer
 from tillstream.domain.shortage.regional import RegionalRules
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.fraud.rules_file import packaged_rules
@@ -70,6 +71,15 @@ def documents() -> KeyedHarness:
 
 def pass_on() -> KeyedHarness:
     return KeyedHarness(promotions.PassOn(StageSettings("promotions")))
+
+
+def overlaps() -> KeyedHarness:
+    return KeyedHarness(promotions.PriceOverlaps(StageSettings("promotions")))
+
+
+def price_of_milk(n: int) -> bytes:
+    offer = Offer(f"offer-{n}", 1, 0, 1_000, 100 + n)
+    return msgspec.json.encode(promotions.Change("2000000000411", offer, 0))
 
 
 def region() -> KeyedHarness:
@@ -152,6 +162,9 @@ CASES = {
     ),
     "promotion passed on": Case(
         pass_on, promotions, "pass_on", announced, whole, "kafka:promos/0/2"
+    ),
+    "prices of a product": Case(
+        overlaps, promotions, "take", price_of_milk, lambda v: v, "promotions:", "2000000000411"
     ),
     "promotion by store": Case(
         by_store, shortage.promotion, "parse", announced, whole, "kafka:promos/0/2",
@@ -389,7 +402,7 @@ def test_every_stage_has_dead_letters_and_names_no_output_twice():
         importlib.import_module(found.name)
     stages = {made for base in (BatchedStage, SingleStage) for made in base.__subclasses__()}
     ours = {made for made in stages if made.__module__.startswith("tillstream.udfs.")}
-    assert len(ours) == 13
+    assert len(ours) == 14
     for made in ours:
         assert DEAD_LETTERS in made.sides, made
         assert len({MAIN, *made.sides}) == 1 + len(made.sides), made

@@ -41,6 +41,8 @@ PROMOTIONS_INVENTORY = Topic("promotions_inventory", "promotion_id", "events/pro
 PROMOTIONS_MARKETING = Topic("promotions_marketing", "promotion_id", "events/promotion")
 PROMOTIONS_PRICING = Topic("promotions_pricing", "promotion_id", "events/promotion")
 PROMOTIONS_ANALYTICS = Topic("promotions_analytics", "promotion_id", "events/promotion")
+# Two at different prices for one product.
+PROMOTIONS_OVERLAPS = Topic("promotions_overlaps", "product", "domain.promotions.overlaps.Overlap")
 
 SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")

@@ -23,6 +23,7 @@ _MEANINGS = {
     **ID_REASONS,
     "fraction_of_a_piece": "goods by the piece of which a part was sold: the till must say their unit",
     "not_canonical": "somebody else than the job intake has written it into that topic",
+    "too_many": "more promotions of one product at a time than are compared; it holds all the same",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
     "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
     "unknown_store": "a store that the table of stores does not have",

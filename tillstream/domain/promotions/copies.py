@@ -63,6 +63,8 @@ def pass_on(
     pricing = {**head, **where, **when}
     if announced.price_cents is not None:
         pricing["price_cents"] = announced.price_cents
+    if announced.currency is not None:
+        pricing["currency"] = announced.currency
     copies = [
         ("inventory", whole),
         ("marketing", {**head, **when, "accepted_ms": arrived_ms, "missing": missing}),

@@ -1,4 +1,4 @@
-"""A promotion as marketing announces it, contract v1, and what it does to expected demand."""
+"""A promotion as marketing announces it, contracts v1 and v2, and what it does to expected demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.documents import Id, Ms, Product, StoreNumber, decode, refuse
+from tillstream.domain.documents import Id, Ms, ShelfProduct, StoreNumber, decode, refuse
 from tillstream.domain.receipt.product import same
 
 NO_UPLIFT = 100
@@ -16,18 +16,20 @@ NO_UPLIFT = 100
 
 class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What marketing sent. A later ``revision`` replaces an earlier one whole; without ``stores`` it
-    holds in all. uplift_percent: expected demand, 100 is unchanged."""
+    holds in all. uplift_percent: expected demand, 100 is unchanged. price_cents: minor units of ``currency``,
+    which contract v1 does not say."""
 
-    schema: Literal[1]
+    schema: Literal[1, 2]
     promotion_id: Id
     revision: Annotated[int, Meta(ge=1, le=1_000_000)]
     status: Literal["planned", "cancelled"]
-    products: Annotated[tuple[Product, ...], Meta(min_length=1, max_length=500)]
+    products: Annotated[tuple[ShelfProduct, ...], Meta(min_length=1, max_length=500)]
     stores: Annotated[tuple[StoreNumber, ...], Meta(min_length=1, max_length=2900)] | None = None
     start_ms: Ms
     end_ms: Ms
     uplift_percent: Annotated[int, Meta(ge=100, le=2000)]
     price_cents: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] | None = None
     announced_ms: Ms
 
 
@@ -59,6 +61,14 @@ def parse(raw: bytes) -> Announcement:
     found = decode(raw, Announcement)
     if found.end_ms <= found.start_ms:
         raise refuse("out_of_range", "$.end_ms must be after $.start_ms")
+    if found.schema == 1:
+        if found.currency is not None:
+            raise refuse("unknown_field", "$.currency is a field of schema 2")
+        for n, product in enumerate(found.products):
+            if not product.isdigit():
+                raise refuse("bad_format", f"$.products[{n}]: produce codes are of schema 2")
+    elif found.price_cents is not None and found.currency is None:
+        raise refuse("missing_field", "$.currency is missing: a price has one")
     return found
 
 
