@@ -32,7 +32,7 @@ def test_a_minute_of_chaos_on_the_running_stack_breaks_no_promise(stack):
 # 110: a clock that steps before a savepoint, and under a TaskManager that starts. 111: ZooKeeper is away for
 # about as long as a session lasts.
 @pytest.mark.parametrize(
-    ("seed", "minutes"), [(6, 2), (21, 2), (29, 2), (277, 2), (110, 5), (111, 5)]
+    ("seed", "minutes"), [(6, 2), (21, 2), (29, 2), (277, 2), (110, 5), (111, 5), (124, 5)]
 )
 def test_chaos_on_a_stack_of_its_own_breaks_no_promise(seed, minutes, tmp_path, monkeypatch):
     monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
