@@ -19,6 +19,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, DecimalException
+from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -37,8 +38,9 @@ FAULTS = {
 FAULT = "fault of the record"  # in an object that cannot be used, whatever a mapping reads of it
 
 
+@lru_cache(maxsize=1)
 def json_tree(raw: bytes) -> Any:
-    """An object with a field given twice has a FAULT. Lines of JSON are a list."""
+    """Not to be changed: the next mapping that is tried gets the same. An object with a field given twice has a FAULT. Lines of JSON are a list."""
     text = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         found = _json(text)
@@ -122,6 +124,7 @@ def _local(name: str) -> str:
     return name.rpartition(" ")[2]
 
 
+@lru_cache(maxsize=1)
 def xml_tree(raw: bytes) -> dict[str, Any]:
     """``{name of the root: its value}``; the root's ``@xmlns`` are all namespaces that are declared. Document
     types are refused: an entity may be a gigabyte, a file."""
