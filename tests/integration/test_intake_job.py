@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from tests.domain.receipt.test_contract import VALID
 from tests.intake.test_vendor_files import TILLS
@@ -18,6 +17,7 @@ from tests.support.wait import wait_for
 from tillstream.catalog import topics
 from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings
+from tillstream.clients.whole_topic import read_whole
 from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.receipt.canonical import Receipt
 
@@ -42,27 +42,10 @@ def send(shop: Shop, *records: bytes) -> None:
 def written(shop: Shop) -> list[tuple[str, Receipt]]:
     """(key, transaction) of everything in the canonical stream."""
     conf = shop.conf()
-    name = conf.topic(topics.TRANSACTIONS)
-    consumer = Consumer({"bootstrap.servers": conf.kafka.bootstrap or "", "group.id": "test-intake",
-                         "enable.auto.commit": False, "auto.offset.reset": "earliest"})  # fmt: skip
-    try:
-        partitions = consumer.list_topics(name, 10).topics[name].partitions
-        ends = {
-            p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1]
-            for p in partitions
-        }
-        consumer.assign([TopicPartition(name, p, 0) for p in partitions])
-        found: list[tuple[str, Receipt]] = []
-        while len(found) < sum(ends.values()):
-            message = consumer.poll(10)
-            assert message is not None
-            assert message.error() is None
-            found.append(
-                (message.key().decode(), msgspec.json.decode(message.value() or b"", type=Receipt))
-            )
-        return found
-    finally:
-        consumer.close()
+    return [
+        ((message.key() or b"").decode(), msgspec.json.decode(message.value() or b"", type=Receipt))
+        for message in read_whole(conf, "test-intake", conf.topic(topics.TRANSACTIONS))
+    ]
 
 
 def dead_letters(shop: Shop) -> Counter[str]:
