@@ -26,6 +26,7 @@ from tillstream.domain.receipt.front_door import (
     partition_of,
     place_of,
 )
+from tillstream.domain.receipt.product import Embedded
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -80,10 +81,13 @@ class IntakeOnce(BatchedStage):
         settings: StageSettings,
         stores: Mapping[str, StorePlace],
         kinds: Mapping[str, str] = NO_KINDS,
+        scales: Sequence[str] = (),
     ) -> None:
-        """``kinds``: category -> kind of line, of what tills ring up as goods and is none."""
+        """``kinds``: category -> kind of line, of what tills ring up as goods and is none. ``scales``: forms
+        of codes with a price or weight in them; none: those usual in the store's country."""
         super().__init__(settings)
         self.stores, self.kinds = stores, kinds
+        self.scales = tuple(map(Embedded, scales)) or None
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
@@ -117,7 +121,7 @@ class IntakeOnce(BatchedStage):
             if sent.training:
                 return None
             place, source = place_of(self.stores, sent.store), sent.source or "pos/2"
-            receipt = of_contract(sent, place, source, kinds=self.kinds)
+            receipt = of_contract(sent, place, source, embedded=self.scales, kinds=self.kinds)
         else:
             old = transaction.parse(envelope.raw)
             receipt = of_v1(old, place_of(self.stores, str(old.store)), self.kinds)
@@ -138,4 +142,5 @@ def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:
 def intake_once(conf: Conf) -> IntakeOnce:
     """The function as conf has it."""
     settings = StageSettings.of("intake", conf)
-    return IntakeOnce(settings, reference.stores_by_id(conf), conf.intake.kinds)
+    stores = reference.stores_by_id(conf)
+    return IntakeOnce(settings, stores, conf.intake.kinds, conf.intake.scales)

@@ -135,6 +135,7 @@ class Intake(_Base, frozen=True):
     dedupe_hours: NotNegative
     kinds: dict[str, Literal["gift_card", "agency", "deposit", "bottle_return", "fee", "coupon"]]
     mappings: list[str]
+    scales: list[Annotated[str, Meta(pattern=r"^[0-9IPWV.C]{13}\Z")]]
 
 
 class Reference(_Base, frozen=True):
