@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 
 from tillstream import conf as settings
 from tillstream import reference
@@ -18,6 +19,7 @@ from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import of_contract, place_of
 from tillstream.domain.receipt.product import check_digit
 from tillstream.domain.transaction import InvalidTransaction, parse
+from tillstream.sim.commands import sim
 from tillstream.sim.receipts.lines import label
 from tillstream.sim.receipts.malformed import KINDS
 from tillstream.sim.receipts.tenders import rounding
@@ -232,6 +234,25 @@ def test_times_have_the_stores_offset_and_the_small_hours_are_of_the_day_before(
             days = (receipt.ended_at.date() - receipt.business_day).days
             by_day[days, receipt.ended_at.hour < 4] += 1
     assert set(by_day) == {(1, True), (0, False)}
+
+
+def test_no_reversal_of_a_reversal_is_of_a_clock_that_is_ahead():
+    """All within seconds, so that what was just reversed is reversed again."""
+    traffic = Simulator(seed=5, count=4_000, start_ms=START, rate=1_000, contract="v2",
+                        faults=Faults(out_of_order=0.2), refunds=0.4, voids=0.1)  # fmt: skip
+    for n, one in enumerate(traffic):
+        assert one.record
+        assert contract.parse(one.raw).ended_at.timestamp() * 1000 < START + n + 240_000
+
+
+def test_the_command_says_in_the_truth_what_it_sent(tmp_path):
+    done = CliRunner().invoke(sim, ["--to", "file", "--truth", str(tmp_path), "--contract", "mixed",
+                                    "--seed", "3", "--count", "300", "--stores", "2"])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["contract"] == "mixed"
+    lines = [json.loads(line) for line in (tmp_path / "sent.jsonl").open()]
+    assert summary["v2"] == sum(line["record"]["schema"] == 2 for line in lines) > 50
 
 
 def test_what_a_scale_prints_is_an_ean_with_its_price():

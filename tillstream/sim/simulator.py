@@ -184,7 +184,8 @@ class Simulator:
         heappush(self._held, (due, self._sequence, _sent("out_of_order", record)))
         if not _is_sale(record) or random() >= 0.3:
             return None
-        return _sent("out_of_order", self._reversal(record, now_ms + MINUTE_MS, random() < 0.3))
+        at_ms = _after(record, now_ms + MINUTE_MS)
+        return _sent("out_of_order", self._reversal(record, at_ms, random() < 0.3))
 
     def _emit(self, sent: Sent, n: int) -> Sent:
         here = slice(n % REMEMBERED, n % REMEMBERED + 1)  # beyond the end it is added
@@ -205,8 +206,7 @@ class Simulator:
         draw = self._random()
         if self._sales and draw < self.refunds + self.voids:
             sale = self._sales[int(self._random() * len(self._sales))]
-            at_ms = max(at_ms, _ended_ms(sale) + MINUTE_MS)
-            return self._reversal(sale, at_ms, draw < self.voids)
+            return self._reversal(sale, _after(sale, at_ms), draw < self.voids)
         return self._sale(at_ms)
 
     def _sale(self, at_ms: int) -> Record:
@@ -373,10 +373,13 @@ def _is_sale(record: Record) -> bool:
     return record["kind"] == "sale" or (record["kind"] == "retail" and "training" not in record)
 
 
-def _ended_ms(record: Record) -> int:
+def _after(record: Record, at_ms: int) -> int:
+    """When it may be reversed, ``at_ms`` at the earliest. Of contract v2 what was reversed may be so again:
+    minutes would add up to a clock that is ahead."""
     if record["schema"] == 1:
-        return int(record["event_time_ms"])
-    return round(datetime.fromisoformat(record["ended_at"]).timestamp() * 1000)
+        return max(at_ms, record["event_time_ms"] + MINUTE_MS)
+    ended = datetime.fromisoformat(record["ended_at"])
+    return max(at_ms, round(ended.timestamp() * 1000) + 1_000)
 
 
 def _sent(klass: str, record: Record) -> Sent:
