@@ -29,6 +29,7 @@ from tillstream.domain.receipt.front_door import (
     of_v1,
     partition_of,
 )
+from tillstream.domain.receipt.product import Embedded
 from tillstream.domain.receipt.raw_record import has_free_text, raw_record
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.state_schemas.keyed import archived_mark
@@ -98,11 +99,14 @@ class IntakeOnce(BatchedStage):
         stores: KnownStores,
         kinds: Mapping[str, str] = NO_KINDS,
         keep_raw: bool = True,
+        scales: Sequence[str] = (),
     ) -> None:
-        """``kinds``: category -> kind of line, of what tills ring up as goods and is none."""
+        """``kinds``: category -> kind of line, of what tills ring up as goods and is none. ``scales``: forms
+        of codes with a price or weight in them; none: those usual in the store's country."""
         super().__init__(settings)
         self.stores, self.kinds, self.keep_raw = stores, kinds, keep_raw
         self.told: set[str] = set()
+        self.scales = tuple(map(Embedded, scales)) or None
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
@@ -149,7 +153,8 @@ class IntakeOnce(BatchedStage):
         if isinstance(sent, Transaction):
             receipt = of_v1(sent, place, self.kinds)
         else:
-            receipt = of_contract(sent, place, sent.source or "pos/2", kinds=self.kinds)
+            source = sent.source or "pos/2"
+            receipt = of_contract(sent, place, source, embedded=self.scales, kinds=self.kinds)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         return msgspec.structs.replace(
             receipt,
@@ -198,5 +203,9 @@ def intake_once(conf: Conf) -> IntakeOnce:
     """The function as conf has it."""
     settings = StageSettings.of("intake", conf)
     return IntakeOnce(
-        settings, reference.known_stores(conf), conf.intake.kinds, conf.intake.keep_raw
+        settings,
+        reference.known_stores(conf),
+        conf.intake.kinds,
+        conf.intake.keep_raw,
+        conf.intake.scales,
     )

@@ -22,7 +22,8 @@ from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.mapping.spec import read
 from tillstream.domain.notice import parse as parse_notice
 from tillstream.domain.receipt.canonical import Receipt
-from tillstream.udfs.intake import RAW, ByMapping, intake_once
+from tillstream.domain.receipt.product import check_digit
+from tillstream.udfs.intake import RAW, ByMapping, IntakeOnce, intake_once
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 CONF = load("local")
@@ -246,3 +247,21 @@ def test_a_repeat_is_known_though_the_grocers_rules_have_changed_meanwhile():
     later.state = harness.state
     assert sent(later, raw, 1) == []
     assert later.side[DEAD_LETTERS] == []
+
+
+def test_what_the_grocers_scales_print_is_the_item_at_whatever_price():
+    """Else each price would be a product, and have a shelf of its own."""
+    labels = ["2100042" + digits + check_digit("2100042" + digits) for digits in ("01234", "09900")]
+    assert CONF.intake.scales == ["21IIIIIPPPPPC"]
+    made = []
+    for n, code in enumerate(labels):
+        line = {"number": 1, "kind": "sale", "scheme": "barcode", "code": code, "amount": 1234}
+        line |= {"quantity": 0.5, "unit": "kg"}
+        changed = {"lines": [line], "total": 1234, "transaction_id": f"meat-{n}", "tenders": []}
+        made += sent(front_door(), json.dumps(json.loads(APPLES) | changed).encode())
+    first, second = (one.lines[0] for one in made)
+    assert first.product == second.product == "0210004200000" + check_digit("0210004200000")
+    assert (first.thousandths, first.unit) == (500, "kg")
+    without = IntakeOnce(StageSettings.of("intake", CONF), reference.stores_by_id(CONF))
+    (other,) = sent(BatchedHarness(without), json.dumps(json.loads(APPLES) | changed).encode())
+    assert other.lines[0].product == f"0{labels[1]}"

@@ -2,5 +2,5 @@
 
 # command -> (module, one line for --help)
 COMMANDS = {
-    "check": ("commands", "Recompute every balance or stock level and compare."),
+    "check": ("commands", "Recompute balances, stock levels or sales and compare."),
 }

@@ -14,6 +14,7 @@ from rich.console import Console
 from tillstream import conf as settings
 from tillstream.check.compare import check as run_check
 from tillstream.check.report import Report
+from tillstream.check.sales import check_sales
 from tillstream.check.stock import check_stock
 from tillstream.cli import tables
 from tillstream.cli.numbers import Finite
@@ -36,6 +37,7 @@ from tillstream.cli.tables import Column, Table
 @click.option("--dead-letters/--no-dead-letters", default=True)
 @click.option("--archive/--no-archive", default=True)
 @click.option("--stock", is_flag=True, help="Only stock levels and orders.")
+@click.option("--sales", is_flag=True, help="Only revenue by shelf, and tax by store and day.")
 @click.option(
     "--decisions/--no-decisions",
     default=True,
@@ -44,10 +46,19 @@ from tillstream.cli.tables import Column, Table
 @click.option("--notices/--no-notices", default=False, help="What the notifier sent.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def check(
-    truth: Path, order: Any, wait: float, stock: bool, decisions: bool, as_json: bool, **parts: Any
+    truth: Path,
+    order: Any,
+    wait: float,
+    stock: bool,
+    sales: bool,
+    decisions: bool,
+    as_json: bool,
+    **parts: Any,
 ) -> None:
-    """Recompute every balance or stock level from what was sent; exit 1 if anything differs."""
-    if stock:
+    """Recompute every balance, stock level or sum of sales from what was sent; exit 1 if anything differs."""
+    if sales:
+        report = check_sales(truth, settings.load(), wait_seconds=wait)
+    elif stock:
         report = check_stock(truth, settings.load(), wait_seconds=wait, decisions=decisions)
     else:
         report = run_check(truth, settings.load(), order, wait_seconds=wait, **parts)
@@ -67,6 +78,9 @@ def show(report: Report, console: Console) -> None:
     tables.show(table, console)
     lines = [f"{count:,} {name}" for name, count in report.others.items() if count]
     lines = [f"Of other runs or jobs, not compared: {', '.join(lines)}"] if lines else []
+    if report.figures:
+        told = ", ".join(f"{name} {amount:,}" for name, amount in report.figures.items())
+        lines.append(f"Recomputed, with nothing to compare it with: {told}")
     lines += [f"{d.where}: {d.subject}: {d.cause}" for d in report.differences]
     if report.count > len(report.differences):
         lines.append(f"... {report.count - len(report.differences):,} more differences")

@@ -196,6 +196,9 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
         if waiting[blotted] > 0:
             waiting[blotted] -= 1
             matched += 1
+            if reason not in truth.reasons.get(blotted, {reason}):
+                must = " or ".join(sorted(truth.reasons[blotted]))
+                report.differ("dead letters", identity, f"reason {reason}, must be {must}")
         elif reason == "id_conflict" and (of := _transaction_id(raw)) in told:
             told[of].add(shape(content(orjson.loads(raw))))
         elif _transaction_id(raw) in truth.valid_ids:
@@ -242,6 +245,8 @@ def _passed_on(truth: Truth, held: Platform, report: Report) -> None:
     times: Counter[str] = Counter()
     for document in held.passed_on():
         identity = document["transaction_id"]
+        if identity in truth.training:
+            report.differ("transactions", identity, "of a training till, and passed on")
         if identity not in truth.facts:
             continue
         times[identity] += 1

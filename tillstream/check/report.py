@@ -19,10 +19,12 @@ class Difference:
 
 @dataclass
 class Report:
-    """``totals``: name -> (recomputed, found). ``others``: what is of other runs or jobs, shown only."""
+    """``totals``: name -> (recomputed, found). ``others``: what is of other runs or jobs, shown only.
+    ``figures``: recomputed, and nowhere held."""
 
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     count: int = 0
     sent: int = 0

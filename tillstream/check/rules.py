@@ -103,6 +103,8 @@ def replay(
             note(tx.id, "sale", outcome, worth(sales[tx.id])[0], used)
             for early in too_early.pop(tx.id, ()):
                 reverse(early, f"{early.id}:settled", "settled")
+        elif tx.refers_to == "":  # goods without a receipt
+            note(tx.id, tx.kind, "nothing_to_reverse", 0, 0)
         elif tx.refers_to in seen:
             reverse(tx, tx.id, "posted")
         else:

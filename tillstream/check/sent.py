@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
+from tillstream.check import receipts
 from tillstream.check.rules import Sent
 from tillstream.errors import Problem
 
@@ -22,9 +23,11 @@ class NoTruth(Problem):
 
 @dataclass
 class SentFile:
-    """``malformed``: what must be a dead letter, as ``shape`` shows it. ``sent``: records counted."""
+    """``malformed``: what must be a dead letter, as ``shape`` shows it; ``reasons``: of those of which the
+    simulator says why. ``sent``: records counted."""
 
     malformed: Counter[bytes] = field(default_factory=Counter)
+    reasons: dict[bytes, set[str]] = field(default_factory=dict)
     sent: int = 0
 
     def read(self, directory: Path, command: str) -> Self:
@@ -45,7 +48,10 @@ class SentFile:
     def _take(self, entry: dict[str, Any]) -> None:
         self.sent += 1
         if entry["class"] == "malformed":
-            self.malformed[shape(base64.b64decode(entry["raw"]))] += 1
+            blotted = shape(base64.b64decode(entry["raw"]))
+            self.malformed[blotted] += 1
+            if "reason" in entry:
+                self.reasons.setdefault(blotted, set()).add(entry["reason"])
         else:
             self._add(entry)
 
@@ -54,10 +60,10 @@ class SentFile:
 
 
 class Whose(NamedTuple):
-    """A sent transaction and its customer, if it has one."""
+    """What a sent transaction does to points, in parts, and its customer, if it has one."""
 
     customer: str | None
-    sent: Sent
+    parts: list[Sent]
 
 
 class Fact(NamedTuple):
@@ -73,13 +79,14 @@ class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
     shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
-    each id, of all that came under it."""
+    each id, of all that came under it. ``training``: ids of which nothing may come."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
     conflicts: dict[str, dict[bytes, Whose]] = field(default_factory=dict)
     earn_nothing: frozenset[str] = frozenset()
     facts: dict[str, set[Fact]] = field(default_factory=dict)
+    training: set[str] = field(default_factory=set)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -89,13 +96,29 @@ class Truth(SentFile):
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
         identity = record["transaction_id"]
+        if record.get("schema") == 2:
+            receipt = receipts.read(record)
+            if receipt is None:
+                self.training.add(identity)
+                return
+            fact = Fact(receipt.total, receipt.currency, len(receipt.lines))
+            whose = Whose(receipt.customer, receipts.postings(receipt, self.earn_nothing))
+        else:
+            fact, whose = self._of_v1(record)
         self.valid_ids.add(identity)
+        self.facts.setdefault(identity, set()).add(fact)
+        said = content(record)
+        first, of_first = self._first.setdefault(identity, (said, whose))
+        if first != said:
+            self.conflicts.setdefault(identity, {first: of_first}).setdefault(said, whose)
+        if whose.customer is not None:
+            self.customers.setdefault(whose.customer, []).extend(whose.parts)
+
+    def _of_v1(self, record: dict[str, Any]) -> tuple[Fact, Whose]:
         way = 1 if record["kind"] == "sale" else -1
         fact = Fact(way * record["total_cents"], record["currency"], len(record.get("lines", ())))
-        self.facts.setdefault(identity, set()).add(fact)
-        customer = record.get("customer_id")
         sent = Sent(
-            identity,
+            record["transaction_id"],
             record["kind"],
             record["total_cents"],
             record.get("points_to_redeem", 0),
@@ -107,12 +130,7 @@ class Truth(SentFile):
                 if line["category"] in self.earn_nothing
             ),
         )
-        said, whose = content(record), Whose(customer, sent)
-        first, of_first = self._first.setdefault(identity, (said, whose))
-        if first != said:
-            self.conflicts.setdefault(identity, {first: of_first}).setdefault(said, whose)
-        if customer is not None:
-            self.customers.setdefault(customer, []).append(sent)
+        return fact, Whose(record.get("customer_id"), [sent])
 
     def counted(self, refused: Mapping[str, Collection[bytes]]) -> dict[str, list[Sent]]:
         """``customers`` with one content of each id, the front door's choice: the first sent of those that
@@ -124,7 +142,10 @@ class Truth(SentFile):
             for customer in {one.customer for one in contents.values()} - {None}:
                 assert customer is not None
                 out[customer] = [
-                    sent for sent in out[customer] if sent.id != identity or sent is taken.sent
+                    sent
+                    for sent in out[customer]
+                    if sent.id.partition("#")[0] != identity
+                    or any(sent is part for part in taken.parts)
                 ]
         return out
 

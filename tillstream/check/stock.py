@@ -37,7 +37,7 @@ def check_stock(
     ``decisions``: orders and alerts too, by the terms in ``conf``; not for a job whose terms changed.
     Raises NoTruth or Unreachable, each with the fix.
     """
-    truth, held = read_stock_truth(truth_dir, conf.intake.kinds), Platform(conf)
+    truth, held = read_stock_truth(truth_dir, conf.intake.kinds, conf.intake.scales), Platform(conf)
     return until_equal(
         lambda report: _compare(truth, held, conf, report, decisions), truth.sent, wait_seconds
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tillstream.check import receipts
 from tillstream.check.sent import SentFile
 
 Key = tuple[int, str]
@@ -24,14 +25,19 @@ class Move(NamedTuple):
 
 @dataclass
 class StockTruth(SentFile):
-    """Lines by (store, product), each line once. no_stock: categories of what has none."""
+    """Lines by (store, product), each line once. no_stock: categories of what has none. scales: forms of
+    codes with a price or weight in them."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
     no_stock: frozenset[str] = frozenset()
+    scales: tuple[str, ...] = ()
     _known: dict[str, Any] = field(default_factory=dict)
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
+        if record.get("schema") == 2 and "stream" not in entry:
+            self._add_receipt(record)
+            return
         kind, at_ms = record["kind"], record["event_time_ms"]
         tills = "stream" not in entry
         document = record["transaction_id"] if tills else f"M:{record['document_id']}"
@@ -46,10 +52,24 @@ class StockTruth(SentFile):
                 move.line, move
             )
 
+    def _add_receipt(self, record: dict[str, Any]) -> None:
+        receipt = receipts.read(record, self.scales)
+        if receipt is None or self._known.setdefault(receipt.id, receipt) != receipt:
+            return
+        for line in receipt.lines:
+            on_shelf = line.kind == "sale" or (line.kind == "return" and line.fate == "shelf")
+            if not on_shelf or not line.product or line.category in self.no_stock:
+                continue
+            kind = "void" if receipt.void else "sale" if line.kind == "sale" else "refund"
+            move = Move(f"{receipt.id}/{line.n}", kind, -line.units, receipt.at_ms)
+            self.lines.setdefault((receipt.store, line.product), {}).setdefault(move.line, move)
 
-def read_stock_truth(directory: Path, no_stock: Iterable[str] = ()) -> StockTruth:
+
+def read_stock_truth(
+    directory: Path, no_stock: Iterable[str] = (), scales: Iterable[str] = ()
+) -> StockTruth:
     """Raises NoTruth."""
-    truth = StockTruth(no_stock=frozenset(no_stock))
+    truth = StockTruth(no_stock=frozenset(no_stock), scales=tuple(scales))
     return truth.read(directory, "tillstream sim --movements 0.05")
 
 

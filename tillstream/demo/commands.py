@@ -25,7 +25,7 @@ from tillstream.errors import Problem
 from tillstream.local.stack import Stack
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.runner import run
-from tillstream.sim.simulator import Faults, Simulator
+from tillstream.sim.simulator import CONTRACTS, Faults, Simulator
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import profile_names
 
@@ -40,9 +40,12 @@ LINE_EVERY_S = 5.0
 @click.option("--rate", type=click.IntRange(1, 5_000), default=300, show_default=True, help="tx/s")
 @click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--contract", type=click.Choice(CONTRACTS), default="v1", show_default=True)
 @click.option("--stay", is_flag=True, help="Leave stack and jobs running after the proof.")
 @click.option("--fresh", is_flag=True, help="Wipe your stack even if it holds data of other runs.")
-def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bool) -> None:
+def demo(
+    seconds: int, rate: int, profile: str, seed: int, contract: str, stay: bool, fresh: bool
+) -> None:
     """The main job, live: tills to Kinesis to balances, archive and events; then its proof.
 
     Starts the local stack with empty data and runs the intake, loyalty and archive jobs. Sends transactions,
@@ -61,7 +64,9 @@ def demo(seconds: int, rate: int, profile: str, seed: int, stay: bool, fresh: bo
             jobs = LocalCluster(stack)
             running = {name: jobs.submit(name, 1, progress=step) for name in JOBS}
         web = stack.layout.read()["flink"]["rest"]
-        report = _feed_and_prove(console, jobs, running, web, (seconds, rate, profile, seed))
+        report = _feed_and_prove(
+            console, jobs, running, web, (seconds, rate, profile, seed, contract)
+        )
         if stay:
             kept = True
             console.print(
@@ -85,9 +90,9 @@ def _feed_and_prove(
     jobs: LocalCluster,
     running: dict[str, str],
     web: str,
-    traffic: tuple[int, int, str, int],
+    traffic: tuple[int, int, str, int, str],
 ) -> Report:
-    seconds, rate, _, _ = traffic
+    seconds, rate, *_ = traffic
     conf = settings.load("local")
     truth = settings.home() / "demo"
     shutil.rmtree(truth, ignore_errors=True)
@@ -171,14 +176,15 @@ class _Sent:
 def _feed(
     conf: settings.Conf,
     truth: Path,
-    traffic: tuple[int, int, str, int],
+    traffic: tuple[int, int, str, int, str],
     stop: threading.Event,
     sent: _Sent,
 ) -> None:
-    seconds, rate, profile, seed = traffic
+    seconds, rate, profile, seed, contract = traffic
     records = Simulator(
-        profile, seed, count=seconds * rate, customers=3_000, rate=rate, faults=FAULTS
-    )
+        profile, seed, count=seconds * rate, customers=3_000, rate=rate, faults=FAULTS,
+        contract=contract,
+    )  # fmt: skip
     try:
         sender = KinesisSender(conf, truth / "spool.jsonl")
         writer = TruthWriter(truth, profile=profile, seed=seed, rate=rate)

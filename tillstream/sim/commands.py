@@ -27,7 +27,7 @@ from tillstream.sim.senders import (
     SendError,
     read_spool,
 )
-from tillstream.sim.simulator import Faults, Sent, Simulator
+from tillstream.sim.simulator import CONTRACTS, Faults, Sent, Simulator
 from tillstream.sim.stock import WithStock
 from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import load_profile, profile_names
@@ -40,6 +40,14 @@ SHARE = Finite(0, 1)
     "--to", type=click.Choice(["kinesis", "kafka", "file"]), default="kinesis", show_default=True
 )
 @click.option("--profile", type=click.Choice(profile_names()), default="normal", show_default=True)
+@click.option(
+    "--contract",
+    type=click.Choice(CONTRACTS),
+    default="v1",
+    show_default=True,
+    help="What tills send: v1 has pieces, prices and one tender; v2 is a whole receipt with weights, "
+    "discounts, tax, returns; mixed: each store's tills one of them.",
+)
 @click.option(
     "--rate",
     type=Finite(min=0.01),
@@ -90,6 +98,7 @@ SHARE = Finite(0, 1)
 def sim(
     to: str,
     profile: str,
+    contract: str,
     flat_out: bool,
     seconds: float | None,
     count: int | None,
@@ -135,6 +144,7 @@ def sim(
             faults=faults,
             stores=stores,
             products=products,
+            contract=contract,
             **traffic,
         )
         if movements:
@@ -149,7 +159,7 @@ def sim(
         raise click.UsageError("move the spool file away first: what fails again is written there")
     note: dict[str, Any] = {"profile": profile, "seed": seed, "customers": traffic["customers"]}
     if not from_spool:
-        note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to}
+        note |= {"start_ms": records.start_ms, "rate": records.rate, "to": to, "contract": contract}
         tables.console(stderr=True).print(f"seed {seed}")
     pace = records.rate if paced else None
     try:

@@ -19,6 +19,11 @@ ODD: list[Any] = [
     "C0000012345\n", "tok_a1b2c3d4e5f6g7h8\n", "0023 04", "'; --", [], {}, [[]], {"a": {}}, "../../etc",
     "kafka:x/0/1", "~7", "NaN", "1970-01-01",
 ]  # fmt: skip
+# For contract v2, with what is odd there alone. A list of its own: a seed's turns go by the length.
+ODD_V2: list[Any] = [
+    *ODD, 0.0005, -0.5, 1e-30, "0.5x", "2026-11-29T15:18:04", "2026-11-29T25:00:00+02:00", "9999-12-31",
+    "ZZZ", "zar", "void", "change", {"number": 1}, [{"code": "S"}], {"customer": ""}, 100_001,
+]  # fmt: skip
 DEEP = 2_000
 LARGE = 1_000_000  # a stream takes 1 MiB
 
@@ -30,15 +35,17 @@ def fuzzed(raw: bytes, rng: Random) -> bytes:
     return raw
 
 
-def unusable(raw: bytes, rng: Random) -> bytes:
-    """``raw``, a till transaction, with fields changed as in `fuzzed`, and one that nobody knows: so it is
-    none, and still one JSON object: what falls into several pieces would be several dead letters."""
+def unusable(raw: bytes, rng: Random, schema: int = 1) -> bytes:
+    """``raw``, a till transaction of the contract ``schema``, with fields changed as in `fuzzed`, and one
+    that nobody knows: so it is none, and still one JSON object: what falls into several pieces would be
+    several dead letters."""
+    odd = ODD if schema == 1 else ODD_V2
     for _ in range(rng.randint(1, 3)):
-        raw = _field(raw, rng)
-    return orjson.dumps(orjson.loads(raw) | {"extra": rng.choice(ODD)})
+        raw = _field(raw, rng, odd)
+    return orjson.dumps(orjson.loads(raw) | {"extra": rng.choice(odd)})
 
 
-def _field(raw: bytes, rng: Random) -> bytes:
+def _field(raw: bytes, rng: Random, odd: list[Any] = ODD) -> bytes:
     """A field, at any depth, takes an odd value, goes, or comes."""
     try:
         document = orjson.loads(raw)
@@ -55,7 +62,7 @@ def _field(raw: bytes, rng: Random) -> bytes:
     elif what == 1 and len(place) > 1:
         place[name] = place[rng.choice(list(place))]
     else:
-        place[name] = rng.choice(ODD)
+        place[name] = rng.choice(odd)
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from heapq import heappop, heappush
+from itertools import pairwise
+from math import ceil
 from random import Random
 from time import gmtime, strftime, time
 from typing import Any, NamedTuple
@@ -21,10 +23,13 @@ import orjson
 
 from tillstream.sim.fuzz import unusable
 from tillstream.sim.malformed import damage
+from tillstream.sim.receipts.maker import Receipts, Visit
+from tillstream.sim.receipts.malformed import damage as damage_v2
 from tillstream.sim.world import (
     DEPTH,
     Customers,
     Product,
+    Store,
     draw_table,
     load_products,
     load_profile,
@@ -36,6 +41,7 @@ LATE_MS = (5 * MINUTE_MS, 20 * 60 * MINUTE_MS)
 REMEMBERED = 8192  # recent sales that may be refunded, recent records that may come twice
 HELD_BACK = 40  # an out-of-order record comes at most so many records too late
 Record = dict[str, Any]
+CONTRACTS = ("v1", "v2", "mixed")
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class Faults:
 
 class Sent(NamedTuple):
     """One record to send. ``record`` is None for a malformed one, whose kind is in ``damage``.
-    ``stream``: ``tills``, or ``movements`` for a document about stock."""
+    ``stream``: ``tills``, or ``movements`` for a document about stock. reason: which the front door must give
+    for it, where it is known."""
 
     klass: str
     key: str
@@ -64,6 +71,7 @@ class Sent(NamedTuple):
     record: Record | None
     damage: str | None = None
     stream: str = "tills"
+    reason: str | None = None
 
 
 class Simulator:
@@ -84,8 +92,11 @@ class Simulator:
         redemptions: float | None = None,
         stores: int | None = None,
         products: int | None = None,
+        contract: str = "v1",
+        of_stores: list[Store] | None = None,
     ) -> None:
-        """``stores``, ``products``: only the first so many of them."""
+        """``stores``, ``products``: only the first so many of them. contract: v1, v2, or mixed, where each
+        store's tills speak one of them. of_stores: in place of the packaged ones."""
         self.profile = load_profile(profile)
         self.seed, self.count, self.faults = seed, count, faults or Faults()
         self.rate = rate or self.profile.rate
@@ -95,7 +106,7 @@ class Simulator:
         self.redemptions = self.profile.redemptions if redemptions is None else redemptions
         self._rng = Random(f"traffic {seed}")
         self._random = self._rng.random
-        self._stores = load_stores()[:stores]
+        self._stores = (of_stores or load_stores())[:stores]
         self._customers = Customers(customers, seed, self._stores)
         sold = load_products()[:products]
         boost = self.profile.categories
@@ -111,6 +122,16 @@ class Simulator:
         self._sales: list[Record] = []
         self._recent: list[Sent] = []
         self._held: list[tuple[int, int, Sent]] = []
+        self._receipts: Receipts | None = None
+        if contract != "v1":
+            share = 1.0 if contract == "v2" else self.profile.v2.stores
+            # Spread evenly, beginning with the first: a store has few tills of its own kind.
+            ends = [ceil(n * share) for n in range(len(self._stores) + 1)]
+            self._by_v2 = [after > before for before, after in pairwise(ends)]
+            self._receipts = Receipts(
+                self.profile, seed, self._customers, self._stores, sold, self._by_v2,
+                self.redemptions, self._number,
+            )  # fmt: skip
 
     def __iter__(self) -> Iterator[Sent]:
         """Records in send order. Those still held back at the end are sent within ``count``."""
@@ -131,19 +152,20 @@ class Simulator:
                 continue
             draw = random()
             if draw < malformed:
-                record = self._transaction(now_ms)
-                kind, raw = damage(record, self._rng)
-                yield Sent("malformed", _key(record), raw, None, kind)
+                yield self._damaged(self._transaction(now_ms))
             elif draw < broken:
                 record = self._transaction(now_ms)
-                raw = unusable(orjson.dumps(record), self._rng)
+                raw = unusable(orjson.dumps(record), self._rng, record["schema"])
                 yield Sent("malformed", _key(record), raw, None, "fuzzed")
             elif draw < duplicates and self._recent:
                 again = self._recent[int(random() * len(self._recent))]
                 yield again._replace(klass="duplicate")
             elif draw < late:
                 ago = LATE_MS[0] + int(random() * (LATE_MS[1] - LATE_MS[0]))
-                yield self._emit(_sent("late", self._sale(now_ms - ago)), n)
+                record = self._sale(now_ms - ago)
+                if record["schema"] == 2 and "channel" not in record:
+                    record["offline"] = True
+                yield self._emit(_sent("late", record), n)
             elif draw < out_of_order and (left is None or left > len(self._held) + 2):
                 held = self._hold_back(now_ms, n)
                 if held is None:
@@ -160,24 +182,31 @@ class Simulator:
         self._sequence += 1  # ties in the heap are never compared by record
         due = n + 2 + int(random() * HELD_BACK)
         heappush(self._held, (due, self._sequence, _sent("out_of_order", record)))
-        if record["kind"] != "sale" or random() >= 0.3:
+        if not _is_sale(record) or random() >= 0.3:
             return None
-        return _sent("out_of_order", self._reversal(record, now_ms + MINUTE_MS, random() < 0.3))
+        at_ms = _after(record, now_ms + MINUTE_MS)
+        return _sent("out_of_order", self._reversal(record, at_ms, random() < 0.3))
 
     def _emit(self, sent: Sent, n: int) -> Sent:
         here = slice(n % REMEMBERED, n % REMEMBERED + 1)  # beyond the end it is added
         self._recent[here] = [sent]
         record = sent.record
-        if record is not None and record["kind"] == "sale":
+        if record is not None and (record["kind"] == "sale" or _is_sale(record)):
             self._sales[here] = [record]
         return sent
+
+    def _damaged(self, record: Record) -> Sent:
+        if record["schema"] == 1:
+            kind, raw = damage(record, self._rng)
+            return Sent("malformed", _key(record), raw, None, kind)
+        kind, reason, raw = damage_v2(record, self._rng)
+        return Sent("malformed", _key(record), raw, None, kind, reason=reason)
 
     def _transaction(self, at_ms: int) -> Record:
         draw = self._random()
         if self._sales and draw < self.refunds + self.voids:
             sale = self._sales[int(self._random() * len(self._sales))]
-            at_ms = max(at_ms, sale["event_time_ms"] + MINUTE_MS)
-            return self._reversal(sale, at_ms, draw < self.voids)
+            return self._reversal(sale, _after(sale, at_ms), draw < self.voids)
         return self._sale(at_ms)
 
     def _sale(self, at_ms: int) -> Record:
@@ -190,6 +219,9 @@ class Simulator:
             spend = customers.spend_cents[who]
         else:
             store_at, spend = int(random() * len(self._stores)), 25_000
+        if self._receipts is not None and self._by_v2[store_at]:
+            drawn = Visit(who, store_at, spend * self.profile.spend * (0.4 + 1.2 * random()))
+            return self._receipts.sale(drawn, at_ms)
         store = self._stores[store_at]
         lines, total = self._basket(spend * self.profile.spend * (0.4 + 1.2 * random()))
         payment = self._payments[int(random() * DEPTH)]
@@ -225,6 +257,8 @@ class Simulator:
         return 1 + int(self._random() * min(points, total_cents // 10))
 
     def _reversal(self, sale: Record, at_ms: int, void: bool) -> Record:
+        if self._receipts is not None and sale["schema"] == 2:
+            return self._receipts.reversal(sale, at_ms, void)
         record = self._head(sale["store"], sale["region"], sale["till"], at_ms)
         for name in ("customer_id", "card_token"):
             if name in sale:
@@ -255,6 +289,9 @@ class Simulator:
             "region": region,
             "till": till,
         }
+
+    def _number(self, store: int, till: int, at_ms: int) -> str:
+        return str(self._head(store, "", till, at_ms)["transaction_id"])
 
     def _customer(self, at_ms: int) -> int:
         """Someone whose hour it is, mostly; a fifth of the customers make half of the visits."""
@@ -299,6 +336,8 @@ def truth_line(n: int, sent: Sent) -> bytes:
     head = f'{{"n":{n},"class":"{sent.klass}","key":"{sent.key}",'.encode()
     if sent.stream != "tills":
         head += f'"stream":"{sent.stream}",'.encode()
+    if sent.reason is not None:
+        head += f'"reason":"{sent.reason}",'.encode()
     if sent.record is None:
         return b'%b"raw":"%b"}\n' % (head, base64.b64encode(sent.raw))
     return b'%b"record":%b}\n' % (head, sent.raw)
@@ -318,7 +357,29 @@ def _as_lines(product: Product) -> list[Record]:
 
 
 def _key(record: Record) -> str:
-    return record.get("customer_id") or record["transaction_id"]
+    return record.get("customer_id") or (
+        record["transaction_id"] if record["schema"] == 1 else _customer_of(record)
+    )
+
+
+def _customer_of(record: Record) -> str:
+    """Of a receipt of contract v2; else its id."""
+    said = record.get("loyalty")
+    return str(said["customer"] if said else record["transaction_id"])
+
+
+def _is_sale(record: Record) -> bool:
+    """Whether it may be reversed: a void may not, nor what had no effect."""
+    return record["kind"] == "sale" or (record["kind"] == "retail" and "training" not in record)
+
+
+def _after(record: Record, at_ms: int) -> int:
+    """When it may be reversed, ``at_ms`` at the earliest. Of contract v2 what was reversed may be so again:
+    minutes would add up to a clock that is ahead."""
+    if record["schema"] == 1:
+        return max(at_ms, record["event_time_ms"] + MINUTE_MS)
+    ended = datetime.fromisoformat(record["ended_at"])
+    return max(at_ms, round(ended.timestamp() * 1000) + 1_000)
 
 
 def _sent(klass: str, record: Record) -> Sent:

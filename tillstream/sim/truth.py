@@ -18,6 +18,7 @@ class TruthWriter:
         self.classes: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.damages: Counter[str] = Counter()
+        self.contracts: Counter[int] = Counter()
         self.anonymous = 0
         self.count = 0
         directory.mkdir(parents=True, exist_ok=True)
@@ -31,6 +32,7 @@ class TruthWriter:
             self.damages[sent.damage or "unknown"] += 1
         else:
             self.kinds[sent.record["kind"]] += 1
+            self.contracts[sent.record["schema"]] += sent.stream == "tills"
             self.anonymous += sent.stream == "tills" and sent.key[0] != "C"
 
     def close(self) -> None:
@@ -45,5 +47,6 @@ class TruthWriter:
             "kinds": dict(sorted(self.kinds.items())),
             "malformed": dict(sorted(self.damages.items())),
             "anonymous": self.anonymous,
+            **({"v2": self.contracts[2]} if self.contracts[2] else {}),
             **self.note,
         }

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from tillstream.errors import Problem
+from tillstream.sim.receipts.ways import Shares
 
 HERE = Path(__file__).parent
 DEPTH = 4096  # entries of a table for weighted draws: one random number, no search
@@ -25,12 +26,14 @@ class UnknownProfile(Problem):
 class Store(msgspec.Struct, frozen=True):
     number: int = msgspec.field(name="store")
     region: str
+    country: str
     currency: str
     zone: str
 
 
 class Product(msgspec.Struct, frozen=True):
     gtin: str = msgspec.field(name="product")
+    name: str
     category: str
     unit_price_cents: int
     popularity: float
@@ -38,7 +41,8 @@ class Product(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Profile:
-    """Shares are fractions of new transactions; ``rate`` is transactions a second."""
+    """Shares are fractions of new transactions; ``rate`` is transactions a second. v2: of receipts of
+    contract v2 alone."""
 
     name: str
     rate: float
@@ -49,6 +53,7 @@ class Profile:
     redemptions: float
     payment: dict[str, float]
     categories: dict[str, float]
+    v2: Shares
 
 
 def profile_names() -> list[str]:
@@ -59,7 +64,8 @@ def load_profile(name: str) -> Profile:
     known = _profiles()
     if name not in known:
         raise UnknownProfile(f"no profile {name!r}; there are {', '.join(known)}")
-    return Profile(name=name, **known[name])
+    v2 = msgspec.convert(known[name]["v2"], Shares)
+    return Profile(name=name, **known[name] | {"v2": v2})
 
 
 def load_stores() -> list[Store]:

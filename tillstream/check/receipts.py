@@ -1,0 +1,261 @@
+"""Receipts of contract v2 by hand, for the check alone: what lines were paid, what they move and earn.
+
+Written from docs/jobs/intake.md, loyalty.md and inventory.md and from the contract's schema, not from the
+front door: two people who made the same mistake would agree.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from fractions import Fraction
+from math import floor
+from typing import Any, NamedTuple
+
+from tillstream.check.rules import Sent
+
+Record = dict[str, Any]
+GTINS = (8, 12, 13, 14)
+EARNING = ("sale", "return", "coupon")
+
+
+class Line(NamedTuple):
+    """A line that was not struck out. ``n``: its place among those, from 1. ``paid``: its share of the total.
+    ``units``: pieces, or thousandths of ``unit``; positive where they leave the shop. ``fate``: of what comes
+    back, which ``of`` names the receipt of."""
+
+    n: int
+    kind: str
+    product: str
+    category: str
+    paid: int
+    units: int
+    unit: str
+    fate: str
+    of: str
+
+
+class Taxed(NamedTuple):
+    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent as the till says it."""
+
+    code: str
+    rate: str
+    amount: int
+
+
+class Receipt(NamedTuple):
+    """Amounts and units with the signs of what counts: a void's are turned."""
+
+    id: str
+    void: bool
+    store: int
+    customer: str | None
+    currency: str
+    total: int
+    at_ms: int
+    day: str
+    points: int
+    voids: str | None
+    lines: list[Line]
+    taxes: list[Taxed]
+
+
+def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
+    """None of a training till. ``scales``: forms of codes that hold a price or weight (`intake.scales`)."""
+    if record.get("training"):
+        return None
+    way = -1 if record["kind"] == "void" else 1
+    counted = [line for line in record["lines"] if not line.get("voided")]
+    lines = []
+    for n, (line, paid) in enumerate(zip(counted, _paid(record, counted), strict=True), start=1):
+        product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
+        units, unit = _units(line, grams)
+        back = line.get("back") or {}
+        fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""
+        kind, category, of = line["kind"], line.get("category") or "", back.get("receipt") or ""
+        lines.append(
+            Line(n, kind, product, category, way * paid, way * units, unit, fate, of)
+        )  # fmt: skip
+    loyalty = record.get("loyalty") or {}
+    return Receipt(
+        record["transaction_id"],
+        way < 0,
+        int(record["store"]),
+        loyalty.get("customer"),
+        record["currency"],
+        way * record["total"],
+        round(datetime.fromisoformat(record["ended_at"]).timestamp() * 1000),
+        record.get("business_day") or record["ended_at"][:10],
+        loyalty.get("asked", 0),
+        record.get("voids"),
+        lines,
+        [
+            Taxed(tax["code"], _percent(tax.get("rate")), way * tax["amount"])
+            for tax in _taxes(record, counted)
+        ],
+    )
+
+
+def postings(receipt: Receipt, earn_nothing: Collection[str]) -> list[Sent]:
+    """What a receipt does to its customer's points: a sale, and a refund for each receipt of which something
+    comes back, numbered from the second on."""
+    if receipt.void:
+        total = max(0, -receipt.total)
+        return [Sent(receipt.id, "void", total, 0, receipt.voids, receipt.currency)]
+    sold: list[Line] = []
+    back: dict[str, list[Line]] = {}
+    for line in receipt.lines:
+        if line.kind == "return" or line.of:
+            back.setdefault(line.of, []).append(line)
+        else:
+            sold.append(line)
+
+    def money(lines: list[Line], way: int) -> tuple[int, int]:
+        total = max(0, way * sum(line.paid for line in lines))
+        nothing = (o.paid for o in lines if o.kind not in EARNING or o.category in earn_nothing)
+        return total, min(max(0, way * sum(nothing)), total)
+
+    made = []
+    if sold:
+        total, nothing = money(sold, 1)
+        made.append(
+            Sent(receipt.id, "sale", total, receipt.points, None, receipt.currency, nothing)
+        )
+    for of, lines in back.items():
+        total, nothing = money(lines, -1)
+        name = f"{receipt.id}#{len(made) + 1}" if made else receipt.id
+        made.append(Sent(name, "refund", total, 0, of, receipt.currency, nothing))
+    return made
+
+
+def _paid(record: Record, lines: list[Record]) -> list[int]:
+    """Shares of the total: amounts, less discounts, with tax on top and what cash rounds."""
+    at = {line["number"]: n for n, line in enumerate(lines)}
+    amounts = [line["amount"] for line in lines]
+    for off in record.get("discounts", ()):
+        if "line" in off:
+            amounts[at[off["line"]]] -= off["amount"]
+    whole = sum(off["amount"] for off in record.get("discounts", ()) if "line" not in off)
+    own = [sum(t["amount"] for t in _on_top(line.get("taxes", ()))) for line in lines]
+    on_top = sum(tax["amount"] for tax in _on_top(_taxes(record, lines)))
+    shares = (
+        amounts,
+        [-part for part in in_parts(whole, amounts)],
+        own,
+        in_parts(on_top - sum(own), amounts),
+        in_parts(record.get("rounding", 0), amounts),
+    )
+    return [sum(parts) for parts in zip(*shares, strict=True)]
+
+
+def in_parts(whole: int, amounts: list[int]) -> list[int]:
+    """``whole`` among the amounts that go the way of their sum, by the largest remainder; the first of equal
+    ones has it. With none of them all is the first one's."""
+    if not whole:
+        return [0] * len(amounts)
+    up = sum(amounts) >= 0
+    weights = [max(0, amount if up else -amount) for amount in amounts]
+    if not sum(weights):
+        return [whole if n == 0 else 0 for n in range(len(amounts))]
+    exact = [Fraction(whole * weight, sum(weights)) for weight in weights]
+    parts = [floor(one) for one in exact]
+    order = sorted(range(len(parts)), key=lambda n: exact[n] - parts[n], reverse=True)
+    for n in order[: whole - sum(parts)]:
+        parts[n] += 1
+    return parts
+
+
+def _taxes(record: Record, lines: list[Record]) -> list[Record]:
+    """The receipt's, and the lines' of what it does not list."""
+    said = list(record.get("taxes", ()))
+    listed = {(tax["code"], tax.get("included", True)) for tax in said}
+    for line in lines:
+        for tax in line.get("taxes", ()):
+            if (tax["code"], tax.get("included", True)) not in listed:
+                said.append(tax)
+    return said
+
+
+def _on_top(taxes: Iterable[Record]) -> list[Record]:
+    return [tax for tax in taxes if not tax.get("included", True)]
+
+
+def _percent(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:g}"
+
+
+def _units(line: Record, grams: int | None) -> tuple[int, str]:
+    thousandths, unit = (
+        round(Fraction(str(line.get("quantity", 1))) * 1000),
+        line.get("unit", "each"),
+    )
+    if grams and unit == "each" and thousandths == 1000:
+        thousandths, unit = grams, "kg"
+    if unit == "each":
+        thousandths //= 1000
+    kind, taken_back = line["kind"], line.get("correction", False)
+    if kind == "sale":
+        leaves = not taken_back
+    elif kind in ("return", "bottle_return", "coupon"):
+        leaves = taken_back
+    else:
+        leaves = line["amount"] >= 0
+    return (thousandths if leaves else -thousandths), unit
+
+
+def shelf(scheme: str, code: str, scales: Iterable[str] = ()) -> tuple[str, int | None]:
+    """A product as shelves know it, and the grams that its code holds, if any."""
+    code = unicodedata.normalize("NFC", code).strip()
+    if not code:
+        return "", None
+    if scheme == "name":
+        return "name-" + "-".join(code.casefold().split()), None
+    if scheme == "plu" and re.fullmatch("[0-9]{1,5}", code):
+        return f"plu-{int(code)}", None
+    if scheme in ("gtin", "barcode") and re.fullmatch("[0-9]+", code):
+        if len(code) in (4, 5):
+            return f"plu-{int(code)}", None
+        if is_gtin(code):
+            return _of_gtin(code, scales if scheme == "barcode" else ())
+    own = re.fullmatch("[0-9]{8,14}", code) and not is_gtin(code)
+    return (code if own else f"sku-{code}"), None
+
+
+def _of_gtin(code: str, scales: Iterable[str]) -> tuple[str, int | None]:
+    number = int(code)
+    ean = f"{number:013d}"
+    for form in scales if len(ean) == 13 else ():
+        if all(f == d for f, d in zip(form, ean, strict=True) if f.isdigit()):
+            item = "".join("0" if f in "PWV" else d for f, d in zip(form, ean, strict=True))[:12]
+            weight = "".join(d for f, d in zip(form, ean, strict=True) if f == "W")
+            return _short(int(item + _check(item))), int(weight) if weight else None
+    if not number:
+        return "", None
+    if number < 1_000_000:  # a till's way of saying a PLU
+        return f"plu-{number // 10}", None
+    return _short(number), None
+
+
+def _short(number: int) -> str:
+    """In the shortest of a GTIN's lengths."""
+    return next(f"{number:0{length}d}" for length in GTINS if number < 10**length)
+
+
+def is_gtin(digits: str) -> bool:
+    return len(digits) in GTINS and _check(digits[:-1]) == digits[-1]
+
+
+def _check(digits: str) -> str:
+    """GS1's: from the right every other digit counts three times."""
+    return str(-(3 * sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2]))) % 10)
+
+
+def sums_of(taxes: Iterable[Taxed]) -> Counter[tuple[str, str]]:
+    """By code and rate."""
+    found: Counter[tuple[str, str]] = Counter()
+    for tax in taxes:
+        found[tax.code, tax.rate] += tax.amount
+    return found
