@@ -16,7 +16,7 @@ from tillstream import conf as settings
 from tillstream import reference
 from tillstream.domain.receipt import parse as contract
 from tillstream.domain.receipt.contract import RetailTransaction
-from tillstream.domain.receipt.front_door import of_contract, place_of
+from tillstream.domain.receipt.front_door import of_contract
 from tillstream.domain.receipt.product import check_digit
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.commands import sim
@@ -48,7 +48,7 @@ def simulate(count: int = 3_000, seed: int = 7, **how: Any) -> list[Sent]:
 def read(raw: bytes, stores: Any) -> None:
     """As the front door does."""
     if contract.is_v2(raw):
-        place_of(stores, contract.parse(raw).store)
+        stores.of(contract.parse(raw).store)
     else:
         parse(raw)
 
@@ -65,7 +65,7 @@ def documents() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def stores() -> Any:
-    return reference.stores_by_id(settings.load("local"))
+    return reference.known_stores(settings.load("local"))
 
 
 def test_what_a_seed_draws_for_contract_v1_stays_byte_for_byte() -> None:
@@ -85,7 +85,7 @@ def test_every_receipt_passes_the_contract_and_its_lines_make_its_total(profile,
         if one.record is None:
             continue
         receipt = contract.parse(one.raw)
-        made = of_contract(receipt, place_of(stores, receipt.store), "pos/2")
+        made = of_contract(receipt, stores.of(receipt.store), "pos/2")
         assert sum(line.paid for line in made.lines) == made.total
         assert one.key == made.customer or one.key == made.transaction_id
 
@@ -227,7 +227,7 @@ def test_times_have_the_stores_offset_and_the_small_hours_are_of_the_day_before(
     for one in simulate(2_000, faults=Faults(), rate=0.02):
         assert one.record
         receipt: RetailTransaction = contract.parse(one.raw)
-        place = place_of(stores, receipt.store)
+        place = stores.of(receipt.store)
         there = receipt.ended_at.astimezone(ZoneInfo(place.zone))
         assert receipt.ended_at.utcoffset() == there.utcoffset()
         if receipt.business_day:

@@ -262,6 +262,6 @@ def test_what_the_grocers_scales_print_is_the_item_at_whatever_price():
     first, second = (one.lines[0] for one in made)
     assert first.product == second.product == "0210004200000" + check_digit("0210004200000")
     assert (first.thousandths, first.unit) == (500, "kg")
-    without = IntakeOnce(StageSettings.of("intake", CONF), reference.stores_by_id(CONF))
+    without = IntakeOnce(StageSettings.of("intake", CONF), reference.known_stores(CONF))
     (other,) = sent(BatchedHarness(without), json.dumps(json.loads(APPLES) | changed).encode())
     assert other.lines[0].product == f"0{labels[1]}"

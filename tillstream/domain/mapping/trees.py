@@ -40,7 +40,8 @@ FAULT = "fault of the record"  # in an object that cannot be used, whatever a ma
 
 @lru_cache(maxsize=1)
 def json_tree(raw: bytes) -> Any:
-    """Not to be changed: the next mapping that is tried gets the same. An object with a field given twice has a FAULT. Lines of JSON are a list."""
+    """An object with a field given twice has a FAULT. Lines of JSON are a list. Not to be changed: the next
+    mapping that is tried gets the same."""
     text = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         found = _json(text)
