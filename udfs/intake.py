@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from pyflink.datastream import RuntimeContext
@@ -85,6 +86,14 @@ class ByMapping(SingleStage):
             out.emit(raw_record(envelope, None, free_text=True), RAW)
 
 
+class Taken(NamedTuple):
+    """A transaction as it was sent, its store, and its canonical form."""
+
+    sent: RetailTransaction | Transaction
+    place: StorePlace
+    receipt: Receipt
+
+
 class IntakeOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions of contract v1 or v2. Out: the canonical form as
     JSON bytes, once; to the sides: dead letters, notices, and if ``keep_raw`` the `RawRecord` of what a till
@@ -113,14 +122,13 @@ class IntakeOnce(BatchedStage):
     ) -> archived_mark.Mark | None:
         envelope = unseal(value)
         try:
-            sent = self.parse(envelope.raw)
-            if sent is None:
-                return None
-            place = self.stores.of(str(sent.store))
-            receipt = self.canonical(sent, place, envelope)
+            taken = self.take(envelope)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
+        if taken is None:
+            return None
+        sent, place, receipt = taken
         said = content.of_receipt(receipt)
         if state is None:
             written = _json(receipt)
@@ -139,29 +147,27 @@ class IntakeOnce(BatchedStage):
             self.refuse(envelope, "apply", "id_conflict", message, out)
         return None
 
-    def parse(self, raw: bytes) -> RetailTransaction | Transaction | None:
+    def take(self, envelope: Envelope) -> Taken | None:
         """None of a training till. Raises InvalidTransaction."""
-        if not contract.is_v2(raw):
-            return transaction.parse(raw)
-        sent = contract.parse(raw)
-        return None if sent.training else sent
-
-    def canonical(
-        self, sent: RetailTransaction | Transaction, place: StorePlace, envelope: Envelope
-    ) -> Receipt:
-        """Raises InvalidTransaction."""
-        if isinstance(sent, Transaction):
-            receipt = of_v1(sent, place, self.kinds)
-        else:
-            source = sent.source or "pos/2"
+        sent: RetailTransaction | Transaction
+        if contract.is_v2(envelope.raw):
+            sent = contract.parse(envelope.raw)
+            if sent.training:
+                return None
+            place, source = self.stores.of(sent.store), sent.source or "pos/2"
             receipt = of_contract(sent, place, source, embedded=self.scales, kinds=self.kinds)
+        else:
+            sent = transaction.parse(envelope.raw)
+            place = self.stores.of(str(sent.store))
+            receipt = of_v1(sent, place, self.kinds)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
-        return msgspec.structs.replace(
+        made = msgspec.structs.replace(
             receipt,
             key=partition_of(receipt),
             arrived_ms=envelope.arrived_ms,
             origin=envelope.origin,
         )
+        return Taken(sent, place, made)
 
     def _keep(
         self, sent: RetailTransaction | Transaction, envelope: Envelope, out: Outputs

@@ -68,12 +68,13 @@ class Shop:
         """A record, as the front door takes it."""
         arrived_ms = START + int(n * 1000 / RATE)
         try:
-            receipt = self.door.canonical(Envelope(f"kafka:tills/0/{n}", arrived_ms, sent.raw))
+            taken = self.door.take(Envelope(f"kafka:tills/0/{n}", arrived_ms, sent.raw))
         except InvalidTransaction as error:
             self.letters[str(n)] = error.reason, sent.raw
             return
-        if receipt is None:
+        if taken is None:
             return
+        receipt = taken.receipt
         said = content.of_receipt(receipt)
         if self.known.setdefault(receipt.transaction_id, said) != said:
             self.letters[str(n)] = "id_conflict", sent.raw

@@ -81,6 +81,18 @@ def test_as_json_each_record_is_a_line(shop: Path) -> None:
     assert (bad["reason"], sale["unread"]) == ("line_sign", {})
 
 
+def test_the_canonical_form_is_by_the_settings_as_the_job_writes_it(shop: Path) -> None:
+    """A gift card by its category, and what a scale of the local stack's printed."""
+    said = MAPPING.replace("const: name}", "const: barcode}").replace(
+        "amount: price}", "amount: price, category: {const: gift-cards}}"
+    )
+    (shop / "shop.yaml").write_text(said)
+    (shop / "file.csv").write_text(FILE.replace("Bread", "2100042012349"))
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml", "--json")
+    first, _ = json.loads(done.output.splitlines()[0])["canonical"]["lines"]
+    assert (first["kind"], first["product"]) == ("gift_card", "02100042000001")
+
+
 def test_a_file_that_no_mapping_knows_says_where_to_read(shop: Path) -> None:
     done = run("try", shop / "file.csv")
     assert done.exit_code == 1

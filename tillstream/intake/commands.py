@@ -14,10 +14,12 @@ from tillstream import conf as settings
 from tillstream import reference
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
+from tillstream.conf.schema import Intake
 from tillstream.domain.mapping.fields import RECEIPT
 from tillstream.domain.mapping.mapper import Mapped, Mapper, Stores, made_of
 from tillstream.domain.receipt.amounts import shown
 from tillstream.domain.receipt.front_door import of_contract
+from tillstream.domain.receipt.product import Embedded
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
@@ -73,7 +75,8 @@ def try_(
     context = _context(said)
     mapper = files.load(mapping) if mapping else _known(raw, file)
     over = {"reference": {"stores": stores}} if stores else None
-    places = reference.known_stores(settings.load(overrides=over))
+    conf = settings.load(overrides=over)
+    places = reference.known_stores(conf)
     try:
         found = list(mapper.transactions(raw, places.get, context, traced=unread))
     except InvalidTransaction as problem:
@@ -83,7 +86,7 @@ def try_(
         raise Problem(f"{file} holds no record of {mapper.name}: its `record` says {why}")
     if as_json:
         for one in found:
-            click.echo(_line(mapper, one, places.get, unread))
+            click.echo(_line(mapper, one, places.get, conf.intake, unread))
     else:
         _show(mapper, found, unread)
     raise SystemExit(1 if any(one.problem for one in found) else 0)
@@ -119,11 +122,14 @@ def _known(raw: bytes, file: Path) -> Mapper:
     )  # fmt: skip
 
 
-def _line(mapper: Mapper, one: Mapped, stores: Stores, unread: bool) -> str:
+def _line(mapper: Mapper, one: Mapped, stores: Stores, intake: Intake, unread: bool) -> str:
     if one.receipt:
         place = stores(one.receipt.store)
         assert place is not None  # else it would be a problem
-        canonical = of_contract(one.receipt, place, mapper.name)
+        scales = tuple(map(Embedded, intake.scales)) or None
+        canonical = of_contract(
+            one.receipt, place, mapper.name, embedded=scales, kinds=intake.kinds
+        )
         told: dict[str, Any] = {"receipt": one.receipt, "canonical": canonical}
     elif one.problem:
         told = {"reason": one.problem.reason, "message": one.problem.message, "draft": one.draft}
