@@ -135,7 +135,7 @@ def test_a_fuzzed_receipt_is_one_object_that_is_no_transaction():
     for one in fuzzed:
         assert isinstance(json.loads(one.raw), dict)
         with pytest.raises(InvalidTransaction):
-            read(one.raw, {})
+            read(one.raw, KnownStores({}))
 
 
 def test_mixed_traffic_has_stores_of_one_contract_each_from_the_first_on():
