@@ -182,5 +182,12 @@ def test_any_file_of_the_shape_is_reported_on(tmp_path, monkeypatch, capsys):
     assert week["test_from"] == "2018-08-09"
     assert week["measures"]["rules"]["auc"] > 0.8
     assert week["measures"]["model"]["auc"] > 0.8
+    assert next(iter(week["measures"])) == "the score that ships"
+    assert week["distinct_scores"] > 0.3 * week["test"]["sales"]  # trees say few values of so few
+    low, high = week["interval_90"]
+    assert low[0] < week["measures"]["the score that ships"]["auc"] < high[0]
+    assert len(week["seeds"]) == 5
+    least = week["measures"]["least of five seeds"]
+    assert all(least[name] <= seed[name] for seed in week["seeds"] for name in least)
     monkeypatch.setattr(sys, "argv", ["fraud_quality", *arguments, "--train-from", "2018-08-20"])
     assert fraud_quality.main() == 2
