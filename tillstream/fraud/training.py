@@ -52,12 +52,9 @@ SETTINGS: dict[str, Any] = {
     "seed": 1,
 }
 ROUNDS = 150
-# What a model adds to the points of the rules, never less than nothing, so a rule holds whatever it says: a
-# point for each unit of log-odds, which no two sales share, and up to 30 for its probability. 50 at most.
-LEARNED = (
-    Rule("learned_evidence", -12.0, 20.0, "model.log_odds", full=8.0),
-    Rule("learned_score", 0.0, 30.0, "model.score", full=1.0),
-)
+# What a model adds to the points of the rules: five for each unit of log-odds, some 10 for an ordinary sale.
+# Never less than nothing, so rules hold whatever it says, and less than a hold.
+LEARNED = Rule("learned_evidence", -9.0, 60.0, "model.log_odds", full=3.0)
 
 
 class NoLightGBM(RuntimeError):
@@ -93,11 +90,11 @@ def train(
 
 
 def with_model(rules: RuleSet, model: Model) -> RuleSet:
-    """The rule set with a model, and with the rules (`LEARNED`) that give points for what it says."""
+    """The rule set with a model, and with the rule (`LEARNED`) that gives points for what it says."""
     return msgspec.structs.replace(
         rules,
         version=f"{rules.version}-{model.version}",
-        rules=(*rules.rules, *LEARNED),
+        rules=(*rules.rules, LEARNED),
         model=model,
     )
 
