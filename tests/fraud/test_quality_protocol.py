@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.fraud import baseline, protocol, stream
 from tests.support import ROOT
-from tillstream.domain.fraud.model import compile_model
+from tillstream.domain.fraud.model import compile_model, probability
 from tillstream.domain.fraud.ruleset import INDEX
 from tillstream.domain.fraud.signals import NAMES
 from tillstream.fraud.rules_file import read_rules
@@ -120,7 +120,7 @@ def test_the_model_as_data_says_what_lightgbm_says():
     features = {"amount.ratio": 1, "terminal.run_frauds": 0}
     model = train(signals, frauds, "t", features, rounds=30)
     score = compile_model(model, INDEX)
-    made = np.array([score(row) for row in signals.astype(float).tolist()])
+    made = np.array([probability(score(row)) for row in signals.astype(float).tolist()])
     assert model == train(signals, frauds, "t", features, rounds=30)
     assert protocol.roc_auc(frauds, made) > 0.85
     from tillstream.fraud.training import SETTINGS
@@ -176,11 +176,18 @@ def test_any_file_of_the_shape_is_reported_on(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["fraud_quality", *arguments, *more])
         assert fraud_quality.main() == 0
         out = capsys.readouterr().out
-        assert "rules and model" in out
+        assert out.index("the score that ships") < out.index("rules")
     result = json.loads((tmp_path / "out.json").read_text())
     (week,) = result["weeks"]
     assert week["test_from"] == "2018-08-09"
     assert week["measures"]["rules"]["auc"] > 0.8
     assert week["measures"]["model"]["auc"] > 0.8
+    assert next(iter(week["measures"])) == "the score that ships"
+    assert week["distinct_scores"] > 0.3 * week["test"]["sales"]  # trees say few values of so few
+    low, high = week["interval_90"]
+    assert low[0] < week["measures"]["the score that ships"]["auc"] < high[0]
+    assert len(week["seeds"]) == 5
+    least = week["measures"]["least of five seeds"]
+    assert all(least[name] <= seed[name] for seed in week["seeds"] for name in least)
     monkeypatch.setattr(sys, "argv", ["fraud_quality", *arguments, "--train-from", "2018-08-20"])
     assert fraud_quality.main() == 2

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tillstream.domain.fraud.model import Model, Tree
+from tillstream.domain.fraud.ruleset import Rule, RuleSet
 from tillstream.domain.fraud.signals import NAMES
 
 # The signals that may be learnt from, with the direction in which suspicion may only rise or fall:
@@ -49,6 +52,9 @@ SETTINGS: dict[str, Any] = {
     "seed": 1,
 }
 ROUNDS = 150
+# What a model adds to the points of the rules: five for each unit of log-odds, some 10 for an ordinary sale.
+# Never less than nothing, so rules hold whatever it says, and less than a hold.
+LEARNED = Rule("learned_evidence", -9.0, 60.0, "model.log_odds", full=3.0)
 
 
 class NoLightGBM(RuntimeError):
@@ -80,6 +86,16 @@ def train(
     trees = tuple(_tree(tree["tree_structure"]) for tree in found["tree_info"])
     return Model(
         version, tuple(names), 0.0, trees, f"{len(columns)} sales, {int(sum(frauds))} frauds"
+    )
+
+
+def with_model(rules: RuleSet, model: Model) -> RuleSet:
+    """The rule set with a model, and with the rule (`LEARNED`) that gives points for what it says."""
+    return msgspec.structs.replace(
+        rules,
+        version=f"{rules.version}-{model.version}",
+        rules=(*rules.rules, LEARNED),
+        model=model,
     )
 
 

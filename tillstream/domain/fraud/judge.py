@@ -10,6 +10,7 @@ import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
 from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.model import Scorer, probability
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
@@ -108,7 +109,7 @@ def weigh(
     """The decision that ``rules`` come to from measured signals; changes nothing. ``whole`` as in
     `judge_both`."""
     if rules.scorer is not None:
-        signals = [*signals[:-1], rules.scorer(signals)]
+        signals = _with_model(rules.scorer, signals)
     score, reasons = _reasons(rules, signals)
     data = rules.data
     watched = profile is not None and now_ms < profile.watch_until_ms
@@ -144,8 +145,14 @@ def weigh(
 def points(rules: Rules, signals: list[float]) -> float:
     """The score alone that ``rules`` give to measured signals."""
     if rules.scorer is not None:
-        signals = [*signals[:-1], rules.scorer(signals)]
+        signals = _with_model(rules.scorer, signals)
     return _reasons(rules, signals)[0]
+
+
+def _with_model(scorer: Scorer, signals: list[float]) -> list[float]:
+    """The signals with what a model says of them in the last two places."""
+    log_odds = scorer(signals)
+    return [*signals[:-2], log_odds, probability(log_odds)]
 
 
 def _reasons(rules: Rules, signals: list[float]) -> tuple[float, list[Reason]]:

@@ -17,6 +17,8 @@ MAX_NODES = 20_000
 MAX_DEPTH = 12
 
 Scorer = Callable[[list[float]], float]
+OF_MODEL = ("model.log_odds", "model.score")  # the signals that a model makes
+MOST = 500.0  # log-odds; what is more says no more, and stays finite in JSON
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, gc=False):
@@ -45,9 +47,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 def compile_model(model: Model, index: Mapping[str, int]) -> Scorer:
-    """The model as a function from a vector of signals to a probability. Raises ValueError."""
+    """The model as a function from a vector of signals to log-odds, at most MOST either way.
+    Raises ValueError."""
     for name in model.features:
-        if name not in index or name == "model.score":
+        if name not in index or name in OF_MODEL:
             raise ValueError(f"no signal {name!r}")
     if sum(len(tree.feature) for tree in model.trees) > MAX_NODES:
         raise ValueError(f"more than {MAX_NODES} nodes")
@@ -64,11 +67,16 @@ def compile_model(model: Model, index: Mapping[str, int]) -> Scorer:
     exec(compile("\n".join(lines), "<model>", "exec"), {"__builtins__": {}}, room)
     margin = room["margin"]
 
-    def score(signals: list[float]) -> float:
+    def log_odds(signals: list[float]) -> float:
         z = margin(signals)
-        return 1 / (1 + exp(-z)) if z > -500 else 0.0
+        return (z if z < MOST else MOST) if z > -MOST else -MOST  # -MOST for NaN too
 
-    return score
+    return log_odds
+
+
+def probability(log_odds: float) -> float:
+    """1 / (1 + e^-z); 0 for the least that a model says."""
+    return 1 / (1 + exp(-log_odds)) if log_odds > -MOST else 0.0
 
 
 def _check(tree: Tree, n: int, features: int) -> None:

@@ -19,7 +19,7 @@ from tillstream.domain.fraud.expressions import (
     InvalidCondition,
     compile_condition,
 )
-from tillstream.domain.fraud.model import Model, Scorer, compile_model
+from tillstream.domain.fraud.model import OF_MODEL, Model, Scorer, compile_model
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import ProfileSettings
 from tillstream.domain.fraud.signals import NAMES
@@ -190,7 +190,7 @@ def _problems(data: RuleSet) -> Iterator[Problem]:
             yield Problem(path, "needs either signal or velocity")
         elif rule.measured not in INDEX:
             yield Problem(f"{path}.signal", f"no signal {rule.measured!r}")
-        elif rule.measured == "model.score" and data.model is None:
-            yield Problem(f"{path}.signal", "model.score needs a model in this rule set")
+        elif rule.measured in OF_MODEL and data.model is None:
+            yield Problem(f"{path}.signal", f"{rule.measured} needs a model in this rule set")
         if rule.full is not None and rule.full <= rule.threshold:
             yield Problem(f"{path}.full", "must be above threshold")

@@ -88,7 +88,8 @@ SIGNALS: dict[str, str] = {
     "terminal.honest_since": "known sales at the till after its newest fraud",
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
-    "model.score": "the model's probability of fraud; always the last",
+    "model.log_odds": "the model's evidence, ln(p / (1 - p)); always the last but one",
+    "model.score": "the model's probability p of fraud; always the last",
 }
 NAMES = tuple(SIGNALS)
 
@@ -109,7 +110,7 @@ def measure(
     settings: ProfileSettings,
     places: Places,
 ) -> list[float]:
-    """The signals of one sale, in the order of NAMES; the model's place is left NaN.
+    """The signals of one sale, in the order of NAMES; the model's two places are left NaN.
 
     ``own``: the subject's windows, this sale included; None without a subject.
     """
@@ -125,6 +126,7 @@ def measure(
         *(card[:8] if card is not None else _NO_WINDOWS),
         *_of_terminal(till, settings),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
+        nan,
         nan,
     ]
 
