@@ -169,7 +169,7 @@ def at_till(conf: Conf) -> CountAtTill:
 
 def by_card(conf: Conf) -> CountByCard:
     """The second stage as conf has it."""
-    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days)
+    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days, clocks(conf))
 
 
 def judge(conf: Conf, rules: bytes) -> JudgeSales:

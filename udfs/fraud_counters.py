@@ -6,8 +6,10 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.fraud.card import observe_card
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
+from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, read, terminal
 from tillstream.domain.receipt.reading import opened
 from tillstream.domain.transaction import InvalidTransaction
@@ -71,9 +73,9 @@ class CountByCard(BatchedStage):
 
     codec = fraud_counters.CODEC
 
-    def __init__(self, settings: StageSettings, delay_days: int) -> None:
+    def __init__(self, settings: StageSettings, delay_days: int, places: Places) -> None:
         super().__init__(settings)
-        self.delay_days = delay_days
+        self.delay_days, self.places = delay_days, places
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         came = read_at_card(value)
@@ -85,10 +87,11 @@ class CountByCard(BatchedStage):
         if not came.counted:
             out.emit(sale_to_judge(value, None))
             return None
-        after, facts = observe(
-            state, came.number, came.event_time_ms, came.cents, self.delay_days, came.arrived_ms
-        )
-        out.emit(sale_to_judge(value, facts))
+        after, facts, habit = observe_card(
+            state, came.number, came.event_time_ms, came.cents, came.store, came.there,
+            self.delay_days, came.arrived_ms, self.places,
+        )  # fmt: skip
+        out.emit(sale_to_judge(value, facts, habit))
         return after
 
     def sent(self, value: bytes) -> Envelope:

@@ -47,7 +47,7 @@ class Chain:
     def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
         self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7))
-        self.card = BatchedHarness(CountByCard(SETTINGS, 7))
+        self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks()))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
             JudgeSales(SETTINGS, rules, packaged_clocks(), **options), kept=kept

@@ -4,32 +4,34 @@ A record is a byte that names its kind, then what the kind has:
 
 - ``l``: a `Label` in msgpack
 - ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, canonical JSON
-- ``s``, to the judge: rest of the head, facts of the card, facts of the till, canonical JSON
+- ``s``, to the judge: rest of the head, the card's habit, facts of the card, facts of the till, canonical JSON
 
-The head is `SaleHead`, kind included, 30 bytes big-endian. Facts are a byte with their length, 0 where
-nothing was counted, then `CounterFacts` in msgpack. So the card's stage copies all but the head without
+The head is `SaleHead`, kind included, 35 bytes big-endian. Facts are a byte with their length, 0 where
+nothing was counted, then `CounterFacts` in msgpack; so is a habit. So the card's stage copies all but the head without
 reading it. Nothing here outlives a job: it is between two stages, never in a savepoint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from tillstream.domain.fraud.counters import CounterFacts
+from tillstream.domain.fraud.counters import CounterFacts, Habit
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.sale import Sale, made_of, read_receipt
 from tillstream.domain.fraud.signals import Facts
 
+T = TypeVar("T")
 SALE, LABEL = ord("s"), ord("l")
 _NO_FACTS = b"\0"
 
 
 class SaleHead(NamedTuple):
     """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
-    its id. arrived_ms: of the raw record. `_HEAD` has the fields' sizes, in the same order."""
+    its id. arrived_ms: of the raw record. there: whether the card was at the store. `_HEAD` has the fields' sizes, in the same order."""
 
     kind: int
     counted: bool
@@ -37,9 +39,11 @@ class SaleHead(NamedTuple):
     event_time_ms: int
     cents: int
     arrived_ms: int
+    store: int
+    there: bool
 
 
-_HEAD = Struct(">B?Iqqq")
+_HEAD = Struct(">B?Iqqqi?")
 _unpack, _sale_head = _HEAD.unpack_from, SaleHead._make
 
 
@@ -54,6 +58,7 @@ class Passing(msgspec.Struct, frozen=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 _label = msgspec.msgpack.Decoder(Label).decode
 _facts = msgspec.msgpack.Decoder(CounterFacts).decode
+_habit = msgspec.msgpack.Decoder(Habit).decode
 
 
 def sale_to_card(
@@ -63,7 +68,10 @@ def sale_to_card(
     it, ``number`` the hash of its id."""
     token = sale.card_token
     counted = token is not None and sale.kind == "sale"
-    head = _HEAD.pack(SALE, counted, number, sale.event_time_ms, sale.total_cents, sale.arrived_ms)
+    head = _HEAD.pack(
+        SALE, counted, number, sale.event_time_ms, sale.total_cents, sale.arrived_ms, sale.store,
+        sale.there,
+    )  # fmt: skip
     judge = judge_key.encode()
     key = judge if token is None else token.encode()
     return b"%b\n%b%b\n%b%b" % (key, head, judge, _packed(till), raw)
@@ -84,17 +92,19 @@ def read_at_judge(value: bytes) -> Label | Passing:
     if value[0] == LABEL:
         return _label_from(value)
     head = _sale_head(_unpack(value))
-    card, at = _unpacked(value, _HEAD.size)
-    till, at = _unpacked(value, at)
+    habit, at = _unpacked(value, _HEAD.size, _habit)
+    card, at = _unpacked(value, at, _facts)
+    till, at = _unpacked(value, at, _facts)
     raw = value[at:]
-    return Passing(made_of(read_receipt(raw), head.arrived_ms), raw, Facts(card, till))
+    return Passing(made_of(read_receipt(raw), head.arrived_ms), raw, Facts(card, till, habit))
 
 
-def sale_to_judge(value: bytes, card: CounterFacts | None) -> bytes:
+def sale_to_judge(value: bytes, card: CounterFacts | None, habit: Habit | None = None) -> bytes:
     """The sale that `sale_to_card` made, with what the card's stage counted, for the judge."""
     end = value.index(b"\n", _HEAD.size)
-    return b"%b\n%b%b%b" % (
-        value[_HEAD.size : end], value[: _HEAD.size], _packed(card), value[end + 1 :],
+    return b"%b\n%b%b%b%b" % (
+        value[_HEAD.size : end], value[: _HEAD.size], _packed(habit), _packed(card),
+        value[end + 1 :],
     )  # fmt: skip
 
 
@@ -108,14 +118,14 @@ def _label_from(value: bytes) -> Label:
     return _label(memoryview(value)[1:])
 
 
-def _packed(facts: CounterFacts | None) -> bytes:
+def _packed(facts: CounterFacts | Habit | None) -> bytes:
     if facts is None:
         return _NO_FACTS
-    packed = _encode(facts)  # an array of 20 numbers of at most 9 bytes
+    packed = _encode(facts)  # an array of 20 numbers at most, each of at most 9 bytes
     return b"%c%b" % (len(packed), packed)
 
 
-def _unpacked(value: bytes, at: int) -> tuple[CounterFacts | None, int]:
+def _unpacked(value: bytes, at: int, read: Callable[[bytes], T]) -> tuple[T | None, int]:
     """The facts at ``at``, and where they end."""
     end = at + 1 + value[at]
-    return (_facts(value[at + 1 : end]) if value[at] else None), end
+    return (read(value[at + 1 : end]) if value[at] else None), end

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.fraud.counters import DAY_MS, category_hash, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, Habit, category_hash, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
 from tillstream.domain.fraud.sale import Sale, category_of
 from tillstream.domain.receipt.sums import BACK
@@ -113,8 +113,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
 
 
 class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """What a profile learns from: a sale without its texts. ``card`` is 0 without one, ``method`` where
-    nobody knows how it was paid."""
+    """What a profile learns from: a sale without its texts. ``store`` is 0 where the customer was in
+    none, ``card`` without one, ``method`` where nobody knows how it was paid."""
 
     transaction: int
     event_ms: int
@@ -150,7 +150,7 @@ def lesson_of(txn: Sale, places: Places, at_ms: int) -> Lesson:
         id_hash(txn.transaction_id),
         at_ms,
         txn.total_cents,
-        txn.store,
+        txn.store if txn.there else 0,
         local_hour(place, at_ms) if place is not None else -1.0,
         id_hash(txn.card_token) if txn.card_token else 0,
         METHODS.get(txn.payment_method, 0),
@@ -170,16 +170,17 @@ def learn(
     least = 1 / settings.memory_sales
     gain = 1 / (n + 1 + settings.prior_sales)
     gain = gain if gain > least else least
-    _learn_amount(profile, x, gain, settings)
+    learn_amount(profile, x, gain, settings)
     if lesson.hour >= 0:
         turn = 1 / (n + 1)
         turn = turn if turn > least else least
         profile.hour_x += turn * (cos(lesson.hour * TURN) - profile.hour_x)
         profile.hour_y += turn * (sin(lesson.hour * TURN) - profile.hour_y)
     profile.sales = n + 1
-    if lesson.event_ms >= profile.last_ms:
-        profile.last_store, profile.last_ms = lesson.store, lesson.event_ms
-    _use(profile.stores, lesson.store, 2, MAX_STORES)
+    if lesson.store:
+        if lesson.event_ms >= profile.last_ms:
+            profile.last_store, profile.last_ms = lesson.store, lesson.event_ms
+        _use(profile.stores, lesson.store, 2, MAX_STORES)
     if lesson.card:
         _use(profile.cards, lesson.card, 3, MAX_CARDS)
     profile.methods |= lesson.method
@@ -189,7 +190,9 @@ def learn(
             known.append(category)
 
 
-def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSettings) -> None:
+def learn_amount(
+    profile: Profile | Habit, x: float, gain: float, settings: ProfileSettings
+) -> None:
     """Huber's M-estimate of location with his proposal 2 for scale, as stochastic approximation.
 
     P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35 (1964); H. Robbins

@@ -55,6 +55,7 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True):
     tenders: tuple[Tender, ...] = ()
     kind: str = "retail"
     customer: str = ""
+    channel: str = "till"
     arrived_ms: Annotated[int, Meta(ge=0, le=MOST)] = 0
     version: Literal[1] = 1
 
@@ -77,6 +78,12 @@ class Sale(Struct, frozen=True, gc=False):
     total_cents: int
     lines: tuple[Line | canonical.Item, ...]
     arrived_ms: int
+    channel: str = "till"
+
+    @property
+    def there(self) -> bool:
+        """Whether customer and card were at the store; an order from home is at no place."""
+        return self.channel in ("till", "self_checkout")
 
 
 read_receipt = reader(Receipt)
@@ -123,6 +130,7 @@ def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None)
         abs(total),
         receipt.lines,
         receipt.arrived_ms if arrived_ms is None else arrived_ms,
+        receipt.channel,
     )
 
 

@@ -10,8 +10,9 @@ from math import atan2, exp, log, nan, pi, sqrt
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
-from tillstream.domain.fraud.places import Places, distance_km
+from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, Habit, category_hash
+from tillstream.domain.fraud.card import journey
+from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import (
     MAX_CATEGORIES,
     TURN,
@@ -86,6 +87,13 @@ SIGNALS: dict[str, str] = {
     "terminal.run_days": "days since when, day after day, half the sales were fraud",
     "terminal.run_frauds": "how many frauds that makes, 0 when the newest known day was honest",
     "terminal.honest_since": "known sales at the till after its newest fraud",
+    "card.km": "way from where the card was last, whoever showed it, 0 below the minimum",
+    "card.kmh": "speed needed from there",
+    "card.sales": "sales with the card before, by whomever",
+    "card.ratio": "times the card's usual amount",
+    "card.z": "robust standard deviations above it",
+    "card.hour_away": "hours from the card's usual time of day, round the clock",
+    "card.hour_z": "the same in circular standard deviations",
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
     "model.score": "the model's probability of fraud; always the last",
@@ -94,10 +102,12 @@ NAMES = tuple(SIGNALS)
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What the counters of the card and of the till say; the card's are None without a card."""
+    """What the counters of the card and of the till say; the card's are None without a card. habit: the
+    card's before this sale."""
 
     card: CounterFacts | None
     terminal: CounterFacts | None
+    habit: Habit | None = None
 
 
 def measure(
@@ -124,6 +134,7 @@ def measure(
         *(own if own is not None else _NO_WINDOWS),
         *(card[:8] if card is not None else _NO_WINDOWS),
         *_of_terminal(till, settings),
+        *_of_card(facts.habit, lesson, settings, places),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
         nan,
     ]
@@ -229,33 +240,44 @@ def _of_hour(profile: Profile | None, lesson: Lesson) -> tuple[float, float, flo
         return nan, nan, nan
     if profile is None or not profile.sales:
         return lesson.hour, nan, nan
-    x, y, n = profile.hour_x, profile.hour_y, profile.sales
+    return lesson.hour, *_away(profile, lesson.hour)
+
+
+def _away(usual: Profile | Habit, hour: float) -> tuple[float, float]:
+    """Hours from the usual time of day, and in circular standard deviations."""
+    x, y, n = usual.hour_x, usual.hour_y, usual.sales
     resultant = sqrt(x * x + y * y) * n / (n + 2)
     if resultant < 0.05:
-        return lesson.hour, 0.0, 0.0
-    away = abs(lesson.hour - atan2(y, x) / TURN) % 24
+        return 0.0, 0.0
+    away = abs(hour - atan2(y, x) / TURN) % 24
     if away > 12:
         away = 24 - away
     deviation = sqrt(-2 * log(min(resultant, 0.9999))) * 12 / pi
-    return lesson.hour, away, away / deviation if deviation > 1 else away
+    return away, away / deviation if deviation > 1 else away
+
+
+def _of_card(
+    habit: Habit | None, lesson: Lesson, settings: ProfileSettings, places: Places
+) -> tuple[float, ...]:
+    if habit is None:
+        return (nan,) * 7
+    km = kmh = nan
+    if habit.store and lesson.store:
+        km, kmh = journey(habit.store, habit.at_ms, lesson.store, lesson.event_ms, settings, places)
+    above, n = log(lesson.cents + 1) - habit.level, habit.sales
+    z = above / (habit.spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+    hours = _away(habit, lesson.hour) if lesson.hour >= 0 else (nan, nan)
+    return km, kmh, n, exp(above), z, *hours
 
 
 def _of_place(
     profile: Profile | None, lesson: Lesson, settings: ProfileSettings, places: Places
 ) -> tuple[float, float, float]:
-    if profile is None or not profile.last_store:
+    if profile is None or not profile.last_store or not lesson.store:
         return nan, nan, nan
-    new = 0 if lesson.store in profile.stores[0::2] else 1
-    if lesson.store == profile.last_store:
-        return new, 0.0, 0.0
-    here, there = places.get(lesson.store), places.get(profile.last_store)
-    if here is None or there is None:
-        return new, nan, nan
-    km = distance_km(here, there)
-    if km < settings.min_km:
-        return new, 0.0, 0.0
-    hours = (abs(lesson.event_ms - profile.last_ms) + settings.clock_skew_ms) / 3_600_000
-    return new, km, km / hours
+    store, at_ms = lesson.store, lesson.event_ms
+    new = 0 if store in profile.stores[0::2] else 1
+    return new, *journey(profile.last_store, profile.last_ms, store, at_ms, settings, places)
 
 
 def _of_payment(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float, float]:
