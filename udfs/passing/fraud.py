@@ -4,11 +4,11 @@ A record is a byte that names its kind, then what the kind has:
 
 - ``l``: a `Label` in msgpack
 - ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, canonical JSON
-- ``s``, to the judge: rest of the head, the card's habit, facts of the card, facts of the till, canonical JSON
+- ``s``, to the judge: rest of the head, the card's habit and facts, facts of the till, canonical JSON
 
 The head is `SaleHead`, kind included, 35 bytes big-endian. Facts are a byte with their length, 0 where
-nothing was counted, then `CounterFacts` in msgpack; so is a habit. So the card's stage copies all but the head without
-reading it. Nothing here outlives a job: it is between two stages, never in a savepoint.
+nothing was counted, then `CounterFacts` in msgpack; so is a habit. So the card's stage copies all but the
+head without reading it. Nothing here outlives a job: it is between two stages, never in a savepoint.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _NO_FACTS = b"\0"
 
 class SaleHead(NamedTuple):
     """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
-    its id. arrived_ms: of the raw record. there: whether the card was at the store. `_HEAD` has the fields' sizes, in the same order."""
+    its id. arrived_ms: of the raw record. there: whether the card was at the store. `_HEAD` has the
+    fields' sizes, in the same order."""
 
     kind: int
     counted: bool

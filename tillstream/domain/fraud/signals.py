@@ -10,8 +10,8 @@ from math import atan2, exp, log, nan, pi, sqrt
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, Habit, category_hash
 from tillstream.domain.fraud.card import journey
+from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, Habit, category_hash
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import (
     MAX_CATEGORIES,
