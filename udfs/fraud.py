@@ -18,7 +18,8 @@ from tillstream.domain.fraud.judge import apply_label, judge_both
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import Profile
 from tillstream.domain.fraud.ruleset import load_rules
-from tillstream.reference import clocks
+from tillstream.domain.rates import Rates
+from tillstream.reference import clocks, rates
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
@@ -44,14 +45,16 @@ class JudgeSales(BatchedStage):
         settings: StageSettings,
         rules: bytes,
         places: Places,
+        rates: Rates,
         audit_passes: bool,
         explain_passes: bool,
         keep_days: int,
     ) -> None:
-        """``rules``: JSON of the set in force until another is pushed; ``places``: all stores."""
+        """``rules``: JSON of the set in force until another is pushed; ``places``: all stores;
+        ``rates``: of currencies."""
         super().__init__(settings)
         self.first_rules = rules
-        self.places = places
+        self.places, self.rates = places, rates
         self.audit_passes = audit_passes
         self.explain_passes = explain_passes
         self.keep_days = keep_days
@@ -62,7 +65,7 @@ class JudgeSales(BatchedStage):
         return self.audit_passes or self.explain_passes
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.now = InForce(load_rules(self.first_rules, self.places), None)
+        self.now = InForce(load_rules(self.first_rules, self.places, self.rates), None)
         self.subtask = runtime_context.get_index_of_this_subtask()
         self.subtasks = runtime_context.get_number_of_parallel_subtasks()
 
@@ -164,7 +167,7 @@ def at_till(conf: Conf) -> CountAtTill:
     """The first stage as conf has it."""
     fraud = conf.fraud
     labels = conf.topic(topics.FRAUD_LABELS)
-    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days)
+    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days, rates(conf))
 
 
 def by_card(conf: Conf) -> CountByCard:
@@ -172,8 +175,10 @@ def by_card(conf: Conf) -> CountByCard:
     return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days, clocks(conf))
 
 
-def judge(conf: Conf, rules: bytes) -> JudgeSales:
-    """The third stage as conf has it, ``rules`` in force until others are pushed."""
+def judge(conf: Conf, starting: bytes) -> JudgeSales:
+    """The third stage as conf has it, ``starting`` in force until others are pushed."""
     fraud, settings = conf.fraud, StageSettings.of("fraud", conf)
     audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
-    return JudgeSales(settings, rules, clocks(conf), audit_all, explain_all, fraud.keep_days)
+    return JudgeSales(
+        settings, starting, clocks(conf), rates(conf), audit_all, explain_all, fraud.keep_days
+    )

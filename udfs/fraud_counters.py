@@ -11,6 +11,7 @@ from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, read, terminal
+from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
@@ -31,10 +32,12 @@ class CountAtTill(BatchedStage):
 
     codec = fraud_counters.CODEC
 
-    def __init__(self, settings: StageSettings, labels_topic: str, delay_days: int) -> None:
+    def __init__(
+        self, settings: StageSettings, labels_topic: str, delay_days: int, rates: Rates
+    ) -> None:
         super().__init__(settings)
         self.labels_origin = f"kafka:{labels_topic}/"
-        self.delay_days = delay_days
+        self.delay_days, self.rates = delay_days, rates
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = self.sent(value)
@@ -46,12 +49,13 @@ class CountAtTill(BatchedStage):
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
         after, facts, number = None, None, id_hash(sale.transaction_id)
+        at_ms, money = min(sale.event_time_ms, sale.arrived_ms), None
         if sale.kind == "sale":
+            money = self.rates.convert(sale.total_cents, sale.currency, self.rates.own, at_ms)
             after, facts = observe(
-                state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
-                sale.arrived_ms,
-            )  # fmt: skip
-        out.emit(sale_to_card(judge_key(sale), sale, number, facts, envelope.raw))
+                state, number, sale.event_time_ms, money or 0, self.delay_days, sale.arrived_ms
+            )
+        out.emit(sale_to_card(judge_key(sale), sale, number, money, facts, envelope.raw))
         return after
 
     def sent(self, value: bytes) -> Envelope:
@@ -88,7 +92,7 @@ class CountByCard(BatchedStage):
             out.emit(sale_to_judge(value, None))
             return None
         after, facts, habit = observe_card(
-            state, came.number, came.event_time_ms, came.cents, came.store, came.there,
+            state, came.number, came.event_time_ms, came.money, came.store, came.there,
             self.delay_days, came.arrived_ms, self.places,
         )  # fmt: skip
         out.emit(sale_to_judge(value, facts, habit))

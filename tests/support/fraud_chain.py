@@ -10,7 +10,7 @@ from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import CARD, T0
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
+from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.udfs.fraud import JudgeSales
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
 from tillstream.udfs.stage import StageSettings
@@ -46,11 +46,11 @@ class Chain:
 
     def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
-        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7))
+        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, packaged_rates()))
         self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks()))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
-            JudgeSales(SETTINGS, rules, packaged_clocks(), **options), kept=kept
+            JudgeSales(SETTINGS, rules, packaged_clocks(), packaged_rates(), **options), kept=kept
         )
         self.offset = 0
 
@@ -89,6 +89,11 @@ class Chain:
 
     def raw_order(self, raw: bytes) -> None:
         self.judge.control(seal(f"kafka:fraud-rules/0/{self.offset}", T0, raw))
+
+    @staticmethod
+    def signals(kept: dict[str, Any]) -> dict[str, float]:
+        """Of a row of the audit."""
+        return json.loads(kept["decision"])["signals"]
 
     @property
     def out(self) -> dict[str, list[dict[str, Any]]]:

@@ -141,6 +141,7 @@ class Reference(_Base, frozen=True):
     stores: str | None
     centres: str | None
     products: str | None
+    rates: str | None
 
 
 class Inventory(_Base, frozen=True):
@@ -164,6 +165,7 @@ class Inventory(_Base, frozen=True):
 
 class Fraud(_Base, frozen=True):
     rules: str | None
+    currency: CurrencyCode
     audit: Literal["suspicious", "all"]
     explain: Literal["suspicious", "all"]
     keep_days: NotNegative

@@ -30,16 +30,17 @@ class PureJob:
         """What the job would say of ``txn``; None for what is not judged."""
         if txn.kind != "sale":
             return None
-        number, at_ms, cents = id_hash(txn.transaction_id), txn.event_time_ms, txn.total_cents
+        number, at_ms, rates = id_hash(txn.transaction_id), txn.event_time_ms, self.rules.rates
+        money = rates.convert(txn.total_cents, txn.currency, rates.own, min(at_ms, arrived_ms))
         where = terminal(txn.store, txn.till)
         counters, till = observe(
-            self.tills.get(where), number, at_ms, cents, self.delay_days, arrived_ms
+            self.tills.get(where), number, at_ms, money or 0, self.delay_days, arrived_ms
         )
         self.tills[where] = counters
         card = habit = None
         if txn.card_token is not None:
             counters, card, habit = observe_card(
-                self.cards.get(txn.card_token), number, at_ms, cents, txn.store, txn.there,
+                self.cards.get(txn.card_token), number, at_ms, money, txn.store, txn.there,
                 self.delay_days, arrived_ms, self.rules.places,
             )  # fmt: skip
             self.cards[txn.card_token] = counters

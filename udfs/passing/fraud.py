@@ -31,8 +31,8 @@ _NO_FACTS = b"\0"
 
 class SaleHead(NamedTuple):
     """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
-    its id. arrived_ms: of the raw record. there: whether the card was at the store. `_HEAD` has the
-    fields' sizes, in the same order."""
+    its id. cents: in the grocer's currency, -1 where no rate is known. arrived_ms: of the raw record.
+    there: whether the card was at the store. `_HEAD` has the fields' sizes, in the same order."""
 
     kind: int
     counted: bool
@@ -42,6 +42,10 @@ class SaleHead(NamedTuple):
     arrived_ms: int
     store: int
     there: bool
+
+    @property
+    def money(self) -> int | None:
+        return self.cents if self.cents >= 0 else None
 
 
 _HEAD = Struct(">B?Iqqqi?")
@@ -63,14 +67,20 @@ _habit = msgspec.msgpack.Decoder(Habit).decode
 
 
 def sale_to_card(
-    judge_key: str, sale: Sale, number: int, till: CounterFacts | None, raw: bytes
+    judge_key: str,
+    sale: Sale,
+    number: int,
+    money: int | None,
+    till: CounterFacts | None,
+    raw: bytes,
 ) -> bytes:
     """A sale for the stage keyed by card, or of no card; ``judge_key`` is the key of the stage after
-    it, ``number`` the hash of its id."""
+    it, ``number`` the hash of its id, ``money`` its total in the grocer's currency, if that can be told."""
     token = sale.card_token
     counted = token is not None and sale.kind == "sale"
     head = _HEAD.pack(
-        SALE, counted, number, sale.event_time_ms, sale.total_cents, sale.arrived_ms, sale.store,
+        SALE, counted, number, sale.event_time_ms, -1 if money is None else money,
+        sale.arrived_ms, sale.store,
         sale.there,
     )  # fmt: skip
     judge = judge_key.encode()

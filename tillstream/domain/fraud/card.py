@@ -24,7 +24,7 @@ def observe_card(
     counters: Counters | None,
     transaction: int,
     event_ms: int,
-    cents: int,
+    cents: int | None,
     store: int,
     there: bool,
     delay_days: int,
@@ -32,9 +32,10 @@ def observe_card(
     places: Places,
 ) -> tuple[Counters, CounterFacts, Habit | None]:
     """`observe`, and the card's habit before this sale, None before the first. ``there``: whether the card
-    was at the store; an order from home says nothing of places."""
+    was at the store; an order from home says nothing of places. ``cents``: in the grocer's currency, None
+    where no rate is known."""
     repeat = counters is not None and transaction in counters.recent
-    counters, facts = observe(counters, transaction, event_ms, cents, delay_days, arrived_ms)
+    counters, facts = observe(counters, transaction, event_ms, cents or 0, delay_days, arrived_ms)
     habit = counters.habit
     before = None if habit is None else msgspec.structs.replace(habit)
     if not repeat:
@@ -45,13 +46,14 @@ def observe_card(
 
 
 def _accustom(
-    habit: Habit, at_ms: int, cents: int, store: int, there: bool, places: Places
+    habit: Habit, at_ms: int, cents: int | None, store: int, there: bool, places: Places
 ) -> None:
     """Takes a sale into the habit, in place."""
-    n, x, least = habit.sales, log(cents + 1), 1 / SETTINGS.memory_sales
-    if not n:
-        habit.level = x
-    learn_amount(habit, x, max(1 / (n + 1 + SETTINGS.prior_sales), least), SETTINGS)
+    n, least = habit.sales, 1 / SETTINGS.memory_sales
+    if cents is not None:
+        x = log(cents + 1)
+        habit.level = habit.level or x
+        learn_amount(habit, x, max(1 / (n + 1 + SETTINGS.prior_sales), least), SETTINGS)
     place = places.get(store)
     if place is not None:
         hour, turn = local_hour(place, at_ms), max(1 / (n + 1), least)

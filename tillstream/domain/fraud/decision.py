@@ -36,7 +36,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     till: a number, or its name where that is none (`till_number`).
     score: sum of the reasons' points. review_at, hold_at: the thresholds it was held against, lower
     while ``watched``. signals: every measured value by name; one that could not be measured is left
-    out. profile: the subject's profile before this transaction, for people to read.
+    out. profile: the subject's profile before this transaction, for people to read. notes: what else one
+    has to know, as ``no_rate:XAF``.
     """
 
     transaction_id: str
@@ -59,6 +60,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     signals: dict[str, float]
     profile: dict[str, float | int | str]
     rules_version: str
+    notes: tuple[str, ...] = ()
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):

@@ -22,6 +22,7 @@ from tillstream.domain.fraud.profile import (
     new_profile,
     note,
     remember,
+    settle,
     subject,
 )
 from tillstream.domain.fraud.ruleset import Rules
@@ -72,7 +73,7 @@ def judge_both(
     decisions that pass come without signals and profile, which is faster."""
     if txn.kind != "sale":
         return NOT_JUDGED
-    settings = rules.data.profile
+    settings, rates = rules.data.profile, rules.rates
     # A till whose clock runs ahead must not drag the profile into the future.
     now_ms = min(txn.event_time_ms, at_ms)
     lesson = lesson_of(txn, rules.places, now_ms)
@@ -83,14 +84,16 @@ def judge_both(
     own = usual = None
     if subject(txn) is not None:
         usual = profile
-        own = count(profile.windows, now_ms, lesson.cents)
-    signals = measure(usual, lesson, txn, facts, own, settings, rules.places)
+        settle(profile, rules.places, rates.own)
+        money = rates.convert(lesson.cents, txn.currency, rates.own, now_ms)
+        own = count(profile.windows, now_ms, money or 0)
+    signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates)
     decision = weigh(usual, txn, signals, rules, at_ms, now_ms, whole)
     second = None
     if shadow is not None:
         second = weigh(usual, txn, signals, shadow, at_ms, now_ms, whole)
     if usual is not None:
-        _take_in(usual, lesson, decision, signals[1], rules, txn.currency)
+        _take_in(usual, lesson, decision, signals[1], rules)
     else:
         note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
@@ -138,6 +141,7 @@ def weigh(
         {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
         profile_summary(profile) if told else {},
         data.version,
+        (f"no_rate:{txn.currency}",) if signals[0] != signals[0] else (),
     )
 
 
@@ -179,6 +183,7 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
         "watch_until_ms": profile.watch_until_ms,
     }
     if profile.sales:
+        told["currency"] = profile.home
         told["usual_cents"] = round(exp(profile.level))
         told["usual_low_cents"] = round(exp(profile.level - 2 * profile.spread))
         told["usual_high_cents"] = round(exp(profile.level + 2 * profile.spread))
@@ -187,7 +192,7 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 
 
 def _take_in(
-    profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules, currency: str
+    profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules
 ) -> None:
     """A held sale waits for its verdict; every other is learnt."""
     settings = rules.data.profile
@@ -201,7 +206,7 @@ def _take_in(
         if until > profile.watch_until_ms:
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
     elif not late:
-        learn(profile, lesson, settings, currency)
+        learn(profile, lesson, settings, rules.rates)
 
 
 def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:
@@ -235,7 +240,7 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
             profile.watch_until_ms, profile.watch_cause = until, transaction
         return profile
     if held is not None:
-        learn(profile, held, rules.data.profile)
+        learn(profile, held, rules.data.profile, rules.rates)
     if transaction in profile.labelled:
         profile.labelled.remove(transaction)
         profile.frauds = max(profile.frauds - 1, 0)

@@ -13,11 +13,12 @@ HOUR_MS = 3_600_000
 
 
 class Place(NamedTuple):
-    """A store: latitude and longitude in degrees (WGS 84), IANA time zone."""
+    """A store: latitude and longitude in degrees (WGS 84), IANA time zone, currency ("" if nobody says)."""
 
     lat: float
     lon: float
     zone: str
+    currency: str = ""
 
 
 Places = Mapping[int, Place]

@@ -20,14 +20,17 @@ from tillstream.domain.fraud.profile import (
     Profile,
     ProfileSettings,
     fading,
+    in_home,
     peak_at,
+    usual_in,
 )
 from tillstream.domain.fraud.sale import GIFT_CARDS, Sale, category_of
+from tillstream.domain.rates import ONE_CURRENCY, Rates
 from tillstream.domain.receipt.sums import BACK
 
 # name -> what it says; the order is the order of a vector of values
 SIGNALS: dict[str, str] = {
-    "amount.cents": "the total",
+    "amount.cents": "the total, in the grocer's currency as all amounts of signals",
     "amount.ratio": "times the subject's usual amount",
     "amount.z": "robust standard deviations above the usual, in the logarithm",
     "amount.high_lately": "high amounts before, fading: 1 for each at high_ratio, up to 4",
@@ -118,23 +121,25 @@ def measure(
     own: list[int] | None,
     settings: ProfileSettings,
     places: Places,
+    rates: Rates = ONE_CURRENCY,
 ) -> list[float]:
     """The signals of one sale, in the order of NAMES; the model's place is left NaN.
 
-    ``own``: the subject's windows, this sale included; None without a subject.
+    ``own``: the subject's windows, this sale included; None without a subject. What no rate is known for
+    cannot be measured.
     """
     card, till = facts.card, facts.terminal
     return [
-        *_of_amount(profile, lesson.cents, txn.currency, settings),
+        *_of_amount(profile, lesson, settings, rates),
         *_of_subject(profile, lesson.event_ms, settings),
-        *_of_products(profile, lesson, txn, settings),
+        *_of_products(profile, lesson, txn, settings, rates),
         *_of_hour(profile, lesson),
         *_of_place(profile, lesson, settings, places),
         *_of_payment(profile, lesson),
         *(own if own is not None else _NO_WINDOWS),
         *(card[:8] if card is not None else _NO_WINDOWS),
         *_of_terminal(till, settings),
-        *_of_card(facts.habit, lesson, settings, places),
+        *_of_card(facts.habit, lesson, settings, places, rates),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
         nan,
     ]
@@ -185,21 +190,27 @@ def _of_terminal(till: CounterFacts | None, settings: ProfileSettings) -> tuple[
 
 
 def _of_amount(
-    profile: Profile | None, cents: int, currency: str, settings: ProfileSettings
+    profile: Profile | None, lesson: Lesson, settings: ProfileSettings, rates: Rates
 ) -> tuple[float, float, float]:
-    if profile is not None and profile.sales:
+    currency, at_ms = lesson.currency, lesson.event_ms
+    of_all = rates.convert(lesson.cents, currency, rates.own, at_ms)
+    whole = nan if of_all is None else of_all
+    if profile is not None and profile.sales and profile.level:
+        cents = in_home(profile, lesson, rates)
+        if cents is None:
+            return whole, nan, nan
         level, spread, n = profile.level, profile.spread, profile.sales
     else:
-        usual = settings.usual_cents.get(currency)
+        cents, usual = lesson.cents, usual_in(currency, at_ms, settings, rates)
         if not usual:
-            return cents, nan, nan
+            return whole, nan, nan
         level, spread, n = log(usual + 1), settings.usual_spread, 0
     above = log(cents + 1) - level
-    return cents, exp(above), above / (spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+    return whole, exp(above), above / (spread * sqrt(1 + 1 / (n + settings.prior_sales)))
 
 
 def _of_products(
-    profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings
+    profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings, rates: Rates
 ) -> tuple[float, float, float, float]:
     # What is a gift card by its kind is of GIFT_CARDS, whatever the grocer calls them.
     gifts, categories = {*settings.gift_categories, GIFT_CARDS}, lesson.categories
@@ -227,10 +238,12 @@ def _of_products(
             worth += value
             gift_known = gift_known or seen
     pieces = -(-thousandths // 1000)
+    of_gifts = rates.convert(worth, lesson.currency, rates.own, lesson.event_ms) if worth else 0
+    gift_cents = nan if of_gifts is None else of_gifts
     if profile is None or not profile.sales:
-        return pieces, worth, nan, nan
+        return pieces, gift_cents, nan, nan
     share = new / whole if whole > 0 else 0.0
-    return pieces, worth, 1 if pieces > 0 and not gift_known else 0, share
+    return pieces, gift_cents, 1 if pieces > 0 and not gift_known else 0, share
 
 
 def _of_hour(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float]:
@@ -257,23 +270,26 @@ def _away(usual: Profile | Habit, hour: float) -> tuple[float, float]:
 
 
 def _of_card(
-    habit: Habit | None, lesson: Lesson, settings: ProfileSettings, places: Places
+    habit: Habit | None, lesson: Lesson, settings: ProfileSettings, places: Places, rates: Rates
 ) -> tuple[float, ...]:
     if habit is None:
         return (nan,) * 7
     km = kmh = nan
-    if habit.store and lesson.store:
+    if habit.store and lesson.there:
         km, kmh = journey(habit.store, habit.at_ms, lesson.store, lesson.event_ms, settings, places)
-    above, n = log(lesson.cents + 1) - habit.level, habit.sales
-    z = above / (habit.spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+    n, ratio, z = habit.sales, nan, nan
+    cents = rates.convert(lesson.cents, lesson.currency, rates.own, lesson.event_ms)
+    if cents is not None and habit.level:
+        above = log(cents + 1) - habit.level
+        ratio, z = exp(above), above / (habit.spread * sqrt(1 + 1 / (n + settings.prior_sales)))
     hours = _away(habit, lesson.hour) if lesson.hour >= 0 else (nan, nan)
-    return km, kmh, n, exp(above), z, *hours
+    return km, kmh, n, ratio, z, *hours
 
 
 def _of_place(
     profile: Profile | None, lesson: Lesson, settings: ProfileSettings, places: Places
 ) -> tuple[float, float, float]:
-    if profile is None or not profile.last_store or not lesson.store:
+    if profile is None or not profile.last_store or not lesson.there:
         return nan, nan, nan
     store, at_ms = lesson.store, lesson.event_ms
     new = 0 if store in profile.stores[0::2] else 1
