@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.decision import Decision, Label, would_hold
 from tillstream.domain.fraud.sale import read_receipt, till_number
 from tillstream.domain.notice import Notice, notice
 
@@ -166,7 +166,7 @@ def explanation_of(kept: Recorded) -> Recorded:
 
 def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:
     until = 0
-    if decision.outcome == "hold":
+    if would_hold(decision):
         until = decision.event_time_ms + int(watch_hours * HOUR_MS)
     return Case(
         decision.transaction_id,

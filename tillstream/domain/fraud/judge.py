@@ -9,7 +9,14 @@ from operator import ge
 import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
-from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.decision import (
+    TOO_LATE,
+    Decision,
+    Label,
+    Outcome,
+    Reason,
+    would_hold,
+)
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
@@ -30,6 +37,7 @@ from tillstream.domain.fraud.sale import Sale, till_number
 from tillstream.domain.fraud.signals import NAMES, Facts, measure
 
 HOUR_MS = 3_600_000
+LATE_MINUTES = NAMES.index("sale.late_minutes")
 LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 
@@ -88,15 +96,26 @@ def judge_both(
         money = rates.convert(lesson.cents, txn.currency, rates.own, now_ms)
         own = count(profile.windows, now_ms, money or 0)
     signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates)
-    decision = weigh(usual, txn, signals, rules, at_ms, now_ms, whole)
+    decision = _in_time(weigh(usual, txn, signals, rules, at_ms, now_ms, whole), signals, rules)
     second = None
     if shadow is not None:
         second = weigh(usual, txn, signals, shadow, at_ms, now_ms, whole)
+        second = _in_time(second, signals, shadow)
     if usual is not None:
         _take_in(usual, lesson, decision, signals[1], rules)
     else:
         note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
+
+
+def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
+    """What comes too late to be held is reviewed: the customer is gone, and so are the goods."""
+    late, limit = signals[LATE_MINUTES], rules.data.late_minutes
+    if decision.outcome != "hold" or late <= limit:
+        return decision
+    reason = Reason(TOO_LATE, "sale.late_minutes", late, limit, 0.0, 0.0)
+    reasons = (*decision.reasons, reason)
+    return msgspec.structs.replace(decision, outcome="review", reasons=reasons)
 
 
 def weigh(
@@ -194,14 +213,15 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 def _take_in(
     profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules
 ) -> None:
-    """A held sale waits for its verdict; every other is learnt."""
+    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is."""
     settings = rules.data.profile
     late = lesson.event_ms < profile.newest_ms - LATE_MS
     remember(profile, lesson, decision.score, ratio, settings)
-    if decision.outcome == "hold":
-        profile.held.append(lesson)
-        if len(profile.held) > MAX_HELD:
-            del profile.held[0]
+    if would_hold(decision):
+        if decision.outcome == "hold":
+            profile.held.append(lesson)
+            if len(profile.held) > MAX_HELD:
+                del profile.held[0]
         until = lesson.event_ms + int(rules.data.watch.hours * HOUR_MS)
         if until > profile.watch_until_ms:
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction

@@ -79,7 +79,8 @@ class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One version of the rules. A score of at least hold_at holds, of at least review_at reviews."""
+    """One version of the rules. A score of at least hold_at holds, of at least review_at reviews. What
+    arrived more than late_minutes after it took place is reviewed at most: the goods are gone."""
 
     schema: Literal[1]
     version: Version
@@ -90,6 +91,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     profile: ProfileSettings = msgspec.field(default_factory=ProfileSettings)
     model: Model | None = None
     note: str | None = None
+    late_minutes: Annotated[float, Meta(ge=0, le=100_000)] = 30.0
 
 
 class Problem(NamedTuple):

@@ -99,6 +99,7 @@ SIGNALS: dict[str, str] = {
     "card.hour_z": "the same in circular standard deviations",
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
+    "sale.late_minutes": "from the sale to its arrival at the broker, minutes",
     "model.score": "the model's probability of fraud; always the last",
 }
 NAMES = tuple(SIGNALS)
@@ -141,6 +142,7 @@ def measure(
         *_of_terminal(till, settings),
         *_of_card(facts.habit, lesson, settings, places, rates),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
+        max(txn.arrived_ms - txn.event_time_ms, 0) / 60_000,
         nan,
     ]
 
