@@ -12,17 +12,19 @@ from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, so
 from tillstream.connectors.context import JobContext, run
 from tillstream.fraud.rules_file import starting_rules
 from tillstream.udfs import fraud as functions
+from tillstream.udfs import fraud_staff as staff
 
 TO_KAFKA = {"holds": topics.HOLDS.prompt, "notices": topics.NOTICES,
             "rule-answers": topics.FRAUD_ANSWERS.prompt}  # fmt: skip
-DAY_MS = 86_400_000
-HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
+HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS,
+       "staff-cases": tables.STAFF_CASES}  # fmt: skip
 
 
 class Streams(NamedTuple):
-    """What the job makes, as JSON bytes; ``judged`` has side outputs too."""
+    """What the job makes, as JSON bytes; ``judged`` and ``weighed`` have side outputs too."""
 
     judged: DataStream
+    weighed: DataStream
     dead_letters: DataStream
 
 
@@ -37,34 +39,33 @@ def read(context: JobContext) -> tuple[DataStream, DataStream]:
 
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
-    """Counted at the till, then with the card, then judged by subject; each is shown the orders."""
+    """Counted at the till, then with the card, then judged by subject; what concerns staff is weighed by
+    cashier and by store. Each stage is shown the orders."""
     (records, orders), conf, fraud = inputs, context.conf, context.conf.fraud
-    at_till = batched.process(
-        context, sources.keyed(records), orders, functions.at_till(conf), state="fraud-till",
-        uid="fraud-till", name="count at the till", life_ms=fraud.till_ttl_days * DAY_MS,
-        wait_ms=fraud.linger_ms,
-    )  # fmt: skip
-    cards = batched.rekeyed(at_till, "fraud-by-card", "by card", fraud.linger_ms)
-    by_card = batched.process(
-        context, cards, orders, functions.by_card(conf), state="fraud-card", uid="fraud-card",
-        name="count by card", life_ms=fraud.card_ttl_days * DAY_MS, wait_ms=fraud.linger_ms,
-    )  # fmt: skip
-    subjects = batched.rekeyed(by_card, "fraud-by-subject", "by subject", fraud.linger_ms)
-    judged = batched.process(
-        context, subjects, orders, functions.judge(conf, starting_rules(fraud.rules)),
-        state="fraud-profile", uid="fraud-judge", name="judge by subject",
-        life_ms=fraud.profile_ttl_days * DAY_MS, wait_ms=fraud.linger_ms,
-    )  # fmt: skip
-    return Streams(judged, batched.refused(at_till, by_card, judged))
+    stage = batched.Stages(context, orders, "fraud", fraud.linger_ms)
+    tills, cards = functions.at_till(conf), functions.by_card(conf)
+    judge = functions.judge(conf, starting_rules(fraud.rules))
+    till = stage(sources.keyed(records), tills, fraud.till_ttl_days, state="fraud-till")
+    card = stage(stage.by("card", till), cards, fraud.card_ttl_days, state="fraud-card")
+    subjects, days = stage.by("subject", card), fraud.profile_ttl_days
+    judged = stage(subjects, judge, days, state="fraud-profile", uid="fraud-judge")
+    acts, days = stage.by("cashier", batched.side(till, "staff")), fraud.staff_ttl_days
+    cashier = stage(acts, staff.by_cashier(conf), days, state="fraud-cashier")
+    stores = stage.by("store", cashier)
+    weighed = stage(stores, staff.by_store(conf), days, state="fraud-store")
+    return Streams(judged, weighed, batched.refused(till, card, judged, cashier, weighed))
 
 
 def write(streams: Streams, context: JobContext) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
-    judged, refused = streams
+    judged, weighed, refused = streams
+    out = {name: batched.side(judged, name) for name in (*TO_KAFKA, "cases", "explanations")}
+    out["staff-cases"] = weighed
+    out["notices"] = out["notices"].union(batched.side(weighed, "notices"))
     for name, topic in TO_KAFKA.items():
-        kafka.json_sink(context, batched.side(judged, name), topic, uid=name)
+        kafka.json_sink(context, out[name], topic, uid=name)
     for name, table in HOT.items():
-        dynamodb.hot_item_sink(context, batched.side(judged, name), table, uid=name, apart=True)
+        dynamodb.hot_item_sink(context, out[name], table, uid=name, apart=True)
     s3.parquet_sink(context, judged, tables.FRAUD_AUDIT, uid="audit", apart=True)
     dead_letters.sink(context, refused, apart=True)
 

@@ -37,6 +37,7 @@ class JudgeSales(BatchedStage):
     """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
     decisions to keep; to the sides: what follows from them. All JSON bytes."""
 
+    title = "judge by subject"
     codec = fraud_profile.CODEC
     sides = ("explanations", "cases", "holds", "notices", "rule-answers", DEAD_LETTERS)
 

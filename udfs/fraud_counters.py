@@ -13,6 +13,7 @@ from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, read, terminal
 from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import opened
+from tillstream.domain.staff import act_of
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -23,14 +24,18 @@ from tillstream.udfs.passing.fraud import (
     sale_to_card,
     sale_to_judge,
 )
-from tillstream.udfs.stage import StageSettings
+from tillstream.udfs.passing.staff import STAFF, to_cashier
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 
 class CountAtTill(BatchedStage):
     """Keyed by store and till. In: enveloped transactions of the front door, and labels. Out: both, for
-    the stage keyed by card; to the side: dead letters as JSON bytes."""
+    the stage keyed by card; to the sides: what concerns a cashier, for the stage keyed by that, and
+    dead letters as JSON bytes."""
 
+    title = "count at the till"
     codec = fraud_counters.CODEC
+    sides = (STAFF, DEAD_LETTERS)
 
     def __init__(
         self, settings: StageSettings, labels_topic: str, delay_days: int, rates: Rates
@@ -55,6 +60,8 @@ class CountAtTill(BatchedStage):
             after, facts = observe(
                 state, number, sale.event_time_ms, money or 0, self.delay_days, sale.arrived_ms
             )
+        if (act := act_of(sale, envelope.raw, self.rates)) is not None:
+            out.emit(to_cashier(act), STAFF)
         out.emit(sale_to_card(judge_key(sale), sale, number, money, facts, envelope.raw))
         return after
 
@@ -75,6 +82,7 @@ class CountByCard(BatchedStage):
     """Keyed by card token; what has no card passes by. In: what `CountAtTill` makes. Out: both kinds,
     for the judge; to the side: dead letters as JSON bytes."""
 
+    title = "count by card"
     codec = fraud_counters.CODEC
 
     def __init__(self, settings: StageSettings, delay_days: int, places: Places) -> None:

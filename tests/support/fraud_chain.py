@@ -1,4 +1,4 @@
-"""The three stages of the fraud job one after the other, without an engine."""
+"""The stages of the fraud job one after the other, without an engine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 from tests.support import sales
 from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import CARD, T0
+from tillstream.conf import load
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.udfs.fraud import JudgeSales
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs.fraud_staff import WatchCashier, WeighInStore, limits_of
 from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"
@@ -52,6 +54,9 @@ class Chain:
         self.judge = BatchedHarness(
             JudgeSales(SETTINGS, rules, packaged_clocks(), packaged_rates(), **options), kept=kept
         )
+        conf = load("local")
+        self.cashier = BatchedHarness(WatchCashier(SETTINGS, limits_of(conf), packaged_clocks()))
+        self.store = BatchedHarness(WeighInStore(SETTINGS, limits_of(conf), 90))
         self.offset = 0
 
     def send(self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS) -> None:
@@ -73,9 +78,13 @@ class Chain:
         return f"{fields.get('store')}:{fields.get('till')}", record
 
     def _through(self, records: list[tuple[str, bytes]]) -> None:
+        before = len(self.till.side["staff"])
         for stage in (self.till, self.card, self.judge):
             if records:
                 records = [split(value) for value in stage.process(*records)]
+        acts = [split(value) for value in self.till.side["staff"][before:]]
+        if acts and (found := [split(value) for value in self.cashier.process(*acts)]):
+            self.store.process(*found)
 
     def label(self, document: Any) -> None:
         self.send(document, topic=LABELS)
@@ -101,6 +110,8 @@ class Chain:
         for name in JudgeSales.sides:
             found[name] = self.judge.side[name]
         earlier = self.till.side["dead-letters"] + self.card.side["dead-letters"]
+        found["staff-cases"] = self.store.main
+        found["notices"] = found["notices"] + self.store.side["notices"]
         found["dead-letters"] = earlier + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
 

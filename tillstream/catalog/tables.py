@@ -90,6 +90,22 @@ FRAUD_CASES = Table(
     ),
 )
 
+# Cases for the loss-prevention team, one for each cashier, day and kind.
+STAFF_CASES = Table(
+    "staff_cases",
+    key=(("case_id", "S"),),
+    by="case_id",
+    merge=True,
+    index=Index("open-staff-cases", (("open", "S"), ("event_time_ms", "N"))),
+    ttl="expires_at",
+    fields=(
+        *_texts("case_id", "kind", "code", "till", "cashier", "day", "figures", "currency"),
+        *_texts("transaction_id", "status", "open"),
+        *_numbers("version", "store", "event_time_ms", "opened_at_ms"),
+        ("expires_at_s", "expires_at", "N"),
+    ),
+)
+
 # Decisions with all that explains them.
 FRAUD_EXPLANATIONS = Table(
     "fraud_explanations",

@@ -163,6 +163,24 @@ class Inventory(_Base, frozen=True):
     wait_ms: NotNegative
 
 
+class StaffLimit(_Base, frozen=True):
+    hour_count: Positive
+    hour_cents: NotNegative
+    day_count: Positive
+    day_cents: NotNegative
+    times: Rate
+
+
+class Staff(_Base, frozen=True):
+    """See ``domain.staff.Limits``."""
+
+    returns: StaffLimit
+    voids: StaffLimit
+    overrides: StaffLimit
+    loyalty_count: Positive
+    loyalty_percent: Percent
+
+
 class Fraud(_Base, frozen=True):
     rules: str | None
     currency: CurrencyCode
@@ -173,6 +191,8 @@ class Fraud(_Base, frozen=True):
     profile_ttl_days: NotNegative
     card_ttl_days: NotNegative
     till_ttl_days: NotNegative
+    staff_ttl_days: NotNegative
+    staff: Staff
     linger_ms: NotNegative
 
 

@@ -56,6 +56,7 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True):
     kind: str = "retail"
     customer: str = ""
     channel: str = "till"
+    cashier: str = ""
     arrived_ms: Annotated[int, Meta(ge=0, le=MOST)] = 0
     version: Literal[1] = 1
 
@@ -79,6 +80,7 @@ class Sale(Struct, frozen=True, gc=False):
     lines: tuple[Line | canonical.Item, ...]
     arrived_ms: int
     channel: str = "till"
+    cashier: str = ""
 
     @property
     def there(self) -> bool:
@@ -94,7 +96,7 @@ def read(envelope: Envelope) -> Sale:
     receipt = read_receipt(envelope.raw)
     sale = made_of(receipt, arrival(envelope, receipt.arrived_ms))
     # These become keys, which are a line of their own between two stages.
-    if "\n" in f"{sale.till}{sale.customer_id}{sale.card_token}":
+    if "\n" in f"{sale.till}{sale.customer_id}{sale.card_token}{sale.cashier}":
         raise InvalidTransaction("not_canonical", "$ has an id with a line end")
     return sale
 
@@ -131,6 +133,7 @@ def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None)
         receipt.lines,
         receipt.arrived_ms if arrived_ms is None else arrived_ms,
         receipt.channel,
+        receipt.cashier,
     )
 
 
