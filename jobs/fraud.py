@@ -10,14 +10,14 @@ from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
-from tillstream.fraud.rules_file import starting_rules
+from tillstream.fraud.texts import starting
 from tillstream.udfs import fraud as functions
 from tillstream.udfs import fraud_staff as staff
 
-TO_KAFKA = {"holds": topics.HOLDS.prompt, "notices": topics.NOTICES,
+TO_KAFKA = {"holds": topics.HOLDS.prompt, "notices": topics.NOTICES, "labels": topics.FRAUD_LABELS.prompt,
             "rule-answers": topics.FRAUD_ANSWERS.prompt}  # fmt: skip
-HOT = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS,
-       "staff-cases": tables.STAFF_CASES}  # fmt: skip
+OF_JUDGE = {"cases": tables.FRAUD_CASES, "explanations": tables.FRAUD_EXPLANATIONS}
+HOT = {**OF_JUDGE, "staff-cases": tables.STAFF_CASES}
 
 
 class Streams(NamedTuple):
@@ -28,40 +28,40 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Transactions and labels as one stream; orders, which one subtask reads for all."""
+def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
+    """Transactions and labels as one stream; customers' replies; orders, which one subtask reads for all."""
     wait_ms = context.conf.fraud.linger_ms
-    sales = sources.transaction_rows(context, "store+till")
+    sales = sources.transaction_rows(context, "store+till").set_buffer_timeout(wait_ms)
     labels = sources.topic_rows(context, topics.FRAUD_LABELS, "fraud-labels", "store+till")
+    replies = sources.topic_rows(context, topics.FRAUD_REPLIES, "fraud-replies")
     orders = sources.topic_rows(context, topics.FRAUD_RULES, "fraud-rules").set_parallelism(1)
-    records = sales.set_buffer_timeout(wait_ms).union(labels.set_buffer_timeout(wait_ms))
-    return records, orders.set_buffer_timeout(wait_ms)
+    records = sales.union(labels.set_buffer_timeout(wait_ms))
+    return records, replies.set_buffer_timeout(wait_ms), orders.set_buffer_timeout(wait_ms)
 
 
-def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
+def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext) -> Streams:
     """Counted at the till, then with the card, then judged by subject; what concerns staff is weighed by
     cashier and by store. Each stage is shown the orders."""
-    (records, orders), conf, fraud = inputs, context.conf, context.conf.fraud
+    (records, replies, orders), conf, fraud = inputs, context.conf, context.conf.fraud
     stage = batched.Stages(context, orders, "fraud", fraud.linger_ms)
     tills, cards = functions.at_till(conf), functions.by_card(conf)
-    judge = functions.judge(conf, starting_rules(fraud.rules))
+    judge = functions.judge(conf, *starting(conf))
     till = stage(sources.keyed(records), tills, fraud.till_ttl_days, state="fraud-till")
     card = stage(stage.by("card", till), cards, fraud.card_ttl_days, state="fraud-card")
-    subjects, days = stage.by("subject", card), fraud.profile_ttl_days
+    subjects, days = stage.by("subject", card, replies), fraud.profile_ttl_days
     judged = stage(subjects, judge, days, state="fraud-profile", uid="fraud-judge")
     acts, days = stage.by("cashier", batched.side(till, "staff")), fraud.staff_ttl_days
     cashier = stage(acts, staff.by_cashier(conf), days, state="fraud-cashier")
-    stores = stage.by("store", cashier)
-    weighed = stage(stores, staff.by_store(conf), days, state="fraud-store")
+    weighed = stage(stage.by("store", cashier), staff.by_store(conf), days, state="fraud-store")
     return Streams(judged, weighed, batched.refused(till, card, judged, cashier, weighed))
 
 
 def write(streams: Streams, context: JobContext) -> None:
     """Orders to the payment system and to people, hot cases and explanations, history."""
     judged, weighed, refused = streams
-    out = {name: batched.side(judged, name) for name in (*TO_KAFKA, "cases", "explanations")}
-    out["staff-cases"] = weighed
-    out["notices"] = out["notices"].union(batched.side(weighed, "notices"))
+    out = {name: batched.side(judged, name) for name in (*TO_KAFKA, *OF_JUDGE)}
+    out["staff-cases"], alerts = weighed, batched.side(weighed, "notices")
+    out["notices"] = out["notices"].union(alerts)
     for name, topic in TO_KAFKA.items():
         kafka.json_sink(context, out[name], topic, uid=name)
     for name, table in HOT.items():
@@ -71,7 +71,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_RULES),
+    "fraud", read, build, write, reads=(topics.FRAUD_LABELS, topics.FRAUD_REPLIES, topics.FRAUD_RULES),
     writes=(*TO_KAFKA.values(), *HOT.values(), tables.FRAUD_AUDIT, *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -76,6 +76,7 @@ PRODUCT = Column(
     _of_form("[0-9]{8,14}|plu-[0-9]{1,5}", same), "8 to 14 digits, or plu- and up to 5"
 )
 CENTS = Column(_of_form("0|[1-9][0-9]{0,11}", int), "cents, a whole number from 0")
+TOLD = ("currency", "name", "region", "country")  # of a store, if the table has them
 KEYS = {"store", "centre", "product"}
 DATE = Column(date.fromisoformat, "a date, 2026-01-31")
 PER_BASE = Column(_of_form("[0-9]{1,9}(?:[.][0-9]{1,12})?", _above_0), "a number above 0")
@@ -192,10 +193,14 @@ def _rates(file: tuple[str, Path], own: str) -> Rates:
 
 
 def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
-    columns = {"store": NUMBER, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE, "currency": TEXT}
+    columns = {"store": NUMBER, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE} | dict.fromkeys(
+        TOLD, TEXT
+    )
     return {
-        row["store"]: ClockPlace(row["lat"], row["lon"], row["zone"], row.get("currency", ""))
-        for row in _rows(file, columns, optional={"currency"})
+        row["store"]: ClockPlace(
+            row["lat"], row["lon"], row["zone"], *(row.get(name, "") for name in TOLD)
+        )
+        for row in _rows(file, columns, optional=set(TOLD))
     }
 
 

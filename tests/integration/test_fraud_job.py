@@ -32,7 +32,7 @@ from tillstream.domain.fraud.sale import made_of
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
+from tillstream.reference import packaged_clocks, packaged_rates
 
 NEW_CARD = "tok_z9y8x7w6v5u4t3s2"
 
@@ -271,7 +271,7 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
             frauds.append(sold)
     shop.submit("fraud", parallelism=1)
     tills, labels = Tills(conf), Tills(conf, conf.topic(topics.FRAUD_LABELS))
-    pure = PureJob(packaged_rules(packaged_clocks()).rules)
+    pure = PureJob(packaged_rules(packaged_clocks(), packaged_rates()).rules)
     expected = {}
 
     def pure_day(sales: list[dict]) -> None:

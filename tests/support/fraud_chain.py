@@ -11,6 +11,7 @@ from tests.support.sales import CARD, T0
 from tillstream.conf import load
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.fraud.texts import asking
 from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.udfs.fraud import JudgeSales
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
@@ -47,14 +48,17 @@ class Chain:
     """``out``: name of an output -> what came, as dicts."""
 
     def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
+        conf = load("local")
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
         self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, packaged_rates()))
         self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks()))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
-            JudgeSales(SETTINGS, rules, packaged_clocks(), packaged_rates(), **options), kept=kept
+            JudgeSales(
+                SETTINGS, rules, packaged_clocks(), packaged_rates(), asking(conf), **options
+            ),
+            kept=kept,
         )
-        conf = load("local")
         self.cashier = BatchedHarness(WatchCashier(SETTINGS, limits_of(conf), packaged_clocks()))
         self.store = BatchedHarness(WeighInStore(SETTINGS, limits_of(conf), 90))
         self.offset = 0
@@ -88,6 +92,14 @@ class Chain:
 
     def label(self, document: Any) -> None:
         self.send(document, topic=LABELS)
+
+    def reply(self, document: Any, arrived_ms: int) -> None:
+        """To the judge alone, by the customer."""
+        self.offset += 1
+        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+        key = document["customer_id"] if isinstance(document, dict) else "~1"
+        record = seal(f"kafka:fraud-replies/0/{self.offset}", arrived_ms, raw)
+        self.judge.process((key, record))
 
     def order(self, mode: str, rules: bytes | None, version: str = "") -> None:
         self.offset += 1

@@ -223,7 +223,7 @@ def failing_stage(harness: Any) -> Stage:
 def test_each_stage_of_the_fraud_job_goes_on(stage, kind, monkeypatch):
     module = fraud if stage == "judge" else fraud_counters
     rule = {"sale": "judge_both", "label": "apply_label"} if stage == "judge" else {
-        "sale": "observe", "label": "label"}  # fmt: skip
+        "sale": "observe_card" if stage == "card" else "observe", "label": "label"}  # fmt: skip
     chain = Chain(audit_passes=True)
     sold = sale(1)
     chain.send(sold)

@@ -83,7 +83,9 @@ FRAUD_CASES = Table(
     fields=(
         *_texts("transaction_id", "status", "open", "outcome", "reasons"),
         *_texts("rules_version", "subject", "customer_id", "card_token"),
-        *_texts("currency", "verdict_source", "till"),  # in items of 0.1.0 the till is a number
+        *_texts(
+            "currency", "verdict_source", "customer_said", "till"
+        ),  # in items of 0.1.0 the till is a number
         *_numbers("version", "score", "store", "total_cents"),
         *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),
         ("expires_at_s", "expires_at", "N"),

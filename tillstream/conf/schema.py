@@ -181,6 +181,12 @@ class Staff(_Base, frozen=True):
     loyalty_percent: Percent
 
 
+class Answers(_Base, frozen=True):
+    release_cents: NotNegative
+    minutes: Positive
+    decline_on_no: bool
+
+
 class Fraud(_Base, frozen=True):
     rules: str | None
     currency: CurrencyCode
@@ -193,6 +199,9 @@ class Fraud(_Base, frozen=True):
     till_ttl_days: NotNegative
     staff_ttl_days: NotNegative
     staff: Staff
+    texts: str | None
+    languages: dict[str, str]
+    answers: Answers
     linger_ms: NotNegative
 
 

@@ -99,9 +99,10 @@ class Stages:
             name=function.title, life_ms=days * DAY_MS, wait_ms=self._wait_ms,
         )  # fmt: skip
 
-    def by(self, key: str, stream: DataStream) -> KeyedStream:
-        """`rekeyed`, with the uid ``<job>-by-<key>``."""
-        return rekeyed(stream, f"{self._job}-by-{key}", f"by {key}", self._wait_ms)
+    def by(self, key: str, stream: DataStream, *rows: DataStream) -> KeyedStream:
+        """`rekeyed`, with the uid ``<job>-by-<key>``; and ``rows`` that have that key already."""
+        made = by_line(stream, f"{self._job}-by-{key}", f"by {key}", self._wait_ms)
+        return sources.keyed(made.union(*rows) if rows else made)
 
 
 def each(

@@ -3,6 +3,7 @@
 A record is a byte that names its kind, then what the kind has:
 
 - ``l``: a `Label` in msgpack
+- ``k``, to the judge: an enveloped record of the topic of replies, whose origin begins so
 - ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, canonical JSON
 - ``s``, to the judge: rest of the head, the card's habit and facts, facts of the till, canonical JSON
 
@@ -19,13 +20,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud.counters import CounterFacts, Habit
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.sale import Sale, made_of, read_receipt
 from tillstream.domain.fraud.signals import Facts
 
 T = TypeVar("T")
-SALE, LABEL = ord("s"), ord("l")
+SALE, LABEL, REPLY = ord("s"), ord("l"), ord("k")
 _NO_FACTS = b"\0"
 
 
@@ -98,8 +100,10 @@ def read_at_card(value: bytes) -> Label | SaleHead:
     return _label_from(value) if value[0] == LABEL else _sale_head(_unpack(value))
 
 
-def read_at_judge(value: bytes) -> Label | Passing:
-    """What `sale_to_judge` or `label_to_next` made, without the line of its key."""
+def read_at_judge(value: bytes) -> Label | Passing | Envelope:
+    """What `sale_to_judge` or `label_to_next` made, without the line of its key; or a reply as it came."""
+    if value[0] == REPLY:
+        return unseal(value)
     if value[0] == LABEL:
         return _label_from(value)
     head = _sale_head(_unpack(value))

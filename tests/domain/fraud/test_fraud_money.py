@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from tillstream.reference import packaged_rates
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.state_schemas.keyed.fraud_profile.samples import V1
 
-RATES = packaged_rates()
+RATES, AGAIN = packaged_rates(), packaged_rates()
 LUANDA = next(store for store, place in sorted(PLACES.items()) if place.currency == "AOA")
 EVENING = MIDNIGHT + 19 * HOUR
 
@@ -145,6 +145,7 @@ def test_currencies_without_cents_are_converted_by_their_own_smallest_unit():
     assert rates.convert(2_000, "ZAR", "UGX", DAY) == 4_000
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**12), st.sampled_from(["AOA", "KES", "NAD", "ZMW", "UGX"]))
 def test_there_and_back_is_the_same_to_a_unit_of_the_coarser_and_the_same_every_time(
     cents, currency
@@ -153,7 +154,7 @@ def test_there_and_back_is_the_same_to_a_unit_of_the_coarser_and_the_same_every_
     back = RATES.convert(there, "ZAR", currency, EVENING)
     worth = max(RATES.convert(10_000, "ZAR", currency, EVENING) / 10_000, 1)
     assert abs(back - cents) <= worth
-    assert there == packaged_rates().convert(cents, currency, "ZAR", EVENING)
+    assert there == AGAIN.convert(cents, currency, "ZAR", EVENING)
 
 
 def test_data_of_one_currency_needs_no_rates():
