@@ -160,16 +160,18 @@ def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
     if sale.kind == "void":
         amounts[2:4] = 1, sale.total_cents
     else:
-        back = -sum(line.paid for line in sale.lines if line.kind == "return")
-        if back > 0:
-            amounts[0:2] = 1, back
+        # A look in C first: most receipts have neither.
+        if b'"return"' in raw:
+            back = -sum(line.paid for line in sale.lines if line.kind == "return")
+            if back > 0:
+                amounts[0:2] = 1, back
         if b'"reason"' in raw:
             given = [
                 _given(line) for line in _lines(raw).lines if line.kind == "sale" and line.reason
             ]
             amounts[4:6] = len(given), sum(given)
     customer = sale.customer_id if sale.kind == "sale" and sale.cashier else None
-    if not any(amounts) and not customer:
+    if not customer and not any(amounts):
         return None
     for place in (1, 3, 5):
         own = (

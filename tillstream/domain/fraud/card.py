@@ -37,7 +37,7 @@ def observe_card(
     repeat = counters is not None and transaction in counters.recent
     counters, facts = observe(counters, transaction, event_ms, cents or 0, delay_days, arrived_ms)
     habit = counters.habit
-    before = None if habit is None else msgspec.structs.replace(habit)
+    before = None if habit is None else Habit(*msgspec.structs.astuple(habit))
     if not repeat:
         if habit is None:
             habit = counters.habit = Habit(spread=SETTINGS.usual_spread)

@@ -95,7 +95,7 @@ def judge_both(
         settle(profile, rules.places, rates.own)
         money = rates.convert(lesson.cents, txn.currency, rates.own, now_ms)
         own = count(profile.windows, now_ms, money or 0)
-    signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates)
+    signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates, at_ms)
     decision = _in_time(weigh(usual, txn, signals, rules, at_ms, now_ms, whole), signals, rules)
     second = None
     if shadow is not None:
@@ -110,8 +110,10 @@ def judge_both(
 
 def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
     """What comes too late to be held is reviewed: the customer is gone, and so are the goods."""
+    if decision.outcome != "hold":
+        return decision
     late, limit = signals[LATE_MINUTES], rules.data.late_minutes
-    if decision.outcome != "hold" or late <= limit:
+    if late <= limit:
         return decision
     reason = Reason(TOO_LATE, "sale.late_minutes", late, limit, 0.0, 0.0)
     reasons = (*decision.reasons, reason)

@@ -123,8 +123,10 @@ def measure(
     settings: ProfileSettings,
     places: Places,
     rates: Rates = ONE_CURRENCY,
+    at_ms: int = 0,
 ) -> list[float]:
-    """The signals of one sale, in the order of NAMES; the model's place is left NaN.
+    """The signals of one sale, in the order of NAMES; the model's place is left NaN. ``at_ms``: when the
+    broker took it.
 
     ``own``: the subject's windows, this sale included; None without a subject. What no rate is known for
     cannot be measured.
@@ -142,7 +144,7 @@ def measure(
         *_of_terminal(till, settings),
         *_of_card(facts.habit, lesson, settings, places, rates),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
-        max(txn.arrived_ms - txn.event_time_ms, 0) / 60_000,
+        max(at_ms - txn.event_time_ms, 0) / 60_000,
         nan,
     ]
 
