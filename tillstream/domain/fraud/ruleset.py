@@ -91,7 +91,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     profile: ProfileSettings = msgspec.field(default_factory=ProfileSettings)
     model: Model | None = None
     note: str | None = None
-    late_minutes: Annotated[float, Meta(ge=0, le=100_000)] = 30.0
+    late_minutes: Annotated[float, Meta(ge=0, le=100_000_000)] = 30.0
 
 
 class Problem(NamedTuple):
