@@ -43,7 +43,7 @@ from tillstream.domain.fraud.sale import read
 from tillstream.fraud import rule_sets
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
+from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.sim.simulator import Simulator
 
 Sent = tuple[str, bytes, str | None]  # key, record, id if it was planted
@@ -127,7 +127,7 @@ def held_or_reviewed(sends: list[Sent]) -> set[str | None]:
 
     They let pass, for one, a stranger's first sale in a country whose currency has no usual amounts.
     """
-    job, found = PureJob(packaged_rules(packaged_clocks()).rules), set()
+    job, found = PureJob(packaged_rules(packaged_clocks(), packaged_rates()).rules), set()
     for _, raw, planted in sends:
         sale = read(Envelope("", 2**42, raw))
         decision = job.sale(sale, sale.arrived_ms)

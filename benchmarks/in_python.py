@@ -23,7 +23,7 @@ from tillstream.catalog import topics
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.counters import observe
 from tillstream.domain.transaction import Transaction, parse
-from tillstream.fraud.rules_file import starting_rules
+from tillstream.fraud.texts import starting
 from tillstream.sim.simulator import Simulator
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs import fraud, intake, inventory, loyalty, shortage
@@ -215,7 +215,7 @@ def run_fraud(traffic: Traffic, conf: settings.Conf) -> Run:
 
 
 def fraud_stages(conf: settings.Conf) -> list[Stage]:
-    judge = fraud.judge(conf, starting_rules(conf.fraud.rules))
+    judge = fraud.judge(conf, *starting(conf))
     return [
         Stage("fraud-till", fraud.at_till(conf)),
         Stage("fraud-card", fraud.by_card(conf)),

@@ -8,12 +8,15 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Set
+from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
+from tillstream.domain.rates import Rate, Rates
 from tillstream.domain.receipt.front_door import KnownStores, StorePlace
 from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
@@ -55,6 +58,12 @@ def _of_form(pattern: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
     return checked
 
 
+def _above_0(text: str) -> Fraction:
+    if not (found := Fraction(text)):
+        raise ValueError
+    return found
+
+
 def _zone(text: str) -> str:
     if text == "localtime":  # the machine's
         raise ValueError
@@ -67,7 +76,11 @@ PRODUCT = Column(
     _of_form("[0-9]{8,14}|plu-[0-9]{1,5}", same), "8 to 14 digits, or plu- and up to 5"
 )
 CENTS = Column(_of_form("0|[1-9][0-9]{0,11}", int), "cents, a whole number from 0")
+TOLD = ("currency", "name", "region", "country")  # of a store, if the table has them
 KEYS = {"store", "centre", "product"}
+DATE = Column(date.fromisoformat, "a date, 2026-01-31")
+PER_BASE = Column(_of_form("[0-9]{1,9}(?:[.][0-9]{1,12})?", _above_0), "a number above 0")
+CURRENCY = Column(_of_form("[A-Z]{3}", str), "a currency, three letters")
 LATITUDE = Column(_degrees(90), "degrees from -90 to 90")
 LONGITUDE = Column(_degrees(180), "degrees from -180 to 180")
 ZONE = Column(_zone, "an IANA time zone")
@@ -98,6 +111,18 @@ def clocks(conf: Conf) -> dict[int, ClockPlace]:
 def packaged_clocks() -> dict[int, ClockPlace]:
     """The same of the invented stores that come with the package."""
     return _clocks(("reference.stores", PACKAGES_OWN / "stores.csv"))
+
+
+def rates(conf: Conf) -> Rates:
+    """What currencies are worth, by date; without a table only amounts of one currency can be compared.
+    Raises ConfError that names the file."""
+    own = conf.fraud.currency
+    return Rates(own) if conf.reference.rates is None else _rates(_file(conf, "rates"), own)
+
+
+def packaged_rates(own: str = "ZAR") -> Rates:
+    """The real rates of some days that come with the package, for the local stack."""
+    return _rates(("reference.rates", PACKAGES_OWN / "rates.csv"), own)
 
 
 def zones(conf: Conf) -> dict[int, str]:
@@ -156,11 +181,27 @@ def _read(file: tuple[str, Path], number: str) -> list[Place]:
     return [Place(*row.values()) for row in _rows(file, columns)]
 
 
+def _rates(file: tuple[str, Path], own: str) -> Rates:
+    columns = {"date": DATE, "currency": CURRENCY, "per_base": PER_BASE}
+    epoch = date(1970, 1, 1)
+    return Rates(
+        own,
+        (
+            Rate((row["date"] - epoch).days, row["currency"], row["per_base"])
+            for row in _rows(file, columns)
+        ),
+    )
+
+
 def _clocks(file: tuple[str, Path]) -> dict[int, ClockPlace]:
-    columns = {"store": NUMBER, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE}
+    columns = {"store": NUMBER, "lat": LATITUDE, "lon": LONGITUDE, "zone": ZONE} | dict.fromkeys(
+        TOLD, TEXT
+    )
     return {
-        row["store"]: ClockPlace(row["lat"], row["lon"], row["zone"])
-        for row in _rows(file, columns)
+        row["store"]: ClockPlace(
+            row["lat"], row["lon"], row["zone"], *(row.get(name, "") for name in TOLD)
+        )
+        for row in _rows(file, columns, optional=set(TOLD))
     }
 
 

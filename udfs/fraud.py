@@ -9,8 +9,10 @@ from pyflink.datastream import RuntimeContext
 
 from tillstream.catalog import topics
 from tillstream.conf import Conf
+from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import actions
+from tillstream.domain.fraud.asking import Asking, answered, parse_reply, question
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
 from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Label
@@ -18,7 +20,8 @@ from tillstream.domain.fraud.judge import apply_label, judge_both
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import Profile
 from tillstream.domain.fraud.ruleset import load_rules
-from tillstream.reference import clocks
+from tillstream.domain.rates import Rates
+from tillstream.reference import clocks, rates
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
@@ -33,25 +36,30 @@ class KeptRulesUnusable(RuntimeError):
 
 
 class JudgeSales(BatchedStage):
-    """Keyed by subject. In: `Passing` transactions and labels; beside them orders about rules. Out:
-    decisions to keep; to the sides: what follows from them. All JSON bytes."""
+    """Keyed by subject. In: `Passing` transactions, labels and customers' replies; beside them orders about
+    rules. Out: decisions to keep; to the sides: what follows from them. All JSON bytes."""
 
+    title = "judge by subject"
     codec = fraud_profile.CODEC
-    sides = ("explanations", "cases", "holds", "notices", "rule-answers", DEAD_LETTERS)
+    sides = ("explanations", "cases", "holds", "notices", "rule-answers", "labels", DEAD_LETTERS)
 
     def __init__(
         self,
         settings: StageSettings,
         rules: bytes,
         places: Places,
+        rates: Rates,
+        asking: Asking,
         audit_passes: bool,
         explain_passes: bool,
         keep_days: int,
     ) -> None:
-        """``rules``: JSON of the set in force until another is pushed; ``places``: all stores."""
+        """``rules``: JSON of the set in force until another is pushed; ``places``: all stores;
+        ``rates``: of currencies;
+        ``asking``: how customers are asked."""
         super().__init__(settings)
         self.first_rules = rules
-        self.places = places
+        self.places, self.rates, self.asking = places, rates, asking
         self.audit_passes = audit_passes
         self.explain_passes = explain_passes
         self.keep_days = keep_days
@@ -62,7 +70,7 @@ class JudgeSales(BatchedStage):
         return self.audit_passes or self.explain_passes
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.now = InForce(load_rules(self.first_rules, self.places), None)
+        self.now = InForce(load_rules(self.first_rules, self.places, self.rates), None)
         self.subtask = runtime_context.get_index_of_this_subtask()
         self.subtasks = runtime_context.get_number_of_parallel_subtasks()
 
@@ -72,24 +80,28 @@ class JudgeSales(BatchedStage):
         record = read_at_judge(value)
         if isinstance(record, Label):
             return self._verdict(state, record, out)
+        if isinstance(record, Envelope):
+            self._reply(state, record, out)
+            return None
         live, shadow = self.now
         sale, facts = record.sale, record.facts
         judged = judge_both(state, sale, facts, live, shadow, sale.arrived_ms, self.whole)
         decision, second = judged.decision, judged.shadow
         if decision is not None:
             if decision.outcome != "pass":
-                self._act(decision, out)
+                self._act(decision, judged.profile, out)
             told = second is not None and second.outcome != "pass"
             if decision.outcome != "pass" or told or self.audit_passes or self.explain_passes:
                 self._keep(record, decision, second, out)
         return judged.profile
 
-    def _act(self, decision: actions.Decision, out: Outputs) -> None:
-        hours = self.now.live.data.watch.hours
+    def _act(self, decision: actions.Decision, profile: Profile | None, out: Outputs) -> None:
+        hours, asked = self.now.live.data.watch.hours, None
         out.emit(_json(actions.case_of(decision, hours, self.keep_days)), "cases")
         if decision.outcome == "hold":
             out.emit(_json(actions.hold_of(decision)), "holds")
-        for notice in actions.notices_of(decision):
+            asked = question(decision, profile, self.places, self.asking)
+        for notice in actions.notices_of(decision, asked):
             out.emit(_json(notice), "notices")
 
     def _keep(
@@ -122,8 +134,23 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
         return apply_label(state, verdict, self.now.live)
 
+    def _reply(self, state: Profile | None, envelope: Envelope, out: Outputs) -> None:
+        """A verdict goes by the topic of labels, as a person's does, so till and card hear of it too."""
+        reply, at_ms = parse_reply(envelope.raw), envelope.arrived_ms
+        refuse_ahead(reply.answered_ms, "$.answered_ms", envelope, self.settings.clock_ahead_ms)
+        label, why = answered(state, reply, at_ms, self.asking, self.rates)
+        if label is not None:
+            out.emit(_json(label), "labels")
+        if label is None or label.fraud:
+            out.emit(_json(actions.told_of(reply, why, at_ms)), "notices")
+        if why != "not_held":
+            said = actions.Said(reply.transaction_id, reply.answer, at_ms, at_ms)
+            out.emit(_json(said), "cases")
+
     def sent(self, value: bytes) -> Envelope:
         came = read_at_judge(value)
+        if isinstance(came, Envelope):
+            return came
         if isinstance(came, Label):
             return self.part(_json(came), typed=True)
         return self.part(came.raw, came.sale.arrived_ms, typed=True)
@@ -164,16 +191,25 @@ def at_till(conf: Conf) -> CountAtTill:
     """The first stage as conf has it."""
     fraud = conf.fraud
     labels = conf.topic(topics.FRAUD_LABELS)
-    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days)
+    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days, rates(conf))
 
 
 def by_card(conf: Conf) -> CountByCard:
     """The second stage as conf has it."""
-    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days)
+    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days, clocks(conf))
 
 
-def judge(conf: Conf, rules: bytes) -> JudgeSales:
-    """The third stage as conf has it, ``rules`` in force until others are pushed."""
+def judge(conf: Conf, starting: bytes, asking: Asking) -> JudgeSales:
+    """The third stage as conf has it, ``starting`` in force until other rules are pushed."""
     fraud, settings = conf.fraud, StageSettings.of("fraud", conf)
     audit_all, explain_all = fraud.audit == "all", fraud.explain == "all"
-    return JudgeSales(settings, rules, clocks(conf), audit_all, explain_all, fraud.keep_days)
+    return JudgeSales(
+        settings,
+        starting,
+        clocks(conf),
+        rates(conf),
+        asking,
+        audit_all,
+        explain_all,
+        fraud.keep_days,
+    )

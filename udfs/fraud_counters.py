@@ -6,10 +6,14 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.fraud.card import observe_card
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label
+from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, read, terminal
+from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import opened
+from tillstream.domain.staff import act_of
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -20,19 +24,25 @@ from tillstream.udfs.passing.fraud import (
     sale_to_card,
     sale_to_judge,
 )
-from tillstream.udfs.stage import StageSettings
+from tillstream.udfs.passing.staff import STAFF, to_cashier
+from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 
 class CountAtTill(BatchedStage):
     """Keyed by store and till. In: enveloped transactions of the front door, and labels. Out: both, for
-    the stage keyed by card; to the side: dead letters as JSON bytes."""
+    the stage keyed by card; to the sides: what concerns a cashier, for the stage keyed by that, and
+    dead letters as JSON bytes."""
 
+    title = "count at the till"
     codec = fraud_counters.CODEC
+    sides = (STAFF, DEAD_LETTERS)
 
-    def __init__(self, settings: StageSettings, labels_topic: str, delay_days: int) -> None:
+    def __init__(
+        self, settings: StageSettings, labels_topic: str, delay_days: int, rates: Rates
+    ) -> None:
         super().__init__(settings)
         self.labels_origin = f"kafka:{labels_topic}/"
-        self.delay_days = delay_days
+        self.delay_days, self.rates = delay_days, rates
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = self.sent(value)
@@ -44,12 +54,15 @@ class CountAtTill(BatchedStage):
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
         after, facts, number = None, None, id_hash(sale.transaction_id)
+        at_ms, money = min(sale.event_time_ms, sale.arrived_ms), None
         if sale.kind == "sale":
+            money = self.rates.convert(sale.total_cents, sale.currency, self.rates.own, at_ms)
             after, facts = observe(
-                state, number, sale.event_time_ms, sale.total_cents, self.delay_days,
-                sale.arrived_ms,
-            )  # fmt: skip
-        out.emit(sale_to_card(judge_key(sale), sale, number, facts, envelope.raw))
+                state, number, sale.event_time_ms, money or 0, self.delay_days, sale.arrived_ms
+            )
+        if (act := act_of(sale, envelope.raw, self.rates)) is not None:
+            out.emit(to_cashier(act), STAFF)
+        out.emit(sale_to_card(judge_key(sale), sale, number, money, facts, envelope.raw))
         return after
 
     def sent(self, value: bytes) -> Envelope:
@@ -69,11 +82,12 @@ class CountByCard(BatchedStage):
     """Keyed by card token; what has no card passes by. In: what `CountAtTill` makes. Out: both kinds,
     for the judge; to the side: dead letters as JSON bytes."""
 
+    title = "count by card"
     codec = fraud_counters.CODEC
 
-    def __init__(self, settings: StageSettings, delay_days: int) -> None:
+    def __init__(self, settings: StageSettings, delay_days: int, places: Places) -> None:
         super().__init__(settings)
-        self.delay_days = delay_days
+        self.delay_days, self.places = delay_days, places
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         came = read_at_card(value)
@@ -85,10 +99,11 @@ class CountByCard(BatchedStage):
         if not came.counted:
             out.emit(sale_to_judge(value, None))
             return None
-        after, facts = observe(
-            state, came.number, came.event_time_ms, came.cents, self.delay_days, came.arrived_ms
-        )
-        out.emit(sale_to_judge(value, facts))
+        after, facts, habit = observe_card(
+            state, came.number, came.event_time_ms, came.money, came.store, came.there,
+            self.delay_days, came.arrived_ms, self.places,
+        )  # fmt: skip
+        out.emit(sale_to_judge(value, facts, habit))
         return after
 
     def sent(self, value: bytes) -> Envelope:

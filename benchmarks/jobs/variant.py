@@ -38,7 +38,8 @@ EVENTS = {
 
 
 # Side outputs that a job reads only where it writes them.
-SIDES = {("fraud", "judged"): ("explanations", "cases", "holds", "notices", "rule-answers")}
+SIDES = {("fraud", "judged"): ("explanations", "cases", "holds", "notices", "rule-answers",
+                               "labels")}  # fmt: skip
 
 
 def main() -> None:

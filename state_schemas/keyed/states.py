@@ -13,6 +13,8 @@ from tillstream.state_schemas.keyed import (
     archived_mark,
     fraud_counters,
     fraud_profile,
+    fraud_staff,
+    fraud_store,
     loyalty_account,
     promotion_known,
     promotion_offers,
@@ -26,6 +28,7 @@ from tillstream.state_schemas.keyed.versioned import Codec, UnknownVersion
 CUSTOMERS = 40_000_000
 TILLS = 50_000
 STORES = 2_900
+CASHIERS = 100_000
 STORE_PRODUCTS = 2_900 * 30_000
 TRANSACTIONS_A_DAY = 5_000_000
 DOCUMENTS_A_DAY = 2_900 * 40  # deliveries, counts, write-offs and others of a store
@@ -71,6 +74,15 @@ STATES = (
         "fraud", "fraud-judge", "fraud-profile", fraud_profile.CODEC,
         "customer, or card token without one", CUSTOMERS,
         "TTL of fraud.profile_ttl_days (400) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-cashier", "fraud-cashier", fraud_staff.CODEC,
+        "store and cashier, or till where none is known", CASHIERS,
+        "TTL of fraud.staff_ttl_days (60) from the last change, in processing time",
+    ),
+    KeyedState(
+        "fraud", "fraud-store", "fraud-store", fraud_store.CODEC, "store", STORES,
+        "TTL of fraud.staff_ttl_days (60) from the last change, in processing time; 64 cashiers' days",
     ),
     KeyedState(
         "intake", "intake-once", "intake-mark", archived_mark.CODEC, "transaction",

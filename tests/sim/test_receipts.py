@@ -16,7 +16,7 @@ from tillstream import conf as settings
 from tillstream import reference
 from tillstream.domain.receipt import parse as contract
 from tillstream.domain.receipt.contract import RetailTransaction
-from tillstream.domain.receipt.front_door import of_contract
+from tillstream.domain.receipt.front_door import KnownStores, of_contract
 from tillstream.domain.receipt.product import check_digit
 from tillstream.domain.transaction import InvalidTransaction, parse
 from tillstream.sim.commands import sim

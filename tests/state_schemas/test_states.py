@@ -20,7 +20,8 @@ def named_states() -> set[str]:
                 names = [one.value for one in said if ast.unparse(one.targets[0]) == "kept"]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func).rpartition(".")[2]
-                names = [k.value for k in node.keywords if (called, k.arg) == ("process", "state")]
+                makes = called in ("process", "stage")  # the latter of `batched.Stages`
+                names = [k.value for k in node.keywords if makes and k.arg == "state"]
                 if called.endswith("StateDescriptor"):
                     assert path.name == "single.py", (
                         f"{path.name}: keeps a state that is not `kept`"

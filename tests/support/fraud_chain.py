@@ -1,4 +1,4 @@
-"""The three stages of the fraud job one after the other, without an engine."""
+"""The stages of the fraud job one after the other, without an engine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 from tests.support import sales
 from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import CARD, T0
+from tillstream.conf import load
 from tillstream.domain.envelope import seal
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
+from tillstream.fraud.texts import asking
+from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.udfs.fraud import JudgeSales
 from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs.fraud_staff import WatchCashier, WeighInStore, limits_of
 from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"
@@ -45,13 +48,19 @@ class Chain:
     """``out``: name of an output -> what came, as dicts."""
 
     def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
+        conf = load("local")
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
-        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7))
-        self.card = BatchedHarness(CountByCard(SETTINGS, 7))
+        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, packaged_rates()))
+        self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks()))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
-            JudgeSales(SETTINGS, rules, packaged_clocks(), **options), kept=kept
+            JudgeSales(
+                SETTINGS, rules, packaged_clocks(), packaged_rates(), asking(conf), **options
+            ),
+            kept=kept,
         )
+        self.cashier = BatchedHarness(WatchCashier(SETTINGS, limits_of(conf), packaged_clocks()))
+        self.store = BatchedHarness(WeighInStore(SETTINGS, limits_of(conf), 90))
         self.offset = 0
 
     def send(self, document: Any, arrived_ms: int | None = None, topic: str = TRANSACTIONS) -> None:
@@ -73,12 +82,24 @@ class Chain:
         return f"{fields.get('store')}:{fields.get('till')}", record
 
     def _through(self, records: list[tuple[str, bytes]]) -> None:
+        before = len(self.till.side["staff"])
         for stage in (self.till, self.card, self.judge):
             if records:
                 records = [split(value) for value in stage.process(*records)]
+        acts = [split(value) for value in self.till.side["staff"][before:]]
+        if acts and (found := [split(value) for value in self.cashier.process(*acts)]):
+            self.store.process(*found)
 
     def label(self, document: Any) -> None:
         self.send(document, topic=LABELS)
+
+    def reply(self, document: Any, arrived_ms: int) -> None:
+        """To the judge alone, by the customer."""
+        self.offset += 1
+        raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+        key = document["customer_id"] if isinstance(document, dict) else "~1"
+        record = seal(f"kafka:fraud-replies/0/{self.offset}", arrived_ms, raw)
+        self.judge.process((key, record))
 
     def order(self, mode: str, rules: bytes | None, version: str = "") -> None:
         self.offset += 1
@@ -90,12 +111,19 @@ class Chain:
     def raw_order(self, raw: bytes) -> None:
         self.judge.control(seal(f"kafka:fraud-rules/0/{self.offset}", T0, raw))
 
+    @staticmethod
+    def signals(kept: dict[str, Any]) -> dict[str, float]:
+        """Of a row of the audit."""
+        return json.loads(kept["decision"])["signals"]
+
     @property
     def out(self) -> dict[str, list[dict[str, Any]]]:
         found = {"audit": self.judge.main}
         for name in JudgeSales.sides:
             found[name] = self.judge.side[name]
         earlier = self.till.side["dead-letters"] + self.card.side["dead-letters"]
+        found["staff-cases"] = self.store.main
+        found["notices"] = found["notices"] + self.store.side["notices"]
         found["dead-letters"] = earlier + found["dead-letters"]
         return {name: [json.loads(value) for value in values] for name, values in found.items()}
 

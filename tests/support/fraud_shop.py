@@ -10,14 +10,14 @@ from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.fraud.sale import Sale, made_of
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
+from tillstream.reference import packaged_clocks, packaged_rates
 
 DAY = 86_400_000
 HOUR = 3_600_000
 MIDNIGHT = 20_400 * DAY - 2 * HOUR  # in Johannesburg
 OWN, OTHER = "tok_7f3k9q2m5x8b1c4d", "tok_zzz1yyy2xxx3www4"
 PLACES = packaged_clocks()
-RULES = packaged_rules(packaged_clocks()).rules
+RULES = packaged_rules(PLACES, packaged_rates()).rules
 
 
 def sale(

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.fraud_chain import DAY_MS, T0, Chain, label_of, sale
+from tests.support.fraud_shop import RULES
 from tests.support.sales import canonical, checked
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.decision import Label
@@ -17,7 +18,6 @@ from tillstream.domain.fraud.sale import made_of
 from tillstream.domain.transaction import REASONS
 from tillstream.fraud.pure_job import PureJob
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.reference import packaged_clocks
 from tillstream.sim.fuzz import fuzzed
 from tillstream.sim.simulator import Simulator
 from tillstream.udfs.fraud import KeptRulesUnusable
@@ -346,7 +346,7 @@ def test_ten_thousand_cards_and_a_busy_till_stay_within_bounds():
 
 
 def test_the_stages_judge_as_the_pure_job_does():
-    chain, pure = Chain(audit_passes=True), PureJob(packaged_rules(packaged_clocks()).rules)
+    chain, pure = Chain(audit_passes=True), PureJob(RULES)
     expected = {}
     for n, sent in enumerate(Simulator("normal", seed=3, count=800, customers=60, rate=0.01)):
         document = json.loads(sent.raw)

@@ -29,6 +29,7 @@ from tillstream.domain.shortage import events
 from tillstream.domain.stock import baskets
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.fraud.rules_file import packaged_rules
+from tillstream.fraud.texts import asking
 from tillstream.sim.fuzz import fuzzed
 from tillstream.udfs import archive, fraud, intake, inventory, loyalty, promotions, shortage
 from tillstream.udfs.stage import DEAD_LETTERS, MOST_FAILED
@@ -43,10 +44,13 @@ SALE = sale(7)
 REQUEST = {"type": "request", "request_id": "45-1-000001", "ask": "order", "to": 45, "asked_by": 46,
            "product": "2000000000411", "order_id": "45-1-000001", "quantity": 1, "event_time_ms": T0,
            "emergency": False}  # fmt: skip
+REPLY = {"transaction_id": SALE["transaction_id"], "customer_id": SALE["customer_id"], "answer": "yes",
+         "answered_ms": T0}  # fmt: skip
 GOOD = {
     TILLS: json.dumps(SALE).encode(),
     CHECKED: canonical(SALE),
     topics.FRAUD_LABELS.id: json.dumps(label_of(SALE, True)).encode(),
+    topics.FRAUD_REPLIES.id: json.dumps(REPLY).encode(),
     topics.STOCK_MOVEMENTS.id: (EVENTS / "stock_movement" / VALID / "delivery_of_an_order.json").read_bytes(),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
     topics.STOCK_CHANGES.id: unseal(level(3, 10, T0)).raw,
@@ -64,6 +68,7 @@ STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),
     ("fraud", "fraud_labels"): lambda: BatchedHarness(fraud.at_till(CONF)),
+    ("fraud", "fraud_replies"): lambda: BatchedHarness(fraud.judge(CONF, RULES, asking(CONF))),
     ("inventory", "stock_movements"): lambda: KeyedHarness(inventory.documents(CONF, TILL_KINDS)),
     ("inventory", "stock_requests"): lambda: KeyedHarness(inventory.documents(CONF, TILL_KINDS)),
     ("inventory", "promotions_inventory"): lambda: KeyedHarness(inventory.documents(CONF, TILL_KINDS)),
@@ -157,7 +162,7 @@ def test_any_number_of_them_may_come(job, topic):
 
 
 def test_any_number_of_bad_orders_about_rules_may_come():
-    harness = BatchedHarness(fraud.judge(CONF, RULES))
+    harness = BatchedHarness(fraud.judge(CONF, RULES, asking(CONF)))
     rng = Random(1)
     order = b'{"mode":"live","version":"v","pushed_ms":1,"by":"test","rules":' + RULES + b"}"
     for n in range(300):

@@ -84,9 +84,27 @@ FRAUD_CASES = Table(
     fields=(
         *_texts("transaction_id", "status", "open", "outcome", "reasons"),
         *_texts("rules_version", "subject", "customer_id", "card_token"),
-        *_texts("currency", "verdict_source", "till"),  # in items of 0.1.0 the till is a number
+        *_texts(
+            "currency", "verdict_source", "customer_said", "till"
+        ),  # in items of 0.1.0 the till is a number
         *_numbers("version", "score", "store", "total_cents"),
         *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),
+        ("expires_at_s", "expires_at", "N"),
+    ),
+)
+
+# Cases for the loss-prevention team, one for each cashier, day and kind.
+STAFF_CASES = Table(
+    "staff_cases",
+    key=(("case_id", "S"),),
+    by="case_id",
+    merge=True,
+    index=Index("open-staff-cases", (("open", "S"), ("event_time_ms", "N"))),
+    ttl="expires_at",
+    fields=(
+        *_texts("case_id", "kind", "code", "till", "cashier", "day", "figures", "currency"),
+        *_texts("transaction_id", "status", "open"),
+        *_numbers("version", "store", "event_time_ms", "opened_at_ms"),
         ("expires_at_s", "expires_at", "N"),
     ),
 )

@@ -48,6 +48,8 @@ SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
 
 FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.decision.Label")
+# What customers answer to the notice of a hold.
+FRAUD_REPLIES = Topic("fraud_replies", "customer_id", "domain.fraud.asking.Reply")
 FRAUD_RULES = Topic("fraud_rules", "mode", "domain.fraud.control.Order", kept=True)
 FRAUD_ANSWERS = Topic(
     "fraud_answers", "origin", "domain.fraud.control.Answer", "fraud-rule-answers"

@@ -144,6 +144,7 @@ class Reference(_Base, frozen=True):
     stores: str | None
     centres: str | None
     products: str | None
+    rates: str | None
 
 
 class Inventory(_Base, frozen=True):
@@ -165,8 +166,33 @@ class Inventory(_Base, frozen=True):
     wait_ms: NotNegative
 
 
+class StaffLimit(_Base, frozen=True):
+    hour_count: Positive
+    hour_cents: NotNegative
+    day_count: Positive
+    day_cents: NotNegative
+    times: Rate
+
+
+class Staff(_Base, frozen=True):
+    """See ``domain.staff.Limits``."""
+
+    returns: StaffLimit
+    voids: StaffLimit
+    overrides: StaffLimit
+    loyalty_count: Positive
+    loyalty_percent: Percent
+
+
+class Answers(_Base, frozen=True):
+    release_cents: NotNegative
+    minutes: Positive
+    decline_on_no: bool
+
+
 class Fraud(_Base, frozen=True):
     rules: str | None
+    currency: CurrencyCode
     audit: Literal["suspicious", "all"]
     explain: Literal["suspicious", "all"]
     keep_days: NotNegative
@@ -174,6 +200,11 @@ class Fraud(_Base, frozen=True):
     profile_ttl_days: NotNegative
     card_ttl_days: NotNegative
     till_ttl_days: NotNegative
+    staff_ttl_days: NotNegative
+    staff: Staff
+    texts: str | None
+    languages: dict[str, str]
+    answers: Answers
     linger_ms: NotNegative
 
 

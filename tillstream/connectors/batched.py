@@ -14,6 +14,7 @@ from tillstream.connectors import sources
 from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours
 
+DAY_MS = 86_400_000
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 
@@ -22,6 +23,10 @@ class Stage(Protocol):
 
     @property
     def sides(self) -> tuple[str, ...]: ...
+
+
+class Titled(Stage, Protocol):
+    title: str
 
 
 def process(
@@ -76,6 +81,28 @@ def process(
         name, BYTES.get_java_type_info(), operator
     )
     return DataStream(made.uid(uid).name(name).setBufferTimeout(wait_ms))
+
+
+class Stages:
+    """Makes the stages of a job that differ in little. ``function.title`` is what its operator is called."""
+
+    def __init__(self, context: JobContext, control: DataStream, job: str, wait_ms: int) -> None:
+        """control, wait_ms: as of `process`."""
+        self._context, self._control, self._job, self._wait_ms = context, control, job, wait_ms
+
+    def __call__(
+        self, records: KeyedStream, function: Titled, days: int, *, state: str, uid: str = ""
+    ) -> DataStream:
+        """`process`; its uid is the state's name unless said, keys without a change for ``days`` go."""
+        return process(
+            self._context, records, self._control, function, state=state, uid=uid or state,
+            name=function.title, life_ms=days * DAY_MS, wait_ms=self._wait_ms,
+        )  # fmt: skip
+
+    def by(self, key: str, stream: DataStream, *rows: DataStream) -> KeyedStream:
+        """`rekeyed`, with the uid ``<job>-by-<key>``; and ``rows`` that have that key already."""
+        made = by_line(stream, f"{self._job}-by-{key}", f"by {key}", self._wait_ms)
+        return sources.keyed(made.union(*rows) if rows else made)
 
 
 def each(

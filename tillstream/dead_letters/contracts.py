@@ -8,6 +8,7 @@ from typing import Any
 from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import TILLS, Contract, Named, of_our_contracts
+from tillstream.domain.fraud.asking import parse_reply
 from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.PROMOTIONS.id: promotion.parse,
     topics.PROMOTIONS_INVENTORY.id: promotion.parse,
     topics.FRAUD_LABELS.id: parse_label,
+    topics.FRAUD_REPLIES.id: parse_reply,
     topics.FRAUD_RULES.id: None,
 }
 

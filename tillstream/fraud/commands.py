@@ -129,6 +129,8 @@ def _show(found: Explanation) -> None:
         lines.append(f"and {more:,} more")
     profile = ", ".join(f"{name} {value}" for name, value in decision.profile.items())
     tables.say(f"basket: {', '.join(lines)}\nprofile then: {profile or 'none'}", out)
+    for note in decision.notes:
+        click.echo(f"note: {note}")
     numbers = [Column(name, right=True) for name in ("value", "threshold", "points", "of")]
     table = Table("rule", "signal", *numbers, Column("only when", prose=True))
     for rule in sorted(found.rules, key=lambda rule: -abs(rule.points)):

@@ -13,7 +13,7 @@ from tillstream.clients import aws as clients
 from tillstream.clients import items
 from tillstream.conf import Conf
 from tillstream.domain.fraud.actions import notices_of
-from tillstream.domain.fraud.decision import Decision
+from tillstream.domain.fraud.decision import TOO_LATE, Decision
 from tillstream.domain.fraud.ruleset import RuleSet
 from tillstream.domain.fraud.sale import Receipt, made_of
 from tillstream.domain.receipt.product import printed
@@ -118,6 +118,8 @@ def _rules(conf: Conf, decision: Decision) -> Iterator[RuleLine]:
         yield RuleLine(
             rule.code, rule.measured, value, rule.threshold, rule.weight, points, rule.when
         )
+    if (late := fired.get(TOO_LATE)) is not None:
+        yield RuleLine(late.code, late.signal, late.value, late.threshold, 0.0, 0.0, None)
 
 
 def _rules_of(conf: Conf, version: str) -> RuleSet | None:

@@ -6,6 +6,7 @@ a test holds to the real job. For dry runs, benchmarks and tests.
 
 from __future__ import annotations
 
+from tillstream.domain.fraud.card import observe_card
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.fraud.judge import apply_label, judge
@@ -29,21 +30,23 @@ class PureJob:
         """What the job would say of ``txn``; None for what is not judged."""
         if txn.kind != "sale":
             return None
-        number, at_ms, cents = id_hash(txn.transaction_id), txn.event_time_ms, txn.total_cents
+        number, at_ms, rates = id_hash(txn.transaction_id), txn.event_time_ms, self.rules.rates
+        money = rates.convert(txn.total_cents, txn.currency, rates.own, min(at_ms, arrived_ms))
         where = terminal(txn.store, txn.till)
         counters, till = observe(
-            self.tills.get(where), number, at_ms, cents, self.delay_days, arrived_ms
+            self.tills.get(where), number, at_ms, money or 0, self.delay_days, arrived_ms
         )
         self.tills[where] = counters
-        card = None
+        card = habit = None
         if txn.card_token is not None:
-            counters, card = observe(
-                self.cards.get(txn.card_token), number, at_ms, cents, self.delay_days, arrived_ms
-            )
+            counters, card, habit = observe_card(
+                self.cards.get(txn.card_token), number, at_ms, money, txn.store, txn.there,
+                self.delay_days, arrived_ms, self.rules.places,
+            )  # fmt: skip
             self.cards[txn.card_token] = counters
         who = subject(txn) or ""
         profile, decision = judge(
-            self.profiles.get(who), txn, Facts(card, till), self.rules, arrived_ms
+            self.profiles.get(who), txn, Facts(card, till, habit), self.rules, arrived_ms
         )
         if profile is not None:
             self.profiles[who] = profile

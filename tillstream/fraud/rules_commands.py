@@ -144,10 +144,10 @@ def dry_run(
 
     candidate, live = named(new), named(against)
     conf = settings.load()
-    places = reference.clocks(conf)
+    places, rates = reference.clocks(conf), reference.rates(conf)
     report = runs.run(
-        load_rules(candidate.raw, places),
-        load_rules(live.raw, places),
+        load_rules(candidate.raw, places, rates),
+        load_rules(live.raw, places, rates),
         runs.archived(conf, data, first, last, limit),
         runs.labels(conf, labels),
         progress=lambda n: click.echo(f"\r{n:,} transactions", err=True, nl=False),

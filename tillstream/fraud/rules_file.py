@@ -15,6 +15,7 @@ from yaml.constructor import ConstructorError
 from tillstream.conf.layers import ODD_NUMBER
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.ruleset import InvalidRules, Rules, load_rules
+from tillstream.domain.rates import ONE_CURRENCY, Rates
 from tillstream.errors import Problems
 
 MAX_FILE_BYTES = 2_000_000
@@ -63,7 +64,9 @@ class RulesFile(NamedTuple):
     rules: Rules
 
 
-def read_rules(path: Path | str, places: Places | None = None) -> RulesFile:
+def read_rules(
+    path: Path | str, places: Places | None = None, rates: Rates = ONE_CURRENCY
+) -> RulesFile:
     """The rule set in a file, ready to judge sales of ``places``. Raises RulesFileError with every
     problem and its line."""
     try:
@@ -71,10 +74,12 @@ def read_rules(path: Path | str, places: Places | None = None) -> RulesFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise RulesFileError([f"{path}: {reason}"]) from None
-    return parse_rules(text, str(path), places)
+    return parse_rules(text, str(path), places, rates)
 
 
-def parse_rules(text: str, name: str, places: Places | None = None) -> RulesFile:
+def parse_rules(
+    text: str, name: str, places: Places | None = None, rates: Rates = ONE_CURRENCY
+) -> RulesFile:
     """The same from a text; ``name`` is what problems call it."""
     if len(text) > MAX_FILE_BYTES:
         raise RulesFileError([f"{name}: larger than {MAX_FILE_BYTES:,} bytes"])
@@ -98,7 +103,7 @@ def parse_rules(text: str, name: str, places: Places | None = None) -> RulesFile
     except TypeError:  # half of a surrogate pair
         raise RulesFileError([f"{name}: a text that is not Unicode"]) from None
     try:
-        return RulesFile(raw, load_rules(raw, places or {}))
+        return RulesFile(raw, load_rules(raw, places or {}, rates))
     except InvalidRules as error:
         raise RulesFileError(
             [f"{name}:{_line(node, p.path)}: {p.path}: {p.message}" for p in error.problems]
@@ -110,10 +115,10 @@ def starting_rules(path: str | None) -> bytes:
     return (read_rules(path) if path else packaged_rules()).raw
 
 
-def packaged_rules(places: Places | None = None) -> RulesFile:
+def packaged_rules(places: Places | None = None, rates: Rates = ONE_CURRENCY) -> RulesFile:
     """The rule set that comes with the package."""
     file = files("tillstream.domain.fraud").joinpath("default.yaml")
-    return parse_rules(file.read_text(encoding="utf-8"), "default.yaml", places)
+    return parse_rules(file.read_text(encoding="utf-8"), "default.yaml", places, rates)
 
 
 def _line(node: Any, path: str) -> int:

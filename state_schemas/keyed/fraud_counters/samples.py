@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.counters import Counters
+from tillstream.domain.fraud.counters import Counters, Habit
+from tillstream.state_schemas.keyed.fraud_counters import v1
 
 V1 = {
-    "new": Counters([[], [], [], []], [], 0, [], []),
-    "busy": Counters(
+    "new": v1.Counters([[], [], [], []], [], 0, [], []),
+    "busy": v1.Counters(
         [
             [29_400_001, 2, 35_000],
             [2_940_000, 9, 410_000],
@@ -20,4 +21,17 @@ V1 = {
     ),
 }
 
-SAMPLES = {1: V1}
+V2 = {
+    "till": Counters([[], [], [], []], [20_400, 210, 3], 1_764_000_000_000, [17], []),
+    "card": Counters(
+        [[], [], [490_000, 1, 40_000], [20_416, 1, 40_000]],
+        [20_400, 2, 0],
+        1_764_000_000_000,
+        [17, 2**32 - 1],
+        [],
+        Habit(41, 10.3125, 0.25, -0.5, -0.75, 23, 1_764_000_000_000),
+    ),
+    "card-of-version-1": Counters([[], [], [], []], [20_400, 2, 0], 1, [17], []),
+}
+
+SAMPLES = {1: V1, 2: V2}

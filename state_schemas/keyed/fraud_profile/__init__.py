@@ -5,8 +5,29 @@ The rules' ``Profile`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.profile import Profile
-from tillstream.state_schemas.keyed.versioned import Codec
+from msgspec.structs import asdict, astuple
 
-CODEC = Codec("fraud_profile", Profile)
+from tillstream.domain.fraud.profile import Lesson, Profile
+from tillstream.state_schemas.keyed.fraud_profile import v1
+from tillstream.state_schemas.keyed.versioned import Codec, Layout
+
+_LESSON = len(v1.Lesson.__struct_fields__)
+
+
+def _upgrade(old: v1.Profile) -> Profile:
+    """Its home is not known yet: `settle` finds it at the next sale."""
+    held = [Lesson(*astuple(one)) for one in old.held]
+    return Profile(**asdict(old) | {"held": held})
+
+
+def _downgrade(new: Profile) -> v1.Profile:
+    """Its level stays in the currency of home, which is that of most sales."""
+    held = [v1.Lesson(*astuple(one)[:_LESSON]) for one in new.held]
+    old = {name: getattr(new, name) for name in v1.Profile.__struct_fields__}
+    return v1.Profile(**old | {"held": held})
+
+
+CODEC = Codec(
+    "fraud_profile", Profile, [Layout(1, v1.Profile), Layout(2, Profile, _upgrade, _downgrade)]
+)
 CURRENT, encode, decode = CODEC.current, CODEC.encode, CODEC.decode

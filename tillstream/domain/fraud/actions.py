@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.asking import Reply
+from tillstream.domain.fraud.decision import Decision, Label, would_hold
 from tillstream.domain.fraud.sale import read_receipt, till_number
 from tillstream.domain.notice import Notice, notice
 
@@ -166,7 +167,7 @@ def explanation_of(kept: Recorded) -> Recorded:
 
 def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:
     until = 0
-    if decision.outcome == "hold":
+    if would_hold(decision):
         until = decision.event_time_ms + int(watch_hours * HOUR_MS)
     return Case(
         decision.transaction_id,
@@ -201,8 +202,9 @@ def hold_of(decision: Decision) -> Hold:
     )
 
 
-def notices_of(decision: Decision) -> list[Notice]:
-    """A hold asks the customer and tells the team; a review only tells the team."""
+def notices_of(decision: Decision, asked: dict[str, str | int] | None = None) -> list[Notice]:
+    """A hold asks the customer and tells the team; a review only tells the team. ``asked``: what the
+    customer is sent besides, see `asking.question`."""
     params: dict[str, str | int] = {
         "store": decision.store,
         "total_cents": decision.total_cents,
@@ -217,7 +219,7 @@ def notices_of(decision: Decision) -> list[Notice]:
                 "fraud-confirm-purchase",
                 decision.transaction_id,
                 decision.event_time_ms,
-                params,
+                {**params, **(asked or {})},
             )
         )
     told = {**params, "score": round(decision.score), "reasons": codes(decision)}
@@ -226,6 +228,23 @@ def notices_of(decision: Decision) -> list[Notice]:
         notice("alert", TEAM, template, decision.transaction_id, decision.event_time_ms, told)
     )
     return made
+
+
+class Said(msgspec.Struct, gc=False):
+    """What a customer has answered, in its case."""
+
+    transaction_id: str
+    customer_said: str
+    event_time_ms: int
+    version: int
+
+
+def told_of(reply: Reply, why: str, arrived_ms: int) -> Notice:
+    """To the team: a person decides."""
+    params: dict[str, str | int] = {"answer": reply.answer, "why": why}
+    return notice(
+        "alert", TEAM, f"fraud-answer-{reply.answer}", reply.transaction_id, arrived_ms, params
+    )
 
 
 def closed_by(verdict: Label) -> Closed:

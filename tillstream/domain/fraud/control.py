@@ -76,7 +76,7 @@ def apply_order(raw: bytes, now: InForce, places: Places) -> tuple[Order, InForc
     if order.mode == "shadow-off":
         return order, now._replace(shadow=None)
     try:
-        rules = load_rules(bytes(order.rules), places)
+        rules = load_rules(bytes(order.rules), places, now.live.rates)
     except InvalidRules as error:
         raise Refused(str(error)[:2000], order.mode, order.version[:64]) from None
     if rules.data.version != order.version:

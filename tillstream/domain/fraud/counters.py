@@ -34,7 +34,8 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
 
     windows: for each of WINDOWS ``[bucket, count, cents, ...]``; days: ``[day, sales, frauds, ...]``,
     day and bucket counted from 1970 UTC; newest_ms: of the newest transaction; recent, labelled:
-    hashes (`id_hash`) of transactions counted last, and of those labelled as fraud.
+    hashes (`id_hash`) of transactions counted last, and of those labelled as fraud. habit: of a card
+    alone, see `card.py`.
     """
 
     windows: list[list[int]]
@@ -42,6 +43,20 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
     newest_ms: int
     recent: list[int]
     labelled: list[int]
+    habit: Habit | None = None
+
+
+class Habit(msgspec.Struct, array_like=True, gc=False):
+    """How a card is used, whoever shows it. sales: counted. level, spread, hour_x, hour_y: as those of a
+    `Profile`. store, at_ms: where and when it was last, 0 for nowhere yet."""
+
+    sales: int = 0
+    level: float = 0.0
+    spread: float = 0.0
+    hour_x: float = 0.0
+    hour_y: float = 0.0
+    store: int = 0
+    at_ms: int = 0
 
 
 class CounterFacts(NamedTuple):

@@ -11,6 +11,7 @@ from tillstream.domain.documents import CardToken, Ms, decode
 from tillstream.domain.fraud.sale import MOST_TILL_DIGITS
 from tillstream.domain.receipt.contract import Id
 
+TOO_LATE = "too_late_to_hold"  # a reason: it would have been held
 Outcome = Literal["pass", "review", "hold"]
 StoreNumber = Annotated[int, Meta(ge=1, le=9_999)]
 TillNumber = Annotated[int, Meta(ge=1, lt=10**MOST_TILL_DIGITS)]
@@ -36,7 +37,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     till: a number, or its name where that is none (`till_number`).
     score: sum of the reasons' points. review_at, hold_at: the thresholds it was held against, lower
     while ``watched``. signals: every measured value by name; one that could not be measured is left
-    out. profile: the subject's profile before this transaction, for people to read.
+    out. profile: the subject's profile before this transaction, for people to read. notes: what else one
+    has to know, as ``no_rate:XAF``.
     """
 
     transaction_id: str
@@ -59,6 +61,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     signals: dict[str, float]
     profile: dict[str, float | int | str]
     rules_version: str
+    notes: tuple[str, ...] = ()
+
+
+def would_hold(decision: Decision) -> bool:
+    """Whether it is held, or would be if it had come in time."""
+    late = decision.outcome == "review" and any(r.code == TOO_LATE for r in decision.reasons)
+    return late or decision.outcome == "hold"
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,14 @@ from operator import ge
 import msgspec
 
 from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
-from tillstream.domain.fraud.decision import Decision, Label, Outcome, Reason
+from tillstream.domain.fraud.decision import (
+    TOO_LATE,
+    Decision,
+    Label,
+    Outcome,
+    Reason,
+    would_hold,
+)
 from tillstream.domain.fraud.model import Scorer, probability
 from tillstream.domain.fraud.profile import (
     MAX_HELD,
@@ -23,6 +30,7 @@ from tillstream.domain.fraud.profile import (
     new_profile,
     note,
     remember,
+    settle,
     subject,
 )
 from tillstream.domain.fraud.ruleset import Rules
@@ -30,6 +38,7 @@ from tillstream.domain.fraud.sale import Sale, till_number
 from tillstream.domain.fraud.signals import NAMES, Facts, measure
 
 HOUR_MS = 3_600_000
+LATE_MINUTES = NAMES.index("sale.late_minutes")
 LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 
@@ -73,7 +82,7 @@ def judge_both(
     decisions that pass come without signals and profile, which is faster."""
     if txn.kind != "sale":
         return NOT_JUDGED
-    settings = rules.data.profile
+    settings, rates = rules.data.profile, rules.rates
     # A till whose clock runs ahead must not drag the profile into the future.
     now_ms = min(txn.event_time_ms, at_ms)
     lesson = lesson_of(txn, rules.places, now_ms)
@@ -84,17 +93,32 @@ def judge_both(
     own = usual = None
     if subject(txn) is not None:
         usual = profile
-        own = count(profile.windows, now_ms, lesson.cents)
-    signals = measure(usual, lesson, txn, facts, own, settings, rules.places)
-    decision = weigh(usual, txn, signals, rules, at_ms, now_ms, whole)
+        settle(profile, rules.places, rates.own)
+        money = rates.convert(lesson.cents, txn.currency, rates.own, now_ms)
+        own = count(profile.windows, now_ms, money or 0)
+    signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates, at_ms)
+    decision = _in_time(weigh(usual, txn, signals, rules, at_ms, now_ms, whole), signals, rules)
     second = None
     if shadow is not None:
         second = weigh(usual, txn, signals, shadow, at_ms, now_ms, whole)
+        second = _in_time(second, signals, shadow)
     if usual is not None:
-        _take_in(usual, lesson, decision, signals[1], rules, txn.currency)
+        _take_in(usual, lesson, decision, signals[1], rules)
     else:
         note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
+
+
+def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
+    """What comes too late to be held is reviewed: the customer is gone, and so are the goods."""
+    if decision.outcome != "hold":
+        return decision
+    late, limit = signals[LATE_MINUTES], rules.data.late_minutes
+    if late <= limit:
+        return decision
+    reason = Reason(TOO_LATE, "sale.late_minutes", late, limit, 0.0, 0.0)
+    reasons = (*decision.reasons, reason)
+    return msgspec.structs.replace(decision, outcome="review", reasons=reasons)
 
 
 def weigh(
@@ -139,6 +163,7 @@ def weigh(
         {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
         profile_summary(profile) if told else {},
         data.version,
+        (f"no_rate:{txn.currency}",) if signals[0] != signals[0] else (),
     )
 
 
@@ -186,6 +211,7 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
         "watch_until_ms": profile.watch_until_ms,
     }
     if profile.sales:
+        told["currency"] = profile.home
         told["usual_cents"] = round(exp(profile.level))
         told["usual_low_cents"] = round(exp(profile.level - 2 * profile.spread))
         told["usual_high_cents"] = round(exp(profile.level + 2 * profile.spread))
@@ -194,21 +220,22 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 
 
 def _take_in(
-    profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules, currency: str
+    profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules
 ) -> None:
-    """A held sale waits for its verdict; every other is learnt."""
+    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is."""
     settings = rules.data.profile
     late = lesson.event_ms < profile.newest_ms - LATE_MS
     remember(profile, lesson, decision.score, ratio, settings)
-    if decision.outcome == "hold":
-        profile.held.append(lesson)
-        if len(profile.held) > MAX_HELD:
-            del profile.held[0]
+    if would_hold(decision):
+        if decision.outcome == "hold":
+            profile.held.append(lesson)
+            if len(profile.held) > MAX_HELD:
+                del profile.held[0]
         until = lesson.event_ms + int(rules.data.watch.hours * HOUR_MS)
         if until > profile.watch_until_ms:
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
     elif not late:
-        learn(profile, lesson, settings, currency)
+        learn(profile, lesson, settings, rules.rates)
 
 
 def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:
@@ -242,7 +269,7 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
             profile.watch_until_ms, profile.watch_cause = until, transaction
         return profile
     if held is not None:
-        learn(profile, held, rules.data.profile)
+        learn(profile, held, rules.data.profile, rules.rates)
     if transaction in profile.labelled:
         profile.labelled.remove(transaction)
         profile.frauds = max(profile.frauds - 1, 0)

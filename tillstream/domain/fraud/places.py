@@ -13,11 +13,16 @@ HOUR_MS = 3_600_000
 
 
 class Place(NamedTuple):
-    """A store: latitude and longitude in degrees (WGS 84), IANA time zone."""
+    """A store: latitude and longitude in degrees (WGS 84), IANA time zone; of what follows "" is
+    what nobody says."""
 
     lat: float
     lon: float
     zone: str
+    currency: str = ""
+    name: str = ""
+    region: str = ""
+    country: str = ""
 
 
 Places = Mapping[int, Place]

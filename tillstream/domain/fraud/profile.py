@@ -12,9 +12,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tillstream.domain.fraud.counters import DAY_MS, category_hash, id_hash
+from tillstream.domain.fraud.counters import DAY_MS, Habit, category_hash, id_hash
 from tillstream.domain.fraud.places import Places, local_hour
 from tillstream.domain.fraud.sale import Sale, category_of
+from tillstream.domain.rates import ONE_CURRENCY, Rates
 from tillstream.domain.receipt.sums import BACK
 
 METHODS = {
@@ -80,7 +81,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     high amounts; peak, peak_ms: the highest ratio to the usual amount of late, and when. watch_until_ms,
     watch_cause: watched more strictly until then, because of that transaction. recent: transactions
     judged last. held: not learnt until a verdict. frauds, first_fraud_ms, last_fraud_ms: confirmed.
-    labelled: transactions with a verdict of fraud.
+    labelled: transactions with a verdict of fraud. home: currency of most sales, in which level and spread
+    are, "" before the first; home_lead: how many more of them there were than of all others, see `_vote`.
     """
 
     sales: int
@@ -110,11 +112,15 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     first_fraud_ms: int
     last_fraud_ms: int
     labelled: list[int]
+    home: str = ""
+    home_lead: int = 0
 
 
 class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """What a profile learns from: a sale without its texts. ``card`` is 0 without one, ``method`` where
-    nobody knows how it was paid."""
+    """What a profile learns from: a sale without its lines. cents: in minor units of ``currency``, which
+    in lessons of before is "": that of the profile. ``card`` is 0 without one, ``method`` where nobody
+    knows how it was paid. there: whether the customer was at the store. till, card_token: for the label
+    that may come of an answer."""
 
     transaction: int
     event_ms: int
@@ -124,6 +130,10 @@ class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
     card: int
     method: int
     categories: tuple[int, ...]
+    currency: str = ""
+    there: bool = True
+    till: str = ""
+    card_token: str = ""
 
 
 def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
@@ -155,31 +165,40 @@ def lesson_of(txn: Sale, places: Places, at_ms: int) -> Lesson:
         id_hash(txn.card_token) if txn.card_token else 0,
         METHODS.get(txn.payment_method, 0),
         tuple(categories)[:MAX_CATEGORIES],
+        txn.currency,
+        txn.there,
+        txn.till,
+        txn.card_token or "",
     )
 
 
 def learn(
-    profile: Profile, lesson: Lesson, settings: ProfileSettings, currency: str = "ZAR"
+    profile: Profile, lesson: Lesson, settings: ProfileSettings, rates: Rates = ONE_CURRENCY
 ) -> None:
-    """Takes a sale into the profile, in place."""
+    """Takes a sale into the profile, in place; its amount where it can be told in the currency of home."""
     n = profile.sales
-    x = log(lesson.cents + 1)
-    if not n and not profile.level:
-        usual = settings.usual_cents.get(currency)
-        profile.level = log(usual + 1) if usual else x
     least = 1 / settings.memory_sales
-    gain = 1 / (n + 1 + settings.prior_sales)
-    gain = gain if gain > least else least
-    _learn_amount(profile, x, gain, settings)
+    if lesson.currency:
+        _vote(profile, lesson, settings, rates)
+    cents = in_home(profile, lesson, rates)
+    if cents is not None:
+        x = log(cents + 1)
+        if not profile.level:
+            usual = usual_in(profile.home or lesson.currency, lesson.event_ms, settings, rates)
+            profile.level = log(usual + 1) if usual else x
+        gain = 1 / (n + 1 + settings.prior_sales)
+        gain = gain if gain > least else least
+        learn_amount(profile, x, gain, settings)
     if lesson.hour >= 0:
         turn = 1 / (n + 1)
         turn = turn if turn > least else least
         profile.hour_x += turn * (cos(lesson.hour * TURN) - profile.hour_x)
         profile.hour_y += turn * (sin(lesson.hour * TURN) - profile.hour_y)
     profile.sales = n + 1
-    if lesson.event_ms >= profile.last_ms:
-        profile.last_store, profile.last_ms = lesson.store, lesson.event_ms
-    _use(profile.stores, lesson.store, 2, MAX_STORES)
+    if lesson.there:
+        if lesson.event_ms >= profile.last_ms:
+            profile.last_store, profile.last_ms = lesson.store, lesson.event_ms
+        _use(profile.stores, lesson.store, 2, MAX_STORES)
     if lesson.card:
         _use(profile.cards, lesson.card, 3, MAX_CARDS)
     profile.methods |= lesson.method
@@ -189,7 +208,52 @@ def learn(
             known.append(category)
 
 
-def _learn_amount(profile: Profile, x: float, gain: float, settings: ProfileSettings) -> None:
+def in_home(profile: Profile, lesson: Lesson, rates: Rates) -> int | None:
+    """The amount in the profile's currency; None where no rate is known."""
+    home = profile.home or lesson.currency
+    return rates.convert(lesson.cents, lesson.currency or home, home, lesson.event_ms)
+
+
+def usual_in(currency: str, at_ms: int, settings: ProfileSettings, rates: Rates) -> int | None:
+    """What a sale usually comes to in ``currency``: as the rule set says, else what it says of the grocer's
+    own currency, converted."""
+    usual = settings.usual_cents.get(currency)
+    if usual is None and (own := settings.usual_cents.get(rates.own)):
+        usual = rates.convert(own, rates.own, currency, at_ms)
+    return usual or None
+
+
+def _vote(profile: Profile, lesson: Lesson, settings: ProfileSettings, rates: Rates) -> None:
+    """Whose currency is home, by the vote of Boyer and Moore (MJRTY, 1981): who has the majority of sales
+    has won when all are counted, and one name and one number are all that is kept. The lead has a limit,
+    for people move."""
+    if profile.home == lesson.currency:
+        profile.home_lead = min(profile.home_lead + 1, settings.memory_sales)
+    elif profile.home and profile.home_lead > 0:
+        profile.home_lead -= 1
+    else:
+        if profile.home and profile.level:
+            one = 10**9  # large, so that rounding does not matter
+            worth = rates.convert(one, profile.home, lesson.currency, lesson.event_ms)
+            # Without a rate the level begins anew.
+            profile.level = profile.level + log(worth / one) if worth else 0.0
+        profile.home, profile.home_lead = lesson.currency, 1
+
+
+def settle(profile: Profile, places: Places, own: str) -> None:
+    """Gives a profile of before a home: the currency of the store where it has most sales."""
+    if profile.home or not profile.sales:
+        return
+    stores = profile.stores
+    most = max(range(0, len(stores), 2), key=lambda at: stores[at + 1], default=None)
+    place = None if most is None else places.get(stores[most])
+    profile.home = (place.currency if place is not None else "") or own
+    profile.home_lead = profile.sales
+
+
+def learn_amount(
+    profile: Profile | Habit, x: float, gain: float, settings: ProfileSettings
+) -> None:
     """Huber's M-estimate of location with his proposal 2 for scale, as stochastic approximation.
 
     P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35 (1964); H. Robbins

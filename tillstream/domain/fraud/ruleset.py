@@ -23,6 +23,7 @@ from tillstream.domain.fraud.model import OF_MODEL, Model, Scorer, compile_model
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import ProfileSettings
 from tillstream.domain.fraud.signals import NAMES
+from tillstream.domain.rates import ONE_CURRENCY, Rates
 
 # Python's $ would let a line end follow.
 Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,63}$(?!\n)")]
@@ -78,7 +79,8 @@ class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One version of the rules. A score of at least hold_at holds, of at least review_at reviews."""
+    """One version of the rules. A score of at least hold_at holds, of at least review_at reviews. What
+    arrived more than late_minutes after it took place is reviewed at most: the goods are gone."""
 
     schema: Literal[1]
     version: Version
@@ -89,6 +91,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     profile: ProfileSettings = msgspec.field(default_factory=ProfileSettings)
     model: Model | None = None
     note: str | None = None
+    late_minutes: Annotated[float, Meta(ge=0, le=100_000_000)] = 30.0
 
 
 class Problem(NamedTuple):
@@ -126,6 +129,7 @@ class Rules(NamedTuple):
     places: Places
     measured: Callable[[list[float]], tuple[float, ...]]  # the rules' signals, in the rules' order
     thresholds: tuple[float, ...]
+    rates: Rates = ONE_CURRENCY
 
     @property
     def version(self) -> str:
@@ -135,17 +139,17 @@ class Rules(NamedTuple):
 _decoder = msgspec.json.Decoder(RuleSet)
 
 
-def load_rules(raw: bytes, places: Places) -> Rules:
+def load_rules(raw: bytes, places: Places, rates: Rates = ONE_CURRENCY) -> Rules:
     """A rule set from its JSON. Raises InvalidRules, and nothing else."""
     try:
         data = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, _, path = str(error).partition(" - at `")
         raise InvalidRules([Problem(path.rstrip("`") or "$", what)]) from None
-    return compile_rules(data, places)
+    return compile_rules(data, places, rates)
 
 
-def compile_rules(data: RuleSet, places: Places) -> Rules:
+def compile_rules(data: RuleSet, places: Places, rates: Rates = ONE_CURRENCY) -> Rules:
     """Checks a rule set and makes it ready. Raises InvalidRules."""
     problems = list(_problems(data))
     ready = []
@@ -170,7 +174,7 @@ def compile_rules(data: RuleSet, places: Places) -> Rules:
     # itemgetter gives a tuple for two places and more: the first again, after the last, sees to it.
     measured = itemgetter(*(one.at for one in ready), ready[0].at)
     thresholds = tuple(one.threshold for one in ready)
-    return Rules(data, tuple(ready), scorer, places, measured, thresholds)
+    return Rules(data, tuple(ready), scorer, places, measured, thresholds, rates)
 
 
 def _problems(data: RuleSet) -> Iterator[Problem]:

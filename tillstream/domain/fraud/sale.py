@@ -55,6 +55,8 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True):
     tenders: tuple[Tender, ...] = ()
     kind: str = "retail"
     customer: str = ""
+    channel: str = "till"
+    cashier: str = ""
     arrived_ms: Annotated[int, Meta(ge=0, le=MOST)] = 0
     version: Literal[1] = 1
 
@@ -77,6 +79,13 @@ class Sale(Struct, frozen=True, gc=False):
     total_cents: int
     lines: tuple[Line | canonical.Item, ...]
     arrived_ms: int
+    channel: str = "till"
+    cashier: str = ""
+
+    @property
+    def there(self) -> bool:
+        """Whether customer and card were at the store; an order from home is at no place."""
+        return self.channel in ("till", "self_checkout")
 
 
 read_receipt = reader(Receipt)
@@ -87,7 +96,7 @@ def read(envelope: Envelope) -> Sale:
     receipt = read_receipt(envelope.raw)
     sale = made_of(receipt, arrival(envelope, receipt.arrived_ms))
     # These become keys, which are a line of their own between two stages.
-    if "\n" in f"{sale.till}{sale.customer_id}{sale.card_token}":
+    if "\n" in f"{sale.till}{sale.customer_id}{sale.card_token}{sale.cashier}":
         raise InvalidTransaction("not_canonical", "$ has an id with a line end")
     return sale
 
@@ -123,6 +132,8 @@ def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None)
         abs(total),
         receipt.lines,
         receipt.arrived_ms if arrived_ms is None else arrived_ms,
+        receipt.channel,
+        receipt.cashier,
     )
 
 

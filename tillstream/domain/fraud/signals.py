@@ -10,8 +10,9 @@ from math import atan2, exp, log, nan, pi, sqrt
 
 import msgspec
 
-from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, category_hash
-from tillstream.domain.fraud.places import Places, distance_km
+from tillstream.domain.fraud.card import journey
+from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, Habit, category_hash
+from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import (
     MAX_CATEGORIES,
     TURN,
@@ -19,14 +20,17 @@ from tillstream.domain.fraud.profile import (
     Profile,
     ProfileSettings,
     fading,
+    in_home,
     peak_at,
+    usual_in,
 )
 from tillstream.domain.fraud.sale import GIFT_CARDS, Sale, category_of
+from tillstream.domain.rates import ONE_CURRENCY, Rates
 from tillstream.domain.receipt.sums import BACK
 
 # name -> what it says; the order is the order of a vector of values
 SIGNALS: dict[str, str] = {
-    "amount.cents": "the total",
+    "amount.cents": "the total, in the grocer's currency as all amounts of signals",
     "amount.ratio": "times the subject's usual amount",
     "amount.z": "robust standard deviations above the usual, in the logarithm",
     "amount.high_lately": "high amounts before, fading: 1 for each at high_ratio, up to 4",
@@ -86,8 +90,16 @@ SIGNALS: dict[str, str] = {
     "terminal.run_days": "days since when, day after day, half the sales were fraud",
     "terminal.run_frauds": "how many frauds that makes, 0 when the newest known day was honest",
     "terminal.honest_since": "known sales at the till after its newest fraud",
+    "card.km": "way from where the card was last, whoever showed it, 0 below the minimum",
+    "card.kmh": "speed needed from there",
+    "card.sales": "sales with the card before, by whomever",
+    "card.ratio": "times the card's usual amount",
+    "card.z": "robust standard deviations above it",
+    "card.hour_away": "hours from the card's usual time of day, round the clock",
+    "card.hour_z": "the same in circular standard deviations",
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
+    "sale.late_minutes": "from the sale to its arrival at the broker, minutes",
     "model.log_odds": "the model's evidence, ln(p / (1 - p)); always the last but one",
     "model.score": "the model's probability p of fraud; always the last",
 }
@@ -95,10 +107,12 @@ NAMES = tuple(SIGNALS)
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What the counters of the card and of the till say; the card's are None without a card."""
+    """What the counters of the card and of the till say; the card's are None without a card. habit: the
+    card's before this sale."""
 
     card: CounterFacts | None
     terminal: CounterFacts | None
+    habit: Habit | None = None
 
 
 def measure(
@@ -109,23 +123,29 @@ def measure(
     own: list[int] | None,
     settings: ProfileSettings,
     places: Places,
+    rates: Rates = ONE_CURRENCY,
+    at_ms: int = 0,
 ) -> list[float]:
-    """The signals of one sale, in the order of NAMES; the model's two places are left NaN.
+    """The signals of one sale, in the order of NAMES; the model's two places are left NaN. ``at_ms``: when
+    the broker took it.
 
-    ``own``: the subject's windows, this sale included; None without a subject.
+    ``own``: the subject's windows, this sale included; None without a subject. What no rate is known for
+    cannot be measured.
     """
     card, till = facts.card, facts.terminal
     return [
-        *_of_amount(profile, lesson.cents, txn.currency, settings),
+        *_of_amount(profile, lesson, settings, rates),
         *_of_subject(profile, lesson.event_ms, settings),
-        *_of_products(profile, lesson, txn, settings),
+        *_of_products(profile, lesson, txn, settings, rates),
         *_of_hour(profile, lesson),
         *_of_place(profile, lesson, settings, places),
         *_of_payment(profile, lesson),
         *(own if own is not None else _NO_WINDOWS),
         *(card[:8] if card is not None else _NO_WINDOWS),
         *_of_terminal(till, settings),
+        *_of_card(facts.habit, lesson, settings, places, rates),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
+        max(at_ms - txn.event_time_ms, 0) / 60_000,
         nan,
         nan,
     ]
@@ -176,21 +196,27 @@ def _of_terminal(till: CounterFacts | None, settings: ProfileSettings) -> tuple[
 
 
 def _of_amount(
-    profile: Profile | None, cents: int, currency: str, settings: ProfileSettings
+    profile: Profile | None, lesson: Lesson, settings: ProfileSettings, rates: Rates
 ) -> tuple[float, float, float]:
-    if profile is not None and profile.sales:
+    currency, at_ms = lesson.currency, lesson.event_ms
+    of_all = rates.convert(lesson.cents, currency, rates.own, at_ms)
+    whole = nan if of_all is None else of_all
+    if profile is not None and profile.sales and profile.level:
+        cents = in_home(profile, lesson, rates)
+        if cents is None:
+            return whole, nan, nan
         level, spread, n = profile.level, profile.spread, profile.sales
     else:
-        usual = settings.usual_cents.get(currency)
+        cents, usual = lesson.cents, usual_in(currency, at_ms, settings, rates)
         if not usual:
-            return cents, nan, nan
+            return whole, nan, nan
         level, spread, n = log(usual + 1), settings.usual_spread, 0
     above = log(cents + 1) - level
-    return cents, exp(above), above / (spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+    return whole, exp(above), above / (spread * sqrt(1 + 1 / (n + settings.prior_sales)))
 
 
 def _of_products(
-    profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings
+    profile: Profile | None, lesson: Lesson, txn: Sale, settings: ProfileSettings, rates: Rates
 ) -> tuple[float, float, float, float]:
     # What is a gift card by its kind is of GIFT_CARDS, whatever the grocer calls them.
     gifts, categories = {*settings.gift_categories, GIFT_CARDS}, lesson.categories
@@ -218,10 +244,12 @@ def _of_products(
             worth += value
             gift_known = gift_known or seen
     pieces = -(-thousandths // 1000)
+    of_gifts = rates.convert(worth, lesson.currency, rates.own, lesson.event_ms) if worth else 0
+    gift_cents = nan if of_gifts is None else of_gifts
     if profile is None or not profile.sales:
-        return pieces, worth, nan, nan
+        return pieces, gift_cents, nan, nan
     share = new / whole if whole > 0 else 0.0
-    return pieces, worth, 1 if pieces > 0 and not gift_known else 0, share
+    return pieces, gift_cents, 1 if pieces > 0 and not gift_known else 0, share
 
 
 def _of_hour(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float]:
@@ -231,33 +259,47 @@ def _of_hour(profile: Profile | None, lesson: Lesson) -> tuple[float, float, flo
         return nan, nan, nan
     if profile is None or not profile.sales:
         return lesson.hour, nan, nan
-    x, y, n = profile.hour_x, profile.hour_y, profile.sales
+    return lesson.hour, *_away(profile, lesson.hour)
+
+
+def _away(usual: Profile | Habit, hour: float) -> tuple[float, float]:
+    """Hours from the usual time of day, and in circular standard deviations."""
+    x, y, n = usual.hour_x, usual.hour_y, usual.sales
     resultant = sqrt(x * x + y * y) * n / (n + 2)
     if resultant < 0.05:
-        return lesson.hour, 0.0, 0.0
-    away = abs(lesson.hour - atan2(y, x) / TURN) % 24
+        return 0.0, 0.0
+    away = abs(hour - atan2(y, x) / TURN) % 24
     if away > 12:
         away = 24 - away
     deviation = sqrt(-2 * log(min(resultant, 0.9999))) * 12 / pi
-    return lesson.hour, away, away / deviation if deviation > 1 else away
+    return away, away / deviation if deviation > 1 else away
+
+
+def _of_card(
+    habit: Habit | None, lesson: Lesson, settings: ProfileSettings, places: Places, rates: Rates
+) -> tuple[float, ...]:
+    if habit is None:
+        return (nan,) * 7
+    km = kmh = nan
+    if habit.store and lesson.there:
+        km, kmh = journey(habit.store, habit.at_ms, lesson.store, lesson.event_ms, settings, places)
+    n, ratio, z = habit.sales, nan, nan
+    cents = rates.convert(lesson.cents, lesson.currency, rates.own, lesson.event_ms)
+    if cents is not None and habit.level:
+        above = log(cents + 1) - habit.level
+        ratio, z = exp(above), above / (habit.spread * sqrt(1 + 1 / (n + settings.prior_sales)))
+    hours = _away(habit, lesson.hour) if lesson.hour >= 0 else (nan, nan)
+    return km, kmh, n, ratio, z, *hours
 
 
 def _of_place(
     profile: Profile | None, lesson: Lesson, settings: ProfileSettings, places: Places
 ) -> tuple[float, float, float]:
-    if profile is None or not profile.last_store:
+    if profile is None or not profile.last_store or not lesson.there:
         return nan, nan, nan
-    new = 0 if lesson.store in profile.stores[0::2] else 1
-    if lesson.store == profile.last_store:
-        return new, 0.0, 0.0
-    here, there = places.get(lesson.store), places.get(profile.last_store)
-    if here is None or there is None:
-        return new, nan, nan
-    km = distance_km(here, there)
-    if km < settings.min_km:
-        return new, 0.0, 0.0
-    hours = (abs(lesson.event_ms - profile.last_ms) + settings.clock_skew_ms) / 3_600_000
-    return new, km, km / hours
+    store, at_ms = lesson.store, lesson.event_ms
+    new = 0 if store in profile.stores[0::2] else 1
+    return new, *journey(profile.last_store, profile.last_ms, store, at_ms, settings, places)
 
 
 def _of_payment(profile: Profile | None, lesson: Lesson) -> tuple[float, float, float, float]:

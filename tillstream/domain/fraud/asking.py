@@ -1,0 +1,142 @@
+"""What the customer of a held sale is asked, in their language, and what their answer does.
+
+An answer does what a person at the team may do, and less: "yes" releases a hold of that customer's own, in
+time and up to an amount; "no" tells the team, and declines nothing unless the grocer has said so. All else is
+for a person.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tillstream.domain.documents import Ms, decode, refuse
+from tillstream.domain.fraud.counters import id_hash
+from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.places import Place, Places
+from tillstream.domain.fraud.profile import Lesson, Profile
+from tillstream.domain.fraud.sale import till_number
+from tillstream.domain.local_time import clock
+from tillstream.domain.rates import Rates
+from tillstream.domain.receipt.amounts import DECIMALS, shown
+from tillstream.domain.receipt.contract import Id
+
+FIELDS = {"amount": "1.00 ZAR", "store": "Cape Town 1", "time": "14:05"}  # what a text may name
+MINUTE_MS = 60_000
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """A customer's answer, JSON on the topic of replies, keyed by customer_id. transaction_id: what the
+    notice was about, its `cause`. answered_ms: by the gateway's clock."""
+
+    transaction_id: Id
+    customer_id: Id
+    answer: Literal["yes", "no"]
+    answered_ms: Ms
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """texts: by language. languages: by region, else by country; the first text's where neither is there.
+    release_cents: in the grocer's currency, up to which "yes" releases. minutes: how long after the sale.
+    decline_on_no: whether "no" declines without a person."""
+
+    texts: dict[str, str]
+    languages: dict[str, str]
+    release_cents: int
+    minutes: int
+    decline_on_no: bool
+
+
+class Answered(NamedTuple):
+    """label: the verdict that follows, None where a person decides. why: that, as a code."""
+
+    label: Label | None
+    why: str
+
+
+def parse_reply(raw: bytes) -> Reply:
+    """Raises InvalidTransaction, and nothing else."""
+    found = decode(raw, Reply)
+    if found.customer_id.startswith(
+        "tok_"
+    ):  # a card is somebody's profile too, and is asked nothing
+        raise refuse("bad_field", "$.customer_id is a card's token")
+    return found
+
+
+def wrong_with(text: str) -> str | None:
+    """What is wrong with a text, None if nothing."""
+    try:
+        return None if text.format(**FIELDS) else "is empty"
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        return f"may name {', '.join(FIELDS)} alone: {error}"
+
+
+def question(
+    decision: Decision, profile: Profile | None, places: Places, asking: Asking
+) -> dict[str, str | int]:
+    """What a notice of a hold says besides: ``text`` and ``language``. No name, no number of a card: of that
+    nothing is known here but its token."""
+    here = places.get(decision.store)
+    language = language_of(_home(profile, places) or here, asking)
+    amount = f"{decision.total_cents} {decision.currency}"
+    if decision.currency in DECIMALS:
+        amount = shown(decision.total_cents, decision.currency)
+    text = asking.texts[language].format(
+        amount=amount,
+        store=(here.name if here else "") or f"store {decision.store}",
+        time=clock(here.zone if here else "UTC", decision.event_time_ms),
+    )
+    return {"text": text, "language": language}
+
+
+def language_of(home: Place | None, asking: Asking) -> str:
+    """By the region where the customer shops most, else its country."""
+    names = (home.region, home.country) if home else ()
+    found = next((asking.languages[name] for name in names if name in asking.languages), "")
+    return found if found in asking.texts else next(iter(asking.texts))
+
+
+def _home(profile: Profile | None, places: Places) -> Place | None:
+    if profile is None or not profile.stores:
+        return None
+    stores = profile.stores
+    return places.get(stores[max(range(0, len(stores), 2), key=lambda at: stores[at + 1])])
+
+
+def answered(
+    profile: Profile | None, reply: Reply, arrived_ms: int, asking: Asking, rates: Rates
+) -> Answered:
+    """``arrived_ms``: when the broker took the reply; its own clock says nothing."""
+    number = id_hash(reply.transaction_id)
+    held = (
+        next((one for one in profile.held if one.transaction == number), None) if profile else None
+    )
+    if held is None:
+        return Answered(None, "not_held")
+    if not held.till:
+        return Answered(None, "held_by_an_earlier_release")
+    if reply.answer == "no":
+        decline = asking.decline_on_no
+        return Answered(_label(reply, held, True, arrived_ms) if decline else None, "denied")
+    if arrived_ms > held.event_ms + asking.minutes * MINUTE_MS:
+        return Answered(None, "too_late")
+    cents = rates.convert(held.cents, held.currency, rates.own, held.event_ms)
+    if cents is None or cents > asking.release_cents:
+        return Answered(None, "above_the_limit")
+    return Answered(_label(reply, held, False, arrived_ms), "confirmed")
+
+
+def _label(reply: Reply, held: Lesson, fraud: bool, arrived_ms: int) -> Label:
+    return Label(
+        reply.transaction_id,
+        fraud,
+        held.event_ms,
+        arrived_ms,
+        held.store,
+        till_number(held.till),
+        reply.customer_id,
+        held.card_token or None,
+        "customer",
+    )

@@ -1,0 +1,358 @@
+"""Money given back at a till, and loyalty numbers shown at it: what a cashier does, against what is usual.
+
+Two small stages. By cashier (`observe_act`): returns, voids and price overrides of an hour, of 24 hours and
+of the days before, and how often one loyalty number came today. What stands out there goes on to the store
+(`weigh_finding`), which knows what its cashiers' days usually come to. What stands out there too is a case
+for people. Nothing is held, nobody is texted, and no customer's profile learns of it.
+
+Amounts are in the grocer's currency. No clock, no engine, everything bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+from tillstream.domain.fraud.counters import count, id_hash
+from tillstream.domain.fraud.places import Places
+from tillstream.domain.fraud.sale import Sale, terminal
+from tillstream.domain.local_time import DAY_MS, UTC, offset_ms
+from tillstream.domain.notice import Notice, notice
+from tillstream.domain.rates import Rates
+from tillstream.domain.receipt.reading import reader
+
+Kind = Literal["returns", "voids", "overrides"]
+KINDS: tuple[Kind, ...] = ("returns", "voids", "overrides")
+LOYALTY = "loyalty"
+ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of each kind
+MAX_DAYS = 28
+MAX_RECENT = 64
+MAX_NUMBERS = 24  # loyalty numbers of a day that are counted
+MAX_STORE_DAYS = 64
+MAX_TOLD = 64
+FEWEST_OWN, FEWEST_OF_STORE = 3, 8  # days before one can say what is usual
+TEAM = "team:loss-prevention"
+_HOUR, _DAY = 4, 6  # places in what `count` gives
+
+
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many and how much together stand out within an hour, or within 24. times: the 24 hours must also
+    be so many times an own usual day, and a usual day of the store's cashiers, where those are known."""
+
+    hour_count: int
+    hour_cents: int
+    day_count: int
+    day_cents: int
+    times: float
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """loyalty_count, loyalty_percent: baskets of one loyalty number at one cashier in a day, and of all
+    baskets there that had one."""
+
+    returns: Limit
+    voids: Limit
+    overrides: Limit
+    loyalty_count: int
+    loyalty_percent: int
+
+
+class Act(msgspec.Struct, frozen=True, gc=False):
+    """What the stage by cashier needs of a receipt. cashier: "" where nobody says, then it is the till.
+    amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier."""
+
+    transaction_id: str
+    store: int
+    till: str
+    cashier: str
+    at_ms: int
+    currency: str
+    amounts: tuple[int, ...] = (0,) * (2 * len(KINDS))
+    customer: str = ""
+
+
+class Book(msgspec.Struct, array_like=True, gc=False):
+    """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
+    days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
+    ``[hash, count, ...]`` of the most frequent. told: what was told of each kind and of LOYALTY that day.
+    recent: acts seen last."""
+
+    windows: list[list[list[int]]]
+    day: int
+    days: list[int]
+    baskets: int
+    numbers: list[int]
+    told: list[int]
+    recent: list[int]
+
+
+class StoreBook(msgspec.Struct, array_like=True, gc=False):
+    """State of a store. days: of its cashiers, rows as in `Book`, in the order in which they ended. told:
+    hashes of the latest cases."""
+
+    days: list[int]
+    told: list[int]
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """What stands out at a cashier. figures: by name, whole numbers. closed: a day that ended, instead."""
+
+    act: Act
+    day: int
+    code: str = ""
+    figures: dict[str, int] = {}
+    closed: tuple[int, ...] = ()
+
+
+class StaffCase(msgspec.Struct, gc=False):
+    """A case for the loss-prevention team, JSON. case_id: ``<code>:<store>:<day>:<cashier or till>``.
+    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC)."""
+
+    case_id: str
+    kind: str
+    code: str
+    store: int
+    till: str
+    cashier: str
+    day: str
+    figures: str
+    currency: str
+    transaction_id: str
+    event_time_ms: int
+    opened_at_ms: int
+    expires_at_s: int
+    version: int
+    status: str = "open"
+    open: str | None = "open"
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    kind: str
+    paid: int
+    thousandths: int = 1000
+    list_price: int | None = None
+    off: int = 0
+    reason: str = ""
+
+
+class _Lines(msgspec.Struct, frozen=True, gc=False):
+    lines: tuple[_Line, ...]
+
+
+_lines = reader(_Lines)
+
+
+def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
+    """What a receipt says of its cashier, None if nothing. ``raw``: its canonical JSON.
+
+    A return is a receipt with return lines, in a shop; a void is a whole receipt undone; an override is a
+    line sold for another price than the list's for a reason the till asked for, and worth the difference.
+    Lines that a till struck out have no amount, so they are not counted.
+    """
+    if not sale.there:
+        return None
+    at_ms = min(sale.event_time_ms, sale.arrived_ms)
+    amounts = [0] * (2 * len(KINDS))
+    if sale.kind == "void":
+        amounts[2:4] = 1, sale.total_cents
+    else:
+        # A look in C first: most receipts have neither.
+        if b'"return"' in raw:
+            back = -sum(line.paid for line in sale.lines if line.kind == "return")
+            if back > 0:
+                amounts[0:2] = 1, back
+        if b'"reason"' in raw:
+            given = [
+                _given(line) for line in _lines(raw).lines if line.kind == "sale" and line.reason
+            ]
+            amounts[4:6] = len(given), sum(given)
+    customer = sale.customer_id if sale.kind == "sale" and sale.cashier else None
+    if not customer and not any(amounts):
+        return None
+    for place in (1, 3, 5):
+        own = (
+            rates.convert(amounts[place], sale.currency, rates.own, at_ms) if amounts[place] else 0
+        )
+        amounts[place] = own or 0
+    return Act(
+        sale.transaction_id, sale.store, sale.till, sale.cashier, at_ms, rates.own, tuple(amounts),
+        customer or "",
+    )  # fmt: skip
+
+
+def _given(line: _Line) -> int:
+    """By how much a line went below its list price."""
+    asked = line.list_price or 0
+    return max(asked * line.thousandths // 1000 - line.paid - line.off, 0)
+
+
+def cashier_key(act: Act) -> str:
+    """``23/C-17``; the till's where no cashier is known."""
+    return f"{act.store}/{act.cashier}" if act.cashier else f"~{terminal(act.store, act.till)}"
+
+
+def local_day(act: Act, places: Places) -> int:
+    """By the store's own clock, since 1970."""
+    place = places.get(act.store)
+    return (act.at_ms + offset_ms(place.zone if place else UTC, act.at_ms)) // DAY_MS
+
+
+def observe_act(
+    book: Book | None, act: Act, limits: Limits, places: Places
+) -> tuple[Book, list[Finding]]:
+    """Takes in an act, in place: the book, and what goes on to the store. A repeat changes nothing."""
+    if book is None:
+        book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * (len(KINDS) + 1), [])
+    number = id_hash(act.transaction_id)
+    if number in book.recent:
+        return book, []
+    book.recent.append(number)
+    del book.recent[:-MAX_RECENT]
+    found, day = [], local_day(act, places)
+    if day > book.day:
+        if book.days:
+            found.append(Finding(act, book.day, closed=tuple(book.days[-ROW:])))
+        book.day, book.baskets, book.numbers = day, 0, []
+        book.told = [0] * (len(KINDS) + 1)
+        book.days += (day, *[0] * (ROW - 1))
+        del book.days[: -MAX_DAYS * ROW]
+    _add_to_day(book.days, day, act.amounts)
+    for at, kind in enumerate(KINDS):
+        if act.amounts[2 * at]:
+            found += _of_kind(book, at, kind, act, day, getattr(limits, kind))
+    if act.customer and day == book.day:
+        found += _of_loyalty(book, act, day, limits)
+    return book, found
+
+
+def _add_to_day(days: list[int], day: int, amounts: tuple[int, ...]) -> None:
+    for at in range(len(days) - ROW, -1, -ROW):
+        if days[at] == day:
+            for n, more in enumerate(amounts, at + 1):
+                days[n] += more
+            return
+
+
+def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) -> list[Finding]:
+    cents = act.amounts[2 * at + 1]
+    seen = count(book.windows[at], act.at_ms, cents)
+    hour_n, hour_cents = seen[_HOUR : _HOUR + 2]
+    day_n, day_cents = seen[_DAY : _DAY + 2]
+    much = (hour_n >= limit.hour_count and hour_cents >= limit.hour_cents) or (
+        day_n >= limit.day_count and day_cents >= limit.day_cents
+    )
+    usual = _usual([row for row in _rows(book.days) if row[0] < book.day], at, FEWEST_OWN)
+    if not much or day_cents < 2 * book.told[at]:
+        return []
+    if usual is not None and day_cents < limit.times * usual:
+        return []
+    book.told[at] = day_cents
+    figures = {
+        "hour_count": hour_n,
+        "hour_cents": hour_cents,
+        "day_count": day_n,
+        "day_cents": day_cents,
+    }
+    if usual is not None:
+        figures["own_usual_day_cents"] = usual
+    return [Finding(act, day, kind, figures)]
+
+
+def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
+    """The most frequent numbers by J. Misra and D. Gries (Finding repeated elements, 1982): a count is
+    never too high, and too low by at most a 25th of the day's baskets."""
+    book.baskets += 1
+    numbers, who = book.numbers, id_hash(act.customer)
+    for at in range(0, len(numbers), 2):
+        if numbers[at] == who:
+            numbers[at + 1] += 1
+            baskets = numbers[at + 1]
+            break
+    else:
+        if len(numbers) < 2 * MAX_NUMBERS:
+            numbers += (who, 1)
+        else:
+            left = [(n, c - 1) for n, c in zip(numbers[0::2], numbers[1::2], strict=True) if c > 1]
+            numbers[:] = [value for pair in left for value in pair]
+        return []
+    told = len(KINDS)
+    share = 100 * baskets // book.baskets
+    if baskets < max(limits.loyalty_count, 2 * book.told[told]) or share < limits.loyalty_percent:
+        return []
+    book.told[told] = baskets
+    figures = {"baskets": baskets, "baskets_with_a_number": book.baskets, "percent": share}
+    return [Finding(act, day, LOYALTY, figures)]
+
+
+def weigh_finding(
+    book: StoreBook | None, finding: Finding, limits: Limits, keep_days: int
+) -> tuple[StoreBook, StaffCase | None, Notice | None]:
+    """A finding against the store's usual cashier's day: its case, and the notice when it is opened."""
+    book = book or StoreBook([], [])
+    if finding.closed:
+        book.days += finding.closed
+        del book.days[: -MAX_STORE_DAYS * ROW]
+        return book, None, None
+    figures = dict(finding.figures)
+    if finding.code in KINDS:
+        at = KINDS.index(finding.code)
+        usual = _usual(_rows(book.days), at, FEWEST_OF_STORE)
+        if usual is not None:
+            figures["store_usual_day_cents"] = usual
+            if figures["day_cents"] < getattr(limits, finding.code).times * usual:
+                return book, None, None
+    made = _case(finding, figures, keep_days)
+    number = id_hash(made.case_id)
+    if number in book.told:
+        return book, made, None
+    book.told.append(number)
+    del book.told[:-MAX_TOLD]
+    return book, made, _notice(made, figures)
+
+
+def _case(finding: Finding, figures: Mapping[str, int], keep_days: int) -> StaffCase:
+    act, code = finding.act, finding.code
+    who = act.cashier or f"till-{act.till}"
+    said: dict[str, int | str] = dict(figures)
+    if code == LOYALTY:
+        said["customer_id"] = act.customer
+    return StaffCase(
+        f"{code}:{act.store}:{_date(finding.day)}:{who}",
+        "staff",
+        code,
+        act.store,
+        act.till,
+        act.cashier,
+        _date(finding.day),
+        msgspec.json.encode(said).decode(),
+        act.currency,
+        act.transaction_id,
+        act.at_ms,
+        act.at_ms,
+        (act.at_ms + keep_days * DAY_MS) // 1000,
+        act.at_ms,
+    )
+
+
+def _notice(case: StaffCase, figures: Mapping[str, int]) -> Notice:
+    """Without the cashier and the customer: who may see the case sees them there."""
+    params: dict[str, str | int] = {"store": case.store, "currency": case.currency, **figures}
+    template = f"staff-{case.code}"
+    return notice("alert", TEAM, template, case.case_id, case.event_time_ms, params)
+
+
+def _rows(days: list[int]) -> list[list[int]]:
+    return [days[at : at + ROW] for at in range(0, len(days), ROW)]
+
+
+def _usual(rows: list[list[int]], at: int, fewest: int) -> int | None:
+    """The middle one of what days came to; None of too few."""
+    return int(median(row[2 * at + 2] for row in rows)) if len(rows) >= fewest else None
+
+
+def _date(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
