@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.datastream import DataStream, KeyedStream
+from pyflink.datastream import DataStream
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
@@ -15,6 +15,8 @@ from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, so
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs.loyalty import LoyaltyLedger
 from tillstream.udfs.loyalty import ledger as ledger_function
+
+DAY_MS = 86_400_000
 
 
 class Streams(NamedTuple):
@@ -25,17 +27,20 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> KeyedStream:
-    """Enveloped transactions by customer."""
-    return sources.transactions(context, key_field="customer")
+def read(context: JobContext) -> DataStream:
+    """Rows of (customer, enveloped transaction), not yet keyed."""
+    return sources.transaction_rows(context, key_field="customer")
 
 
 def build(
-    transactions: KeyedStream, context: JobContext, function: LoyaltyLedger | None = None
+    transactions: DataStream, context: JobContext, function: LoyaltyLedger | None = None
 ) -> Streams:
     """The job without its ends. ``function``: in place of the one that the settings give."""
+    remember_ms = context.conf.loyalty.horizon_days * DAY_MS
+    claims = sources.claims_of_owners(context, transactions, remember_ms)
     ledger = batched.process(
-        context, transactions, None, function or ledger_function(context.conf),
+        context, sources.keyed(transactions.union(claims)), None,
+        function or ledger_function(context.conf),
         state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
     )  # fmt: skip
     return Streams(ledger, batched.side(ledger, "notices"), batched.refused(ledger))

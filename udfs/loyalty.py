@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from pyflink.datastream import RuntimeContext
 
@@ -9,16 +11,17 @@ from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
 from tillstream.domain.loyalty.notices import redemption_notice
-from tillstream.domain.loyalty.parts import parts, read
+from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
 from tillstream.domain.receipt.reading import arrival, opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.passing.loyalty import CLAIM, Claim, claim, sent
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 
 class LoyaltyLedger(BatchedStage):
-    """Keyed by customer. In: enveloped transactions of the front door. Out: ledger entries as JSON bytes;
+    """Keyed by customer. In: what `passing.loyalty` has. Out: ledger entries as JSON bytes;
     to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
 
     codec = loyalty_account.CODEC
@@ -33,6 +36,8 @@ class LoyaltyLedger(BatchedStage):
         self.json = msgspec.json.Encoder().encode
 
     def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
+        if value.startswith(CLAIM):
+            return self._claimed(state, claim(value), out)
         envelope = opened(value)
         try:
             receipt = read(envelope.raw)
@@ -41,8 +46,30 @@ class LoyaltyLedger(BatchedStage):
             return None
         if not receipt.customer:
             return None
-        changed, arrived_ms = None, arrival(envelope, receipt.arrived_ms)
-        for part in parts(receipt, self.rules.earn_nothing):
+        found = parts(receipt, self.rules.earn_nothing)
+        return self._post(state, found, envelope, receipt.arrived_ms, out)
+
+    def _claimed(self, state: Account | None, came: Claim, out: Outputs) -> Account | None:
+        """What a receipt of another customer, or of nobody known, takes back of one of this account's."""
+        try:
+            receipt = read(came.transaction.raw)
+        except InvalidTransaction:  # has its dead letter, for it came by itself too
+            return None
+        if not came.owner:
+            message = (
+                "too many returns of one receipt, or of too many receipts: owners not looked for"
+            )
+            self.refuse(came.transaction, "apply", "too_many_returns", message, out)
+            return None
+        found = claimed_of(receipt, came.of, came.owner, self.rules.earn_nothing)
+        return self._post(state, found, came.transaction, receipt.arrived_ms, out)
+
+    def _post(
+        self, state: Account | None, found: Iterable[Part], envelope: Envelope, arrived_ms: int,
+        out: Outputs,
+    ) -> Account | None:  # fmt: skip
+        changed, arrived_ms = None, arrival(envelope, arrived_ms)
+        for part in found:
             after, entries = apply(state, part, self.rules, arrived_ms)
             if isinstance(entries, Refused):
                 self.refuse(envelope, "apply", entries.reason, entries.message, out)
@@ -58,7 +85,7 @@ class LoyaltyLedger(BatchedStage):
         return changed
 
     def sent(self, value: bytes) -> Envelope:
-        return opened(value)
+        return sent(value)
 
 
 def ledger(conf: Conf) -> LoyaltyLedger:

@@ -54,6 +54,18 @@ STATES = (
         "after loyalty.horizon_days (35), at most loyalty.max_postings (512) of them",
     ),
     KeyedState(
+        "loyalty", "receipt-owners", "receipt-owner", None, "receipt with a customer",
+        TRANSACTIONS_A_DAY * 65 // 100 * 35,
+        "TTL of loyalty.horizon_days (35) from its sale, in processing time; in the JVM "
+        "(ReceiptOwners.java)",
+    ),
+    KeyedState(
+        "loyalty", "receipt-owners", "receipt-claims", None, "receipt of which goods came back first",
+        TRANSACTIONS_A_DAY // 50 * 35,
+        "until its sale is there, or TTL of loyalty.horizon_days (35) in processing time; at most 16 "
+        "returns of a receipt",
+    ),
+    KeyedState(
         "archive", "archive-once", "archived", archived_mark.CODEC,
         "transaction", TRANSACTIONS_A_DAY * 26 // 24,
         "archive.dedupe_hours (26) from its arrival, by the stream's own time",

@@ -396,3 +396,22 @@ def test_a_basket_under_an_id_that_was_taken_counts_for_nobody(tmp_path, refused
     both = Held({who: [tx for of, tx in lines[:3] if of == who] for who in (ALICE, BOB)})
     both.letters = platform.letters
     assert not check(tmp_path, settings.load(), holdings=both).ok
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_what_somebody_else_brings_back_is_the_owners_wherever_the_ledger_has_it(tmp_path, place):
+    bought, more, back = sale("s", 100), sale("t", 200), refund("r", 100, "s")
+    lines = [(ALICE, bought), ("C0000000002", back), (ALICE, more), (None, refund("q", 50, "t"))]
+    text = (json.dumps({"class": "ok", "record": _record(tx, of)}) + "\n" for of, tx in lines)
+    (tmp_path / "sent.jsonl").write_text("".join(text))
+    claimed = [refund("q", 50, "t")._replace(claimed=True), back._replace(claimed=True)]
+    of_alice = [bought, more]
+    of_alice[place:place] = claimed
+    platform = Held({ALICE: of_alice, "C0000000002": [back]})
+    report = run(tmp_path, platform)
+    assert report.ok, report.differences
+    balance, version = platform.hot[ALICE]
+    assert balance == 15
+    platform.hot[ALICE] = (30, version)  # as if the owner had kept the points
+    (wrong,) = run(tmp_path, platform).differences
+    assert wrong.where == "hot table"

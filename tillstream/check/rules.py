@@ -25,6 +25,11 @@ class Sent(NamedTuple):
     refers_to: str | None
     currency: str = "ZAR"
     excluded: int = 0  # of the total, for goods that earn nothing
+    claimed: bool = False  # brought with another's card or with none: its sale's owner pays
+
+    @property
+    def entry_id(self) -> str:
+        return f"{self.id}:owner" if self.claimed else self.id
 
 
 class Step(NamedTuple):
@@ -104,9 +109,9 @@ def replay(
             for early in too_early.pop(tx.id, ()):
                 reverse(early, f"{early.id}:settled", "settled")
         elif tx.refers_to in seen:
-            reverse(tx, tx.id, "posted")
+            reverse(tx, tx.entry_id, "posted")
         else:
             too_early.setdefault(tx.refers_to or "", []).append(tx)
-            note(tx.id, tx.kind, "pending_original", 0, 0)
+            note(tx.entry_id, tx.kind, "pending_original", 0, 0)
         seen.add(tx.id)
     return steps

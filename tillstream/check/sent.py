@@ -73,13 +73,14 @@ class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
     shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
-    each id, of all that came under it."""
+    each id, of all that came under it. ``undoing``: refunds and voids by id, as they came first."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
     conflicts: dict[str, dict[bytes, Whose]] = field(default_factory=dict)
     earn_nothing: frozenset[str] = frozenset()
     facts: dict[str, set[Fact]] = field(default_factory=dict)
+    undoing: dict[str, Whose] = field(default_factory=dict)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -111,6 +112,8 @@ class Truth(SentFile):
         first, of_first = self._first.setdefault(identity, (said, whose))
         if first != said:
             self.conflicts.setdefault(identity, {first: of_first}).setdefault(said, whose)
+        if sent.kind != "sale":
+            self.undoing.setdefault(identity, whose)
         if customer is not None:
             self.customers.setdefault(customer, []).append(sent)
 
@@ -126,6 +129,16 @@ class Truth(SentFile):
                 out[customer] = [
                     sent for sent in out[customer] if sent.id != identity or sent is taken.sent
                 ]
+        return out
+
+    def claims(self, customers: Mapping[str, list[Sent]]) -> dict[str, list[Sent]]:
+        """What others, or nobody known, brought back of what each of these bought. By owner."""
+        owners = {one.id: customer for customer, sent in customers.items() for one in sent}
+        out: dict[str, list[Sent]] = {}
+        for brought in self.undoing.values():
+            owner = owners.get(brought.sent.refers_to or "")
+            if owner is not None and owner != brought.customer:
+                out.setdefault(owner, []).append(brought.sent._replace(claimed=True))
         return out
 
 

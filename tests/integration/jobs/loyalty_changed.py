@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from pyflink.common import Types
-from pyflink.datastream import KeyedProcessFunction, KeyedStream, RuntimeContext
+from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.connectors import batched, sources
@@ -31,14 +31,19 @@ class AsText(KeyedProcessFunction):
 CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 
 
-def read(context: JobContext) -> KeyedStream:
+def read(context: JobContext) -> DataStream:
     key = "transaction_id" if CHANGE == "key" else "customer"
-    return sources.transactions(context, key_field=key)
+    return sources.transaction_rows(context, key_field=key)
 
 
-def build(transactions: KeyedStream, context: JobContext) -> loyalty.Streams:
+def build(transactions: DataStream, context: JobContext) -> loyalty.Streams:
     if CHANGE == "type":
-        ledger = transactions.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
+        ledger = (
+            sources.keyed(transactions)
+            .process(AsText(), BYTES)
+            .uid("loyalty-ledger")
+            .name("as text")
+        )
         sides = (batched.side(ledger, name) for name in ("notices", "dead-letters"))
         return loyalty.Streams(ledger, *sides)
     streams = loyalty.build(transactions, context)

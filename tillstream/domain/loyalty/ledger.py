@@ -273,8 +273,10 @@ def _reverse(
         paid = after.paid_cents - before.paid_cents
     account.balance += earned - redeemed
     account.version += 1
+    # A receipt of another customer has entries of its own in that one's account.
+    own = f"{claim.transaction_id}:owner" if txn.claimed else claim.transaction_id
     return LedgerEntry(
-        f"{claim.transaction_id}:settled" if settling else claim.transaction_id,
+        f"{claim.transaction_id}:settled" if settling else own,
         txn.customer_id,
         account.version,
         claim.transaction_id,
