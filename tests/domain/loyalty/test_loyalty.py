@@ -136,16 +136,25 @@ def test_a_refund_of_spent_points_leaves_points_owed_and_nothing_more_to_redeem(
 
 def test_a_transaction_beyond_the_horizon_is_refused_for_it_may_be_a_duplicate():
     old = txn("sale-001", 10_000)
-    account, entries = run(old, txn("sale-002", 10_000, at=T0 + 36 * DAY_MS), old)
+    account, entries = run(old, txn("sale-002", 10_000, at=T0 + 184 * DAY_MS), old)
     assert isinstance(entries[-1], Refused)
     assert entries[-1].reason == "beyond_horizon"
     assert account.balance == 20
 
 
+def test_goods_of_150_days_ago_find_their_sale_as_the_law_has_it():
+    daily = [txn(f"sale-{n:03d}", 1_000, at=T0 + n * DAY_MS) for n in range(2, 150)]
+    account, entries = run(
+        txn("sale-001", 500_000), *daily,
+        txn("back-001", 500_000, "refund", "sale-001", at=T0 + 150 * DAY_MS),
+    )  # fmt: skip
+    assert (entries[-1].outcome, entries[-1].delta, account.balance) == ("posted", -500, 148)
+
+
 def test_a_till_with_a_clock_far_ahead_cannot_close_the_horizon():
     account, _ = apply(None, txn("sale-001", 10_000, at=T0 + 2 * DAY_MS), RULES, arrived_ms=T0)
     assert account.newest_ms == T0
-    _, entries = apply(account, txn("sale-002", 10_000, at=T0 - 34 * DAY_MS), RULES, arrived_ms=T0)
+    _, entries = apply(account, txn("sale-002", 10_000, at=T0 - 182 * DAY_MS), RULES, arrived_ms=T0)
     assert not isinstance(entries, Refused)
 
 

@@ -37,8 +37,8 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     """
 
     terms: Mapping[str, Terms] = msgspec.field(default_factory=lambda: {"ZAR": Terms()})
-    horizon_ms: int = 35 * DAY_MS
-    max_postings: int = 512
+    horizon_ms: int = 183 * DAY_MS
+    max_postings: int = 1024
     earn_nothing: frozenset[str] = frozenset()
 
 
