@@ -23,9 +23,11 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     earn nothing."""
     currencies = {name: draw(st.sampled_from([*TERMS, "XOF"])) for name in IDS}
     made = []
-    for name in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=12)):
+    for name in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=16)):
         kind = draw(st.sampled_from(["sale", "sale", "refund", "void"]))
         other = draw(st.sampled_from([one for one in IDS if one != name]))
+        undone = f"back-{other}-{draw(st.sampled_from(['refund', 'void']))}"
+        of = undone if kind == "void" and draw(st.booleans()) else other
         made.append(
             sale(
                 name if kind == "sale" else f"back-{name}-{kind}",
@@ -36,7 +38,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
                     line("2000000000022", 1, draw(st.sampled_from([0, 4_000, 700_000])), "tobacco"),
                 ],
                 currency=currencies[name if kind == "sale" else other],
-                refers_to=None if kind == "sale" else other,
+                refers_to=None if kind == "sale" else of,
                 points_to_redeem=draw(st.integers(0, 60)) or None if kind == "sale" else None,
             )
         )

@@ -103,3 +103,14 @@ def test_a_claim_too_many_is_a_dead_letter_with_the_return():
     assert shop.claimed(refund(BACK, SOLD, customer_id=None)) == []
     (letter,) = map(json.loads, shop.harness.side[DEAD_LETTERS])
     assert (letter["reason"], letter["origin"]) == ("too_many_returns", "kafka:transactions/0/1")
+
+
+def test_a_void_of_what_nobody_brought_back_gives_the_owner_the_points_again():
+    sold = sale(SOLD, cents=500_000, customer_id=ANN)
+    back = refund(BACK, SOLD, cents=200_000, customer_id=None)
+    undone = void("0046-01-20251125-000002", BACK, cents=200_000, customer_id=None)
+    for order in ([sold, back, undone], [undone, sold, back], [back, undone, sold]):
+        shop = Ledger({SOLD: ANN})
+        for one in order:
+            (shop.direct(one) if one is sold else shop.claimed(one))
+        assert shop.balance(ANN) == 500

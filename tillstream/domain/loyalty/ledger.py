@@ -43,17 +43,22 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
-    """What one transaction did, with the terms it was done on. A reversal keeps its time alone. Of total and
-    refunded cents the excluded ones are for goods that earn nothing."""
+    """What one transaction did, with the terms it was done on. Of total and refunded cents the excluded ones
+    are for goods that earn nothing.
+
+    What came back of a sale is added up as it was asked for, and may be more than the sale: so any of it can
+    be undone, in any order. A return keeps what it asked for, and of which receipt; a void its time alone.
+    """
 
     event_time_ms: int
     total_cents: int = 0
     redeemed: int = 0
-    refunded_cents: int = 0
+    refunded_cents: int = 0  # of a return: all of it, once it was undone
     cents_per_point: int = 0  # 0 marks a reversal
     point_value_cents: int = 0
     excluded_cents: int = 0
     excluded_refunded_cents: int = 0
+    of: str = ""
 
     @property
     def is_sale(self) -> bool:
@@ -65,7 +70,8 @@ class Posting(msgspec.Struct, array_like=True, gc=False):
 
 
 class Pending(msgspec.Struct, array_like=True, gc=False):
-    """A refund or void whose sale has not been seen yet. ``cents`` is None for a void."""
+    """A refund whose sale has not been seen yet; or a void, seen or not, for a receipt may come in parts.
+    ``cents`` is None for a void."""
 
     transaction_id: str
     event_time_ms: int
@@ -128,18 +134,28 @@ class Effect(NamedTuple):
     paid_cents: int
 
 
+class Change(NamedTuple):
+    """What a reversal did, or why there was nothing to reverse."""
+
+    effect: Effect
+    reason: str | None
+
+
+NO_EFFECT = Effect(0, 0, 0)
+MOST = 2**62  # of a sum, in minor units
 NO_ENTRIES: tuple[LedgerEntry, ...] = ()
 
 
 def standing(sale: Posting, refunded_cents: int, excluded_refunded_cents: int = 0) -> Effect:
     """What is left of a sale's effect once so much (gross, cumulative) was given back, of it for goods that
-    earn nothing ``excluded_refunded_cents``.
+    earn nothing ``excluded_refunded_cents``. More than the sale is all of it.
 
     Redeemed points return in proportion, rounded down; the rest is money. A function of the
     cumulative refund alone, so the order of refunds does not matter.
     """
-    returned = sale.redeemed * refunded_cents // sale.total_cents if sale.total_cents else 0
-    money_back = refunded_cents - returned * sale.point_value_cents
+    refunded = min(refunded_cents, sale.total_cents)
+    returned = sale.redeemed * refunded // sale.total_cents if sale.total_cents else 0
+    money_back = refunded - returned * sale.point_value_cents
     paid = max(sale.paid_cents - money_back, 0)
     excluded = max(sale.excluded_cents - excluded_refunded_cents, 0)
     return Effect(max(paid - excluded, 0) // sale.cents_per_point, sale.redeemed - returned, paid)
@@ -165,12 +181,12 @@ def apply(
         )
     if txn.kind == "sale":
         entries = [_post_sale(account, txn, rules)]
-        posted = account.postings[txn.transaction_id]
-        if account.pending:
-            for late in account.pending.pop(txn.transaction_id, ()):
-                entries.append(_reverse(account, late, txn, posted, True))
+    elif txn.kind == "refund":
+        entries = [_post_refund(account, txn)]
     else:
-        entries = [_post_reversal(account, txn)]
+        entries = [_post_void(account, txn)]
+    if account.pending and txn.kind != "void":
+        entries += _settle(account, txn)
     account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
     if event_ms < account.oldest_ms:
         account.oldest_ms = event_ms
@@ -224,9 +240,106 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules) -> LedgerEntry:
     )
 
 
-def _post_reversal(account: Account, txn: Part) -> LedgerEntry:
+def _post_refund(account: Account, txn: Part) -> LedgerEntry:
+    of = txn.refers_to or ""
+    account.postings[txn.transaction_id] = Posting(
+        txn.event_time_ms, txn.total_cents, excluded_cents=txn.excluded_cents, of=of
+    )
+    claim, sale = _claim(txn), account.postings.get(of)
+    if not of:
+        change = Change(NO_EFFECT, "no_receipt")
+    elif sale is None:
+        account.pending.setdefault(of, []).append(claim)
+        change = None
+    elif not sale.is_sale:
+        change = Change(NO_EFFECT, "not_a_sale")
+    else:
+        change = _take_back(sale, txn.total_cents, txn.excluded_cents)
+    return _reversal(account, claim, txn, change)
+
+
+def _post_void(account: Account, txn: Part) -> LedgerEntry:
+    """Undoes every part of a receipt that the account has, and later those that are still to come."""
+    receipt = txn.refers_to or ""
+    found = [name for name in account.postings if name.partition("#")[0] == receipt]
+    account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
+    claim = _claim(txn)
+    account.pending.setdefault(receipt, []).append(claim)
+    if not found:
+        return _reversal(account, claim, txn, None)
+    changes = [_undo(account, name) for name in found]
+    done = [change for change in changes if change.reason is None]
+    effect = Effect(*map(sum, zip(*(change.effect for change in changes), strict=True)))
+    return _reversal(account, claim, txn, Change(effect, None if done else changes[0].reason))
+
+
+def _settle(account: Account, txn: Part) -> list[LedgerEntry]:
+    """What has waited for ``txn``: refunds of a sale, and voids of the receipt that it is a part of."""
+    receipt, mark, number = txn.transaction_id.partition("#")
+    waiting = account.pending.pop(receipt, None)
+    if waiting is None:
+        return []
+    posted, entries, left = account.postings[txn.transaction_id], [], []
+    for claim in waiting:
+        if claim.cents is None:
+            change = _undo(account, txn.transaction_id)
+        elif posted.is_sale:
+            change = _take_back(posted, claim.cents, claim.excluded_cents)
+        else:
+            left.append(claim)
+            continue
+        entries.append(_reversal(account, claim, txn, change, f":settled{mark}{number}"))
+        if claim.cents is None:
+            left.append(claim)
+    if left:
+        account.pending[receipt] = left
+    return entries
+
+
+def _take_back(sale: Posting, cents: int, excluded: int) -> Change:
+    """Adds to what came back of a sale, whether or not anything is left of it."""
+    reason = "already_reversed" if sale.refunded_cents >= sale.total_cents else None
+    return Change(_come_back(sale, cents, excluded, 1), reason)
+
+
+def _undo(account: Account, name: str) -> Change:
+    """Of a sale all comes back; what a return took comes back no more. A void cannot be undone."""
+    posting = account.postings[name]
+    if posting.is_sale:
+        return _take_back(posting, posting.total_cents, 0)
+    if not posting.of:
+        return Change(NO_EFFECT, "not_a_sale")
+    if posting.refunded_cents >= posting.total_cents:
+        return Change(NO_EFFECT, "already_reversed")
+    posting.refunded_cents = posting.total_cents
+    sale = account.postings.get(posting.of)
+    if sale is None:
+        _wait_no_more(account.pending, posting.of, name)
+    elif sale.is_sale:
+        return Change(_come_back(sale, posting.total_cents, posting.excluded_cents, -1), None)
+    return Change(NO_EFFECT, None)
+
+
+def _come_back(sale: Posting, cents: int, excluded: int, way: int) -> Effect:
+    """What changes when so much more, or with ``way`` -1 less, of a sale came back. One return counts for no
+    more than the whole sale, so no sum is too long for its state."""
+    before = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
+    cents, excluded = min(cents, sale.total_cents), min(excluded, sale.excluded_cents)
+    sale.refunded_cents = min(max(sale.refunded_cents + way * cents, 0), MOST)
+    sale.excluded_refunded_cents = min(max(sale.excluded_refunded_cents + way * excluded, 0), MOST)
+    after = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
+    return Effect(*(now - then for now, then in zip(after, before, strict=True)))
+
+
+def _wait_no_more(pending: dict[str, list[Pending]], receipt: str, name: str) -> None:
+    left = [claim for claim in pending.pop(receipt, ()) if claim.transaction_id != name]
+    if left:
+        pending[receipt] = left
+
+
+def _claim(txn: Part) -> Pending:
     assert txn.refers_to is not None, "a refund or void names its sale"
-    claim = Pending(
+    return Pending(
         txn.transaction_id,
         txn.event_time_ms,
         txn.kind,
@@ -236,59 +349,36 @@ def _post_reversal(account: Account, txn: Part) -> LedgerEntry:
         txn.region,
         txn.excluded_cents,
     )
-    account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
-    sale = account.postings.get(txn.refers_to)
-    if sale is None and txn.refers_to:
-        account.pending.setdefault(txn.refers_to, []).append(claim)
-    return _reverse(account, claim, txn, sale, False)
 
 
-def _reverse(
-    account: Account,
-    claim: Pending,
-    txn: Part,
-    sale: Posting | None,
-    settling: bool,
+def _reversal(
+    account: Account, claim: Pending, txn: Part, change: Change | None, settled: str = ""
 ) -> LedgerEntry:
-    """``txn``: the reversal itself, or the sale that it has waited for."""
-    outcome, reason = ("settled" if settling else "posted"), None
-    earned = redeemed = paid = 0
-    if not txn.refers_to and not settling:
-        outcome, reason = "nothing_to_reverse", "no_receipt"
-    elif sale is None:
-        outcome = "pending_original"
-    elif not sale.is_sale:
-        outcome, reason = "nothing_to_reverse", "not_a_sale"
-    elif sale.refunded_cents >= sale.total_cents:
-        outcome, reason = "nothing_to_reverse", "already_reversed"
-    else:
-        before = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
-        asked = sale.total_cents if claim.cents is None else sale.refunded_cents + claim.cents
-        sale.refunded_cents = min(sale.total_cents, asked)
-        sale.excluded_refunded_cents = min(
-            sale.excluded_cents, sale.excluded_refunded_cents + claim.excluded_cents
-        )
-        after = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
-        earned, redeemed = after.earned - before.earned, after.redeemed - before.redeemed
-        paid = after.paid_cents - before.paid_cents
-    account.balance += earned - redeemed
-    account.version += 1
+    """``change``: None where there is nothing yet to take it back of. ``txn``: the reversal itself, or
+    what it has waited for, then ``settled`` ends the entry's id."""
+    effect, outcome, reason = NO_EFFECT, "pending_original", None
+    if change is not None:
+        effect, reason = change
+        outcome = "nothing_to_reverse" if reason else "settled" if settled else "posted"
     # A receipt of another customer has entries of its own in that one's account.
-    own = f"{claim.transaction_id}:owner" if txn.claimed else claim.transaction_id
+    ending = settled or (":owner" if txn.claimed else "")
+    delta = effect.earned - effect.redeemed
+    account.balance += delta
+    account.version += 1
     return LedgerEntry(
-        f"{claim.transaction_id}:settled" if settling else own,
+        claim.transaction_id + ending,
         txn.customer_id,
         account.version,
         claim.transaction_id,
-        txn.transaction_id if settling else txn.refers_to or None,
+        txn.transaction_id if settled else txn.refers_to or None,
         claim.kind,
         outcome,
         reason,
         claim.total_cents,
-        paid,
-        earned,
-        redeemed,
-        earned - redeemed,
+        effect.paid_cents,
+        effect.earned,
+        effect.redeemed,
+        delta,
         account.balance,
         claim.event_time_ms,
         claim.store,
