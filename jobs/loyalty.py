@@ -1,4 +1,5 @@
-"""Loyalty: till transactions in; balances to DynamoDB, the points ledger to S3, events and notices to Kafka.
+"""Loyalty: till transactions and requests about points in; balances to DynamoDB, the points ledger to S3,
+events, answers and notices to Kafka.
 
 Every rule is in tillstream/domain/loyalty/; every operator has a uid, for a changed uid loses state.
 """
@@ -17,6 +18,7 @@ from tillstream.udfs.loyalty import LoyaltyLedger
 from tillstream.udfs.loyalty import ledger as ledger_function
 
 DAY_MS = 86_400_000
+WAIT_MS = 2  # how long a record waits for others to make a batch
 
 
 class Streams(NamedTuple):
@@ -24,26 +26,33 @@ class Streams(NamedTuple):
 
     ledger: DataStream
     notices: DataStream
+    answers: DataStream
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> DataStream:
-    """Rows of (customer, enveloped transaction), not yet keyed."""
-    return sources.transaction_rows(context, key_field="customer")
+def read(context: JobContext) -> tuple[DataStream, DataStream]:
+    """Rows of (customer, enveloped transaction); those of requests, which tills wait for, at once."""
+    requests = sources.topic_rows(context, topics.POINTS_REQUESTS, "points-requests")
+    transactions = sources.transaction_rows(context, key_field="customer")
+    return transactions, requests.set_buffer_timeout(WAIT_MS)
 
 
 def build(
-    transactions: DataStream, context: JobContext, function: LoyaltyLedger | None = None
-) -> Streams:
+    inputs: tuple[DataStream, DataStream], context: JobContext,
+    function: LoyaltyLedger | None = None,
+) -> Streams:  # fmt: skip
     """The job without its ends. ``function``: in place of the one that the settings give."""
-    remember_ms = context.conf.loyalty.horizon_days * DAY_MS
+    (transactions, requests), conf = inputs, context.conf
+    remember_ms = conf.loyalty.horizon_days * DAY_MS
     claims = sources.claims_of_owners(context, transactions, remember_ms)
     ledger = batched.process(
-        context, sources.keyed(transactions.union(claims)), None,
-        function or ledger_function(context.conf),
+        context, sources.keyed(transactions.union(claims, requests)), None,
+        function or ledger_function(conf, conf.topic(topics.POINTS_REQUESTS)),
         state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
+        wait_ms=WAIT_MS,
     )  # fmt: skip
-    return Streams(ledger, batched.side(ledger, "notices"), batched.refused(ledger))
+    notices, answers = (batched.side(ledger, name) for name in ("notices", "points-answers"))
+    return Streams(ledger, notices, answers, batched.refused(ledger))
 
 
 def write(streams: Streams, context: JobContext) -> None:
@@ -52,13 +61,14 @@ def write(streams: Streams, context: JobContext) -> None:
     s3.parquet_sink(context, streams.ledger, tables.LEDGER, uid="ledger-history")
     kafka.json_sink(context, streams.ledger, topics.LOYALTY_EVENTS, uid="loyalty-events")
     kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
+    kafka.json_sink(context, streams.answers, topics.POINTS_ANSWERS.prompt, uid="points-answers")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
-    "loyalty", read, build, write,
+    "loyalty", read, build, write, reads=(topics.POINTS_REQUESTS,),
     writes=(tables.BALANCES, tables.LEDGER, topics.LOYALTY_EVENTS, topics.NOTICES,
-            *DEAD_LETTERS),
+            topics.POINTS_ANSWERS.prompt, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -8,8 +8,18 @@ import msgspec
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain.envelope import Envelope
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
+from tillstream.domain.arrival import refuse_ahead
+from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.loyalty.holds import parse_request
+from tillstream.domain.loyalty.ledger import (
+    DAY_MS,
+    Account,
+    LoyaltyRules,
+    Refused,
+    Terms,
+    apply,
+    on_request,
+)
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
 from tillstream.domain.receipt.reading import arrival, opened
@@ -19,25 +29,32 @@ from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.passing.loyalty import CLAIM, Claim, claim, sent
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
+REQUESTS = "points-requests"
+
 
 class LoyaltyLedger(BatchedStage):
     """Keyed by customer. In: what `passing.loyalty` has. Out: ledger entries as JSON bytes;
-    to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
+    to the side: dead letters, answers to tills and, unless ``notify`` is off, notices as JSON bytes."""
 
     codec = loyalty_account.CODEC
-    sides = (DEAD_LETTERS, "notices")
+    sides = (DEAD_LETTERS, "notices", "points-answers")
 
-    def __init__(self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True) -> None:
+    def __init__(
+        self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True,
+        requests: str = REQUESTS,
+    ) -> None:  # fmt: skip
+        """``requests``: the topic of tills' requests."""
         super().__init__(settings)
         self.rules = rules
         self.notify = notify
+        self.other = (CLAIM, f"kafka:{requests}/".encode())
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.json = msgspec.json.Encoder().encode
 
     def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
-        if value.startswith(CLAIM):
-            return self._claimed(state, claim(value), out)
+        if value.startswith(self.other):
+            return self._other(state, value, out)
         envelope = opened(value)
         try:
             receipt = read(envelope.raw)
@@ -48,6 +65,25 @@ class LoyaltyLedger(BatchedStage):
             return None
         found = parts(receipt, self.rules.earn_nothing)
         return self._post(state, found, envelope, receipt.arrived_ms, out)
+
+    def _other(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
+        if value.startswith(CLAIM):
+            return self._claimed(state, claim(value), out)
+        return self._request(state, unseal(value), out)
+
+    def _request(self, state: Account | None, envelope: Envelope, out: Outputs) -> Account | None:
+        """A till's, about points; it waits for the answer."""
+        try:
+            request = parse_request(envelope.raw)
+            refuse_ahead(
+                request.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
+            )
+        except InvalidTransaction as error:
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+            return None
+        after, told = on_request(state, request, self.rules, envelope.arrived_ms)
+        out.emit(self.json(told), "points-answers")
+        return after
 
     def _claimed(self, state: Account | None, came: Claim, out: Outputs) -> Account | None:
         """What a receipt of another customer, or of nobody known, takes back of one of this account's."""
@@ -85,11 +121,12 @@ class LoyaltyLedger(BatchedStage):
         return changed
 
     def sent(self, value: bytes) -> Envelope:
-        return sent(value)
+        other = value.startswith(self.other) and not value.startswith(CLAIM)
+        return unseal(value) if other else sent(value)
 
 
-def ledger(conf: Conf) -> LoyaltyLedger:
-    """The programme's terms as conf has them."""
+def ledger(conf: Conf, requests: str = REQUESTS) -> LoyaltyLedger:
+    """The programme's terms as conf has them; ``requests``: the topic of tills' requests."""
     terms = conf.loyalty
     return LoyaltyLedger(
         StageSettings.of("loyalty", conf),
@@ -98,6 +135,9 @@ def ledger(conf: Conf) -> LoyaltyLedger:
             horizon_ms=terms.horizon_days * DAY_MS,
             max_postings=terms.max_postings,
             earn_nothing=frozenset(terms.earn_nothing),
+            hold_ms=terms.hold_minutes * 60_000,
+            max_holds=terms.max_holds,
         ),
         notify=terms.notify,
+        requests=requests,
     )

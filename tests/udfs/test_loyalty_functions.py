@@ -114,3 +114,43 @@ def test_a_void_of_what_nobody_brought_back_gives_the_owner_the_points_again():
         for one in order:
             (shop.direct(one) if one is sold else shop.claimed(one))
         assert shop.balance(ANN) == 500
+
+
+def asked(offset: int, arrived_ms: int = T0, **changes: Any) -> bytes:
+    made = {
+        "schema": 1, "request_id": f"ask-{offset:06d}", "kind": "hold", "customer_id": ANN,
+        "transaction_id": BACK, "store": 45, "till": "3", "event_time_ms": T0, "points": 400,
+        "currency": "ZAR",
+    } | changes  # fmt: skip
+    return seal(f"kafka:points-requests/0/{offset}", arrived_ms, json.dumps(made).encode())
+
+
+def test_a_till_is_answered_before_it_takes_money_and_its_sale_takes_the_points():
+    shop = Ledger({})
+    shop.direct(sale(SOLD, cents=500_000, customer_id=ANN))
+    assert shop.harness.process((ANN, asked(1)), (ANN, asked(2, transaction_id="other-0001"))) == []
+    granted, refused = map(json.loads, shop.harness.side["points-answers"])
+    assert (granted["answer_id"], granted["to"], granted["outcome"]) == (
+        "ask-000001:hold",
+        "45/3",
+        "granted",
+    )
+    assert (granted["balance"], granted["available"], granted["until_ms"]) == (
+        500,
+        100,
+        T0 + 600_000,
+    )
+    assert (refused["outcome"], refused["reason"]) == ("refused", "insufficient_balance")
+    (entry,) = shop.direct(sale(BACK, cents=10_000, customer_id=ANN, points_to_redeem=400))
+    assert (entry["outcome"], entry["redeemed"]) == ("posted", 400)
+
+
+def test_a_request_that_is_none_or_of_a_clock_far_ahead_is_a_dead_letter_and_has_no_answer():
+    shop = Ledger({})
+    shop.harness.process((ANN, asked(1, points=0)), (ANN, asked(2, arrived_ms=T0 - 600_000)))
+    letters = [json.loads(one) for one in shop.harness.side[DEAD_LETTERS]]
+    assert [(one["reason"], one["origin"]) for one in letters] == [
+        ("out_of_range", "kafka:points-requests/0/1"),
+        ("clock_ahead", "kafka:points-requests/0/2"),
+    ]
+    assert shop.harness.side["points-answers"] == []

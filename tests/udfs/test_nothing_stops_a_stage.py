@@ -48,6 +48,9 @@ GOOD = {
     CHECKED: canonical(SALE),
     topics.FRAUD_LABELS.id: json.dumps(label_of(SALE, True)).encode(),
     topics.STOCK_MOVEMENTS.id: (EVENTS / "stock_movement" / VALID / "delivery_of_an_order.json").read_bytes(),
+    topics.POINTS_REQUESTS.id: (
+        EVENTS / "points_request" / VALID / "hold_at_a_till_with_a_name.json"
+    ).read_bytes(),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
     topics.STOCK_CHANGES.id: unseal(level(3, 10, T0)).raw,
     topics.PROMOTIONS.id: (EVENTS / "promotion" / VALID / "in_two_stores_at_a_price.json").read_bytes(),
@@ -60,6 +63,7 @@ RULES = packaged_rules().raw
 # (job, topic) -> the stage that reads it
 STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", CHECKED): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "points_requests"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),

@@ -9,6 +9,7 @@ from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import TILLS, Contract, Named, of_our_contracts
 from tillstream.domain.fraud.decision import parse_label
+from tillstream.domain.loyalty.holds import parse_request as parse_request_of_points
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
@@ -24,6 +25,7 @@ from tillstream.reference import stores_by_id
 # By the topic's id; None: whoever sent it sends it again, fraud rules by `tillstream rules push`.
 READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.TRANSACTIONS.id: reader(Receipt),
+    topics.POINTS_REQUESTS.id: parse_request_of_points,
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,

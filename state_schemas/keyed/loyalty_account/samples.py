@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tillstream.domain.loyalty import ledger
+from tillstream.domain.loyalty.holds import Hold
 from tillstream.state_schemas.keyed.loyalty_account import v2
 from tillstream.state_schemas.keyed.loyalty_account.v1 import Account, Pending, Posting
 
@@ -56,6 +57,13 @@ V3 = {
         {"0045-03-20251124-000002": [ledger.Pending(
             "0045-03-20251124-000003", 1_764_000_000_000, "void", None, 4_000, 45,
             "western-cape", 0)]},
+        {
+            "0045-03-20251124-000004": Hold(
+                "0045-03-ask-000001", 1_764_000_000_000, 7, 1_764_000_600_000, "", 10, 3),
+            "0045-03-20251124-000005": Hold(
+                "0045-03-ask-000002", 1_764_000_000_000, 0, 1_764_000_600_000,
+                "insufficient_balance", 10, 3),
+        },
     ),
 }  # fmt: skip
 

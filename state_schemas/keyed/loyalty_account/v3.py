@@ -1,5 +1,5 @@
-"""Version 3 knows of a return what it took back, and of which receipt, so that it can be undone.
-Version 2 knew its time alone: of such a return nothing comes back."""
+"""Version 3 knows of a return what it took back, and of which receipt, so that it can be undone; and what is
+held for sales to come. Version 2 knew a return's time alone: of such a one nothing comes back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def upgrade(old: v2.Account) -> Account:
 
 
 def downgrade(new: Account) -> v2.Account:
-    """A sale comes back no more than whole, and a void waits only for a receipt that has not come."""
+    """A sale comes back no more than whole, a void waits only for a receipt that has not come, nothing is
+    held."""
     pending = {
         name: [v2.Pending(*astuple(one)) for one in claims]
         for name, claims in new.pending.items()

@@ -9,10 +9,12 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from tillstream.catalog import topics
 from tillstream.connectors import batched, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.jobs import loyalty
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.loyalty import LoyaltyLedger
 
 
 class AsText(KeyedProcessFunction):
@@ -31,22 +33,20 @@ class AsText(KeyedProcessFunction):
 CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 
 
-def read(context: JobContext) -> DataStream:
-    key = "transaction_id" if CHANGE == "key" else "customer"
-    return sources.transaction_rows(context, key_field=key)
+def read(context: JobContext) -> tuple[DataStream, DataStream]:
+    if CHANGE != "key":
+        return loyalty.read(context)
+    requests = sources.topic_rows(context, topics.POINTS_REQUESTS, "points-requests")
+    return sources.transaction_rows(context, key_field="transaction_id"), requests
 
 
-def build(transactions: DataStream, context: JobContext) -> loyalty.Streams:
+def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> loyalty.Streams:
     if CHANGE == "type":
-        ledger = (
-            sources.keyed(transactions)
-            .process(AsText(), BYTES)
-            .uid("loyalty-ledger")
-            .name("as text")
-        )
-        sides = (batched.side(ledger, name) for name in ("notices", "dead-letters"))
+        records = sources.keyed(inputs[0].union(inputs[1]))
+        ledger = records.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
+        sides = (batched.side(ledger, name) for name in (*LoyaltyLedger.sides[1:], "dead-letters"))
         return loyalty.Streams(ledger, *sides)
-    streams = loyalty.build(transactions, context)
+    streams = loyalty.build(inputs, context)
     if CHANGE == "uid":
         streams.ledger.uid("points-ledger")
     return streams

@@ -12,6 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from tillstream.domain.loyalty.holds import (
+    Hold,
+    PointsAnswer,
+    PointsRequest,
+    answer,
+    drop_ended,
+    held,
+    promised,
+)
 from tillstream.domain.loyalty.parts import Part
 
 DAY_MS = 86_400_000
@@ -34,12 +43,15 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     horizon_ms: how long before a customer's newest transaction an id is remembered.
     max_postings: at most so many per customer; the oldest is forgotten first.
     earn_nothing: categories of goods on which no point is earned.
+    hold_ms: how long points are set aside for a sale to come. max_holds: for so many at most per customer.
     """
 
     terms: Mapping[str, Terms] = msgspec.field(default_factory=lambda: {"ZAR": Terms()})
     horizon_ms: int = 183 * DAY_MS
     max_postings: int = 1024
     earn_nothing: frozenset[str] = frozenset()
+    hold_ms: int = 600_000
+    max_holds: int = 16
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
@@ -93,6 +105,7 @@ class Account(msgspec.Struct, array_like=True, gc=False):
     oldest_ms: int = 0  # no posting is older than this
     postings: dict[str, Posting] = {}
     pending: dict[str, list[Pending]] = {}
+    holds: dict[str, Hold] = {}  # by the sale to come
 
 
 class LedgerEntry(msgspec.Struct, gc=False):
@@ -172,7 +185,7 @@ def apply(
     """
     event_ms = txn.event_time_ms
     if account is None:
-        account = Account(oldest_ms=event_ms, postings={}, pending={})
+        account = Account(oldest_ms=event_ms, postings={}, pending={}, holds={})
     elif txn.transaction_id in account.postings:
         return None, NO_ENTRIES
     elif event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms:
@@ -180,7 +193,7 @@ def apply(
             "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
         )
     if txn.kind == "sale":
-        entries = [_post_sale(account, txn, rules)]
+        entries = [_post_sale(account, txn, rules, arrived_ms)]
     elif txn.kind == "refund":
         entries = [_post_refund(account, txn)]
     else:
@@ -194,13 +207,59 @@ def apply(
     return account, entries
 
 
-def _post_sale(account: Account, txn: Part, rules: LoyaltyRules) -> LedgerEntry:
+def on_request(
+    account: Account | None, request: PointsRequest, rules: LoyaltyRules, arrived_ms: int
+) -> tuple[Account | None, PointsAnswer]:
+    """The account after a till's request, None where it is unchanged, and what the till is answered.
+
+    The newest request about a sale counts, by the till's clock: an older one, or the same again, has the
+    same answer."""
+    if account is None:
+        account = Account(postings={}, pending={}, holds={})
+    known = account.holds.get(request.transaction_id)
+    asked = request.event_time_ms, request.request_id
+    if known is not None and asked <= (known.asked_ms, known.request_id):
+        return None, answer(request, known)
+    drop_ended(account.holds, arrived_ms, rules.max_holds)
+    free = account.balance - held(account.holds, arrived_ms, request.transaction_id)
+    points = request.points or 0
+    reason = ""
+    if request.transaction_id in account.postings:
+        reason = "already_sold"
+    elif request.kind == "release":
+        reason = "released"
+    elif rules.terms.get(request.currency or "", NO_TERMS).point_value == 0:
+        reason = "no_terms"
+    elif points > free:
+        reason = "insufficient_balance"
+    full = len(account.holds) >= rules.max_holds and request.transaction_id not in account.holds
+    if full and not reason:
+        reason = "too_many_holds"
+    if reason:
+        points = 0
+    hold = Hold(
+        request.request_id, request.event_time_ms, points, arrived_ms + rules.hold_ms, reason,
+        account.balance, free - points,
+    )  # fmt: skip
+    # Who has never bought has no account; what was sold or is one too many is answered, not remembered.
+    if full or not account.version or reason == "already_sold":
+        return None, answer(request, hold)
+    account.holds[request.transaction_id] = hold
+    return account, answer(request, hold)
+
+
+def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int) -> LedgerEntry:
+    own, spendable = None, account.balance
+    if account.holds:
+        own = account.holds.pop(txn.transaction_id, None)
+        # What its till was promised it gets, whatever has become of the balance.
+        spendable = max(spendable - held(account.holds, arrived_ms), promised(own, arrived_ms))
     wanted, outcome, reason = txn.points_to_redeem, "posted", None
     terms = rules.terms.get(txn.currency, NO_TERMS)
     if terms is NO_TERMS:
         outcome, reason = "redemption_refused" if wanted else "posted", "no_terms"
         wanted = 0
-    elif wanted and wanted > account.balance:
+    elif wanted > spendable and wanted:
         wanted, outcome, reason = 0, "redemption_refused", "insufficient_balance"
     elif wanted * terms.point_value > txn.total_cents:
         wanted, outcome, reason = 0, "redemption_refused", "exceeds_total"
