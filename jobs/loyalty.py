@@ -1,4 +1,4 @@
-"""Loyalty: till transactions and requests about points in; balances to DynamoDB, the points ledger to S3,
+"""Loyalty: till transactions, requests and adjustments in; balances to DynamoDB, the points ledger to S3,
 events, answers and notices to Kafka.
 
 Every rule is in tillstream/domain/loyalty/; every operator has a uid, for a changed uid loses state.
@@ -19,6 +19,12 @@ from tillstream.udfs.loyalty import ledger as ledger_function
 
 DAY_MS = 86_400_000
 WAIT_MS = 2  # how long a record waits for others to make a batch
+TRANSFERS = topics.POINTS_TRANSFERS.exactly_once
+DOCUMENTS = {
+    "request": topics.POINTS_REQUESTS,
+    "adjustment": topics.LOYALTY_ADJUSTMENTS,
+    "transfer": topics.POINTS_TRANSFERS,
+}
 
 
 class Streams(NamedTuple):
@@ -27,14 +33,18 @@ class Streams(NamedTuple):
     ledger: DataStream
     notices: DataStream
     answers: DataStream
+    transfers: DataStream
     dead_letters: DataStream
 
 
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Rows of (customer, enveloped transaction); those of requests, which tills wait for, at once."""
-    requests = sources.topic_rows(context, topics.POINTS_REQUESTS, "points-requests")
+    """Rows of (customer, enveloped transaction); those of other topics, at once, for tills wait."""
     transactions = sources.transaction_rows(context, key_field="customer")
-    return transactions, requests.set_buffer_timeout(WAIT_MS)
+    rows = [
+        sources.topic_rows(context, topic, topic.default).set_buffer_timeout(WAIT_MS)
+        for topic in DOCUMENTS.values()
+    ]
+    return transactions, rows[0].union(*rows[1:])
 
 
 def build(
@@ -42,17 +52,20 @@ def build(
     function: LoyaltyLedger | None = None,
 ) -> Streams:  # fmt: skip
     """The job without its ends. ``function``: in place of the one that the settings give."""
-    (transactions, requests), conf = inputs, context.conf
+    (transactions, documents), conf = inputs, context.conf
+    kinds = {conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
     remember_ms = conf.loyalty.horizon_days * DAY_MS
     claims = sources.claims_of_owners(context, transactions, remember_ms)
     ledger = batched.process(
-        context, sources.keyed(transactions.union(claims, requests)), None,
-        function or ledger_function(conf, conf.topic(topics.POINTS_REQUESTS)),
+        context, sources.keyed(transactions.union(claims, documents)), None,
+        function or ledger_function(conf, kinds),
         state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
         wait_ms=WAIT_MS,
     )  # fmt: skip
-    notices, answers = (batched.side(ledger, name) for name in ("notices", "points-answers"))
-    return Streams(ledger, notices, answers, batched.refused(ledger))
+    notices, answers, transfers = (
+        batched.side(ledger, name) for name in ("notices", "points-answers", "points-transfers")
+    )
+    return Streams(ledger, notices, answers, transfers, batched.refused(ledger))
 
 
 def write(streams: Streams, context: JobContext) -> None:
@@ -62,13 +75,14 @@ def write(streams: Streams, context: JobContext) -> None:
     kafka.json_sink(context, streams.ledger, topics.LOYALTY_EVENTS, uid="loyalty-events")
     kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")
     kafka.json_sink(context, streams.answers, topics.POINTS_ANSWERS.prompt, uid="points-answers")
+    kafka.json_sink(context, streams.transfers, TRANSFERS, uid="points-transfers-sent")
     dead_letters.sink(context, streams.dead_letters)
 
 
 JOB = Job(
-    "loyalty", read, build, write, reads=(topics.POINTS_REQUESTS,),
+    "loyalty", read, build, write, reads=tuple(DOCUMENTS.values()),
     writes=(tables.BALANCES, tables.LEDGER, topics.LOYALTY_EVENTS, topics.NOTICES,
-            topics.POINTS_ANSWERS.prompt, *DEAD_LETTERS),
+            topics.POINTS_ANSWERS.prompt, TRANSFERS, *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from pyflink.datastream import RuntimeContext
@@ -10,10 +10,17 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.loyalty.adjustments import (
+    adjust,
+    parse_adjustment,
+    parse_transfer,
+    receive,
+)
 from tillstream.domain.loyalty.holds import parse_request
 from tillstream.domain.loyalty.ledger import (
     DAY_MS,
     Account,
+    LedgerEntry,
     LoyaltyRules,
     Refused,
     Terms,
@@ -29,25 +36,33 @@ from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.passing.loyalty import CLAIM, Claim, claim, sent
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
-REQUESTS = "points-requests"
+# Topics beside the transactions, as they are usually called.
+KINDS = {
+    "points-requests": "request",
+    "loyalty-adjustments": "adjustment",
+    "points-transfers": "transfer",
+}
+Entries = tuple[LedgerEntry, ...] | Refused
 
 
 class LoyaltyLedger(BatchedStage):
     """Keyed by customer. In: what `passing.loyalty` has. Out: ledger entries as JSON bytes;
-    to the side: dead letters, answers to tills and, unless ``notify`` is off, notices as JSON bytes."""
+    to the side: dead letters, answers to tills, transfers to other accounts and, unless
+    ``notify`` is off, notices as JSON bytes."""
 
     codec = loyalty_account.CODEC
-    sides = (DEAD_LETTERS, "notices", "points-answers")
+    sides = (DEAD_LETTERS, "notices", "points-answers", "points-transfers")
 
     def __init__(
         self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True,
-        requests: str = REQUESTS,
+        kinds: Mapping[str, str] = KINDS,
     ) -> None:  # fmt: skip
-        """``requests``: the topic of tills' requests."""
+        """``kinds``: topic -> request, adjustment or transfer."""
         super().__init__(settings)
         self.rules = rules
         self.notify = notify
-        self.other = (CLAIM, f"kafka:{requests}/".encode())
+        self.kinds = dict(kinds)
+        self.other = (CLAIM, *(f"kafka:{topic}/".encode() for topic in kinds))
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.json = msgspec.json.Encoder().encode
@@ -69,21 +84,42 @@ class LoyaltyLedger(BatchedStage):
     def _other(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         if value.startswith(CLAIM):
             return self._claimed(state, claim(value), out)
-        return self._request(state, unseal(value), out)
-
-    def _request(self, state: Account | None, envelope: Envelope, out: Outputs) -> Account | None:
-        """A till's, about points; it waits for the answer."""
+        envelope = unseal(value)
         try:
-            request = parse_request(envelope.raw)
-            refuse_ahead(
-                request.event_time_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms
-            )
+            return self._document(state, envelope, out)
         except InvalidTransaction as error:
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
-        after, told = on_request(state, request, self.rules, envelope.arrived_ms)
-        out.emit(self.json(told), "points-answers")
+
+    def _document(self, state: Account | None, envelope: Envelope, out: Outputs) -> Account | None:
+        """Of a till that waits for its answer, of who changes points without one, or of another account.
+        Raises InvalidTransaction."""
+        kind = self.kinds[envelope.origin.partition(":")[2].rsplit("/", 2)[0]]
+        arrived_ms = envelope.arrived_ms
+        made: Entries
+        if kind == "request":
+            request = parse_request(envelope.raw)
+            self._in_time(request.event_time_ms, envelope)
+            after, told = on_request(state, request, self.rules, arrived_ms)
+            out.emit(self.json(told), "points-answers")
+            return after
+        if kind == "adjustment":
+            change = parse_adjustment(envelope.raw)
+            self._in_time(change.event_time_ms, envelope)
+            after, made, sent_on = adjust(state, change, self.rules, arrived_ms)
+            if sent_on is not None:
+                out.emit(self.json(sent_on), "points-transfers")
+        else:
+            after, made = receive(state, parse_transfer(envelope.raw), self.rules, arrived_ms)
+        if isinstance(made, Refused):
+            self.refuse(envelope, "apply", made.reason, made.message, out)
+        else:
+            for entry in made:
+                out.emit(self.json(entry))
         return after
+
+    def _in_time(self, event_ms: int, envelope: Envelope) -> None:
+        refuse_ahead(event_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms)
 
     def _claimed(self, state: Account | None, came: Claim, out: Outputs) -> Account | None:
         """What a receipt of another customer, or of nobody known, takes back of one of this account's."""
@@ -125,8 +161,8 @@ class LoyaltyLedger(BatchedStage):
         return unseal(value) if other else sent(value)
 
 
-def ledger(conf: Conf, requests: str = REQUESTS) -> LoyaltyLedger:
-    """The programme's terms as conf has them; ``requests``: the topic of tills' requests."""
+def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
+    """The programme's terms as conf has them; ``kinds``: topic -> request, adjustment or transfer."""
     terms = conf.loyalty
     return LoyaltyLedger(
         StageSettings.of("loyalty", conf),
@@ -139,5 +175,5 @@ def ledger(conf: Conf, requests: str = REQUESTS) -> LoyaltyLedger:
             max_holds=terms.max_holds,
         ),
         notify=terms.notify,
-        requests=requests,
+        kinds=kinds,
     )

@@ -154,3 +154,39 @@ def test_a_request_that_is_none_or_of_a_clock_far_ahead_is_a_dead_letter_and_has
         ("clock_ahead", "kafka:points-requests/0/2"),
     ]
     assert shop.harness.side["points-answers"] == []
+
+
+def document(topic: str, offset: int, **fields: Any) -> bytes:
+    return seal(f"kafka:{topic}/0/{offset}", T0, json.dumps(fields).encode())
+
+
+def test_a_transfer_goes_out_once_and_comes_in_once():
+    shop = Ledger({})
+    shop.direct(sale(SOLD, cents=500_000, customer_id=ANN))
+    moved = {"schema": 1, "adjustment_id": "desk-1", "kind": "transfer", "customer_id": ANN, "to": BEN,
+             "reason": "card_replaced", "by": "agent-17", "event_time_ms": T0}  # fmt: skip
+    for offset in (1, 2):
+        shop.harness.process((ANN, document("loyalty-adjustments", offset, **moved)))
+    (sent,) = shop.harness.side["points-transfers"]
+    assert json.loads(sent) == {
+        "adjustment_id": "desk-1", "customer_id": BEN, "sender": ANN, "points": 500,
+        "reason": "card_replaced", "by": "agent-17",
+    }  # fmt: skip
+    for offset in (1, 2):
+        shop.harness.process((BEN, seal(f"kafka:points-transfers/0/{offset}", T0, sent)))
+    assert (shop.balance(ANN), shop.balance(BEN)) == (0, 500)
+    assert len(shop.harness.main) == 3
+    assert shop.harness.side[DEAD_LETTERS] == []
+
+
+def test_an_adjustment_beyond_the_horizon_is_a_dead_letter():
+    shop = Ledger({})
+    shop.direct(sale(SOLD, cents=500_000, customer_id=ANN))
+    old = {"schema": 1, "adjustment_id": "desk-1", "kind": "goodwill", "customer_id": ANN, "points": 5,
+           "reason": "complaint", "by": "agent-17", "event_time_ms": T0 - 184 * 86_400_000}  # fmt: skip
+    shop.harness.process((ANN, document("loyalty-adjustments", 7, **old)))
+    (letter,) = map(json.loads, shop.harness.side[DEAD_LETTERS])
+    assert (letter["reason"], letter["origin"]) == (
+        "beyond_horizon",
+        "kafka:loyalty-adjustments/0/7",
+    )

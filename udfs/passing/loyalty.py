@@ -1,5 +1,5 @@
-"""What goes into the points ledger's stage: a transaction as the front door wrote it, enveloped; a till's
-request, enveloped, whose origin names its topic; or a claim
+"""What goes into the points ledger's stage: a transaction as the front door wrote it, enveloped; a
+record of another topic, enveloped, whose origin names it; or a claim
 of ReceiptOwners.java, which is ``claim:``, a JSON array of the receipt of which something came back and of
 its owner, a newline, and the transaction that takes it back, enveloped.
 

@@ -9,7 +9,6 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from tillstream.catalog import topics
 from tillstream.connectors import batched, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.jobs import loyalty
@@ -36,8 +35,9 @@ CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
     if CHANGE != "key":
         return loyalty.read(context)
-    requests = sources.topic_rows(context, topics.POINTS_REQUESTS, "points-requests")
-    return sources.transaction_rows(context, key_field="transaction_id"), requests
+    rows = [sources.topic_rows(context, one, one.default) for one in loyalty.DOCUMENTS.values()]
+    transactions = sources.transaction_rows(context, key_field="transaction_id")
+    return transactions, rows[0].union(*rows[1:])
 
 
 def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> loyalty.Streams:

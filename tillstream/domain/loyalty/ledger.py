@@ -109,7 +109,10 @@ class Account(msgspec.Struct, array_like=True, gc=False):
 
 
 class LedgerEntry(msgspec.Struct, gc=False):
-    """One line of the append-only points ledger; the columns of the ledger on S3."""
+    """One line of the append-only points ledger; the columns of the ledger on S3.
+
+    What an adjustment posts has no money, store 0 and no currency; ``refers_to`` is the other account of a
+    transfer, ``made_by`` who decided it."""
 
     entry_id: str
     customer_id: str
@@ -130,6 +133,7 @@ class LedgerEntry(msgspec.Struct, gc=False):
     region: str
     currency: str
     excluded_cents: int = 0
+    made_by: str = ""
 
 
 class Refused(NamedTuple):
@@ -184,14 +188,9 @@ def apply(
     moves no horizon: that goes by arrival.
     """
     event_ms = txn.event_time_ms
+    account, refused = opened_account(account, txn.transaction_id, event_ms, rules)
     if account is None:
-        account = Account(oldest_ms=event_ms, postings={}, pending={}, holds={})
-    elif txn.transaction_id in account.postings:
-        return None, NO_ENTRIES
-    elif event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms:
-        return None, Refused(
-            "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
-        )
+        return None, refused
     if txn.kind == "sale":
         entries = [_post_sale(account, txn, rules, arrived_ms)]
     elif txn.kind == "refund":
@@ -200,11 +199,31 @@ def apply(
         entries = [_post_void(account, txn)]
     if account.pending and txn.kind != "void":
         entries += _settle(account, txn)
+    remembered(account, event_ms, arrived_ms, rules)
+    return account, entries
+
+
+def opened_account(
+    account: Account | None, name: str, event_ms: int, rules: LoyaltyRules
+) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
+    """The account to post ``name`` in; None where it is posted already, or cannot be told from such a one."""
+    if account is None:
+        return Account(oldest_ms=event_ms, postings={}, pending={}, holds={}), NO_ENTRIES
+    if name in account.postings:
+        return None, NO_ENTRIES
+    if event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms:
+        return None, Refused(
+            "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
+        )
+    return account, NO_ENTRIES
+
+
+def remembered(account: Account, event_ms: int, arrived_ms: int, rules: LoyaltyRules) -> None:
+    """After something of ``event_ms`` was posted: moves the horizon, and forgets what is beyond it."""
     account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
     if event_ms < account.oldest_ms:
         account.oldest_ms = event_ms
     _forget(account, rules)
-    return account, entries
 
 
 def on_request(
@@ -320,7 +339,7 @@ def _post_refund(account: Account, txn: Part) -> LedgerEntry:
 def _post_void(account: Account, txn: Part) -> LedgerEntry:
     """Undoes every part of a receipt that the account has, and later those that are still to come."""
     receipt = txn.refers_to or ""
-    found = [name for name in account.postings if name.partition("#")[0] == receipt]
+    found = [name for name in account.postings if receipt and name.partition("#")[0] == receipt]
     account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
     claim = _claim(txn)
     account.pending.setdefault(receipt, []).append(claim)
