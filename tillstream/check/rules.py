@@ -7,16 +7,22 @@ mistake would agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
 Terms = tuple[int, int]  # minor units that earn a point, and that one pays
+ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": ":out", "transfer_in": ":in"}
+ALL = -1
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Sent(NamedTuple):
-    """What the check needs of a transaction that was sent. Money in cents."""
+    """What the check needs of a transaction or an adjustment that was sent. Money in cents.
+
+    Kinds of adjustments are goodwill, expiry, transfer_out and transfer_in; ``points`` are theirs, ALL
+    for a transfer of all."""
 
     id: str
     kind: str
@@ -29,6 +35,8 @@ class Sent(NamedTuple):
 
     @property
     def entry_id(self) -> str:
+        if self.kind in ADJUSTMENTS:
+            return f"#{self.id}{ADJUSTMENTS[self.kind]}"
         return f"{self.id}:owner" if self.claimed else self.id
 
 
@@ -56,9 +64,17 @@ class _Sale:
 
 
 def replay(
-    transactions: Iterable[Sent], terms: Mapping[str, Terms] = MappingProxyType({"ZAR": (1000, 10)})
+    transactions: Iterable[Sent],
+    terms: Mapping[str, Terms] = MappingProxyType({"ZAR": (1000, 10)}),
+    *,
+    promised: Mapping[str, int] = NOTHING,
+    blocked: Collection[str] = (),
+    given: Mapping[str, int] = NOTHING,
 ) -> list[Step]:
-    """One customer's ledger entries for ``transactions`` in the order in which they count."""
+    """One customer's ledger entries for ``transactions`` in the order in which they count.
+
+    promised: points that a till was granted, by its sale. blocked: sales whose points others may have held.
+    given: points that the other account gave, by the transfer's id."""
     steps: list[Step] = []
     balance = 0
     seen: set[str] = set()
@@ -68,9 +84,11 @@ def replay(
         str, list[Sent]
     ] = {}  # by the receipt; a void waits on, whether or not it was there
 
-    def note(entry_id: str, kind: str, outcome: str, earned: int, redeemed: int) -> None:
+    def note(
+        entry_id: str, kind: str, outcome: str, earned: int, redeemed: int, moved: int = 0
+    ) -> None:
         nonlocal balance
-        delta = earned - redeemed
+        delta = earned - redeemed + moved
         balance += delta
         steps.append(Step(entry_id, kind, outcome, earned, redeemed, delta, balance))
 
@@ -127,14 +145,38 @@ def replay(
             if early.kind == "void" or of in sales:
                 reverse(early, f"{early.id}:settled", "settled")
 
+    def adjust(tx: Sent) -> None:
+        outcome = "posted"
+        if tx.kind == "goodwill":
+            moved = tx.points
+        elif tx.kind == "expiry":
+            moved = -min(tx.points, max(balance, 0))
+            outcome = "posted" if moved else "nothing_to_expire"
+        elif tx.kind == "transfer_in":
+            moved = given.get(tx.id, 0)
+        elif tx.points != ALL and tx.points > balance:
+            moved, outcome = 0, "transfer_refused"
+        else:
+            moved = -(balance if tx.points == ALL else tx.points)
+        note(tx.entry_id, tx.kind, outcome, 0, 0, moved)
+
     for tx in transactions:
+        if tx.kind in ADJUSTMENTS:
+            nothing = tx.kind == "transfer_in" and not given.get(tx.id)  # the other gave none
+            if tx.entry_id not in seen and not nothing:
+                seen.add(tx.entry_id)
+                adjust(tx)
+            continue
         if tx.id in seen:
             continue
         of = tx.refers_to or ""
         if tx.kind == "sale":
             used, outcome, here = 0, "posted", terms.get(tx.currency)
             if tx.points > 0:
-                if here and tx.points <= balance and tx.points * here[1] <= tx.total:
+                enough = tx.points <= max(
+                    0 if tx.id in blocked else balance, promised.get(tx.id, 0)
+                )
+                if here and enough and tx.points * here[1] <= tx.total:
                     used = tx.points
                 else:
                     outcome = "redemption_refused"

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from tillstream.check.rules import Sent
+from tillstream.check.rules import ALL, Sent
 from tillstream.errors import Problem
+
+ADJUSTMENTS = "loyalty-adjustments"
 
 
 class NoTruth(Problem):
@@ -73,7 +75,8 @@ class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
     shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
-    each id, of all that came under it. ``undoing``: refunds and voids by id, as they came first."""
+    each id, of all that came under it. ``undoing``: refunds and voids by id, as they came first.
+    ``adjusted``: what no till did, by customer."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
@@ -81,14 +84,26 @@ class Truth(SentFile):
     earn_nothing: frozenset[str] = frozenset()
     facts: dict[str, set[Fact]] = field(default_factory=dict)
     undoing: dict[str, Whose] = field(default_factory=dict)
+    adjusted: dict[str, list[Sent]] = field(default_factory=dict)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
-        if "stream" not in entry:  # a till's
+        if entry.get("stream", ADJUSTMENTS) == ADJUSTMENTS:  # a till's has none
             super()._take(entry)
+
+    def _adjusted(self, record: dict[str, Any]) -> None:
+        kind, customer, to = record["kind"], record["customer_id"], record.get("to")
+        points = record.get("points", ALL)
+        one = Sent(record["adjustment_id"], "transfer_out" if to else kind, 0, points, None)
+        self.adjusted.setdefault(customer, []).append(one)
+        if to:
+            self.adjusted.setdefault(to, []).append(one._replace(kind="transfer_in"))
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
+        if "stream" in entry:
+            self._adjusted(record)
+            return
         identity = record["transaction_id"]
         self.valid_ids.add(identity)
         way = 1 if record["kind"] == "sale" else -1

@@ -32,6 +32,8 @@ class StockTruth(SentFile):
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
+        if "lines" not in record:  # of loyalty
+            return
         kind, at_ms = record["kind"], record["event_time_ms"]
         tills = "stream" not in entry
         document = record["transaction_id"] if tills else f"M:{record['document_id']}"
