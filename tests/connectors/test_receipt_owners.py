@@ -11,10 +11,14 @@ from pyflink.datastream import DataStream
 from tests.support.collected import collected
 from tests.support.engine import engine
 from tests.support.sales import T0, canonical, refund, sale, void
+from tillstream.connectors import batched, sources
 from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
+from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.loyalty import LoyaltyLedger
 from tillstream.udfs.passing.loyalty import claim
+from tillstream.udfs.stage import StageSettings
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 DAY_MS = 86_400_000
@@ -108,3 +112,28 @@ def test_an_id_with_marks_of_json_comes_through():
     odd = 'a"b\\c\nd'
     sold = json.dumps(json.loads(canonical(sale(SOLD, customer_id=ANN))) | {"transaction_id": odd})
     assert claims(sold.encode(), mixed(odd)) == [(ANN, odd, ANN, BACK)]
+
+
+def test_in_the_job_the_points_of_goods_that_nobody_known_brings_back_are_gone():
+    env = engine()
+    sold = sale(SOLD, cents=500_000, customer_id=ANN)
+    back = refund(BACK, SOLD, cents=500_000, customer_id=None)
+    rows = env.from_collection(
+        [
+            Row(key, seal(f"kafka:transactions/0/{n}", T0, canonical(one)))
+            for n, (key, one) in enumerate([(ANN, sold), ("~7", back)])
+        ],
+        ROW,
+    )
+    claimed = DataStream(ours().ReceiptOwners.claims(rows._j_data_stream, 183 * DAY_MS))
+    ledger = batched.process(
+        None, sources.keyed(rows.union(claimed)), None,
+        LoyaltyLedger(StageSettings("loyalty"), LoyaltyRules()),
+        state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
+    )  # fmt: skip
+    made = [json.loads(value) for value in collected(ledger)]
+    assert sorted((one["entry_id"], one["delta"]) for one in made if one["delta"]) == [
+        (SOLD, 500),
+        (f"{BACK}:{'settled' if made[0]['entry_id'] != SOLD else 'owner'}", -500),
+    ]
+    assert made[-1]["balance"] == 0
