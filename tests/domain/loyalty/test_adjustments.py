@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +122,34 @@ def test_more_than_there_is_is_not_transferred_at_all():
         "insufficient_balance",
         0,
     )
-    assert shop.sent == []
+    assert shop.arrive(shop.sent[0]) is None
+    assert BEN not in shop.of
+
+
+@pytest.mark.parametrize(("first", "again"), [(300, 120), (300, 0), (120, 300)])
+def test_of_a_transfer_that_was_decided_again_the_last_word_counts(first, again):
+    shop = Accounts()
+    shop.earn(300)
+    shop.adjust(change("transfer", to=BEN))
+    moved = [
+        msgspec.structs.replace(shop.sent[0], points=points) for points in (first, again, again)
+    ]
+    entries = [shop.arrive(one) for one in moved]
+    assert shop.balance(BEN) == again
+    assert [entry and entry.entry_id for entry in entries] == [
+        "#desk-001:in",
+        "#desk-001:in:2",
+        None,
+    ]
+
+
+def test_an_id_of_goodwill_to_the_one_keeps_no_transfer_of_the_other_away():
+    shop = Accounts()
+    shop.adjust(change("goodwill", 5, customer_id=BEN))
+    shop.earn(300)
+    shop.adjust(change("transfer", to=BEN))
+    shop.arrive(shop.sent[0])
+    assert shop.balance(BEN) == 305
 
 
 def test_a_card_that_is_replaced_takes_its_debt_along():

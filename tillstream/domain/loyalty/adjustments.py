@@ -1,7 +1,9 @@
 """Changes of points that no till makes: goodwill, expiry, and transfers from one account to another.
 
 A transfer is two entries, one in each account. The first takes the points and sends a `PointsTransfer` to the
-other account, in one transaction of the job; the second posts it once. So no point is lost or made.
+other account, in one transaction of the job; the second posts it once. So no point is lost or made. A job
+that goes back to an older state decides again, perhaps otherwise: the last of two records is right, so it is
+sent even where nothing moves.
 
 The contract of an adjustment is state_schemas/events/loyalty_adjustment/v1.json; this is the same contract as
 code.
@@ -16,6 +18,7 @@ from msgspec import Meta, Struct
 from tillstream.domain.documents import Ms, decode, refuse
 from tillstream.domain.loyalty.holds import held
 from tillstream.domain.loyalty.ledger import (
+    NO_ENTRIES,
     Account,
     LedgerEntry,
     LoyaltyRules,
@@ -108,7 +111,7 @@ def adjust(
                   change.event_time_ms)  # fmt: skip
     remembered(account, change.event_time_ms, arrived_ms, rules)
     sent = None
-    if change.to and delta:
+    if change.to:
         sent = PointsTransfer(
             adjustment_id=change.adjustment_id, customer_id=change.to, sender=change.customer_id,
             points=-delta, reason=change.reason, by=change.by,
@@ -120,12 +123,21 @@ def receive(
     account: Account | None, transfer: PointsTransfer, rules: LoyaltyRules, arrived_ms: int
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
     """The account that a transfer is for, after it. Its time is when it arrived."""
-    name = f"#{transfer.adjustment_id}"
-    account, refused = opened_account(account, name, arrived_ms, rules)
-    if account is None:
-        return None, refused
-    entry = _post(account, name, ":in", "transfer_in", "posted", transfer.reason, transfer.points,
+    name = f"#{transfer.adjustment_id}:in"
+    known = account.postings.get(name) if account is not None else None
+    delta, ending = transfer.points, ""
+    if account is not None and known is not None:
+        delta -= known.total_cents
+        ending = f":{account.version + 1}"  # was decided again, otherwise
+    elif delta:
+        account, refused = opened_account(account, name, arrived_ms, rules)
+        if account is None:
+            return None, refused
+    if account is None or not delta:
+        return None, NO_ENTRIES
+    entry = _post(account, name, ending, "transfer_in", "posted", transfer.reason, delta,
                   transfer, transfer.sender, arrived_ms)  # fmt: skip
+    account.postings[name].total_cents = transfer.points
     remembered(account, arrived_ms, arrived_ms, rules)
     return account, (entry,)
 
