@@ -1,11 +1,8 @@
-"""Loyalty: till transactions, requests and adjustments in; balances to DynamoDB, the points ledger to S3,
-events, answers and notices to Kafka.
-
-Every rule is in tillstream/domain/loyalty/; every operator has a uid, for a changed uid loses state.
-"""
+"""Loyalty: transactions, requests, adjustments in; balances, ledger, answers out. docs/jobs/loyalty.md"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from pyflink.datastream import DataStream
@@ -20,11 +17,8 @@ from tillstream.udfs.loyalty import ledger as ledger_function
 DAY_MS = 86_400_000
 WAIT_MS = 2  # how long a record waits for others to make a batch
 TRANSFERS = topics.POINTS_TRANSFERS.exactly_once
-DOCUMENTS = {
-    "request": topics.POINTS_REQUESTS,
-    "adjustment": topics.LOYALTY_ADJUSTMENTS,
-    "transfer": topics.POINTS_TRANSFERS,
-}
+DOCUMENTS = {"request": topics.POINTS_REQUESTS, "adjustment": topics.LOYALTY_ADJUSTMENTS,
+             "transfer": topics.POINTS_TRANSFERS}  # fmt: skip
 
 
 class Streams(NamedTuple):
@@ -40,11 +34,9 @@ class Streams(NamedTuple):
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
     """Rows of (customer, enveloped transaction); those of other topics, at once, for tills wait."""
     transactions = sources.transaction_rows(context, key_field="customer")
-    rows = [
-        sources.topic_rows(context, topic, topic.default).set_buffer_timeout(WAIT_MS)
-        for topic in DOCUMENTS.values()
-    ]
-    return transactions, rows[0].union(*rows[1:])
+    first, *rows = (sources.topic_rows(context, one, one.default).set_buffer_timeout(WAIT_MS)
+                    for one in DOCUMENTS.values())  # fmt: skip
+    return transactions, first.union(*rows)
 
 
 def build(
@@ -59,13 +51,11 @@ def build(
     ledger = batched.process(
         context, sources.keyed(transactions.union(claims, documents)), None,
         function or ledger_function(conf, kinds),
-        state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer",
-        wait_ms=WAIT_MS,
+        state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer", wait_ms=WAIT_MS,
     )  # fmt: skip
-    notices, answers, transfers = (
-        batched.side(ledger, name) for name in ("notices", "points-answers", "points-transfers")
-    )
-    return Streams(ledger, notices, answers, transfers, batched.refused(ledger))
+    side = partial(batched.side, ledger)
+    return Streams(ledger, side("notices"), side("points-answers"), side("points-transfers"),
+                   batched.refused(ledger))  # fmt: skip
 
 
 def write(streams: Streams, context: JobContext) -> None:

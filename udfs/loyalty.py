@@ -25,10 +25,10 @@ from tillstream.domain.loyalty.ledger import (
     Refused,
     Terms,
     apply,
-    on_request,
 )
 from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
+from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.receipt.reading import arrival, opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account

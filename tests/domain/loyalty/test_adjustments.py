@@ -25,7 +25,8 @@ from tillstream.domain.loyalty.adjustments import (
     parse_adjustment,
     receive,
 )
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, Refused, apply, on_request
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, Refused, apply
+from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.transaction import REASONS, InvalidTransaction
 
 CONTRACT = ROOT / "state_schemas/events/loyalty_adjustment"

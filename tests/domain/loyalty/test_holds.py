@@ -24,9 +24,9 @@ from tillstream.domain.loyalty.ledger import (
     Refused,
     Terms,
     apply,
-    on_request,
 )
 from tillstream.domain.loyalty.parts import Part
+from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.transaction import REASONS, InvalidTransaction
 
 MINUTE_MS = 60_000

@@ -12,15 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.loyalty.holds import (
-    Hold,
-    PointsAnswer,
-    PointsRequest,
-    answer,
-    drop_ended,
-    held,
-    promised,
-)
+from tillstream.domain.loyalty.holds import Hold, held, promised
 from tillstream.domain.loyalty.parts import Part
 
 DAY_MS = 86_400_000
@@ -56,11 +48,9 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
     """What one transaction did, with the terms it was done on. Of total and refunded cents the excluded ones
-    are for goods that earn nothing.
-
-    What came back of a sale is added up as it was asked for, and may be more than the sale: so any of it can
-    be undone, in any order. A return keeps what it asked for, and of which receipt; a void its time alone.
-    """
+    are for goods that earn nothing. What came back of a sale is added up as it was asked
+    for, and may be more than the sale: so any of it can be undone, in any order. A return keeps what it
+    asked for, and of which receipt; a void its time alone."""
 
     event_time_ms: int
     total_cents: int = 0
@@ -109,10 +99,8 @@ class Account(msgspec.Struct, array_like=True, gc=False):
 
 
 class LedgerEntry(msgspec.Struct, gc=False):
-    """One line of the append-only points ledger; the columns of the ledger on S3.
-
-    What an adjustment posts has no money, store 0 and no currency; ``refers_to`` is the other account of a
-    transfer, ``made_by`` who decided it."""
+    """One line of the append-only points ledger; its columns on S3. ``made_by``: who decided an adjustment,
+    which has no money; ``refers_to`` of a transfer is the other account."""
 
     entry_id: str
     customer_id: str
@@ -226,47 +214,6 @@ def remembered(account: Account, event_ms: int, arrived_ms: int, rules: LoyaltyR
     _forget(account, rules)
 
 
-def on_request(
-    account: Account | None, request: PointsRequest, rules: LoyaltyRules, arrived_ms: int
-) -> tuple[Account | None, PointsAnswer]:
-    """The account after a till's request, None where it is unchanged, and what the till is answered.
-
-    The newest request about a sale counts, by the till's clock: an older one, or the same again, has the
-    same answer."""
-    if account is None:
-        account = Account(postings={}, pending={}, holds={})
-    known = account.holds.get(request.transaction_id)
-    asked = request.event_time_ms, request.request_id
-    if known is not None and asked <= (known.asked_ms, known.request_id):
-        return None, answer(request, known)
-    drop_ended(account.holds, arrived_ms, rules.max_holds)
-    free = account.balance - held(account.holds, arrived_ms, request.transaction_id)
-    points = request.points or 0
-    reason = ""
-    if request.transaction_id in account.postings:
-        reason = "already_sold"
-    elif request.kind == "release":
-        reason = "released"
-    elif rules.terms.get(request.currency or "", NO_TERMS).point_value == 0:
-        reason = "no_terms"
-    elif points > free:
-        reason = "insufficient_balance"
-    full = len(account.holds) >= rules.max_holds and request.transaction_id not in account.holds
-    if full and not reason:
-        reason = "too_many_holds"
-    if reason:
-        points = 0
-    hold = Hold(
-        request.request_id, request.event_time_ms, points, arrived_ms + rules.hold_ms, reason,
-        account.balance, free - points,
-    )  # fmt: skip
-    # Who has never bought has no account; what was sold or is one too many is answered, not remembered.
-    if full or not account.version or reason == "already_sold":
-        return None, answer(request, hold)
-    account.holds[request.transaction_id] = hold
-    return account, answer(request, hold)
-
-
 def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int) -> LedgerEntry:
     own, spendable = None, account.balance
     if account.holds:
@@ -283,39 +230,18 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int
     elif wanted * terms.point_value > txn.total_cents:
         wanted, outcome, reason = 0, "redemption_refused", "exceeds_total"
     sale = Posting(
-        txn.event_time_ms,
-        txn.total_cents,
-        wanted,
-        0,
-        terms.per_point,
-        terms.point_value,
+        txn.event_time_ms, txn.total_cents, wanted, 0, terms.per_point, terms.point_value,
         txn.excluded_cents,
-    )
+    )  # fmt: skip
     account.postings[txn.transaction_id] = sale
     earned, _, paid = standing(sale, 0)
     account.balance += earned - wanted
     account.version += 1
     return LedgerEntry(
-        txn.transaction_id,
-        txn.customer_id,
-        account.version,
-        txn.transaction_id,
-        None,
-        "sale",
-        outcome,
-        reason,
-        txn.total_cents,
-        paid,
-        earned,
-        wanted,
-        earned - wanted,
-        account.balance,
-        txn.event_time_ms,
-        txn.store,
-        txn.region,
-        txn.currency,
-        txn.excluded_cents,
-    )
+        txn.transaction_id, txn.customer_id, account.version, txn.transaction_id, None, "sale",
+        outcome, reason, txn.total_cents, paid, earned, wanted, earned - wanted, account.balance,
+        txn.event_time_ms, txn.store, txn.region, txn.currency, txn.excluded_cents,
+    )  # fmt: skip
 
 
 def _post_refund(account: Account, txn: Part) -> LedgerEntry:
@@ -418,15 +344,10 @@ def _wait_no_more(pending: dict[str, list[Pending]], receipt: str, name: str) ->
 def _claim(txn: Part) -> Pending:
     assert txn.refers_to is not None, "a refund or void names its sale"
     return Pending(
-        txn.transaction_id,
-        txn.event_time_ms,
-        txn.kind,
-        None if txn.kind == "void" else txn.total_cents,
-        txn.total_cents,
-        txn.store,
-        txn.region,
+        txn.transaction_id, txn.event_time_ms, txn.kind,
+        None if txn.kind == "void" else txn.total_cents, txn.total_cents, txn.store, txn.region,
         txn.excluded_cents,
-    )
+    )  # fmt: skip
 
 
 def _reversal(
@@ -444,26 +365,12 @@ def _reversal(
     account.balance += delta
     account.version += 1
     return LedgerEntry(
-        claim.transaction_id + ending,
-        txn.customer_id,
-        account.version,
-        claim.transaction_id,
-        txn.transaction_id if settled else txn.refers_to or None,
-        claim.kind,
-        outcome,
-        reason,
-        claim.total_cents,
-        effect.paid_cents,
-        effect.earned,
-        effect.redeemed,
-        delta,
-        account.balance,
-        claim.event_time_ms,
-        claim.store,
-        claim.region,
-        txn.currency,
+        claim.transaction_id + ending, txn.customer_id, account.version, claim.transaction_id,
+        txn.transaction_id if settled else txn.refers_to or None, claim.kind, outcome, reason,
+        claim.total_cents, effect.paid_cents, effect.earned, effect.redeemed, delta,
+        account.balance, claim.event_time_ms, claim.store, claim.region, txn.currency,
         claim.excluded_cents,
-    )
+    )  # fmt: skip
 
 
 def _forget(account: Account, rules: LoyaltyRules) -> None:
