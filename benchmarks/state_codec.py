@@ -51,7 +51,7 @@ def pack(state: Account) -> bytes:
     """Fixed widths, no pending: what a struct layout costs at its simplest."""
     *numbers, postings, _pending = astuple(state)
     parts = [HEAD.pack(*numbers, len(postings))]
-    parts += (POSTING.pack(name.encode(), *astuple(p)) for name, p in postings.items())
+    parts += (POSTING.pack(name.encode(), *astuple(p)[:6]) for name, p in postings.items())
     return b"\x01" + b"".join(parts)
 
 

@@ -2,37 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
-from tillstream.domain.envelope import Envelope
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, Terms, apply
+from tillstream.domain.arrival import refuse_ahead
+from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.loyalty.adjustments import (
+    adjust,
+    parse_adjustment,
+    parse_transfer,
+    receive,
+)
+from tillstream.domain.loyalty.holds import parse_request
+from tillstream.domain.loyalty.ledger import (
+    DAY_MS,
+    Account,
+    LedgerEntry,
+    LoyaltyRules,
+    Refused,
+    Terms,
+    apply,
+)
 from tillstream.domain.loyalty.notices import redemption_notice
-from tillstream.domain.loyalty.parts import parts, read
+from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
+from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.receipt.reading import arrival, opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.passing.loyalty import CLAIM, Claim, claim, sent
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
+
+# Topics beside the transactions, as they are usually called.
+KINDS = {
+    "points-requests": "request",
+    "loyalty-adjustments": "adjustment",
+    "points-transfers": "transfer",
+}
+Entries = tuple[LedgerEntry, ...] | Refused
 
 
 class LoyaltyLedger(BatchedStage):
-    """Keyed by customer. In: enveloped transactions of the front door. Out: ledger entries as JSON bytes;
-    to the side: dead letters and, unless ``notify`` is off, notices as JSON bytes."""
+    """Keyed by customer. In: what `passing.loyalty` has. Out: ledger entries as JSON bytes;
+    to the side: dead letters, answers to tills, transfers to other accounts and, unless
+    ``notify`` is off, notices as JSON bytes."""
 
     codec = loyalty_account.CODEC
-    sides = (DEAD_LETTERS, "notices")
+    sides = (DEAD_LETTERS, "notices", "points-answers", "points-transfers")
 
-    def __init__(self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True) -> None:
+    def __init__(
+        self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True,
+        kinds: Mapping[str, str] = KINDS,
+    ) -> None:  # fmt: skip
+        """``kinds``: topic -> request, adjustment or transfer."""
         super().__init__(settings)
         self.rules = rules
         self.notify = notify
+        self.kinds = dict(kinds)
+        self.other = (CLAIM, *(f"kafka:{topic}/".encode() for topic in kinds))
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.json = msgspec.json.Encoder().encode
 
     def record(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
+        if value.startswith(self.other):
+            return self._other(state, value, out)
         envelope = opened(value)
         try:
             receipt = read(envelope.raw)
@@ -41,8 +78,70 @@ class LoyaltyLedger(BatchedStage):
             return None
         if not receipt.customer:
             return None
-        changed, arrived_ms = None, arrival(envelope, receipt.arrived_ms)
-        for part in parts(receipt, self.rules.earn_nothing):
+        found = parts(receipt, self.rules.earn_nothing)
+        return self._post(state, found, envelope, receipt.arrived_ms, out)
+
+    def _other(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
+        if value.startswith(CLAIM):
+            return self._claimed(state, claim(value), out)
+        envelope = unseal(value)
+        try:
+            return self._document(state, envelope, out)
+        except InvalidTransaction as error:
+            self.refuse(envelope, "validate", error.reason, error.message, out)
+            return None
+
+    def _document(self, state: Account | None, envelope: Envelope, out: Outputs) -> Account | None:
+        """Of a till that waits for its answer, of who changes points without one, or of another account.
+        Raises InvalidTransaction."""
+        kind = self.kinds[envelope.origin.partition(":")[2].rsplit("/", 2)[0]]
+        arrived_ms = envelope.arrived_ms
+        made: Entries
+        if kind == "request":
+            request = parse_request(envelope.raw)
+            self._in_time(request.event_time_ms, envelope)
+            after, told = on_request(state, request, self.rules, arrived_ms)
+            out.emit(self.json(told), "points-answers")
+            return after
+        if kind == "adjustment":
+            change = parse_adjustment(envelope.raw)
+            self._in_time(change.event_time_ms, envelope)
+            after, made, sent_on = adjust(state, change, self.rules, arrived_ms)
+            if sent_on is not None:
+                out.emit(self.json(sent_on), "points-transfers")
+        else:
+            after, made = receive(state, parse_transfer(envelope.raw), self.rules, arrived_ms)
+        if isinstance(made, Refused):
+            self.refuse(envelope, "apply", made.reason, made.message, out)
+        else:
+            for entry in made:
+                out.emit(self.json(entry))
+        return after
+
+    def _in_time(self, event_ms: int, envelope: Envelope) -> None:
+        refuse_ahead(event_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms)
+
+    def _claimed(self, state: Account | None, came: Claim, out: Outputs) -> Account | None:
+        """What a receipt of another customer, or of nobody known, takes back of one of this account's."""
+        try:
+            receipt = read(came.transaction.raw)
+        except InvalidTransaction:  # has its dead letter, for it came by itself too
+            return None
+        if not came.owner:
+            message = (
+                "too many returns of one receipt, or of too many receipts: owners not looked for"
+            )
+            self.refuse(came.transaction, "apply", "too_many_returns", message, out)
+            return None
+        found = claimed_of(receipt, came.of, came.owner, self.rules.earn_nothing)
+        return self._post(state, found, came.transaction, receipt.arrived_ms, out)
+
+    def _post(
+        self, state: Account | None, found: Iterable[Part], envelope: Envelope, arrived_ms: int,
+        out: Outputs,
+    ) -> Account | None:  # fmt: skip
+        changed, arrived_ms = None, arrival(envelope, arrived_ms)
+        for part in found:
             after, entries = apply(state, part, self.rules, arrived_ms)
             if isinstance(entries, Refused):
                 self.refuse(envelope, "apply", entries.reason, entries.message, out)
@@ -58,11 +157,12 @@ class LoyaltyLedger(BatchedStage):
         return changed
 
     def sent(self, value: bytes) -> Envelope:
-        return opened(value)
+        other = value.startswith(self.other) and not value.startswith(CLAIM)
+        return unseal(value) if other else sent(value)
 
 
-def ledger(conf: Conf) -> LoyaltyLedger:
-    """The programme's terms as conf has them."""
+def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
+    """The programme's terms as conf has them; ``kinds``: topic -> request, adjustment or transfer."""
     terms = conf.loyalty
     return LoyaltyLedger(
         StageSettings.of("loyalty", conf),
@@ -71,6 +171,9 @@ def ledger(conf: Conf) -> LoyaltyLedger:
             horizon_ms=terms.horizon_days * DAY_MS,
             max_postings=terms.max_postings,
             earn_nothing=frozenset(terms.earn_nothing),
+            hold_ms=terms.hold_minutes * 60_000,
+            max_holds=terms.max_holds,
         ),
         notify=terms.notify,
+        kinds=kinds,
     )

@@ -55,7 +55,19 @@ STATES = (
         "loyalty", "loyalty-ledger", "loyalty-account", loyalty_account.CODEC,
         "customer", CUSTOMERS,
         "for ever: points are owed until they are spent. What it remembers of transactions goes "
-        "after loyalty.horizon_days (35), at most loyalty.max_postings (512) of them",
+        "after loyalty.horizon_days (183), at most loyalty.max_postings (1024) of them",
+    ),
+    KeyedState(
+        "loyalty", "receipt-owners", "receipt-owner", None, "receipt with a customer",
+        TRANSACTIONS_A_DAY * 65 // 100 * 183,
+        "TTL of loyalty.horizon_days (183) from its sale, in processing time; in the JVM "
+        "(ReceiptOwners.java)",
+    ),
+    KeyedState(
+        "loyalty", "receipt-owners", "receipt-claims", None, "receipt of which goods came back first",
+        TRANSACTIONS_A_DAY // 50 * 183,
+        "until its sale is there, or TTL of loyalty.horizon_days (183) in processing time; at most 16 "
+        "returns of a receipt",
     ),
     KeyedState(
         "archive", "archive-once", "archived", archived_mark.CODEC,

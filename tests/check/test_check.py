@@ -112,6 +112,7 @@ class Held:
     trimmed = False
 
     def __init__(self, sent: dict[str, list[Sent]], malformed: list[bytes] | None = None) -> None:
+        self.told: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
         self.hot: dict[str, tuple[int, int]] = {}
         for customer, transactions in sent.items():
@@ -140,6 +141,9 @@ class Held:
 
     def passed_on(self) -> list[dict[str, Any]]:
         return self.door
+
+    def answers(self) -> list[dict[str, Any]]:
+        return self.told
 
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         return self.letters
@@ -396,3 +400,85 @@ def test_a_basket_under_an_id_that_was_taken_counts_for_nobody(tmp_path, refused
     both = Held({who: [tx for of, tx in lines[:3] if of == who] for who in (ALICE, BOB)})
     both.letters = platform.letters
     assert not check(tmp_path, settings.load(), holdings=both).ok
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_what_somebody_else_brings_back_is_the_owners_wherever_the_ledger_has_it(tmp_path, place):
+    bought, more, back = sale("s", 100), sale("t", 200), refund("r", 100, "s")
+    lines = [(ALICE, bought), ("C0000000002", back), (ALICE, more), (None, refund("q", 50, "t"))]
+    text = (json.dumps({"class": "ok", "record": _record(tx, of)}) + "\n" for of, tx in lines)
+    (tmp_path / "sent.jsonl").write_text("".join(text))
+    claimed = [refund("q", 50, "t")._replace(claimed=True), back._replace(claimed=True)]
+    of_alice = [bought, more]
+    of_alice[place:place] = claimed
+    platform = Held({ALICE: of_alice, "C0000000002": [back]})
+    report = run(tmp_path, platform)
+    assert report.ok, report.differences
+    balance, version = platform.hot[ALICE]
+    assert balance == 15
+    platform.hot[ALICE] = (30, version)  # as if the owner had kept the points
+    (wrong,) = run(tmp_path, platform).differences
+    assert wrong.where == "hot table"
+
+
+BEN = "C0000000002"
+DESK = {"reason": "complaint", "by": "agent-17", "event_time_ms": 0, "schema": 1}
+
+
+def adjusted(kind: str, identity: str, customer: str, **more: Any) -> dict[str, Any]:
+    record = {"adjustment_id": identity, "kind": kind, "customer_id": customer, **DESK, **more}
+    return {"class": "ok", "stream": "loyalty-adjustments", "record": record}
+
+
+def test_goodwill_expiry_and_both_halves_of_a_transfer_are_recomputed(tmp_path):
+    lines = [
+        {"class": "ok", "record": _record(sale("s", 100), ALICE)},
+        adjusted("goodwill", "g", ALICE, points=-3), adjusted("expiry", "e", ALICE, points=2),
+        adjusted("transfer", "t", ALICE, to=BEN), adjusted("expiry", "f", ALICE, points=9),
+        adjusted("transfer", "u", BEN, to=ALICE, points=6),
+    ]  # fmt: skip
+    text = "".join(json.dumps(line) + "\n" for line in [*lines, lines[1]])
+    (tmp_path / "sent.jsonl").write_text(text)
+    platform = Held({ALICE: [sale("s", 100)]})
+    wanted = [
+        ("s", "sale", "posted", 10, 10, 10), ("#g", "goodwill", "posted", 0, -3, 7),
+        ("#e", "expiry", "posted", 0, -2, 5), ("#t:out", "transfer_out", "posted", 0, -5, 0),
+        ("#f", "expiry", "nothing_to_expire", 0, 0, 0),
+    ]  # fmt: skip
+    of_ann = [*wanted, ("#u:in", "transfer_in", "posted", 0, 0, 0)]
+    of_ben = [
+        ("#t:in", "transfer_in", "posted", 0, 5, 5),
+        ("#u:out", "transfer_out", "transfer_refused", 0, 0, 5),
+    ]
+    platform.rows = [
+        {"customer_id": customer, "version": version, "entry_id": entry, "kind": kind,
+         "outcome": outcome, "earned": earned, "redeemed": 0, "delta": delta, "balance": balance}
+        for customer, rows in ((ALICE, of_ann), (BEN, of_ben))
+        for version, (entry, kind, outcome, earned, delta, balance) in enumerate(rows, start=1)
+    ]  # fmt: skip
+    del platform.rows[5]  # a transfer that is refused has no second half
+    platform.hot = {ALICE: (0, 5), BEN: (5, 2)}
+    found = run(tmp_path, platform)
+    assert found.ok, found.differences
+    assert found.totals["points adjusted"] == (-5, -5)
+    platform.rows[5]["delta"] = platform.rows[5]["balance"] = 6  # a point made on the way
+    assert [one.where for one in run(tmp_path, platform).differences] == ["ledger"]
+
+
+def test_a_sale_gets_what_its_till_was_promised_and_another_may_be_refused_for_it(tmp_path):
+    history = [sale("s", 1000), void("v", 1000, "s"), sale("t", 1000, 100)]
+    lines = ({"class": "ok", "record": _record(tx, ALICE)} for tx in history)
+    (tmp_path / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    platform = Held({ALICE: history})
+    steps = replay(history, promised={"t": 100})
+    assert [step.balance for step in steps] == [100, 0, -1]
+    assert not replay(history)[-1].redeemed
+    platform.rows = [
+        {"customer_id": ALICE, "version": n, **step._asdict()} for n, step in enumerate(steps, start=1)
+    ]  # fmt: skip
+    platform.hot = {ALICE: (-1, 3)}
+    assert not run(tmp_path, platform).ok
+    platform.told = [
+        {"outcome": "granted", "customer_id": ALICE, "transaction_id": "t", "points": 100}
+    ]
+    assert run(tmp_path, platform).ok

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.sales import T0, line, parts_of, sale
-from tillstream.check.rules import Sent, replay
+from tillstream.check.rules import ALL, Sent, replay
+from tillstream.domain.loyalty.adjustments import Adjustment, adjust
 from tillstream.domain.loyalty.ledger import LoyaltyRules, Refused, Terms, apply
 
 TERMS = {"ZAR": (1000, 10), "AOA": (50_000, 500), "UGX": (200, 2)}
@@ -23,9 +24,11 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     earn nothing."""
     currencies = {name: draw(st.sampled_from([*TERMS, "XOF"])) for name in IDS}
     made = []
-    for name in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=12)):
+    for name in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=16)):
         kind = draw(st.sampled_from(["sale", "sale", "refund", "void"]))
         other = draw(st.sampled_from([one for one in IDS if one != name]))
+        undone = f"back-{other}-{draw(st.sampled_from(['refund', 'void']))}"
+        of = undone if kind == "void" and draw(st.booleans()) else other
         made.append(
             sale(
                 name if kind == "sale" else f"back-{name}-{kind}",
@@ -36,7 +39,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
                     line("2000000000022", 1, draw(st.sampled_from([0, 4_000, 700_000])), "tobacco"),
                 ],
                 currency=currencies[name if kind == "sale" else other],
-                refers_to=None if kind == "sale" else other,
+                refers_to=None if kind == "sale" else of,
                 points_to_redeem=draw(st.integers(0, 60)) or None if kind == "sale" else None,
             )
         )
@@ -65,3 +68,38 @@ def test_both_give_the_same_entries(history):
         (e.entry_id, e.kind, e.outcome, e.earned, e.redeemed, e.delta, e.balance) for e in entries
     ]
     assert found == [tuple(step) for step in steps]
+
+
+CHANGES = st.tuples(
+    st.sampled_from(["goodwill", "expiry", "transfer", "all", "sale"]),
+    st.integers(1, 200),
+    st.booleans(),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(CHANGES, max_size=12))
+def test_both_give_the_same_entries_of_what_no_till_did(changes):
+    account, entries, sent = None, [], []
+    for n, (kind, points, minus) in enumerate(changes):
+        if kind == "sale":
+            document = sale(f"sale-{n:04d}", T0, 20_000, points_to_redeem=points)
+            after, made = apply(account, *parts_of(document), RULES, arrived_ms=T0)
+            sent.append(Sent(document["transaction_id"], "sale", 20_000, points, None))
+        else:
+            points *= -1 if minus and kind == "goodwill" else 1
+            out = kind in ("transfer", "all")
+            change = Adjustment(
+                schema=1, adjustment_id=f"desk-{n}", kind="transfer" if out else kind,
+                customer_id="C0000000001", reason="other", by="x", event_time_ms=T0,
+                points=None if kind == "all" else points, to="C0000000002" if out else None,
+            )  # fmt: skip
+            after, made, _ = adjust(account, change, RULES, T0)
+            told = ALL if kind == "all" else points
+            sent.append(Sent(f"desk-{n}", "transfer_out" if out else kind, 0, told, None))
+        account = after or account
+        entries += made
+    found = [
+        (e.entry_id, e.kind, e.outcome, e.earned, e.redeemed, e.delta, e.balance) for e in entries
+    ]
+    assert found == [tuple(step) for step in replay(sent, TERMS)]

@@ -10,9 +10,11 @@ from tillstream.state_schemas.keyed.states import STATES
 
 
 def named_states() -> set[str]:
-    """Names of the states that functions in udfs/ have as ``kept``, and jobs name for batched ones."""
+    """Names of the states that functions in udfs/ have as ``kept``, that jobs name for batched ones, and
+    connectors for operators of the JVM."""
     found = set()
-    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py")]:
+    folders = ("udfs", "jobs", "tillstream/connectors")
+    for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[ast.expr] = []
             if isinstance(node, ast.ClassDef):
@@ -22,6 +24,8 @@ def named_states() -> set[str]:
                 called = ast.unparse(node.func).rpartition(".")[2]
                 makes = called in ("process", "stage")  # the latter of `batched.Stages`
                 names = [k.value for k in node.keywords if makes and k.arg == "state"]
+                if ast.unparse(node.func) == "context.state" and path.name == "sources.py":
+                    names = node.args
                 if called.endswith("StateDescriptor"):
                     assert path.name == "single.py", (
                         f"{path.name}: keeps a state that is not `kept`"

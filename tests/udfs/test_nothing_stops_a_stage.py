@@ -46,12 +46,21 @@ REQUEST = {"type": "request", "request_id": "45-1-000001", "ask": "order", "to":
            "emergency": False}  # fmt: skip
 REPLY = {"transaction_id": SALE["transaction_id"], "customer_id": SALE["customer_id"], "answer": "yes",
          "answered_ms": T0}  # fmt: skip
+TRANSFER = {"adjustment_id": "desk-1", "customer_id": "C0000000002", "sender": "C0000000001", "points": 40,
+            "reason": "merged", "by": "agent-17"}  # fmt: skip
 GOOD = {
     TILLS: json.dumps(SALE).encode(),
     CHECKED: canonical(SALE),
     topics.FRAUD_LABELS.id: json.dumps(label_of(SALE, True)).encode(),
     topics.FRAUD_REPLIES.id: json.dumps(REPLY).encode(),
     topics.STOCK_MOVEMENTS.id: (EVENTS / "stock_movement" / VALID / "delivery_of_an_order.json").read_bytes(),
+    topics.POINTS_REQUESTS.id: (
+        EVENTS / "points_request" / VALID / "hold_at_a_till_with_a_name.json"
+    ).read_bytes(),
+    topics.LOYALTY_ADJUSTMENTS.id: (
+        EVENTS / "loyalty_adjustment" / VALID / "all_points_to_a_new_card.json"
+    ).read_bytes(),
+    topics.POINTS_TRANSFERS.id: json.dumps(TRANSFER).encode(),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
     topics.STOCK_CHANGES.id: unseal(level(3, 10, T0)).raw,
     topics.PROMOTIONS.id: (EVENTS / "promotion" / VALID / "in_two_stores_at_a_price.json").read_bytes(),
@@ -64,6 +73,9 @@ RULES = packaged_rules().raw
 # (job, topic) -> the stage that reads it
 STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", CHECKED): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "points_requests"): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "loyalty_adjustments"): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "points_transfers"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),

@@ -17,6 +17,17 @@ STOCK_NOTICES = Topic("stock_notices", "recipient", "domain.notice.Notice")
 # What the notifier sends.
 TO_NOTIFY = (NOTICES, STOCK_NOTICES)
 
+# A till asks for points before it takes money: into the loyalty job, and its answers out of it.
+POINTS_REQUESTS = Topic("points_requests", "customer_id", "events/points_request")
+POINTS_ANSWERS = Topic("points_answers", "to", "domain.loyalty.holds.PointsAnswer")
+
+# Goodwill, expiry, transfers: into the loyalty job.
+LOYALTY_ADJUSTMENTS = Topic("loyalty_adjustments", "customer_id", "events/loyalty_adjustment")
+# From one account to another: out of the loyalty job and into it again.
+POINTS_TRANSFERS = Topic(
+    "points_transfers", "customer_id", "domain.loyalty.adjustments.PointsTransfer"
+)
+
 # Every till transaction once, checked, in one form: out of the front door.
 TRANSACTIONS = Topic("transactions", "key", "domain.receipt.canonical.Receipt")
 

@@ -16,13 +16,14 @@ from tillstream.catalog.topics import TRANSACTIONS
 from tillstream.check import notices as sent_notices
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
-from tillstream.check.rules import Sent, Step, Terms, replay
+from tillstream.check.rules import ADJUSTMENTS, Sent, Step, Terms, replay
 from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
 Order = Literal["sent", "ledger"]
 AllTerms = Mapping[str, Terms]
 Customers = Mapping[str, list[Sent]]
+UNDOING = ("refund", "void")
 
 
 class Row(NamedTuple):
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 LEDGER = list(Row._fields)
 TOTALS = (
     *("customers", "sum of balances (hot)", "sum of balances (ledger)", "entries"),
-    *("points earned", "points redeemed", "points reversed"),
+    *("points earned", "points redeemed", "points reversed", "points adjusted"),
 )
 
 
@@ -74,7 +75,7 @@ def check(
     def once(report: Report) -> None:
         sent = truth.counted(_refused(held)) if truth.conflicts else truth.customers
         if loyalty:
-            _loyalty(sent, held, terms, order, report)
+            _loyalty(sent, _beside(truth, sent), held, terms, order, report)
         if dead_letters:
             _dead_letters(truth, held, report)
             _passed_on(truth, held, report)
@@ -95,9 +96,28 @@ def _refused(held: Platform) -> dict[str, set[bytes]]:
     return found
 
 
+def _beside(truth: Truth, sent: Customers) -> dict[str, list[Sent]]:
+    """What comes to each account by another way than its owner's transactions: others' returns of what the
+    owner bought, and adjustments."""
+    beside = truth.claims(sent)
+    for customer, adjusted in truth.adjusted.items():
+        beside[customer] = beside.get(customer, []) + adjusted
+    return beside
+
+
 def _loyalty(
-    customers: Customers, held: Platform, terms: AllTerms, order: Order, report: Report
-) -> None:
+    customers: Customers, beside: Customers, held: Platform, terms: AllTerms, order: Order,
+    report: Report,
+) -> None:  # fmt: skip
+    """Where something came to a customer ``beside``, or tills have asked for points, the ledger's order is
+    taken."""
+    granted: dict[str, dict[str, int]] = defaultdict(dict)
+    for answer in held.answers():
+        if answer["outcome"] == "granted":
+            promised = granted[answer["customer_id"]]
+            sale = answer["transaction_id"]
+            promised[sale] = max(promised.get(sale, 0), answer["points"])
+    customers = {one: customers.get(one, []) for one in {**customers, **beside}}
     ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
@@ -109,10 +129,17 @@ def _loyalty(
         report.add(name, 0, 0)
     lacking = customers.keys() - set(ledger["customer_id"].unique().to_pylist())
     without: list[tuple[str, list[Any]]] = [(customer, []) for customer in sorted(lacking)]
+    gave = ledger.filter(pc.equal(ledger["kind"], "transfer_out")).to_pylist()
+    given = {row["entry_id"][1:].removesuffix(":out"): -row["delta"] for row in gave}
     for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
         rows = [Row(**entry) for entry in entries]
-        sent = customers[customer]
-        steps = replay(_in_ledger_order(sent, rows) if order == "ledger" else sent, terms)
+        sent = customers[customer] + beside.get(customer, [])
+        promised = granted.get(customer, {})
+        as_in_ledger = order == "ledger" or customer in beside or promised
+        steps = replay(
+            _in_ledger_order(sent, rows) if as_in_ledger else sent, terms,
+            promised=promised, blocked=_blocked(rows, promised), given=given,
+        )  # fmt: skip
         if fault := _fault(steps, rows):
             report.differ("ledger", customer, fault)
         in_ledger = _sums(rows)
@@ -120,6 +147,13 @@ def _loyalty(
             report.add(name, wanted, in_ledger[name])
         if steps:  # none of whom another's basket took the only id
             _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
+
+
+def _blocked(rows: list[Row], promised: Mapping[str, int]) -> set[str]:
+    """Sales that were refused while another of the customer may have held the points: when a hold is over is
+    the broker's time, which is not in what was sent."""
+    refused = (row.entry_id for row in rows if row.outcome == "redemption_refused")
+    return {sale for sale in refused if promised.keys() - {sale}}
 
 
 def _hot_item(
@@ -138,9 +172,9 @@ def _hot_item(
 
 def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
     """What the ledger has, as it has it; then what it lacks, which shows as missing entries."""
-    by_id = {tx.id: tx for tx in reversed(sent)}
+    by_id = {tx.entry_id: tx for tx in reversed(sent)}
     ordered = [by_id.pop(row.entry_id) for row in rows if row.entry_id in by_id]
-    return ordered + [tx for tx in sent if tx.id in by_id]
+    return ordered + [tx for tx in sent if tx.entry_id in by_id]
 
 
 def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:
@@ -150,7 +184,8 @@ def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:
         "entries": len(entries),
         "points earned": sum(sale.earned for sale in sales),
         "points redeemed": sum(sale.redeemed for sale in sales),
-        "points reversed": -sum(entry.delta for entry in entries if entry.kind != "sale"),
+        "points reversed": -sum(entry.delta for entry in entries if entry.kind in UNDOING),
+        "points adjusted": sum(entry.delta for entry in entries if entry.kind in ADJUSTMENTS),
     }
 
 

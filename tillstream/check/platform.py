@@ -119,6 +119,10 @@ class Platform:
         """Every transaction that the front door has written, as often as it did."""
         return (json.loads(one.value() or b"") for one in self.messages(topics.TRANSACTIONS))
 
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """What tills were answered about points, as often as it was."""
+        return (json.loads(one.value() or b"") for one in self.messages(topics.POINTS_ANSWERS))
+
     def begins_later(self, topic: Topic) -> bool:
         """Whether the topic no longer holds its first records."""
         ends = watermarks(self.conf, self.conf.topic(topic), self.conf.kafka.bootstrap)

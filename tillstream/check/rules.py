@@ -7,16 +7,22 @@ mistake would agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
 Terms = tuple[int, int]  # minor units that earn a point, and that one pays
+ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": ":out", "transfer_in": ":in"}
+ALL = -1
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Sent(NamedTuple):
-    """What the check needs of a transaction that was sent. Money in cents."""
+    """What the check needs of a transaction or an adjustment that was sent. Money in cents.
+
+    Kinds of adjustments are goodwill, expiry, transfer_out and transfer_in; ``points`` are theirs, ALL
+    for a transfer of all."""
 
     id: str
     kind: str
@@ -25,6 +31,13 @@ class Sent(NamedTuple):
     refers_to: str | None
     currency: str = "ZAR"
     excluded: int = 0  # of the total, for goods that earn nothing
+    claimed: bool = False  # brought with another's card or with none: its sale's owner pays
+
+    @property
+    def entry_id(self) -> str:
+        if self.kind in ADJUSTMENTS:
+            return f"#{self.id}{ADJUSTMENTS[self.kind]}"
+        return f"{self.id}:owner" if self.claimed else self.id
 
 
 class Step(NamedTuple):
@@ -51,18 +64,31 @@ class _Sale:
 
 
 def replay(
-    transactions: Iterable[Sent], terms: Mapping[str, Terms] = MappingProxyType({"ZAR": (1000, 10)})
+    transactions: Iterable[Sent],
+    terms: Mapping[str, Terms] = MappingProxyType({"ZAR": (1000, 10)}),
+    *,
+    promised: Mapping[str, int] = NOTHING,
+    blocked: Collection[str] = (),
+    given: Mapping[str, int] = NOTHING,
 ) -> list[Step]:
-    """One customer's ledger entries for ``transactions`` in the order in which they count."""
+    """One customer's ledger entries for ``transactions`` in the order in which they count.
+
+    promised: points that a till was granted, by its sale. blocked: sales whose points others may have held.
+    given: points that the other account gave, by the transfer's id."""
     steps: list[Step] = []
     balance = 0
     seen: set[str] = set()
     sales: dict[str, _Sale] = {}
-    too_early: dict[str, list[Sent]] = {}
+    returns: dict[str, Sent] = {}  # that took something back, or wait to
+    waiting: dict[
+        str, list[Sent]
+    ] = {}  # by the receipt; a void waits on, whether or not it was there
 
-    def note(entry_id: str, kind: str, outcome: str, earned: int, redeemed: int) -> None:
+    def note(
+        entry_id: str, kind: str, outcome: str, earned: int, redeemed: int, moved: int = 0
+    ) -> None:
         nonlocal balance
-        delta = earned - redeemed
+        delta = earned - redeemed + moved
         balance += delta
         steps.append(Step(entry_id, kind, outcome, earned, redeemed, delta, balance))
 
@@ -71,44 +97,102 @@ def replay(
         if sale.terms is None:
             return 0, 0
         per_point, point_cents = sale.terms
-        points_back = sale.redeemed * sale.back // sale.total if sale.total else 0
-        money_back = sale.back - points_back * point_cents
+        back = min(sale.back, sale.total)
+        points_back = sale.redeemed * back // sale.total if sale.total else 0
+        money_back = back - points_back * point_cents
         # rounding may hand back some cents more than were paid: that takes no further point
         counts = max(0, sale.paid - money_back) - max(0, sale.excluded - sale.excluded_back)
         return max(0, counts) // per_point, sale.redeemed - points_back
 
-    def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
-        sale = sales.get(tx.refers_to or "")
-        if sale is None or sale.back >= sale.total:
-            note(entry_id, tx.kind, "nothing_to_reverse", 0, 0)
-            return
+    def moved(sale: _Sale, cents: int, excluded: int) -> tuple[int, int]:
+        """Points that come or go when so much more, or less, of a sale came back."""
         earned, redeemed = worth(sale)
-        sale.back = sale.total if tx.kind == "void" else min(sale.total, sale.back + tx.total)
-        sale.excluded_back += tx.excluded
+        sale.back += cents
+        sale.excluded_back += excluded
         earned_now, redeemed_now = worth(sale)
-        note(entry_id, tx.kind, outcome, earned_now - earned, redeemed_now - redeemed)
+        return earned_now - earned, redeemed_now - redeemed
+
+    def taken(sale: _Sale, back: Sent) -> tuple[int, int]:
+        return min(back.total, sale.total), min(back.excluded, sale.excluded)
+
+    def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
+        of = tx.refers_to or ""
+        if of in sales:
+            sale = sales[of]
+            if sale.back >= sale.total:
+                outcome = "nothing_to_reverse"
+            cents, excluded = (sale.total, 0) if tx.kind == "void" else taken(sale, tx)
+            note(entry_id, tx.kind, outcome, *moved(sale, cents, excluded))
+        elif tx.kind == "void" and of in returns and returns[of].total:
+            undone = returns.pop(of)
+            bought = sales.get(undone.refers_to or "")
+            if bought is None:
+                early = waiting.get(undone.refers_to or "", [])
+                early[:] = [one for one in early if one.id != of]
+                note(entry_id, tx.kind, outcome, 0, 0)
+            else:
+                cents, excluded = taken(bought, undone)
+                note(entry_id, tx.kind, outcome, *moved(bought, -cents, -excluded))
+        else:
+            note(entry_id, tx.kind, "nothing_to_reverse", 0, 0)
+
+    def settle(of: str) -> None:
+        waited = waiting.pop(of, [])
+        kept = [one for one in waited if one.kind == "void" or of not in sales]
+        if kept:
+            waiting[of] = kept
+        for early in waited:
+            if early.kind == "void" or of in sales:
+                reverse(early, f"{early.id}:settled", "settled")
+
+    def adjust(tx: Sent) -> None:
+        outcome = "posted"
+        if tx.kind == "goodwill":
+            moved = tx.points
+        elif tx.kind == "expiry":
+            moved = -min(tx.points, max(balance, 0))
+            outcome = "posted" if moved else "nothing_to_expire"
+        elif tx.kind == "transfer_in":
+            moved = given.get(tx.id, 0)
+        elif tx.points != ALL and tx.points > balance:
+            moved, outcome = 0, "transfer_refused"
+        else:
+            moved = -(balance if tx.points == ALL else tx.points)
+        note(tx.entry_id, tx.kind, outcome, 0, 0, moved)
 
     for tx in transactions:
+        if tx.kind in ADJUSTMENTS:
+            nothing = tx.kind == "transfer_in" and not given.get(tx.id)  # the other gave none
+            if tx.entry_id not in seen and not nothing:
+                seen.add(tx.entry_id)
+                adjust(tx)
+            continue
         if tx.id in seen:
             continue
+        of = tx.refers_to or ""
         if tx.kind == "sale":
             used, outcome, here = 0, "posted", terms.get(tx.currency)
             if tx.points > 0:
-                if here and tx.points <= balance and tx.points * here[1] <= tx.total:
+                enough = tx.points <= max(
+                    0 if tx.id in blocked else balance, promised.get(tx.id, 0)
+                )
+                if here and enough and tx.points * here[1] <= tx.total:
                     used = tx.points
                 else:
                     outcome = "redemption_refused"
             paid = tx.total - used * here[1] if here else tx.total
             sales[tx.id] = _Sale(tx.total, paid, used, here, tx.excluded)
             note(tx.id, "sale", outcome, worth(sales[tx.id])[0], used)
-            for early in too_early.pop(tx.id, ()):
-                reverse(early, f"{early.id}:settled", "settled")
-        elif tx.refers_to == "":  # goods without a receipt
-            note(tx.id, tx.kind, "nothing_to_reverse", 0, 0)
-        elif tx.refers_to in seen:
-            reverse(tx, tx.id, "posted")
         else:
-            too_early.setdefault(tx.refers_to or "", []).append(tx)
-            note(tx.id, tx.kind, "pending_original", 0, 0)
+            if tx.kind == "refund" and of:
+                returns[tx.id] = tx
+            if of in seen or (tx.kind == "refund" and not of):
+                reverse(tx, tx.entry_id, "posted")
+            else:
+                note(tx.entry_id, tx.kind, "pending_original", 0, 0)
+            if tx.kind == "void" or (of and of not in seen):
+                waiting.setdefault(of, []).append(tx)
         seen.add(tx.id)
+        if tx.kind != "void":
+            settle(tx.id)
     return steps

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from tillstream.check import receipts
-from tillstream.check.rules import Sent
+from tillstream.check.rules import ALL, Sent
 from tillstream.errors import Problem
+
+ADJUSTMENTS = "loyalty-adjustments"
 
 
 class NoTruth(Problem):
@@ -66,6 +68,14 @@ class Whose(NamedTuple):
     parts: list[Sent]
 
 
+class Brought(NamedTuple):
+    """A refund or void, who brought it, and the receipts that it takes something back of."""
+
+    customer: str | None
+    sent: Sent
+    originals: tuple[str, ...]
+
+
 class Fact(NamedTuple):
     """What stays of a transaction in whatever form: what the customer pays, or is given back."""
 
@@ -79,7 +89,8 @@ class Truth(SentFile):
     """``customers``: each one's transactions in send order, duplicates included. ``conflicts``: what was
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
     shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
-    each id, of all that came under it. ``training``: ids of which nothing may come."""
+    each id, of all that came under it. ``training``: ids of which nothing may come. ``undoing``: refunds
+    and voids by id, as they came first. ``adjusted``: what no till did, by customer."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
@@ -87,14 +98,27 @@ class Truth(SentFile):
     earn_nothing: frozenset[str] = frozenset()
     facts: dict[str, set[Fact]] = field(default_factory=dict)
     training: set[str] = field(default_factory=set)
+    undoing: dict[str, Brought] = field(default_factory=dict)
+    adjusted: dict[str, list[Sent]] = field(default_factory=dict)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
-        if "stream" not in entry:  # a till's
+        if entry.get("stream", ADJUSTMENTS) == ADJUSTMENTS:  # a till's has none
             super()._take(entry)
+
+    def _adjusted(self, record: dict[str, Any]) -> None:
+        kind, customer, to = record["kind"], record["customer_id"], record.get("to")
+        points = record.get("points", ALL)
+        one = Sent(record["adjustment_id"], "transfer_out" if to else kind, 0, points, None)
+        self.adjusted.setdefault(customer, []).append(one)
+        if to:
+            self.adjusted.setdefault(to, []).append(one._replace(kind="transfer_in"))
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
+        if "stream" in entry:
+            self._adjusted(record)
+            return
         identity = record["transaction_id"]
         if record.get("schema") == 2:
             receipt = receipts.read(record)
@@ -103,14 +127,21 @@ class Truth(SentFile):
                 return
             fact = Fact(receipt.total, receipt.currency, len(receipt.lines))
             whose = Whose(receipt.customer, receipts.postings(receipt, self.earn_nothing))
+            named = [line.of for line in receipt.lines if line.of]
         else:
             fact, whose = self._of_v1(record)
+            named = []
         self.valid_ids.add(identity)
         self.facts.setdefault(identity, set()).add(fact)
         said = content(record)
         first, of_first = self._first.setdefault(identity, (said, whose))
         if first != said:
             self.conflicts.setdefault(identity, {first: of_first}).setdefault(said, whose)
+        for part in whose.parts:
+            if part.kind != "sale":
+                own = [part.refers_to or "", *(named if part.kind == "void" else ())]
+                brought = Brought(whose.customer, part, tuple(dict.fromkeys(own)))
+                self.undoing.setdefault(part.id, brought)
         if whose.customer is not None:
             self.customers.setdefault(whose.customer, []).extend(whose.parts)
 
@@ -147,6 +178,17 @@ class Truth(SentFile):
                     if sent.id.partition("#")[0] != identity
                     or any(sent is part for part in taken.parts)
                 ]
+        return out
+
+    def claims(self, customers: Mapping[str, list[Sent]]) -> dict[str, list[Sent]]:
+        """What others, or nobody known, brought back of what each of these bought. By owner."""
+        owners = {one.id: customer for customer, sent in customers.items() for one in sent}
+        out: dict[str, list[Sent]] = {}
+        for brought in self.undoing.values():
+            of = {owners.get(original) for original in brought.originals}
+            for owner in of - {None, brought.customer}:
+                assert owner is not None
+                out.setdefault(owner, []).append(brought.sent._replace(claimed=True))
         return out
 
 

@@ -124,6 +124,8 @@ class Loyalty(_Base, frozen=True):
     earn_nothing: list[str]
     horizon_days: NotNegative
     max_postings: Positive
+    hold_minutes: Positive
+    max_holds: Positive
     notify: bool
 
 

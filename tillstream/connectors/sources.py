@@ -74,6 +74,14 @@ def stock_lines(context: JobContext) -> DataStream:
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
 
 
+def claims_of_owners(context: JobContext, transactions: DataStream, remember_ms: int) -> DataStream:
+    """Rows of (owner, claim): what rows of transactions take back of receipts whose customer is another,
+    or is not known at the till. See ReceiptOwners.java; `udfs.passing.loyalty` reads them."""
+    context.state("receipt-owner")
+    context.state("receipt-claims")
+    return DataStream(ours().ReceiptOwners.claims(transactions._j_data_stream, remember_ms))
+
+
 def by_contract(rows: DataStream) -> tuple[DataStream, DataStream]:
     """Of rows of (transaction id, enveloped record) those that may be of our contracts, and the others."""
     records = rows._j_data_stream

@@ -10,6 +10,8 @@ from tillstream.conf import Conf
 from tillstream.dead_letters.model import TILLS, Contract, Named, of_our_contracts
 from tillstream.domain.fraud.asking import parse_reply
 from tillstream.domain.fraud.decision import parse_label
+from tillstream.domain.loyalty.adjustments import parse_adjustment, parse_transfer
+from tillstream.domain.loyalty.holds import parse_request as parse_request_of_points
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
@@ -24,6 +26,9 @@ from tillstream.reference import known_stores
 # By the topic's id; None: whoever sent it sends it again, fraud rules by `tillstream rules push`.
 READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.TRANSACTIONS.id: reader(Receipt),
+    topics.POINTS_REQUESTS.id: parse_request_of_points,
+    topics.LOYALTY_ADJUSTMENTS.id: parse_adjustment,
+    topics.POINTS_TRANSFERS.id: parse_transfer,
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,

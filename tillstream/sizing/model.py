@@ -126,8 +126,8 @@ def _job(
 
 
 def state_sizes(shop: Shop, model: dict[str, Any]) -> dict[str, float]:
-    """By state: keys times bytes a key, the key and the engine's frame included. Of transactions those of so
-    many ``hours`` are keys."""
+    """By state: keys times bytes a key, the key and the engine's frame included. Of transactions a
+    ``share`` of those of so many ``hours`` are keys."""
     keys = {
         "customer": shop.customers,
         "store": shop.stores,
@@ -143,7 +143,7 @@ def state_sizes(shop: Shop, model: dict[str, Any]) -> dict[str, float]:
         remembered = of["days"] * grown[of["each"]] if of.get("each") else 0.0
         most = of.get("most", math.inf)
         value = of["base"] + of.get("per_remembered", 0.0) * min(remembered, most)
-        kept = keys[of["key"]] * of.get("hours", 24) / 24
+        kept = keys[of["key"]] * of.get("share", 1.0) * of.get("hours", 24) / 24
         sizes[name] = kept * (value + model["assumed"]["frame_of_a_key"]["value"])
     return sizes
 

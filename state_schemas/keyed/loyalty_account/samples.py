@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tillstream.domain.loyalty import ledger
+from tillstream.domain.loyalty.holds import Hold
+from tillstream.state_schemas.keyed.loyalty_account import v2
 from tillstream.state_schemas.keyed.loyalty_account.v1 import Account, Pending, Posting
 
 V1 = {
@@ -30,15 +32,39 @@ V1 = {
 }  # fmt: skip
 
 V2 = {
-    "new": ledger.Account(0, 0, 0, -1, 0, {}, {}),
-    "gift-card-and-bread-partly-refunded-and-pending": ledger.Account(
+    "new": v2.Account(0, 0, 0, -1, 0, {}, {}),
+    "gift-card-and-bread-partly-refunded-and-pending": v2.Account(
         3, 4, 1_764_000_000_000, -1, 1_764_000_000_000,
-        {"0045-03-20251124-000001": ledger.Posting(
+        {"0045-03-20251124-000001": v2.Posting(
             1_764_000_000_000, 60_000, 0, 11_000, 1000, 10, 50_000, 10_000)},
-        {"0045-03-20251124-000002": [ledger.Pending(
+        {"0045-03-20251124-000002": [v2.Pending(
             "0045-03-20251124-000003", 1_764_000_000_000, "refund", 6_000, 6_000, 45,
             "western-cape", 5_000)]},
     ),
 }  # fmt: skip
 
-SAMPLES = {1: V1, 2: V2}
+V3 = {
+    "new": ledger.Account(0, 0, 0, -1, 0, {}, {}),
+    "returned-undone-and-a-void-that-waits": ledger.Account(
+        4, 10, 1_764_000_000_000, -1, 1_764_000_000_000,
+        {
+            "0045-03-20251124-000001": ledger.Posting(
+                1_764_000_000_000, 10_000, 0, 0, 1000, 10, 500, 0),
+            "0045-03-20251124-000002": ledger.Posting(
+                1_764_000_000_000, 4_000, 0, 4_000, 0, 0, 500, 0, "0045-03-20251124-000001"),
+            "0045-03-20251124-000003": ledger.Posting(1_764_000_000_000),
+        },
+        {"0045-03-20251124-000002": [ledger.Pending(
+            "0045-03-20251124-000003", 1_764_000_000_000, "void", None, 4_000, 45,
+            "western-cape", 0)]},
+        {
+            "0045-03-20251124-000004": Hold(
+                "0045-03-ask-000001", 1_764_000_000_000, 7, 1_764_000_600_000, "", 10, 3),
+            "0045-03-20251124-000005": Hold(
+                "0045-03-ask-000002", 1_764_000_000_000, 0, 1_764_000_600_000,
+                "insufficient_balance", 10, 3),
+        },
+    ),
+}  # fmt: skip
+
+SAMPLES = {1: V1, 2: V2, 3: V3}

@@ -6,13 +6,14 @@ import os
 from dataclasses import replace
 
 from pyflink.common import Types
-from pyflink.datastream import KeyedProcessFunction, KeyedStream, RuntimeContext
+from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from tillstream.connectors import batched, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.jobs import loyalty
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.loyalty import LoyaltyLedger
 
 
 class AsText(KeyedProcessFunction):
@@ -31,17 +32,21 @@ class AsText(KeyedProcessFunction):
 CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 
 
-def read(context: JobContext) -> KeyedStream:
-    key = "transaction_id" if CHANGE == "key" else "customer"
-    return sources.transactions(context, key_field=key)
+def read(context: JobContext) -> tuple[DataStream, DataStream]:
+    if CHANGE != "key":
+        return loyalty.read(context)
+    rows = [sources.topic_rows(context, one, one.default) for one in loyalty.DOCUMENTS.values()]
+    transactions = sources.transaction_rows(context, key_field="transaction_id")
+    return transactions, rows[0].union(*rows[1:])
 
 
-def build(transactions: KeyedStream, context: JobContext) -> loyalty.Streams:
+def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> loyalty.Streams:
     if CHANGE == "type":
-        ledger = transactions.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
-        sides = (batched.side(ledger, name) for name in ("notices", "dead-letters"))
+        records = sources.keyed(inputs[0].union(inputs[1]))
+        ledger = records.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
+        sides = (batched.side(ledger, name) for name in (*LoyaltyLedger.sides[1:], "dead-letters"))
         return loyalty.Streams(ledger, *sides)
-    streams = loyalty.build(transactions, context)
+    streams = loyalty.build(inputs, context)
     if CHANGE == "uid":
         streams.ledger.uid("points-ledger")
     return streams

@@ -10,23 +10,25 @@ from tillstream.udfs.loyalty import LoyaltyLedger, ledger
 
 
 def made_up() -> Any:
-    """(codec, account) of version 3. Made where it is used, for a job file's classes have no home."""
+    """(codec, account) of version 4. Made where it is used, for a job file's classes have no home."""
     import msgspec
 
-    from tillstream.domain.loyalty import ledger as v2
+    from tillstream.domain.loyalty import ledger as v3
+    from tillstream.domain.loyalty.holds import Hold
     from tillstream.domain.loyalty.ledger import Pending, Posting
     from tillstream.state_schemas.keyed import loyalty_account
     from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
-    class AccountV3(msgspec.Struct, array_like=True, gc=False):
+    class AccountV4(msgspec.Struct, array_like=True, gc=False):
         version: int
         balance: int
         visits: int
         newest_ms: int
         floor_ms: int
         oldest_ms: int
-        postings: dict[str, v2.Posting]
-        pending: dict[str, list[v2.Pending]]
+        postings: dict[str, v3.Posting]
+        pending: dict[str, list[v3.Pending]]
+        holds: dict[str, Hold]
 
     class Account(msgspec.Struct, array_like=True, gc=False):
         version: int = 0
@@ -37,16 +39,18 @@ def made_up() -> Any:
         oldest_ms: int = 0
         postings: dict[str, Posting] = {}
         pending: dict[str, list[Pending]] = {}
+        holds: dict[str, Hold] = {}
 
-    def upgrade(old: v2.Account) -> AccountV3:
-        return AccountV3(old.version, old.balance, len(old.postings), old.newest_ms,
-                         old.floor_ms, old.oldest_ms, old.postings, old.pending)  # fmt: skip
+    def upgrade(old: v3.Account) -> AccountV4:
+        return AccountV4(old.version, old.balance, len(old.postings), old.newest_ms,
+                         old.floor_ms, old.oldest_ms, old.postings, old.pending,
+                         old.holds)  # fmt: skip
 
-    def downgrade(new: AccountV3) -> v2.Account:
-        return v2.Account(new.version, new.balance, new.newest_ms, new.floor_ms,
-                          new.oldest_ms, new.postings, new.pending)  # fmt: skip
+    def downgrade(new: AccountV4) -> v3.Account:
+        return v3.Account(new.version, new.balance, new.newest_ms, new.floor_ms,
+                          new.oldest_ms, new.postings, new.pending, new.holds)  # fmt: skip
 
-    layouts = [*loyalty_account.CODEC.layouts, Layout(3, AccountV3, upgrade, downgrade)]
+    layouts = [*loyalty_account.CODEC.layouts, Layout(4, AccountV4, upgrade, downgrade)]
     return Codec("loyalty_account", Account, layouts), Account
 
 
@@ -65,7 +69,8 @@ class LedgerNext(LoyaltyLedger):
                 # The rule of today makes a new customer's account in today's struct.
                 if not isinstance(state, account):
                     state = account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
-                                    state.oldest_ms, state.postings, state.pending)  # fmt: skip
+                                    state.oldest_ms, state.postings, state.pending,
+                                    state.holds)  # fmt: skip
                 state.visits += 1
                 return write(state)
 
@@ -75,10 +80,10 @@ class LedgerNext(LoyaltyLedger):
         super().open(runtime_context)
 
 
-def build(transactions: Any, context: Any) -> Any:
+def build(inputs: Any, context: Any) -> Any:
     today = ledger(context.conf)
     tomorrow = LedgerNext(today.settings, today.rules)
-    return loyalty.build(transactions, context, tomorrow)
+    return loyalty.build(inputs, context, tomorrow)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tillstream.domain.receipt.reading import (
     MOST_LINES,
@@ -56,7 +57,8 @@ class Receipt(Struct, frozen=True, gc=False):
 class Part(Struct, frozen=True, gc=False):
     """One posting. kind: sale, refund or void; ``refers_to`` is the sale that the latter two undo, None for a
     sale, "" for goods without a receipt. ``total_cents`` (minor units of ``currency``) is what was paid for
-    it, or given back; ``excluded_cents`` of that are for what earns nothing."""
+    it, or given back; ``excluded_cents`` of that are for what earns nothing. claimed: of a receipt of another
+    customer, or of nobody known, it takes back what this one's earned."""
 
     transaction_id: str
     kind: str
@@ -69,6 +71,7 @@ class Part(Struct, frozen=True, gc=False):
     points_to_redeem: int = 0
     refers_to: str | None = None
     excluded_cents: int = 0
+    claimed: bool = False
 
 
 read = reader(Receipt)
@@ -98,6 +101,15 @@ def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Pa
         own = identity if n == 1 else f"{identity}#{n}"
         yield _part(receipt, own, "refund", paid, of_excluded, of)
         n += 1
+
+
+def claimed_of(
+    receipt: Receipt, of: str, owner: str, earn_nothing: Set[str] = frozenset()
+) -> Iterator[Part]:
+    """The postings in the account of ``owner``, whose receipt ``of`` is, of a receipt that is another's."""
+    for part in parts(receipt, earn_nothing):
+        if part.refers_to == of or (part.kind == "void" and part.refers_to):
+            yield replace(part, customer_id=owner, claimed=True)
 
 
 def _part(

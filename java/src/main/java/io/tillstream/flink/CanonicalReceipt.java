@@ -135,7 +135,7 @@ final class CanonicalReceipt {
     }
 
     /** Past a value that is not needed. What the front door writes has nothing so deep. */
-    private static void skip(JsonParser parser) throws IOException {
+    static void skip(JsonParser parser) throws IOException {
         int depth = parser.currentToken().isStructStart() ? 1 : 0;
         while (depth > 0) {
             JsonToken token = parser.nextToken();
@@ -210,12 +210,12 @@ final class CanonicalReceipt {
         return value;
     }
 
-    private static String text(JsonParser parser) throws IOException {
+    static String text(JsonParser parser) throws IOException {
         expect(parser.currentToken() == JsonToken.VALUE_STRING);
         return parser.getText();
     }
 
-    private static void expect(boolean right) throws IOException {
+    static void expect(boolean right) throws IOException {
         if (!right) {
             throw new IOException("no transaction of the front door");
         }

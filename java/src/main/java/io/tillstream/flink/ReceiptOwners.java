@@ -1,0 +1,175 @@
+package io.tillstream.flink;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.StateTtlConfig;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.tuple.Tuple2;
+import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.api.java.typeutils.TupleTypeInfo;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
+
+/**
+ * What comes back of a receipt whose customer is another than the one who brings it, or was brought by
+ * nobody known: a claim on the account of the receipt's owner. Wholly in the JVM, for it costs each sale.
+ *
+ * <p>A claim is {@code Row(owner, value)}; {@code value} is {@code claim:}, a JSON array of the original
+ * receipt's id and its owner, a newline, and the transaction as it came, enveloped. The stage behind
+ * reads it as it reads the transaction itself, which goes there too, by its own customer.
+ *
+ * <p>A return that comes before its receipt waits for it, as long as a receipt is remembered. What cannot
+ * wait, because there are too many, is a claim without an owner: the stage behind makes a dead letter of it.
+ * What holds no transaction is left alone; the stage behind gets it anyway.
+ */
+public final class ReceiptOwners {
+    /** Returns that wait for one receipt, and earlier receipts that one return names. */
+    static final int MOST = 16;
+
+    private static final TypeInformation<byte[]> BYTES =
+            PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+    // receipt's id; its customer, or who brings goods of it back, "" for nobody; what brings them, or nothing
+    private static final TupleTypeInfo<Tuple3<String, String, byte[]>> NAMED =
+            new TupleTypeInfo<>(Types.STRING, Types.STRING, BYTES);
+    private static final byte[] NOTHING = new byte[0];
+
+    private ReceiptOwners() {}
+
+    /**
+     * @param rows (key, enveloped transaction of the front door)
+     * @param rememberMs how long a receipt's owner is remembered, by the machine's clock
+     */
+    public static DataStream<Row> claims(DataStream<Row> rows, long rememberMs) {
+        KeySelector<Tuple3<String, String, byte[]>, String> receipt = named -> named.f0;
+        return rows.flatMap(new Named())
+                .returns(NAMED)
+                .uid("receipt-names")
+                .name("receipts that are named")
+                .keyBy(receipt, Types.STRING)
+                .process(new Owner(rememberMs))
+                .returns(Envelope.type())
+                .uid("receipt-owners")
+                .name("claims by owner");
+    }
+
+    /** {@code original}'s owner is to be asked for what {@code envelope} takes back of it. */
+    private static Row claim(String original, String owner, byte[] envelope) {
+        StringBuilder head = new StringBuilder(80).append("claim:[\"");
+        CanonicalReceipt.quote(head, original);
+        head.append("\",\"");
+        CanonicalReceipt.quote(head, owner);
+        byte[] first = head.append("\"]\n").toString().getBytes(StandardCharsets.UTF_8);
+        byte[] value = new byte[first.length + envelope.length];
+        System.arraycopy(first, 0, value, 0, first.length);
+        System.arraycopy(envelope, 0, value, first.length, envelope.length);
+        return Row.of(owner.isEmpty() ? Envelope.keyless(envelope) : owner, value);
+    }
+
+    /** A row for a receipt that has a customer, and one for each that it takes something back of. */
+    private static final class Named
+            implements FlatMapFunction<Row, Tuple3<String, String, byte[]>> {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public void flatMap(Row row, Collector<Tuple3<String, String, byte[]>> out) {
+            byte[] envelope = (byte[]) row.getField(1);
+            ReceiptParties receipt = ReceiptParties.read(envelope);
+            if (receipt == null) {
+                return;
+            }
+            if (!receipt.customer.isEmpty()) {
+                out.collect(Tuple3.of(receipt.transactionId, receipt.customer, NOTHING));
+            }
+            int left = MOST;
+            for (String original : receipt.originals) {
+                // Each takes the whole receipt along: beyond the limit one more says that there were too many.
+                boolean last = left-- == 0;
+                out.collect(Tuple3.of(last ? "" : original, receipt.customer, envelope));
+                if (last) {
+                    return;
+                }
+            }
+        }
+    }
+
+    private static final class Owner
+            extends KeyedProcessFunction<String, Tuple3<String, String, byte[]>, Row> {
+        private static final long serialVersionUID = 1L;
+        private final long rememberMs;
+        private transient ValueState<String> owner;
+        private transient ListState<Tuple2<String, byte[]>> waiting;
+
+        Owner(long rememberMs) {
+            this.rememberMs = rememberMs;
+        }
+
+        @Override
+        public void open(org.apache.flink.configuration.Configuration parameters) {
+            StateTtlConfig life =
+                    StateTtlConfig.newBuilder(Duration.ofMillis(Math.max(rememberMs, 1)))
+                            .cleanupIncrementally(5, false)
+                            .cleanupInRocksdbCompactFilter(1000)
+                            .build();
+            ValueStateDescriptor<String> of =
+                    new ValueStateDescriptor<>("receipt-owner", Types.STRING);
+            ListStateDescriptor<Tuple2<String, byte[]>> early =
+                    new ListStateDescriptor<>("receipt-claims", Types.TUPLE(Types.STRING, BYTES));
+            of.enableTimeToLive(life);
+            early.enableTimeToLive(life);
+            owner = getRuntimeContext().getState(of);
+            waiting = getRuntimeContext().getListState(early);
+        }
+
+        @Override
+        public void processElement(
+                Tuple3<String, String, byte[]> named, Context context, Collector<Row> out)
+                throws Exception {
+            String known = owner.value();
+            if (named.f2.length > 0) {
+                takenBack(known, named, out);
+            } else if (known == null) { // the first one counts: the front door lets an id through once
+                owner.update(named.f1);
+                for (Tuple2<String, byte[]> early : waiting.get()) {
+                    emit(named.f0, named.f1, early.f0, early.f1, out);
+                }
+                waiting.clear();
+            }
+        }
+
+        private void takenBack(
+                String known, Tuple3<String, String, byte[]> named, Collector<Row> out)
+                throws Exception {
+            if (known != null) {
+                emit(named.f0, known, named.f1, named.f2, out);
+                return;
+            }
+            int early = 0;
+            for (Tuple2<String, byte[]> claim : waiting.get()) {
+                early++;
+            }
+            if (named.f0.isEmpty() || early >= MOST) {
+                out.collect(claim(named.f0, "", named.f2));
+            } else {
+                waiting.add(Tuple2.of(named.f1, named.f2));
+            }
+        }
+
+        /** Nothing where the owner is who brings it: the transaction itself goes to that account. */
+        private static void emit(
+                String original, String owner, String bringer, byte[] envelope, Collector<Row> out) {
+            if (!owner.equals(bringer)) {
+                out.collect(claim(original, owner, envelope));
+            }
+        }
+    }
+}
