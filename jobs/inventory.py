@@ -11,20 +11,15 @@ from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs import inventory as functions
+from tillstream.udfs import store_day
 
-DOCUMENTS = {
-    "movement": topics.STOCK_MOVEMENTS,
-    "request": topics.STOCK_REQUESTS,
-    "promotion": topics.PROMOTIONS_INVENTORY,
-}
-ROUTES = {
-    "requests": topics.STOCK_REQUESTS.exactly_once,
-    "orders": topics.STOCK_ORDERS.exactly_once,
-    "central": topics.CENTRAL_STOCK.exactly_once,
-    "offers": topics.TRANSFER_OFFERS.exactly_once,
-    "truck_routes": topics.TRUCK_ROUTES.exactly_once,
-    "notices": topics.STOCK_NOTICES.exactly_once,
-}
+DOCUMENTS = {"movement": topics.STOCK_MOVEMENTS, "request": topics.STOCK_REQUESTS,
+             "promotion": topics.PROMOTIONS_INVENTORY}  # fmt: skip
+ROUTES = {route: topic.exactly_once for route, topic in {
+    "requests": topics.STOCK_REQUESTS, "orders": topics.STOCK_ORDERS,
+    "central": topics.CENTRAL_STOCK, "offers": topics.TRANSFER_OFFERS,
+    "truck_routes": topics.TRUCK_ROUTES, "notices": topics.STOCK_NOTICES,
+}.items()}  # fmt: skip
 
 
 class Streams(NamedTuple):
@@ -55,7 +50,13 @@ def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams
         state="stock", uid="stock-ledger", name="stock by store and product",
         wait_ms=context.conf.inventory.wait_ms,
     )  # fmt: skip
-    return Streams(ledger, batched.side(ledger, "actions"), batched.refused(lines, ledger))
+    by_store = batched.rekeyed(batched.side(ledger, "stores"), "stock-by-store", "by store")
+    stores = batched.process(
+        context, by_store, None, store_day.store_reports(context.conf),
+        state="store-day", uid="store-day", name="shelves of a store together",
+    )  # fmt: skip
+    actions = batched.side(ledger, "actions").union(stores)
+    return Streams(ledger, actions, batched.refused(lines, ledger, stores))
 
 
 def write(streams: Streams, context: JobContext) -> None:

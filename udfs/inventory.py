@@ -110,10 +110,11 @@ def _key(line: Line | PromotionLine | Request) -> str:
 class StockLedger(BatchedStage):
     """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`.
     Out: ledger entries as JSON bytes; to the sides: actions as ``<route>|<key>\\n<json>``, dead letters
-    as JSON bytes. A timer has a shelf ask again for what nobody had."""
+    as JSON bytes, and what a store hears of all its shelves, behind a line with its number. A timer has a
+    shelf ask again for what nobody had."""
 
     codec = stock_codec.CODEC
-    sides = ("actions", DEAD_LETTERS)
+    sides = ("actions", DEAD_LETTERS, "stores")
 
     def __init__(
         self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours],
@@ -156,6 +157,10 @@ class StockLedger(BatchedStage):
 
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
+            if action.route == "stores":
+                body = self.encode_body((int(action.key), action.body))
+                out.emit(f"{action.key}\n".encode() + body, "stores")
+                continue
             head = f"{action.route}|{action.key}\n".encode()
             out.emit(head + self.encode_body(action.body), "actions")
 

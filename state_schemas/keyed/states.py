@@ -17,6 +17,7 @@ from tillstream.state_schemas.keyed import (
     promotion_known,
     shortage_area,
     stock,
+    store_day,
     store_watch,
 )
 from tillstream.state_schemas.keyed.versioned import Codec, UnknownVersion
@@ -85,6 +86,10 @@ STATES = (
     KeyedState(
         "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
         "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (72)",
+    ),
+    KeyedState(
+        "inventory", "store-day", "store-day", store_day.CODEC, "store", STORES,
+        "for ever; a number and the 100 best sellers of at most two days, gone once they are told",
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,

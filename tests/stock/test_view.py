@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from click.testing import CliRunner
+
+from tillstream.cli import main
 from tillstream.stock.view import describe
 
 NOW = 1_764_072_000_000
@@ -44,3 +47,27 @@ def test_less_than_nothing_asks_for_a_count():
 def test_a_promotion_is_named_in_the_demand():
     said = "\n".join(describe(item(uplift_percent=150), NOW))
     assert "at 90.0 pieces a day, including 50 % for a promotion" in said
+
+
+def test_a_store_s_never_counted_shelves_are_listed_best_sellers_first(monkeypatch):
+    def found(client: Any, table: str, name: str, value: str) -> list[dict[str, Any]]:
+        assert (name, value) == ("store", "45")
+        return [
+            item(product="2000000000411", counted_ms=NOW),
+            item(product="2000000000015", counted_ms=-1, daily_demand_milli=0, quantity=-1),
+            item(product="2000000000022", counted_ms=-1, daily_demand_milli=96_500, quantity=-190),
+            item(product="plu-4011", counted_ms=-1, daily_demand_milli=8_000_000, unit="kg"),
+            item(product="name-tea", counted_ms=-1),
+            item(product="2000000000039"),  # of the release before: not known until its next line
+        ]
+
+    monkeypatch.setattr("tillstream.stock.view.clients.dynamodb", lambda conf: None)
+    monkeypatch.setattr("tillstream.stock.view.items.query", found)
+    done = CliRunner().invoke(main, ["stock", "never-counted", "45"])
+    assert done.exit_code == 0, done.output
+    assert [row.split() for row in done.output.splitlines()[1:4]] == [
+        ["2000000000022", "96.5", "-190"],
+        ["plu-4011", "8.0", "12"],
+        ["2000000000015", "-", "-1"],
+    ]
+    assert "3 in store 45 were never counted" in done.output

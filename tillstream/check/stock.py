@@ -158,6 +158,23 @@ def _actions(
     report.add("alerts of low stock", lows, notices["low_stock"])
     report.add("alerts of miscounts", belows, notices["stock_below_zero"])
     report.add("alerts of unfilled orders", len(refused), notices["order_unfilled"])
+    for body in _bodies(held, "stock_notices"):
+        if body["template"] == "never_counted":
+            _never_counted(body, decided, report)
+
+
+def _never_counted(body: dict[str, Any], decided: dict[Key, Wanted], report: Report) -> None:
+    """What a store was told of a day; what came after the telling is not in it."""
+    store, told = int(body["recipient"].partition(":")[2]), body["params"]
+    of_day = {
+        product
+        for (place, product), wanted in decided.items()
+        if place == store and told["day"] in wanted.uncounted
+    }
+    named = set(told["products"].split(", "))
+    if not 0 < told["shelves"] <= len(of_day) or not named <= of_day:
+        what = f"{told['shelves']} shelves, {len(named - of_day)} of those named wrongly"
+        report.differ("never counted", body["notice_id"], f"{what}, of {len(of_day)}")
 
 
 def _once(held: Platform, report: Report) -> None:

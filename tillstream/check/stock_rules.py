@@ -8,7 +8,7 @@ piece, which is why decisions are taken on the ledger's own terms once those are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from math import ceil, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -108,12 +108,14 @@ def weekday(day: int) -> int:
 
 @dataclass
 class Wanted:
-    """Ids that must be there, with their quantities or None; faults found on the way."""
+    """Ids that must be there, with their quantities or None; faults found on the way. uncounted: the local
+    days on which something was traded of what nobody had counted."""
 
     orders: dict[str, int] = field(default_factory=dict)
     lows: int = 0
     oks: int = 0
     belows: int = 0
+    uncounted: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 
@@ -135,8 +137,14 @@ def replay(
         if outcome == "too_late":
             continue
         newest = max(newest, at)
-        counted |= outcome == "counted"
+        if outcome == "counted" and not counted:
+            counted = True
+            wanted.uncounted.discard(_iso(demand.day))
         if kind in ("sale", "refund", "void"):
+            if not counted:
+                here = datetime.fromtimestamp(at / 1000, ZoneInfo(zone)).toordinal() - EPOCH
+                if demand.day is None or here >= demand.day:
+                    wanted.uncounted.add(_iso(here))
             if demand.seen(at, -row["quantity"], before):
                 due = _terms(demand, plan, terms)
         elif kind == "plan":
@@ -156,12 +164,14 @@ def replay(
             continue
         if kind == "delivery":
             _match_open(open_orders, row["open_orders"])
+        if not counted:
+            continue
         if level < 0 and not below:
             below = True
             wanted.belows += 1
         elif level >= 0 and kind in ("count", "correction", "delivery", "transfer_in"):
             below = False
-        if not is_store or s < 0 or not counted:
+        if not is_store or s < 0:
             continue
         low_at = big_s * terms.emergency_percent // 100
         if low and level > max(s, 2 * low_at):
@@ -185,6 +195,10 @@ def replay(
         if row["low"] != low:
             wanted.faults.append(f"version {row['version']}: low is {row['low']}, must be {low}")
     return wanted
+
+
+def _iso(day: int | None) -> str:
+    return "" if day is None else date.fromordinal(day + EPOCH).isoformat()
 
 
 def _match_open(open_orders: dict[str, list[int]], text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tillstream.catalog.tables import STOCK
@@ -13,6 +14,10 @@ from tillstream.errors import Problem
 
 FIRST_CENTRE = 9001
 DAY_MS = 86_400_000
+MILLI = 1000
+NEVER = -1
+# Goods with a code of the grocer's own can be on no count.
+_can_be_counted = re.compile(r"[0-9]{8,14}|plu-[0-9]{1,5}").fullmatch
 
 
 class NoSuchStock(Problem):
@@ -29,6 +34,28 @@ def read(conf: Conf, store: int, product: str) -> dict[str, Any]:
             " (is the inventory job running? `tillstream job list`)"
         )
     return item
+
+
+def never_counted(conf: Conf, store: int) -> list[dict[str, Any]]:
+    """Items of the store's shelves without a count, the best sellers first. Raises botocore's errors."""
+    client, table = clients.dynamodb(conf), conf.table(STOCK)
+    found = [
+        item
+        for item in items.query(client, table, "store", str(store))
+        if item.get("counted_ms") == NEVER and _can_be_counted(item["product"])
+    ]
+    return sorted(found, key=lambda item: (-_sold(item), item["quantity"], item["product"]))
+
+
+def sold_and_left(item: dict[str, Any]) -> tuple[str, str]:
+    """What it sells a day, as far as that is known, and its level."""
+    daily = _sold(item)
+    return (f"{daily:,.1f}" if daily else "-"), f"{item['quantity']:,}"
+
+
+def _sold(item: dict[str, Any]) -> float:
+    """Pieces, or whole units of what is weighed, a day, before promotions."""
+    return item["daily_demand_milli"] / MILLI / (1 if item.get("unit", "each") == "each" else MILLI)
 
 
 def place(store: int) -> str:

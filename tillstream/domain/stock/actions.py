@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -150,10 +149,7 @@ def manager_told(store: int, product: str, stock: Stock, cause: str, at_ms: int)
 
 def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
     """The store's manager is asked to count: the books say less than nothing is there."""
-    # Of all that is decided here this alone is for shelves that nobody has counted, whose product may be
-    # any text; an id is plain.
-    plain = quote(product, safe=":/").replace("~", "%7E").replace("%", "~")
-    cause = f"{store}-{plain}-below-{stock.belows}"
+    cause = f"{store}-{product}-below-{stock.belows}"
     return _alert(
         f"store:{store}", "stock_below_zero", cause, at_ms, product=product, level=stock.level
     )

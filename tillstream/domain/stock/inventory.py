@@ -6,7 +6,7 @@ import msgspec
 
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import NO_UPLIFT, PromotionLine
-from tillstream.domain.stock import replenishment
+from tillstream.domain.stock import replenishment, store_day
 from tillstream.domain.stock.actions import (
     Action,
     CentralUpdate,
@@ -57,7 +57,7 @@ class InventoryRules(msgspec.Struct, frozen=True):
 def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryRules) -> Outcome:
     """A sale, delivery, count or other line. A duplicate gives (None, None, [])."""
     stock = stock or Stock()
-    old = stock.level
+    old, never_counted = stock.level, stock.count_ms < 0
     moved = move(stock, line, rules.stock)
     if moved is None:
         return None, None, []
@@ -65,8 +65,13 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
     percent = NO_UPLIFT
     if moved.outcome != "too_late":
         stale = stock.newest_ms >= stock.terms_until_ms
+        news: list[Action] = []
         if line.kind in TRADED:
-            stale |= replenishment.learn(stock, line, old, rules.planning)
+            sold = stock.demand.hours[0]
+            began = replenishment.learn(stock, line, old, rules.planning)
+            stale |= began
+            if never_counted:
+                news = store_day.sold(stock, line, began, sold)
         elif line.kind == "plan":
             stock.plan, stale = line.quantity, True
         elif line.order_id is not None:
@@ -76,6 +81,9 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
         percent = _terms(stock, stale, rules)
         mends = line.kind in MENDS
         actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
+        if never_counted and stock.count_ms >= 0:
+            news = store_day.counted(stock, line)
+        actions += news
     return stock, _entry(stock, line, moved, percent), actions
 
 
@@ -177,14 +185,17 @@ def review(
     if level > stock.reorder_point and level >= 0 and not stock.low and not stock.below_zero:
         return []
     actions: list[Action] = []
+    # What was never counted may be there or not: nothing is ordered on a guess, and its store hears of all
+    # such shelves together (store_day.py).
+    if stock.count_ms < 0:
+        return actions
     if level < 0 and not stock.below_zero:
         stock.below_zero = True
         stock.belows += 1
         actions.append(miscount_told(store, product, stock, at_ms))
     elif level >= 0 and mends:
         stock.below_zero = False
-    # What was never counted may be there or not: nothing is ordered on a guess.
-    if stock.reorder_point < 0 or stock.count_ms < 0 or store >= FIRST_CENTRE:
+    if stock.reorder_point < 0 or store >= FIRST_CENTRE:
         return actions
     if stock.low and level > recovered_above(stock, rules):
         stock.low = False
@@ -378,4 +389,5 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
         line.unit,
+        stock.count_ms,
     )
