@@ -55,7 +55,7 @@ def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams
         context, by_store, None, store_day.store_reports(context.conf),
         state="store-day", uid="store-day", name="shelves of a store together",
     )  # fmt: skip
-    actions = batched.side(ledger, "actions").union(stores)
+    actions = batched.side(ledger, "actions").union(batched.side(lines, "actions"), stores)
     return Streams(ledger, actions, batched.refused(lines, ledger, stores))
 
 

@@ -18,7 +18,7 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
-from tillstream.domain.stock import baskets
+from tillstream.domain.stock import baskets, store_day
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
 from tillstream.domain.stock.inventory import (
@@ -30,7 +30,7 @@ from tillstream.domain.stock.inventory import (
     on_wake,
     wake_ms,
 )
-from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
+from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.transaction import InvalidTransaction
@@ -43,6 +43,7 @@ from tillstream.udfs.passing import stock as stock_passing
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
+_encode = msgspec.json.Encoder().encode
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
@@ -56,16 +57,18 @@ class StockDocuments(SingleStage):
 
     codec = archived_mark.CODEC
     kept = "document"
+    sides = (DEAD_LETTERS, "actions")
 
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
-        horizon_hours: int = 72,
+        horizon_hours: int = 192, count_behind_hours: int = 24,
     ) -> None:  # fmt: skip
         """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
         super().__init__(settings)
         self.kinds = kinds
         self.stores = stores
         self.life = Time.hours(horizon_hours + 24)
+        self.count_behind_ms = count_behind_hours * HOUR_MS
 
     def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Iterable[Any]]]] = {
@@ -91,9 +94,26 @@ class StockDocuments(SingleStage):
             message = "another document with this document_id came before it"
             self.refuse(envelope, "apply", "id_conflict", message, out)
             return None
+        if state is None and isinstance(found, stock_movement.Movement):
+            self._act(self._told(found, envelope.arrived_ms), out)
         # One by one: a promotion of 500 products in all stores is 1.45 million rows.
         out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines(found)))
         return archived_mark.Mark(said) if said and state is None else None
+
+    def _told(self, found: stock_movement.Movement, arrived_ms: int) -> list[Action]:
+        if found.kind not in ABSOLUTE:
+            return []
+        return store_day.count_behind(
+            found.store, found.document_id, found.event_time_ms, arrived_ms, self.count_behind_ms
+        )
+
+    def _act(self, actions: list[Action], out: Emitted) -> None:
+        for action in actions:
+            out.emit(_to_route(action), "actions")
+
+
+def _to_route(action: Action) -> bytes:
+    return f"{action.route}|{action.key}\n".encode() + _encode(action.body)
 
 
 def _row(line: Line | PromotionLine | Request, arrived_ms: int) -> Row:
@@ -125,9 +145,6 @@ class StockLedger(BatchedStage):
         self.rules = RulesByPlace(rules, zones)
         self.near = near
 
-    def start(self, runtime_context: RuntimeContext) -> None:
-        self.encode_body = msgspec.json.Encoder().encode
-
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         came = stock_passing.read(value)
         if isinstance(came, Line):
@@ -142,7 +159,7 @@ class StockLedger(BatchedStage):
                 out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
         if entry is None:
             return None
-        out.emit(self.encode_body(entry))
+        out.emit(_encode(entry))
         self._act(actions, out)
         return after
 
@@ -158,11 +175,10 @@ class StockLedger(BatchedStage):
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
             if action.route == "stores":
-                body = self.encode_body((int(action.key), action.body))
+                body = _encode((int(action.key), action.body))
                 out.emit(f"{action.key}\n".encode() + body, "stores")
                 continue
-            head = f"{action.route}|{action.key}\n".encode()
-            out.emit(head + self.encode_body(action.body), "actions")
+            out.emit(_to_route(action), "actions")
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
@@ -187,8 +203,8 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
     stores, _ = places(conf)
     numbers = sorted({store.number for store in stores})
-    hours = conf.inventory.horizon_hours
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), hours)
+    hours = conf.inventory.horizon_hours, conf.inventory.count_behind_hours
+    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours)
 
 
 def ledger(conf: Conf) -> StockLedger:

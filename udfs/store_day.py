@@ -1,4 +1,4 @@
-"""The inventory job's stage for a store as a whole: what its manager hears once a day."""
+"""The inventory job's stage for a store as a whole: what its manager hears of all shelves together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.local_time import RulesByPlace
+from tillstream.domain.stock.actions import Action
 from tillstream.domain.stock.store_day import ReportRules, ShelfNews, StoreDays, on_news, on_report
 from tillstream.reference import zones
 from tillstream.state_schemas.keyed import store_day
@@ -37,7 +38,8 @@ class StoreReports(BatchedStage):
 
     def record(self, state: StoreDays | None, value: bytes, out: Outputs) -> StoreDays | None:
         store, news = self.decode_news(value)
-        after, wake_at = on_news(state, news, out.now_ms, self.rules.of(store))
+        after, actions, wake_at = on_news(state, store, news, out.now_ms, self.rules.of(store))
+        self._act(actions, out)
         if wake_at is not None:
             out.wake(wake_at)
         return after
@@ -47,9 +49,12 @@ class StoreReports(BatchedStage):
             return None
         now_ms = max(out.now_ms, at_ms)
         after, actions = on_report(state, int(key), now_ms, self.rules.of(int(key)))
+        self._act(actions, out)
+        return after
+
+    def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
             out.emit(f"{action.route}|{action.key}\n".encode() + self.encode_body(action.body))
-        return after
 
     def sent(self, value: bytes) -> Envelope:
         return self.part(value, typed=True)

@@ -344,6 +344,51 @@ def test_what_was_never_counted_alerts_nobody_by_itself_and_its_store_once_a_day
     assert stores.advance_to(six + 48 * HOUR_MS) == []
 
 
+def test_what_came_too_late_is_told_once_for_each_document_and_once_a_day_for_tills():
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    old = T0 - 9 * 24 * HOUR_MS
+    for n, product in enumerate([MILK, "2000000000015"], start=1):
+
+        def of(kind, name, quantity, at_ms, product=product):
+            return f"45/{product}", b"L" + json.dumps(
+                [kind, name, 45, product, quantity, at_ms]
+            ).encode()
+
+        ledger.process(of("count", f"M:count-0045-1/{n}", 100, T0))
+        (entry,) = map(json.loads, ledger.process(of("count", f"M:count-0045-0/{n}", 7, old)))
+        assert (entry["outcome"], entry["new_quantity"]) == ("too_late", 100)
+        ledger.process(of("sale", f"t/{n}", -1, old))
+    for one in ledger.side["stores"]:
+        key, _, body = one.partition(b"\n")
+        stores.process((key.decode(), body))
+    (told,) = [notice.parse(one.partition(b"\n")[2]) for one in stores.main]
+    assert told.notice_id == "document_too_late:store:45:count-0045-0"
+    assert told.params == {
+        "document_id": "count-0045-0", "kind": "count", "at": "2025-11-16 12:00 UTC",
+        "fix": "count again under another document_id",
+    }  # fmt: skip
+    ((at_ms, _),) = stores.timers
+    (told,) = stores.advance_to(at_ms)
+    found = notice.parse(told.partition(b"\n")[2])
+    assert (found.template, found.params["lines"]) == ("sales_too_late", 2)
+
+
+def test_a_count_whose_clock_was_far_behind_is_reported_once_with_the_fix(documents):
+    behind = sealed(movement(), arrived_ms=T0 + 25 * HOUR_MS)
+    for _ in range(2):
+        assert len(documents.process("count-0045-1", behind)) == 2  # it is applied all the same
+    (told,) = [notice.parse(one.partition(b"\n")[2]) for one in documents.side["actions"]]
+    assert told.notice_id == "count_behind:store:45:count-0045-1"
+    assert told.params["counted_at"] == "2025-11-25 12:00 UTC"
+    assert told.params["came_at"] == "2025-11-26 13:00 UTC"
+    assert told.params["fix"].startswith("if the clock was wrong, set it")
+    documents.process("count-0045-2", sealed(movement(document_id="count-0045-2")))
+    late = movement(document_id="delivery-1", kind="delivery")
+    documents.process("delivery-1", sealed(late, arrived_ms=T0 + 25 * HOUR_MS))
+    assert len(documents.side["actions"]) == 1
+
+
 def test_grams_of_bananas_do_not_outsell_pieces_of_bread():
     stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))

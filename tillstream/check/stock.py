@@ -53,11 +53,17 @@ def _compare(
     hot, zones = held.stock(), _zones(conf)
     decided: dict[Key, Wanted] = {}
     seen: set[Key] = set()
+    late: set[str] = set()
     for key, rows in grouped(held.parquet(tables.STOCK_LEDGER, COLUMNS), "store", "product"):
         seen.add(key)
         moves = truth.lines.get(key, {})
         final = level(list(moves.values())) - (given[key] if key[0] >= FIRST_CENTRE else 0)
         _chain(key, rows, set(moves), report)
+        late |= {
+            f"{key[0]}:{row['entry_id'][2:].rpartition('/')[0]}"
+            for row in rows
+            if row["outcome"] == "too_late" and row["entry_id"].startswith("M:")
+        }
         report.add("levels (ledger)", final, rows[-1]["new_quantity"])
         _level(key, "ledger", rows[-1]["new_quantity"], final, report)
         at, version = hot.get(key, (None, 0))
@@ -81,6 +87,7 @@ def _compare(
     report.add("products in stores", len(truth.lines), len(seen & truth.lines.keys()))
     if decisions:
         _actions(decided, sent, held, report)
+        _too_late(late, held, report)
     _once(held, report)
     _dead_letters(truth, held, report)
 
@@ -161,6 +168,18 @@ def _actions(
     for body in _bodies(held, "stock_notices"):
         if body["template"] == "never_counted":
             _never_counted(body, decided, report)
+
+
+def _too_late(late: set[str], held: Platform, report: Report) -> None:
+    """Each document with a line that came too late is told to its store. ``late``: store and document."""
+    told = {
+        f"{body['recipient'].partition(':')[2]}:{body['cause']}"
+        for body in _bodies(held, "stock_notices")
+        if body["template"] == "document_too_late"
+    }
+    for name in sorted(late ^ told):
+        report.differ("documents too late", name, "not told" if name in late else "was in time")
+    report.add("documents too late", len(late), len(told))
 
 
 def _never_counted(body: dict[str, Any], decided: dict[Key, Wanted], report: Report) -> None:

@@ -160,6 +160,7 @@ class Inventory(_Base, frozen=True):
     nearby_km: NotNegative
     nearby_stores: NotNegative
     centres_asked: NotNegative
+    count_behind_hours: Positive
     report_hour: Hour
     wait_ms: NotNegative
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tillstream.domain.stock.store_day import Day, Seller, StoreDays
 
 V1 = {
-    "new": StoreDays([], -1),
+    "new": StoreDays([], -1, []),
     "two-days": StoreDays(
         [
-            Day(20_415, 1_240, [Seller("2000000000015", 96_000), Seller("plu-4011", 61_512)]),
-            Day(20_416, 3, [Seller("2000000000411", 1_000)]),
+            Day(20_415, 1_240, [Seller("2000000000015", 96_000), Seller("plu-4011", 61_512)], 7),
+            Day(20_416, 3, [Seller("2000000000411", 1_000)], 0),
         ],
         20_414,
+        ["count-0045-1"],
     ),
 }
 

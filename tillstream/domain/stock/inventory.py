@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tillstream.domain.demand.model import local
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import NO_UPLIFT, PromotionLine
 from tillstream.domain.stock import replenishment, store_day
@@ -84,6 +85,9 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
         if never_counted and stock.count_ms >= 0:
             news = store_day.counted(stock, line)
         actions += news
+    else:
+        day, _ = local(stock.newest_ms, rules.planning.demand)
+        actions = store_day.too_late(line, day)
     return stock, _entry(stock, line, moved, percent), actions
 
 

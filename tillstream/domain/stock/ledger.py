@@ -33,8 +33,8 @@ class StockRules(msgspec.Struct, frozen=True, gc=False):
     """horizon_ms: how long before the newest line of a product a line may come; max_lines: at most so
     many are remembered for each product and store."""
 
-    horizon_ms: int = 72 * HOUR_MS
-    max_lines: int = 4096
+    horizon_ms: int = 192 * HOUR_MS
+    max_lines: int = 12_000
 
 
 class Line(msgspec.Struct, array_like=True, gc=False):

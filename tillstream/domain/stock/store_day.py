@@ -1,15 +1,17 @@
-"""What a store's manager hears once a day of all shelves together: which sell and were never counted.
+"""What a store's manager hears of all shelves together: which sell and were never counted, and what came too
+late to be applied.
 
 Shelves say it of themselves, as `ShelfNews`: of a shelf without a count with its first line of each local
 day, and whenever what it sold on that day has doubled, so a busy shelf says it a dozen times a day and a
-counted one never. A day is told once, at a local hour of the next. What is kept is bounded: a number and the
-best sellers of two days.
+counted one never. A day is told once, at a local hour of the next; a document that came too late is told at
+once. What is kept is bounded: numbers and the best sellers of two days, and the last documents.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC as UTC_ZONE
+from datetime import date, datetime
 
 import msgspec
 
@@ -17,24 +19,29 @@ from tillstream.domain.documents import SHELF_PRODUCT
 from tillstream.domain.local_time import UTC, offset_ms
 from tillstream.domain.notice import notice
 from tillstream.domain.stock.actions import Action
-from tillstream.domain.stock.ledger import DAY_MS, FIRST_CENTRE, HOUR_MS, Line, Stock
+from tillstream.domain.stock.ledger import ABSOLUTE, DAY_MS, FIRST_CENTRE, HOUR_MS, Line, Stock
 
 KEPT = 100  # best sellers; more than are named, for some of them get counted
 NAMED = 20
 DAYS = 2
+DOCUMENTS = 64
 _can_be_counted = re.compile(SHELF_PRODUCT).fullmatch
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
 class ShelfNews(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
-    """What a shelf that was never counted tells its store. ``sold``: so much on this local day (days since
-    the epoch) by now, in thousandths; ``first``: its first line of the day. ``counted``: it is now."""
+    """What a shelf tells its store. ``sold``, of one that was never counted: so much on this local day (days
+    since the epoch) by now, in thousandths; ``first``: its first line of the day. ``counted``: it is now.
+    ``late``: a line was too late; of which document, if it was not a till's, its kind and time."""
 
     kind: str
     product: str
     day: int
     milli: int = 0
     first: bool = False
+    document_id: str = ""
+    document_kind: str = ""
+    at_ms: int = 0
 
 
 class Seller(msgspec.Struct, array_like=True, gc=False):
@@ -45,18 +52,22 @@ class Seller(msgspec.Struct, array_like=True, gc=False):
 
 
 class Day(msgspec.Struct, array_like=True):
-    """A local day. shelves: how many without a count had a line; top: the best sellers of them."""
+    """A local day. shelves: how many without a count had a line; top: the best sellers of them. late: so
+    many lines of tills came too late."""
 
     day: int
     shelves: int = 0
     top: list[Seller] = []
+    late: int = 0
 
 
 class StoreDays(msgspec.Struct, array_like=True):
-    """The days of a store that were not told yet, the oldest first. told_day: the last one that was."""
+    """The days of a store that were not told yet, the oldest first. told_day: the last one that was.
+    documents: the last that came too late, by which a second line of one is known."""
 
     days: list[Day] = []
     told_day: int = -1
+    documents: list[str] = []
 
 
 class ReportRules(msgspec.Struct, frozen=True, gc=False):
@@ -91,21 +102,38 @@ def counted(stock: Stock, line: Line) -> list[Action]:
     return [_news(line.store, ShelfNews("counted", line.product, stock.demand.day))]
 
 
+def too_late(line: Line, day: int) -> list[Action]:
+    """What a line without effect makes known. ``day``: the local day on which it came, by its shelf."""
+    document = line.line_id.startswith("M:")
+    news = ShelfNews(
+        "late", line.product, day,
+        document_id=line.line_id[2:].rpartition("/")[0] if document else "",
+        document_kind=line.kind if document else "",
+        at_ms=line.event_time_ms,
+    )  # fmt: skip
+    return [_news(line.store, news)]
+
+
 def _news(store: int, news: ShelfNews) -> Action:
     return Action("stores", str(store), news)
 
 
 def on_news(
-    state: StoreDays | None, news: ShelfNews, now_ms: int, rules: ReportRules
-) -> tuple[StoreDays | None, int | None]:
-    """(the store after it, or None if nothing changed; when to wake it, if at all). A day that is long over,
-    as in a replay, is told to nobody."""
+    state: StoreDays | None, store: int, news: ShelfNews, now_ms: int, rules: ReportRules
+) -> tuple[StoreDays | None, list[Action], int | None]:
+    """(the store after it, or None if nothing changed; actions; when to wake it, if at all). A day that is
+    long over, as in a replay, is told to nobody."""
     state = state or StoreDays()
+    if news.document_id:
+        if news.document_id in state.documents:
+            return None, [], None
+        state.documents = [*state.documents, news.document_id][-DOCUMENTS:]
+        return state, [_document_told(store, news)], None
     if news.day <= state.told_day:
-        return None, None
+        return None, [], None
     day = next((one for one in state.days if one.day == news.day), None)
     if news.kind == "counted":
-        return (state if _leave(state, news) else None), None
+        return (state if _leave(state, news) else None), [], None
     wake_at = None
     if day is None:
         day = Day(news.day)
@@ -114,12 +142,15 @@ def on_news(
         if now_ms < due_ms + DAY_MS:
             # Behind its hour the job is catching up: not before it has had time to.
             wake_at = due_ms if now_ms < due_ms else now_ms + HOUR_MS
+    if news.kind == "late":
+        day.late += 1
+        return state, [], wake_at
     day.shelves += news.first
     day.top = [one for one in day.top if one.product != news.product]
     day.top.append(Seller(news.product, news.milli))
     day.top.sort(key=lambda one: (-one.milli, one.product))
     del day.top[KEPT:]
-    return state, wake_at
+    return state, [], wake_at
 
 
 def _leave(state: StoreDays, news: ShelfNews) -> bool:
@@ -141,8 +172,8 @@ def on_report(
         state.days.remove(day)
         state.told_day = max(state.told_day, day.day)
         due_ms = told_ms(day.day, rules)
-        if day.shelves and now_ms < due_ms + DAY_MS:
-            actions.append(_told(store, day, due_ms))
+        if now_ms < due_ms + DAY_MS:
+            actions += _told(store, day, due_ms)
     return state, actions
 
 
@@ -152,13 +183,53 @@ def told_ms(day: int, rules: ReportRules) -> int:
     return local_ms - offset_ms(rules.zone, local_ms - offset_ms(rules.zone, local_ms))
 
 
-def _told(store: int, day: Day, at_ms: int) -> Action:
-    when = date.fromordinal(day.day + _EPOCH).isoformat()
-    recipient = f"store:{store}"
+def count_behind(
+    store: int, document_id: str, at_ms: int, arrived_ms: int, behind_ms: int
+) -> list[Action]:
+    """A count that came more than ``behind_ms`` after its own time is applied at that time, if it still can
+    be: the store hears of it, for the clock that it was made by may be wrong."""
+    if arrived_ms - at_ms <= behind_ms:
+        return []
     params: dict[str, str | int] = {
-        "day": when,
-        "shelves": day.shelves,
-        "products": ", ".join(one.product for one in day.top[:NAMED]),
+        "document_id": document_id,
+        "counted_at": _utc(at_ms),
+        "came_at": _utc(arrived_ms),
+        "fix": "if the clock was wrong, set it and count again under another document_id",
     }
-    told = notice("alert", recipient, "never_counted", f"{store}-{when}", at_ms, params)
+    return [_alert(store, "count_behind", document_id, at_ms, params)]
+
+
+def _told(store: int, day: Day, at_ms: int) -> list[Action]:
+    when = date.fromordinal(day.day + _EPOCH).isoformat()
+    actions = []
+    if day.shelves:
+        named = ", ".join(one.product for one in day.top[:NAMED])
+        params: dict[str, str | int] = {"day": when, "shelves": day.shelves, "products": named}
+        actions.append(_alert(store, "never_counted", f"{store}-{when}", at_ms, params))
+    if day.late:
+        params = {"day": when, "lines": day.late, "fix": "count what these tills sold"}
+        actions.append(_alert(store, "sales_too_late", f"{store}-{when}", at_ms, params))
+    return actions
+
+
+def _document_told(store: int, news: ShelfNews) -> Action:
+    again = news.document_kind in ABSOLUTE
+    params: dict[str, str | int] = {
+        "document_id": news.document_id,
+        "kind": news.document_kind,
+        "at": _utc(news.at_ms),
+        "fix": "count again under another document_id" if again else "count its products",
+    }
+    return _alert(store, "document_too_late", news.document_id, news.at_ms, params)
+
+
+def _alert(
+    store: int, template: str, cause: str, at_ms: int, params: dict[str, str | int]
+) -> Action:
+    recipient = f"store:{store}"
+    told = notice("alert", recipient, template, cause, at_ms, params)
     return Action("notices", recipient, told)
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC_ZONE).strftime("%Y-%m-%d %H:%M UTC")
