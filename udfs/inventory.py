@@ -33,6 +33,7 @@ from tillstream.domain.stock.inventory import (
 from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
+from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
@@ -50,14 +51,15 @@ LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 class StockDocuments(SingleStage):
     """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
-    line, keyed by store and product; to the side: dead letters as JSON bytes.
+    line, keyed by store and product; to the sides: dead letters as JSON bytes, actions as
+    ``<route>|<key>\n<json>``, and ends of transfers behind a line with their reference.
 
     It remembers a movement for a while, to tell of another under its id. The same one again passes: the
     ledger knows its lines, and should one have failed, that is how it is put right."""
 
     codec = archived_mark.CODEC
     kept = "document"
-    sides = (DEAD_LETTERS, "actions")
+    sides = (DEAD_LETTERS, "actions", "transfers")
 
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
@@ -68,6 +70,7 @@ class StockDocuments(SingleStage):
         self.kinds = kinds
         self.stores = stores
         self.life = Time.hours(horizon_hours + 24)
+        self.horizon_ms = horizon_hours * HOUR_MS
         self.count_behind_ms = count_behind_hours * HOUR_MS
 
     def start(self, runtime_context: RuntimeContext) -> None:
@@ -95,21 +98,24 @@ class StockDocuments(SingleStage):
             self.refuse(envelope, "apply", "id_conflict", message, out)
             return None
         if state is None and isinstance(found, stock_movement.Movement):
-            self._act(self._told(found, envelope.arrived_ms), out)
+            self._once(found, envelope.arrived_ms, out)
         # One by one: a promotion of 500 products in all stores is 1.45 million rows.
         out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines(found)))
         return archived_mark.Mark(said) if said and state is None else None
 
-    def _told(self, found: stock_movement.Movement, arrived_ms: int) -> list[Action]:
-        if found.kind not in ABSOLUTE:
-            return []
-        return store_day.count_behind(
-            found.store, found.document_id, found.event_time_ms, arrived_ms, self.count_behind_ms
-        )
-
-    def _act(self, actions: list[Action], out: Emitted) -> None:
-        for action in actions:
-            out.emit(_to_route(action), "actions")
+    def _once(self, found: stock_movement.Movement, arrived_ms: int, out: Emitted) -> None:
+        """What a document that was not seen before sets going besides its lines."""
+        at_ms = found.event_time_ms
+        if found.kind in ABSOLUTE:
+            for action in store_day.count_behind(
+                found.store, found.document_id, at_ms, arrived_ms, self.count_behind_ms
+            ):
+                out.emit(_to_route(action), "actions")
+        # An older one may be a repeat of one that was forgotten.
+        is_recent = arrived_ms - at_ms <= self.horizon_ms
+        if found.kind in ("transfer_in", "transfer_out") and found.reference and is_recent:
+            end = end_of(found.reference, found.kind, stock_movement.lines(found), arrived_ms)
+            out.emit(f"{found.reference}\n".encode() + _encode(end), "transfers")
 
 
 def _to_route(action: Action) -> bytes:

@@ -17,6 +17,7 @@ from tillstream.state_schemas.keyed import (
     promotion_known,
     shortage_area,
     stock,
+    stock_transfer,
     store_day,
     store_watch,
 )
@@ -91,6 +92,12 @@ STATES = (
         "inventory", "store-day", "store-day", store_day.CODEC, "store", STORES,
         "for ever; numbers and the 100 best sellers of at most two days, gone once they are told, and the "
         "ids of the last 64 documents that came too late",
+    ),
+    KeyedState(
+        "inventory", "stock-transfers", "stock-transfer", stock_transfer.CODEC, "transfer reference",
+        STORES * 30,
+        "30 days from the last change, in processing time; one that is settled holds nothing. At most 4,000 "
+        "products",
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,

@@ -32,3 +32,20 @@ def test_of_two_sales_under_one_id_the_first_moves_stock(tmp_path):
     assert {key: [m.pieces for m in moves.values()] for key, moves in truth.lines.items()} == {
         (45, BREAD): [-1]
     }
+
+
+def test_both_ends_of_a_transfer_are_added_up_each_document_once(tmp_path):
+    def end(kind: str, store: int, pieces: int) -> dict:
+        return {
+            "schema": 1, "document_id": f"{kind}-{pieces}", "kind": kind, "store": store,
+            "event_time_ms": 1, "reference": "T-1", "lines": [{"product": BREAD, "quantity": pieces}],
+        }  # fmt: skip
+
+    documents = [
+        end("transfer_out", 45, 50),
+        end("transfer_in", 46, 20),
+        end("transfer_in", 46, 10),
+    ]
+    entries = [{"class": "ok", "stream": "movements", "record": one} for one in documents * 2]
+    (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    assert read_stock_truth(tmp_path).carried == {("T-1", BREAD): [50, 30]}

@@ -88,6 +88,7 @@ def _compare(
     if decisions:
         _actions(decided, sent, held, report)
         _too_late(late, held, report)
+        _transfers(truth, held, report)
     _once(held, report)
     _dead_letters(truth, held, report)
 
@@ -180,6 +181,20 @@ def _too_late(late: set[str], held: Platform, report: Report) -> None:
     for name in sorted(late ^ told):
         report.differ("documents too late", name, "not told" if name in late else "was in time")
     report.add("documents too late", len(late), len(told))
+
+
+def _transfers(truth: StockTruth, held: Platform, report: Report) -> None:
+    """What was told of a transfer is of what was sent, as far as it had come by then, and is a difference."""
+    for body in _bodies(held, "stock_notices"):
+        if body["template"] != "transfer_differs":
+            continue
+        told = body["params"]
+        sent, received = truth.carried.get((told["reference"], told["product"]), [0, 0])
+        missing = told["sent"] - told["received"]
+        far = told["sent"] > sent or told["received"] > received
+        if far or not missing or told["missing"] != missing:
+            what = f"{told['sent']} and {told['received']}, of {sent} and {received} in all"
+            report.differ("transfers", body["notice_id"], what)
 
 
 def _never_counted(body: dict[str, Any], decided: dict[Key, Wanted], report: Report) -> None:

@@ -24,10 +24,12 @@ class Move(NamedTuple):
 
 @dataclass
 class StockTruth(SentFile):
-    """Lines by (store, product), each line once. no_stock: categories of what has none."""
+    """Lines by (store, product), each line once. no_stock: categories of what has none. carried: by
+    reference and product of a transfer, [sent, received]."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
     no_stock: frozenset[str] = frozenset()
+    carried: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict)
 
     def _add(self, entry: dict[str, Any]) -> None:
@@ -42,9 +44,11 @@ class StockTruth(SentFile):
             move = Move(f"{document}/{n}", kind, pieces, at_ms)
             if tills and line.get("category") in self.no_stock:
                 continue
-            self.lines.setdefault((record["store"], line["product"]), {}).setdefault(
-                move.line, move
-            )
+            shelf = self.lines.setdefault((record["store"], line["product"]), {})
+            if move.line not in shelf and kind.startswith("transfer"):
+                both = self.carried.setdefault((record["reference"], line["product"]), [0, 0])
+                both[kind == "transfer_in"] += line["quantity"]
+            shelf.setdefault(move.line, move)
 
 
 def read_stock_truth(directory: Path, no_stock: Iterable[str] = ()) -> StockTruth:

@@ -162,6 +162,7 @@ class Inventory(_Base, frozen=True):
     centres_asked: NotNegative
     count_behind_hours: Positive
     report_hour: Hour
+    transfer_wait_hours: Positive
     wait_ms: NotNegative
 
 
