@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 HOUR = 3_600_000
+SKEW = 600_000  # a line's own time may be ahead of its arrival, which is not in the ledger
+LINES = {"sale", "refund", "void", "delivery", "write_off", "count", "correction", "plan"}
 
 
 @dataclass
@@ -164,6 +166,11 @@ def replay(
             continue
         if kind == "delivery":
             _match_open(open_orders, row["open_orders"])
+        oldest = min(
+            (int(part.split(":")[2]) for part in row["open_orders"].split()), default=newest
+        )
+        if kind in LINES and oldest < newest - terms.patience_hours * HOUR - SKEW:
+            wanted.faults.append(f"version {row['version']}: an order is open that has expired")
         if not counted:
             continue
         if level < 0 and not below:

@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 
 import msgspec
+import pytest
 
 from tillstream.domain.promotions.promotion import Promotion, PromotionLine
 from tillstream.domain.stock.actions import Request
@@ -349,6 +350,71 @@ def test_what_is_still_too_late_is_reported_by_line_or_by_document():
         "late", "count-0045-7", "count",
     )  # fmt: skip
     assert (till.kind, till.document_id, till.day) == ("late", "", NOON // DAY_MS)
+
+
+def with_an_order_of_170() -> tuple[Chain, str]:
+    chain = milk_at_store_45()
+    (order,) = chain.stocks[45].open_orders
+    assert order.quantity == 170
+    return chain, order.order_id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["45-2000000000411-000099", "46-2000000000411-000001", "45-2000000000015-000001", "x-y"],
+)
+def test_a_delivery_under_a_wrong_order_leaves_nothing_on_order(wrong):
+    """It stayed on order for 96 h beside the goods that had come."""
+    chain, _ = with_an_order_of_170()
+    chain.line(45, "delivery", 170, NOON, order=wrong)
+    assert (chain.stocks[45].level, chain.stocks[45].on_order) == (200, 0)
+
+
+def test_30_of_50_leave_20_on_order_until_the_patience_is_over():
+    chain = Chain()
+    chain.line(9003, "count", 5_000, NOON - DAY_MS)
+    chain.line(45, "plan", 60, NOON)
+    chain.line(45, "count", 10, NOON + 1)
+    (order,) = chain.stocks[45].open_orders
+    assert order.quantity == 50
+    chain.line(45, "delivery", 30, NOON + HOUR_MS, "d-1", order.order_id)
+    assert chain.stocks[45].on_order == 20
+    # Well above its reorder point, the shelf is not reviewed: nothing took the 20 off.
+    chain.line(45, "sale", -1, NOON + 97 * HOUR_MS)
+    assert (chain.stocks[45].level, chain.stocks[45].on_order) == (39, 0)
+
+
+def test_an_order_delivered_twice_under_two_documents_takes_nothing_off_another_and_is_told():
+    chain, first = with_an_order_of_170()
+    chain.line(45, "delivery", 170, NOON, "M:delivery-1/1", first)
+    chain.line(45, "sale", -190, NOON + HOUR_MS)
+    (second,) = chain.stocks[45].open_orders
+    before = second.quantity
+    chain.line(45, "delivery", 170, NOON + 2 * HOUR_MS, "M:delivery-2/1", first)
+    assert chain.stocks[45].on_order == before
+    (told,) = [n for n in chain.sent["notices"] if n.template == "order_not_open"]
+    assert (told.recipient, told.cause) == ("store:45", f"{first}-delivery-2/1")
+    assert told.params == {
+        "product": MILK, "order_id": first, "document_id": "delivery-2", "quantity": 170,
+    }  # fmt: skip
+
+
+def test_more_than_was_ordered_closes_the_order_alone():
+    chain, first = with_an_order_of_170()
+    chain.line(45, "sale", -25, NOON)
+    assert len(chain.stocks[45].open_orders) == 2
+    chain.line(45, "delivery", 200, NOON + HOUR_MS, "d-1", first)
+    (left,) = chain.stocks[45].open_orders
+    assert left.order_id != first
+
+
+def test_what_was_never_delivered_is_off_the_order_at_the_next_line_after_four_days():
+    chain, _ = with_an_order_of_170()
+    chain.line(45, "count", 200, NOON + HOUR_MS)
+    chain.line(45, "sale", -1, NOON + 95 * HOUR_MS - HOUR_MS)
+    assert chain.stocks[45].on_order == 170
+    chain.line(45, "sale", -1, NOON + 96 * HOUR_MS)
+    assert chain.stocks[45].on_order == 0
 
 
 def test_a_count_error_is_told_once_an_episode():

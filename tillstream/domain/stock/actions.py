@@ -10,7 +10,7 @@ from msgspec import Meta
 from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, ShelfProduct, decode, refuse
 from tillstream.domain.notice import notice
 from tillstream.domain.receipt.product import same
-from tillstream.domain.stock.ledger import Stock
+from tillstream.domain.stock.ledger import Line, Stock
 
 
 class Action(NamedTuple):
@@ -153,6 +153,16 @@ def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
     return _alert(
         f"store:{store}", "stock_below_zero", cause, at_ms, product=product, level=stock.level
     )
+
+
+def not_open_told(line: Line, order_id: str) -> Action:
+    """The store hears that it has booked goods of an order that is not open: twice, or after it expired."""
+    name = line.line_id.removeprefix("M:")
+    return _alert(
+        f"store:{line.store}", "order_not_open", f"{order_id}-{name}", line.event_time_ms,
+        product=line.product, order_id=order_id, document_id=name.rpartition("/")[0],
+        quantity=line.quantity,
+    )  # fmt: skip
 
 
 def nobody_has_it(request: Request, missing: int) -> Action:

@@ -21,6 +21,7 @@ from tillstream.domain.stock.actions import (
     manager_told,
     miscount_told,
     nobody_has_it,
+    not_open_told,
 )
 from tillstream.domain.stock.ledger import (
     FIRST_CENTRE,
@@ -75,10 +76,9 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
                 news = store_day.sold(stock, line, began, sold)
         elif line.kind == "plan":
             stock.plan, stale = line.quantity, True
-        elif line.order_id is not None:
-            replenishment.delivered(stock, line.order_id, line.quantity)
         elif line.kind == "delivery":
-            replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
+            news = _delivered(stock, line)
+        replenishment.give_up_old_orders(stock, stock.newest_ms, rules.planning)
         percent = _terms(stock, stale, rules)
         mends = line.kind in MENDS
         actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
@@ -89,6 +89,22 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
         day, _ = local(stock.newest_ms, rules.planning.demand)
         actions = store_day.too_late(line, day)
     return stock, _entry(stock, line, moved, percent), actions
+
+
+def _delivered(stock: Stock, line: Line) -> list[Action]:
+    """Goods that came, taken off what is on order. One that is not open any more was delivered before, or has
+    expired: the store hears of it, and no other order is touched. An order that was never this shelf's is no
+    name: the goods are here, so they are taken off the oldest."""
+    order_id = line.order_id
+    if order_id is not None and replenishment.is_open(stock, order_id):
+        replenishment.delivered(stock, order_id, line.quantity)
+    elif order_id is not None and replenishment.was_ordered(
+        stock, order_id, f"{line.store}-{line.product}"
+    ):
+        return [not_open_told(line, order_id)]
+    else:
+        replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
+    return []
 
 
 def on_promotion(
