@@ -38,7 +38,9 @@ def stock(**_: Any) -> None:
 @click.argument("product")
 def shelf(store: int, product: str) -> None:
     """Level, projected run-out and open orders of PRODUCT in STORE (or a centre), and why."""
-    for line in describe(read(settings.load(), store, product), now_ms()):
+    conf = settings.load()
+    hours = conf.inventory.patience_hours
+    for line in describe(read(conf, store, product), now_ms(), hours):
         click.echo(line)
 
 
