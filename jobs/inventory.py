@@ -26,23 +26,23 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Lines of baskets by store and product, enveloped documents by their id; not yet keyed."""
+def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
+    """Lines of baskets by store and product, enveloped documents by their id, not yet keyed; orders."""
     rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
-    return sources.stock_lines(context), rows[0].union(*rows[1:])
+    orders = sources.topic_rows(context, topics.ASSORTMENT, "assortment").set_parallelism(1)
+    return sources.stock_lines(context), rows[0].union(*rows[1:]), orders
 
 
-def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
+def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext) -> Streams:
     """Documents into lines, lines into stock; what a store's shelves and a transfer's ends tell together."""
-    (baskets, documents), conf = inputs, context.conf
+    (baskets, documents, orders), conf = inputs, context.conf
     kinds = {conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
     lines = batched.each(
         context, sources.keyed(documents), functions.documents(conf, kinds), functions.LINES,
         uid="stock-documents", name="lines of documents",
     )  # fmt: skip
     ledger = batched.process(
-        context, sources.keyed(baskets.union(lines)),
-        sources.none_of(documents, uid="stock-no-control"), functions.ledger(conf), state="stock",
+        context, sources.keyed(baskets.union(lines)), orders, functions.ledger(conf), state="stock",
         uid="stock-ledger", name="stock by store and product", wait_ms=conf.inventory.wait_ms,
     )  # fmt: skip
     by_store = batched.rekeyed(batched.side(ledger, "stores"), "stock-by-store", "by store")
@@ -70,7 +70,7 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "inventory", read, build, write, reads=tuple(DOCUMENTS.values()),
+    "inventory", read, build, write, reads=(*DOCUMENTS.values(), topics.ASSORTMENT),
     writes=(tables.STOCK, tables.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(), *DEAD_LETTERS),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.sales import line, sale
+from tillstream.check.stock import _about, _is_traded
 from tillstream.check.stock_sent import read_stock_truth
 
 BREAD, CARD = "2000000000015", "2000000004969"
@@ -49,3 +50,22 @@ def test_both_ends_of_a_transfer_are_added_up_each_document_once(tmp_path):
     entries = [{"class": "ok", "stream": "movements", "record": one} for one in documents * 2]
     (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, entries)))
     assert read_stock_truth(tmp_path).carried == {("T-1", BREAD): [50, 30]}
+
+
+def test_the_order_that_begins_last_says_whether_a_shelf_is_sold_from():
+    def order(action: str, from_ms: int, **scope: object) -> dict:
+        return {"action": action, "from_ms": from_ms} | scope
+
+    orders = [
+        order("delist", 10, product=BREAD),
+        order("relist", 20, product=BREAD, store=45),
+        order("close", 30, store=45),
+        order("reopen", 40, store=45),
+        order("delist", 50, product=BREAD, country="ZA"),
+        order("delist", 5, product=CARD),
+    ]
+    about = _about(orders, 45, BREAD, "ZA")
+    assert [_is_traded(about, at) for at in (9, 10, 20, 30, 40, 50)] == [
+        True, False, True, False, True, False,
+    ]  # fmt: skip
+    assert _about(orders, 9003, BREAD, "") == []

@@ -44,6 +44,9 @@ STOCK_ROUTES = {
     "notices": STOCK_NOTICES,
 }
 
+# Products that leave the range, stores that close: into the inventory job.
+ASSORTMENT = Topic("assortment", "assortment_id", "events/assortment", kept=True)
+
 PROMOTIONS = Topic("promotions", "promotion_id", "events/promotion")
 # Its copies, one for each reader.
 PROMOTIONS_INVENTORY = Topic("promotions_inventory", "promotion_id", "events/promotion")

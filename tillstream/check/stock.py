@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def _compare(
     given: dict[Key, int] = defaultdict(int)
     for order in sent["stock_orders"]:
         given[order["centre"], order["product"]] += order["quantity"]
-    hot, zones = held.stock(), _zones(conf)
+    hot, places, orders = held.stock(), _places(conf), _range_orders(held)
     decided: dict[Key, Wanted] = {}
     seen: set[Key] = set()
     late: set[str] = set()
@@ -75,10 +76,12 @@ def _compare(
         report.add("lines", len(moves), len({row["entry_id"] for row in rows} & moves.keys()))
         if not decisions:
             continue
-        zone = zones.get(key[0], "UTC")
+        zone, country = places.get(key[0], ("UTC", ""))
+        traded = partial(_is_traded, _about(orders, key[0], key[1], country))
         decided[key] = replay(
-            rows, conf.inventory, conf.demand.half_life_days, zone, key[0] < FIRST_CENTRE
-        )
+            rows, conf.inventory, conf.demand.half_life_days, zone, key[0] < FIRST_CENTRE,
+            traded,
+        )  # fmt: skip
         for fault in decided[key].faults[:1]:
             report.differ("decisions", f"{key}", fault)
     for key in sorted(truth.lines.keys() - seen):
@@ -93,14 +96,52 @@ def _compare(
     _dead_letters(truth, held, report)
 
 
-def _zones(conf: Conf) -> dict[int, str]:
-    """Each store's zone, by the table that the jobs are given."""
+def _range_orders(held: Platform) -> list[dict[str, Any]]:
+    """Orders about products and stores that were sent, as far as they say what they must."""
+    found = []
+    for message in held.messages(topics.BY_ID["assortment"]):
+        try:
+            one = orjson.loads(message.value() or b"{}")
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(one, dict) and {"action", "from_ms", "assortment_id"} <= one.keys():
+            found.append(one)
+    return found
+
+
+def _about(
+    orders: list[dict[str, Any]], store: int, product: str, country: str
+) -> list[tuple[int, int, bool]]:
+    """(from when, how narrow, whether it is sold) of each order that covers the shelf, of the store first."""
+    found = []
+    for one in orders if store < FIRST_CENTRE else []:
+        opens = one["action"] in ("relist", "reopen")
+        if one["action"] in ("close", "reopen"):
+            if one.get("store") == store:
+                found.append((one["from_ms"], -1, opens))
+        elif str(one.get("product")).lstrip("0") == product.lstrip("0"):
+            narrow = 2 if "store" in one else 1 if "country" in one else 0
+            if one.get("store", store) == store and one.get("country", country) == country:
+                found.append((one["from_ms"], narrow, opens))
+    return found
+
+
+def _is_traded(about: list[tuple[int, int, bool]], at_ms: int) -> bool:
+    """Neither its store closed nor its product delisted, by the last order of each kind that has begun."""
+    begun = [one for one in about if one[0] <= at_ms]
+    closings = [one for one in begun if one[1] < 0]
+    listings = [one for one in begun if one[1] >= 0]
+    return all(max(some)[2] for some in (closings, listings) if some)
+
+
+def _places(conf: Conf) -> dict[int, tuple[str, str]]:
+    """Each store's zone and country, by the table that the jobs are given."""
     said = conf.reference.stores
     if said is None:
         raise ConfError("reference.stores is not set: name the CSV that the jobs were given")
     path = PACKAGE / "sim" / "data" / "stores.csv" if said == PACKAGED else Path(said)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return {int(row["store"]): row["zone"] for row in csv.DictReader(file)}
+        return {int(row["store"]): (row["zone"], row["country"]) for row in csv.DictReader(file)}
 
 
 def _level(key: Key, where: str, found: int | None, wanted: int, report: Report) -> None:

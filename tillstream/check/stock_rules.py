@@ -7,6 +7,7 @@ piece, which is why decisions are taken on the ledger's own terms once those are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from math import ceil, sqrt
@@ -122,10 +123,16 @@ class Wanted:
 
 
 def replay(
-    rows: list[dict[str, Any]], terms: Any, half_life_days: float, zone: str, is_store: bool
+    rows: list[dict[str, Any]],
+    terms: Any,
+    half_life_days: float,
+    zone: str,
+    is_store: bool,
+    traded: Callable[[int], bool] = lambda at_ms: True,
 ) -> Wanted:
     """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``; ``zone``: by whose
-    clocks its days begin. What a promotion taught is not followed: the ledger does not tell its hours."""
+    clocks its days begin; ``traded``: whether the shelf is sold from at a time.
+    What a promotion taught is not followed: the ledger does not tell its hours."""
     wanted = Wanted()
     demand = Demand(zone, half_life_days)
     due, promoted = (-1, 0), False
@@ -143,7 +150,7 @@ def replay(
             counted = True
             wanted.uncounted.discard(_iso(demand.day))
         if kind in ("sale", "refund", "void"):
-            if not counted:
+            if not counted and traded(newest):
                 here = datetime.fromtimestamp(at / 1000, ZoneInfo(zone)).toordinal() - EPOCH
                 if demand.day is None or here >= demand.day:
                     wanted.uncounted.add(_iso(here))
@@ -171,6 +178,13 @@ def replay(
         )
         if kind in LINES and oldest < newest - terms.patience_hours * HOUR - SKEW:
             wanted.faults.append(f"version {row['version']}: an order is open that has expired")
+        if not traded(newest):
+            open_orders, low, below = {}, False, False
+            if row["open_orders"] or row["low"]:
+                wanted.faults.append(
+                    f"version {row['version']}: on order or low where nothing is sold"
+                )
+            continue
         if not counted:
             continue
         if level < 0 and not below:

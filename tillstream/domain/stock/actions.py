@@ -10,7 +10,8 @@ from msgspec import Meta
 from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, ShelfProduct, decode, refuse
 from tillstream.domain.notice import notice
 from tillstream.domain.receipt.product import same
-from tillstream.domain.stock.ledger import Line, Stock
+from tillstream.domain.stock.assortment import RangeOrder
+from tillstream.domain.stock.ledger import Line, OpenOrder, Stock
 
 
 class Action(NamedTuple):
@@ -162,6 +163,15 @@ def not_open_told(line: Line, order_id: str) -> Action:
         f"store:{line.store}", "order_not_open", f"{order_id}-{name}", line.event_time_ms,
         product=line.product, order_id=order_id, document_id=name.rpartition("/")[0],
         quantity=line.quantity,
+    )  # fmt: skip
+
+
+def ended_told(store: int, product: str, order: OpenOrder, by: RangeOrder) -> Action:
+    """The supply team hears of goods on their way to where they are sold no more."""
+    return _alert(
+        "team:supply", "order_not_wanted", order.order_id, order.ordered_ms,
+        store=store, product=product, order_id=order.order_id, quantity=order.quantity,
+        why=by.action, range_order_id=by.assortment_id,
     )  # fmt: skip
 
 
