@@ -11,20 +11,11 @@ from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
 from tillstream.udfs import inventory as functions
+from tillstream.udfs import stock_reports as reports
 
-DOCUMENTS = {
-    "movement": topics.STOCK_MOVEMENTS,
-    "request": topics.STOCK_REQUESTS,
-    "promotion": topics.PROMOTIONS_INVENTORY,
-}
-ROUTES = {
-    "requests": topics.STOCK_REQUESTS.exactly_once,
-    "orders": topics.STOCK_ORDERS.exactly_once,
-    "central": topics.CENTRAL_STOCK.exactly_once,
-    "offers": topics.TRANSFER_OFFERS.exactly_once,
-    "truck_routes": topics.TRUCK_ROUTES.exactly_once,
-    "notices": topics.STOCK_NOTICES.exactly_once,
-}
+DOCUMENTS = {"movement": topics.STOCK_MOVEMENTS, "request": topics.STOCK_REQUESTS,
+             "promotion": topics.PROMOTIONS_INVENTORY}  # fmt: skip
+ROUTES = {route: topic.exactly_once for route, topic in topics.STOCK_ROUTES.items()}
 
 
 class Streams(NamedTuple):
@@ -35,27 +26,38 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Lines of baskets by store and product, enveloped documents by their id; not yet keyed."""
+def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
+    """Lines of baskets by store and product, enveloped documents by their id, not yet keyed; orders."""
     rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
-    return sources.stock_lines(context), rows[0].union(*rows[1:])
+    orders = sources.topic_rows(context, topics.ASSORTMENT, "assortment").set_parallelism(1)
+    return sources.stock_lines(context), rows[0].union(*rows[1:]), orders
 
 
-def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
-    """Documents into lines, lines into stock."""
-    baskets, documents = inputs
-    kinds = {context.conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
+def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext) -> Streams:
+    """Documents into lines, lines into stock; what a store's shelves and a transfer's ends tell together."""
+    (baskets, documents, orders), conf = inputs, context.conf
+    kinds = {conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
     lines = batched.each(
-        context, sources.keyed(documents), functions.documents(context.conf, kinds),
-        functions.LINES, uid="stock-documents", name="lines of documents",
+        context, sources.keyed(documents), functions.documents(conf, kinds), functions.LINES,
+        uid="stock-documents", name="lines of documents",
     )  # fmt: skip
     ledger = batched.process(
-        context, sources.keyed(baskets.union(lines)),
-        sources.none_of(documents, uid="stock-no-control"), functions.ledger(context.conf),
-        state="stock", uid="stock-ledger", name="stock by store and product",
-        wait_ms=context.conf.inventory.wait_ms,
+        context, sources.keyed(baskets.union(lines)), orders, functions.ledger(conf), state="stock",
+        uid="stock-ledger", name="stock by store and product", wait_ms=conf.inventory.wait_ms,
     )  # fmt: skip
-    return Streams(ledger, batched.side(ledger, "actions"), batched.refused(lines, ledger))
+    by_store = batched.rekeyed(batched.side(ledger, "stores"), "stock-by-store", "by store")
+    stores = batched.process(
+        context, by_store, None, reports.store_reports(conf), state="store-day",
+        uid="store-day", name="shelves of a store together",
+    )  # fmt: skip
+    ends = batched.rekeyed(batched.side(lines, "transfers"), "stock-by-reference", "by reference")
+    transfers = batched.process(
+        context, ends, None, reports.transfer_ends(conf), state="stock-transfer",
+        uid="stock-transfers", name="transfers", life_ms=reports.TRANSFER_LIFE_MS,
+    )  # fmt: skip
+    told = batched.side(lines, "actions").union(stores, transfers)
+    refused = batched.refused(lines, ledger, stores, transfers)
+    return Streams(ledger, batched.side(ledger, "actions").union(told), refused)
 
 
 def write(streams: Streams, context: JobContext) -> None:
@@ -68,9 +70,8 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "inventory", read, build, write, reads=tuple(DOCUMENTS.values()),
-    writes=(tables.STOCK, tables.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(),
-            *DEAD_LETTERS),
+    "inventory", read, build, write, reads=(*DOCUMENTS.values(), topics.ASSORTMENT),
+    writes=(tables.STOCK, tables.STOCK_LEDGER, topics.STOCK_CHANGES, *ROUTES.values(), *DEAD_LETTERS),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -18,21 +18,25 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
-from tillstream.domain.stock import baskets
+from tillstream.domain.stock import assortment, baskets, store_day
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
+from tillstream.domain.stock.assortment import Range, RangeOrder
 from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
     on_line,
+    on_order_wake,
     on_promotion,
     on_request,
     on_wake,
+    order_wake_ms,
     wake_ms,
 )
-from tillstream.domain.stock.ledger import HOUR_MS, Line, Stock, StockRules
+from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
 from tillstream.domain.stock.replenishment import PlanningRules
+from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
@@ -43,29 +47,34 @@ from tillstream.udfs.passing import stock as stock_passing
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
+_encode = msgspec.json.Encoder().encode
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 
 class StockDocuments(SingleStage):
     """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
-    line, keyed by store and product; to the side: dead letters as JSON bytes.
+    line, keyed by store and product; to the sides: dead letters as JSON bytes, actions as
+    ``<route>|<key>\n<json>``, and ends of transfers behind a line with their reference.
 
     It remembers a movement for a while, to tell of another under its id. The same one again passes: the
     ledger knows its lines, and should one have failed, that is how it is put right."""
 
     codec = archived_mark.CODEC
     kept = "document"
+    sides = (DEAD_LETTERS, "actions", "transfers")
 
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
-        horizon_hours: int = 72,
+        horizon_hours: int = 192, count_behind_hours: int = 24,
     ) -> None:  # fmt: skip
         """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
         super().__init__(settings)
         self.kinds = kinds
         self.stores = stores
         self.life = Time.hours(horizon_hours + 24)
+        self.horizon_ms = horizon_hours * HOUR_MS
+        self.count_behind_ms = count_behind_hours * HOUR_MS
 
     def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Iterable[Any]]]] = {
@@ -91,9 +100,29 @@ class StockDocuments(SingleStage):
             message = "another document with this document_id came before it"
             self.refuse(envelope, "apply", "id_conflict", message, out)
             return None
+        if state is None and isinstance(found, stock_movement.Movement):
+            self._once(found, envelope.arrived_ms, out)
         # One by one: a promotion of 500 products in all stores is 1.45 million rows.
         out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines(found)))
         return archived_mark.Mark(said) if said and state is None else None
+
+    def _once(self, found: stock_movement.Movement, arrived_ms: int, out: Emitted) -> None:
+        """What a document that was not seen before sets going besides its lines."""
+        at_ms = found.event_time_ms
+        if found.kind in ABSOLUTE:
+            for action in store_day.count_behind(
+                found.store, found.document_id, at_ms, arrived_ms, self.count_behind_ms
+            ):
+                out.emit(_to_route(action), "actions")
+        # An older one may be a repeat of one that was forgotten.
+        is_recent = arrived_ms - at_ms <= self.horizon_ms
+        if found.kind in ("transfer_in", "transfer_out") and found.reference and is_recent:
+            end = end_of(found.reference, found.kind, stock_movement.lines(found), arrived_ms)
+            out.emit(f"{found.reference}\n".encode() + _encode(end), "transfers")
+
+
+def _to_route(action: Action) -> bytes:
+    return f"{action.route}|{action.key}\n".encode() + _encode(action.body)
 
 
 def _row(line: Line | PromotionLine | Request, arrived_ms: int) -> Row:
@@ -108,30 +137,38 @@ def _key(line: Line | PromotionLine | Request) -> str:
 
 
 class StockLedger(BatchedStage):
-    """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`.
-    Out: ledger entries as JSON bytes; to the sides: actions as ``<route>|<key>\\n<json>``, dead letters
-    as JSON bytes. A timer has a shelf ask again for what nobody had."""
+    """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`;
+    beside it enveloped orders about the assortment. Out: ledger entries as JSON bytes; to the sides: actions
+    as ``<route>|<key>\\n<json>``, dead letters as JSON bytes, and what a store hears of all its shelves,
+    behind a line with its number. A timer has a shelf ask again for what nobody had, another whether what it
+    has ordered is still wanted."""
 
     codec = stock_codec.CODEC
-    sides = ("actions", DEAD_LETTERS)
+    sides = ("actions", DEAD_LETTERS, "stores")
 
     def __init__(
         self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours],
-        zones: Mapping[int, str],
+        zones: Mapping[int, str], countries: Mapping[int, str] | None = None,
     ) -> None:  # fmt: skip
-        """``zones``: of stores; a place that is not there goes by the zone of ``rules``."""
+        """``zones``: of stores; a place that is not there goes by the zone of ``rules``. ``countries``: of
+        stores."""
         super().__init__(settings)
         self.rules = RulesByPlace(rules, zones)
         self.near = near
+        self.countries = countries or {}
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.encode_body = msgspec.json.Encoder().encode
+        self.subtask = runtime_context.get_index_of_this_subtask()
+        self.range = Range(self.countries)
 
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         came = stock_passing.read(value)
         if isinstance(came, Line):
             near = self.near.get(came.store, NOBODY)
-            after, entry, actions = on_line(state, came, near, self.rules.of(came.store))
+            ended = self._ended(
+                state, came.store, came.product, min(came.event_time_ms, came.arrived_ms)
+            )
+            after, entry, actions = on_line(state, came, near, self.rules.of(came.store), ended)
         elif isinstance(came, Envelope):
             self._refuse_transaction(came, out)
             return None
@@ -141,14 +178,25 @@ class StockLedger(BatchedStage):
                 out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
         if entry is None:
             return None
-        out.emit(self.encode_body(entry))
+        if any(action.route == "requests" and action.body.ask == "order" for action in actions):
+            out.wake(order_wake_ms(out.now_ms, self.rules.of(entry.store)))
+        out.emit(_encode(entry))
         self._act(actions, out)
         return after
 
     def due(self, state: Stock | None, key: str, at_ms: int, out: Outputs) -> None:
-        if state is not None:
-            store, _, product = key.partition("/")
-            self._act(on_wake(state, int(store), product, at_ms, self.rules.of(int(store))), out)
+        if state is None:
+            return
+        number, _, product = key.partition("/")
+        store, rules = int(number), self.rules.of(int(number))
+        ended = self._ended(state, store, product, min(at_ms, out.now_ms))
+        if at_ms % 2 and state.open_orders:
+            if ended is not None:
+                self._act(on_order_wake(state, store, product, ended), out)
+            else:
+                out.wake(order_wake_ms(out.now_ms, rules))
+        elif ended is None:
+            self._act(on_wake(state, store, product, at_ms, rules), out)
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)
@@ -156,15 +204,49 @@ class StockLedger(BatchedStage):
 
     def _act(self, actions: list[Action], out: Outputs) -> None:
         for action in actions:
-            head = f"{action.route}|{action.key}\n".encode()
-            out.emit(head + self.encode_body(action.body), "actions")
+            if action.route == "stores":
+                body = _encode((int(action.key), action.body))
+                out.emit(f"{action.key}\n".encode() + body, "stores")
+                continue
+            out.emit(_to_route(action), "actions")
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):
             near, rules = self.near.get(event.to, NOBODY), self.rules.of(event.to)
-            return on_request(state, event, near, rules)
+            ended = self._ended(state, event.to, event.product, event.event_time_ms)
+            return on_request(state, event, near, rules, ended)
         near, rules = self.near.get(event.store, NOBODY), self.rules.of(event.store)
-        return on_promotion(state, event, near, rules)
+        ended = self._ended(state, event.store, event.product, 0)
+        return on_promotion(state, event, near, rules, ended)
+
+    # -- the assortment ----------------------------------------------------------------------------
+
+    def _ended(
+        self, state: Stock | None, store: int, product: str, at_ms: int
+    ) -> RangeOrder | None:
+        """By which order nothing is sold there, by the shelf's own clock."""
+        newest_ms = state.newest_ms if state is not None else 0
+        return self.range.ended(store, product, max(at_ms, newest_ms))
+
+    def control(self, value: bytes, restored: bool, out: Outputs) -> None:
+        envelope = unseal(value)
+        try:
+            order = assortment.parse(envelope.raw)
+            # Of what was kept nothing is left out: in which order it is shown again is not known.
+            orders = self.range.after(order, None if restored else envelope.arrived_ms)
+        except InvalidTransaction as error:
+            if restored:
+                raise
+            if self.subtask == 0:
+                self.refuse(envelope, "validate", error.reason, error.message, out)
+            return
+        if orders is None:
+            return
+        gone = self.range.put(order.key, orders)
+        if not restored:
+            out.keep(order.name, value)
+            for name in gone:
+                out.keep(name, None)
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a transaction of which the reader in the JVM did not take all."""
@@ -182,15 +264,16 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     """The first stage as conf has it; ``kinds``: topic -> movement, request or promotion."""
     stores, _ = places(conf)
     numbers = sorted({store.number for store in stores})
-    hours = conf.inventory.horizon_hours
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), hours)
+    hours = conf.inventory.horizon_hours, conf.inventory.count_behind_hours
+    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours)
 
 
 def ledger(conf: Conf) -> StockLedger:
     """The second stage as conf has it."""
     return StockLedger(
-        StageSettings.of("inventory", conf), stock_rules(conf), network(conf), zones(conf)
-    )
+        StageSettings.of("inventory", conf), stock_rules(conf), network(conf), zones(conf),
+        {store.number: store.country for store in places(conf)[0]},
+    )  # fmt: skip
 
 
 def stock_rules(conf: Conf) -> InventoryRules:

@@ -20,6 +20,8 @@ from tillstream.state_schemas.keyed import (
     promotion_offers,
     shortage_area,
     stock,
+    stock_transfer,
+    store_day,
     store_watch,
 )
 from tillstream.state_schemas.keyed.versioned import Codec, UnknownVersion
@@ -103,13 +105,24 @@ STATES = (
     ),
     KeyedState(
         "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",
-        DOCUMENTS_A_DAY * 4,
-        "TTL of a day more than inventory.horizon_hours (72), in processing time: a document that old "
+        DOCUMENTS_A_DAY * 9,
+        "TTL of a day more than inventory.horizon_hours (192), in processing time: a document that old "
         "moves no stock",
     ),
     KeyedState(
         "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
-        "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (72)",
+        "for ever: a stock level has no age. Lines are remembered for inventory.horizon_hours (192)",
+    ),
+    KeyedState(
+        "inventory", "store-day", "store-day", store_day.CODEC, "store", STORES,
+        "for ever; numbers and the 100 best sellers of at most two days, gone once they are told, and the "
+        "ids of the last 64 documents that came too late",
+    ),
+    KeyedState(
+        "inventory", "stock-transfers", "stock-transfer", stock_transfer.CODEC, "transfer reference",
+        STORES * 30,
+        "30 days from the last change, in processing time; one that is settled holds nothing. At most 4,000 "
+        "products",
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,

@@ -80,6 +80,23 @@ def check(ledger: list[dict], zone: str) -> Wanted:
     return replay(ledger, CONF.inventory, CONF.demand.half_life_days, zone, is_store=True)
 
 
+def test_what_was_never_counted_is_known_by_its_days_and_alerts_nobody():
+    ledger: list[dict] = []
+    stock, told = None, []
+    for n, (kind, quantity) in enumerate([("sale", -3), ("sale", -1), ("count", 9), ("sale", -2)]):
+        made = Line(kind, f"{n}", 45, "2000000000411", quantity, NOON + n * DAY_MS)
+        stock, entry, actions = on_line(stock, made, NEAR, InventoryRules())
+        ledger.append(msgspec.to_builtins(entry))
+        told += [action.body for action in actions]
+    wanted = check(ledger, "UTC")
+    assert (wanted.belows, wanted.faults) == (0, [])
+    # The second day's shelf was counted before it was told.
+    assert wanted.uncounted == {"2025-11-25"}
+    assert [(news.kind, news.first) for news in told] == [
+        ("sold", True), ("sold", True), ("counted", False),
+    ]  # fmt: skip
+
+
 def test_a_wrong_zone_is_seen():
     ledger, _, _ = trade(1, 50, "Asia/Tokyo")
     assert check(ledger, "UTC").faults

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.sales import line, sale
+from tillstream.check.stock import _about, _is_traded
 from tillstream.check.stock_sent import read_stock_truth
 
 BREAD, CARD = "2000000000015", "2000000004969"
@@ -32,3 +33,39 @@ def test_of_two_sales_under_one_id_the_first_moves_stock(tmp_path):
     assert {key: [m.pieces for m in moves.values()] for key, moves in truth.lines.items()} == {
         (45, BREAD): [-1]
     }
+
+
+def test_both_ends_of_a_transfer_are_added_up_each_document_once(tmp_path):
+    def end(kind: str, store: int, pieces: int) -> dict:
+        return {
+            "schema": 1, "document_id": f"{kind}-{pieces}", "kind": kind, "store": store,
+            "event_time_ms": 1, "reference": "T-1", "lines": [{"product": BREAD, "quantity": pieces}],
+        }  # fmt: skip
+
+    documents = [
+        end("transfer_out", 45, 50),
+        end("transfer_in", 46, 20),
+        end("transfer_in", 46, 10),
+    ]
+    entries = [{"class": "ok", "stream": "movements", "record": one} for one in documents * 2]
+    (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    assert read_stock_truth(tmp_path).carried == {("T-1", BREAD): [50, 30]}
+
+
+def test_the_order_that_begins_last_says_whether_a_shelf_is_sold_from():
+    def order(action: str, from_ms: int, **scope: object) -> dict:
+        return {"action": action, "from_ms": from_ms} | scope
+
+    orders = [
+        order("delist", 10, product=BREAD),
+        order("relist", 20, product=BREAD, store=45),
+        order("close", 30, store=45),
+        order("reopen", 40, store=45),
+        order("delist", 50, product=BREAD, country="ZA"),
+        order("delist", 5, product=CARD),
+    ]
+    about = _about(orders, 45, BREAD, "ZA")
+    assert [_is_traded(about, at) for at in (9, 10, 20, 30, 40, 50)] == [
+        True, False, True, False, True, False,
+    ]  # fmt: skip
+    assert _about(orders, 9003, BREAD, "") == []

@@ -141,8 +141,14 @@ def feed(harness: Any, topic: str, records: Iterable[tuple[int, bytes]]) -> None
 def test_every_topic_that_a_job_reads_is_tried_here_and_can_be_redriven():
     read = {(job.name, topic.id) for job in catalog.jobs() for topic in job.reads}
     read |= {(j.name, TILLS if j.raw else CHECKED) for j in catalog.jobs() if j.transactions}
-    # The orders of fraud rules have tests of their own; Java reads these of inventory and sales.
-    apart = {("fraud", "fraud_rules"), ("inventory", CHECKED), ("sales", CHECKED)}
+    # Orders, of fraud rules and of the assortment, have tests of their own; Java reads these of inventory
+    # and sales.
+    apart = {
+        ("fraud", "fraud_rules"),
+        ("inventory", "assortment"),
+        ("inventory", CHECKED),
+        ("sales", CHECKED),
+    }
     assert set(STAGES) == read - apart
     assert {topic for _, topic in read} - {TILLS} == set(READERS)
 

@@ -41,7 +41,9 @@ def receipt(number: int, at_ms: int, store: int = 45, bread: int = 0, **changes)
     return seal(f"kafka:transactions/0/{number}", at_ms, canonical(sold))
 
 
-def level(version: int, quantity: int, at_ms: int, kind: str = "sale", store: int = 45) -> bytes:
+def level(
+    version: int, quantity: int, at_ms: int, kind: str = "sale", store: int = 45, **changes
+) -> bytes:
     entry = {
         "entry_id": f"entry-{version}",
         "store": store,
@@ -52,7 +54,7 @@ def level(version: int, quantity: int, at_ms: int, kind: str = "sale", store: in
         "new_quantity": quantity,
         "event_time_ms": at_ms,
         "reorder_point": 12,
-    }
+    } | changes
     return seal(f"kafka:stock-changes/1/{version}", at_ms, json.dumps(entry).encode())
 
 
@@ -101,6 +103,15 @@ def test_levels_of_the_ledger_and_sales_meet_in_one_store(shelves):
     assert line["status"] == "sold_out"
     (line,) = lines(shelves.process(("45", level(2, 400, at + 1, "delivery"))))
     assert (line["status"], line["before"]) == ("ok", "sold_out")
+
+
+def test_a_shelf_that_was_never_counted_is_not_sold_out_whatever_its_sum_says(shelves):
+    shelves.process(*history()[:-290])
+    at = store_watch.decode(shelves.state["45"]).newest_ms
+    assert shelves.process(("45", level(1, 0, at, counted_ms=-1))) == []
+    assert store_watch.decode(shelves.state["45"]).shelves[BREAD].stock is None
+    (line,) = lines(shelves.process(("45", level(2, 0, at, "count", counted_ms=at))))
+    assert line["status"] == "sold_out"
 
 
 def test_a_record_that_is_no_transaction_is_a_dead_letter(shelves):

@@ -46,9 +46,9 @@ STOCK = Table(
     streamed=True,
     fields=(
         *_texts("stock_key", "store", "product", "entry_id", "kind", "outcome"),
-        *_texts("below_zero", "low", "open_orders", "mark"),
+        *_texts("below_zero", "low", "open_orders", "mark", "unit"),
         *_numbers("version", "event_time_ms", "reorder_point", "order_up_to"),
-        *_numbers("on_order", "daily_demand_milli", "uplift_percent", "run_out_ms"),
+        *_numbers("on_order", "daily_demand_milli", "uplift_percent", "run_out_ms", "counted_ms"),
         ("new_quantity", "quantity", "N"),
     ),
 )

@@ -45,6 +45,18 @@ CENTRAL_STOCK = Topic("central_stock", "stock_key", "domain.stock.actions.Centra
 TRANSFER_OFFERS = Topic("transfer_offers", "offer_id", "domain.stock.actions.Offer")
 # Stops to put first.
 TRUCK_ROUTES = Topic("truck_routes", "order_id", "domain.stock.actions.TruckRoute")
+# Of the inventory job, by the route that an action names.
+STOCK_ROUTES = {
+    "requests": STOCK_REQUESTS,
+    "orders": STOCK_ORDERS,
+    "central": CENTRAL_STOCK,
+    "offers": TRANSFER_OFFERS,
+    "truck_routes": TRUCK_ROUTES,
+    "notices": STOCK_NOTICES,
+}
+
+# Products that leave the range, stores that close: into the inventory job.
+ASSORTMENT = Topic("assortment", "assortment_id", "events/assortment", kept=True)
 
 PROMOTIONS = Topic("promotions", "promotion_id", "events/promotion")
 # Its copies, one for each reader.

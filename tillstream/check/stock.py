@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,20 @@ def _compare(
     given: dict[Key, int] = defaultdict(int)
     for order in sent["stock_orders"]:
         given[order["centre"], order["product"]] += order["quantity"]
-    hot, zones = held.stock(), _zones(conf)
+    hot, places, orders = held.stock(), _places(conf), _range_orders(held)
     decided: dict[Key, Wanted] = {}
     seen: set[Key] = set()
+    late: set[str] = set()
     for key, rows in grouped(held.parquet(tables.STOCK_LEDGER, COLUMNS), "store", "product"):
         seen.add(key)
         moves = truth.lines.get(key, {})
         final = level(list(moves.values())) - (given[key] if key[0] >= FIRST_CENTRE else 0)
         _chain(key, rows, set(moves), report)
+        late |= {
+            f"{key[0]}:{row['entry_id'][2:].rpartition('/')[0]}"
+            for row in rows
+            if row["outcome"] == "too_late" and row["entry_id"].startswith("M:")
+        }
         report.add("levels (ledger)", final, rows[-1]["new_quantity"])
         _level(key, "ledger", rows[-1]["new_quantity"], final, report)
         at, version = hot.get(key, (None, 0))
@@ -69,10 +76,12 @@ def _compare(
         report.add("lines", len(moves), len({row["entry_id"] for row in rows} & moves.keys()))
         if not decisions:
             continue
-        zone = zones.get(key[0], "UTC")
+        zone, country = places.get(key[0], ("UTC", ""))
+        traded = partial(_is_traded, _about(orders, key[0], key[1], country))
         decided[key] = replay(
-            rows, conf.inventory, conf.demand.half_life_days, zone, key[0] < FIRST_CENTRE
-        )
+            rows, conf.inventory, conf.demand.half_life_days, zone, key[0] < FIRST_CENTRE,
+            traded,
+        )  # fmt: skip
         for fault in decided[key].faults[:1]:
             report.differ("decisions", f"{key}", fault)
     for key in sorted(truth.lines.keys() - seen):
@@ -81,18 +90,58 @@ def _compare(
     report.add("products in stores", len(truth.lines), len(seen & truth.lines.keys()))
     if decisions:
         _actions(decided, sent, held, report)
+        _too_late(late, held, report)
+        _transfers(truth, held, report)
     _once(held, report)
     _dead_letters(truth, held, report)
 
 
-def _zones(conf: Conf) -> dict[int, str]:
-    """Each store's zone, by the table that the jobs are given."""
+def _range_orders(held: Platform) -> list[dict[str, Any]]:
+    """Orders about products and stores that were sent, as far as they say what they must."""
+    found = []
+    for message in held.messages(topics.BY_ID["assortment"]):
+        try:
+            one = orjson.loads(message.value() or b"{}")
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(one, dict) and {"action", "from_ms", "assortment_id"} <= one.keys():
+            found.append(one)
+    return found
+
+
+def _about(
+    orders: list[dict[str, Any]], store: int, product: str, country: str
+) -> list[tuple[int, int, bool]]:
+    """(from when, how narrow, whether it is sold) of each order that covers the shelf, of the store first."""
+    found = []
+    for one in orders if store < FIRST_CENTRE else []:
+        opens = one["action"] in ("relist", "reopen")
+        if one["action"] in ("close", "reopen"):
+            if one.get("store") == store:
+                found.append((one["from_ms"], -1, opens))
+        elif str(one.get("product")).lstrip("0") == product.lstrip("0"):
+            narrow = 2 if "store" in one else 1 if "country" in one else 0
+            if one.get("store", store) == store and one.get("country", country) == country:
+                found.append((one["from_ms"], narrow, opens))
+    return found
+
+
+def _is_traded(about: list[tuple[int, int, bool]], at_ms: int) -> bool:
+    """Neither its store closed nor its product delisted, by the last order of each kind that has begun."""
+    begun = [one for one in about if one[0] <= at_ms]
+    closings = [one for one in begun if one[1] < 0]
+    listings = [one for one in begun if one[1] >= 0]
+    return all(max(some)[2] for some in (closings, listings) if some)
+
+
+def _places(conf: Conf) -> dict[int, tuple[str, str]]:
+    """Each store's zone and country, by the table that the jobs are given."""
     said = conf.reference.stores
     if said is None:
         raise ConfError("reference.stores is not set: name the CSV that the jobs were given")
     path = PACKAGE / "sim" / "data" / "stores.csv" if said == PACKAGED else Path(said)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return {int(row["store"]): row["zone"] for row in csv.DictReader(file)}
+        return {int(row["store"]): (row["zone"], row["country"]) for row in csv.DictReader(file)}
 
 
 def _level(key: Key, where: str, found: int | None, wanted: int, report: Report) -> None:
@@ -158,6 +207,49 @@ def _actions(
     report.add("alerts of low stock", lows, notices["low_stock"])
     report.add("alerts of miscounts", belows, notices["stock_below_zero"])
     report.add("alerts of unfilled orders", len(refused), notices["order_unfilled"])
+    for body in _bodies(held, "stock_notices"):
+        if body["template"] == "never_counted":
+            _never_counted(body, decided, report)
+
+
+def _too_late(late: set[str], held: Platform, report: Report) -> None:
+    """Each document with a line that came too late is told to its store. ``late``: store and document."""
+    told = {
+        f"{body['recipient'].partition(':')[2]}:{body['cause']}"
+        for body in _bodies(held, "stock_notices")
+        if body["template"] == "document_too_late"
+    }
+    for name in sorted(late ^ told):
+        report.differ("documents too late", name, "not told" if name in late else "was in time")
+    report.add("documents too late", len(late), len(told))
+
+
+def _transfers(truth: StockTruth, held: Platform, report: Report) -> None:
+    """What was told of a transfer is of what was sent, as far as it had come by then, and is a difference."""
+    for body in _bodies(held, "stock_notices"):
+        if body["template"] != "transfer_differs":
+            continue
+        told = body["params"]
+        sent, received = truth.carried.get((told["reference"], told["product"]), [0, 0])
+        missing = told["sent"] - told["received"]
+        far = told["sent"] > sent or told["received"] > received
+        if far or not missing or told["missing"] != missing:
+            what = f"{told['sent']} and {told['received']}, of {sent} and {received} in all"
+            report.differ("transfers", body["notice_id"], what)
+
+
+def _never_counted(body: dict[str, Any], decided: dict[Key, Wanted], report: Report) -> None:
+    """What a store was told of a day; what came after the telling is not in it."""
+    store, told = int(body["recipient"].partition(":")[2]), body["params"]
+    of_day = {
+        product
+        for (place, product), wanted in decided.items()
+        if place == store and told["day"] in wanted.uncounted
+    }
+    named = set(told["products"].split(", "))
+    if not 0 < told["shelves"] <= len(of_day) or not named <= of_day:
+        what = f"{told['shelves']} shelves, {len(named - of_day)} of those named wrongly"
+        report.differ("never counted", body["notice_id"], f"{what}, of {len(of_day)}")
 
 
 def _once(held: Platform, report: Report) -> None:

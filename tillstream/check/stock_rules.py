@@ -7,14 +7,17 @@ piece, which is why decisions are taken on the ledger's own terms once those are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from math import ceil, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 HOUR = 3_600_000
+SKEW = 600_000  # a line's own time may be ahead of its arrival, which is not in the ledger
+LINES = {"sale", "refund", "void", "delivery", "write_off", "count", "correction", "plan"}
 
 
 @dataclass
@@ -108,20 +111,28 @@ def weekday(day: int) -> int:
 
 @dataclass
 class Wanted:
-    """Ids that must be there, with their quantities or None; faults found on the way."""
+    """Ids that must be there, with their quantities or None; faults found on the way. uncounted: the local
+    days on which something was traded of what nobody had counted."""
 
     orders: dict[str, int] = field(default_factory=dict)
     lows: int = 0
     oks: int = 0
     belows: int = 0
+    uncounted: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 
 def replay(
-    rows: list[dict[str, Any]], terms: Any, half_life_days: float, zone: str, is_store: bool
+    rows: list[dict[str, Any]],
+    terms: Any,
+    half_life_days: float,
+    zone: str,
+    is_store: bool,
+    traded: Callable[[int], bool] = lambda at_ms: True,
 ) -> Wanted:
     """``rows``: the ledger of one key by version; ``terms``: ``conf.inventory``; ``zone``: by whose
-    clocks its days begin. What a promotion taught is not followed: the ledger does not tell its hours."""
+    clocks its days begin; ``traded``: whether the shelf is sold from at a time.
+    What a promotion taught is not followed: the ledger does not tell its hours."""
     wanted = Wanted()
     demand = Demand(zone, half_life_days)
     due, promoted = (-1, 0), False
@@ -135,8 +146,14 @@ def replay(
         if outcome == "too_late":
             continue
         newest = max(newest, at)
-        counted |= outcome == "counted"
+        if outcome == "counted" and not counted:
+            counted = True
+            wanted.uncounted.discard(_iso(demand.day))
         if kind in ("sale", "refund", "void"):
+            if not counted and traded(newest):
+                here = datetime.fromtimestamp(at / 1000, ZoneInfo(zone)).toordinal() - EPOCH
+                if demand.day is None or here >= demand.day:
+                    wanted.uncounted.add(_iso(here))
             if demand.seen(at, -row["quantity"], before):
                 due = _terms(demand, plan, terms)
         elif kind == "plan":
@@ -156,12 +173,26 @@ def replay(
             continue
         if kind == "delivery":
             _match_open(open_orders, row["open_orders"])
+        oldest = min(
+            (int(part.split(":")[2]) for part in row["open_orders"].split()), default=newest
+        )
+        if kind in LINES and oldest < newest - terms.patience_hours * HOUR - SKEW:
+            wanted.faults.append(f"version {row['version']}: an order is open that has expired")
+        if not traded(newest):
+            open_orders, low, below = {}, False, False
+            if row["open_orders"] or row["low"]:
+                wanted.faults.append(
+                    f"version {row['version']}: on order or low where nothing is sold"
+                )
+            continue
+        if not counted:
+            continue
         if level < 0 and not below:
             below = True
             wanted.belows += 1
         elif level >= 0 and kind in ("count", "correction", "delivery", "transfer_in"):
             below = False
-        if not is_store or s < 0 or not counted:
+        if not is_store or s < 0:
             continue
         low_at = big_s * terms.emergency_percent // 100
         if low and level > max(s, 2 * low_at):
@@ -185,6 +216,10 @@ def replay(
         if row["low"] != low:
             wanted.faults.append(f"version {row['version']}: low is {row['low']}, must be {low}")
     return wanted
+
+
+def _iso(day: int | None) -> str:
+    return "" if day is None else date.fromordinal(day + EPOCH).isoformat()
 
 
 def _match_open(open_orders: dict[str, list[int]], text: str) -> None:

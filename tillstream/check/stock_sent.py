@@ -26,17 +26,20 @@ class Move(NamedTuple):
 @dataclass
 class StockTruth(SentFile):
     """Lines by (store, product), each line once. no_stock: categories of what has none. scales: forms of
-    codes with a price or weight in them."""
+    codes with a price or weight in them. carried: by reference and product of a transfer, [sent, received]."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
     no_stock: frozenset[str] = frozenset()
     scales: tuple[str, ...] = ()
+    carried: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict)
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
         if record.get("schema") == 2 and "stream" not in entry:
             self._add_receipt(record)
+            return
+        if "lines" not in record:  # of points, not of stock
             return
         kind, at_ms = record["kind"], record["event_time_ms"]
         tills = "stream" not in entry
@@ -48,9 +51,11 @@ class StockTruth(SentFile):
             move = Move(f"{document}/{n}", kind, pieces, at_ms)
             if tills and line.get("category") in self.no_stock:
                 continue
-            self.lines.setdefault((record["store"], line["product"]), {}).setdefault(
-                move.line, move
-            )
+            shelf = self.lines.setdefault((record["store"], line["product"]), {})
+            if move.line not in shelf and kind.startswith("transfer"):
+                both = self.carried.setdefault((record["reference"], line["product"]), [0, 0])
+                both[kind == "transfer_in"] += line["quantity"]
+            shelf.setdefault(move.line, move)
 
     def _add_receipt(self, record: dict[str, Any]) -> None:
         receipt = receipts.read(record, self.scales)

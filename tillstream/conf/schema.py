@@ -20,6 +20,7 @@ LOCAL = "local"  # the environment of the local stack
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+Hour = Annotated[int, Meta(ge=0, le=23)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Rate = Annotated[float, Meta(gt=0, le=1e6)]  # neither infinite nor NaN
 CheckpointMs = Annotated[int, Meta(ge=10)]  # the engine takes no less
@@ -165,6 +166,9 @@ class Inventory(_Base, frozen=True):
     nearby_km: NotNegative
     nearby_stores: NotNegative
     centres_asked: NotNegative
+    count_behind_hours: Positive
+    report_hour: Hour
+    transfer_wait_hours: Positive
     wait_ms: NotNegative
 
 

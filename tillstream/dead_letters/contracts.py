@@ -17,7 +17,7 @@ from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.reading import reader
 from tillstream.domain.shortage.events import parse_change
-from tillstream.domain.stock import movement
+from tillstream.domain.stock import assortment, movement
 from tillstream.domain.stock.actions import parse_request
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.intake import mappings
@@ -32,6 +32,7 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,
+    topics.ASSORTMENT.id: assortment.parse,
     topics.PROMOTIONS.id: promotion.parse,
     topics.PROMOTIONS_INVENTORY.id: promotion.parse,
     topics.FRAUD_LABELS.id: parse_label,

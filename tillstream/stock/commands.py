@@ -1,23 +1,67 @@
-"""``tillstream stock``: what a store has of a product, for how long, what is on order, and why."""
+"""``tillstream stock``: what a store has of a product, for how long, what is on order, and why; and which
+shelves nobody has counted."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from tillstream import conf as settings
+from tillstream.cli import tables
 from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.cli.times import now_ms
-from tillstream.stock.view import describe, read
+from tillstream.stock.view import describe, never_counted, place, read, sold_and_left
+
+Place = click.IntRange(1, 9099)
+
+
+class OrShelf(click.Group):
+    """Commands by name; whatever begins with a number is a shelf."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0].isdecimal():
+            return "shelf", shelf, args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=OrShelf, subcommand_metavar="STORE PRODUCT | COMMAND [ARGS]...")
+def stock(**_: Any) -> None:
+    """Level, projected run-out and open orders of PRODUCT in STORE (or a centre), and why."""
 
 
 @click.command()
-@click.argument("store", type=click.IntRange(1, 9099))
+@click.argument("store", type=Place)
 @click.argument("product")
-def stock(store: int, product: str) -> None:
+def shelf(store: int, product: str) -> None:
     """Level, projected run-out and open orders of PRODUCT in STORE (or a centre), and why."""
-    for line in describe(read(settings.load(), store, product), now_ms()):
+    conf = settings.load()
+    hours = conf.inventory.patience_hours
+    for line in describe(read(conf, store, product), now_ms(), hours):
         click.echo(line)
+
+
+@stock.command("never-counted")
+@click.argument("store", type=Place)
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most this many."
+)
+def list_never_counted(store: int, limit: int) -> None:
+    """Products of STORE that were never counted, best sellers first."""
+    found = never_counted(settings.load(), store)
+    if not found:
+        click.echo(f"every product seen in {place(store)} was counted")
+        return
+    listed = tables.Table(
+        "product", tables.Column("sold per day", right=True), tables.Column("level", right=True)
+    )
+    for item in found[:limit]:
+        listed.add(item["product"], *sold_and_left(item))
+    tables.console().print(listed)
+    click.echo(f"{len(found):,} in {place(store)} were never counted: send a count of them")
 
 
 @click.group()

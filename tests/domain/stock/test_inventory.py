@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 
 import msgspec
+import pytest
 
 from tillstream.domain.promotions.promotion import Promotion, PromotionLine
 from tillstream.domain.stock.actions import Request
@@ -17,7 +18,7 @@ from tillstream.domain.stock.inventory import (
     on_wake,
     wake_ms,
 )
-from tillstream.domain.stock.ledger import DAY_MS, HOUR_MS, Line, Stock
+from tillstream.domain.stock.ledger import DAY_MS, HOUR_MS, Line, Stock, StockRules, move
 from tillstream.domain.stock.network import Near, Neighbours
 
 NOON = 1_764_072_000_000
@@ -294,6 +295,126 @@ def test_an_older_revision_of_a_promotion_changes_nothing():
     chain.promote(45, Promotion("bread-week", 2, NOON, NOON + DAY_MS, 100))
     assert chain.stocks[45].version == version
     assert [p.revision for p in chain.stocks[45].promotions] == [2]
+
+
+def test_a_stock_take_entered_four_days_late_counts_at_its_own_time():
+    chain = Chain()
+    chain.line(45, "count", 100, NOON - 10 * DAY_MS)
+    for day in range(-9, 1):
+        chain.line(45, "sale", -3, NOON + day * DAY_MS)
+    chain.line(45, "count", 60, NOON - 4 * DAY_MS - HOUR_MS)
+    assert chain.stocks[45].level == 60 - 5 * 3
+    assert chain.sent["stores"] == []
+
+
+def test_what_a_till_sold_offline_for_four_days_leaves_the_shelf_once():
+    chain = Chain()
+    chain.line(45, "count", 100, NOON - 7 * DAY_MS)
+    chain.line(45, "sale", -1, NOON)
+    for n in range(40):
+        chain.line(45, "sale", -1, NOON - 4 * DAY_MS + n * HOUR_MS, f"offline-{n}/1")
+        chain.line(45, "sale", -1, NOON - 4 * DAY_MS + n * HOUR_MS, f"offline-{n}/1")
+    assert chain.stocks[45].level == 59
+
+
+def test_1000_lines_a_day_are_remembered_for_eight_days():
+    stock, rules = Stock(), InventoryRules().stock
+    for n in range(10_000):
+        at_ms = NOON + n * DAY_MS // 1_000
+        move(stock, Line("sale", f"t-{n}/1", 45, MILK, -1, at_ms), rules)
+    late = Line("sale", "offline/1", 45, MILK, -1, at_ms - 8 * DAY_MS + HOUR_MS)
+    assert move(stock, late, rules).outcome == "posted"
+    assert move(stock, late, rules) is None
+    assert len(stock.recent.records) <= 16 * 10_000
+
+
+def test_a_horizon_made_longer_over_a_savepoint_takes_lines_before_what_was_remembered():
+    stock = Stock()
+    move(stock, Line("sale", "t-1/1", 45, MILK, -1, NOON), StockRules(72 * HOUR_MS, 4_096))
+    late = Line("sale", "t-2/1", 45, MILK, -2, NOON - 5 * DAY_MS)
+    assert move(stock, late, RULES.stock).outcome == "posted"
+    assert [move(stock, line, RULES.stock) for line in (late,)] == [None]
+    count = Line("count", "M:count-1/1", 45, MILK, 10, NOON - 6 * DAY_MS)
+    move(stock, count, RULES.stock)
+    assert stock.level == 10 - 1 - 2
+
+
+def test_what_is_still_too_late_is_reported_by_line_or_by_document():
+    chain = Chain()
+    chain.line(45, "count", 100, NOON)
+    chain.line(45, "count", 60, NOON - 9 * DAY_MS, "M:count-0045-7/3")
+    chain.line(45, "sale", -1, NOON - 9 * DAY_MS, "offline/1")
+    assert chain.stocks[45].level == 100
+    document, till = chain.sent["stores"]
+    assert (document.kind, document.document_id, document.document_kind) == (
+        "late", "count-0045-7", "count",
+    )  # fmt: skip
+    assert (till.kind, till.document_id, till.day) == ("late", "", NOON // DAY_MS)
+
+
+def with_an_order_of_170() -> tuple[Chain, str]:
+    chain = milk_at_store_45()
+    (order,) = chain.stocks[45].open_orders
+    assert order.quantity == 170
+    return chain, order.order_id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["45-2000000000411-000099", "46-2000000000411-000001", "45-2000000000015-000001", "x-y"],
+)
+def test_a_delivery_under_a_wrong_order_leaves_nothing_on_order(wrong):
+    """It stayed on order for 96 h beside the goods that had come."""
+    chain, _ = with_an_order_of_170()
+    chain.line(45, "delivery", 170, NOON, order=wrong)
+    assert (chain.stocks[45].level, chain.stocks[45].on_order) == (200, 0)
+
+
+def test_30_of_50_leave_20_on_order_until_the_patience_is_over():
+    chain = Chain()
+    chain.line(9003, "count", 5_000, NOON - DAY_MS)
+    chain.line(45, "plan", 60, NOON)
+    chain.line(45, "count", 10, NOON + 1)
+    (order,) = chain.stocks[45].open_orders
+    assert order.quantity == 50
+    chain.line(45, "delivery", 30, NOON + HOUR_MS, "d-1", order.order_id)
+    assert chain.stocks[45].on_order == 20
+    # Well above its reorder point, the shelf is not reviewed: nothing took the 20 off.
+    chain.line(45, "sale", -1, NOON + 97 * HOUR_MS)
+    assert (chain.stocks[45].level, chain.stocks[45].on_order) == (39, 0)
+
+
+def test_an_order_delivered_twice_under_two_documents_takes_nothing_off_another_and_is_told():
+    chain, first = with_an_order_of_170()
+    chain.line(45, "delivery", 170, NOON, "M:delivery-1/1", first)
+    chain.line(45, "sale", -190, NOON + HOUR_MS)
+    (second,) = chain.stocks[45].open_orders
+    before = second.quantity
+    chain.line(45, "delivery", 170, NOON + 2 * HOUR_MS, "M:delivery-2/1", first)
+    assert chain.stocks[45].on_order == before
+    (told,) = [n for n in chain.sent["notices"] if n.template == "order_not_open"]
+    assert (told.recipient, told.cause) == ("store:45", f"{first}-delivery-2/1")
+    assert told.params == {
+        "product": MILK, "order_id": first, "document_id": "delivery-2", "quantity": 170,
+    }  # fmt: skip
+
+
+def test_more_than_was_ordered_closes_the_order_alone():
+    chain, first = with_an_order_of_170()
+    chain.line(45, "sale", -25, NOON)
+    assert len(chain.stocks[45].open_orders) == 2
+    chain.line(45, "delivery", 200, NOON + HOUR_MS, "d-1", first)
+    (left,) = chain.stocks[45].open_orders
+    assert left.order_id != first
+
+
+def test_what_was_never_delivered_is_off_the_order_at_the_next_line_after_four_days():
+    chain, _ = with_an_order_of_170()
+    chain.line(45, "count", 200, NOON + HOUR_MS)
+    chain.line(45, "sale", -1, NOON + 95 * HOUR_MS - HOUR_MS)
+    assert chain.stocks[45].on_order == 170
+    chain.line(45, "sale", -1, NOON + 96 * HOUR_MS)
+    assert chain.stocks[45].on_order == 0
 
 
 def test_a_count_error_is_told_once_an_episode():

@@ -14,11 +14,16 @@ from jsonschema.validators import extend
 from tests.domain.test_transaction import _python_patterns
 from tests.support import ROOT
 from tillstream.domain.promotions import promotion
+from tillstream.domain.stock import assortment
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.transaction import REASONS, InvalidTransaction
 
 SCHEMAS = ROOT / "state_schemas" / "events"
-PARSERS = {"stock_movement": stock_movement.parse, "promotion": promotion.parse}
+PARSERS = {
+    "stock_movement": stock_movement.parse,
+    "promotion": promotion.parse,
+    "assortment": assortment.parse,
+}
 EXAMPLES = [
     path for name in PARSERS for path in sorted((SCHEMAS / name).glob("examples*/*/*.json"))
 ]
@@ -64,6 +69,7 @@ def test_every_example_is_judged_as_its_name_says(path):
 odd = st.sampled_from(
     [0, 1, 2, -1, 1.0, "ZAR", 45, 3000, 9003, 2**31, 2**63, True, None, "", "x", "count", "delivery", "plan",
      "write_off", "transfer_in", "expired", "cancelled", "T1", [], {}, [1], ["2000000000411"],
+     "close", "relist", "ZA", "team:x",
      "2000000000411", "plu-4011", "plu-123456", "45-2000000000411-000001", "45-plu-4011-000001",
      1_764_072_000_000]
 )  # fmt: skip

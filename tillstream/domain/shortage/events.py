@@ -55,7 +55,8 @@ read = reader(Receipt)
 
 
 class StockChange(msgspec.Struct, gc=False, frozen=True):
-    """The fields read of an entry of the stock ledger; ``version`` counts the entries of a shelf."""
+    """The fields read of an entry of the stock ledger; ``version`` counts the entries of a shelf.
+    ``counted_ms`` is -1 for one that was never counted; entries of the release before lack it."""
 
     store: Place
     product: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -64,6 +65,7 @@ class StockChange(msgspec.Struct, gc=False, frozen=True):
     old_quantity: Quantity
     new_quantity: Quantity
     event_time_ms: Ms
+    counted_ms: Annotated[int, Meta(ge=-1, lt=2**53)] = 0
 
 
 _change = msgspec.json.Decoder(StockChange).decode
@@ -118,11 +120,12 @@ def basket(receipt: Receipt, arrived_ms: int, categories: Set[str]) -> Basket | 
 
 
 def level(change: StockChange, arrived_ms: int) -> Level:
-    """What is left; goods came by a delivery, or by a count that found more."""
+    """What is left, which nobody knows of a shelf that was never counted; goods came by a delivery, or by a
+    count that found more."""
     more = change.new_quantity > change.old_quantity
     return Level(
         change.product,
-        change.new_quantity,
+        None if change.counted_ms < 0 else change.new_quantity,
         change.version,
         min(change.event_time_ms, arrived_ms),
         arrived_ms,

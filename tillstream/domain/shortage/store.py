@@ -48,10 +48,11 @@ class Basket(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What the stock ledger says is left of a product, and since when. ``came``: goods arrived."""
+    """What the stock ledger says is left of a product, None if it does not know, and since when. ``came``:
+    goods arrived."""
 
     product: str
-    stock: int
+    stock: int | None
     version: int
     at_ms: int
     arrived_ms: int

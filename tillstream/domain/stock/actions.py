@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -11,7 +10,8 @@ from msgspec import Meta
 from tillstream.domain.documents import Ms, OwnId, OwnIdOrNone, Place, ShelfProduct, decode, refuse
 from tillstream.domain.notice import notice
 from tillstream.domain.receipt.product import same
-from tillstream.domain.stock.ledger import Stock
+from tillstream.domain.stock.assortment import RangeOrder
+from tillstream.domain.stock.ledger import Line, OpenOrder, Stock
 
 
 class Action(NamedTuple):
@@ -150,13 +150,29 @@ def manager_told(store: int, product: str, stock: Stock, cause: str, at_ms: int)
 
 def miscount_told(store: int, product: str, stock: Stock, at_ms: int) -> Action:
     """The store's manager is asked to count: the books say less than nothing is there."""
-    # Of all that is decided here this alone is for shelves that nobody has counted, whose product may be
-    # any text; an id is plain.
-    plain = quote(product, safe=":/").replace("~", "%7E").replace("%", "~")
-    cause = f"{store}-{plain}-below-{stock.belows}"
+    cause = f"{store}-{product}-below-{stock.belows}"
     return _alert(
         f"store:{store}", "stock_below_zero", cause, at_ms, product=product, level=stock.level
     )
+
+
+def not_open_told(line: Line, order_id: str) -> Action:
+    """The store hears that it has booked goods of an order that is not open: twice, or after it expired."""
+    name = line.line_id.removeprefix("M:")
+    return _alert(
+        f"store:{line.store}", "order_not_open", f"{order_id}-{name}", line.event_time_ms,
+        product=line.product, order_id=order_id, document_id=name.rpartition("/")[0],
+        quantity=line.quantity,
+    )  # fmt: skip
+
+
+def ended_told(store: int, product: str, order: OpenOrder, by: RangeOrder) -> Action:
+    """The supply team hears of goods on their way to where they are sold no more."""
+    return _alert(
+        "team:supply", "order_not_wanted", order.order_id, order.ordered_ms,
+        store=store, product=product, order_id=order.order_id, quantity=order.quantity,
+        why=by.action, range_order_id=by.assortment_id,
+    )  # fmt: skip
 
 
 def nobody_has_it(request: Request, missing: int) -> Action:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
+from tillstream.domain.demand.model import local
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import NO_UPLIFT, PromotionLine
-from tillstream.domain.stock import replenishment
+from tillstream.domain.stock import replenishment, store_day
 from tillstream.domain.stock.actions import (
     Action,
     CentralUpdate,
-    Offer,
-    Order,
     Request,
-    Tried,
-    TruckRoute,
     Why,
-    emergency_hours,
+    ended_told,
     manager_told,
     miscount_told,
-    nobody_has_it,
+    not_open_told,
 )
+from tillstream.domain.stock.answers import allocated, offer
+from tillstream.domain.stock.assortment import RangeOrder
 from tillstream.domain.stock.ledger import (
     FIRST_CENTRE,
     HOUR_MS,
@@ -54,10 +53,17 @@ class InventoryRules(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, planning=planning)
 
 
-def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryRules) -> Outcome:
-    """A sale, delivery, count or other line. A duplicate gives (None, None, [])."""
+def on_line(
+    stock: Stock | None,
+    line: Line,
+    near: Neighbours,
+    rules: InventoryRules,
+    ended: RangeOrder | None = None,
+) -> Outcome:
+    """A sale, delivery, count or other line. A duplicate gives (None, None, []). ``ended``: the order by
+    which nothing is sold here."""
     stock = stock or Stock()
-    old = stock.level
+    old, never_counted = stock.level, stock.count_ms < 0
     moved = move(stock, line, rules.stock)
     if moved is None:
         return None, None, []
@@ -65,22 +71,54 @@ def on_line(stock: Stock | None, line: Line, near: Neighbours, rules: InventoryR
     percent = NO_UPLIFT
     if moved.outcome != "too_late":
         stale = stock.newest_ms >= stock.terms_until_ms
+        news: list[Action] = []
         if line.kind in TRADED:
-            stale |= replenishment.learn(stock, line, old, rules.planning)
+            sold = stock.demand.hours[0]
+            began = replenishment.learn(stock, line, old, rules.planning)
+            stale |= began
+            if never_counted and ended is None:
+                news = store_day.sold(stock, line, began, sold)
         elif line.kind == "plan":
             stock.plan, stale = line.quantity, True
-        elif line.order_id is not None:
-            replenishment.delivered(stock, line.order_id, line.quantity)
         elif line.kind == "delivery":
-            replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
+            news = _delivered(stock, line)
+        replenishment.give_up_old_orders(stock, stock.newest_ms, rules.planning)
         percent = _terms(stock, stale, rules)
         mends = line.kind in MENDS
-        actions = review(stock, line.store, line.product, near, percent, rules.planning, mends)
+        actions = review(
+            stock, line.store, line.product, near, percent, rules.planning, mends, ended
+        )
+        if never_counted and stock.count_ms >= 0:
+            news = store_day.counted(stock, line)
+        actions += news
+    else:
+        day, _ = local(stock.newest_ms, rules.planning.demand)
+        actions = store_day.too_late(line, day)
     return stock, _entry(stock, line, moved, percent), actions
 
 
+def _delivered(stock: Stock, line: Line) -> list[Action]:
+    """Goods that came, taken off what is on order. One that is not open any more was delivered before, or has
+    expired: the store hears of it, and no other order is touched. An order that was never this shelf's is no
+    name: the goods are here, so they are taken off the oldest."""
+    order_id = line.order_id
+    if order_id is not None and replenishment.is_open(stock, order_id):
+        replenishment.delivered(stock, order_id, line.quantity)
+    elif order_id is not None and replenishment.was_ordered(
+        stock, order_id, f"{line.store}-{line.product}"
+    ):
+        return [not_open_told(line, order_id)]
+    else:
+        replenishment.delivered_unnamed(stock, line.quantity, line.event_time_ms)
+    return []
+
+
 def on_promotion(
-    stock: Stock | None, line: PromotionLine, near: Neighbours, rules: InventoryRules
+    stock: Stock | None,
+    line: PromotionLine,
+    near: Neighbours,
+    rules: InventoryRules,
+    ended: RangeOrder | None = None,
 ) -> Outcome:
     """A promotion for this product here; an older revision than the known one changes nothing."""
     stock = stock or Stock()
@@ -89,13 +127,17 @@ def on_promotion(
         return None, None, []
     stock.promotions = known
     percent = _terms(stock, True, rules)
-    actions = review(stock, line.store, line.product, near, percent, rules.planning)
+    actions = review(stock, line.store, line.product, near, percent, rules.planning, ended=ended)
     noted = Line("promotion", line.line_id, line.store, line.product, 0, line.event_time_ms)
     return stock, _entry(stock, noted, Moved("noted", stock.level, 0), percent), actions
 
 
 def on_request(
-    stock: Stock | None, request: Request, near: Neighbours, rules: InventoryRules
+    stock: Stock | None,
+    request: Request,
+    near: Neighbours,
+    rules: InventoryRules,
+    ended: RangeOrder | None = None,
 ) -> Outcome:
     """A question from elsewhere: an order to this centre, a query to this store, a refusal; or the
     shelf's own, to ask again."""
@@ -113,12 +155,14 @@ def on_request(
     if moved is None:
         return None, None, []
     if request.ask == "order":
-        actions = _allocated(request, have, gave, rules.planning)
+        actions = allocated(request, have, gave, rules.planning)
     elif request.ask == "query":
-        actions = [_offer(stock, request)]
+        actions = [offer(stock, request)]
     elif request.ask == "retry":
         percent = _terms(stock, stock.newest_ms >= stock.terms_until_ms, rules)
-        actions = review(stock, request.to, request.product, near, percent, rules.planning)
+        actions = review(
+            stock, request.to, request.product, near, percent, rules.planning, ended=ended
+        )
         return stock, _entry(stock, line, moved, percent), actions
     else:
         replenishment.delivered(stock, request.order_id, request.quantity)
@@ -159,7 +203,30 @@ def on_wake(
 def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:
     """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
     long past, not before they have had time to come."""
-    return max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
+    at_ms = max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
+    return at_ms + at_ms % 2  # even: see order_wake_ms
+
+
+def order_wake_ms(now_ms: int, rules: InventoryRules) -> int:
+    """When to see whether what was ordered is still wanted; odd, which tells it from the other timer."""
+    return (now_ms + rules.planning.retry_hours * HOUR_MS) | 1
+
+
+def on_order_wake(stock: Stock, store: int, product: str, ended: RangeOrder) -> list[Action]:
+    """A shelf that nothing is sold on any more has goods on order, and may have no line again: it asks
+    itself, as in `on_wake`, and tells the supply team when it hears that."""
+    request = Request(
+        request_id=f"{store}-{product}-{stock.orders:06d}-ended",
+        ask="retry",
+        to=store,
+        asked_by=store,
+        product=product,
+        order_id="",
+        quantity=0,
+        event_time_ms=max(ended.from_ms, stock.newest_ms),
+        emergency=False,
+    )
+    return [Action("requests", request.request_id, request)]
 
 
 def review(
@@ -170,21 +237,27 @@ def review(
     percent: int,
     rules: PlanningRules,
     mends: bool = False,
+    ended: RangeOrder | None = None,
 ) -> list[Action]:
     """What the stock as it is now sets going; marks in ``stock`` that it has been done. ``mends``: by a
-    line that can put a level right."""
+    line that can put a level right. ``ended``: the order by which nothing is sold here."""
     level, at_ms = stock.level, stock.newest_ms
+    if ended is not None:
+        return _ended(stock, store, product, ended)
     if level > stock.reorder_point and level >= 0 and not stock.low and not stock.below_zero:
         return []
     actions: list[Action] = []
+    # What was never counted may be there or not: nothing is ordered on a guess, and its store hears of all
+    # such shelves together (store_day.py).
+    if stock.count_ms < 0:
+        return actions
     if level < 0 and not stock.below_zero:
         stock.below_zero = True
         stock.belows += 1
         actions.append(miscount_told(store, product, stock, at_ms))
     elif level >= 0 and mends:
         stock.below_zero = False
-    # What was never counted may be there or not: nothing is ordered on a guess.
-    if stock.reorder_point < 0 or stock.count_ms < 0 or store >= FIRST_CENTRE:
+    if stock.reorder_point < 0 or store >= FIRST_CENTRE:
         return actions
     if stock.low and level > recovered_above(stock, rules):
         stock.low = False
@@ -211,6 +284,15 @@ def review(
         actions.append(_central(stock, store, product, "low", at_ms))
         for place in near.stores:
             actions.append(_query(stock, store, product, place.number, place.km, cause))
+    return actions
+
+
+def _ended(stock: Stock, store: int, product: str, by: RangeOrder) -> list[Action]:
+    """Nothing is ordered or alerted. What is on its way is told to the supply team, once, and is not waited
+    for. Should the shelf be sold from again, it begins without an open alert."""
+    actions = [ended_told(store, product, order, by) for order in stock.open_orders]
+    stock.open_orders = []
+    stock.low = stock.below_zero = False
     return actions
 
 
@@ -260,60 +342,6 @@ def _order(
     return Action("requests", request.request_id, request)
 
 
-def _allocated(request: Request, had: int, gave: int, rules: PlanningRules) -> list[Action]:
-    """The centre's answer: an order for what it gives, the rest to the next centre or refused."""
-    actions: list[Action] = []
-    tried = (*request.tried, Tried(request.to, request.km, had, gave))
-    if gave and request.why is not None:
-        hours = rules.lead_hours
-        if request.emergency:
-            hours = emergency_hours(request.km, rules.handling_hours, rules.speed_kmh)
-        due_ms = request.event_time_ms + hours * HOUR_MS
-        order = Order(
-            request.request_id, request.order_id, request.asked_by, request.product, request.to,
-            gave, request.quantity + sum(t.gave for t in request.tried), request.emergency,
-            request.event_time_ms, due_ms, tried, request.why,
-        )  # fmt: skip
-        actions.append(Action("orders", order.order_id, order))
-        if request.emergency:
-            route = TruckRoute(
-                f"{request.request_id}-route", request.to, request.asked_by, request.product,
-                gave, request.km, due_ms, request.order_id,
-            )  # fmt: skip
-            actions.append(Action("truck_routes", route.route_id, route))
-    missing = request.quantity - gave
-    if missing and request.centres:
-        (centre, km), *others = request.centres
-        onward = msgspec.structs.replace(
-            request,
-            request_id=f"{request.order_id}@{centre}",
-            to=centre,
-            km=km,
-            quantity=missing,
-            centres=tuple(others),
-            tried=tried,
-        )
-        actions.append(Action("requests", onward.request_id, onward))
-    elif missing:
-        refusal = Request(
-            request_id=f"{request.order_id}-refused",
-            ask="refusal",
-            to=request.asked_by,
-            asked_by=request.to,
-            product=request.product,
-            order_id=request.order_id,
-            quantity=missing,
-            event_time_ms=request.event_time_ms,
-            emergency=request.emergency,
-            tried=tried,
-        )
-        actions += [
-            Action("requests", refusal.request_id, refusal),
-            nobody_has_it(request, missing),
-        ]
-    return actions
-
-
 def _query(stock: Stock, store: int, product: str, other: int, km: int, cause: str) -> Action:
     request = Request(
         request_id=f"{cause}-to-{other}",
@@ -328,16 +356,6 @@ def _query(stock: Stock, store: int, product: str, other: int, km: int, cause: s
         km=km,
     )
     return Action("requests", request.request_id, request)
-
-
-def _offer(stock: Stock, request: Request) -> Action:
-    """What lies above the reorder point can be spared; nothing where no reorder point is known."""
-    spare = stock.level - stock.reorder_point if stock.reorder_point >= 0 else 0
-    offer = Offer(
-        request.request_id, request.to, request.asked_by, request.product, stock.level,
-        min(max(spare, 0), request.quantity), stock.low, request.km, request.event_time_ms,
-    )  # fmt: skip
-    return Action("offers", offer.offer_id, offer)
 
 
 def _central(stock: Stock, store: int, product: str, state: str, at_ms: int) -> Action:
@@ -378,4 +396,5 @@ def _entry(stock: Stock, line: Line, moved: Moved, percent: int) -> Entry:
         " ".join([f"{o.order_id}:{o.quantity}:{o.ordered_ms}" for o in orders]) if orders else "",
         mark(version, level),
         line.unit,
+        stock.count_ms,
     )

@@ -33,8 +33,8 @@ class StockRules(msgspec.Struct, frozen=True, gc=False):
     """horizon_ms: how long before the newest line of a product a line may come; max_lines: at most so
     many are remembered for each product and store."""
 
-    horizon_ms: int = 72 * HOUR_MS
-    max_lines: int = 4096
+    horizon_ms: int = 192 * HOUR_MS
+    max_lines: int = 12_000
 
 
 class Line(msgspec.Struct, array_like=True, gc=False):
@@ -108,7 +108,8 @@ class Entry(msgspec.Struct, gc=False, omit_defaults=True):
     more: no effect), ``noted`` (moves no stock). behind_ms: how much older it is than the newest line
     seen before. run_out_ms: when the level would be used up at the learnt demand; None without one.
     unit: of a till's line, ``each`` or a unit that is counted by its thousandths; None of others, which
-    are in the same.
+    are in the same. counted_ms: event time of the latest count, -1 before there was one; None where the
+    release before wrote it.
     """
 
     entry_id: str
@@ -135,6 +136,7 @@ class Entry(msgspec.Struct, gc=False, omit_defaults=True):
     open_orders: str
     mark: str
     unit: str | None = None
+    counted_ms: int | None = None
 
 
 def mark(version: int, level: int) -> str:

@@ -50,6 +50,8 @@ def add(recent: Recent, mark: bytes, event_ms: int, moved: int, horizon_ms: int)
         recent.base_ms = event_ms - horizon_ms
     elif event_ms - recent.base_ms > SPAN_MS:
         forget(recent, event_ms - horizon_ms - 1)
+    elif event_ms < recent.base_ms:  # the horizon was shorter when this began
+        _rebase(recent, event_ms)
     recent.records += _pack(mark, event_ms - recent.base_ms, moved)
 
 
@@ -66,16 +68,21 @@ def size(recent: Recent) -> int:
 
 def forget(recent: Recent, floor_ms: int) -> None:
     """Drop every line at or before ``floor_ms``, which becomes the floor."""
-    base = floor_ms + 1
-    shift = base - recent.base_ms
+    _rebase(recent, floor_ms + 1)
+    recent.floor_ms = floor_ms
+
+
+def _rebase(recent: Recent, base_ms: int) -> None:
+    """Event times after ``base_ms`` instead; lines before it go."""
+    shift = base_ms - recent.base_ms
     recent.records = b"".join(
         _pack(mark, at - shift, moved) for mark, at, moved in _unpack(recent.records) if at >= shift
     )
-    recent.base_ms, recent.floor_ms = base, floor_ms
+    recent.base_ms = base_ms
 
 
 def thin_out(recent: Recent, oldest_ms: int, most: int) -> None:
-    """Drop what is before ``oldest_ms``, now and then: whenever twice as many lines have gathered as
+    """Drop what is before ``oldest_ms``, now and then: whenever a quarter more lines have gathered than
     the last time left over. Still over ``most`` lines, drop the older half as well."""
     count = size(recent)
     if (count < recent.due or count < FEWEST) and count <= most:
@@ -85,4 +92,4 @@ def thin_out(recent: Recent, oldest_ms: int, most: int) -> None:
     if size(recent) > most:
         times = sorted(at for _, at, _ in _unpack(recent.records))
         forget(recent, recent.base_ms + times[len(times) // 2])
-    recent.due = 2 * size(recent)
+    recent.due = size(recent) * 5 // 4

@@ -142,7 +142,7 @@ def run_out_ms(stock: Stock, percent: int) -> int | None:
 
 
 def give_up_old_orders(stock: Stock, at_ms: int, rules: PlanningRules) -> None:
-    """An order that nobody delivered within the patience counts no longer."""
+    """An order that nobody delivered within the patience, or not all of it, expires."""
     since = at_ms - rules.patience_hours * HOUR_MS
     if stock.open_orders and stock.open_orders[0].ordered_ms < since:
         stock.open_orders = [order for order in stock.open_orders if order.ordered_ms >= since]
@@ -156,9 +156,19 @@ def delivered(stock: Stock, order_id: str, pieces: int) -> None:
     stock.open_orders = [order for order in stock.open_orders if order.quantity > 0]
 
 
+def is_open(stock: Stock, order_id: str) -> bool:
+    return any([order.order_id == order_id for order in stock.open_orders])
+
+
+def was_ordered(stock: Stock, order_id: str, shelf: str) -> bool:
+    """Whether this shelf has given that id to an order. ``shelf``: ``<store>-<product>``."""
+    of, _, number = order_id.rpartition("-")
+    return of == shelf and number.isdecimal() and 1 <= int(number) <= stock.orders
+
+
 def delivered_unnamed(stock: Stock, pieces: int, at_ms: int) -> None:
-    """Goods that came at ``at_ms`` and name no order: taken off the orders placed by then, the oldest
-    first, each up to its quantity."""
+    """Goods that came at ``at_ms`` and name no order of this shelf: taken off the orders placed by then, the
+    oldest first, each up to its quantity."""
     for order in stock.open_orders:
         if order.ordered_ms <= at_ms:
             taken = min(order.quantity, pieces)

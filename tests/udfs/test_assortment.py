@@ -1,0 +1,164 @@
+"""Stores that close and products that leave the range: nothing is ordered, nobody is alerted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.batched_harness import BatchedHarness
+from tests.udfs.test_inventory_functions import HOUR_MS, KEY, MILK, NEAR, SETTINGS, T0, line
+from tillstream.domain import notice
+from tillstream.domain.envelope import seal
+from tillstream.domain.stock.inventory import InventoryRules
+from tillstream.state_schemas.keyed import stock
+from tillstream.udfs.inventory import StockLedger
+
+COUNTRIES = {45: "ZA", 46: "ZA", 47: "ZM"}
+
+
+def ledger(kept: dict[str, bytes] | None = None) -> BatchedHarness:
+    made = StockLedger(SETTINGS, InventoryRules(), NEAR, {}, COUNTRIES)
+    return BatchedHarness(made, kept, now_ms=T0)
+
+
+def order(action: str, number: int = 1, from_ms: int = T0, arrived_ms: int = T0, **scope) -> bytes:
+    document = {
+        "schema": 1, "assortment_id": f"range-{number:04d}", "action": action, "from_ms": from_ms,
+        "by": "team:range",
+    }  # fmt: skip
+    return seal(f"kafka:assortment/0/{number}", arrived_ms, json.dumps(document | scope).encode())
+
+
+def delist(number: int = 1, **more) -> bytes:
+    return order("delist", number, product=MILK, **more)
+
+
+def sell_out(ledger: BatchedHarness, at_ms: int = T0 + 10) -> list[str]:
+    """A shelf of a normal 200 goes from 60 to -5; which routes that takes."""
+    before = len(ledger.side["actions"])
+    ledger.process(
+        line("plan", f"M:plan-{at_ms}/1", 200, at_ms),
+        line("count", f"M:count-{at_ms}/1", 60, at_ms + 1),
+        line("sale", f"t-{at_ms}/1", -65, at_ms + 2),
+    )
+    return [one.partition(b"|")[0].decode() for one in ledger.side["actions"][before:]]
+
+
+def notices(ledger: BatchedHarness) -> list[notice.Notice]:
+    sent = [one for one in ledger.side["actions"] if one.startswith(b"notices|")]
+    return [notice.parse(one.partition(b"\n")[2]) for one in sent]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        delist(),
+        delist(country="ZA"),
+        delist(store=45),
+        order("delist", product="0" + MILK),
+        order("close", store=45),
+    ],
+    ids=["everywhere", "country", "store", "as GTIN-14", "closed"],
+)
+def test_nothing_is_ordered_or_alerted_where_nothing_is_sold(said):
+    shelves = ledger()
+    assert sell_out(ledger()) != []
+    shelves.control(said)
+    assert sell_out(shelves) == []
+    assert stock.decode(shelves.state[KEY]).level == -5  # its level is kept all the same
+
+
+@pytest.mark.parametrize("said", [delist(country="ZM"), delist(store=46), order("close", store=46)])
+def test_an_order_about_other_shelves_changes_nothing_here(said):
+    shelves = ledger()
+    shelves.control(said)
+    assert sell_out(shelves) != []
+
+
+def test_an_order_holds_from_its_time_and_not_before():
+    shelves = ledger()
+    shelves.control(delist(from_ms=T0 + 24 * HOUR_MS))
+    assert "requests" in sell_out(shelves, T0 + 23 * HOUR_MS)
+    assert sell_out(shelves, T0 + 24 * HOUR_MS) == ["notices"]  # of what was on order
+    assert notices(shelves)[-1].template == "order_not_wanted"
+
+
+def test_the_order_that_begins_last_decides_whichever_comes_first():
+    orders = [
+        delist(1),
+        order("relist", 2, T0 + HOUR_MS, product=MILK, store=45),
+        delist(3, from_ms=T0 + 2 * HOUR_MS),
+    ]
+    for said in (orders, orders[::-1]):
+        shelves = ledger()
+        for one in said:
+            shelves.control(one)
+            shelves.control(one)  # a repeat
+        assert sell_out(shelves, T0 + 10) == []
+        assert "requests" in sell_out(shelves, T0 + HOUR_MS)
+        assert "requests" not in sell_out(shelves, T0 + 2 * HOUR_MS)
+        assert sell_out(shelves, T0 + 3 * HOUR_MS) == []
+
+
+def test_what_holds_is_restored_from_a_savepoint_and_what_was_replaced_is_not_kept():
+    shelves = ledger()
+    shelves.control(delist(1))
+    shelves.control(order("relist", 2, T0 + HOUR_MS, T0 + 2 * HOUR_MS, product=MILK))
+    assert list(shelves.kept) == [f"{MILK}/@{T0 + HOUR_MS}/range-0002"]
+    shelves.control(delist(1))  # long replaced: it may come again
+    assert len(shelves.kept) == 1
+    shelves.control(delist(3, from_ms=T0 + 3 * HOUR_MS))
+    restored = ledger(shelves.kept)
+    assert "requests" in sell_out(restored, T0 + 2 * HOUR_MS)
+    assert "requests" not in sell_out(restored, T0 + 3 * HOUR_MS)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (seal("kafka:assortment/0/1", T0, b"{"), "not_json"),
+        (order("close"), "missing_field"),
+        (order("delist", product=MILK, store=45, country="ZA"), "not_allowed"),
+        (delist(1, from_ms=T0 + 1), "id_conflict"),
+        (delist(99), "out_of_range"),
+    ],
+)
+def test_a_bad_order_is_one_dead_letter_and_changes_nothing(said, reason):
+    shelves = ledger()
+    for n in range(1, 9):
+        shelves.control(delist(n, from_ms=T0 + n * HOUR_MS))
+    before = dict(shelves.kept)
+    shelves.control(said)
+    (letter,) = map(json.loads, shelves.side["dead-letters"])
+    assert (letter["reason"], letter["job"]) == (reason, "inventory")
+    assert shelves.kept == before
+
+
+def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although_it_sells_no_more():
+    shelves = ledger()
+    sell_out(shelves)
+    (open_order,) = stock.decode(shelves.state[KEY]).open_orders
+    shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
+    before = len(notices(shelves))
+    shelves.advance_to(T0 + 6 * HOUR_MS + 1)
+    asked = shelves.side["actions"][-1].partition(b"\n")[2]
+    shelves.process((KEY, b"D" + asked))
+    (told,) = notices(shelves)[before:]
+    assert (told.recipient, told.template) == ("team:supply", "order_not_wanted")
+    assert told.params == {
+        "store": 45, "product": MILK, "order_id": open_order.order_id, "quantity": 200,
+        "why": "close", "range_order_id": "range-0001",
+    }  # fmt: skip
+    after = stock.decode(shelves.state[KEY])
+    assert (after.open_orders, after.low, after.below_zero) == ([], False, False)
+    shelves.advance_to(T0 + 100 * HOUR_MS)
+    assert len(notices(shelves)) == before + 1
+    assert shelves.timers == set()
+
+
+def test_what_is_never_counted_and_delisted_is_on_no_list():
+    shelves = ledger()
+    shelves.control(delist())
+    shelves.process(line("sale", "t/1", -3))
+    assert shelves.side["stores"] == []

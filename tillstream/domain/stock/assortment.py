@@ -1,0 +1,127 @@
+"""What is not sold here (any more): orders about the assortment, contract v1, and what holds by them.
+
+Of the orders that cover a shelf and have begun, the one that begins last decides; of several that begin
+together the narrowest, a store's before a country's before all. So a product that is delisted everywhere and
+relisted in one store afterwards is sold there, until it is delisted everywhere again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tillstream.domain.documents import Id, Ms, ShelfProduct, StoreNumber, decode, refuse
+from tillstream.domain.receipt.product import same
+from tillstream.domain.stock.ledger import FIRST_CENTRE
+
+MOST_ORDERS = 50_000  # kept by each subtask
+MOST_OF_ONE = 8  # of one product or store in one scope: the one that holds and what is planned
+
+
+class RangeOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A product leaves the range or comes back to it, a store closes or opens again, from ``from_ms`` on.
+    Without ``country`` and ``store`` a product's order holds everywhere. by: who ordered it."""
+
+    schema: Literal[1]
+    assortment_id: Id
+    action: Literal["delist", "relist", "close", "reopen"]
+    product: ShelfProduct | None = None
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] | None = None
+    store: StoreNumber | None = None
+    from_ms: Ms
+    by: Annotated[str, Meta(pattern=r"^[a-z][a-z_-]{1,30}:[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+
+    @property
+    def key(self) -> str:
+        """What it is about: of several orders with one key the one that begins last holds."""
+        if self.product is None:
+            return f"store/{self.store}"
+        return f"{same(self.product)}/{self.store or self.country or ''}"
+
+    @property
+    def name(self) -> str:
+        """By which it is kept."""
+        return f"{self.key}@{self.from_ms}/{self.assortment_id}"
+
+    @property
+    def ends_trade(self) -> bool:
+        return self.action in ("delist", "close")
+
+
+def parse(raw: bytes) -> RangeOrder:
+    """The order in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+    found = decode(raw, RangeOrder)
+    of_store = found.action in ("close", "reopen")
+    if of_store and found.store is None:
+        raise refuse("missing_field", "$.store is required to close or reopen one")
+    if of_store and (found.product is not None or found.country is not None):
+        raise refuse("not_allowed", "$.product and $.country are for delist and relist")
+    if not of_store and found.product is None:
+        raise refuse("missing_field", "$.product is required to delist or relist one")
+    if found.country is not None and found.store is not None:
+        raise refuse("not_allowed", "$.country is for an order without $.store")
+    return found
+
+
+class Range:
+    """The orders that hold or will, of all stores. ``countries``: of stores."""
+
+    def __init__(self, countries: Mapping[int, str]) -> None:
+        self._countries = countries
+        self._orders: dict[str, list[RangeOrder]] = {}
+        self._count = 0
+        self._now_ms = 0  # the latest arrival: an order that comes again brings an old one
+
+    def after(self, order: RangeOrder, now_ms: int | None) -> list[RangeOrder] | None:
+        """The orders of its key with it among them, the oldest first; None where it changes nothing: it is
+        known, or a later one holds already. ``now_ms``: what has been replaced by then is left out; None
+        keeps all. Raises InvalidTransaction."""
+        known = self._orders.get(order.key, [])
+        if order in known:
+            return None
+        if any(one.assortment_id == order.assortment_id for one in known):
+            raise refuse("id_conflict", "another order with this assortment_id came before it")
+        orders = sorted([*known, order], key=_begins)
+        if now_ms is not None:
+            self._now_ms = now_ms = max(self._now_ms, now_ms)
+            begun = [one for one in orders if one.from_ms <= now_ms]
+            orders = [*begun[-1:], *orders[len(begun) :]]
+        if order not in orders:
+            return None
+        if len(orders) > MOST_OF_ONE or self._count >= MOST_ORDERS:
+            raise refuse("out_of_range", f"more than {MOST_OF_ONE} orders, or {MOST_ORDERS} in all")
+        return orders
+
+    def put(self, key: str, orders: list[RangeOrder]) -> list[str]:
+        """Replaces those of a key; names of those that are gone."""
+        before = self._orders.get(key, [])
+        self._orders[key] = orders
+        self._count += len(orders) - len(before)
+        return [one.name for one in before if one not in orders]
+
+    def ended(self, store: int, product: str, at_ms: int) -> RangeOrder | None:
+        """The order by which nothing is sold on this shelf at that time. Centres have none."""
+        if not self._orders or store >= FIRST_CENTRE:
+            return None
+        closed = self._holds(f"store/{store}", at_ms)
+        if closed is not None and closed.ends_trade:
+            return closed
+        scopes = ("", self._countries.get(store, "-"), str(store))
+        found = [self._holds(f"{product}/{scope}", at_ms) for scope in scopes]
+        held = [(one.from_ms, n, one) for n, one in enumerate(found) if one is not None]
+        if not held:
+            return None
+        order = max(held, key=lambda one: one[:2])[2]
+        return order if order.ends_trade else None
+
+    def _holds(self, key: str, at_ms: int) -> RangeOrder | None:
+        """Of one key, the last one that has begun."""
+        begun = [one for one in self._orders.get(key, ()) if one.from_ms <= at_ms]
+        return begun[-1] if begun else None
+
+
+def _begins(order: RangeOrder) -> tuple[int, str]:
+    return order.from_ms, order.assortment_id
