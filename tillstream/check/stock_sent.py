@@ -26,7 +26,8 @@ class Move(NamedTuple):
 @dataclass
 class StockTruth(SentFile):
     """Lines by (store, product), each line once. no_stock: categories of what has none. scales: forms of
-    codes with a price or weight in them. carried: by reference and product of a transfer, [sent, received]."""
+    codes with a price or weight in them. carried: by reference and product of a transfer, [sent,
+    received]."""
 
     lines: dict[Key, dict[str, Move]] = field(default_factory=dict)
     no_stock: frozenset[str] = frozenset()
