@@ -26,15 +26,14 @@ from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
     on_line,
-    on_order_wake,
     on_promotion,
     on_request,
     on_wake,
-    order_wake_ms,
     wake_ms,
 )
 from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
+from tillstream.domain.stock.order_wake import is_order_wake, on_order_wake, order_wake_ms
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
@@ -179,7 +178,7 @@ class StockLedger(BatchedStage):
         if entry is None:
             return None
         if any(action.route == "requests" and action.body.ask == "order" for action in actions):
-            out.wake(order_wake_ms(out.now_ms, self.rules.of(entry.store)))
+            out.wake(order_wake_ms(out.now_ms, self.rules.of(entry.store).planning))
         out.emit(_encode(entry))
         self._act(actions, out)
         return after
@@ -190,11 +189,11 @@ class StockLedger(BatchedStage):
         number, _, product = key.partition("/")
         store, rules = int(number), self.rules.of(int(number))
         ended = self._ended(state, store, product, min(at_ms, out.now_ms))
-        if at_ms % 2 and state.open_orders:
-            if ended is not None:
+        if is_order_wake(at_ms):
+            if state.open_orders and ended is not None:
                 self._act(on_order_wake(state, store, product, ended), out)
-            else:
-                out.wake(order_wake_ms(out.now_ms, rules))
+            elif state.open_orders:
+                out.wake(order_wake_ms(out.now_ms, rules.planning))
         elif ended is None:
             self._act(on_wake(state, store, product, at_ms, rules), out)
 

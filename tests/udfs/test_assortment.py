@@ -141,7 +141,7 @@ def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although
     (open_order,) = stock.decode(shelves.state[KEY]).open_orders
     shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
     before = len(notices(shelves))
-    shelves.advance_to(T0 + 6 * HOUR_MS + 1)
+    shelves.advance_to(T0 + 6 * HOUR_MS + 999)
     asked = shelves.side["actions"][-1].partition(b"\n")[2]
     shelves.process((KEY, b"D" + asked))
     (told,) = notices(shelves)[before:]

@@ -33,6 +33,7 @@ from tillstream.domain.stock.ledger import (
     move,
 )
 from tillstream.domain.stock.network import Neighbours
+from tillstream.domain.stock.order_wake import is_order_wake
 from tillstream.domain.stock.replenishment import PlanningRules, low_level, recovered_above
 
 TRADED = frozenset({"sale", "refund", "void"})
@@ -204,29 +205,7 @@ def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:
     """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
     long past, not before they have had time to come."""
     at_ms = max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
-    return at_ms + at_ms % 2  # even: see order_wake_ms
-
-
-def order_wake_ms(now_ms: int, rules: InventoryRules) -> int:
-    """When to see whether what was ordered is still wanted; odd, which tells it from the other timer."""
-    return (now_ms + rules.planning.retry_hours * HOUR_MS) | 1
-
-
-def on_order_wake(stock: Stock, store: int, product: str, ended: RangeOrder) -> list[Action]:
-    """A shelf that nothing is sold on any more has goods on order, and may have no line again: it asks
-    itself, as in `on_wake`, and tells the supply team when it hears that."""
-    request = Request(
-        request_id=f"{store}-{product}-{stock.orders:06d}-ended",
-        ask="retry",
-        to=store,
-        asked_by=store,
-        product=product,
-        order_id="",
-        quantity=0,
-        event_time_ms=max(ended.from_ms, stock.newest_ms),
-        emergency=False,
-    )
-    return [Action("requests", request.request_id, request)]
+    return at_ms + is_order_wake(at_ms)
 
 
 def review(
