@@ -28,6 +28,10 @@ from tillstream.domain.envelope import seal
 from tillstream.jobs import fraud
 from tillstream.udfs.engine import BYTES
 
+# Of a customer without sales, so that their order among the others says nothing.
+REPLIES = [
+    {"transaction_id": "none", "customer_id": "C0000000666", "answer": "no", "answered_ms": T0}
+]
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 
@@ -43,6 +47,11 @@ def documents() -> list[tuple[str, dict | bytes]]:
             payment_method="card" if n % 3 else "cash",
         )  # fmt: skip
         made.append((TRANSACTIONS, sold))
+        if who == 3:
+            back = {"kind": "refund", "refers_to": sold["transaction_id"]}
+            for m in range(4):
+                again = {"transaction_id": f"r-{n}-{m}", "event_time_ms": T0 + DAY_MS + n * 10 + m}
+                made.append((TRANSACTIONS, sold | back | again))
         if n % 50 == 7:
             made.append(("fraud-labels", label_of(sold, n % 100 == 7)))
         if n % 90 == 0:
@@ -54,8 +63,15 @@ def expected() -> list[str]:
     chain = Chain(audit_passes=True)
     for topic, document in documents():
         chain.send(document, arrived(document), topic)
+    for reply in REPLIES:
+        chain.judge.process((reply["customer_id"], sealed(reply)))
     made = [value for values in chain.judge.side.values() for value in values]
+    made += chain.store.main + chain.store.side["notices"]
     return plain(chain.judge.main + made + chain.till.side["dead-letters"])
+
+
+def sealed(reply: dict) -> bytes:
+    return seal("kafka:fraud-replies/0/1", T0, json.dumps(reply).encode())
 
 
 def arrived(document: dict | bytes) -> int:
@@ -71,12 +87,15 @@ def by_engine(size: int, parallelism: int, monkeypatch: pytest.MonkeyPatch) -> l
         key = f"23:{document['till']}" if isinstance(document, dict) else "~1"
         rows.append(Row(key, seal(f"kafka:{topic}/0/{n}", arrived(document), raw)))
     records = env.from_collection(rows, ROW)
-    orders = env.from_collection([Row("", b"")], ROW).filter(lambda row: row[0] == "never")
+    none = env.from_collection([Row("", b"")], ROW).filter(lambda row: row[0] == "never")
+    replies = env.from_collection([Row(one["customer_id"], sealed(one)) for one in REPLIES], ROW)
     conf = load("local", {"fraud": {"audit": "all"}})
     context = JobContext(env, conf, fraud.JOB)
-    judged, refused = fraud.build((records, DataStream(orders._j_data_stream)), context)
-    sides = (*fraud.TO_KAFKA, *fraud.HOT)
-    united = judged.union(*(batched.side(judged, name) for name in sides), refused)
+    inputs = records, replies, DataStream(none._j_data_stream)
+    judged, weighed, refused = fraud.build(inputs, context)
+    sides = (*fraud.TO_KAFKA, *fraud.OF_JUDGE)
+    of_staff = weighed, batched.side(weighed, "notices")
+    united = judged.union(*(batched.side(judged, name) for name in sides), *of_staff, refused)
     return plain(collected(united))
 
 
@@ -92,4 +111,6 @@ def test_harness_and_engine_agree(size, parallelism, monkeypatch):
     wanted = expected()
     assert any('"mode": "live"' in line for line in wanted)
     assert any('"hold_id"' in line for line in wanted)
+    assert any('"kind": "staff"' in line for line in wanted)
+    assert any("fraud-answer-no" in line for line in wanted)
     assert by_engine(size, parallelism, monkeypatch) == wanted
