@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Shop:
         }
         self.rules = LoyaltyRules(terms, earn_nothing=frozenset(CONF.loyalty.earn_nothing))
         self.accounts: dict[str, Any] = {}
+        self.owners: dict[str, str] = {}
+        self.early: dict[str, list[parts.Receipt]] = defaultdict(list)
         self.entries: list[dict[str, Any]] = []
         self.stock: dict[tuple[int, str], ledger.Stock] = {}
         self.moved: dict[tuple[int, str], set[str]] = defaultdict(set)
@@ -88,12 +91,34 @@ class Shop:
         self._shelves(baskets.read(raw))
 
     def _loyalty(self, receipt: parts.Receipt) -> None:
-        for part in parts.parts(receipt, self.rules.earn_nothing) if receipt.customer else ():
-            account = self.accounts.get(receipt.customer)
-            after, entries = apply(account, part, self.rules, receipt.arrived_ms)
+        if customer := receipt.customer:
+            self._post(parts.parts(receipt, self.rules.earn_nothing), receipt.arrived_ms)
+            self.owners[receipt.transaction_id] = customer
+            for early in self.early.pop(receipt.transaction_id, ()):
+                self._claim(early, receipt.transaction_id)
+        for of in dict.fromkeys([receipt.voids, *(line.of for line in receipt.lines)]):
+            if of:
+                self._claim(receipt, of)
+
+    def _claim(self, receipt: parts.Receipt, of: str) -> None:
+        """As ReceiptOwners.java does: on the account of whoever bought what comes back."""
+        owner = self.owners.get(of)
+        if owner is None:
+            self.early[of].append(receipt)
+        elif owner != receipt.customer:
+            found = parts.claimed_of(receipt, of, owner, self.rules.earn_nothing)
+            self._post(found, receipt.arrived_ms)
+
+    def _post(self, found: Iterable[parts.Part], arrived_ms: int) -> None:
+        for part in found:
+            account = self.accounts.get(part.customer_id)
+            after, entries = apply(account, part, self.rules, arrived_ms)
             assert not isinstance(entries, Refused)
-            self.accounts[receipt.customer] = after or account
+            self.accounts[part.customer_id] = after or account
             self.entries += [{name: getattr(one, name) for name in LEDGER} for one in entries]
+
+    def answers(self) -> list[dict[str, Any]]:
+        return []
 
     def _shelves(self, receipt: baskets.Receipt) -> None:
         assert baskets.uncounted(receipt) is None

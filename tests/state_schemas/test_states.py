@@ -13,8 +13,8 @@ def named_states() -> set[str]:
     """Names of the states that functions in udfs/ have as ``kept``, that jobs name for batched ones, and
     connectors for operators of the JVM."""
     found = set()
-    folders = ("udfs", "jobs", "tillstream/connectors")
-    for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
+    of_the_jvm = ROOT / "tillstream/connectors/sources.py"
+    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), of_the_jvm]:
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[ast.expr] = []
             if isinstance(node, ast.ClassDef):
@@ -24,7 +24,7 @@ def named_states() -> set[str]:
                 called = ast.unparse(node.func).rpartition(".")[2]
                 makes = called in ("process", "stage")  # the latter of `batched.Stages`
                 names = [k.value for k in node.keywords if makes and k.arg == "state"]
-                if ast.unparse(node.func) == "context.state" and path.name == "sources.py":
+                if ast.unparse(node.func) == "context.state":
                     names = node.args
                 if called.endswith("StateDescriptor"):
                     assert path.name == "single.py", (
