@@ -115,35 +115,47 @@ def replay(
     def taken(sale: _Sale, back: Sent) -> tuple[int, int]:
         return min(back.total, sale.total), min(back.excluded, sale.excluded)
 
-    def reverse(tx: Sent, entry_id: str, outcome: str) -> None:
+    def undo(name: str) -> tuple[bool, int, int]:
+        """A part of a receipt as if it had not been: whether it was, points earned and redeemed."""
+        if name in sales:
+            sale = sales[name]
+            return sale.back < sale.total, *moved(sale, sale.total, 0)
+        if name not in returns or not returns[name].total:
+            return False, 0, 0
+        undone = returns.pop(name)
+        bought = sales.get(undone.refers_to or "")
+        if bought is None:
+            early = waiting.get(undone.refers_to or "", [])
+            early[:] = [one for one in early if one.id != name]
+            return True, 0, 0
+        cents, excluded = taken(bought, undone)
+        return True, *moved(bought, -cents, -excluded)
+
+    def reverse(tx: Sent, entry_id: str, outcome: str, parts: Iterable[str] = ()) -> None:
+        """``parts``: of the receipt that a void undoes."""
         of = tx.refers_to or ""
-        if of in sales:
+        if tx.kind == "void":
+            done = [undo(part) for part in parts]
+            if not any(was for was, _, _ in done):
+                outcome = "nothing_to_reverse"
+            note(entry_id, "void", outcome, sum(e for _, e, _ in done), sum(r for _, _, r in done))
+        elif of in sales:
             sale = sales[of]
             if sale.back >= sale.total:
                 outcome = "nothing_to_reverse"
-            cents, excluded = (sale.total, 0) if tx.kind == "void" else taken(sale, tx)
-            note(entry_id, tx.kind, outcome, *moved(sale, cents, excluded))
-        elif tx.kind == "void" and of in returns and returns[of].total:
-            undone = returns.pop(of)
-            bought = sales.get(undone.refers_to or "")
-            if bought is None:
-                early = waiting.get(undone.refers_to or "", [])
-                early[:] = [one for one in early if one.id != of]
-                note(entry_id, tx.kind, outcome, 0, 0)
-            else:
-                cents, excluded = taken(bought, undone)
-                note(entry_id, tx.kind, outcome, *moved(bought, -cents, -excluded))
+            note(entry_id, tx.kind, outcome, *moved(sale, *taken(sale, tx)))
         else:
             note(entry_id, tx.kind, "nothing_to_reverse", 0, 0)
 
-    def settle(of: str) -> None:
-        waited = waiting.pop(of, [])
-        kept = [one for one in waited if one.kind == "void" or of not in sales]
+    def settle(part: str) -> None:
+        receipt, mark, number = part.partition("#")
+        waited = waiting.pop(receipt, [])
+        kept = [one for one in waited if one.kind == "void" or part not in sales]
         if kept:
-            waiting[of] = kept
+            waiting[receipt] = kept
         for early in waited:
-            if early.kind == "void" or of in sales:
-                reverse(early, f"{early.id}:settled", "settled")
+            if early.kind == "void" or part in sales:
+                reverse(early, f"{early.id}:settled{mark}{number}", "settled", [part])
 
     def adjust(tx: Sent) -> None:
         outcome = "posted"
@@ -186,8 +198,9 @@ def replay(
         else:
             if tx.kind == "refund" and of:
                 returns[tx.id] = tx
-            if of in seen or (tx.kind == "refund" and not of):
-                reverse(tx, tx.entry_id, "posted")
+            parts = [one for one in seen if one.partition("#")[0] == of]
+            if of in seen or (parts and tx.kind == "void") or (tx.kind == "refund" and not of):
+                reverse(tx, tx.entry_id, "posted", parts)
             else:
                 note(tx.entry_id, tx.kind, "pending_original", 0, 0)
             if tx.kind == "void" or (of and of not in seen):

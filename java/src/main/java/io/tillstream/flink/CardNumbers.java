@@ -39,7 +39,7 @@ public final class CardNumbers {
     // Lists are matched possessively: a long one would need as deep a stack.
     private static final String TYPED =
             "\"(?:(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count"
-                    + "|entry|shortage|notice|dead_letter|fiscal|answer|adjustment|assortment)_id"
+                    + "|entry|shortage|notice|dead_letter|fiscal|answer|adjustment|assortment|record|case|overlap)_id"
                     + "|refers_to|voids|receipt|reference|cause|origin|shelf|area|regional_alert|stock_key)\""
                     + TEXT + "\"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*+\""
                     + "|\"(?:product|code)\"" + TEXT + PRODUCT
