@@ -58,6 +58,7 @@ class Receipt(NamedTuple):
     at_ms: int
     day: str
     points: int
+    granted: int | None
     voids: str | None
     lines: list[Line]
     taxes: list[Taxed]
@@ -90,6 +91,7 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         round(datetime.fromisoformat(record["ended_at"]).timestamp() * 1000),
         record.get("business_day") or record["ended_at"][:10],
         loyalty.get("asked", 0),
+        loyalty.get("granted"),
         record.get("voids"),
         lines,
         [
@@ -122,7 +124,16 @@ def postings(receipt: Receipt, earn_nothing: Collection[str]) -> list[Sent]:
     if sold:
         total, nothing = money(sold, 1)
         made.append(
-            Sent(receipt.id, "sale", total, receipt.points, None, receipt.currency, nothing)
+            Sent(
+                receipt.id,
+                "sale",
+                total,
+                receipt.points,
+                None,
+                receipt.currency,
+                nothing,
+                receipt.granted,
+            )
         )
     for of, lines in back.items():
         total, nothing = money(lines, -1)

@@ -31,6 +31,7 @@ class Sent(NamedTuple):
     refers_to: str | None
     currency: str = "ZAR"
     excluded: int = 0  # of the total, for goods that earn nothing
+    granted: int | None = None  # by a till that says so
     claimed: bool = False  # brought with another's card or with none: its sale's owner pays
 
     @property
@@ -188,8 +189,11 @@ def replay(
                 enough = tx.points <= max(
                     0 if tx.id in blocked else balance, promised.get(tx.id, 0)
                 )
-                if here and enough and tx.points * here[1] <= tx.total:
-                    used = tx.points
+                if tx.granted is not None:
+                    enough = tx.granted > 0
+                asked = tx.points if tx.granted is None else tx.granted
+                if here and enough and asked * here[1] <= tx.total:
+                    used = asked
                 else:
                     outcome = "redemption_refused"
             paid = tx.total - used * here[1] if here else tx.total

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.sales import T0, line, part, parts_of, sale
 from tillstream.domain.loyalty import parts
@@ -85,6 +86,20 @@ def test_a_redemption_worth_more_than_the_basket_is_refused_whole():
     account, entries = run(txn("sale-001", 100_000), txn("sale-002", 500, redeem=51))
     assert entries[-1].reason == "exceeds_total"
     assert account.balance == 100
+
+
+@pytest.mark.parametrize(("granted", "outcome", "reason", "redeemed", "balance"), [
+    (0, "redemption_refused", "by_till", 0, 50 + 10),  # all was paid in cash
+    (30, "posted", None, 30, 50 - 30 + 9),
+    (60, "posted", "overdrawn", 60, 50 - 60 + 9),  # the customer has had it
+    (None, "redemption_refused", "insufficient_balance", 0, 50 + 10),
+])  # fmt: skip
+def test_what_a_till_has_granted_is_what_was_redeemed(granted, outcome, reason, redeemed, balance):
+    asked = replace(txn("sale-002", 10_000, redeem=60), granted=granted)
+    account, entries = run(txn("sale-001", 50_000), asked)
+    last = entries[-1]
+    assert (last.outcome, last.reason, last.redeemed) == (outcome, reason, redeemed)
+    assert account.balance == balance
 
 
 def test_points_are_earned_on_what_is_paid_after_redemption():

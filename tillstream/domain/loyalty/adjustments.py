@@ -16,11 +16,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
+from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.holds import held
 from tillstream.domain.loyalty.ledger import (
     NO_ENTRIES,
     Account,
-    LedgerEntry,
     LoyaltyRules,
     Posting,
     Refused,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.holds import Hold, held, promised
 from tillstream.domain.loyalty.parts import Part
 
@@ -96,32 +97,6 @@ class Account(msgspec.Struct, array_like=True, gc=False):
     postings: dict[str, Posting] = {}
     pending: dict[str, list[Pending]] = {}
     holds: dict[str, Hold] = {}  # by the sale to come
-
-
-class LedgerEntry(msgspec.Struct, gc=False):
-    """One line of the append-only points ledger; its columns on S3. ``made_by``: who decided an adjustment,
-    which has no money; ``refers_to`` of a transfer is the other account."""
-
-    entry_id: str
-    customer_id: str
-    version: int
-    transaction_id: str
-    refers_to: str | None
-    kind: str
-    outcome: str
-    reason: str | None
-    total_cents: int
-    paid_cents: int
-    earned: int
-    redeemed: int
-    delta: int
-    balance: int
-    event_time_ms: int
-    store: int
-    region: str
-    currency: str
-    excluded_cents: int = 0
-    made_by: str = ""
 
 
 class Refused(NamedTuple):
@@ -221,6 +196,11 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int
         # What its till was promised it gets, whatever has become of the balance.
         spendable = max(spendable - held(account.holds, arrived_ms), promised(own, arrived_ms))
     wanted, outcome, reason = txn.points_to_redeem, "posted", None
+    if wanted and txn.granted == 0:
+        wanted, outcome, reason = 0, "redemption_refused", "by_till"
+    elif txn.granted:  # the customer has had it
+        wanted, reason = txn.granted, "overdrawn" if txn.granted > spendable else None
+        spendable = max(spendable, wanted)
     terms = rules.terms.get(txn.currency, NO_TERMS)
     if terms is NO_TERMS:
         outcome, reason = "redemption_refused" if wanted else "posted", "no_terms"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillstream.domain.loyalty.ledger import LedgerEntry
+from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.notice import Notice, notice
 
 

@@ -49,6 +49,7 @@ class Receipt(Struct, frozen=True, gc=False):
     kind: str = "retail"
     customer: str = ""
     points_asked: Number = 0
+    points_granted: Number | None = None
     voids: str = ""
     arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
@@ -58,7 +59,8 @@ class Part(Struct, frozen=True, gc=False):
     """One posting. kind: sale, refund or void; ``refers_to`` is the sale that the latter two undo, None for a
     sale, "" for goods without a receipt. ``total_cents`` (minor units of ``currency``) is what was paid for
     it, or given back; ``excluded_cents`` of that are for what earns nothing. claimed: of a receipt of another
-    customer, or of nobody known, it takes back what this one's earned."""
+    customer, or of nobody known, it takes back what this one's earned. granted: points that the till has
+    taken for money already, None where it leaves that to the ledger."""
 
     transaction_id: str
     kind: str
@@ -72,6 +74,7 @@ class Part(Struct, frozen=True, gc=False):
     refers_to: str | None = None
     excluded_cents: int = 0
     claimed: bool = False
+    granted: int | None = None
 
 
 read = reader(Receipt)
@@ -95,7 +98,9 @@ def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Pa
             excluded += line.paid if nothing else 0
     identity, n = receipt.transaction_id, 1
     if sold is not None:
-        yield _part(receipt, identity, "sale", sold, excluded, None, receipt.points_asked)
+        one = _part(receipt, identity, "sale", sold, excluded, None, receipt.points_asked)
+        granted = receipt.points_granted
+        yield one if granted is None else replace(one, granted=granted)
         n += 1
     for of, (paid, of_excluded) in back.items():
         own = identity if n == 1 else f"{identity}#{n}"
