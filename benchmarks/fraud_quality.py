@@ -42,7 +42,8 @@ from tillstream.reference import packaged_clocks
 
 RULES = Path(__file__).parent / "fraud" / "rules.yaml"
 DATA = Path("data/card_fraud.parquet")
-HANDBOOK = Measures(0.879, 0.694, 0.305)  # the best of all its tuned models, in each measure
+# The best of all its tuned models in each measure, mean of four test weeks from 2018-08-08 (chapters 5, 6).
+HANDBOOK = Measures(0.879, 0.694, 0.305)
 SEEDS = range(1, 6)
 SHIPPED, LEAST = "the score that ships", "least of five seeds"
 
@@ -61,7 +62,7 @@ def main() -> int:
         output.say(f"fraud_quality: {error}")
         return 2
     try:
-        result = measure_weeks(data, starts, rules)
+        result = {**output.about(), **measure_weeks(data, starts, rules)}
     except NoLightGBM as error:
         output.say(f"fraud_quality: {error}")
         return 2
@@ -149,7 +150,7 @@ def show(result: dict[str, Any]) -> None:
     for name in result["weeks"][0]["measures"]:
         every = [list(week["measures"][name].values()) for week in result["weeks"]]
         rows.append(("mean", name, np.mean(every, axis=0)))
-    rows.append(("four in August", "Handbook's best", HANDBOOK))
+    rows.append(("four from 2018-08-08", "Handbook's best", HANDBOOK))
     columns = ("test week", "scored by", "ROC AUC", "average precision",
                "card precision @100 a day")  # fmt: skip
     output.table("", columns, [(*head, *(f"{v:.3f}" for v in values)) for *head, values in rows])

@@ -118,7 +118,7 @@ def measure(data: Data, places: np.ndarray, scores: np.ndarray) -> Measures:
 
 
 def interval(
-    data: Data, places: np.ndarray, scores: np.ndarray, redraws: int = 200, seed: int = 1
+    data: Data, places: np.ndarray, scores: np.ndarray, redraws: int = 100, seed: int = 1
 ) -> tuple[Measures, Measures]:
     """5th and 95th percentile of each measure when the tested cards are redrawn with all their sales: the
     bootstrap by clusters of B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), 8.3. A card
