@@ -110,6 +110,8 @@ def postings(receipt: Receipt, earn_nothing: Collection[str]) -> list[Sent]:
     sold: list[Line] = []
     back: dict[str, list[Line]] = {}
     for line in receipt.lines:
+        if line.paid < 0 and line.kind in ("bottle_return", "agency"):
+            continue  # money handed out is no purchase
         if line.kind == "return" or line.of:
             back.setdefault(line.of, []).append(line)
         else:
@@ -152,9 +154,13 @@ def _paid(record: Record, lines: list[Record]) -> list[int]:
     whole = sum(off["amount"] for off in record.get("discounts", ()) if "line" not in off)
     own = [sum(t["amount"] for t in _on_top(line.get("taxes", ()))) for line in lines]
     on_top = sum(tax["amount"] for tax in _on_top(_taxes(record, lines)))
+    goods = [
+        amount * (line["kind"] in ("sale", "return"))
+        for line, amount in zip(lines, amounts, strict=True)
+    ]
     shares = (
         amounts,
-        [-part for part in in_parts(whole, amounts)],
+        [-part for part in in_parts(whole, goods if any(goods) else amounts)],
         own,
         in_parts(on_top - sum(own), amounts),
         in_parts(record.get("rounding", 0), amounts),

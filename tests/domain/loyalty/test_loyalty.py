@@ -428,3 +428,22 @@ def test_a_gift_card_that_comes_back_is_a_refund_and_takes_no_point():
     account, entries = run(*sold, *parts.parts(back, NOTHING), rules=STRICT)
     assert (entries[1].kind, entries[1].refers_to, entries[1].delta) == ("refund", "sale-001", 0)
     assert account.balance == 3
+
+
+@pytest.mark.parametrize(("sold", "kind", "out", "points"), [
+    (10_000, "bottle_return", -2_000, 10), (15_000, "agency", -20_000, 15), (10_000, "fee", 2_000, 10),
+])  # fmt: skip
+def test_what_a_till_pays_out_takes_nothing_from_what_was_bought(sold, kind, out, points):
+    lines = (parts.Line("sale", sold), parts.Line(kind, out))
+    receipt = parts.Receipt("sale-001", T0, 45, "gauteng", "ZAR", sold + out, lines, customer="C1")
+    account, entries = run(*parts.parts(receipt))
+    assert (account.balance, entries[0].earned) == (points, points)
+    void = replace(receipt, transaction_id="void-001", kind="void", voids="sale-001",
+                   total=-receipt.total)  # fmt: skip
+    assert run(*parts.parts(void), account=account)[0].balance == 0
+
+
+def test_bottles_alone_are_no_purchase():
+    lines = (parts.Line("bottle_return", -2_000),)
+    receipt = parts.Receipt("sale-001", T0, 45, "gauteng", "ZAR", -2_000, lines, customer="C1")
+    assert list(parts.parts(receipt)) == []

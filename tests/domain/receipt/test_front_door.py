@@ -100,6 +100,21 @@ def test_a_discount_of_the_basket_is_shared_out_to_the_cent():
     ]
 
 
+def test_a_discount_of_the_basket_takes_nothing_off_a_gift_card():
+    document = json.loads(
+        next(path for path in VALID if path.stem == "apples_of_734_grams").read_bytes()
+    )
+    line = {"number": 1, "kind": "sale", "scheme": "sku", "code": "1", "amount": 10_000}
+    card = line | {"number": 2, "kind": "gift_card", "amount": 20_000}
+    off = [{"amount": 1_000, "kind": "staff"}]
+    for kept in ("tenders", "taxes", "rounding"):
+        document.pop(kept, None)
+    made = canonical(document | {"lines": [line, card], "discounts": off, "total": 29_000})
+    assert [one.paid for one in made.lines] == [9_000, 20_000]
+    alone = canonical(document | {"lines": [card], "discounts": off, "total": 19_000})
+    assert [one.paid for one in alone.lines] == [19_000]  # somebody has given it
+
+
 def test_tax_on_top_is_in_what_was_paid():
     (line,) = example("sales_tax_on_top").lines
     assert (line.amount, line.tax, line.paid) == (926, 94, 1020)

@@ -104,7 +104,7 @@ def test_goods_without_a_receipt_name_no_sale():
     assert (only.transaction_id, only.kind, only.refers_to) == ("T-1", "refund", "")
 
 
-def test_bottles_worth_more_than_the_basket_earn_nothing():
+def test_bottles_worth_more_than_the_basket_leave_what_it_earns():
     lines = (parts.Line("sale", 500), parts.Line("bottle_return", -900))
     (only,) = parts.parts(msgspec.structs.replace(mixed(), lines=lines))
-    assert (only.kind, only.total_cents) == ("sale", 0)
+    assert (only.kind, only.total_cents) == ("sale", 500)

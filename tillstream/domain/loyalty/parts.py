@@ -25,6 +25,9 @@ BACK = "return"
 # Kinds of lines on which points are earned; a coupon takes off what is. Gift cards, agency goods (airtime,
 # lottery, electricity), deposits and fees earn nothing, whatever their category.
 EARN = frozenset({"sale", "return", "coupon"})
+# What is paid out at the till and is no part of a purchase: bottles, a prize of the lottery. They earned
+# nothing when they were paid for, so they take nothing back.
+PAID_OUT = frozenset({"bottle_return", "agency"})
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -89,6 +92,8 @@ def parts(receipt: Receipt, earn_nothing: Set[str] = frozenset()) -> Iterator[Pa
         return
     sold, excluded, back = None, 0, dict[str, tuple[int, int]]()
     for line in receipt.lines:
+        if line.paid < 0 and line.kind in PAID_OUT:
+            continue
         nothing = line.kind not in EARN or line.category in earn_nothing
         if line.kind == BACK or line.of:
             paid, of_excluded = back.get(line.of, (0, 0))

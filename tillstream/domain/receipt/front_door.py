@@ -16,6 +16,7 @@ from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, can
 from tillstream.domain.receipt.sums import BACK, PAID, counted_taxes
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 
+GOODS = frozenset({"sale", "return"})
 NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -228,14 +229,18 @@ def _shares(
     sent: RetailTransaction, lines: list[ReceiptLine]
 ) -> tuple[list[int], list[int], list[int]]:
     """By line: what it adds to the total, what discounts take off, and tax. What is said of the basket alone
-    is shared out by amount among the lines that go the total's way."""
+    is shared out by amount among the lines that go the total's way; discounts among goods, where there are
+    any: nothing is off a gift card, a deposit or airtime."""
     of_basket = sum(d.amount for d in sent.discounts if d.line is None)
     directed = {line.number: 0 for line in lines}
     for discount in sent.discounts:
         if discount.line is not None:
             directed[discount.line] += discount.amount
     amounts = [line.amount - directed[line.number] for line in lines]
-    less = shared(of_basket, amounts)
+    of_goods = [
+        amount if line.kind in GOODS else 0 for line, amount in zip(lines, amounts, strict=True)
+    ]
+    less = shared(of_basket, of_goods if any(of_goods) else amounts)
     taxes = counted_taxes(sent, lines)
     tax = _with_rest(_tax(taxes), [_tax(line.taxes) for line in lines], amounts)
     on_top = _with_rest(_tax(added(taxes)), [_tax(added(line.taxes)) for line in lines], amounts)
