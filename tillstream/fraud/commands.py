@@ -1,4 +1,4 @@
-"""tillstream fraud cases, show, confirm, release; tillstream explain."""
+"""tillstream fraud cases, show, confirm, release, staff; tillstream explain."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tillstream.cli.sizes import money
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
 from tillstream.fraud.cases import CaseError, Cases
+from tillstream.fraud.staff_cases import StaffCases
 
 if TYPE_CHECKING:
     from tillstream.fraud.explain import Explanation
@@ -87,6 +88,42 @@ def confirm(transaction_id: str, change: bool, wait_s: float) -> None:
 def release(transaction_id: str, change: bool, wait_s: float) -> None:
     """It is honest: let the sale through, learn from it, end the watch it caused."""
     _decide(transaction_id, False, change, wait_s)
+
+
+@fraud.group(invoke_without_command=True)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_context
+def staff(context: click.Context, limit: int, as_json: bool) -> None:
+    """Open cases about staff, oldest first: money given back, one loyalty number on many baskets."""
+    if context.invoked_subcommand:
+        return
+    found = StaffCases(settings.load()).open(limit)
+    if as_json:
+        for case in found:
+            click.echo(orjson.dumps(case).decode())
+        return
+    table = Table(Column("case", below=True), "store", "till", "cashier", "newest",
+                  Column("figures", prose=True))  # fmt: skip
+    for case in found:
+        figures = ", ".join(
+            f"{name} {value}" for name, value in orjson.loads(case["figures"]).items()
+        )
+        table.add(case["case_id"], f"{case['store']}", case["till"], case["cashier"],
+                  shown(case["event_time_ms"]), figures)  # fmt: skip
+    if found:
+        tables.show(table)
+    click.echo(f"{len(found)} open" + (" (there may be more: --limit)" * (len(found) == limit)))
+
+
+@staff.command("close")
+@click.argument("case_id")
+@click.option("--by", required=True, help="Who has looked into it.")
+@click.option("--note", required=True, help="What came of it.")
+def close_(case_id: str, by: str, note: str) -> None:
+    """Close a case about staff. Nothing else follows from it: what to do is for people."""
+    case = StaffCases(settings.load()).close(case_id, by, note)
+    click.echo(f"{case_id}: {case['status']}")
 
 
 @click.command()
