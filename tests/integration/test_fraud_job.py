@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.support.sales import checked
+from tests.support.sales import checked, refund
 from tests.support.shop import Shop
 from tests.support.tills import DAY_MS, HOUR_MS, Tap, Tills, evenings, sale, today_ms
 from tests.support.wait import wait_for
@@ -311,6 +311,32 @@ def test_two_days_of_real_transactions_are_judged_as_the_pure_rules_judge_them(o
     for row in rows:
         wanted = expected[row["transaction_id"]]
         assert json.loads(row["decision"]) == json.loads(msgspec.json.encode(wanted))
+
+
+def test_two_hundred_returns_at_one_till_are_a_case_that_people_close(open_shop):
+    shop = open_shop("staff")
+    shop.submit("fraud", parallelism=1)
+    began = int(time.time() * 1000) - 100 * 60_000
+    Tills(shop.conf()).send(
+        [refund(f"staff-r{n:03d}", f"staff-s{n:03d}", event_time_ms=began + n * 30_000, store=23,
+                cents=200_000) for n in range(200)]
+    )  # fmt: skip
+
+    def cases() -> list[dict]:
+        lines = shop.run("fraud", "staff", "--json").splitlines()
+        return [json.loads(line) for line in lines]
+
+    found = wait_for(cases, 90, "a case about staff", every_s=2)
+    case = next(one for one in found if one["code"] == "returns")  # two if midnight lies between
+    assert (case["store"], case["status"]) == (23, "open")
+    assert case["case_id"] in shop.run("fraud", "staff")
+    shop.run("fraud", "staff", "close", case["case_id"], "--by", "a test", "--note", "a recall")
+    assert case["case_id"] not in {one["case_id"] for one in cases()}
+    said = shop.run(
+        "fraud", "staff", "close", case["case_id"], "--by", "b", "--note", "n", fails=True
+    )
+    assert "closed by a test" in said
+    assert "0 open" in shop.run("fraud", "cases")
 
 
 def real_sales(count: int) -> Iterator[tuple[dict, int, bool]]:

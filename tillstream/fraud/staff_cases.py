@@ -39,8 +39,8 @@ class StaffCases:
         return case
 
     def close(self, case_id: str, by: str, note: str) -> dict[str, Any]:
-        """Closed for good: a replay writes older versions, which change nothing. Gives the case as it is then.
-        Raises CaseError where there is none, or it was closed already."""
+        """Closed for good: a replay writes older versions, which change nothing. Gives the case as it is
+        then. Raises CaseError where there is none, or it was closed already."""
         values = {"closed": "closed", "by": by, "note": note, "now": now_ms(), "open": "open"}
         changed = items.expressions(
             values,
