@@ -35,15 +35,15 @@ def build(records: DataStream, context: JobContext) -> Streams:
     """What is not of our contracts goes by the makers' mappings first."""
     conf = context.conf
     ours, others = sources.by_contract(records)
+    mappings = [load(name).spec for name in conf.intake.mappings]
     mapped = batched.each(
-        context, sources.keyed(others),
-        by_mapping(conf, [load(name).spec for name in conf.intake.mappings]), BYTES,
+        context, sources.keyed(others), by_mapping(conf, mappings), BYTES,
         uid="read-by-mapping", name="other makers' receipts",
     )  # fmt: skip
     by_id = batched.by_line(mapped, "mapped-by-id", "by transaction id")
     once = batched.process(
         context, sources.keyed(ours.union(by_id)), sources.none_of(records, "intake-no-control"),
-        intake_once(conf), state="intake-mark", uid="intake-once", name="each transaction once",
+        intake_once(conf, mappings), state="intake-mark", uid="intake-once", name="each transaction once",
         by_arrival=True, life_ms=conf.intake.dedupe_hours * HOUR_MS,
     )  # fmt: skip
     raw = batched.side(mapped, RAW).union(batched.side(once, RAW))

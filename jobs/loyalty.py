@@ -16,7 +16,7 @@ from tillstream.udfs.loyalty import ledger as ledger_function
 
 DAY_MS = 86_400_000
 WAIT_MS = 2  # how long a record waits for others to make a batch
-TRANSFERS = topics.POINTS_TRANSFERS.exactly_once
+TRANSFERS = topics.POINTS_TRANSFERS.prompt
 DOCUMENTS = {"request": topics.POINTS_REQUESTS, "adjustment": topics.LOYALTY_ADJUSTMENTS,
              "transfer": topics.POINTS_TRANSFERS}  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -109,11 +109,14 @@ class IntakeOnce(BatchedStage):
         kinds: Mapping[str, str] = NO_KINDS,
         keep_raw: bool = True,
         scales: Sequence[str] = (),
+        mapped: Collection[str] = (),
     ) -> None:
         """``kinds``: category -> kind of line, of what tills ring up as goods and is none. ``scales``: forms
-        of codes with a price or weight in them; none: those usual in the store's country."""
+        of codes with a price or weight in them; none: those usual in the store's country. ``mapped``:
+        sources of what `ByMapping` made, which keeps what came itself."""
         super().__init__(settings)
         self.stores, self.kinds, self.keep_raw = stores, kinds, keep_raw
+        self.mapped = frozenset(mapped)
         self.told: set[str] = set()
         self.scales = tuple(map(Embedded, scales)) or None
 
@@ -174,7 +177,7 @@ class IntakeOnce(BatchedStage):
     ) -> None:
         free_text = False
         if isinstance(sent, RetailTransaction):
-            if sent.source:  # by a mapping: `ByMapping` kept what came
+            if sent.source in self.mapped:
                 return
             free_text = has_free_text(sent)
         out.emit(raw_record(envelope, sent.transaction_id, free_text), RAW)
@@ -205,13 +208,10 @@ def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:
     )
 
 
-def intake_once(conf: Conf) -> IntakeOnce:
-    """The function as conf has it."""
-    settings = StageSettings.of("intake", conf)
+def intake_once(conf: Conf, mappings: Sequence[MappingSpec] = ()) -> IntakeOnce:
+    """The function as conf has it; ``mappings``: those of `by_mapping`."""
+    intake = conf.intake
     return IntakeOnce(
-        settings,
-        reference.known_stores(conf),
-        conf.intake.kinds,
-        conf.intake.keep_raw,
-        conf.intake.scales,
-    )
+        StageSettings.of("intake", conf), reference.known_stores(conf), intake.kinds, intake.keep_raw,
+        intake.scales, [f"{one.mapping}/{one.version}" for one in mappings],
+    )  # fmt: skip

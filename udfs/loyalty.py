@@ -142,7 +142,7 @@ class LoyaltyLedger(BatchedStage):
     ) -> Account | None:  # fmt: skip
         changed, arrived_ms = None, arrival(envelope, arrived_ms)
         for part in found:
-            after, entries = apply(state, part, self.rules, arrived_ms)
+            after, entries = apply(state, part, self.rules, arrived_ms, changed is not None)
             if isinstance(entries, Refused):
                 self.refuse(envelope, "apply", entries.reason, entries.message, out)
                 break
@@ -164,6 +164,7 @@ class LoyaltyLedger(BatchedStage):
 def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
     """The programme's terms as conf has them; ``kinds``: topic -> request, adjustment or transfer."""
     terms = conf.loyalty
+    kept = conf.state.write_versions.get("loyalty_account", loyalty_account.CURRENT)
     return LoyaltyLedger(
         StageSettings.of("loyalty", conf),
         LoyaltyRules(
@@ -172,7 +173,8 @@ def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
             max_postings=terms.max_postings,
             earn_nothing=frozenset(terms.earn_nothing),
             hold_ms=terms.hold_minutes * 60_000,
-            max_holds=terms.max_holds,
+            # A state that a release of before shall read has no room for what tills were promised.
+            max_holds=terms.max_holds if kept >= 3 else 0,
         ),
         notify=terms.notify,
         kinds=kinds,

@@ -442,13 +442,13 @@ def test_goodwill_expiry_and_both_halves_of_a_transfer_are_recomputed(tmp_path):
     platform = Held({ALICE: [sale("s", 100)]})
     wanted = [
         ("s", "sale", "posted", 10, 10, 10), ("#g", "goodwill", "posted", 0, -3, 7),
-        ("#e", "expiry", "posted", 0, -2, 5), ("#t:out", "transfer_out", "posted", 0, -5, 0),
+        ("#e", "expiry", "posted", 0, -2, 5), ("#t#out", "transfer_out", "posted", 0, -5, 0),
         ("#f", "expiry", "nothing_to_expire", 0, 0, 0),
     ]  # fmt: skip
-    of_ann = [*wanted, ("#u:in", "transfer_in", "posted", 0, 0, 0)]
+    of_ann = [*wanted, ("#u#in", "transfer_in", "posted", 0, 0, 0)]
     of_ben = [
-        ("#t:in", "transfer_in", "posted", 0, 5, 5),
-        ("#u:out", "transfer_out", "transfer_refused", 0, 0, 5),
+        ("#t#in", "transfer_in", "posted", 0, 5, 5),
+        ("#u#out", "transfer_out", "transfer_refused", 0, 0, 5),
     ]
     platform.rows = [
         {"customer_id": customer, "version": version, "entry_id": entry, "kind": kind,

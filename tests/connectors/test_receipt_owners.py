@@ -137,3 +137,14 @@ def test_in_the_job_the_points_of_goods_that_nobody_known_brings_back_are_gone()
         (f"{BACK}:{'settled' if made[0]['entry_id'] != SOLD else 'owner'}", -500),
     ]
     assert made[-1]["balance"] == 0
+
+
+def test_a_return_that_the_front_door_writes_again_waits_once():
+    back = refund(BACK, SOLD, customer_id=None)
+    assert claims(*[back] * 20, sale(SOLD, customer_id=ANN)) == [(ANN, SOLD, ANN, BACK)]
+
+
+def test_a_record_without_an_id_owns_nothing():
+    nameless = b'{"transaction_id":"","customer":"X","lines":[]}'
+    many = mixed(*(f"0045-03-20251124-{n:06d}" for n in range(2, 30)))
+    assert [(of, owner) for _, of, owner, _ in claims(nameless, many)] == [("", "")]

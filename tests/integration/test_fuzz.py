@@ -11,6 +11,7 @@ from random import Random
 import orjson
 import pytest
 
+from tests.support import ROOT
 from tests.support.classes import job_classes
 from tests.support.shop import Shop
 from tests.support.wait import wait_for
@@ -37,6 +38,14 @@ def topics_of(job: str) -> list[str]:
     return [*tills, *(topic.id for topic in entry.reads)]
 
 
+ORDERS = {
+    topics.FRAUD_RULES.id: ORDER,
+    topics.ASSORTMENT.id: (
+        ROOT / "state_schemas/events/assortment/examples/valid/relist_in_a_store.json"
+    ).read_bytes(),
+}
+
+
 def pieces_of(raw: bytes) -> list[bytes]:
     """As the source takes a record apart, which has tests of its own."""
     out = java().java.util.ArrayList()
@@ -50,7 +59,7 @@ def pieces_of(raw: bytes) -> list[bytes]:
 def unusable(job: str, topic: str, seed: int, count: int) -> Iterator[tuple[bytes, list[bytes]]]:
     """(record, its pieces), none of which can be used."""
     rng = Random(f"{topic}/{seed}")
-    good = ORDER if topic == topics.FRAUD_RULES.id else GOOD[topic]
+    good = (GOOD | ORDERS)[topic]
     while count:
         raw = fuzzed(good, rng)
         if len(raw) > MOST_BYTES:

@@ -123,5 +123,5 @@ def test_files_of_real_tills_come_through_with_their_own_totals(open_shop, tmp_p
     one = next(receipt for receipt in made if receipt.source == "ncr-poslog/1")
     shop.run("job", "stop", "intake")  # its last checkpoint shows what it kept
     (xml,) = (path for path in files if path.suffix == ".xml")
-    kept = shop.run("history", "raw", one.transaction_id)
+    kept = shop.run("history", "raw", one.origin)
     assert kept.startswith(mask_card_numbers(xml.read_bytes()).decode())

@@ -76,7 +76,7 @@ def level(shop: Shop, store: int = 45) -> int | None:
 
 
 def test_milk_at_store_45(open_shop):
-    """12 left of a normal 200: an emergency order from the nearest centre that has it, the manager
+    """12 pieces left of a normal 200: an emergency order from the nearest centre that has it, the manager
     told, central inventory told, a truck sent round, nearby stores asked; each once."""
     shop = open_shop("milk", "kafka")
     shop.submit("inventory")

@@ -15,14 +15,14 @@ from tillstream.catalog.resources import Topic
 from tillstream.clients.whole_topic import read_whole
 
 DAY = 86_400_000
+BEGAN_MS = int(time.time() * 1000) - 60_000
 
 
 def announced(shop: Shop, name: str, price: int, revision: int = 1, **changes: Any) -> None:
-    now_ms = int(time.time() * 1000) - 60_000
     document = {
         "schema": 2, "promotion_id": name, "revision": revision, "status": "planned",
-        "products": [MILK, "plu-4011"], "start_ms": now_ms + DAY, "end_ms": now_ms + 8 * DAY,
-        "uplift_percent": 150, "announced_ms": now_ms, "price_cents": price, "currency": "ZAR",
+        "products": [MILK, "plu-4011"], "start_ms": BEGAN_MS + DAY, "end_ms": BEGAN_MS + 8 * DAY,
+        "uplift_percent": 150, "announced_ms": BEGAN_MS, "price_cents": price, "currency": "ZAR",
     }  # fmt: skip
     send(shop, shop.conf().topic(topics.PROMOTIONS), name, document | changes)
 

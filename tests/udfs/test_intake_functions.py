@@ -174,7 +174,7 @@ def test_each_record_of_a_makers_document_goes_on_as_contract_v2():
     made = harness.process("~1", seal("kafka:tills/0/7", ARRIVED, json.dumps(DAY).encode()))
     lines = [one.partition(b"\n") for one in made]
     assert [line[0] for line in lines] == [b"45-1", b"45-3"]
-    door = front_door()
+    door = BatchedHarness(intake_once(CONF, [MAPPING]))
     for identity, _, value in lines:
         assert unseal(value).origin == "kafka:tills/0/7"
         door.process((identity.decode(), value))

@@ -137,7 +137,7 @@ STREAM_POSITIONS = Table("stream_positions", key=(("shard", "S"),))
 
 LEDGER = History(
     "ledger", "ledger/loyalty", loyalty_entry.ROW_TYPE,
-    date="event_time_ms", region="region", identity=("entry_id",),
+    date="event_time_ms", region="region", identity=("customer_id", "entry_id"),
 )  # fmt: skip
 ARCHIVE = History(
     "receipts", "archive/receipts", archived_receipt.ROW_TYPE,

@@ -130,7 +130,7 @@ def _loyalty(
     lacking = customers.keys() - set(ledger["customer_id"].unique().to_pylist())
     without: list[tuple[str, list[Any]]] = [(customer, []) for customer in sorted(lacking)]
     gave = ledger.filter(pc.equal(ledger["kind"], "transfer_out")).to_pylist()
-    given = {row["entry_id"][1:].removesuffix(":out"): -row["delta"] for row in gave}
+    given = {row["entry_id"][1:].removesuffix("#out"): -row["delta"] for row in gave}
     for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
         rows = [Row(**entry) for entry in entries]
         sent = customers[customer] + beside.get(customer, [])

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 Terms = tuple[int, int]  # minor units that earn a point, and that one pays
-ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": ":out", "transfer_in": ":in"}
+ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": "#out", "transfer_in": "#in"}
 ALL = -1
 NOTHING: Mapping[str, int] = MappingProxyType({})
 

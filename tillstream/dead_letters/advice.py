@@ -39,8 +39,8 @@ _REPAIRS = {
     "redrive.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair its time only when the till's clock was wrong.",
-    "too_many_returns": "Redrive it once its sale is there. Of one that names too many receipts, take the "
-    "points back by hand.",
+    "too_many_returns": "Leave it dead, other jobs have posted it: take its points back by a goodwill "
+    "adjustment (docs/jobs/loyalty.md).",
     "clock_ahead": "Repair the time that its message names.",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
     "id of its own; after a crash this one may have been kept and not the other.",

@@ -26,9 +26,12 @@ class Found(NamedTuple):
 
 
 def find(conf: Conf, bucket: S3Folder, what: str, day: str = "") -> Iterator[Found]:
-    """The raw records of ``what``: an origin (``kinesis:stream/shard/number``), or a transaction id, whose
-    origin the archive knows. ``day`` (YYYY-MM-DD, UTC): of arrival, or for a transaction of its end; without
-    it every file is opened."""
+    """The raw records of ``what``: an origin (``kinesis:stream/shard/number``), or a transaction id.
+
+    The archive knows the origin of a transaction. What the archive does not have is found if a till sent it
+    itself; another maker's document says no id. ``day`` (YYYY-MM-DD, UTC): of arrival, or for a transaction
+    of its end; without it every file is opened.
+    """
     if what.startswith(("kafka:", "kinesis:")):
         yield from _of_place(conf, bucket, what, day)
         return
@@ -40,6 +43,9 @@ def find(conf: Conf, bucket: S3Folder, what: str, day: str = "") -> Iterator[Fou
         places.add((row["origin"], f"{arrived:%Y-%m-%d}"))
     for origin, arrival in sorted(places):
         yield from _of_place(conf, bucket, origin, arrival, what)
+    if not places:
+        for row in _rows(conf, bucket, RAW_RECORDS, day, "transaction_id", what, COLUMNS):
+            yield Found(row["origin"], row["arrived_ms"], row["raw"])
 
 
 def _of_place(

@@ -35,12 +35,14 @@ def downgrade(new: Account) -> v2.Account:
         new.newest_ms,
         new.floor_ms,
         new.oldest_ms,
-        {name: _posting(one) for name, one in new.postings.items()},
+        {name: _posting(name, one) for name, one in new.postings.items()},
         pending,
     )
 
 
-def _posting(new: Posting) -> v2.Posting:
+def _posting(name: str, new: Posting) -> v2.Posting:
+    if name.startswith("#"):  # an adjustment: of a transfer, what came
+        return v2.Posting(new.event_time_ms, new.total_cents)
     if not new.is_sale:
         return v2.Posting(new.event_time_ms)
     return v2.Posting(

@@ -28,6 +28,7 @@ from tillstream.domain.loyalty.adjustments import (
 from tillstream.domain.loyalty.ledger import DAY_MS, Account, Refused, apply
 from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.transaction import REASONS, InvalidTransaction
+from tillstream.state_schemas.keyed import loyalty_account
 
 CONTRACT = ROOT / "state_schemas/events/loyalty_adjustment"
 EXAMPLES = sorted(CONTRACT.glob("examples/*/*.json"))
@@ -104,10 +105,10 @@ def test_a_transfer_is_two_entries_and_no_point_more_or_less(points, left):
     shop = Accounts()
     shop.earn(300)
     out = shop.adjust(change("transfer", points, to=BEN))
-    assert (out.entry_id, out.kind, out.refers_to) == ("#desk-001:out", "transfer_out", BEN)
+    assert (out.entry_id, out.kind, out.refers_to) == ("#desk-001#out", "transfer_out", BEN)
     (transfer,) = shop.sent
     into = shop.arrive(transfer)
-    assert (into.entry_id, into.kind, into.refers_to) == ("#desk-001:in", "transfer_in", ANN)
+    assert (into.entry_id, into.kind, into.refers_to) == ("#desk-001#in", "transfer_in", ANN)
     assert (shop.balance(ANN), shop.balance(BEN)) == (left, 300 - left)
     assert shop.arrive(transfer) is None
     assert shop.adjust(change("transfer", points, to=BEN)) is None
@@ -138,8 +139,8 @@ def test_of_a_transfer_that_was_decided_again_the_last_word_counts(first, again)
     entries = [shop.arrive(one) for one in moved]
     assert shop.balance(BEN) == again
     assert [entry and entry.entry_id for entry in entries] == [
-        "#desk-001:in",
-        "#desk-001:in:2",
+        "#desk-001#in",
+        "#desk-001#in:2",
         None,
     ]
 
@@ -261,3 +262,58 @@ def test_code_and_schema_judge_any_change_alike(path, data):
         accepted = error.reason not in REASONS
     itself = document.get("to", "") == document.get("customer_id")  # which no schema can say
     assert accepted == (SCHEMA.is_valid(document) and not itself), document
+
+
+CAT = "C0000000003"
+
+
+def test_another_adjustment_under_a_known_id_is_refused_and_moves_nothing():
+    shop = Accounts()
+    shop.earn(300)
+    shop.adjust(change("transfer", 100, to=BEN))
+    for other in (
+        change("transfer", 100, to=CAT), change("transfer", 90, to=BEN), change("goodwill", 100),
+    ):  # fmt: skip
+        assert shop.adjust(other).reason == "id_conflict"
+    assert (shop.balance(ANN), len(shop.sent)) == (200, 1)
+
+
+def test_two_senders_under_one_id_lose_no_points_of_the_first():
+    shop = Accounts()
+    shop.earn(300)
+    shop.adjust(change("transfer", 100, to=BEN))
+    shop.arrive(shop.sent[0])
+    second = msgspec.structs.replace(shop.sent[0], sender=CAT, points=50)
+    assert shop.arrive(second).reason == "id_conflict"
+    assert shop.balance(BEN) == 100
+    assert shop.adjust(change("goodwill", 7, customer_id=BEN)).delta == 7
+
+
+def test_a_transfer_that_can_no_longer_be_decided_takes_back_what_it_may_have_sent():
+    shop = Accounts()
+    shop.earn(300)
+    shop.of[ANN].floor_ms = T0
+    assert shop.adjust(change("transfer", 100, to=BEN)).reason == "beyond_horizon"
+    assert [one.points for one in shop.sent] == [0]
+
+
+def test_a_transfer_does_not_move_the_receivers_horizon_to_the_present():
+    shop = Accounts()
+    shop.earn(300)
+    shop.adjust(change("transfer", 100, to=BEN))
+    shop.arrive(shop.sent[0], at_ms=T0 + 400 * DAY_MS)
+    after, made = apply(shop.of[BEN], txn("sale-002", 10_000, at=T0), RULES, T0)
+    assert not isinstance(made, Refused)
+    assert after is not None
+    assert after.balance == 110
+
+
+def test_a_release_of_before_keeps_what_a_transfer_brought():
+    shop = Accounts()
+    shop.earn(300)
+    shop.adjust(change("transfer", 100, to=BEN))
+    shop.arrive(shop.sent[0])
+    written = loyalty_account.CODEC.writer({"loyalty_account": 2})(shop.of[BEN])
+    shop.of[BEN] = loyalty_account.decode(written)
+    assert shop.arrive(shop.sent[0]) is None
+    assert shop.balance(BEN) == 100

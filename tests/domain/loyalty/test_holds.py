@@ -235,3 +235,12 @@ def test_code_and_schema_judge_any_change_alike(path, data):
     except InvalidTransaction as error:
         accepted = error.reason not in REASONS
     assert accepted == SCHEMA.is_valid(document), document
+
+
+def test_a_till_whose_clock_was_set_back_can_ask_again_once_the_time_is_over():
+    shop = Shop()
+    assert shop.ask(ask("sale-001", 400, at=60_000)).outcome == "granted"
+    assert shop.ask(ask("sale-001", 20, at=0), 1).points == 400  # an older one has the same answer
+    again = shop.ask(ask("sale-001", 20, at=1), 90)
+    assert (again.outcome, again.points) == ("granted", 20)
+    assert again.until_ms > T0 + 90 * MINUTE_MS

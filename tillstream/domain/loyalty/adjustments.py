@@ -1,9 +1,9 @@
 """Changes of points that no till makes: goodwill, expiry, and transfers from one account to another.
 
 A transfer is two entries, one in each account. The first takes the points and sends a `PointsTransfer` to the
-other account, in one transaction of the job; the second posts it once. So no point is lost or made. A job
-that goes back to an older state decides again, perhaps otherwise: the last of two records is right, so it is
-sent even where nothing moves.
+other account, at least once; the second posts it once. So no point is lost or made. A job that goes back to
+an older state, after a crash too, decides again, perhaps otherwise: the last of two records is right, so one
+is sent even where nothing moves.
 
 The contract of an adjustment is state_schemas/events/loyalty_adjustment/v1.json; this is the same contract as
 code.
@@ -30,6 +30,7 @@ from tillstream.domain.loyalty.ledger import (
 from tillstream.domain.receipt.contract import Id
 
 MOST = 1_000_000_000
+CONFLICT = Refused("id_conflict", "another adjustment with this adjustment_id came before it")
 # Of no store, so of no region: the folder of the history that other records without one have.
 NO_REGION = "unknown"
 Points = Annotated[int, Meta(ge=-MOST, le=MOST)]
@@ -62,6 +63,7 @@ class PointsTransfer(Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
     points: Moved
     reason: Code
     by: Id
+    event_time_ms: Ms | None = None  # of the adjustment
 
 
 def parse_adjustment(raw: bytes) -> Adjustment:
@@ -88,10 +90,13 @@ def adjust(
     account: Account | None, change: Adjustment, rules: LoyaltyRules, arrived_ms: int
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused, PointsTransfer | None]:
     """The account after ``change``, its entries as `ledger.apply` gives them, and what another one gets."""
-    name = f"#{change.adjustment_id}"
+    name, said = f"#{change.adjustment_id}", f"{change.kind}/{change.points}/{change.to or ''}"
+    if account is not None and (known := account.postings.get(name)) and known.of not in ("", said):
+        return None, CONFLICT, None
     account, refused = opened_account(account, name, change.event_time_ms, rules)
     if account is None:
-        return None, refused, None
+        # It may have been decided otherwise, by a job that has gone back since.
+        return None, refused, _sent(change, 0) if isinstance(refused, Refused) else None
     free = account.balance - held(account.holds, arrived_ms)
     kind, points, outcome, reason = change.kind, change.points, "posted", change.reason
     if kind == "goodwill":
@@ -106,27 +111,34 @@ def adjust(
         delta = -(whole if points is None else points)
         if points is not None and points > free:
             delta, outcome, reason = 0, "transfer_refused", "insufficient_balance"
-    ending, posted_as = (":out", "transfer_out") if change.to else ("", str(kind))
+    ending, posted_as = ("#out", "transfer_out") if change.to else ("", str(kind))
     entry = _post(account, name, ending, posted_as, outcome, reason, delta, change, change.to,
                   change.event_time_ms)  # fmt: skip
+    account.postings[name].of = said
     remembered(account, change.event_time_ms, arrived_ms, rules)
-    sent = None
-    if change.to:
-        sent = PointsTransfer(
-            adjustment_id=change.adjustment_id, customer_id=change.to, sender=change.customer_id,
-            points=-delta, reason=change.reason, by=change.by,
-        )  # fmt: skip
-    return account, (entry,), sent
+    return account, (entry,), _sent(change, -delta)
+
+
+def _sent(change: Adjustment, points: int) -> PointsTransfer | None:
+    if not change.to:
+        return None
+    return PointsTransfer(
+        adjustment_id=change.adjustment_id, customer_id=change.to, sender=change.customer_id,
+        points=points, reason=change.reason, by=change.by, event_time_ms=change.event_time_ms,
+    )  # fmt: skip
 
 
 def receive(
     account: Account | None, transfer: PointsTransfer, rules: LoyaltyRules, arrived_ms: int
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
-    """The account that a transfer is for, after it. Its time is when it arrived."""
-    name = f"#{transfer.adjustment_id}:in"
+    """The account that a transfer is for, after it. It is remembered from its arrival on, and moves the
+    account's horizon no further than the adjustment itself would."""
+    name = f"#{transfer.adjustment_id}#in"
     known = account.postings.get(name) if account is not None else None
     delta, ending = transfer.points, ""
     if account is not None and known is not None:
+        if known.of not in ("", transfer.sender):
+            return None, CONFLICT
         delta -= known.total_cents
         ending = f":{account.version + 1}"  # was decided again, otherwise
     elif delta:
@@ -138,7 +150,8 @@ def receive(
     entry = _post(account, name, ending, "transfer_in", "posted", transfer.reason, delta,
                   transfer, transfer.sender, arrived_ms)  # fmt: skip
     account.postings[name].total_cents = transfer.points
-    remembered(account, arrived_ms, arrived_ms, rules)
+    account.postings[name].of = transfer.sender
+    remembered(account, transfer.event_time_ms or arrived_ms, arrived_ms, rules)
     return account, (entry,)
 
 

@@ -142,16 +142,17 @@ def standing(sale: Posting, refunded_cents: int, excluded_refunded_cents: int = 
 
 
 def apply(
-    account: Account | None, txn: Part, rules: LoyaltyRules, arrived_ms: int
+    account: Account | None, txn: Part, rules: LoyaltyRules, arrived_ms: int, together: bool = False
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | list[LedgerEntry] | Refused]:
     """The account after ``txn``, and its ledger entries; an unchanged account is returned as None.
 
     ``arrived_ms``: when the broker took the record. A duplicate gives (None, ()). A transaction
     that cannot be told from a forgotten duplicate gives (None, Refused). A till's clock that is ahead
-    moves no horizon: that goes by arrival.
+    moves no horizon: that goes by arrival. together: a part before it, of the same receipt, was posted just
+    now, so this one is no duplicate.
     """
     event_ms = txn.event_time_ms
-    account, refused = opened_account(account, txn.transaction_id, event_ms, rules)
+    account, refused = opened_account(account, txn.transaction_id, event_ms, rules, together)
     if account is None:
         return None, refused
     if txn.kind == "sale":
@@ -167,14 +168,15 @@ def apply(
 
 
 def opened_account(
-    account: Account | None, name: str, event_ms: int, rules: LoyaltyRules
+    account: Account | None, name: str, event_ms: int, rules: LoyaltyRules, together: bool = False
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
     """The account to post ``name`` in; None where it is posted already, or cannot be told from such a one."""
     if account is None:
         return Account(oldest_ms=event_ms, postings={}, pending={}, holds={}), NO_ENTRIES
     if name in account.postings:
         return None, NO_ENTRIES
-    if event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms:
+    late = event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms
+    if late and not together:
         return None, Refused(
             "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
         )

@@ -19,12 +19,15 @@ def on_request(
     """The account after a till's request, None where it is unchanged, and what the till is answered.
 
     The newest request about a sale counts, by the till's clock: an older one, or the same again, has the
-    same answer."""
+    same answer. Once its time is over any other counts: a till's clock may have been set back."""
     if account is None:
         account = Account(postings={}, pending={}, holds={})
     known = account.holds.get(request.transaction_id)
     asked = request.event_time_ms, request.request_id
-    if known is not None and asked <= (known.asked_ms, known.request_id):
+    over = (
+        known is not None and known.until_ms < arrived_ms and known.request_id != request.request_id
+    )
+    if known is not None and not over and asked <= (known.asked_ms, known.request_id):
         return None, answer(request, known)
     drop_ended(account.holds, arrived_ms, rules.max_holds)
     free = account.balance - held(account.holds, arrived_ms, request.transaction_id)

@@ -29,7 +29,8 @@ final class ReceiptParties {
                 TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
             ReceiptParties receipt = new ReceiptParties();
             receipt.fill(parser);
-            return receipt.transactionId == null ? null : receipt;
+            boolean named = receipt.transactionId != null && !receipt.transactionId.isEmpty();
+            return named ? receipt : null;
         } catch (IOException | RuntimeException notCanonical) {
             return null;
         }
