@@ -141,7 +141,7 @@ def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although
     (open_order,) = stock.decode(shelves.state[KEY]).open_orders
     shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
     before = len(notices(shelves))
-    shelves.advance_to(T0 + 6 * HOUR_MS + 999)
+    shelves.advance_to(T0 + 12 * HOUR_MS)
     asked = shelves.side["actions"][-1].partition(b"\n")[2]
     shelves.process((KEY, b"D" + asked))
     (told,) = notices(shelves)[before:]
@@ -154,7 +154,7 @@ def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although
     assert (after.open_orders, after.low, after.below_zero) == ([], False, False)
     shelves.advance_to(T0 + 100 * HOUR_MS)
     assert len(notices(shelves)) == before + 1
-    assert shelves.timers == set()
+    assert len(shelves.timers) == 1  # it is short, and the store may open again
 
 
 def test_what_is_never_counted_and_delisted_is_on_no_list():
@@ -162,3 +162,48 @@ def test_what_is_never_counted_and_delisted_is_on_no_list():
     shelves.control(delist())
     shelves.process(line("sale", "t/1", -3))
     assert shelves.side["stores"] == []
+
+
+def asked(ledger: BatchedHarness) -> list[dict]:
+    sent = [one for one in ledger.side["actions"] if one.startswith(b"requests|")]
+    return [json.loads(one.partition(b"\n")[2]) for one in sent]
+
+
+@pytest.mark.parametrize(
+    ("ends", "begins"),
+    [
+        (delist(), {"action": "relist", "product": MILK}),
+        (order("close", store=45), {"action": "reopen", "store": 45}),
+    ],
+)
+def test_a_shelf_that_sold_out_while_it_was_ended_is_ordered_for_once_it_is_back(ends, begins):
+    shelves = ledger()
+    shelves.control(ends)
+    sell_out(shelves)
+    assert asked(shelves) == []
+    hours = 0
+    for hours in range(6, 24 * 90, 6):
+        shelves.advance_to(T0 + hours * HOUR_MS)
+        assert len(shelves.timers) <= 2
+    back_ms = T0 + hours * HOUR_MS
+    shelves.control(order(number=2, from_ms=back_ms, arrived_ms=back_ms, **begins))
+    shelves.advance_to(back_ms + 13 * HOUR_MS)
+    (retry,) = asked(shelves)
+    assert (retry["ask"], retry["event_time_ms"]) == ("retry", back_ms)
+    shelves.process((KEY, b"D" + json.dumps(retry).encode()))
+    assert "order" in [one["ask"] for one in asked(shelves)]
+
+
+def test_what_nobody_had_is_asked_for_again_although_the_store_was_closed_when_its_hold_ended():
+    shelves = ledger()
+    sell_out(shelves)
+    ordered = json.dumps(asked(shelves)[0]).encode()
+    shelves.process((f"9003/{MILK}", b"D" + ordered))
+    refusal = next(one for one in asked(shelves) if one["ask"] == "refusal")
+    shelves.process((KEY, b"D" + json.dumps(refusal).encode()))
+    shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
+    shelves.advance_to(T0 + 24 * HOUR_MS)
+    back_ms = T0 + 25 * HOUR_MS
+    shelves.control(order("reopen", 2, back_ms, back_ms, store=45))
+    shelves.advance_to(T0 + 48 * HOUR_MS)
+    assert [one["ask"] for one in asked(shelves)][-1] == "retry"

@@ -109,13 +109,22 @@ class Range:
         closed = self._holds(f"store/{store}", at_ms)
         if closed is not None and closed.ends_trade:
             return closed
+        order = max(self._of_product(store, product, at_ms), key=lambda one: one[:2], default=None)
+        return order[2] if order is not None and order[2].ends_trade else None
+
+    def since_ms(self, store: int, product: str, at_ms: int) -> int:
+        """When the last order about this shelf began; 0 without one."""
+        orders = [one for _, _, one in self._of_product(store, product, at_ms)]
+        orders += filter(None, [self._holds(f"store/{store}", at_ms)])
+        return max((one.from_ms for one in orders), default=0)
+
+    def _of_product(
+        self, store: int, product: str, at_ms: int
+    ) -> list[tuple[int, int, RangeOrder]]:
+        """Of each scope the order that holds, behind when it began and how narrow it is."""
         scopes = ("", self._countries.get(store, "-"), str(store))
         found = [self._holds(f"{product}/{scope}", at_ms) for scope in scopes]
-        held = [(one.from_ms, n, one) for n, one in enumerate(found) if one is not None]
-        if not held:
-            return None
-        order = max(held, key=lambda one: one[:2])[2]
-        return order if order.ends_trade else None
+        return [(one.from_ms, n, one) for n, one in enumerate(found) if one is not None]
 
     def _holds(self, key: str, at_ms: int) -> RangeOrder | None:
         """Of one key, the last one that has begun."""
