@@ -10,6 +10,7 @@ from tests.support.batched_harness import BatchedHarness
 from tests.udfs.test_inventory_functions import HOUR_MS, KEY, MILK, NEAR, SETTINGS, T0, line
 from tillstream.domain import notice
 from tillstream.domain.envelope import seal
+from tillstream.domain.stock import assortment
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.state_schemas.keyed import stock
 from tillstream.udfs.inventory import StockLedger
@@ -207,3 +208,20 @@ def test_what_nobody_had_is_asked_for_again_although_the_store_was_closed_when_i
     shelves.control(order("reopen", 2, back_ms, back_ms, store=45))
     shelves.advance_to(T0 + 48 * HOUR_MS)
     assert [one["ask"] for one in asked(shelves)][-1] == "retry"
+
+
+def test_a_full_assortment_takes_what_replaces_and_what_comes_back_and_nothing_new(monkeypatch):
+    monkeypatch.setattr(assortment, "MOST_ORDERS", 2)
+    shelves = ledger()
+    shelves.control(delist(1))
+    shelves.control(order("close", 2, store=45))
+    shelves.control(order("reopen", 3, T0 + 1, T0 + 1, store=45))  # in place of 2
+    shelves.control(order("relist", 4, T0 + HOUR_MS, T0 + 1, product=MILK))  # planned
+    assert shelves.side["dead-letters"] == []
+    for new in (order("close", 5, store=46), delist(6, from_ms=T0 + 2 * HOUR_MS)):
+        shelves.control(new)
+    letters = [json.loads(one)["reason"] for one in shelves.side["dead-letters"]]
+    assert letters == ["out_of_range"] * 2
+    assert len(shelves.kept) == 3
+    for kept in (shelves.kept, dict(reversed(shelves.kept.items()))):
+        assert "requests" in sell_out(ledger(kept), T0 + HOUR_MS)

@@ -17,7 +17,9 @@ from tillstream.domain.documents import Id, Ms, ShelfProduct, StoreNumber, decod
 from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.ledger import FIRST_CENTRE
 
-MOST_ORDERS = 50_000  # kept by each subtask
+MOST_ORDERS = (
+    50_000  # kept by each subtask; besides, up to MOST_OF_ONE that bring back what is gone
+)
 MOST_OF_ONE = 8  # of one product or store in one scope: the one that holds and what is planned
 
 
@@ -91,7 +93,10 @@ class Range:
             orders = [*begun[-1:], *orders[len(begun) :]]
         if order not in orders:
             return None
-        if len(orders) > MOST_OF_ONE or self._count >= MOST_ORDERS:
+        # What brings back what is gone always can, and what was kept was taken once.
+        may_add = now_ms is None or (bool(known) and not order.ends_trade)
+        count = self._count - len(known) + len(orders)
+        if len(orders) > MOST_OF_ONE or (count > MOST_ORDERS and not may_add):
             raise refuse("out_of_range", f"more than {MOST_OF_ONE} orders, or {MOST_ORDERS} in all")
         return orders
 
