@@ -33,7 +33,16 @@ from tillstream.domain.stock.inventory import (
 )
 from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
-from tillstream.domain.stock.order_wake import is_order_wake, on_order_wake, order_wake_ms
+from tillstream.domain.stock.order_wake import (
+    enters,
+    is_order_wake,
+    is_short,
+    may_come,
+    on_back,
+    on_grid,
+    on_order_wake,
+    order_wake_ms,
+)
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
@@ -140,7 +149,7 @@ class StockLedger(BatchedStage):
     beside it enveloped orders about the assortment. Out: ledger entries as JSON bytes; to the sides: actions
     as ``<route>|<key>\\n<json>``, dead letters as JSON bytes, and what a store hears of all its shelves,
     behind a line with its number. A timer has a shelf ask again for what nobody had, another whether what it
-    has ordered is still wanted."""
+    has ordered is still wanted, or it is sold from again."""
 
     codec = stock_codec.CODEC
     sides = ("actions", DEAD_LETTERS, "stores")
@@ -162,6 +171,7 @@ class StockLedger(BatchedStage):
 
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         came = stock_passing.read(value)
+        before_ms = state.newest_ms if state is not None else 0
         if isinstance(came, Line):
             near = self.near.get(came.store, NOBODY)
             ended = self._ended(
@@ -175,10 +185,10 @@ class StockLedger(BatchedStage):
             after, entry, actions = self._other(came, state)
             if after is not None and isinstance(came, Request) and came.ask == "refusal":
                 out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
-        if entry is None:
+        if entry is None or after is None:
             return None
-        if any(action.route == "requests" and action.body.ask == "order" for action in actions):
-            out.wake(order_wake_ms(out.now_ms, self.rules.of(entry.store).planning))
+        ordered = any(one.route == "requests" and one.body.ask == "order" for one in actions)
+        self._see_to_timer(after, entry.store, entry.product, before_ms, ordered, out)
         out.emit(_encode(entry))
         self._act(actions, out)
         return after
@@ -188,14 +198,36 @@ class StockLedger(BatchedStage):
             return
         number, _, product = key.partition("/")
         store, rules = int(number), self.rules.of(int(number))
-        ended = self._ended(state, store, product, min(at_ms, out.now_ms))
-        if is_order_wake(at_ms):
-            if state.open_orders and ended is not None:
+        by_ms = min(at_ms, out.now_ms)
+        ended = self._ended(state, store, product, by_ms)
+        is_order = is_order_wake(at_ms)
+        if ended is not None:
+            if is_order and state.open_orders:
                 self._act(on_order_wake(state, store, product, ended), out)
-            elif state.open_orders:
-                out.wake(order_wake_ms(out.now_ms, rules.planning))
-        elif ended is None:
-            self._act(on_wake(state, store, product, at_ms, rules), out)
+            waits = is_short(state)  # it may be sold from again
+        else:
+            if not is_order or (
+                state.no_order_before_ms and not on_grid(at_ms, store, product, rules.planning)
+            ):
+                self._act(on_wake(state, store, product, at_ms, rules), out)
+            if is_order:
+                since_ms = self.range.since_ms(store, product, max(by_ms, state.newest_ms))
+                self._act(on_back(state, store, product, at_ms, since_ms), out)
+            waits = is_order and may_come(state, out.now_ms, rules.planning)
+        if waits:
+            out.wake(order_wake_ms(max(out.now_ms, at_ms), store, product, rules.planning))
+
+    def _see_to_timer(
+        self, after: Stock, store: int, product: str, before_ms: int, ordered: bool, out: Outputs
+    ) -> None:
+        planning = self.rules.of(store).planning
+        waits = ordered or (
+            bool(after.open_orders) and enters(before_ms, after.newest_ms, planning)
+        )
+        if not waits and is_short(after):
+            waits = self._ended(after, store, product, 0) is not None
+        if waits:
+            out.wake(order_wake_ms(out.now_ms, store, product, planning))
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)

@@ -11,8 +11,10 @@ from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.local_time import DAY_MS, RulesByPlace
 from tillstream.domain.stock.actions import Action
+from tillstream.domain.stock.ledger import HOUR_MS
 from tillstream.domain.stock.store_day import ReportRules, ShelfNews, StoreDays, on_news, on_report
 from tillstream.domain.stock.transfers import (
+    BEHIND_MS,
     Transfer,
     TransferEnd,
     TransferRules,
@@ -62,6 +64,9 @@ class StoreReports(BatchedStage):
         if state is None:
             return None
         now_ms = max(out.now_ms, at_ms)
+        if now_ms - at_ms > BEHIND_MS:
+            out.wake(now_ms + HOUR_MS)  # sales of that day, and counts, are yet to be read
+            return None
         after, actions = on_report(state, int(key), now_ms, self.rules.of(int(key)))
         _act(actions, out)
         return after

@@ -10,6 +10,7 @@ from tests.support.batched_harness import BatchedHarness
 from tests.udfs.test_inventory_functions import HOUR_MS, KEY, MILK, NEAR, SETTINGS, T0, line
 from tillstream.domain import notice
 from tillstream.domain.envelope import seal
+from tillstream.domain.stock import assortment
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.state_schemas.keyed import stock
 from tillstream.udfs.inventory import StockLedger
@@ -141,7 +142,7 @@ def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although
     (open_order,) = stock.decode(shelves.state[KEY]).open_orders
     shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
     before = len(notices(shelves))
-    shelves.advance_to(T0 + 6 * HOUR_MS + 999)
+    shelves.advance_to(T0 + 12 * HOUR_MS)
     asked = shelves.side["actions"][-1].partition(b"\n")[2]
     shelves.process((KEY, b"D" + asked))
     (told,) = notices(shelves)[before:]
@@ -154,7 +155,7 @@ def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although
     assert (after.open_orders, after.low, after.below_zero) == ([], False, False)
     shelves.advance_to(T0 + 100 * HOUR_MS)
     assert len(notices(shelves)) == before + 1
-    assert shelves.timers == set()
+    assert len(shelves.timers) == 1  # it is short, and the store may open again
 
 
 def test_what_is_never_counted_and_delisted_is_on_no_list():
@@ -162,3 +163,65 @@ def test_what_is_never_counted_and_delisted_is_on_no_list():
     shelves.control(delist())
     shelves.process(line("sale", "t/1", -3))
     assert shelves.side["stores"] == []
+
+
+def asked(ledger: BatchedHarness) -> list[dict]:
+    sent = [one for one in ledger.side["actions"] if one.startswith(b"requests|")]
+    return [json.loads(one.partition(b"\n")[2]) for one in sent]
+
+
+@pytest.mark.parametrize(
+    ("ends", "begins"),
+    [
+        (delist(), {"action": "relist", "product": MILK}),
+        (order("close", store=45), {"action": "reopen", "store": 45}),
+    ],
+)
+def test_a_shelf_that_sold_out_while_it_was_ended_is_ordered_for_once_it_is_back(ends, begins):
+    shelves = ledger()
+    shelves.control(ends)
+    sell_out(shelves)
+    assert asked(shelves) == []
+    hours = 0
+    for hours in range(6, 24 * 90, 6):
+        shelves.advance_to(T0 + hours * HOUR_MS)
+        assert len(shelves.timers) <= 2
+    back_ms = T0 + hours * HOUR_MS
+    shelves.control(order(number=2, from_ms=back_ms, arrived_ms=back_ms, **begins))
+    shelves.advance_to(back_ms + 13 * HOUR_MS)
+    (retry,) = asked(shelves)
+    assert (retry["ask"], retry["event_time_ms"]) == ("retry", back_ms)
+    shelves.process((KEY, b"D" + json.dumps(retry).encode()))
+    assert "order" in [one["ask"] for one in asked(shelves)]
+
+
+def test_what_nobody_had_is_asked_for_again_although_the_store_was_closed_when_its_hold_ended():
+    shelves = ledger()
+    sell_out(shelves)
+    ordered = json.dumps(asked(shelves)[0]).encode()
+    shelves.process((f"9003/{MILK}", b"D" + ordered))
+    refusal = next(one for one in asked(shelves) if one["ask"] == "refusal")
+    shelves.process((KEY, b"D" + json.dumps(refusal).encode()))
+    shelves.control(order("close", 1, T0 + HOUR_MS, store=45))
+    shelves.advance_to(T0 + 24 * HOUR_MS)
+    back_ms = T0 + 25 * HOUR_MS
+    shelves.control(order("reopen", 2, back_ms, back_ms, store=45))
+    shelves.advance_to(T0 + 48 * HOUR_MS)
+    assert [one["ask"] for one in asked(shelves)][-1] == "retry"
+
+
+def test_a_full_assortment_takes_what_replaces_and_what_comes_back_and_nothing_new(monkeypatch):
+    monkeypatch.setattr(assortment, "MOST_ORDERS", 2)
+    shelves = ledger()
+    shelves.control(delist(1))
+    shelves.control(order("close", 2, store=45))
+    shelves.control(order("reopen", 3, T0 + 1, T0 + 1, store=45))  # in place of 2
+    shelves.control(order("relist", 4, T0 + HOUR_MS, T0 + 1, product=MILK))  # planned
+    assert shelves.side["dead-letters"] == []
+    for new in (order("close", 5, store=46), delist(6, from_ms=T0 + 2 * HOUR_MS)):
+        shelves.control(new)
+    letters = [json.loads(one)["reason"] for one in shelves.side["dead-letters"]]
+    assert letters == ["out_of_range"] * 2
+    assert len(shelves.kept) == 3
+    for kept in (shelves.kept, dict(reversed(shelves.kept.items()))):
+        assert "requests" in sell_out(ledger(kept), T0 + HOUR_MS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support.batched_harness import BatchedHarness
-from tests.udfs.test_inventory_functions import HOUR_MS, MILK, NEAR, SETTINGS, T0, line
+from tests.udfs.test_inventory_functions import HOUR_MS, KEY, MILK, NEAR, SETTINGS, T0, line
 from tillstream.domain import notice
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.domain.stock.store_day import ReportRules
@@ -54,7 +54,7 @@ def test_what_came_too_late_is_told_once_for_each_document_and_once_a_day_for_ti
 
         def of(kind, name, quantity, at_ms, product=product):
             return f"45/{product}", b"L" + json.dumps(
-                [kind, name, 45, product, quantity, at_ms]
+                [kind, name, 45, product, quantity, at_ms, None, T0]
             ).encode()
 
         ledger.process(of("count", f"M:count-0045-1/{n}", 100, T0))
@@ -98,3 +98,65 @@ def test_a_replay_tells_nobody_of_days_long_past():
     stores.process(*[("45", one.partition(b"\n")[2]) for one in ledger.side["stores"]])
     assert stores.timers == set()
     assert stores.advance_to(T0 + 200 * HOUR_MS) == []
+
+
+def late_sale(ledger: BatchedHarness, newest_ms: int, arrived_ms: int) -> list[tuple[str, bytes]]:
+    """News of a sale 9 days before the newest line of a shelf, which came at ``arrived_ms``."""
+    ledger.process(line("count", "M:count-1/1", 100, newest_ms))
+    late = ["sale", "t/late", 45, MILK, -1, newest_ms - 9 * 24 * HOUR_MS, None, arrived_ms]
+    ledger.process((KEY, b"L" + json.dumps(late).encode()))
+    return [("45", one.partition(b"\n")[2]) for one in ledger.side["stores"]]
+
+
+def test_a_line_too_late_of_a_shelf_that_has_sold_nothing_for_days_is_told_the_day_after_it_came():
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores.process(*late_sale(ledger, T0 - 5 * 24 * HOUR_MS, T0))
+    ((at_ms, _),) = stores.timers
+    (told,) = stores.advance_to(at_ms)
+    found = notice.parse(told.partition(b"\n")[2])
+    assert found.notice_id == "sales_too_late:store:45:45-2025-11-25"
+
+
+def test_a_line_that_came_too_late_days_ago_is_told_to_nobody_in_a_replay():
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0 + 90 * HOUR_MS)
+    stores.process(*late_sale(ledger, T0, T0))
+    assert stores.timers == set()
+
+
+def test_a_day_is_not_told_before_the_job_has_read_what_came_while_it_was_away():
+    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    for n, product in enumerate([MILK, "2000000000015"]):
+        sold = ["sale", f"t/{n}", 45, product, -1, T0, None, T0, "each"]
+        ledger.process((f"45/{product}", b"L" + json.dumps(sold).encode()))
+    first, second = [("45", one.partition(b"\n")[2]) for one in ledger.side["stores"]]
+    stores.process(first)
+    ((due_ms, _),) = stores.timers
+    back_ms = due_ms + 3 * HOUR_MS
+    assert stores.advance_to(back_ms) == []
+    stores.process(second)
+    (told,) = stores.advance_to(back_ms + HOUR_MS)
+    found = notice.parse(told.partition(b"\n")[2])
+    assert found.params["shelves"] == 2
+
+
+def test_a_day_of_which_the_job_is_a_day_behind_is_told_to_nobody_and_forgotten():
+    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    ledger.process(line("sale", "t/1", -1))
+    stores.process(*[("45", one.partition(b"\n")[2]) for one in ledger.side["stores"]])
+    assert stores.advance_to(T0 + 90 * HOUR_MS) == []
+    assert stores.advance_to(T0 + 91 * HOUR_MS) == []
+    assert stores.timers == set()
+
+
+def test_a_store_that_no_document_can_name_is_not_asked_to_count():
+    ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
+    for store in (2900, 2901, 9000):
+        sold = ["sale", "t/1", store, MILK, -1, T0, None, T0, "each"]
+        late = ["sale", "t/2", store, MILK, -1, T0 - 9 * 24 * HOUR_MS, None, T0, "each"]
+        for one in (sold, late):
+            ledger.process((f"{store}/{MILK}", b"L" + json.dumps(one).encode()))
+    assert [one.partition(b"\n")[0] for one in ledger.side["stores"]] == [b"2900", b"2900"]

@@ -17,7 +17,9 @@ from tillstream.domain.documents import Id, Ms, ShelfProduct, StoreNumber, decod
 from tillstream.domain.receipt.product import same
 from tillstream.domain.stock.ledger import FIRST_CENTRE
 
-MOST_ORDERS = 50_000  # kept by each subtask
+MOST_ORDERS = (
+    50_000  # kept by each subtask; besides, up to MOST_OF_ONE that bring back what is gone
+)
 MOST_OF_ONE = 8  # of one product or store in one scope: the one that holds and what is planned
 
 
@@ -91,7 +93,10 @@ class Range:
             orders = [*begun[-1:], *orders[len(begun) :]]
         if order not in orders:
             return None
-        if len(orders) > MOST_OF_ONE or self._count >= MOST_ORDERS:
+        # What brings back what is gone always can, and what was kept was taken once.
+        may_add = now_ms is None or (bool(known) and not order.ends_trade)
+        count = self._count - len(known) + len(orders)
+        if len(orders) > MOST_OF_ONE or (count > MOST_ORDERS and not may_add):
             raise refuse("out_of_range", f"more than {MOST_OF_ONE} orders, or {MOST_ORDERS} in all")
         return orders
 
@@ -109,13 +114,22 @@ class Range:
         closed = self._holds(f"store/{store}", at_ms)
         if closed is not None and closed.ends_trade:
             return closed
+        order = max(self._of_product(store, product, at_ms), key=lambda one: one[:2], default=None)
+        return order[2] if order is not None and order[2].ends_trade else None
+
+    def since_ms(self, store: int, product: str, at_ms: int) -> int:
+        """When the last order about this shelf began; 0 without one."""
+        orders = [one for _, _, one in self._of_product(store, product, at_ms)]
+        orders += filter(None, [self._holds(f"store/{store}", at_ms)])
+        return max((one.from_ms for one in orders), default=0)
+
+    def _of_product(
+        self, store: int, product: str, at_ms: int
+    ) -> list[tuple[int, int, RangeOrder]]:
+        """Of each scope the order that holds, behind when it began and how narrow it is."""
         scopes = ("", self._countries.get(store, "-"), str(store))
         found = [self._holds(f"{product}/{scope}", at_ms) for scope in scopes]
-        held = [(one.from_ms, n, one) for n, one in enumerate(found) if one is not None]
-        if not held:
-            return None
-        order = max(held, key=lambda one: one[:2])[2]
-        return order if order.ends_trade else None
+        return [(one.from_ms, n, one) for n, one in enumerate(found) if one is not None]
 
     def _holds(self, key: str, at_ms: int) -> RangeOrder | None:
         """Of one key, the last one that has begun."""

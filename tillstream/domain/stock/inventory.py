@@ -23,6 +23,7 @@ from tillstream.domain.stock.assortment import RangeOrder
 from tillstream.domain.stock.ledger import (
     FIRST_CENTRE,
     HOUR_MS,
+    UNKNOWN_MS,
     Entry,
     Line,
     Moved,
@@ -93,7 +94,8 @@ def on_line(
             news = store_day.counted(stock, line)
         actions += news
     else:
-        day, _ = local(stock.newest_ms, rules.planning.demand)
+        came_ms = stock.newest_ms if line.arrived_ms == UNKNOWN_MS else line.arrived_ms
+        day, _ = local(came_ms, rules.planning.demand)
         actions = store_day.too_late(line, day)
     return stock, _entry(stock, line, moved, percent), actions
 

@@ -22,6 +22,7 @@ BY_THE_DAY = DemandRules(hourly=False)
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 FIRST_CENTRE = 9001
+UNKNOWN_MS = 2**62  # an arrival that nobody has said
 
 INBOUND = frozenset({"delivery", "transfer_in", "refund", "void"})
 OUTBOUND = frozenset({"sale", "transfer_out", "write_off", "allocation"})
@@ -50,7 +51,7 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     quantity: int
     event_time_ms: int
     order_id: str | None = None
-    arrived_ms: int = 2**62
+    arrived_ms: int = UNKNOWN_MS
     unit: str | None = None
 
 

@@ -4,7 +4,8 @@ late to be applied.
 Shelves say it of themselves, as `ShelfNews`: of a shelf without a count with its first line of each local
 day, and whenever what it sold on that day has doubled, so a busy shelf says it a dozen times a day and a
 counted one never. A day is told once, at a local hour of the next; a document that came too late is told at
-once. What is kept is bounded: numbers and the best sellers of two days, and the last documents.
+once. A store that no document may name can have no count, and hears of none. What is kept is bounded:
+numbers and the best sellers of two days, and the last documents.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tillstream.domain.local_time import UTC, offset_ms
 from tillstream.domain.notice import notice
 from tillstream.domain.stock.actions import Action
 from tillstream.domain.stock.ledger import ABSOLUTE, DAY_MS, FIRST_CENTRE, HOUR_MS, Line, Stock
+from tillstream.domain.stock.movement import LAST_STORE
 
 KEPT = 100  # best sellers; more than are named, for some of them get counted
 NAMED = 20
@@ -85,7 +87,7 @@ def sold(stock: Stock, line: Line, began: bool, before: int) -> list[Action]:
     """What a traded line of a shelf makes known. ``began``: it is the first of its day; ``before``: what the
     day had sold before it."""
     units = stock.demand.hours[0]
-    if stock.count_ms >= 0 or line.store >= FIRST_CENTRE:
+    if stock.count_ms >= 0 or line.store > LAST_STORE:
         return []
     if not began and units.bit_length() == before.bit_length():
         return []
@@ -97,13 +99,15 @@ def sold(stock: Stock, line: Line, began: bool, before: int) -> list[Action]:
 
 def counted(stock: Stock, line: Line) -> list[Action]:
     """The first count of a shelf takes it off the list."""
-    if stock.demand.day < 0 or line.store >= FIRST_CENTRE:
+    if stock.demand.day < 0 or line.store > LAST_STORE:
         return []
     return [_news(line.store, ShelfNews("counted", line.product, stock.demand.day))]
 
 
 def too_late(line: Line, day: int) -> list[Action]:
-    """What a line without effect makes known. ``day``: the local day on which it came, by its shelf."""
+    """What a line without effect makes known. ``day``: the local day on which it came."""
+    if LAST_STORE < line.store < FIRST_CENTRE:
+        return []
     document = line.line_id.startswith("M:")
     news = ShelfNews(
         "late", line.product, day,
