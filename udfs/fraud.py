@@ -14,9 +14,8 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import actions
 from tillstream.domain.fraud.asking import Asking, answered, parse_reply, question
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
-from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.fraud.judge import apply_label, judge_both
+from tillstream.domain.fraud.judge import apply_label, ended, judge_both
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import Profile
 from tillstream.domain.fraud.ruleset import load_rules
@@ -125,8 +124,7 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
-        transaction = id_hash(verdict.transaction_id)
-        held = state is not None and any(sale.transaction == transaction for sale in state.held)
+        held = ended(state, verdict) is not None
         by_person = verdict.source in ("hold", "review")
         if held or by_person or verdict.fraud:
             out.emit(_json(actions.closed_by(verdict)), "cases")

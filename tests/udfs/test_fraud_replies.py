@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.fraud_chain import LABELS, Chain
+from tests.support.fraud_chain import LABELS, Chain, label_of
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
 from tillstream.conf import ConfError, load
 from tillstream.domain.fraud.asking import language_of, parse_reply
@@ -178,3 +178,22 @@ def test_a_text_that_cannot_be_filled_is_found_before_the_job_starts(tmp_path, t
 def test_a_language_without_a_text_is_found_too():
     with pytest.raises(ConfError, match="no text in xh"):
         asking(load("local", {"fraud": {"languages": {"eastern-cape": "xh"}}}))
+
+
+def state_of(chain: Chain) -> list:
+    return [dict(stage.state) for stage in (chain.till, chain.card, chain.judge)]
+
+
+def test_a_yes_that_is_read_after_a_person_s_confirm_takes_nothing_back():
+    chain, at_ms = held(), NIGHT + 5 * MINUTE
+    chain.reply(reply(), at_ms)
+    (yes,) = labels(chain)
+    chain.send(label_of(stolen_card(), True, at_ms + MINUTE), at_ms + MINUTE, LABELS)
+    confirmed = state_of(chain)
+    chain.send(yes, at_ms, LABELS)
+    assert state_of(chain) == confirmed
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold", "decline"]
+    assert [case["status"] for case in chain.out["cases"] if "status" in case][-1] == "confirmed"
+    # A person may still think again.
+    chain.send(label_of(stolen_card(), False, at_ms + 2 * MINUTE), at_ms + 2 * MINUTE, LABELS)
+    assert all(now != before for now, before in zip(state_of(chain), confirmed, strict=True))
