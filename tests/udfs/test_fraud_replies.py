@@ -197,3 +197,29 @@ def test_a_yes_that_is_read_after_a_person_s_confirm_takes_nothing_back():
     # A person may still think again.
     chain.send(label_of(stolen_card(), False, at_ms + 2 * MINUTE), at_ms + 2 * MINUTE, LABELS)
     assert all(now != before for now, before in zip(state_of(chain), confirmed, strict=True))
+
+
+@pytest.mark.parametrize("decline_on_no", [False, True])
+def test_after_a_no_a_yes_releases_nothing(decline_on_no):
+    chain = held()
+    conf = load("local", {"fraud": {"answers": {"decline_on_no": decline_on_no}}})
+    chain.judge.function.asking = asking(conf)
+    chain.reply(reply("no"), NIGHT + 5 * MINUTE)
+    before = len(labels(chain))
+    assert before == decline_on_no
+    chain.reply(reply("yes"), NIGHT + 6 * MINUTE)
+    assert len(labels(chain)) == before
+    assert why(chain)[-1] == ("team:fraud", "denied_before")
+    # A person decides.
+    chain.send(label_of(stolen_card(), False, NIGHT + 9 * MINUTE), NIGHT + 9 * MINUTE, LABELS)
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold", "release"]
+
+
+def test_a_no_after_a_yes_that_is_still_on_its_way_keeps_the_sale_held():
+    chain = held(release_cents=500_000)
+    chain.reply(reply("yes"), NIGHT + 5 * MINUTE)
+    chain.reply(reply("no"), NIGHT + 5 * MINUTE + 100)
+    (yes,) = labels(chain)
+    chain.send(yes, NIGHT + 5 * MINUTE + 200, LABELS)
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold"]
+    assert why(chain) == [("team:fraud", "denied")]

@@ -283,10 +283,13 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
 
 
 def ended(profile: Profile | None, label: Label) -> Lesson | None:
-    """The held sale that a verdict ends, if there is one."""
+    """The held sale that a verdict ends, if there is one. A customer who has said "no" cannot end it by a
+    "yes", and not by an earlier one that is still on its way either."""
     number = id_hash(label.transaction_id)
     held = profile.held if profile is not None else []
-    return next((sale for sale in held if sale.transaction == number), None)
+    found = next((sale for sale in held if sale.transaction == number), None)
+    denied = found is not None and not found.till
+    return None if denied and yes_of_customer(label) else found
 
 
 def _mark_card(profile: Profile, card: int, mark: int) -> None:
