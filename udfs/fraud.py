@@ -12,11 +12,10 @@ from tillstream.conf import Conf
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import actions
-from tillstream.domain.fraud.asking import Asking, answered, parse_reply, question
+from tillstream.domain.fraud.asking import Asking, answered, deny, parse_reply, question
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
-from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.fraud.judge import apply_label, judge_both
+from tillstream.domain.fraud.judge import apply_label, ended, judge_both
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import Profile
 from tillstream.domain.fraud.ruleset import load_rules
@@ -81,8 +80,7 @@ class JudgeSales(BatchedStage):
         if isinstance(record, Label):
             return self._verdict(state, record, out)
         if isinstance(record, Envelope):
-            self._reply(state, record, out)
-            return None
+            return self._reply(state, record, out)
         live, shadow = self.now
         sale, facts = record.sale, record.facts
         judged = judge_both(state, sale, facts, live, shadow, sale.arrived_ms, self.whole)
@@ -125,8 +123,7 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
-        transaction = id_hash(verdict.transaction_id)
-        held = state is not None and any(sale.transaction == transaction for sale in state.held)
+        held = ended(state, verdict) is not None
         by_person = verdict.source in ("hold", "review")
         if held or by_person or verdict.fraud:
             out.emit(_json(actions.closed_by(verdict)), "cases")
@@ -134,7 +131,7 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
         return apply_label(state, verdict, self.now.live)
 
-    def _reply(self, state: Profile | None, envelope: Envelope, out: Outputs) -> None:
+    def _reply(self, state: Profile | None, envelope: Envelope, out: Outputs) -> Profile | None:
         """A verdict goes by the topic of labels, as a person's does, so till and card hear of it too."""
         reply, at_ms = parse_reply(envelope.raw), envelope.arrived_ms
         refuse_ahead(reply.answered_ms, "$.answered_ms", envelope, self.settings.clock_ahead_ms)
@@ -146,6 +143,10 @@ class JudgeSales(BatchedStage):
         if why != "not_held":
             said = actions.Said(reply.transaction_id, reply.answer, at_ms, at_ms)
             out.emit(_json(said), "cases")
+        if state is None or why != "denied":
+            return None
+        deny(state, reply)
+        return state
 
     def sent(self, value: bytes) -> Envelope:
         came = read_at_judge(value)

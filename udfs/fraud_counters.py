@@ -8,7 +8,7 @@ from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud.card import observe_card
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
-from tillstream.domain.fraud.decision import Label, parse_label
+from tillstream.domain.fraud.decision import Label, parse_label, yes_of_customer
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, read, terminal
 from tillstream.domain.rates import Rates
@@ -75,6 +75,8 @@ class CountAtTill(BatchedStage):
         latest_ms = max(verdict.event_time_ms, verdict.labelled_ms)
         refuse_ahead(latest_ms, "a time", envelope, self.settings.clock_ahead_ms)
         out.emit(label_to_next(verdict.card_token or judge_key(verdict), verdict))
+        if yes_of_customer(verdict):
+            return None
         return label(state, id_hash(verdict.transaction_id), verdict.event_time_ms, verdict.fraud)
 
 
@@ -93,7 +95,7 @@ class CountByCard(BatchedStage):
         came = read_at_card(value)
         if isinstance(came, Label):
             out.emit(label_to_next(judge_key(came), came))
-            if came.card_token is None:
+            if came.card_token is None or yes_of_customer(came):
                 return None
             return label(state, id_hash(came.transaction_id), came.event_time_ms, came.fraud)
         if not came.counted:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.fraud_chain import LABELS, Chain
+from tests.support.fraud_chain import LABELS, Chain, label_of
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
 from tillstream.conf import ConfError, load
 from tillstream.domain.fraud.asking import language_of, parse_reply
@@ -178,3 +178,48 @@ def test_a_text_that_cannot_be_filled_is_found_before_the_job_starts(tmp_path, t
 def test_a_language_without_a_text_is_found_too():
     with pytest.raises(ConfError, match="no text in xh"):
         asking(load("local", {"fraud": {"languages": {"eastern-cape": "xh"}}}))
+
+
+def state_of(chain: Chain) -> list:
+    return [dict(stage.state) for stage in (chain.till, chain.card, chain.judge)]
+
+
+def test_a_yes_that_is_read_after_a_person_s_confirm_takes_nothing_back():
+    chain, at_ms = held(), NIGHT + 5 * MINUTE
+    chain.reply(reply(), at_ms)
+    (yes,) = labels(chain)
+    chain.send(label_of(stolen_card(), True, at_ms + MINUTE), at_ms + MINUTE, LABELS)
+    confirmed = state_of(chain)
+    chain.send(yes, at_ms, LABELS)
+    assert state_of(chain) == confirmed
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold", "decline"]
+    assert [case["status"] for case in chain.out["cases"] if "status" in case][-1] == "confirmed"
+    # A person may still think again.
+    chain.send(label_of(stolen_card(), False, at_ms + 2 * MINUTE), at_ms + 2 * MINUTE, LABELS)
+    assert all(now != before for now, before in zip(state_of(chain), confirmed, strict=True))
+
+
+@pytest.mark.parametrize("decline_on_no", [False, True])
+def test_after_a_no_a_yes_releases_nothing(decline_on_no):
+    chain = held()
+    conf = load("local", {"fraud": {"answers": {"decline_on_no": decline_on_no}}})
+    chain.judge.function.asking = asking(conf)
+    chain.reply(reply("no"), NIGHT + 5 * MINUTE)
+    before = len(labels(chain))
+    assert before == decline_on_no
+    chain.reply(reply("yes"), NIGHT + 6 * MINUTE)
+    assert len(labels(chain)) == before
+    assert why(chain)[-1] == ("team:fraud", "denied_before")
+    # A person decides.
+    chain.send(label_of(stolen_card(), False, NIGHT + 9 * MINUTE), NIGHT + 9 * MINUTE, LABELS)
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold", "release"]
+
+
+def test_a_no_after_a_yes_that_is_still_on_its_way_keeps_the_sale_held():
+    chain = held(release_cents=500_000)
+    chain.reply(reply("yes"), NIGHT + 5 * MINUTE)
+    chain.reply(reply("no"), NIGHT + 5 * MINUTE + 100)
+    (yes,) = labels(chain)
+    chain.send(yes, NIGHT + 5 * MINUTE + 200, LABELS)
+    assert [hold["action"] for hold in chain.out["holds"]] == ["hold"]
+    assert why(chain) == [("team:fraud", "denied")]

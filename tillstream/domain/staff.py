@@ -37,6 +37,7 @@ MAX_TOLD = 64
 FEWEST_OWN, FEWEST_OF_STORE = 3, 8  # days before one can say what is usual
 TEAM = "team:loss-prevention"
 _HOUR, _DAY = 4, 6  # places in what `count` gives
+_FOUND = len(KINDS) + 1  # numbers of a day in `Book.told`
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,8 +79,8 @@ class Act(msgspec.Struct, frozen=True, gc=False):
 class Book(msgspec.Struct, array_like=True, gc=False):
     """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
     days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
-    ``[hash, count, ...]`` of the most frequent. told: what was told of each kind and of LOYALTY that day.
-    recent: acts seen last."""
+    ``[hash, count, ...]`` of the most frequent. told: what was found of each of KINDS and of LOYALTY that
+    day, then, if anything was, on the day before. recent: acts seen last."""
 
     windows: list[list[list[int]]]
     day: int
@@ -206,7 +207,7 @@ def observe_act(
 ) -> tuple[Book, list[Finding]]:
     """Takes in an act, in place: the book, and what goes on to the store. A repeat changes nothing."""
     if book is None:
-        book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * (len(KINDS) + 1), [])
+        book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _FOUND, [])
     number = id_hash(act.transaction_id)
     if number in book.recent:
         return book, []
@@ -216,8 +217,9 @@ def observe_act(
     if day > book.day:
         if book.days:
             found.append(Finding(act, book.day, closed=tuple(book.days[-ROW:])))
+        earlier = book.told[:_FOUND] if day == book.day + 1 and any(book.told[:_FOUND]) else []
         book.day, book.baskets, book.numbers = day, 0, []
-        book.told = [0] * (len(KINDS) + 1)
+        book.told = [0] * _FOUND + earlier
         book.days += (day, *[0] * (ROW - 1))
         del book.days[: -MAX_DAYS * ROW]
     _add_to_day(book.days, day, act.amounts)
@@ -242,11 +244,18 @@ def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) 
     seen = count(book.windows[at], act.at_ms, cents)
     hour_n, hour_cents = seen[_HOUR : _HOUR + 2]
     day_n, day_cents = seen[_DAY : _DAY + 2]
+    if any(book.told[_FOUND + at : _FOUND + at + 1]):
+        # Of yesterday's there is a case already, so only what is today's counts.
+        today = next((row for row in _rows(book.days) if row[0] == day), [0] * ROW)
+        n, total = today[2 * at + 1 : 2 * at + 3]
+        hour_n, hour_cents = min(hour_n, n), min(hour_cents, total)
+        day_n, day_cents = min(day_n, n), min(day_cents, total)
     much = (hour_n >= limit.hour_count and hour_cents >= limit.hour_cents) or (
         day_n >= limit.day_count and day_cents >= limit.day_cents
     )
     usual = _usual([row for row in _rows(book.days) if row[0] < book.day], at, FEWEST_OWN)
-    if not much or day_cents < 2 * book.told[at]:
+    # In small steps: the store, which knows whether it is told, has to see it before it has doubled.
+    if not much or 4 * day_cents < 5 * book.told[at]:
         return []
     if usual is not None and day_cents < limit.times * usual:
         return []
@@ -339,10 +348,12 @@ def _case(finding: Finding, figures: Mapping[str, int], keep_days: int) -> Staff
 
 
 def _notice(case: StaffCase, figures: Mapping[str, int]) -> Notice:
-    """Without the cashier and the customer: who may see the case sees them there."""
+    """Without the cashier and the customer: who may see the case sees them there. So its cause has a hash of
+    who it was, in place of the case's id."""
     params: dict[str, str | int] = {"store": case.store, "currency": case.currency, **figures}
     template = f"staff-{case.code}"
-    return notice("alert", TEAM, template, case.case_id, case.event_time_ms, params)
+    cause = f"{case.code}:{case.store}:{case.day}:{id_hash(case.case_id):08x}"
+    return notice("alert", TEAM, template, cause, case.event_time_ms, params)
 
 
 def _rows(days: list[int]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tillstream.domain.fraud.card import observe_card
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
-from tillstream.domain.fraud.decision import Decision, Label
+from tillstream.domain.fraud.decision import Decision, Label, yes_of_customer
 from tillstream.domain.fraud.judge import apply_label, judge
 from tillstream.domain.fraud.profile import Profile, subject
 from tillstream.domain.fraud.ruleset import Rules
@@ -56,8 +56,10 @@ class PureJob:
         """Takes a label to the till, the card and the subject it belongs to."""
         number = id_hash(verdict.transaction_id)
         where = terminal(verdict.store, verdict.till)
-        label(self.tills.get(where), number, verdict.event_time_ms, verdict.fraud)
-        if verdict.card_token is not None:
+        counts = not yes_of_customer(verdict)
+        if counts:
+            label(self.tills.get(where), number, verdict.event_time_ms, verdict.fraud)
+        if counts and verdict.card_token is not None:
             label(self.cards.get(verdict.card_token), number, verdict.event_time_ms, verdict.fraud)
         who = verdict.customer_id or verdict.card_token or ""
         apply_label(self.profiles.get(who), verdict, self.rules)

@@ -14,6 +14,7 @@ from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, PLACES
 from tests.support.sales import checked, refund, sale, void
 from tillstream.conf import load
 from tillstream.domain.fraud.sale import made_of
+from tillstream.domain.notice import parse
 from tillstream.domain.rates import ONE_CURRENCY
 from tillstream.domain.receipt.canonical import Item, Paid
 from tillstream.domain.staff import (
@@ -237,3 +238,42 @@ def test_an_act_without_a_store_in_the_table_goes_by_utc():
     act = Act("r1", 9_999, "4", "C-1", MORNING, "ZAR", (1, 100, 0, 0, 0, 0))
     book, _ = observe_act(None, act, LIMITS, PLACES)
     assert book.day == MORNING // DAY
+
+
+def test_what_the_store_s_usual_holds_back_is_told_as_soon_as_it_is_far_above_it_too():
+    """The thirtieth makes R19,500; three times the store's usual is R30,000; in the end it is R35,750."""
+    staff = Staff()
+    usual = [0] * (7 * 8)
+    usual[2::7] = [1_000_000] * 8
+    staff.stores[23] = StoreBook(usual, [])
+    for n in range(55):
+        staff.sees(given_back(n, MORNING + n * 10 * MINUTE, 65_000))
+    (case,) = staff.cases.values()
+    assert json.loads(case["figures"])["day_cents"] >= 3_000_000
+    assert len(staff.notices) == 1
+
+
+def test_an_evening_s_returns_are_no_second_case_next_morning_but_the_morning_s_own_are():
+    staff = Staff()
+    for n in range(30):
+        staff.sees(given_back(n, MORNING + 11 * HOUR + n * MINUTE, 200_000))
+    assert len(staff.cases) == 1
+    for n in range(100, 103):
+        staff.sees(given_back(n, MORNING + DAY + n * MINUTE, 20_000))
+    assert len(staff.cases) == 1
+    for n in range(200, 230):
+        staff.sees(given_back(n, MORNING + DAY + 3 * HOUR + n * MINUTE, 200_000))
+    assert len(staff.cases) == len(staff.notices) == 2
+
+
+def test_nothing_of_an_alert_names_the_cashier():
+    staff = Staff()
+    for cashier in ("C-17", "C-18"):
+        for n in range(30):
+            staff.sees(given_back(f"{cashier}{n}", MORNING + n * MINUTE, 200_000, cashier))
+    first, second = staff.notices
+    assert "C-1" not in json.dumps(staff.notices)
+    assert first["cause"] != second["cause"]
+    assert first["cause"].startswith("returns:23:2025-11-08:")
+    for told in staff.notices:
+        parse(json.dumps(told).encode())

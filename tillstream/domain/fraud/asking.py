@@ -116,7 +116,7 @@ def answered(
     if held is None:
         return Answered(None, "not_held")
     if not held.till:
-        return Answered(None, "held_by_an_earlier_release")
+        return Answered(None, "denied_before" if held.currency else "held_by_an_earlier_release")
     if reply.answer == "no":
         decline = asking.decline_on_no
         return Answered(_label(reply, held, True, arrived_ms) if decline else None, "denied")
@@ -126,6 +126,14 @@ def answered(
     if cents is None or cents > asking.release_cents:
         return Answered(None, "above_the_limit")
     return Answered(_label(reply, held, False, arrived_ms), "confirmed")
+
+
+def deny(profile: Profile, reply: Reply) -> None:
+    """Notes a "no" with the held sale: what is answered later is for a person."""
+    number = id_hash(reply.transaction_id)
+    for at, held in enumerate(profile.held):
+        if held.transaction == number:
+            profile.held[at] = msgspec.structs.replace(held, till="")
 
 
 def _label(reply: Reply, held: Lesson, fraud: bool, arrived_ms: int) -> Label:

@@ -13,7 +13,7 @@ from tillstream.domain.receipt.contract import Id
 
 TOO_LATE = "too_late_to_hold"  # a reason: it would have been held
 Outcome = Literal["pass", "review", "hold"]
-StoreNumber = Annotated[int, Meta(ge=1, le=9_999)]
+StoreNumber = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 TillNumber = Annotated[int, Meta(ge=1, lt=10**MOST_TILL_DIGITS)]
 
 
@@ -87,6 +87,12 @@ class Label(msgspec.Struct, frozen=True, gc=False):
     customer_id: Id | None = None
     card_token: CardToken | None = None
     source: Annotated[str, Meta(pattern=r"^[a-z][a-z_-]{0,31}\Z")] = "review"
+
+
+def yes_of_customer(label: Label) -> bool:
+    """Whether it is a customer's "yes": that releases what is held, and takes back no verdict. It may be read
+    after a person's "confirm" that came later, for an answer has a shorter way than a verdict."""
+    return label.source == "customer" and not label.fraud
 
 
 def parse_label(raw: bytes) -> Label:

@@ -16,6 +16,7 @@ from tillstream.domain.fraud.decision import (
     Outcome,
     Reason,
     would_hold,
+    yes_of_customer,
 )
 from tillstream.domain.fraud.model import Scorer, probability
 from tillstream.domain.fraud.profile import (
@@ -244,12 +245,14 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     Fraud: counted once, the card is marked as misused, what was held is forgotten, the subject is
     watched from the verdict on. Not fraud: what was held is learnt after all, a watch it caused
     ends, a mark it left is taken back. A verdict about an unknown subject, or about a sale of nobody,
-    has no effect.
+    has no effect, nor has a customer's "yes" about what is not held.
     """
     if profile is None or not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
-    held = next((s for s in profile.held if s.transaction == transaction), None)
+    held = ended(profile, label)
+    if held is None and yes_of_customer(label):
+        return None
     if held is not None:
         profile.held.remove(held)
     card = id_hash(label.card_token) if label.card_token else 0
@@ -277,6 +280,16 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     if profile.watch_cause == transaction:
         profile.watch_until_ms, profile.watch_cause = 0, 0
     return profile
+
+
+def ended(profile: Profile | None, label: Label) -> Lesson | None:
+    """The held sale that a verdict ends, if there is one. A customer who has said "no" cannot end it by a
+    "yes", and not by an earlier one that is still on its way either."""
+    number = id_hash(label.transaction_id)
+    held = profile.held if profile is not None else []
+    found = next((sale for sale in held if sale.transaction == number), None)
+    denied = found is not None and not found.till
+    return None if denied and yes_of_customer(label) else found
 
 
 def _mark_card(profile: Profile, card: int, mark: int) -> None:

@@ -120,7 +120,7 @@ class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """What a profile learns from: a sale without its lines. cents: in minor units of ``currency``, which
     in lessons of before is "": that of the profile. ``card`` is 0 without one, ``method`` where nobody
     knows how it was paid. there: whether the customer was at the store. till, card_token: for the label
-    that may come of an answer."""
+    that may come of an answer; till is "" where an answer releases nothing (any more)."""
 
     transaction: int
     event_ms: int
