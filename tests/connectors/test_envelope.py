@@ -7,7 +7,7 @@ from collections import Counter
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tillstream.connectors.gateway import java
@@ -99,6 +99,8 @@ def test_a_tombstone_counts_as_an_empty_record(classes):
 )
 @given(st.binary(max_size=200) | st.text(max_size=60).map(lambda t: ("{" + t + "}").encode()))
 def test_no_bytes_are_lost_or_refused(classes, payload):
+    # What may hold several documents is taken apart, which has tests of its own.
+    assume(b"\n" not in payload and b"}{" not in payload and b"[" not in payload[:1])
     assert wrap(classes, payload)[1] == HEAD + payload
 
 

@@ -115,7 +115,7 @@ def in_bucket(monkeypatch, client) -> None:
 
 
 def put(client, key: str, ids: list[str]) -> None:
-    put_table(client, f"ledger/loyalty/{key}", {"entry_id": ids, "n": list(range(len(ids)))})
+    put_table(client, f"ledger/loyalty/{key}", {"customer_id": ["C1"] * len(ids), "entry_id": ids})
 
 
 def put_table(client, key: str, columns: dict[str, list]) -> None:
