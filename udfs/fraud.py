@@ -141,7 +141,7 @@ class JudgeSales(BatchedStage):
         if label is None or label.fraud:
             out.emit(_json(actions.told_of(reply, why, at_ms)), "notices")
         if why != "not_held":
-            said = actions.Said(reply.transaction_id, reply.answer, at_ms, at_ms)
+            said = actions.Said(reply.transaction_id, reply.answer, at_ms)
             out.emit(_json(said), "cases")
         if state is None or why != "denied":
             return None

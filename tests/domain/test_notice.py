@@ -49,7 +49,7 @@ def test_what_is_no_notice_or_holds_personal_data_is_refused(raw, reason):
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize("customer", ["C0000000001", "loyal:7", "a1b2-c3d4", "12345678"])
+@pytest.mark.parametrize("customer", ["C0000000001", "loyal:7", "KE/0001", "a1b2-c3d4", "12345678"])
 def test_a_customer_may_have_any_id_but_a_telephone_number(customer):
     told = parse(encoded(recipient=f"customer:{customer}"))
     assert told.recipient == f"customer:{customer}"

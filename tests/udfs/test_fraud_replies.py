@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fraud_chain import LABELS, Chain, label_of
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
+from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
 from tillstream.domain.fraud.asking import language_of, parse_reply
 from tillstream.domain.fraud.places import Place
@@ -166,7 +167,9 @@ def test_a_card_that_is_a_subject_cannot_answer():
 @pytest.mark.parametrize(
     ("text", "said"),
     [("en: '{card}'", "may name amount, store, time"), ("en: '{amount.__class__}{0}'", "may name"),
-     ("{", "YAML"), ("{}", "no text"), ("en: ''", "empty")],
+     ("{", "YAML"), ("{}", "no text"), ("en: ''", "empty"),
+     ("en: 'Was it you? {amount}. Call +27821234567'", "telephone"),
+     ("en: 'Was it you? {amount}. no@example.com'", "could not be sent: looks like an address")],
 )  # fmt: skip
 def test_a_text_that_cannot_be_filled_is_found_before_the_job_starts(tmp_path, text, said):
     file = tmp_path / "texts.yaml"
@@ -223,3 +226,21 @@ def test_a_no_after_a_yes_that_is_still_on_its_way_keeps_the_sale_held():
     chain.send(yes, NIGHT + 5 * MINUTE + 200, LABELS)
     assert [hold["action"] for hold in chain.out["holds"]] == ["hold"]
     assert why(chain) == [("team:fraud", "denied")]
+
+
+def test_a_verdict_of_before_the_customer_s_answer_still_closes_the_case():
+    """So what the customer said has a version of its own, and brings nothing that the case has."""
+    chain = held()
+    chain.reply(reply("no"), NIGHT + 5 * MINUTE)
+    said = chain.out["cases"][-1]
+    own = tables.FRAUD_CASES.versions["said_version"]
+    assert set(said) == {"transaction_id", "version", *own}
+
+
+def test_a_hold_at_a_store_above_9999_can_be_ended():
+    chain = held()
+    verdict = label_of(stolen_card(), False, NIGHT + MINUTE, store=12_345)
+    chain.send(verdict, NIGHT + MINUTE, LABELS)
+    assert not chain.out["dead-letters"]
+    (*_, end) = chain.out["holds"]
+    assert (end["action"], end["store"]) == ("release", 12_345)

@@ -72,13 +72,13 @@ _JUDGED = (
 )
 
 # Opened by a judgement, closed by a verdict, which changes only what it brings. A verdict may come
-# first.
+# first, and what the customer said after it.
 FRAUD_CASES = Table(
     "fraud_cases",
     key=(("transaction_id", "S"),),
     by="transaction_id",
     merge=True,
-    versions={"judged_version": _JUDGED},
+    versions={"judged_version": _JUDGED, "said_version": ("customer_said",)},
     index=Index("open-cases", (("open", "S"), ("event_time_ms", "N"))),
     ttl="expires_at",
     fields=(

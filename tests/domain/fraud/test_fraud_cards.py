@@ -9,8 +9,10 @@ from msgspec.structs import replace
 
 from tests.support.fraud_chain import Chain
 from tests.support.fraud_chain import sale as document
-from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, Shop, sale
+from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, PLACES, Shop, sale
 from tests.support.sales import checked
+from tillstream.domain.fraud.card import journey
+from tillstream.domain.fraud.profile import ProfileSettings
 from tillstream.domain.fraud.sale import made_of
 from tillstream.sim.simulator import Simulator
 
@@ -118,3 +120,9 @@ def test_the_simulator_s_ordinary_people_are_not_held():
         outcomes[decision and decision.outcome] += 1
     assert outcomes["hold"] == 0
     assert outcomes["review"] < 0.01 * outcomes["pass"]
+
+
+def test_clocks_that_may_not_differ_at_all_make_a_journey_in_no_time_and_no_error():
+    km, speed = journey(CAPE_TOWN, FIRST, DURBAN, FIRST, ProfileSettings(clock_skew_ms=0), PLACES)
+    assert km > 1_200
+    assert 1e9 < speed < 1e10

@@ -160,3 +160,15 @@ def test_there_and_back_is_the_same_to_a_unit_of_the_coarser_and_the_same_every_
 def test_data_of_one_currency_needs_no_rates():
     assert ONE_CURRENCY.convert(5, "EUR", "", 0) == 5
     assert RULES.rates.own == "ZAR"
+
+
+def test_a_profile_of_before_of_unknown_stores_is_at_home_where_it_shops_now_and_may_move():
+    """500 sales at stores that are in no table."""
+    old = V1["watched-with-a-held-sale"]
+    shop = Shop()
+    profile = fraud_profile.decode(b"\1" + fraud_profile.CODEC._encoder.encode(old))
+    profile.stores, profile.sales = [9_998, 30], 500
+    shop.job.profiles["C0000012345"] = profile
+    decision = shop.takes(in_kwanza(99, EVENING + 400 * DAY, 3_000_000))
+    assert decision.profile["currency"] == "AOA"
+    assert (profile.home, profile.home_lead) == ("AOA", RULES.data.profile.memory_sales)

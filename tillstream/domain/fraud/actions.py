@@ -231,11 +231,10 @@ def notices_of(decision: Decision, asked: dict[str, str | int] | None = None) ->
 
 
 class Said(msgspec.Struct, gc=False):
-    """What a customer has answered, in its case."""
+    """What a customer has answered, in its case: nothing of the case's own, so it holds up no verdict."""
 
     transaction_id: str
     customer_said: str
-    event_time_ms: int
     version: int
 
 

@@ -18,6 +18,7 @@ from tillstream.domain.fraud.places import Place, Places
 from tillstream.domain.fraud.profile import Lesson, Profile
 from tillstream.domain.fraud.sale import till_number
 from tillstream.domain.local_time import clock
+from tillstream.domain.notice import InvalidNotice, notice, parse
 from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.amounts import DECIMALS, shown
 from tillstream.domain.receipt.contract import Id
@@ -68,9 +69,18 @@ def parse_reply(raw: bytes) -> Reply:
 def wrong_with(text: str) -> str | None:
     """What is wrong with a text, None if nothing."""
     try:
-        return None if text.format(**FIELDS) else "is empty"
+        filled = text.format(**FIELDS)
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         return f"may name {', '.join(FIELDS)} alone: {error}"
+    if not filled:
+        return "is empty"
+    try:
+        # The id is of no customer; what matters is the text.
+        sent = notice("sms", "customer:C1", "fraud-confirm-purchase", "1", 0, {"text": filled})
+        parse(msgspec.json.encode(sent))
+    except InvalidNotice as error:
+        return f"could not be sent: {error}"
+    return None
 
 
 def question(

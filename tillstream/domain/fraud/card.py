@@ -81,4 +81,4 @@ def journey(
     km = distance_km(here, before)
     if km < settings.min_km:
         return 0.0, 0.0
-    return km, km / ((abs(at_ms - last_ms) + settings.clock_skew_ms) / 3_600_000)
+    return km, km / (max(abs(at_ms - last_ms) + settings.clock_skew_ms, 1) / 3_600_000)

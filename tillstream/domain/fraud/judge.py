@@ -94,7 +94,7 @@ def judge_both(
     own = usual = None
     if subject(txn) is not None:
         usual = profile
-        settle(profile, rules.places, rates.own)
+        settle(profile, rules.places, txn.currency, settings.memory_sales)
         money = rates.convert(lesson.cents, txn.currency, rates.own, now_ms)
         own = count(profile.windows, now_ms, money or 0)
     signals = measure(usual, lesson, txn, facts, own, settings, rules.places, rates, at_ms)

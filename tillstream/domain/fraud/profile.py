@@ -240,15 +240,16 @@ def _vote(profile: Profile, lesson: Lesson, settings: ProfileSettings, rates: Ra
         profile.home, profile.home_lead = lesson.currency, 1
 
 
-def settle(profile: Profile, places: Places, own: str) -> None:
-    """Gives a profile of before a home: the currency of the store where it has most sales."""
+def settle(profile: Profile, places: Places, currency: str, most_lead: int) -> None:
+    """Gives a profile of before a home: the currency of the store where it has most sales, ``currency`` (the
+    present sale's) where that is not known."""
     if profile.home or not profile.sales:
         return
     stores = profile.stores
     most = max(range(0, len(stores), 2), key=lambda at: stores[at + 1], default=None)
     place = None if most is None else places.get(stores[most])
-    profile.home = (place.currency if place is not None else "") or own
-    profile.home_lead = profile.sales
+    profile.home = (place.currency if place is not None else "") or currency
+    profile.home_lead = min(profile.sales, most_lead)
 
 
 def learn_amount(
