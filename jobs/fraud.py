@@ -12,7 +12,7 @@ from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, so
 from tillstream.connectors.context import JobContext, run
 from tillstream.fraud.texts import starting
 from tillstream.udfs import fraud as functions
-from tillstream.udfs import fraud_staff as staff
+from tillstream.udfs.fraud import staff
 
 TO_KAFKA = {"holds": topics.HOLDS.prompt, "notices": topics.NOTICES, "labels": topics.FRAUD_LABELS.prompt,
             "rule-answers": topics.FRAUD_ANSWERS.prompt}  # fmt: skip

@@ -14,8 +14,8 @@ from tillstream.fraud.rules_file import packaged_rules
 from tillstream.fraud.texts import asking
 from tillstream.reference import packaged_clocks, packaged_rates
 from tillstream.udfs.fraud import JudgeSales
-from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
-from tillstream.udfs.fraud_staff import WatchCashier, WeighInStore, limits_of
+from tillstream.udfs.fraud.counters import CountAtTill, CountByCard
+from tillstream.udfs.fraud.staff import WatchCashier, WeighInStore, limits_of
 from tillstream.udfs.stage import StageSettings
 
 LABELS = "fraud-labels"

@@ -34,9 +34,10 @@ from tillstream.domain.promotions.overlaps import Offer
 from tillstream.domain.shortage.regional import RegionalRules
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.fraud.rules_file import packaged_rules
-from tillstream.udfs import fraud, fraud_counters, inventory, promotions, shortage
+from tillstream.udfs import fraud, inventory, promotions, shortage
 from tillstream.udfs.batched import BatchedStage
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.fraud import counters as fraud_counters
 from tillstream.udfs.single import SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, MAIN, Stage, StageSettings, TooManyFailed
 

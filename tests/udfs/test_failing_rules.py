@@ -27,13 +27,13 @@ from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.udfs import (
     archive,
     fraud,
-    fraud_counters,
     inventory,
     loyalty,
     shortage,
     stage,
 )
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.fraud import counters as fraud_counters
 from tillstream.udfs.stage import StageSettings, TooManyFailed
 
 BAD = "0023-04-2025-000013"

@@ -1,7 +1,7 @@
 """The fraud job without an engine: its three stages over dicts, in one process.
 
-The same pure rules, called in the same order as udfs/fraud_counters.py and udfs/fraud.py call them, which
-a test holds to the real job. For dry runs, benchmarks and tests.
+The same pure rules, called in the same order as udfs/fraud/ calls them, which a test holds to the
+real job. For dry runs, benchmarks and tests.
 """
 
 from __future__ import annotations

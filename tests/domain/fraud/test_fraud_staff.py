@@ -28,7 +28,7 @@ from tillstream.domain.staff import (
 )
 from tillstream.reference import packaged_rates
 from tillstream.sim.simulator import Simulator
-from tillstream.udfs.fraud_staff import limits_of
+from tillstream.udfs.fraud.staff import limits_of
 
 LIMITS = limits_of(load("local"))
 MINUTE = 60_000

@@ -23,7 +23,7 @@ from tillstream.domain.rates import Rates
 from tillstream.reference import clocks, rates
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
-from tillstream.udfs.fraud_counters import CountAtTill, CountByCard
+from tillstream.udfs.fraud.counters import CountAtTill, CountByCard
 from tillstream.udfs.passing.fraud import Passing, read_at_judge
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
