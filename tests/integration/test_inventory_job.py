@@ -76,7 +76,7 @@ def level(shop: Shop, store: int = 45) -> int | None:
 
 
 def test_milk_at_store_45(open_shop):
-    """12 pieces left of a normal 200: an emergency order from the nearest centre that has it, the manager
+    """12 left of a normal 200: an emergency order from the nearest centre that has it, the manager
     told, central inventory told, a truck sent round, nearby stores asked; each once."""
     shop = open_shop("milk", "kafka")
     shop.submit("inventory")
@@ -115,7 +115,7 @@ def test_milk_at_store_45(open_shop):
     offers = {offer["from_store"]: offer["spare"] for offer in bodies(shop, "transfer_offers")}
     assert offers[NEARBY] == 90 - 25
     said = shop.run("stock", "45", MILK)
-    assert "12 left" in said
+    assert "12 pieces left" in said
     assert order["order_id"] in said
 
     moved(shop, "delivery", 45, 188, now + 3_000, order_id=order["order_id"])
