@@ -44,7 +44,9 @@ CLIENT_TIMEOUT_S = 180.0
 TAKE_TIMEOUT_S = 900.0
 RESTORE_TIMEOUT_S = 1800.0
 _SUBMITTED = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
-_FIGURES = (".pendingRecords", ".currentEmitEventTimeLag", ".millisBehindLatest")
+_FIGURES = re.compile(
+    r"^Source__.*\.numRecordsOut$|\.(?:pendingRecords|currentEmitEventTimeLag|millisBehindLatest)$"
+)
 
 
 class LocalCluster:
@@ -306,12 +308,16 @@ class LocalCluster:
         for vertex in job["vertices"]:
             if not vertex["name"].startswith("Source:"):
                 continue
-            read += int(vertex["metrics"]["write-records"])
+            # What the source itself gave: what the whole vertex writes is as often as it has readers.
+            own = int(vertex["metrics"]["write-records"])
             for name, row in self._source_metrics(job_id, vertex["id"]):
-                if name == "pendingRecords":
+                if name == "numRecordsOut":
+                    own = int(row["sum"])
+                elif name == "pendingRecords":
                     waiting = (waiting or 0) + int(row["sum"])
                 elif row["max"] >= 0:
                     behind = max(behind or 0, int(row["max"]))
+            read += own
         return SourceFigures(job["state"], read, waiting, behind)
 
     def _source_metrics(self, job_id: str, vertex: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -320,7 +326,7 @@ class LocalCluster:
         with contextlib.suppress(Unreachable):
             if not self._metrics.get(key):
                 names = self.flink.metric_names(job_id, vertex)
-                self._metrics[key] = [name for name in names if name.endswith(_FIGURES)]
+                self._metrics[key] = [name for name in names if _FIGURES.search(name)]
             if self._metrics[key]:
                 for row in self.flink.metric_rows(job_id, vertex, self._metrics[key]):
                     yield row["id"].rpartition(".")[2], row
