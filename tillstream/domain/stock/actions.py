@@ -80,6 +80,25 @@ def parse_request(raw: bytes) -> Request:
     return msgspec.structs.replace(found, product=same(found.product))
 
 
+def asks_itself(
+    stock: Stock, store: int, product: str, why: str, at_ms: int, emergency: bool
+) -> list[Action]:
+    """A shelf's ``retry`` to itself: what comes of a timer changes no state, so it goes out and comes back.
+    Its id ends with ``why``; what has the same id is asked once."""
+    request = Request(
+        request_id=f"{store}-{product}-{stock.orders:06d}-{why}",
+        ask="retry",
+        to=store,
+        asked_by=store,
+        product=product,
+        order_id="",
+        quantity=0,
+        event_time_ms=at_ms,
+        emergency=emergency,
+    )
+    return [Action("requests", request.request_id, request)]
+
+
 class Order(msgspec.Struct, gc=False, frozen=True):
     """Pieces that a centre has set aside for a store: deliver them, naming ``order_id``.
 

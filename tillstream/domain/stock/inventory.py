@@ -13,6 +13,7 @@ from tillstream.domain.stock.actions import (
     CentralUpdate,
     Request,
     Why,
+    asks_itself,
     ended_told,
     manager_told,
     miscount_told,
@@ -189,18 +190,7 @@ def on_wake(
         return []
     if replenishment.left(stock, at_ms, rules.planning):
         return []
-    request = Request(
-        request_id=f"{store}-{product}-{stock.orders:06d}-retry",
-        ask="retry",
-        to=store,
-        asked_by=store,
-        product=product,
-        order_id="",
-        quantity=0,
-        event_time_ms=at_ms,
-        emergency=stock.low,
-    )
-    return [Action("requests", request.request_id, request)]
+    return asks_itself(stock, store, product, "retry", at_ms, stock.low)
 
 
 def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from tillstream.domain.stock.actions import Action, Request
+from tillstream.domain.stock.actions import Action, asks_itself
 from tillstream.domain.stock.assortment import RangeOrder
 from tillstream.domain.stock.ledger import HOUR_MS, Stock
 from tillstream.domain.stock.replenishment import PlanningRules
@@ -59,32 +59,12 @@ def on_back(stock: Stock, store: int, product: str, due_ms: int, since_ms: int) 
         return []
     if max(stock.level, 0) + stock.on_order > stock.reorder_point:
         return []
-    request = Request(
-        request_id=f"{store}-{product}-{stock.orders:06d}-back-{since_ms}",
-        ask="retry",
-        to=store,
-        asked_by=store,
-        product=product,
-        order_id="",
-        quantity=0,
-        event_time_ms=max(since_ms, stock.newest_ms, stock.no_order_before_ms),
-        emergency=stock.low,
-    )
-    return [Action("requests", request.request_id, request)]
+    at_ms = max(since_ms, stock.newest_ms, stock.no_order_before_ms)
+    return asks_itself(stock, store, product, f"back-{since_ms}", at_ms, stock.low)
 
 
 def on_order_wake(stock: Stock, store: int, product: str, ended: RangeOrder) -> list[Action]:
     """A shelf that nothing is sold on any more has goods on order, and may have no line again: it asks
     itself, as in `on_wake`, and tells the supply team when it hears that."""
-    request = Request(
-        request_id=f"{store}-{product}-{stock.orders:06d}-ended",
-        ask="retry",
-        to=store,
-        asked_by=store,
-        product=product,
-        order_id="",
-        quantity=0,
-        event_time_ms=max(ended.from_ms, stock.newest_ms),
-        emergency=False,
-    )
-    return [Action("requests", request.request_id, request)]
+    at_ms = max(ended.from_ms, stock.newest_ms)
+    return asks_itself(stock, store, product, "ended", at_ms, emergency=False)
