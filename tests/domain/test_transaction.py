@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
 
 from tests.support import ROOT
+from tests.support.contracts import validator
 from tillstream.domain.transaction import (
     REASONS,
     InvalidTransaction,
@@ -28,21 +27,7 @@ VALID = sorted((CONTRACT / "examples" / "valid").iterdir())
 INVALID = sorted((CONTRACT / "examples" / "invalid").iterdir())
 
 
-def schema_validator() -> Any:
-    """jsonschema with the contract's own reading of `integer` and of `$` as the end of the text."""
-    text = (CONTRACT / "v1.json").read_text()
-    schema = json.loads(text, object_hook=_python_patterns)
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: type(v) is int)
-    return extend(Draft202012Validator, type_checker=checker)(schema)
-
-
-def _python_patterns(node: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(node.get("pattern"), str):  # Python's $ also matches before a last newline
-        node["pattern"] = re.sub(r"\$$", r"\\Z", node["pattern"])
-    return node
-
-
-SCHEMA = schema_validator()
+SCHEMA = validator(CONTRACT / "v1.json")
 
 
 def accepted_by_schema(document: Any) -> bool:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
 
 from tests.domain.loyalty.test_loyalty import RULES, txn
-from tests.domain.test_transaction import _python_patterns
 from tests.support import ROOT
+from tests.support.contracts import accepted_by_code, changed, judge_example, validator
 from tests.support.sales import T0
 from tillstream.domain.loyalty.holds import PointsAnswer, PointsRequest, parse_request
 from tillstream.domain.loyalty.ledger import (
@@ -27,7 +23,6 @@ from tillstream.domain.loyalty.ledger import (
 )
 from tillstream.domain.loyalty.parts import Part
 from tillstream.domain.loyalty.requests import on_request
-from tillstream.domain.transaction import REASONS, InvalidTransaction
 
 MINUTE_MS = 60_000
 CONTRACT = ROOT / "state_schemas/events/points_request"
@@ -194,22 +189,12 @@ def test_what_is_promised_is_never_more_than_there_was_and_the_entries_add_up(ev
 
 # -- the contract ----------------------------------------------------------------------------------
 
-CHECKER = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: type(v) is int)
-SCHEMA = extend(Draft202012Validator, type_checker=CHECKER)(
-    json.loads((CONTRACT / "v1.json").read_text(), object_hook=_python_patterns)
-)
+SCHEMA = validator(CONTRACT / "v1.json")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_judged_as_its_name_says(path):
-    valid = path.parts[-2] == "valid"
-    assert SCHEMA.is_valid(json.loads(path.read_bytes())) == valid
-    if valid:
-        parse_request(path.read_bytes())
-        return
-    with pytest.raises(InvalidTransaction) as refused:
-        parse_request(path.read_bytes())
-    assert refused.value.reason == path.stem.partition("--")[0]
+    judge_example(path, parse_request, SCHEMA.is_valid)
 
 
 ODD = st.sampled_from(
@@ -222,19 +207,8 @@ VALID = [path for path in EXAMPLES if path.parts[-2] == "valid"]
 @settings(deadline=None, max_examples=200)
 @given(st.sampled_from(VALID), st.data())
 def test_code_and_schema_judge_any_change_alike(path, data):
-    document = copy.deepcopy(json.loads(path.read_bytes()))
-    for _ in range(data.draw(st.integers(1, 2))):
-        name = data.draw(st.sampled_from([*SCHEMA.schema["properties"], "colour"]))
-        if data.draw(st.booleans()):
-            document[name] = data.draw(ODD)
-        else:
-            document.pop(name, None)
-    try:
-        parse_request(json.dumps(document).encode())
-        accepted = True
-    except InvalidTransaction as error:
-        accepted = error.reason not in REASONS
-    assert accepted == SCHEMA.is_valid(document), document
+    document = changed(path, SCHEMA, ODD, data)
+    assert accepted_by_code(parse_request, document) == SCHEMA.is_valid(document), document
 
 
 def test_a_till_whose_clock_was_set_back_can_ask_again_once_the_time_is_over():

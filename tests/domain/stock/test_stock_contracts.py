@@ -8,15 +8,12 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
 
-from tests.domain.test_transaction import _python_patterns
 from tests.support import ROOT
+from tests.support.contracts import accepted_by_code, judge_example, validator
 from tillstream.domain.promotions import promotion
 from tillstream.domain.stock import assortment
 from tillstream.domain.stock import movement as stock_movement
-from tillstream.domain.transaction import REASONS, InvalidTransaction
 
 SCHEMAS = ROOT / "state_schemas" / "events"
 PARSERS = {
@@ -27,11 +24,8 @@ PARSERS = {
 EXAMPLES = [
     path for name in PARSERS for path in sorted((SCHEMAS / name).glob("examples*/*/*.json"))
 ]
-TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: type(v) is int)
 VALIDATORS = {
-    (name, int(path.stem[1:])): extend(Draft202012Validator, type_checker=TYPES)(
-        json.loads(path.read_text(), object_hook=_python_patterns)
-    )
+    (name, int(path.stem[1:])): validator(path)
     for name in PARSERS
     for path in (SCHEMAS / name).glob("v*.json")
 }
@@ -45,25 +39,10 @@ def accepted_by_schema(contract: str, document: dict) -> bool:
     return contract != "promotion" or document["end_ms"] > document["start_ms"]
 
 
-def accepted_by_code(contract: str, document: dict) -> bool:
-    try:
-        PARSERS[contract](json.dumps(document).encode())
-    except InvalidTransaction as error:
-        return error.reason not in REASONS  # an unknown reason is a failure
-    return True
-
-
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: f"{p.parts[-4]}/{p.stem}")
 def test_every_example_is_judged_as_its_name_says(path):
-    contract, judged = path.parts[-4], path.parts[-2]
-    document = json.loads(path.read_bytes())
-    assert accepted_by_schema(contract, document) == (judged == "valid")
-    if judged == "valid":
-        PARSERS[contract](path.read_bytes())
-        return
-    with pytest.raises(InvalidTransaction) as refused:
-        PARSERS[contract](path.read_bytes())
-    assert refused.value.reason == path.stem.partition("--")[0]
+    contract = path.parts[-4]
+    judge_example(path, PARSERS[contract], lambda document: accepted_by_schema(contract, document))
 
 
 odd = st.sampled_from(
@@ -93,7 +72,9 @@ def test_code_and_schema_judge_any_change_alike(path, data):
             where[name] = data.draw(odd)
         else:
             where.pop(name, None)
-    assert accepted_by_code(contract, document) == accepted_by_schema(contract, document), document
+    assert accepted_by_code(PARSERS[contract], document) == accepted_by_schema(
+        contract, document
+    ), document
 
 
 def test_a_movement_becomes_a_line_for_each_product_signed_by_its_kind():
