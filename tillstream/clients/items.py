@@ -50,6 +50,12 @@ def scan(client: Any, table: str) -> Iterator[dict[str, Any]]:
     return (plain(item) for page in pages for item in page["Items"])
 
 
+def oldest(client: Any, table: str, index: str, limit: int) -> list[dict[str, Any]]:
+    """At most ``limit`` items that are ``open``, by the sort key of ``index``."""
+    paging = {"MaxItems": limit, "PageSize": limit}
+    return list(query(client, table, "open", "open", IndexName=index, PaginationConfig=paging))
+
+
 def query(client: Any, table: str, name: str, value: str, **more: Any) -> Iterator[dict[str, Any]]:
     """The items whose partition key ``name`` is ``value``, by their sort key. ``more``: of the request,
     such as IndexName."""

@@ -45,11 +45,7 @@ class Cases:
 
     def open(self, limit: int) -> list[dict[str, Any]]:
         """Open cases, the oldest sale first."""
-        paging = {"MaxItems": limit, "PageSize": limit}
-        found = items.query(
-            self._client, self.table, "open", "open", IndexName=OPEN_CASES, PaginationConfig=paging
-        )
-        return list(found)
+        return items.oldest(self._client, self.table, OPEN_CASES, limit)
 
     def get(self, transaction_id: str) -> dict[str, Any]:
         """Raises CaseError if there is none."""

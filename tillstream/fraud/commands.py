@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -19,33 +20,47 @@ from tillstream.fraud.staff_cases import StaffCases
 if TYPE_CHECKING:
     from tillstream.fraud.explain import Explanation
 
+Row = Callable[[dict[str, Any]], Iterable[str]]
+
 
 @click.group()
 def fraud() -> None:
     """The review queue of the fraud job: a person decides about what it held."""
 
 
-@fraud.command()
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-def cases(limit: int, as_json: bool) -> None:
-    """Open cases, oldest sale first."""
-    found = Cases(settings.load()).open(limit)
+_limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+
+
+def _list(found: list[dict[str, Any]], limit: int, as_json: bool, table: Table, row: Row) -> None:
+    """The open cases: a line of JSON each, or ``row`` of each in ``table`` and how many there are."""
     if as_json:
         for case in found:
             click.echo(orjson.dumps(case).decode())
         return
+    for case in found:
+        table.add(*row(case))
+    if found:
+        tables.show(table)
+    click.echo(f"{len(found)} open" + (" (there may be more: --limit)" * (len(found) == limit)))
+
+
+@fraud.command()
+@_limit
+@_json
+def cases(limit: int, as_json: bool) -> None:
+    """Open cases, oldest sale first."""
     table = Table(Column("transaction", below=True), "outcome", Column("score", right=True), "when",
                   "store", Column("amount", right=True), Column("reasons", prose=True))  # fmt: skip
-    for case in found:
-        table.add(
+
+    def row(case: dict[str, Any]) -> Iterable[str]:
+        return (
             case["transaction_id"], case["outcome"], f"{case['score']:g}",
             shown(case["event_time_ms"]), f"{case['store']}",
             money(case["total_cents"], case["currency"]), case.get("reasons", "").replace(",", ", "),
         )  # fmt: skip
-    if found:
-        tables.show(table)
-    click.echo(f"{len(found)} open" + (" (there may be more: --limit)" * (len(found) == limit)))
+
+    _list(Cases(settings.load()).open(limit), limit, as_json, table, row)
 
 
 @fraud.command()
@@ -91,29 +106,24 @@ def release(transaction_id: str, change: bool, wait_s: float) -> None:
 
 
 @fraud.group(invoke_without_command=True)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@_limit
+@_json
 @click.pass_context
 def staff(context: click.Context, limit: int, as_json: bool) -> None:
     """Open cases about staff, oldest first: money given back, one loyalty number on many baskets."""
     if context.invoked_subcommand:
         return
-    found = StaffCases(settings.load()).open(limit)
-    if as_json:
-        for case in found:
-            click.echo(orjson.dumps(case).decode())
-        return
     table = Table(Column("case", below=True), "store", "till", "cashier", "newest",
                   Column("figures", prose=True))  # fmt: skip
-    for case in found:
-        figures = ", ".join(
-            f"{name} {value}" for name, value in orjson.loads(case["figures"]).items()
-        )
-        table.add(case["case_id"], f"{case['store']}", case["till"], case["cashier"],
-                  shown(case["event_time_ms"]), figures)  # fmt: skip
-    if found:
-        tables.show(table)
-    click.echo(f"{len(found)} open" + (" (there may be more: --limit)" * (len(found) == limit)))
+
+    def row(case: dict[str, Any]) -> Iterable[str]:
+        figures = orjson.loads(case["figures"]).items()
+        return (
+            case["case_id"], f"{case['store']}", case["till"], case["cashier"],
+            shown(case["event_time_ms"]), ", ".join(f"{name} {value}" for name, value in figures),
+        )  # fmt: skip
+
+    _list(StaffCases(settings.load()).open(limit), limit, as_json, table, row)
 
 
 @staff.command("close")

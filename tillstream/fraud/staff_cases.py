@@ -25,11 +25,7 @@ class StaffCases:
 
     def open(self, limit: int) -> list[dict[str, Any]]:
         """Open cases, the oldest first."""
-        paging = {"MaxItems": limit, "PageSize": limit}
-        found = items.query(
-            self._client, self.table, "open", "open", IndexName=OPEN, PaginationConfig=paging
-        )
-        return list(found)
+        return items.oldest(self._client, self.table, OPEN, limit)
 
     def get(self, case_id: str) -> dict[str, Any]:
         """Raises CaseError if there is none."""
