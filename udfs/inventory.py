@@ -63,7 +63,7 @@ LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 class StockDocuments(SingleStage):
     """Keyed by document. In: enveloped stock movements, requests and promotions. Out: a row for each
     line, keyed by store and product; to the sides: dead letters as JSON bytes, actions as
-    ``<route>|<key>\n<json>``, and ends of transfers behind a line with their reference.
+    ``<route>|<key>\\n<json>``, and ends of transfers behind a line with their reference.
 
     It remembers a movement for a while, to tell of another under its id. The same one again passes: the
     ledger knows its lines, and should one have failed, that is how it is put right."""
@@ -121,16 +121,12 @@ class StockDocuments(SingleStage):
             for action in store_day.count_behind(
                 found.store, found.document_id, at_ms, arrived_ms, self.count_behind_ms
             ):
-                out.emit(_to_route(action), "actions")
+                out.emit(stock_passing.routed(action), "actions")
         # An older one may be a repeat of one that was forgotten.
         is_recent = arrived_ms - at_ms <= self.horizon_ms
         if found.kind in ("transfer_in", "transfer_out") and found.reference and is_recent:
             end = end_of(found.reference, found.kind, stock_movement.lines(found), arrived_ms)
             out.emit(f"{found.reference}\n".encode() + _encode(end), "transfers")
-
-
-def _to_route(action: Action) -> bytes:
-    return f"{action.route}|{action.key}\n".encode() + _encode(action.body)
 
 
 def _row(line: Line | PromotionLine | Request, arrived_ms: int) -> Row:
@@ -239,7 +235,7 @@ class StockLedger(BatchedStage):
                 body = _encode((int(action.key), action.body))
                 out.emit(f"{action.key}\n".encode() + body, "stores")
                 continue
-            out.emit(_to_route(action), "actions")
+            out.emit(stock_passing.routed(action), "actions")
 
     def _other(self, event: Request | PromotionLine, state: Stock | None) -> Outcome:
         if isinstance(event, Request):

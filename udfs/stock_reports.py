@@ -24,15 +24,15 @@ from tillstream.domain.stock.transfers import (
 from tillstream.reference import zones
 from tillstream.state_schemas.keyed import stock_transfer, store_day
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.passing import stock as stock_passing
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 TRANSFER_LIFE_MS = 30 * DAY_MS  # of one that was never settled
-_encode = msgspec.json.Encoder().encode
 
 
 def _act(actions: list[Action], out: Outputs) -> None:
     for action in actions:
-        out.emit(f"{action.route}|{action.key}\n".encode() + _encode(action.body))
+        out.emit(stock_passing.routed(action))
 
 
 class StoreReports(BatchedStage):
@@ -76,7 +76,7 @@ class StoreReports(BatchedStage):
 
 
 class TransferEnds(BatchedStage):
-    """Keyed by reference. In: `TransferEnd` of `StockDocuments`. Out: actions as ``<route>|<key>\n<json>``;
+    """Keyed by reference. In: `TransferEnd` of `StockDocuments`. Out: actions as ``<route>|<key>\\n<json>``;
     to the side: dead letters as JSON bytes. A timer compares what was sent with what was received."""
 
     codec = stock_transfer.CODEC

@@ -14,7 +14,7 @@ import msgspec
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.promotions.promotion import PromotionLine
 from tillstream.domain.receipt.reading import opened
-from tillstream.domain.stock.actions import Request
+from tillstream.domain.stock.actions import Action, Request
 from tillstream.domain.stock.ledger import Line
 
 LINE, DOCUMENT, TRANSACTION = b"L", b"D", b"T"
@@ -26,6 +26,11 @@ _READERS = {
     ord(DOCUMENT): msgspec.json.Decoder(Request | PromotionLine).decode,
     ord(TRANSACTION): opened,
 }
+
+
+def routed(action: Action) -> bytes:
+    """``<route>|<key>\\n<json>``, as the job's routed sink takes it."""
+    return f"{action.route}|{action.key}\n".encode() + _encode(action.body)
 
 
 def to_ledger(record: Line | Request | PromotionLine) -> bytes:
