@@ -120,7 +120,8 @@ class Names:
         self.modules: dict[str, set[str]] = {}
         self.classes: dict[str, set[str]] = {}
         self.attributes: set[str] = set()
-        for path in package.rglob("*.py"):
+        # Names that protobuf makes at run time are in its stubs only.
+        for path in [*package.rglob("*.py"), *package.rglob("*.pyi")]:
             module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
             self._read(module.removesuffix(".__init__"), ast.parse(path.read_text()))
 

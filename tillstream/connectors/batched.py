@@ -77,8 +77,8 @@ def process(
     )
     for side in function.sides:
         operator = operator.side(side)
-    made = j_records.connect(control._j_data_stream.broadcast()).transform(
-        name, BYTES.get_java_type_info(), operator
+    made = ours().Wiring.withControl(
+        j_records, control._j_data_stream, name, BYTES.get_java_type_info(), operator
     )
     return DataStream(made.uid(uid).name(name).setBufferTimeout(wait_ms))
 

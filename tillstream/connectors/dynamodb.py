@@ -7,7 +7,7 @@ from pyflink.datastream import DataStream
 
 from tillstream.catalog.resources import Table
 from tillstream.connectors.context import JobContext
-from tillstream.connectors.gateway import java, ours
+from tillstream.connectors.gateway import ours
 
 VERSION = "version"  # the attribute that orders the versions of an item
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -45,8 +45,6 @@ def hot_item_sink(
     sink.checkpoints(engine.getCheckpointConfig().getCheckpointInterval())
     title = f"{name} to DynamoDB"
     made = stream._j_data_stream.transform(title, BYTES.get_java_type_info(), sink.operator())
-    chaining = java().org.apache.flink.streaming.api.operators.ChainingStrategy
-    made.getTransformation().setChainingStrategy(chaining.HEAD if apart else chaining.ALWAYS)
-    refused = DataStream(made.uid(uid).name(title))
+    refused = DataStream(ours().Wiring.chained(made, apart).uid(uid).name(title))
     context.refused.append(refused)
     return refused

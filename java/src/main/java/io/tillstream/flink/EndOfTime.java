@@ -4,7 +4,6 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
-import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -21,13 +20,12 @@ public final class EndOfTime extends AbstractStreamOperator<Row>
         implements OneInputStreamOperator<Row, Row>, BoundedOneInput {
     private static final long serialVersionUID = 1L;
 
-    private EndOfTime() {
-        setChainingStrategy(ChainingStrategy.ALWAYS);
-    }
+    private EndOfTime() {}
 
     /** The same rows. */
     public static SingleOutputStreamOperator<Row> behind(DataStream<Row> source) {
-        return source.transform("end of time", source.getType(), new EndOfTime());
+        return Wiring.chained(
+                source.transform("end of time", source.getType(), new EndOfTime()), false);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.tillstream.flink;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.StateTtlConfig;
@@ -114,7 +115,7 @@ public final class ReceiptOwners {
         }
 
         @Override
-        public void open(org.apache.flink.configuration.Configuration parameters) {
+        public void open(OpenContext context) {
             StateTtlConfig life =
                     StateTtlConfig.newBuilder(Duration.ofMillis(Math.max(rememberMs, 1)))
                             .cleanupIncrementally(5, false)

@@ -8,6 +8,7 @@ import org.apache.flink.api.common.eventtime.BoundedOutOfOrdernessWatermarks;
 import org.apache.flink.api.common.eventtime.WatermarkOutput;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
+import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -204,7 +205,7 @@ public final class SalesTracking {
         }
 
         @Override
-        public void open(org.apache.flink.configuration.Configuration parameters) {
+        public void open(OpenContext context) {
             ValueStateDescriptor<Boolean> descriptor =
                     new ValueStateDescriptor<>("sales-seen", Types.BOOLEAN);
             StateLife.of(descriptor, rememberMs, true);
