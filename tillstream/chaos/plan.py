@@ -13,6 +13,7 @@ JUDGED = ("loyalty", "inventory")  # the check proves these; one of them is in e
 OTHERS = ("archive", "fraud", "sales", "shortage")
 PROFILES = ("normal", "black-friday", "quiet-night", "payday")
 FIRST_S, LAST_S = 8, 10  # no fault so soon after the start, nor so shortly before the end
+CONTRACTS = ("v1", "v2", "mixed")  # of what the tills send
 GAP_S = (5, 20)  # between the beginnings of two faults
 
 CLUSTER = (
@@ -94,6 +95,7 @@ class Plan(NamedTuple):
     jobs: tuple[str, ...]
     taskmanagers: int
     backend: str
+    contract: str
     phases: tuple[Phase, ...]
     faults: tuple[Fault, ...]
 
@@ -104,7 +106,7 @@ class Plan(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         jobs = ", ".join(self.jobs)
-        yield f"seed {self.seed}: {jobs} from {self.source}, {self.taskmanagers} TaskManagers, {self.backend}"
+        yield f"seed {self.seed}: {jobs} from {self.source}, {self.taskmanagers} TaskManagers, {self.backend}, tills {self.contract}"
         for phase in self.phases:
             yield f"  traffic  {phase}"
         for fault in self.faults:
@@ -128,7 +130,12 @@ def draw(seed: int, seconds: int, where: Where) -> Plan:
             ]
         )
     )
-    return Plan(seed, seconds, source, (DOOR, *jobs), where.taskmanagers, backend, phases, faults)
+    contract = Random(f"contract {seed}").choice(
+        CONTRACTS
+    )  # dice of its own: the rest of a seed's plan stays
+    return Plan(
+        seed, seconds, source, (DOOR, *jobs), where.taskmanagers, backend, contract, phases, faults
+    )
 
 
 def _jobs(rng: Random, slots: int) -> tuple[str, ...]:

@@ -345,6 +345,7 @@ class Rig:
                 yield from (f"--{name.replace('_', '-')}", str(shares[name]))
         if set(self.plan.jobs) & set(MOVED):
             yield from ("--movements", "0.1")
+        yield from ("--contract", self.plan.contract)
 
     def _notify(self) -> None:
         """The notifier, started again whenever it has given up on a service that was away."""
