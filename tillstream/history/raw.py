@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -44,18 +44,23 @@ def find(conf: Conf, bucket: S3Folder, what: str, day: str = "") -> Iterator[Fou
     for origin, arrival in sorted(places):
         yield from _of_place(conf, bucket, origin, arrival, what)
     if not places:
-        for row in _rows(conf, bucket, RAW_RECORDS, day, "transaction_id", what, COLUMNS):
-            yield Found(row["origin"], row["arrived_ms"], row["raw"])
+        yield from _once(_rows(conf, bucket, RAW_RECORDS, day, "transaction_id", what, COLUMNS))
 
 
 def _of_place(
     conf: Conf, bucket: S3Folder, origin: str, day: str, transaction: str | None = None
 ) -> Iterator[Found]:
     """Records that a producer aggregates share an origin; a document of many says no transaction."""
+    rows = _rows(conf, bucket, RAW_RECORDS, day, "origin", origin, COLUMNS)
+    both = (None, transaction)
+    yield from _once(row for row in rows if transaction is None or row["transaction_id"] in both)
+
+
+def _once(rows: Iterable[dict[str, Any]]) -> Iterator[Found]:
+    """What intake wrote again after a crash is told once."""
     seen = set()
-    for row in _rows(conf, bucket, RAW_RECORDS, day, "origin", origin, COLUMNS):
-        other = transaction is not None and row["transaction_id"] not in (None, transaction)
-        if not other and row["record_id"] not in seen:
+    for row in rows:
+        if row["record_id"] not in seen:
             seen.add(row["record_id"])
             yield Found(row["origin"], row["arrived_ms"], row["raw"])
 
