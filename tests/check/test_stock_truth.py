@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.sales import line, sale
+from tests.support.sales import line, refund, sale, void
 from tillstream.check.stock import _about, _is_traded
-from tillstream.check.stock_sent import read_stock_truth
+from tillstream.check.stock_sent import level, read_stock_truth
 
 BREAD, CARD = "2000000000015", "2000000004969"
 
@@ -33,6 +33,18 @@ def test_of_two_sales_under_one_id_the_first_moves_stock(tmp_path):
     assert {key: [m.pieces for m in moves.values()] for key, moves in truth.lines.items()} == {
         (45, BREAD): [-1]
     }
+
+
+def test_a_void_of_a_return_takes_off_what_the_return_brought_wherever_it_stands(tmp_path):
+    sold = sale("sale-0001", product=BREAD, pieces=3)
+    back = refund("back-0001", "sale-0001", product=BREAD, pieces=2)
+    undone = void("void-0001", "back-0001", product=BREAD, pieces=2)
+    again = void("void-0002", "void-0001", product=BREAD, pieces=2)
+    for sent, left in [((sold, back), -1), ((undone, sold, back), -3), ((sold, back, undone, undone), -3),
+                       ((again, undone, sold, back), -1), ((sold, void("void-3", "sale-0001", product=BREAD,
+                        pieces=3)), 0)]:  # fmt: skip
+        truth = read_stock_truth(written(tmp_path, *sent))
+        assert level(list(truth.lines[45, BREAD].values())) == left
 
 
 def test_both_ends_of_a_transfer_are_added_up_each_document_once(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -23,7 +24,9 @@ from tillstream.domain.receipt.product import canonical as product_of
 from tillstream.domain.receipt.product import check_digit, printed
 from tillstream.domain.receipt.reading import opened, stock_units
 from tillstream.domain.stock import baskets
+from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import Line
+from tillstream.domain.stock.network import NOBODY
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.sim.simulator import Simulator
 from tillstream.udfs.passing.stock import LINE, TRANSACTION, read
@@ -93,6 +96,7 @@ def moved(receipt: baskets.Receipt):
             Line(
                 kind, name, receipt.store, product, -count, receipt.ended_ms, None,
                 receipt.arrived_ms, one.unit,
+                f"{receipt.voids}/{n}" if kind == "void" and receipt.source == "pos/1" else None,
             ),
         )  # fmt: skip
 
@@ -131,6 +135,7 @@ def test_every_example_of_contract_v1_moves_the_lines_that_it_moved(lines_of, pa
                 None,
                 document["event_time_ms"] + 7,
                 "each",
+                *([f"{document['refers_to']}/{n}"] if document["kind"] == "void" else []),
             ],
         )
         for n, one in enumerate(document["lines"], start=1)
@@ -185,6 +190,29 @@ def test_refund_and_void_of_contract_v1_bring_back(lines_of):
                  void("0045-03-20251124-000003", of, lines=lines)):  # fmt: skip
         found = shelves(lines_of, canonical(made))
         assert [(row[0], row[3]) for row in found] == [(made["kind"], 2), (made["kind"], 1)]
+
+
+def test_a_void_of_contract_v1_names_the_lines_that_it_undoes_and_none_of_v2_does(lines_of):
+    sent = void("0045-03-20251124-000003", "0045-03-20251124-000002")
+    ((_, value),) = lines_of(canonical(sent))
+    assert json.loads(value[1:])[9:] == ["0045-03-20251124-000002/1"]
+    ((_, value),) = lines_of(of_items(item("return", COFFEE, 1000, back_to="shelf"), kind="void",
+                                      source="pos/2", voids="T-1"))  # fmt: skip
+    assert json.loads(value[1:])[4:] == [-1, T0, None, checked(sale()).arrived_ms, "each"]
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_a_return_of_contract_v1_that_is_voided_leaves_the_shelf_as_its_sale_did(lines_of, order):
+    sold = sale("0045-03-20251124-000001", pieces=3)
+    back = refund("0045-03-20251124-000002", sold["transaction_id"], event_time_ms=T0 + 1, pieces=2)
+    undone = void("0045-03-20251124-000003", back["transaction_id"], event_time_ms=T0 + 2, pieces=2)
+    stock, levels = None, []
+    for n in (*order, *order):
+        ((_, value),) = lines_of(canonical((sold, back, undone)[n]))
+        after, entry, _ = on_line(stock, read(value), NOBODY, InventoryRules())
+        stock = after or stock
+        levels += [entry.new_quantity] if entry else []
+    assert (levels[-1], len(levels)) == (-3, 3)
 
 
 def test_a_part_of_a_piece_holds_no_other_line_back_and_is_told_once(lines_of):

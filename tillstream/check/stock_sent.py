@@ -15,12 +15,14 @@ AWAY = {"sale", "write_off", "transfer_out"}
 
 
 class Move(NamedTuple):
-    """A line that moves stock by ``pieces``, or for a count, finds so many."""
+    """A line that moves stock by ``pieces``, or for a count, finds so many. undoes: the line that a void of
+    contract v1 undoes."""
 
     line: str
     kind: str
     pieces: int
     at_ms: int
+    undoes: str = ""
 
 
 @dataclass
@@ -49,7 +51,8 @@ class StockTruth(SentFile):
             return  # of two sales under one id the front door takes the first
         for n, line in enumerate(record["lines"], start=1):
             pieces = -line["quantity"] if kind in AWAY else line["quantity"]
-            move = Move(f"{document}/{n}", kind, pieces, at_ms)
+            undoes = f"{record['refers_to']}/{n}" if tills and kind == "void" else ""
+            move = Move(f"{document}/{n}", kind, pieces, at_ms, undoes)
             if tills and line.get("category") in self.no_stock:
                 continue
             shelf = self.lines.setdefault((record["store"], line["product"]), {})
@@ -76,7 +79,20 @@ def read_stock_truth(
 ) -> StockTruth:
     """Raises NoTruth."""
     truth = StockTruth(no_stock=frozenset(no_stock), scales=tuple(scales))
-    return truth.read(directory, "tillstream sim --movements 0.05")
+    truth.read(directory, "tillstream sim --movements 0.05")
+    for moves in truth.lines.values():
+        for name, move in moves.items():
+            if move.undoes in moves and _brings(moves, move.undoes):
+                moves[name] = move._replace(pieces=-move.pieces)
+    return truth
+
+
+def _brings(moves: dict[str, Move], name: str) -> bool:
+    """Whether a line adds to its shelf: a refund does, and a void of what does not."""
+    steps, turned = 0, False
+    while moves[name].undoes in moves and steps < len(moves):
+        name, turned, steps = moves[name].undoes, not turned, steps + 1
+    return (moves[name].kind != "sale") is not turned
 
 
 def level(moves: list[Move]) -> int:

@@ -45,6 +45,8 @@ class Receipt(Struct, frozen=True, gc=False):
     currency: str
     lines: Annotated[tuple[Item, ...], Meta(max_length=MOST_LINES)]
     kind: Literal["retail", "void"] = "retail"
+    source: str = ""
+    voids: str = ""
     arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
 

@@ -15,7 +15,9 @@ import org.apache.flink.util.Collector;
  * <p>{@code key} is {@code <store>/<product>}; {@code value} is the byte {@code L} and a JSON array of
  * what moves the stock: {@code [kind, "<transaction_id>/<n>", store, product, signed quantity,
  * event_time_ms, null, arrived_ms, unit]}, n from 1 among all lines of the receipt. Kinds are {@code
- * sale}, {@code refund} for what comes back to the shelf, and {@code void} for either in a void.
+ * sale}, {@code refund} for what comes back to the shelf, and {@code void} for either in a void. A void
+ * of contract v1 looks the same whether it undoes a sale or a refund, so its lines name behind the unit
+ * the line that they undo; the shelf knows what that did.
  *
  * <p>A record that is no transaction leaves as it came after the byte {@code T}, with a key from a
  * hash of its bytes, and so does one with a line that no shelf can count, besides its other lines: the
@@ -25,6 +27,7 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
     private static final long serialVersionUID = 1L;
     private static final char LINE = 'L';
     private static final byte TRANSACTION = 'T';
+    private static final String CONTRACT_V1 = "pos/1";
 
     @Override
     public void flatMap(Row row, Collector<Row> out) {
@@ -72,6 +75,11 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
         json.append("\",").append(-line.units()).append(',').append((long) receipt.endedMs);
         json.append(",null,").append(receipt.arrivedMs).append(",\"");
         CanonicalReceipt.quote(json, line.unit);
+        if (receipt.isVoid && receipt.source.equals(CONTRACT_V1)) {
+            json.append("\",\"");
+            CanonicalReceipt.quote(json, receipt.voids);
+            json.append('/').append(n);
+        }
         json.append("\"]");
         return Row.of(
                 receipt.store + "/" + line.product,
