@@ -18,10 +18,10 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
-from tillstream.domain.stock import assortment, baskets, store_day
+from tillstream.domain.stock import baskets, store_day
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
-from tillstream.domain.stock.assortment import Range, RangeOrder
+from tillstream.domain.stock.assortment import RangeOrder
 from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
@@ -49,9 +49,10 @@ from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.state_schemas.keyed import stock as stock_codec
-from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.batched import Outputs
 from tillstream.udfs.engine import BYTES
 from tillstream.udfs.passing import stock as stock_passing
+from tillstream.udfs.range_orders import RangeOrders
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
@@ -140,7 +141,7 @@ def _key(line: Line | PromotionLine | Request) -> str:
     return f"{store}/{line.product}"
 
 
-class StockLedger(BatchedStage):
+class StockLedger(RangeOrders):
     """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`;
     beside it enveloped orders about the assortment. Out: ledger entries as JSON bytes; to the sides: actions
     as ``<route>|<key>\\n<json>``, dead letters as JSON bytes, and what a store hears of all its shelves,
@@ -160,10 +161,6 @@ class StockLedger(BatchedStage):
         self.rules = RulesByPlace(rules, zones)
         self.near = near
         self.countries = countries or {}
-
-    def start(self, runtime_context: RuntimeContext) -> None:
-        self.subtask = runtime_context.get_index_of_this_subtask()
-        self.range = Range(self.countries)
 
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         came = stock_passing.read(value)
@@ -254,26 +251,6 @@ class StockLedger(BatchedStage):
         """By which order nothing is sold there, by the shelf's own clock."""
         newest_ms = state.newest_ms if state is not None else 0
         return self.range.ended(store, product, max(at_ms, newest_ms))
-
-    def control(self, value: bytes, restored: bool, out: Outputs) -> None:
-        envelope = unseal(value)
-        try:
-            order = assortment.parse(envelope.raw)
-            # Of what was kept nothing is left out: in which order it is shown again is not known.
-            orders = self.range.after(order, None if restored else envelope.arrived_ms)
-        except InvalidTransaction as error:
-            if restored:
-                raise
-            if self.subtask == 0:
-                self.refuse(envelope, "validate", error.reason, error.message, out)
-            return
-        if orders is None:
-            return
-        gone = self.range.put(order.key, orders)
-        if not restored:
-            out.keep(order.name, value)
-            for name in gone:
-                out.keep(name, None)
 
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a transaction of which the reader in the JVM did not take all."""
