@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -22,6 +22,7 @@ from tillstream.domain.stock import baskets, store_day
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
 from tillstream.domain.stock.assortment import RangeOrder
+from tillstream.domain.stock.baskets import NO_BUNDLES, Bundles
 from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
@@ -46,7 +47,7 @@ from tillstream.domain.stock.order_wake import (
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
-from tillstream.reference import network, places, zones
+from tillstream.reference import bundles, network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.state_schemas.keyed import stock as stock_codec
 from tillstream.udfs.batched import Outputs
@@ -75,10 +76,12 @@ class StockDocuments(SingleStage):
 
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
-        horizon_hours: int = 192, count_behind_hours: int = 24,
+        horizon_hours: int = 192, count_behind_hours: int = 24, bundles: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
+        """``kinds``: topic -> movement, request or promotion; ``stores``: all there are; ``bundles``: what
+        has no shelf, for its parts have."""
         super().__init__(settings)
+        self.bundles = frozenset(bundles)
         self.kinds = kinds
         self.stores = stores
         self.life = Time.hours(horizon_hours + 24)
@@ -87,11 +90,16 @@ class StockDocuments(SingleStage):
 
     def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Iterable[Any]]]] = {
-            "movement": (stock_movement.parse, stock_movement.lines),
+            "movement": (lambda raw: stock_movement.parse(raw, self.bundles), stock_movement.lines),
             "request": (parse_request, lambda request: (request,)),
-            "promotion": (promotion.parse, lambda found: promotion.lines(found, self.stores)),
+            "promotion": (promotion.parse, self._promoted),
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
+
+    def _promoted(self, announced: promotion.Announcement) -> Iterator[PromotionLine]:
+        """Nobody knows how much more is sold of what is in a bundle."""
+        lines = promotion.lines(announced, self.stores)
+        return (line for line in lines if line.product not in self.bundles)
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Emitted
@@ -154,10 +162,12 @@ class StockLedger(RangeOrders):
     def __init__(
         self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours],
         zones: Mapping[int, str], countries: Mapping[int, str] | None = None,
+        bundles: Bundles = NO_BUNDLES,
     ) -> None:  # fmt: skip
         """``zones``: of stores; a place that is not there goes by the zone of ``rules``. ``countries``: of
-        stores."""
+        stores. ``bundles``: as StockLines.java took them apart."""
         super().__init__(settings)
+        self.bundles = bundles
         self.rules = RulesByPlace(rules, zones)
         self.near = near
         self.countries = countries or {}
@@ -260,7 +270,10 @@ class StockLedger(RangeOrders):
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
         # Neither: the two readers disagree, which their test should have caught; kept, to be redriven.
-        why = baskets.uncounted(receipt) or ("unread", "a valid transaction was not read")
+        why = baskets.uncounted(receipt, self.bundles) or (
+            "unread",
+            "a valid transaction was not read",
+        )
         self.refuse(envelope, "apply", *why, out)
 
 
@@ -269,14 +282,16 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     stores, _ = places(conf)
     numbers = sorted({store.number for store in stores})
     hours = conf.inventory.horizon_hours, conf.inventory.count_behind_hours
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours)
+    return StockDocuments(
+        StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours, bundles(conf)
+    )
 
 
 def ledger(conf: Conf) -> StockLedger:
     """The second stage as conf has it."""
     return StockLedger(
         StageSettings.of("inventory", conf), stock_rules(conf), network(conf), zones(conf),
-        {store.number: store.country for store in places(conf)[0]},
+        {store.number: store.country for store in places(conf)[0]}, bundles(conf),
     )  # fmt: skip
 
 
