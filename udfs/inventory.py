@@ -29,21 +29,10 @@ from tillstream.domain.stock.inventory import (
     on_line,
     on_promotion,
     on_request,
-    on_wake,
-    wake_ms,
 )
 from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
-from tillstream.domain.stock.order_wake import (
-    enters,
-    is_order_wake,
-    is_short,
-    may_come,
-    on_back,
-    on_grid,
-    on_order_wake,
-    order_wake_ms,
-)
+from tillstream.domain.stock.order_wake import Seen, see_to_timer, wake_ms
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
@@ -187,50 +176,30 @@ class StockLedger(RangeOrders):
         else:
             after, entry, actions = self._other(came, state)
             if after is not None and isinstance(came, Request) and came.ask == "refusal":
-                out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
+                out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to).planning))
         if entry is None or after is None:
             return None
         ordered = any(one.route == "requests" and one.body.ask == "order" for one in actions)
-        self._see_to_timer(after, entry.store, entry.product, before_ms, ordered, out)
+        self._see_to_timer(after, entry.store, entry.product, Seen(None, before_ms, ordered), out)
         out.emit(_encode(entry))
         self._act(actions, out)
         return after
 
     def due(self, state: Stock | None, key: str, at_ms: int, out: Outputs) -> None:
-        if state is None:
-            return
-        number, _, product = key.partition("/")
-        store, rules = int(number), self.rules.of(int(number))
-        by_ms = min(at_ms, out.now_ms)
-        ended = self._ended(state, store, product, by_ms)
-        is_order = is_order_wake(at_ms)
-        if ended is not None:
-            if is_order and state.open_orders:
-                self._act(on_order_wake(state, store, product, ended), out)
-            waits = is_short(state)  # it may be sold from again
-        else:
-            if not is_order or (
-                state.no_order_before_ms and not on_grid(at_ms, store, product, rules.planning)
-            ):
-                self._act(on_wake(state, store, product, at_ms, rules), out)
-            if is_order:
-                since_ms = self.range.since_ms(store, product, max(by_ms, state.newest_ms))
-                self._act(on_back(state, store, product, at_ms, since_ms), out)
-            waits = is_order and may_come(state, out.now_ms, rules.planning)
-        if waits:
-            out.wake(order_wake_ms(max(out.now_ms, at_ms), store, product, rules.planning))
+        if state is not None:
+            store, _, product = key.partition("/")
+            self._see_to_timer(state, int(store), product, Seen(at_ms), out)
 
     def _see_to_timer(
-        self, after: Stock, store: int, product: str, before_ms: int, ordered: bool, out: Outputs
+        self, stock: Stock, store: int, product: str, seen: Seen, out: Outputs
     ) -> None:
         planning = self.rules.of(store).planning
-        waits = ordered or (
-            bool(after.open_orders) and enters(before_ms, after.newest_ms, planning)
+        actions, wake_at = see_to_timer(
+            stock, store, product, seen, out.now_ms, self.range, planning
         )
-        if not waits and is_short(after):
-            waits = self._ended(after, store, product, 0) is not None
-        if waits:
-            out.wake(order_wake_ms(out.now_ms, store, product, planning))
+        self._act(actions, out)
+        if wake_at is not None:
+            out.wake(wake_at)
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)

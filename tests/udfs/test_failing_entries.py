@@ -32,6 +32,7 @@ from tillstream.connectors import batched, sources
 from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.promotions.overlaps import Offer
 from tillstream.domain.shortage.regional import RegionalRules
+from tillstream.domain.stock import order_wake
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.fraud.rules_file import packaged_rules
 from tillstream.udfs import fraud, inventory, promotions, shortage
@@ -295,7 +296,7 @@ def test_a_shelf_s_timer_names_its_key_and_time(monkeypatch):
     (due_ms, key), _ = sorted(harness.timers)  # the other is of the order
     kept, told = dict(harness.state), len(harness.side["actions"])
     with monkeypatch.context() as patch:
-        raising(patch, inventory, "on_wake")
+        raising(patch, order_wake, "on_wake")
         harness.advance_to(due_ms)
     (letter,) = letters(harness)
     says(letter, msgspec.json.encode({"stage": "StockLedger", "key": key, "timer_ms": due_ms}))
