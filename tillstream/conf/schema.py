@@ -148,6 +148,7 @@ class Reference(_Base, frozen=True):
     centres: str | None
     products: str | None
     rates: str | None
+    bundles: str | None
 
 
 class Inventory(_Base, frozen=True):

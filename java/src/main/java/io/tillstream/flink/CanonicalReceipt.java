@@ -51,6 +51,10 @@ final class CanonicalReceipt {
     }
 
     String transactionId;
+    /** The contract or mapping it came by. */
+    String source = "";
+    /** What a void undoes. */
+    String voids = "";
     String currency;
     boolean isVoid;
     Integer store;
@@ -106,6 +110,12 @@ final class CanonicalReceipt {
                     break;
                 case "transaction_id":
                     transactionId = text(parser);
+                    break;
+                case "source":
+                    source = text(parser);
+                    break;
+                case "voids":
+                    voids = text(parser);
                     break;
                 case "kind":
                     String kind = text(parser);
