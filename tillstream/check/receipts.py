@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
@@ -39,11 +40,14 @@ class Line(NamedTuple):
 
 
 class Taxed(NamedTuple):
-    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent as the till says it."""
+    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent, "" where none is said.
+    ``net``: what it is on, None where that is not known."""
 
     code: str
     rate: str
+    added: bool
     amount: int
+    net: int | None
 
 
 class Receipt(NamedTuple):
@@ -70,8 +74,9 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         return None
     way = -1 if record["kind"] == "void" else 1
     counted = [line for line in record["lines"] if not line.get("voided")]
+    paid_by_line, taxes = _paid(record, counted)
     lines = []
-    for n, (line, paid) in enumerate(zip(counted, _paid(record, counted), strict=True), start=1):
+    for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
         product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
         units, unit = _units(line, grams)
         back = line.get("back") or {}
@@ -95,8 +100,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         record.get("voids"),
         lines,
         [
-            Taxed(tax["code"], _percent(tax.get("rate")), way * tax["amount"])
-            for tax in _taxes(record, counted)
+            tax._replace(amount=way * tax.amount, net=None if tax.net is None else way * tax.net)
+            for tax in taxes
         ],
     )
 
@@ -144,28 +149,29 @@ def postings(receipt: Receipt, earn_nothing: Collection[str]) -> list[Sent]:
     return made
 
 
-def _paid(record: Record, lines: list[Record]) -> list[int]:
-    """Shares of the total: amounts, less discounts, with tax on top and what cash rounds."""
+def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
+    """Shares of the total: amounts, less discounts, with tax on top and what cash rounds. And the taxes."""
     at = {line["number"]: n for n, line in enumerate(lines)}
     amounts = [line["amount"] for line in lines]
     for off in record.get("discounts", ()):
         if "line" in off:
             amounts[at[off["line"]]] -= off["amount"]
     whole = sum(off["amount"] for off in record.get("discounts", ()) if "line" not in off)
-    own = [sum(t["amount"] for t in _on_top(line.get("taxes", ()))) for line in lines]
-    on_top = sum(tax["amount"] for tax in _on_top(_taxes(record, lines)))
     goods = [
         amount * (line["kind"] in ("sale", "return"))
         for line, amount in zip(lines, amounts, strict=True)
     ]
-    shares = (
-        amounts,
-        [-part for part in in_parts(whole, goods if any(goods) else amounts)],
-        own,
-        in_parts(on_top - sum(own), amounts),
-        in_parts(record.get("rounding", 0), amounts),
-    )
-    return [sum(parts) for parts in zip(*shares, strict=True)]
+    less = in_parts(whole, goods if any(goods) else amounts)
+    entries = _tax_entries(record, lines, amounts)
+    on_top = [0] * len(lines)
+    left = [amount - off for amount, off in zip(amounts, less, strict=True)]
+    for entry in entries:
+        if entry.tax[1]:
+            on_top[entry.line] += entry.amount
+        else:
+            left[entry.line] -= entry.amount
+    shares = (amounts, [-off for off in less], on_top, in_parts(record.get("rounding", 0), amounts))
+    return [sum(parts) for parts in zip(*shares, strict=True)], _summed(record, entries, left)
 
 
 def in_parts(whole: int, amounts: list[int]) -> list[int]:
@@ -185,23 +191,89 @@ def in_parts(whole: int, amounts: list[int]) -> list[int]:
     return parts
 
 
-def _taxes(record: Record, lines: list[Record]) -> list[Record]:
-    """The receipt's, and the lines' of what it does not list."""
-    said = list(record.get("taxes", ()))
-    listed = {(tax["code"], tax.get("included", True)) for tax in said}
-    for line in lines:
-        for tax in line.get("taxes", ()):
-            if (tax["code"], tax.get("included", True)) not in listed:
-                said.append(tax)
-    return said
+Tax = tuple[str, bool, str]  # code, whether it is on top, percent
 
 
-def _on_top(taxes: Iterable[Record]) -> list[Record]:
-    return [tax for tax in taxes if not tax.get("included", True)]
+class TaxEntry(NamedTuple):
+    """Some tax of one line. ``told``: the line says so, else it is its part of what the receipt says."""
+
+    line: int
+    tax: Tax
+    amount: int
+    told: bool
 
 
-def _percent(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:g}"
+def _tax(said: Record) -> Tax:
+    return said["code"], not said.get("included", True), _percent(said.get("rate"))
+
+
+def _tax_entries(record: Record, lines: list[Record], amounts: list[int]) -> list[TaxEntry]:
+    """What lines say is theirs. Of a tax that the receipt says too, what is missing goes to lines that can
+    bear it (docs/jobs/intake.md, "Tax")."""
+    pots: dict[Tax, int] = {}
+    for said in record.get("taxes", ()):
+        pots[_tax(said)] = pots.get(_tax(said), 0) + said["amount"]
+    entries: list[TaxEntry] = []
+    payers: dict[Tax, dict[int, Tax]] = {pot: {} for pot in pots}
+    for n, line in enumerate(lines):
+        for said in line.get("taxes", ()):
+            code, on_top, rate = _tax(said)
+            same_code = [pot for pot in pots if pot[:2] == (code, on_top)]
+            if same_code:
+                # The pot of its rate, else the one without a rate, else the first.
+                pot = min(same_code, key=lambda one: (one[2] != rate, one[2] != ""))
+                pots[pot] -= said["amount"]
+                rate = rate or pot[2]
+                payers[pot][n] = code, on_top, rate
+            entries.append(TaxEntry(n, (code, on_top, rate), said["amount"], True))
+    for pot, missing in pots.items():
+        rated = [n for n, tax in payers[pot].items() if tax[2] != "0"]
+        silent = [
+            n
+            for n, line in enumerate(lines)
+            if not line.get("taxes") and line["kind"] not in ("gift_card", "agency")
+        ]
+        if 0 < len(rated) >= abs(missing):
+            silent = []
+        elsewhere = [
+            n
+            for n, line in enumerate(lines)
+            if any(said.get("rate", said["amount"]) for said in line.get("taxes", ()))
+        ]
+        group = silent or rated or elsewhere or list(range(len(lines)))
+        for n, part in zip(group, in_parts(missing, [amounts[n] for n in group]), strict=True):
+            if part:
+                entries.append(TaxEntry(n, payers[pot].get(n, pot), part, False))
+    return entries
+
+
+def _summed(record: Record, entries: list[TaxEntry], left: list[int]) -> list[Taxed]:
+    """``left``: of each line without discounts and the tax in it."""
+    found = []
+    for tax in dict.fromkeys(entry.tax for entry in entries):
+        of_tax = [entry for entry in entries if entry.tax == tax]
+        amount = sum(entry.amount for entry in of_tax)
+        code, on_top, rate = tax
+        found.append(Taxed(code, rate, on_top, amount, _net(record, tax, of_tax, left)))
+    return found
+
+
+def _net(record: Record, tax: Tax, entries: list[TaxEntry], left: list[int]) -> int | None:
+    amount, rate = sum(entry.amount for entry in entries), Fraction(tax[2] or 0)
+    said = [one.get("taxable") for one in record.get("taxes", ()) if _tax(one) == tax]
+    if said and None not in said:
+        on = sum(one for one in said if one is not None)
+        as_net, as_gross = on * rate / 100, on * rate / (100 + rate)
+        return on - amount if not tax[1] and abs(as_gross - amount) < abs(as_net - amount) else on
+    telling = {entry.line for entry in entries if entry.told}
+    shared = sum(entry.amount for entry in entries if entry.line not in telling)
+    if telling and shared == 0:
+        return sum(left[n] for n in telling)
+    return sum(left[n] for n in telling) + round(shared * 100 / rate) if rate else None
+
+
+def _percent(rate: float | str | None) -> str:
+    return "" if rate is None else f"{Decimal(str(rate)):.6f}".rstrip("0").rstrip(".")
 
 
 def _units(line: Record, grams: int | None) -> tuple[int, str]:

@@ -8,7 +8,7 @@ times a quantity is not recomputed, for three for R20 and a price per pound make
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -32,6 +32,7 @@ RULES = {
     "lines_total": "lines - discounts of the basket + added tax + rounding is not the total",
     "tenders_total": "what was tendered, change taken off, is not the total",
     "tax_total": "tax of the lines differs from that of the receipt by more than a minor unit a line",
+    "tax_rate": "tax that does not follow from its rate and what it is on",
     "no_lines": "a transaction without lines",
 }
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
@@ -189,6 +190,7 @@ def _sums(receipt: RetailTransaction) -> None:
         _equal("tenders_total", taken, receipt.total)
     if receipt.taxes and counted and all(line.taxes for line in counted):
         _taxes(receipt.taxes, counted)
+    _rates(receipt, counted)
 
 
 def counted_taxes(receipt: RetailTransaction, lines: Iterable[ReceiptLine]) -> list[Tax]:
@@ -211,6 +213,58 @@ def _taxes(of_receipt: tuple[Tax, ...], lines: list[ReceiptLine]) -> None:
     for key in told:
         if abs(told[key] - found[key]) > often[key]:
             raise broken("tax_total", f"$.taxes: {RULES['tax_total']}")
+
+
+def _rates(receipt: RetailTransaction, lines: list[ReceiptLine]) -> None:
+    """Tax of which a rate is said follows from it, to a minor unit: of a line, or half a unit for each piece
+    of it where a till rounds by piece; of the receipt for each of its lines. What it is on is the line's
+    amount before or after any discount that may be meant, and without other taxes or with them: tills differ
+    in that, so it is between the least and the most of these. Tax without a rate may be anything."""
+    directed: Counter[int] = Counter()
+    for discount in receipt.discounts:
+        directed[discount.line or 0] += discount.amount
+    for line in lines:
+        if any(tax.rate is not None for tax in line.taxes):
+            amount = line.amount - directed[line.number]
+            gross = line.amount + sum(discount.amount for discount in line.discounts)
+            on = (line.amount, amount, amount - directed[0], gross)
+            pieces = line.quantity if line.unit == "each" else Decimal(0)
+            where = f"$.lines[...{line.number}].taxes[...]"
+            _follow(line.taxes, on, max(Decimal(1), pieces / 2), where)
+    if any(tax.rate is not None for tax in receipt.taxes):
+        off = sum(abs(discount.amount) for discount in receipt.discounts)
+        off += sum(abs(discount.amount) for line in lines for discount in line.discounts)
+        sold = sum(line.amount for line in lines if line.amount > 0)
+        back = sum(line.amount for line in lines if line.amount < 0)
+        _follow(receipt.taxes, (back - off, sold + off), Decimal(max(1, len(lines))), "$.taxes[...]")
+
+
+def _follow(taxes: Sequence[Tax], on: Sequence[int], tolerance: Decimal, where: str) -> None:
+    """``on``: between the least and the most of these is what a tax may be on; its own ``taxable`` must be
+    so too."""
+    included, added = Decimal(1), Decimal(1)
+    for tax in taxes:
+        if tax.rate:
+            if tax.included:
+                included *= 1 + tax.rate / 100
+            else:
+                added *= 1 + tax.rate / 100
+    least, most = min(on), max(on)
+    for tax in taxes:
+        if tax.rate is None:
+            continue
+        share = tax.rate / 100
+        of_itself = share / (1 + share) if tax.included else share
+        with_others = of_itself if tax.included else share * added / (1 + share)
+        bases, factors = (least, most), (share / included, of_itself, with_others)
+        if tax.taxable is not None:
+            low, high = min(least, 0) * added, max(most, 0) * added
+            if not low - tolerance <= tax.taxable <= high + tolerance:
+                raise broken("tax_rate", f"{where}.taxable is more than the lines it is of")
+            bases, factors = (tax.taxable, tax.taxable), (share, of_itself)
+        found = [base * factor for base in bases for factor in factors]
+        if not min(found) - tolerance <= tax.amount <= max(found) + tolerance:
+            raise broken("tax_rate", f"{where}.amount: {RULES['tax_rate']}")
 
 
 def _equal(rule: str, found: int, total: int) -> None:
