@@ -80,8 +80,9 @@ def agrees(lines_of, payload: bytes) -> None:
 
 
 def moved(receipt: baskets.Receipt):
+    gone = baskets.taken_out(receipt.lines)
     for n, one in enumerate(receipt.lines, 1):
-        if not (baskets.moves(one) and baskets.is_countable(one)):
+        if not (baskets.moves(one) and baskets.is_countable(one)) or n - 1 in gone:
             continue
         count = stock_units(one.thousandths, one.unit)
         product = printed(one.product)

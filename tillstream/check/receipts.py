@@ -26,7 +26,8 @@ EARNING = ("sale", "return", "coupon")
 class Line(NamedTuple):
     """A line that was not struck out. ``n``: its place among those, from 1. ``paid``: its share of the total.
     ``units``: pieces, or thousandths of ``unit``; positive where they leave the shop. ``fate``: of what comes
-    back, which ``of`` names the receipt of."""
+    back, which ``of`` names the receipt of. ``corrects``: it takes back one before it. ``gone``: such a line
+    and the one before it are alike, so that neither happened."""
 
     n: int
     kind: str
@@ -37,6 +38,8 @@ class Line(NamedTuple):
     unit: str
     fate: str
     of: str
+    corrects: bool = False
+    gone: bool = False
 
 
 class Taxed(NamedTuple):
@@ -82,9 +85,11 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         back = line.get("back") or {}
         fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""
         kind, category, of = line["kind"], line.get("category") or "", back.get("receipt") or ""
-        lines.append(
-            Line(n, kind, product, category, way * paid, way * units, unit, fate, of)
-        )  # fmt: skip
+        corrects = line.get("correction", False)
+        one = Line(n, kind, product, category, way * paid, way * units, unit, fate, of, corrects)
+        lines.append(one)
+    for n, m in _pairs(counted, lines):
+        lines[n], lines[m] = lines[n]._replace(gone=True), lines[m]._replace(gone=True)
     loyalty = record.get("loyalty") or {}
     return Receipt(
         record["transaction_id"],
@@ -157,12 +162,13 @@ def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
         if "line" in off:
             amounts[at[off["line"]]] -= off["amount"]
     whole = sum(off["amount"] for off in record.get("discounts", ()) if "line" not in off)
+    kept = _kept(lines, amounts)
     goods = [
         amount * (line["kind"] in ("sale", "return"))
-        for line, amount in zip(lines, amounts, strict=True)
+        for line, amount in zip(lines, kept, strict=True)
     ]
-    less = in_parts(whole, goods if any(goods) else amounts)
-    entries = _tax_entries(record, lines, amounts)
+    less = in_parts(whole, goods if any(goods) else kept)
+    entries = _tax_entries(record, lines, kept)
     on_top = [0] * len(lines)
     left = [amount - off for amount, off in zip(amounts, less, strict=True)]
     for entry in entries:
@@ -170,8 +176,55 @@ def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
             on_top[entry.line] += entry.amount
         else:
             left[entry.line] -= entry.amount
-    shares = (amounts, [-off for off in less], on_top, in_parts(record.get("rounding", 0), amounts))
+    shares = (amounts, [-off for off in less], on_top, in_parts(record.get("rounding", 0), kept))
     return [sum(parts) for parts in zip(*shares, strict=True)], _summed(record, entries, left)
+
+
+def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
+    """Places of corrections of goods and of what they take out whole, the latest that is alike."""
+    pairs: list[tuple[int, int]] = []
+    for n, line in enumerate(lines):
+        if not line.corrects or line.kind not in ("sale", "return"):
+            continue
+        for m in range(n - 1, -1, -1):
+            other = lines[m]
+            alike = (
+                (other.kind, other.product, other.unit) == (line.kind, line.product, line.unit)
+                and not other.corrects
+                and other.paid == -line.paid
+                and said[m]["amount"] == -said[n]["amount"]
+                and _quantity(said[m]) == _quantity(said[n])
+            )
+            if alike and not any(m in pair for pair in pairs):
+                pairs.append((n, m))
+                break
+    return pairs
+
+
+def _quantity(line: Record) -> Fraction:
+    return Fraction(str(line.get("quantity", 1)))
+
+
+def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
+    """Amounts that count when something is shared out: what was taken out again bears nothing."""
+    kept = list(amounts)
+    rung_up: dict[tuple[str, str, str], list[int]] = {}
+    for n, line in enumerate(lines):
+        earlier = rung_up.setdefault(
+            (line["kind"], line.get("scheme", "gtin"), line.get("code", "")), []
+        )
+        if not line.get("correction"):
+            earlier.append(n)
+            continue
+        for m in reversed(earlier):
+            if kept[m] > 0 > kept[n]:
+                part = min(kept[m], -kept[n])
+            elif kept[m] < 0 < kept[n]:
+                part = max(kept[m], -kept[n])
+            else:
+                part = 0
+            kept[m], kept[n] = kept[m] - part, kept[n] + part
+    return kept
 
 
 def in_parts(whole: int, amounts: list[int]) -> list[int]:

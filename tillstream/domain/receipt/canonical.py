@@ -20,8 +20,8 @@ Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 class Item(Struct, frozen=True, gc=False, omit_defaults=True):
     """A line that counts. ``paid``: its share of the total, so that the lines' shares make the total exactly:
     its amount, less its part of the basket's discounts, plus that of added tax and of rounding. ``off``: what
-    its own discounts and those of the basket take off. ``tax``: all of it, included or added; ``taxed``: which of
-    the receipt's taxes it bears, by their places; ``taxes``: how much of each, where they are several.
+    its own discounts and those of the basket take off. ``tax``: all of it, included or added; ``taxed``:
+    which of the receipt's taxes it bears, by their places; ``taxes``: how much of each, where several.
     ``back_to``: what becomes of a return; ``of``: the receipt that it was on."""
 
     kind: str

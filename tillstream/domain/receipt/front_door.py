@@ -234,30 +234,52 @@ def _shares(
     sent: RetailTransaction, lines: list[ReceiptLine], way: int
 ) -> tuple[list[int], list[int], Taxes, dict[Rated, TaxOf]]:
     """By line: what it adds to the total, what discounts take off, and tax; and each tax of the receipt. What
-    is said of the basket alone is shared out by amount among the lines that go the total's way; discounts
-    among goods, where there are any: nothing is off a gift card, a deposit or airtime."""
+    is said of the basket alone is shared out by amount among the lines that go the total's way, as far as
+    they were not taken out again; discounts among goods, where there are any: nothing is off a gift card, a
+    deposit or airtime."""
     of_basket = sum(d.amount for d in sent.discounts if d.line is None)
     directed = {line.number: 0 for line in lines}
     for discount in sent.discounts:
         if discount.line is not None:
             directed[discount.line] += discount.amount
     amounts = [line.amount - directed[line.number] for line in lines]
+    left = _left(lines, amounts)
     of_goods = [
-        amount if line.kind in GOODS else 0 for line, amount in zip(lines, amounts, strict=True)
+        amount if line.kind in GOODS else 0 for line, amount in zip(lines, left, strict=True)
     ]
-    less = shared(of_basket, of_goods if any(of_goods) else amounts)
-    taxes = by_line(sent, lines, amounts, shared)
-    rounding = shared(sent.rounding, amounts)
+    less = shared(of_basket, of_goods if any(of_goods) else left)
+    taxes = by_line(sent, lines, left, shared)
+    rounding = shared(sent.rounding, left)
     on_top = [taxes.of(n, included=False) for n in range(len(lines))]
     paid = [a - d + t + r for a, d, t, r in zip(amounts, less, on_top, rounding, strict=True)]
     own = (sum(d.amount for d in line.discounts) for line in lines)
     off = [o + directed[line.number] + d for o, line, d in zip(own, lines, less, strict=True)]
-    bases = [a - d - taxes.of(n, included=True) for n, (a, d) in enumerate(zip(amounts, less, strict=True))]
+    bases = [
+        a - d - taxes.of(n, included=True)
+        for n, (a, d) in enumerate(zip(amounts, less, strict=True))
+    ]
     listed = {
         at: _tax_of(at, way, amount, net(at, amount, taxes, bases))
         for at, amount in taxes.sums().items()
     }
     return paid, off, taxes, listed
+
+
+def _left(lines: list[ReceiptLine], amounts: list[int]) -> list[int]:
+    """Of each line's amount what corrections after it leave of it, the latest line of the product first; of
+    a correction nothing. The sum stays."""
+    left = list(amounts)
+    for n, line in enumerate(lines):
+        if not line.correction:
+            continue
+        for before in range(n - 1, -1, -1):
+            one = lines[before]
+            same = (one.kind, one.scheme, one.code) == (line.kind, line.scheme, line.code)
+            if same and not one.correction and left[before] * left[n] < 0:
+                part = min(abs(left[before]), abs(left[n])) * (1 if left[n] > 0 else -1)
+                left[before] += part
+                left[n] -= part
+    return left
 
 
 def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:

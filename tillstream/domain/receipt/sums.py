@@ -220,50 +220,58 @@ def _rates(receipt: RetailTransaction, lines: list[ReceiptLine]) -> None:
     of it where a till rounds by piece; of the receipt for each of its lines. What it is on is the line's
     amount before or after any discount that may be meant, and without other taxes or with them: tills differ
     in that, so it is between the least and the most of these. Tax without a rate may be anything."""
-    directed: Counter[int] = Counter()
-    for discount in receipt.discounts:
-        directed[discount.line or 0] += discount.amount
+    directed: dict[int | None, int] = {}
+    for off in receipt.discounts:
+        directed[off.line] = directed.get(off.line, 0) + off.amount
     for line in lines:
-        if any(tax.rate is not None for tax in line.taxes):
-            amount = line.amount - directed[line.number]
-            gross = line.amount + sum(discount.amount for discount in line.discounts)
-            on = (line.amount, amount, amount - directed[0], gross)
-            pieces = line.quantity if line.unit == "each" else Decimal(0)
-            where = f"$.lines[...{line.number}].taxes[...]"
-            _follow(line.taxes, on, max(Decimal(1), pieces / 2), where)
-    if any(tax.rate is not None for tax in receipt.taxes):
-        off = sum(abs(discount.amount) for discount in receipt.discounts)
-        off += sum(abs(discount.amount) for line in lines for discount in line.discounts)
+        if line.taxes:
+            amount = line.amount - directed.get(line.number, 0)
+            gross = line.amount + sum(off.amount for off in line.discounts)
+            on = (line.amount, amount, amount - directed.get(None, 0), gross)
+            pieces = float(line.quantity) if line.unit == "each" else 0.0
+            _follow(line.taxes, on, max(1.0, pieces / 2), "$.lines[...].taxes[...]")
+    if receipt.taxes:
+        whole_off = sum(abs(off.amount) for off in receipt.discounts)
+        whole_off += sum(abs(off.amount) for line in lines for off in line.discounts)
         sold = sum(line.amount for line in lines if line.amount > 0)
         back = sum(line.amount for line in lines if line.amount < 0)
-        _follow(receipt.taxes, (back - off, sold + off), Decimal(max(1, len(lines))), "$.taxes[...]")
+        _follow(
+            receipt.taxes, (back - whole_off, sold + whole_off), max(1, len(lines)), "$.taxes[...]"
+        )
 
 
-def _follow(taxes: Sequence[Tax], on: Sequence[int], tolerance: Decimal, where: str) -> None:
+def _follow(taxes: Sequence[Tax], on: Sequence[int], tolerance: float, where: str) -> None:
     """``on``: between the least and the most of these is what a tax may be on; its own ``taxable`` must be
-    so too."""
-    included, added = Decimal(1), Decimal(1)
-    for tax in taxes:
-        if tax.rate:
+    so too. In floats, which a limit may be."""
+    included = added = 1.0
+    shares = [None if tax.rate is None else float(tax.rate) / 100 for tax in taxes]
+    for tax, share in zip(taxes, shares, strict=True):
+        if share:
             if tax.included:
-                included *= 1 + tax.rate / 100
+                included *= 1 + share
             else:
-                added *= 1 + tax.rate / 100
+                added *= 1 + share
     least, most = min(on), max(on)
-    for tax in taxes:
-        if tax.rate is None:
+    tolerance += 1e-9 * max(-least, most)
+    for tax, share in zip(taxes, shares, strict=True):
+        if share is None:
             continue
-        share = tax.rate / 100
         of_itself = share / (1 + share) if tax.included else share
-        with_others = of_itself if tax.included else share * added / (1 + share)
-        bases, factors = (least, most), (share / included, of_itself, with_others)
-        if tax.taxable is not None:
-            low, high = min(least, 0) * added, max(most, 0) * added
-            if not low - tolerance <= tax.taxable <= high + tolerance:
+        if tax.taxable is None:
+            with_others = of_itself if tax.included else share * added / (1 + share)
+            low, high = share / included, max(of_itself, with_others)
+            low = min(low, of_itself)
+            bases: tuple[int, int] = (least, most)
+        else:
+            if (
+                not min(least, 0) * added - tolerance
+                <= tax.taxable
+                <= max(most, 0) * added + tolerance
+            ):
                 raise broken("tax_rate", f"{where}.taxable is more than the lines it is of")
-            bases, factors = (tax.taxable, tax.taxable), (share, of_itself)
-        found = [base * factor for base in bases for factor in factors]
-        if not min(found) - tolerance <= tax.amount <= max(found) + tolerance:
+            low, high, bases = of_itself, share, (tax.taxable, tax.taxable)
+        least_tax = min(bases[0] * low, bases[0] * high) - tolerance
+        if not least_tax <= tax.amount <= max(bases[1] * low, bases[1] * high) + tolerance:
             raise broken("tax_rate", f"{where}.amount: {RULES['tax_rate']}")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from tillstream.domain.receipt.amounts import MOST
@@ -44,6 +45,7 @@ class Taxes(NamedTuple):
         return found
 
 
+@lru_cache(maxsize=256)
 def percent(rate: Decimal | None) -> str:
     """15.00 and 15 are one rate: ``15``."""
     if rate is None:
@@ -138,9 +140,7 @@ def _bearers(rest: int, said_by: dict[int, Rated], lines: Sequence[ReceiptLine])
     own = [n for n, at in said_by.items() if at.rate != "0"]
     if own and abs(rest) <= len(own):
         return own
-    silent = [
-        n for n, line in enumerate(lines) if not line.taxes and line.kind not in NEVER_TAXED
-    ]
+    silent = [n for n, line in enumerate(lines) if not line.taxes and line.kind not in NEVER_TAXED]
     others = [n for n, line in enumerate(lines) if any(map(_is_tax, line.taxes))]
     return silent or own or others or list(range(len(lines)))
 
