@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -393,11 +392,3 @@ def is_gtin(digits: str) -> bool:
 def _check(digits: str) -> str:
     """GS1's: from the right every other digit counts three times."""
     return str(-(3 * sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2]))) % 10)
-
-
-def sums_of(taxes: Iterable[Taxed]) -> Counter[tuple[str, str]]:
-    """By code and rate."""
-    found: Counter[tuple[str, str]] = Counter()
-    for tax in taxes:
-        found[tax.code, tax.rate] += tax.amount
-    return found

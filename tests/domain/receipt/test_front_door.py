@@ -138,7 +138,7 @@ def test_tax_keeps_its_code_and_rate_by_line():
 
 def taxed(*lines: tuple[int, list[dict[str, Any]]], card: int = 0, **changes: Any) -> Receipt:
     """``card``: amount of a gift card beside the goods."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "number": n,
             "kind": "sale",
