@@ -99,8 +99,9 @@ def agrees(lines_of, payload: bytes, bundles: Bundles = NO_BUNDLES) -> None:
 
 
 def moved(receipt: baskets.Receipt, bundles: Bundles):
+    gone = baskets.taken_out(receipt.lines)
     for n, one in enumerate(receipt.lines, 1):
-        if not (baskets.moves(one) and baskets.is_countable(one, bundles)):
+        if not (baskets.moves(one) and baskets.is_countable(one, bundles)) or n - 1 in gone:
             continue
         count = stock_units(one.thousandths, one.unit)
         product = printed(one.product)

@@ -14,6 +14,7 @@ from tillstream.state_schemas.tables import (
     sales_addition,
     shortage_line,
     stock_entry,
+    tax_addition,
 )
 
 
@@ -179,6 +180,10 @@ SALES_BY_MINUTE = History(
 )  # fmt: skip
 SALES_BY_HOUR = History(
     "sales_hours", "sales/by-hour", sales_addition.ROW_TYPE,
+    date="window_start_ms", region=None, identity=(),
+)  # fmt: skip
+TAX_BY_HOUR = History(
+    "tax_hours", "sales/tax-by-hour", tax_addition.ROW_TYPE,
     date="window_start_ms", region=None, identity=(),
 )  # fmt: skip
 # A redrive reads these by id, so a replay may write them again.

@@ -69,6 +69,7 @@ PROMOTIONS_OVERLAPS = Topic("promotions_overlaps", "product", "domain.promotions
 
 SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
+TAX_HOURS = Topic("tax_hours", "store_day", "tables/tax_addition", "tax-by-hour")
 
 FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.decision.Label")
 # What customers answer to the notice of a hold.

@@ -72,7 +72,7 @@ class StockTruth(SentFile):
             return
         for line in receipt.lines:
             on_shelf = line.kind == "sale" or (line.kind == "return" and line.fate == "shelf")
-            if not on_shelf or not line.product or line.category in self.no_stock:
+            if not on_shelf or not line.product or line.category in self.no_stock or line.gone:
                 continue
             kind = "void" if receipt.void else "sale" if line.kind == "sale" else "refund"
             move = Move(f"{receipt.id}/{line.n}", kind, -line.units, receipt.at_ms)

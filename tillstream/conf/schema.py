@@ -140,6 +140,7 @@ class Intake(_Base, frozen=True):
     kinds: dict[str, Literal["gift_card", "agency", "deposit", "bottle_return", "fee", "coupon"]]
     mappings: list[str]
     unknown_stores: Literal["refuse", "accept"]
+    other_currencies: Literal["refuse", "accept"]
     scales: list[Annotated[str, Meta(pattern=r"^[0-9IPWV.C]{13}\Z")]]
 
 

@@ -22,6 +22,7 @@ from tillstream.domain.receipt.reading import (
 )
 
 PIECE = 1000  # thousandths
+TRADE = frozenset({"sale", "return"})
 MOST = 2**31 - 1  # units: what four bytes of `recent_lines` hold
 
 
@@ -74,9 +75,30 @@ def moves(line: Item) -> bool:
     return to_shelf and bool(line.product)
 
 
+def taken_out(lines: tuple[Item, ...]) -> set[int]:
+    """Places of goods that were rung up and taken out again, and of the lines that took them out: they
+    never left the shelf. Two lines alike but for their signs; a part that is taken out stays two."""
+    rung_up: dict[tuple[tuple[str, str, str], tuple[int, int, int]], list[int]] = {}
+    gone: set[int] = set()
+    for n, line in enumerate(lines):
+        if line.kind in TRADE and line.thousandths:
+            what = line.kind, printed(line.product), line.unit
+            figures = line.thousandths, line.amount, line.paid
+            if before := rung_up.get((what, (-figures[0], -figures[1], -figures[2]))):
+                gone |= {n, before.pop()}
+            else:
+                rung_up.setdefault((what, figures), []).append(n)
+    return gone
+
+
 def uncounted(receipt: Receipt, bundles: Bundles = NO_BUNDLES) -> tuple[str, str] | None:
     """Reason and message where lines that move stock cannot be counted; the others do move it."""
-    moved = [(f"$.lines[{n}]", line) for n, line in enumerate(receipt.lines) if moves(line)]
+    gone = taken_out(receipt.lines)
+    moved = [
+        (f"$.lines[{n}]", line)
+        for n, line in enumerate(receipt.lines)
+        if moves(line) and n not in gone
+    ]
     if parts := [where for where, line in moved if is_part_of_piece(line, bundles)]:
         return "fraction_of_a_piece", f"{', '.join(parts)}: a part of a piece cannot be counted"
     if large := [where for where, line in moved if not is_countable(line, bundles)]:

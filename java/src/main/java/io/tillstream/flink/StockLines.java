@@ -72,7 +72,7 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
         int n = 0;
         for (CanonicalReceipt.Line line : receipt.lines) {
             n++;
-            if (!moves(line)) {
+            if (!moves(line) || line.takenOut) {
                 continue;
             }
             if (!isCountable(line)) {
