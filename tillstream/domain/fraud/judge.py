@@ -15,6 +15,7 @@ from tillstream.domain.fraud.decision import (
     Label,
     Outcome,
     Reason,
+    by_person,
     would_hold,
     yes_of_customer,
 )
@@ -23,16 +24,20 @@ from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
     MAX_RECENT_OF_TILL,
+    MAX_RELEASED,
+    MAX_REVIEWED,
     TURN,
     Lesson,
     Profile,
+    begun,
+    forget,
     learn,
     lesson_of,
-    new_profile,
     note,
     remember,
     settle,
     subject,
+    verdict_of,
 )
 from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.fraud.sale import Sale, till_number
@@ -89,8 +94,7 @@ def judge_both(
     lesson = lesson_of(txn, rules.places, now_ms)
     if profile is not None and lesson.transaction in profile.recent:
         return NOT_JUDGED
-    if profile is None:
-        profile = new_profile(settings, now_ms)
+    profile = begun(profile, settings, now_ms)
     own = usual = None
     if subject(txn) is not None:
         usual = profile
@@ -106,7 +110,7 @@ def judge_both(
     if usual is not None:
         _take_in(usual, lesson, decision, signals[1], rules)
     else:
-        note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
+        note(profile.recent, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
 
 
@@ -223,15 +227,21 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 def _take_in(
     profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules
 ) -> None:
-    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is."""
+    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is. Of
+    one that comes again after its verdict, that verdict goes."""
     settings = rules.data.profile
     late = lesson.event_ms < profile.newest_ms - LATE_MS
     remember(profile, lesson, decision.score, ratio, settings)
-    if would_hold(decision):
-        if decision.outcome == "hold":
+    verdict = verdict_of(profile, lesson.transaction)
+    if verdict == "confirmed":
+        return
+    if decision.outcome == "review" and not verdict and lesson.transaction not in profile.reviewed:
+        note(profile.reviewed, lesson.transaction, MAX_REVIEWED)
+    if would_hold(decision) and not verdict:
+        known = any(sale.transaction == lesson.transaction for sale in profile.held)
+        if decision.outcome == "hold" and not known:
             profile.held.append(lesson)
-            if len(profile.held) > MAX_HELD:
-                del profile.held[0]
+            del profile.held[:-MAX_HELD]
         until = lesson.event_ms + int(rules.data.watch.hours * HOUR_MS)
         if until > profile.watch_until_ms:
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
@@ -247,7 +257,7 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     ends, a mark it left is taken back. A verdict about an unknown subject, or about a sale of nobody,
     has no effect, nor has a customer's "yes" about what is not held.
     """
-    if profile is None or not (label.customer_id or label.card_token):
+    if profile is None or not profile.first_ms or not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
     held = ended(profile, label)
@@ -255,12 +265,14 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
         return None
     if held is not None:
         profile.held.remove(held)
+    if label.fraud or by_person(label):
+        forget(profile.reviewed, transaction)
     card = id_hash(label.card_token) if label.card_token else 0
     if label.fraud:
         if transaction in profile.labelled:
-            return None
-        profile.labelled.append(transaction)
-        del profile.labelled[:-MAX_LABELLED]
+            return None if held is None else profile
+        forget(profile.released, transaction)
+        note(profile.labelled, transaction, MAX_LABELLED)
         profile.frauds += 1
         profile.first_fraud_ms = min(
             profile.first_fraud_ms or label.event_time_ms, label.event_time_ms
@@ -273,6 +285,8 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
         return profile
     if held is not None:
         learn(profile, held, rules.data.profile, rules.rates)
+    if (held is not None or by_person(label)) and transaction not in profile.released:
+        note(profile.released, transaction, MAX_RELEASED)
     if transaction in profile.labelled:
         profile.labelled.remove(transaction)
         profile.frauds = max(profile.frauds - 1, 0)
