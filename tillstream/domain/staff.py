@@ -29,6 +29,7 @@ from tillstream.domain.receipt.reading import reader
 Kind = Literal["returns", "voids", "overrides"]
 KINDS: tuple[Kind, ...] = ("returns", "voids", "overrides")
 LOYALTY = "loyalty"
+CARDS = "cards"  # money given back to cards that did not buy
 ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of each kind
 MAX_DAYS = 28
 MAX_RECENT = 64
@@ -54,18 +55,22 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """loyalty_count, loyalty_percent: baskets of one loyalty number at one cashier in a day, and of all
-    baskets there that had one."""
+    baskets there that had one. cards_count, cards_cents: refunds of 24 hours to cards that did not buy."""
 
     returns: Limit
     voids: Limit
     overrides: Limit
     loyalty_count: int
     loyalty_percent: int
+    cards_count: int
+    cards_cents: int
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
     """What the stage by cashier needs of a receipt. cashier: "" where nobody says, then it is the till.
-    amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier."""
+    amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier.
+    to_card: money given back to ``card``, which did not buy; 0 for every other act. by: where such an act is
+    the till's, not the cashier's, who did it."""
 
     transaction_id: str
     store: int
@@ -75,6 +80,9 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     currency: str
     amounts: tuple[int, ...] = (0,) * (2 * len(KINDS))
     customer: str = ""
+    to_card: int = 0
+    card: str = ""
+    by: str = ""
 
 
 class Book(msgspec.Struct, array_like=True, gc=False):
@@ -82,7 +90,7 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
     ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
     were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
-    last."""
+    last. cards: windows of refunds to cards that did not buy, empty before the first."""
 
     windows: list[list[list[int]]]
     day: int
@@ -91,6 +99,7 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
     told: list[int]
     recent: list[int]
+    cards: list[list[int]] = []
 
 
 class StoreBook(msgspec.Struct, array_like=True, gc=False):
@@ -189,6 +198,21 @@ def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
     )  # fmt: skip
 
 
+def acts_of_refund(sale: Sale, money: int, currency: str) -> list[Act]:
+    """Of ``money`` in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
+    where one is named the till's too."""
+    if not sale.there:
+        return []
+    at_ms = min(sale.event_time_ms, sale.arrived_ms)
+    one = Act(
+        sale.transaction_id, sale.store, sale.till, sale.cashier, at_ms, currency,
+        to_card=money, card=sale.card_token or "",
+    )  # fmt: skip
+    if not sale.cashier:
+        return [one]
+    return [one, msgspec.structs.replace(one, cashier="", by=sale.cashier)]
+
+
 def _given(line: _Line) -> int:
     """By how much a line went below its list price."""
     asked = line.list_price or 0
@@ -212,7 +236,8 @@ def observe_act(
     """Takes in an act, in place: the book, and what goes on to the store. A repeat changes nothing."""
     if book is None:
         book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _TOLD, [])
-    number = id_hash(act.transaction_id)
+    # Of one refund there are two acts: what came back, and to whom the money went.
+    number = id_hash(f"{act.transaction_id}/card" if act.to_card else act.transaction_id)
     if number in book.recent:
         return book, []
     book.recent.append(number)
@@ -228,6 +253,8 @@ def observe_act(
     for at, kind in enumerate(KINDS):
         if act.amounts[2 * at]:
             found += _of_kind(book, at, kind, act, day, getattr(limits, kind))
+    if act.to_card:
+        found += _of_cards(book, act, day, limits)
     if act.customer and day == book.day:
         found += _of_loyalty(book, act, day, limits)
     return book, found
@@ -296,6 +323,23 @@ def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]
     return [Finding(act, day, LOYALTY, figures)]
 
 
+def _of_cards(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
+    """Few honest people are paid back to another card, so no usual day is needed. The till's act stands out
+    where several cashiers share it: one alone is found by the cashier's own."""
+    book.cards = book.cards or [[], [], [], []]
+    seen = count(book.cards, act.at_ms, act.to_card)
+    n, cents = seen[_DAY : _DAY + 2]
+    if act.by:
+        who = id_hash(act.by)
+        if who not in book.numbers[0::2] and len(book.numbers) < 2 * MAX_NUMBERS:
+            book.numbers += (who, 1)
+        if len(book.numbers) < 4:
+            return []
+    if n < limits.cards_count or cents < limits.cards_cents:
+        return []
+    return [Finding(act, day, CARDS, {"day_count": n, "day_cents": cents})]
+
+
 def weigh_finding(
     book: StoreBook | None, finding: Finding, limits: Limits, keep_days: int
 ) -> tuple[StoreBook, StaffCase | None, Notice | None]:
@@ -341,6 +385,8 @@ def _case(finding: Finding, figures: Mapping[str, int], keep_days: int) -> Staff
     said: dict[str, int | str] = dict(figures)
     if code == LOYALTY:
         said["customer_id"] = act.customer
+    if code == CARDS:
+        said["card_token"] = act.card
     return StaffCase(
         _case_id(finding, finding.day),
         "staff",

@@ -241,7 +241,8 @@ def at_till(conf: Conf) -> CountAtTill:
 
 def by_card(conf: Conf) -> CountByCard:
     """The second stage as conf has it."""
-    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days, clocks(conf))
+    fraud, settings = conf.fraud, StageSettings.of("fraud", conf)
+    return CountByCard(settings, fraud.label_delay_days, clocks(conf), fraud.currency)
 
 
 def judge(conf: Conf, starting: bytes, asking: Asking) -> JudgeSales:

@@ -8,6 +8,7 @@ from operator import ge
 
 import msgspec
 
+from tillstream.domain.fraud.card import RefundFacts
 from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
 from tillstream.domain.fraud.decision import (
     TOO_LATE,
@@ -41,7 +42,7 @@ from tillstream.domain.fraud.profile import (
 )
 from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.fraud.sale import Sale, till_number
-from tillstream.domain.fraud.signals import NAMES, Facts, measure
+from tillstream.domain.fraud.signals import NAMES, Facts, measure, measure_refund
 
 HOUR_MS = 3_600_000
 LATE_MINUTES = NAMES.index("sale.late_minutes")
@@ -50,8 +51,8 @@ LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """profile: to be stored, None where there is nothing to store. decision: None for what is not
-    judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
-    what was measured, in the order of NAMES, empty when not judged."""
+    judged: refunds but to a card that did not buy, voids, a repeat. shadow: what the shadow rules would have
+    decided. signals: what was measured, in the order of NAMES, empty when not judged."""
 
     profile: Profile | None
     decision: Decision | None
@@ -67,9 +68,9 @@ def judge(
 ) -> tuple[Profile | None, Decision | None]:
     """Judges one sale. ``at_ms``: when the broker took it; the profile is changed in place.
 
-    A refund, a void and a repeat of one of the subject's last transactions give (None, None): store
-    nothing, say nothing. A sale without a subject is judged by its till alone; all that is kept
-    is its id, in a profile of the till's that nothing is learnt into.
+    A void, a repeat of one of the subject's last transactions, and a refund but to a card that did not buy
+    give (None, None): store nothing, say nothing. A sale without a subject is judged by its till alone; all
+    that is kept is its id, in a profile of the till's that nothing is learnt into.
     """
     judged = judge_both(profile, txn, facts, rules, None, at_ms)
     return judged.profile, judged.decision
@@ -86,6 +87,8 @@ def judge_both(
 ) -> Judged:
     """`judge`, and beside it what ``shadow`` would have decided from the same signals. Not ``whole``:
     decisions that pass come without signals and profile, which is faster."""
+    if txn.kind == "refund" and facts.refund is not None:
+        return _judge_refund(profile, txn, facts.refund, rules, shadow, at_ms, whole)
     if txn.kind != "sale":
         return NOT_JUDGED
     settings, rates = rules.data.profile, rules.rates
@@ -112,6 +115,32 @@ def judge_both(
     else:
         note(profile.recent, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
+
+
+def _judge_refund(
+    profile: Profile | None,
+    txn: Sale,
+    refund: RefundFacts,
+    rules: Rules,
+    shadow: Rules | None,
+    at_ms: int,
+    whole: bool,
+) -> Judged:
+    """Reviewed at most: the money is out, and it may be a present that was brought back. A model has learnt
+    nothing of refunds, and says nothing."""
+    usual = profile if profile is not None and profile.first_ms else None
+    now_ms, signals = min(txn.event_time_ms, at_ms), measure_refund(refund)
+
+    def weighed(by: Rules) -> Decision:
+        made = weigh(usual, txn, signals, by._replace(scorer=None), at_ms, now_ms, whole)
+        held = made.outcome == "hold"
+        return msgspec.structs.replace(made, outcome="review") if held else made
+
+    decision = weighed(rules)
+    second = weighed(shadow) if shadow is not None else None
+    if usual is not None:
+        _note_review(usual, id_hash(txn.transaction_id), decision)
+    return Judged(usual, decision, second, signals)
 
 
 def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
@@ -168,7 +197,7 @@ def weigh(
         {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
         profile_summary(profile) if told else {},
         data.version,
-        (f"no_rate:{txn.currency}",) if signals[0] != signals[0] else (),
+        (f"no_rate:{txn.currency}",) if txn.kind == "sale" and signals[0] != signals[0] else (),
     )
 
 
@@ -235,8 +264,7 @@ def _take_in(
     verdict = verdict_of(profile, lesson.transaction)
     if verdict == "confirmed":
         return
-    if decision.outcome == "review" and not verdict and lesson.transaction not in profile.reviewed:
-        note(profile.reviewed, lesson.transaction, MAX_REVIEWED)
+    _note_review(profile, lesson.transaction, decision)
     if would_hold(decision) and not verdict:
         known = any(sale.transaction == lesson.transaction for sale in profile.held)
         if decision.outcome == "hold" and not known:
@@ -247,6 +275,12 @@ def _take_in(
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
     elif not late:
         learn(profile, lesson, settings, rules.rates)
+
+
+def _note_review(profile: Profile, transaction: int, decision: Decision) -> None:
+    known = transaction in profile.reviewed or verdict_of(profile, transaction)
+    if decision.outcome == "review" and not known:
+        note(profile.reviewed, transaction, MAX_REVIEWED)
 
 
 def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:
