@@ -27,8 +27,8 @@ from tillstream.domain.fraud.asking import (
 )
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
 from tillstream.domain.fraud.counters import id_hash
-from tillstream.domain.fraud.decision import Label, by_person
-from tillstream.domain.fraud.judge import apply_label, ended, judge_both
+from tillstream.domain.fraud.decision import Label
+from tillstream.domain.fraud.judge import apply_label, cases_of, closes_case, ended, judge_both
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import Profile, new_profile, verdict_of
 from tillstream.domain.fraud.ruleset import load_rules
@@ -96,6 +96,9 @@ class JudgeSales(BatchedStage):
             return self._reply(state, record, out)
         live, shadow = self.now
         sale, facts = record.sale, record.facts
+        if sale.undoes:
+            for undone in actions.undone_by(sale, cases_of(state, sale.undoes)):
+                out.emit(_json(undone), "cases")
         judged = judge_both(state, sale, facts, live, shadow, sale.arrived_ms, self.whole)
         decision, second = judged.decision, judged.shadow
         if decision is not None:
@@ -142,7 +145,7 @@ class JudgeSales(BatchedStage):
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
         held = ended(state, verdict) is not None
-        if held or by_person(verdict) or verdict.fraud:
+        if closes_case(state, verdict):
             out.emit(_json(actions.closed_by(verdict)), "cases")
         if held or verdict.source == "hold":
             out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import compress
 from math import atan2, exp
 from operator import ge
@@ -328,6 +329,25 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     if profile.watch_cause == transaction:
         profile.watch_until_ms, profile.watch_cause = 0, 0
     return profile
+
+
+def cases_of(profile: Profile | None, transaction_ids: Iterable[str]) -> list[str]:
+    """Those of which it is known that they have a case."""
+    if profile is None:
+        return []
+    cases = {sale.transaction for sale in profile.held}.union(
+        profile.reviewed, profile.released, profile.labelled
+    )
+    return [one for one in transaction_ids if id_hash(one) in cases]
+
+
+def closes_case(profile: Profile | None, label: Label) -> bool:
+    """Whether a verdict closes the case, or closes it again: a person's, one of fraud, one of what is still
+    held, and one that takes back a fraud."""
+    if by_person(label) or label.fraud or ended(profile, label) is not None:
+        return True
+    number = id_hash(label.transaction_id)
+    return not yes_of_customer(label) and verdict_of(profile, number) == "confirmed"
 
 
 def ended(profile: Profile | None, label: Label) -> Lesson | None:
