@@ -73,20 +73,24 @@ _JUDGED = (
 )
 
 # Opened by a judgement, closed by a verdict, which changes only what it brings. A verdict may come
-# first, and what the customer said after it.
+# first, and what the customer said after it; so may what a till undid.
 FRAUD_CASES = Table(
     "fraud_cases",
     key=(("transaction_id", "S"),),
     by="transaction_id",
     merge=True,
-    versions={"judged_version": _JUDGED, "said_version": ("customer_said",)},
+    versions={
+        "judged_version": _JUDGED,
+        "said_version": ("customer_said",),
+        "undone_version": ("undone",),
+    },
     index=Index("open-cases", (("open", "S"), ("event_time_ms", "N"))),
     ttl="expires_at",
     fields=(
         *_texts("transaction_id", "status", "open", "outcome", "reasons"),
         *_texts("rules_version", "subject", "customer_id", "card_token"),
         *_texts(
-            "currency", "verdict_source", "customer_said", "till"
+            "currency", "verdict_source", "customer_said", "undone", "till"
         ),  # in items of 0.1.0 the till is a number
         *_numbers("version", "score", "store", "total_cents"),
         *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),

@@ -190,6 +190,8 @@ class Staff(_Base, frozen=True):
     overrides: StaffLimit
     loyalty_count: Positive
     loyalty_percent: Percent
+    cards_count: Positive
+    cards_cents: NotNegative
 
 
 class Answers(_Base, frozen=True):

@@ -194,4 +194,5 @@ def _show(found: Explanation) -> None:
         click.echo(f"notice {notice.kind}: {notice.notice_id}: {notice.state}")
     if found.case is not None:
         source = found.case.get("verdict_source")
-        click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else ""))
+        later = f", then {found.case['undone']} at a till" if found.case.get("undone") else ""
+        click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else "") + later)

@@ -6,13 +6,14 @@ amounts in cents of the sale's currency; times in ms since epoch, UTC.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from tillstream.domain.fraud.asking import Reply
 from tillstream.domain.fraud.decision import Decision, Label, would_hold
-from tillstream.domain.fraud.sale import read_receipt, till_number
+from tillstream.domain.fraud.sale import Sale, read_receipt, till_number
 from tillstream.domain.notice import Notice, notice
 
 DAY_MS = 86_400_000
@@ -236,6 +237,20 @@ class Said(msgspec.Struct, gc=False):
     transaction_id: str
     customer_said: str
     version: int
+
+
+class Undone(msgspec.Struct, gc=False):
+    """What a till did later to the sale of a case: ``voided`` or ``returned``. It decides nothing."""
+
+    transaction_id: str
+    undone: str
+    version: int
+
+
+def undone_by(txn: Sale, transaction_ids: Iterable[str]) -> list[Undone]:
+    how = "voided" if txn.kind == "void" else "returned"
+    at_ms = min(txn.event_time_ms, txn.arrived_ms)
+    return [Undone(one, how, at_ms) for one in transaction_ids]
 
 
 def told_of(reply: Reply, why: str, arrived_ms: int) -> Notice:
