@@ -53,6 +53,7 @@ class Shop:
     def __init__(self) -> None:
         self.door = intake_once(CONF)
         self.known: dict[str, bytes] = {}
+        self.ordered: list[dict[str, Any]] = []
         self.receipts: list[bytes] = []
         self.letters: dict[str, tuple[str, bytes]] = {}
         terms = {
@@ -119,6 +120,9 @@ class Shop:
 
     def answers(self) -> list[dict[str, Any]]:
         return []
+
+    def holds(self) -> list[dict[str, Any]]:
+        return self.ordered
 
     def _shelves(self, receipt: baskets.Receipt) -> None:
         assert baskets.uncounted(receipt) is None

@@ -33,7 +33,7 @@ BALANCES = Table(
     by="customer_id",
     fields=(
         *_texts("customer_id"),
-        *_numbers("balance", "version", "event_time_ms"),
+        *_numbers("balance", "pending", "version", "event_time_ms"),
         ("transaction_id", "last_transaction_id", "S"),
     ),
 )

@@ -60,7 +60,10 @@ class Recorded(msgspec.Struct, gc=False):
 class Hold(msgspec.Struct, gc=False):
     """To the payment system: ``hold`` a sale, later ``release`` or ``decline`` it as a person said.
 
-    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once.
+    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once. ordered_at_ms: of a
+    release or decline when the verdict was said, so the newest is the last word; a hold is before any of
+    them. customer_id: null for a sale of nobody. total_cents, currency and region are in a hold alone, as
+    of this release.
     """
 
     hold_id: str
@@ -71,6 +74,10 @@ class Hold(msgspec.Struct, gc=False):
     rules_version: str
     event_time_ms: int
     ordered_at_ms: int
+    customer_id: str | None = None
+    total_cents: int | None = None
+    currency: str | None = None
+    region: str | None = None
 
 
 class Case(msgspec.Struct, gc=False):
@@ -199,6 +206,10 @@ def hold_of(decision: Decision) -> Hold:
         decision.rules_version,
         decision.event_time_ms,
         decision.judged_at_ms,
+        decision.customer_id,
+        decision.total_cents,
+        decision.currency,
+        decision.region,
     )
 
 
@@ -269,4 +280,5 @@ def ended_by(verdict: Label, rules_version: str) -> Hold:
         rules_version,
         verdict.event_time_ms,
         verdict.labelled_ms,
+        verdict.customer_id,
     )
