@@ -9,6 +9,7 @@ from tillstream.state_schemas.tables import (
     archived_transaction,
     dead_letter,
     fraud_decision,
+    held_addition,
     loyalty_entry,
     raw_record,
     sales_addition,
@@ -179,6 +180,10 @@ SALES_BY_MINUTE = History(
 )  # fmt: skip
 SALES_BY_HOUR = History(
     "sales_hours", "sales/by-hour", sales_addition.ROW_TYPE,
+    date="window_start_ms", region=None, identity=(),
+)  # fmt: skip
+SALES_HELD = History(
+    "sales_held", "sales/held", held_addition.ROW_TYPE,
     date="window_start_ms", region=None, identity=(),
 )  # fmt: skip
 # A redrive reads these by id, so a replay may write them again.

@@ -70,6 +70,8 @@ PROMOTIONS_OVERLAPS = Topic("promotions_overlaps", "product", "domain.promotions
 SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
 
+SALES_HELD = Topic("sales_held", "store_hour", "tables/held_addition")
+
 FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.decision.Label")
 # What customers answer to the notice of a hold.
 FRAUD_REPLIES = Topic("fraud_replies", "customer_id", "domain.fraud.asking.Reply")
