@@ -79,7 +79,8 @@ FRAUD_RULES = Topic("fraud_rules", "mode", "domain.fraud.control.Order", kept=Tr
 FRAUD_ANSWERS = Topic(
     "fraud_answers", "origin", "domain.fraud.control.Answer", "fraud-rule-answers"
 )
-HOLDS = Topic("holds", "transaction_id", "domain.fraud.actions.Hold")  # to the payment system
+# To the payment system, and into the loyalty and sales jobs.
+HOLDS = Topic("holds", "transaction_id", "domain.fraud.actions.Hold")
 
 ALL: tuple[Topic, ...] = tuple(x for x in list(vars().values()) if isinstance(x, Topic))
 BY_ID = {one.id: one for one in ALL}

@@ -58,7 +58,7 @@ class Recorded(msgspec.Struct, gc=False):
 
 
 class Hold(msgspec.Struct, gc=False):
-    """To the payment system: ``hold`` a sale, later ``release`` or ``decline`` it as a person said.
+    """To the payment system, loyalty and sales: ``hold`` a sale, later ``release`` or ``decline`` it as said.
 
     hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once. ordered_at_ms: of a
     release or decline when the verdict was said, so the newest is the last word; a hold is before any of
