@@ -53,6 +53,8 @@ class Shop:
     def __init__(self) -> None:
         self.door = intake_once(CONF)
         self.known: dict[str, bytes] = {}
+        self.ordered: list[dict[str, Any]] = []
+        self.held: list[dict[str, Any]] = []
         self.receipts: list[bytes] = []
         self.letters: dict[str, tuple[str, bytes]] = {}
         terms = {
@@ -126,6 +128,9 @@ class Shop:
     def answers(self) -> list[dict[str, Any]]:
         return []
 
+    def holds(self) -> list[dict[str, Any]]:
+        return self.ordered
+
     def _shelves(self, receipt: baskets.Receipt) -> None:
         assert baskets.uncounted(receipt) is None
         gone = baskets.taken_out(receipt.lines)
@@ -179,6 +184,9 @@ class Shop:
         return False
 
     def parquet(self, history: History, columns: list[str]) -> pa.Table:
+        if history is tables.SALES_HELD:
+            nothing = pa.table({name: pa.array([], pa.int64()) for name in columns})
+            return pa.Table.from_pylist(self.held) if self.held else nothing
         names: tuple[str, ...] = *Shelf._fields, *SUMS
         held: dict[Any, list[int]] = dict(self.sold)
         if history is tables.TAX_BY_HOUR:
@@ -276,6 +284,36 @@ def test_a_cent_of_tax_or_revenue_that_is_wrong_is_told(small, monkeypatch):
     assert {one.where for one in report.differences} == {
         "tax", "tax_hours", "sales_minutes", "sales_hours",
     }  # fmt: skip
+
+
+def test_revenue_that_fraud_holds_or_has_lost_is_recomputed_from_what_it_said(small, monkeypatch):
+    shop, truth = small
+    sold = [json.loads(raw) for raw in shop.receipts]
+    sold = [one for one in sold if one["total"] > 0 and one.get("kind", "retail") == "retail"]
+    a, b, c = sold[0], sold[1], sold[2]
+    words = [("hold", a, 0), ("hold", a, 0), ("decline", b, 9), ("hold", b, 0), ("release", b, 5),
+             ("hold", c, 0), ("release", c, 5)]  # fmt: skip
+    told = [
+        {"action": action, "transaction_id": of["transaction_id"], "store": of["store"],
+         "event_time_ms": of["ended_ms"], "ordered_at_ms": of["ended_ms"] + later,
+         "currency": of["currency"], "total_cents": of["total"] if action == "hold" else None}
+        for action, of, later in words
+    ]  # fmt: skip
+    monkeypatch.setattr(shop, "ordered", told)
+    rows = [
+        {"store": of["store"], "window_start_ms": of["ended_ms"] // 3_600_000 * 3_600_000,
+         "currency": of["currency"], "held": held, "held_cents": held * of["total"], "lost": lost,
+         "lost_cents": lost * of["total"]}
+        for of, held, lost in ((a, 1, 0), (b, 1, 0), (b, -1, 1), (c, 1, 0), (c, -1, 0))
+    ]  # fmt: skip
+    monkeypatch.setattr(shop, "held", rows)
+    report = check_sales(truth, CONF, holdings=shop)
+    assert report.ok, report.differences
+    assert report.totals[f"{a['currency']}: held by fraud"][0] >= a["total"]
+    rows[2]["lost_cents"] += 1
+    told[0]["total_cents"] += 1
+    report = check_sales(truth, CONF, holdings=shop)
+    assert {one.where for one in report.differences} == {"sales_held", "revenue that is held"}
 
 
 def test_a_training_tills_receipt_that_comes_through_is_told(small, monkeypatch):

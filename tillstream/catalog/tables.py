@@ -9,6 +9,7 @@ from tillstream.state_schemas.tables import (
     archived_transaction,
     dead_letter,
     fraud_decision,
+    held_addition,
     loyalty_entry,
     raw_record,
     sales_addition,
@@ -34,7 +35,7 @@ BALANCES = Table(
     by="customer_id",
     fields=(
         *_texts("customer_id"),
-        *_numbers("balance", "version", "event_time_ms"),
+        *_numbers("balance", "pending", "version", "event_time_ms"),
         ("transaction_id", "last_transaction_id", "S"),
     ),
 )
@@ -188,6 +189,10 @@ SALES_BY_HOUR = History(
 )  # fmt: skip
 TAX_BY_HOUR = History(
     "tax_hours", "sales/tax-by-hour", tax_addition.ROW_TYPE,
+    date="window_start_ms", region=None, identity=(),
+)  # fmt: skip
+SALES_HELD = History(
+    "sales_held", "sales/held", held_addition.ROW_TYPE,
     date="window_start_ms", region=None, identity=(),
 )  # fmt: skip
 # A redrive reads these by id, so a replay may write them again.

@@ -1,7 +1,8 @@
 """Recomputes what stores sold of each product, and the tax in it, from what was sent, and compares.
 
 Tax is compared by store, day, currency, code and rate, with what the front door writes and with what the
-sales job has added up of it.
+sales job has added up of it. What fraud holds is recomputed
+from what the fraud job said.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tillstream.catalog import tables
-from tillstream.catalog.topics import TRANSACTIONS
+from tillstream.catalog.topics import HOLDS, TRANSACTIONS
+from tillstream.check import held as of_fraud
 from tillstream.check import receipts
 from tillstream.check.platform import Platform
 from tillstream.check.report import Report, until_equal
@@ -55,13 +57,14 @@ def _no_taxes() -> TaxSums:
 @dataclass
 class SalesTruth(SentFile):
     """``sold``: by shelf the sums of SUMS. ``taxes``: those of TAX_SUMS. no_goods: categories of what is
-    none."""
+    none. totals: what the customer pays, by transaction."""
 
     sold: dict[Shelf, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * 5))
     taxes: TaxSums = field(default_factory=_no_taxes)
     no_goods: frozenset[str] = frozenset()
     scales: tuple[str, ...] = ()
     ids: set[str] = field(default_factory=set)
+    totals: dict[str, int] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "stream" not in entry:  # a till's
@@ -75,6 +78,7 @@ class SalesTruth(SentFile):
             receipt = receipts.read(record, self.scales)
             if receipt is None:
                 return
+            self.totals[receipt.id] = receipt.total
             for tax in receipt.taxes:
                 place = receipt.store, receipt.day, receipt.currency
                 _add_tax(
@@ -92,6 +96,7 @@ class SalesTruth(SentFile):
                 self._count(shelf, sold, line.units, line.paid, line.corrects)
         else:
             way = 1 if record["kind"] == "sale" else -1
+            self.totals[record["transaction_id"]] = way * record["total_cents"]
             for line in record["lines"]:
                 if line["category"] not in self.no_goods:
                     pieces = way * line["quantity"]
@@ -141,6 +146,7 @@ def check_sales(
         for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
             _additions(windows.id, truth, held.parquet(windows, [*Shelf._fields, *SUMS]), report)
         _tax(truth, held, report)
+        _held(truth, held, report)
 
     return until_equal(once, truth.sent, wait_seconds)
 
@@ -161,6 +167,32 @@ def _additions(name: str, truth: SalesTruth, table: pa.Table, report: Report) ->
             if must != is_:
                 report.differ(name, " ".join(map(str, shelf)), f"{column} {is_}, must be {must}")
                 break
+
+
+def _held(truth: SalesTruth, held: Platform, report: Report) -> None:
+    """Of all sales that were held, whoever sent them."""
+    if held.begins_later(HOLDS):
+        report.others["revenue that is held, for its topic no longer has its first records"] = 1
+        return
+    wanted, amounts = of_fraud.revenue_of(held.holds())
+    for sale in amounts.keys() & truth.totals.keys():
+        if amounts[sale] != truth.totals[sale]:
+            cause = f"{amounts[sale]} held, {truth.totals[sale]} was sent"
+            report.differ("revenue that is held", sale, cause)
+    found: dict[of_fraud.Hour, list[int]] = defaultdict(lambda: [0] * len(of_fraud.SUMS))
+    table = held.parquet(tables.SALES_HELD, [*of_fraud.Hour._fields, *of_fraud.SUMS])
+    for row in table.to_pylist():
+        sums = found[of_fraud.Hour(*(row[name] for name in of_fraud.Hour._fields))]
+        for n, column in enumerate(of_fraud.SUMS):
+            sums[n] += row[column]
+    nothing = [0] * len(of_fraud.SUMS)
+    for hour in sorted(wanted.keys() | found.keys()):
+        must, are = wanted.get(hour, nothing), found.get(hour, nothing)
+        for column, a, b in zip(of_fraud.SUMS, must, are, strict=True):
+            if column.endswith("_cents"):
+                report.add(f"{hour.currency}: {column.removesuffix('_cents')} by fraud", a, b)
+            if a != b:
+                report.differ(tables.SALES_HELD.id, str(hour), f"{column} {b}, must be {a}")
 
 
 def _tax(truth: SalesTruth, held: Platform, report: Report) -> None:

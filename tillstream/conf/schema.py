@@ -262,6 +262,7 @@ class Sales(_Base, frozen=True):
     dedupe_hours: NotNegative
     out_of_order_s: NotNegative
     idle_s: Positive
+    held_days: NotNegative
 
 
 class Job(_Base, frozen=True):

@@ -1,4 +1,5 @@
-"""Sales by store and product, and taxes, in windows of event time: see SalesTracking.java."""
+"""Sales by store and product, and taxes, in windows of event time, and what fraud holds of them: see
+SalesTracking.java and HeldSales.java."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from typing import Any, NamedTuple
 from pyflink.datastream import DataStream
 
 from tillstream.conf import Conf
+from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 class Tracked(NamedTuple):
@@ -38,3 +41,13 @@ def additions(j_lines: Any, window_ms: int, prices: dict[str, int], uid: str) ->
 def tax_additions(j_taxes: Any, window_ms: int, uid: str) -> DataStream:
     """What each window of ``window_ms`` has of each tax, as JSON bytes."""
     return DataStream(ours().SalesTracking.taxAdditions(j_taxes, window_ms, uid))
+
+
+def held(context: JobContext, orders: DataStream) -> DataStream:
+    """What fraud holds and has lost by store and hour, as JSON bytes; ``orders``: rows of transaction id and
+    enveloped record of the topic of holds."""
+    context.state("held-sale")
+    conf = context.conf
+    days, ahead_ms = conf.sales.held_days, conf.source.clock_ahead_ms
+    made = ours().HeldSales.additions(orders._j_data_stream, days * DAY_MS, ahead_ms)
+    return DataStream(made)

@@ -26,6 +26,7 @@ _MEANINGS = {
     "other_currency": "a currency that the store's country does not use",
     "too_many": "more promotions of one product at a time than are compared; it holds all the same",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
+    "too_many_held": "so many sales of one customer are held, or were said to be and have not come",
     "too_many_returns": "more than 16 returns came before their sale, or one return names more receipts",
     "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
     "unknown_store": "a store that the table of stores does not have",
@@ -44,6 +45,7 @@ _REPAIRS = {
     "dead. Repair its time only when the till's clock was wrong.",
     "too_many_returns": "Leave it dead, other jobs have posted it: take its points back by a goodwill "
     "adjustment (docs/jobs/loyalty.md).",
+    "too_many_held": "Decide some of the customer's cases first (`tillstream fraud cases`), then redrive.",
     "clock_ahead": "Repair the time that its message names.",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
     "id of its own; after a crash this one may have been kept and not the other.",

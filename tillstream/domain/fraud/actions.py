@@ -59,9 +59,12 @@ class Recorded(msgspec.Struct, gc=False):
 
 
 class Hold(msgspec.Struct, gc=False):
-    """To the payment system: ``hold`` a sale, later ``release`` or ``decline`` it as a person said.
+    """To the payment system, loyalty and sales: ``hold`` a sale, later ``release`` or ``decline`` it as said.
 
-    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once.
+    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once. ordered_at_ms: of a
+    release or decline when the verdict was said, so the newest is the last word; a hold is before any of
+    them. customer_id: null for a sale of nobody. total_cents, currency and region are in a hold alone, as
+    of this release.
     """
 
     hold_id: str
@@ -72,6 +75,10 @@ class Hold(msgspec.Struct, gc=False):
     rules_version: str
     event_time_ms: int
     ordered_at_ms: int
+    customer_id: str | None = None
+    total_cents: int | None = None
+    currency: str | None = None
+    region: str | None = None
 
 
 class Case(msgspec.Struct, gc=False):
@@ -200,6 +207,10 @@ def hold_of(decision: Decision) -> Hold:
         decision.rules_version,
         decision.event_time_ms,
         decision.judged_at_ms,
+        decision.customer_id,
+        decision.total_cents,
+        decision.currency,
+        decision.region,
     )
 
 
@@ -284,4 +295,5 @@ def ended_by(verdict: Label, rules_version: str) -> Hold:
         rules_version,
         verdict.event_time_ms,
         verdict.labelled_ms,
+        verdict.customer_id,
     )
