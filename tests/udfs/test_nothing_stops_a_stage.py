@@ -60,6 +60,7 @@ GOOD = {
     topics.LOYALTY_ADJUSTMENTS.id: (
         EVENTS / "loyalty_adjustment" / VALID / "all_points_to_a_new_card.json"
     ).read_bytes(),
+    topics.HOUSEHOLDS.id: (EVENTS / "household" / VALID / "joins_with_all_points.json").read_bytes(),
     topics.POINTS_TRANSFERS.id: json.dumps(TRANSFER).encode(),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
     topics.STOCK_CHANGES.id: unseal(level(3, 10, T0)).raw,
@@ -76,6 +77,7 @@ STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", "points_requests"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "loyalty_adjustments"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "points_transfers"): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "households"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),
