@@ -479,7 +479,7 @@ def test_what_no_rule_takes_and_what_no_pattern_matches_is_told():
     raw = msgspec.json.encode(SALE | {"items": items})
     (one,) = Mapper(read(spec_with(lines=[rule]))).transactions(raw, PLACES.get, traced=True)
     assert one.unread["items: no rule takes kind"] == 1
-    text = trees.text_tree(b"a\nb\n\nc", "utf-8", [
+    (text,) = trees.text_trees(b"a\nb\n\nc", "utf-8", [
         trees.Pattern("x", trees.compiled("(?P<l>[ac])", ()), after="y"),
         trees.Pattern("y", trees.compiled("(?P<l>b)", ()), until="y")])  # fmt: skip
     assert text == {"other lines": [{"text": "a"}], "y": [{"l": "b"}], "x": [{"l": "c"}]}
