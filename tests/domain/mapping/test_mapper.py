@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillstream.domain.mapping import trees
+from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.fields import DISCOUNT, LINE, LOYALTY, RECEIPT, TAX, TENDER
 from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.paths import Path, Scope
@@ -232,7 +232,7 @@ def test_xml_that_is_none_or_dangerous_is_refused(raw):
 
 def test_rows_of_one_receipt_are_one_document_wherever_they_are():
     raw = "no;item\n1;A\n2;C\n1;B\n".encode("utf-8-sig")
-    found = list(trees.csv_groups(raw, ";", "utf-8", ["no"]))
+    found = list(rows.csv_groups(raw, ";", "utf-8", ["no"]))
     assert found == [{"rows": [{"no": "1", "item": "A"}, {"no": "1", "item": "B"}]},
                      {"rows": [{"no": "2", "item": "C"}]}]  # fmt: skip
 
@@ -240,7 +240,7 @@ def test_rows_of_one_receipt_are_one_document_wherever_they_are():
 @pytest.mark.parametrize("raw", [b"number;item\n1;A\n", b"no;no\n1;2\n", b""])
 def test_a_file_without_the_columns_it_is_grouped_by_is_refused(raw):
     with pytest.raises(InvalidTransaction, match="not_csv"):
-        list(trees.csv_groups(raw, ";", "utf-8", ["no"]))
+        list(rows.csv_groups(raw, ";", "utf-8", ["no"]))
 
 
 CSV = SPEC | {

@@ -98,6 +98,12 @@ def test_a_spoilt_row_is_found_by_the_columns_behind_the_fault_too():
     assert len(problems(found)) == 1
 
 
+def test_a_spoilt_row_that_is_of_no_receipt_says_the_same_when_it_comes_back():
+    found = mapped(SHOP, csv("1;7;Bread;12,50", "Sales of Monday"))
+    assert totals(found) == {"1-7": 1250}
+    again(SHOP, found)
+
+
 def test_a_spoilt_row_that_is_repaired_makes_the_receipt_whole():
     letter, _ = mapped(SHOP, csv("1;7;Bread;12,50", "1;7;Milk; 1l;20,00", "1;8;Tea;1"))
     document = msgspec.json.decode(letter.raw())

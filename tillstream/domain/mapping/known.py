@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tillstream.domain import transaction
 from tillstream.domain.mapping.mapper import Mapper
-from tillstream.domain.mapping.trees import OtherColumns
+from tillstream.domain.mapping.rows import OtherColumns
 from tillstream.domain.transaction import InvalidTransaction
 
 

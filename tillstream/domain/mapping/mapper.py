@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -12,8 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tillstream.domain.mapping import trees
+from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.conditions import holds, path, why_not
+from tillstream.domain.mapping.faults import without_fault
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
     LINE,
@@ -26,6 +25,7 @@ from tillstream.domain.mapping.fields import (
     one,
 )
 from tillstream.domain.mapping.looked_at import LookedAt
+from tillstream.domain.mapping.own import alone, same, written
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.spec import (
     MappingProblem,
@@ -44,7 +44,6 @@ from tillstream.domain.transaction import InvalidTransaction
 
 LONGEST_RECEIPT = timedelta(hours=6)  # between the rows of one
 Stores = Callable[[str], StorePlace | None]
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Mapped(NamedTuple):
@@ -59,8 +58,8 @@ class Mapped(NamedTuple):
     unread: Mapping[str, int] = MappingProxyType({})
 
     def raw(self) -> bytes:
-        """The bytes that came if the record was alone, else JSON of what came with this record alone: the
-        mapping makes the same of it."""
+        """The bytes that came if the record was alone, else the line it was, or JSON of what came with this
+        record alone: the mapping makes the same of it, if it is a record of the mapping."""
         return self.own()
 
 
@@ -139,6 +138,10 @@ class Mapper:
             for document in found
             for record in document.records
         )
+        if (
+            self.spec.form == "csv" and raw[:1] == b"{"
+        ):  # a group that came back, whose row is spoilt
+            known = known or any(rows.is_spoilt(document.tree) for document in found)
         return found if known else []
 
     def why_unknown(self, raw: bytes) -> str:
@@ -184,13 +187,13 @@ class Mapper:
         if raw[:1] == b"{":  # a record by itself, see `Mapped.raw`
             found = trees.json_trees(raw)
             if spec.form == "csv":
-                return [one for tree in found for one in trees.regrouped(tree, spec.group_by)]
+                return [one for tree in found for one in rows.regrouped(tree, spec.group_by)]
             return found
         if spec.form == "xml":
             return [trees.xml_tree(raw, spec.encoding)]
         if spec.form == "csv":
             how = spec.delimiter, self._encoding, spec.group_by, spec.header
-            return list(trees.csv_groups(raw, *how))
+            return list(rows.csv_groups(raw, *how))
         return list(trees.text_trees(raw, self._encoding, self._patterns, self._starts))
 
     def _in(self, tree: Any) -> list[Any]:
@@ -210,7 +213,7 @@ class Mapper:
         single = sum(len(document.records) for document in documents) == 1
         for tree, records in documents:
             for node in records:
-                own = _same(raw) if single else _alone(tree, node, self._encoding)
+                own = same(raw) if single else alone(tree, node, self._encoding)
                 yield self._mapped(node, tree, own, stores, context or {}, traced)
 
     def _mapped(
@@ -226,9 +229,7 @@ class Mapper:
         scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
         draft: dict[str, Any] = {}
         try:
-            _without_fault(
-                node, self._encoding
-            )  # or what is missing in it would make a `skip` hold
+            without_fault(node, self._encoding)  # or what is missing in it would make a `skip` hold
             for when, reason in self._skips:
                 if when(scope):
                     return Mapped(None, own, skipped=reason)
@@ -254,7 +255,7 @@ class Mapper:
         draft |= {"schema": 2, "kind": "retail"}
         header = self._header
         # What it says, not its bytes: line ends and neighbours make no other receipt, another till does.
-        record = Record(_bytes([scope.record, sorted(context.items())]) if self._digests else b"")
+        record = Record(written([scope.record, sorted(context.items())]) if self._digests else b"")
         store = header.get("store", scope, record) or context.get("store")
         record = record._replace(place=stores(store) if store else None)
         if identity := header.get("transaction_id", scope, record):
@@ -296,15 +297,19 @@ class Mapper:
     def _of_one_receipt(self, node: Any, record: Record) -> None:
         """Raises InvalidTransaction if rows that were put together have several ids or stores, or times that
         are far apart: numbers begin anew each day, and in each shop."""
-        rows = node.get("rows") if isinstance(node, dict) else None
-        if not isinstance(rows, list) or len(rows) < 2:
+        together = node.get("rows") if isinstance(node, dict) else None
+        if not isinstance(together, list) or len(together) < 2:
             return
         said: dict[str, set[Any]] = {"transaction_id": set(), "store": set(), "ended_at": set()}
-        for row in rows:
-            alone = node | {"rows": [row]}
+        read: set[str] = set()  # columns; a row in which they are as in the first says the same
+        for at, row in enumerate(together):
+            if at and rows.alike(row, together[0], read):
+                continue
+            itself = node | {"rows": [row]}
+            scope = Scope(itself, itself, itself, None if at else lambda _, name: read.add(name))
             for name, values in said.items():
                 with suppress(InvalidTransaction):  # only the first row needs to have it
-                    values.add(self._header.get(name, Scope(alone, alone, alone), record))
+                    values.add(self._header.get(name, scope, record))
         ids, stores, times = (values - {None} for values in said.values())
         several = [len(ids) > 1 and not self._digests, len(stores) > 1]
         if any(several) or (times and max(times) - min(times) > LONGEST_RECEIPT):
@@ -354,73 +359,3 @@ def _lists(node: Any) -> bool:
     if isinstance(node, list):
         return bool(node)
     return isinstance(node, dict) and any(map(_lists, node.values()))
-
-
-def _same(raw: bytes) -> Callable[[], bytes]:
-    return lambda: raw
-
-
-def _alone(tree: Any, node: Any, encoding: str) -> Callable[[], bytes]:
-    if isinstance(node, trees.BadLine):
-        return _same(node.raw)
-    if encoding == "utf-8":
-        return lambda: _bytes(_only(tree, node)[1])
-    return lambda: _ascii(_bytes(_only(tree, node)[1]))
-
-
-def _ascii(written: bytes) -> bytes:
-    """JSON that is the same in any encoding: signs beyond ASCII are only in its texts."""
-    escaped = re.sub(r"[^\x00-\x7f]", lambda sign: json.dumps(sign[0])[1:-1], written.decode())
-    return escaped.encode()
-
-
-def _bytes(tree: Any) -> bytes:
-    """JSON; of texts that are no Unicode what can be written."""
-    try:
-        return _encode(tree)
-    except UnicodeEncodeError:
-        return _encode(_writable(tree))
-
-
-def _writable(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {_writable(name): _writable(child) for name, child in node.items()}
-    if isinstance(node, list):
-        return [_writable(child) for child in node]
-    return node.encode("utf-8", "backslashreplace").decode() if isinstance(node, str) else node
-
-
-def _without_fault(node: Any, encoding: str) -> None:
-    """Raises InvalidTransaction if something in the record cannot be used, whoever reads it."""
-    if isinstance(node, dict):
-        if fault := trees.fault_of(node, encoding):
-            raise fault
-        for child in node.values():
-            _without_fault(child, encoding)
-    elif isinstance(node, list):
-        for child in node:
-            _without_fault(child, encoding)
-    elif isinstance(node, str) and not node.isascii() and _lone(node):
-        raise InvalidTransaction("not_text", "$ has a text that is no Unicode")
-
-
-def _lone(text: str) -> bool:
-    return any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _only(tree: Any, node: Any) -> tuple[bool, Any]:
-    """(whether ``node`` is in ``tree``, the tree without other elements of the lists it is in)."""
-    if tree is node:
-        return True, tree
-    if isinstance(tree, list):
-        for element in tree:
-            there, found = _only(element, node)
-            if there:
-                return True, [found]
-    elif isinstance(tree, dict):
-        for name, child in tree.items():
-            if isinstance(child, dict | list):
-                there, found = _only(child, node)
-                if there:
-                    return True, tree | {name: found}
-    return False, tree

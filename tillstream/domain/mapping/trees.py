@@ -3,7 +3,8 @@
 - JSON as it is, numbers exact. Each object of a list, or of lines of JSON, is a document by itself.
 - XML: a dict per element, by local names; attributes as ``@name``; the text beside them as ``$``, or in
   place of the dict where there is nothing else. An element that comes again makes a list.
-- CSV: ``{"rows": [{column: text}]}`` per group of rows; of a column that is named twice, a list of texts.
+- CSV (`rows`): ``{"rows": [{column: text}]}`` per group of rows; of a column that is
+  named twice, a list of texts.
 - Text: ``{name of the pattern: [{group: text}]}`` per receipt; what belongs to a line is in that line's dict,
   and lines that no pattern matches are under OTHER_LINES.
 
@@ -14,18 +15,18 @@ What cannot be read raises InvalidTransaction: ``not_json``, ``not_utf8``, ``not
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, DecimalException
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from tillstream.domain.mapping.faults import ESCAPED, FAULT, decoded, lenient
 from tillstream.domain.mapping.spec import MappingProblem, Where
 from tillstream.domain.transaction import InvalidTransaction, unreadable
 
@@ -34,15 +35,6 @@ LONGEST_LINE = 300  # of a text: patterns are not tried on longer ones
 LONGEST_DIGITS = 40
 LONGEST_FIXED = 10_000  # of a line that is tried on patterns of fixed columns only
 OTHER_LINES = "other lines"
-FAULT = "fault of the record"  # in an object that cannot be used, whatever a mapping reads of it
-_FAULTS = {
-    "field_twice": "an object has a field twice",
-    "not_csv": "a row has not as many fields as there are columns",
-    "not_json": "a line is not JSON",
-    "not_text": "bytes are not of the encoding {encoding}",
-}
-_FAULT = re.compile(r"(?P<reason>[a-z_]+)(?:, line (?P<line>[0-9]{1,9}))?")
-_ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are not of the encoding, see _lenient
 # Encodings of XML that the parser does not know.
 _MULTI_BYTE = frozenset({"shift_jis", "cp932", "euc_jp", "gbk", "gb2312", "gb18030", "big5", "cp950",
                          "euc_kr", "cp949"})  # fmt: skip
@@ -51,18 +43,6 @@ _DECLARED = re.compile(rb"<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{
 _DOCUMENT_TYPE = re.compile(
     rb"\A((?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+)(<!DOCTYPE\s[^\[\]<>]*>)", re.DOTALL
 )
-
-
-def fault_of(node: Mapping[str, Any], encoding: str) -> InvalidTransaction | None:
-    """What an object says of itself with FAULT, which a sender may have written too."""
-    if FAULT not in node:
-        return None
-    said = _FAULT.fullmatch(str(node[FAULT]))
-    if not said or said["reason"] not in _FAULTS:
-        return InvalidTransaction("unknown_record", "$ says of itself that it cannot be used")
-    place = f"line {said['line']}" if said["line"] else "$"
-    message = _FAULTS[said["reason"]].format(encoding=encoding)
-    return InvalidTransaction(said["reason"], f"{place}: {message}")
 
 
 class BadLine(dict[str, Any]):
@@ -80,7 +60,7 @@ def json_trees(raw: bytes, encoding: str = "utf-8") -> list[Any]:
     gets the same."""
     if raw.isascii() and b"\0" not in raw:
         encoding = "utf-8"
-    text = _lenient(raw, encoding)
+    text = lenient(raw, encoding)
     try:
         found = _json(text)
     except ValueError:
@@ -94,7 +74,7 @@ def json_trees(raw: bytes, encoding: str = "utf-8") -> list[Any]:
 def _no_json(raw: bytes, text: str, encoding: str) -> InvalidTransaction:
     if encoding == "utf-8":
         return unreadable(raw)
-    if _ESCAPED.search(text):
+    if ESCAPED.search(text):
         return InvalidTransaction("not_text", f"it has bytes that are not {encoding}")
     return InvalidTransaction("not_json", f"{len(raw)} bytes that are not one JSON document")
 
@@ -109,7 +89,7 @@ def _json_lines(text: str, encoding: str) -> list[Any] | None:
             found.append(_json(line))
             good += isinstance(found[-1], dict | list)
         except ValueError:
-            reason = "not_text" if _ESCAPED.search(line) else "not_json"
+            reason = "not_text" if ESCAPED.search(line) else "not_json"
             own = line.rstrip("\n").encode(encoding, "surrogateescape")
             found.append(BadLine(own, f"{reason}, line {number}"))
     begun = all(re.match(r"\s*\{.*[^\s,\[{]\s*$", line, re.DOTALL) for _, line in lines)
@@ -118,7 +98,7 @@ def _json_lines(text: str, encoding: str) -> list[Any] | None:
 
 def _json(text: str) -> Any:
     """Raises ValueError."""
-    if not text.isascii() and _ESCAPED.search(text):
+    if not text.isascii() and ESCAPED.search(text):
         raise ValueError
     try:
         found = json.loads(
@@ -250,165 +230,6 @@ def _multi_byte(raw: bytes) -> str:
     except LookupError:
         return ""
     return name if name in _MULTI_BYTE else ""
-
-
-Header = int | Sequence[str] | None
-_SEP = re.compile(r'"?sep=(?P<sign>[^\r\n])"?[\r\n]*')
-_QUOTES = {"unexpected end of data": "a quote that is opened there is never closed"}
-
-
-class OtherColumns(InvalidTransaction):
-    """``not_csv`` of a file that has not the columns of the mapping, so may be another's."""
-
-
-def csv_groups(
-    raw: bytes, delimiter: str, encoding: str, by: Sequence[str], header: Header = None
-) -> Iterator[dict[str, Any]]:
-    """Rows that have the same values in the columns ``by`` are one document, wherever they are: tills that
-    write into one file take turns. header: the line with the names of the columns, from 1, else the first; or
-    the names, of a file that does not say them. What a first line ``sep=;`` says goes before ``delimiter``.
-
-    A row that cannot be used has a FAULT, and is in the group it belongs to: by its columns ``by``, counted
-    from the left or from the right, else by the rows around it."""
-    lines = list(io.StringIO(_lenient(raw, encoding), newline=""))
-    before = 0
-    if lines and (sep := _SEP.fullmatch(lines[0])):
-        delimiter, before = sep["sign"], 1
-    if isinstance(header, int):
-        before = header - 1
-    rows = _rows(lines, before, delimiter)
-    if header is None or isinstance(header, int):
-        number, names = next(rows, (before + 1, []))
-        if missing := [name for name in by if names.count(name) != 1]:
-            count = "several columns" if missing[0] in names else "no column"
-            raise OtherColumns("not_csv", f"line {number} has {count} {missing[0]}")
-        named = True
-    else:
-        names, named = list(header), False
-    columns = [name if name.strip() else f"column {n}" for n, name in enumerate(names, 1)]
-    at = [columns.index(name) for name in by]
-    found = [
-        (line, row, _row_fault(row, len(columns))) for line, row in rows if any(map(str.strip, row))
-    ]
-    keys = [None if fault else tuple(row[n] for n in at) for _, row, fault in found]
-    if found and not any(key is not None for key in keys) and not named:
-        raise OtherColumns("not_csv", f"no row has {len(columns)} fields")
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    twice = len(set(columns)) < len(columns)
-    for (line, row, fault), key in zip(found, _keys(found, keys, at, len(columns)), strict=True):
-        one = _by_names(columns, row) if fault or twice else dict(zip(columns, row, strict=True))
-        if fault:
-            one[FAULT] = f"{fault}, line {line}"
-        groups.setdefault(key, []).append(one)
-    for group in groups.values():
-        yield {"rows": group}
-
-
-def _keys(
-    found: Sequence[tuple[int, list[str], str | None]],
-    keys: Sequence[tuple[str, ...] | None],
-    at: Sequence[int],
-    fields: int,
-) -> list[tuple[str, ...]]:
-    """``keys`` with those of rows that have a fault: see `csv_groups`."""
-    good = set(keys)
-    before: tuple[str, ...] | None = None
-    whole: list[tuple[str, ...]] = []
-    after: list[tuple[str, ...] | None] = [None]
-    for key in reversed(keys):
-        after.append(after[-1] if key is None else key)
-    after.reverse()
-    for n, ((_, row, _), key) in enumerate(zip(found, keys, strict=True)):
-        if key is None:
-            left = tuple(row[m] if m < len(row) else "" for m in at)
-            right = tuple(row[m - fields] if fields - m <= len(row) else "" for m in at)
-            around = before if before == after[n] else None
-            known = (one for one in (left, right, around) if one is not None and one in good)
-            whole.append(next(known, left))
-        else:
-            before = key
-            whole.append(key)
-    return whole
-
-
-def regrouped(tree: Any, by: Sequence[str]) -> list[Any]:
-    """Of a group that came back by itself, the groups that it is by today's ``by``."""
-    rows = tree.get("rows") if isinstance(tree, dict) and len(tree) == 1 else None
-    if not isinstance(rows, list) or not all(isinstance(r, dict) and FAULT not in r for r in rows):
-        return [tree]
-    groups: dict[tuple[str, ...], list[Any]] = {}
-    for row in rows:
-        groups.setdefault(tuple(str(row.get(name, "")) for name in by), []).append(row)
-    return [{"rows": group} for group in groups.values()]
-
-
-def _rows(lines: list[str], before: int, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row, with the line it begins in. Raises InvalidTransaction."""
-    reader = csv.reader(lines[before:], delimiter=delimiter, strict=True)
-    begins, fields = before + 1, 0
-    try:
-        for row in reader:
-            fields = fields or len(row)
-            ends = before + reader.line_num
-            if ends > begins and any(_swallowed(cell, delimiter, fields) for cell in row):
-                what = "a quote that is opened there is closed in another row"
-                raise InvalidTransaction("not_csv", f"line {begins}: {what}")
-            yield begins, row
-            begins = ends + 1
-    except csv.Error as error:
-        what = _QUOTES.get(str(error), "a text goes on behind its quotes")
-        if "limit" in str(error):
-            what = "a field is too long, or a quote is not closed"
-        raise InvalidTransaction("not_csv", f"line {begins}: {what}") from None
-
-
-def _swallowed(cell: str, delimiter: str, fields: int) -> bool:
-    """Whether a cell of several lines has the delimiters of whole rows in it: of two rows with a quote that
-    is not closed, the second quote closes the first."""
-    inside = cell.count(delimiter) if "\n" in cell or "\r" in cell else 0
-    return inside > 0 and fields > 3 and inside % (fields - 1) == 0
-
-
-def _row_fault(row: Sequence[str], fields: int) -> str | None:
-    if any(not cell.isascii() and _ESCAPED.search(cell) for cell in row):
-        return "not_text"
-    return None if len(row) == fields else "not_csv"
-
-
-def _by_names(columns: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
-    """Cells by their columns' names, those of no column by their number; several of one name are a list."""
-    found: dict[str, Any] = {}
-    for at, cell in enumerate(row):
-        name = columns[at] if at < len(columns) else f"column {at + 1}"
-        before = found.get(name)
-        if before is None:
-            found[name] = cell
-        elif isinstance(before, list):
-            before.append(cell)
-        else:
-            found[name] = [before, cell]
-    return found
-
-
-def _lenient(raw: bytes, encoding: str) -> str:
-    """Bytes that are not of the encoding become lone surrogates: they spoil no row but their own. Raises
-    InvalidTransaction where that cannot be."""
-    try:
-        return raw.decode(encoding, "surrogateescape").removeprefix("\ufeff")
-    except UnicodeError as error:
-        raise _not_of(encoding, error) from None
-
-
-def decoded(raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding).removeprefix("\ufeff")
-    except UnicodeError as error:
-        raise _not_of(encoding, error) from None
-
-
-def _not_of(encoding: str, error: UnicodeError) -> InvalidTransaction:
-    place = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "it"
-    return InvalidTransaction("not_text", f"{place} is not {encoding}")
 
 
 class Pattern(NamedTuple):
