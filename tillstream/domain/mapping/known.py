@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from tillstream.domain import transaction
-from tillstream.domain.mapping.mapper import Mapper
+from tillstream.domain.mapping.mapper import Document, Mapper
 from tillstream.domain.mapping.rows import OtherColumns
 from tillstream.domain.transaction import InvalidTransaction
+
+
+class Recognized(NamedTuple):
+    """documents: as the mapper read them to know them, for its `transactions`."""
+
+    mapper: Mapper
+    documents: list[Document]
 
 
 class Known:
@@ -16,19 +24,19 @@ class Known:
     def __init__(self, mappers: Iterable[Mapper]) -> None:
         self._mappers = list(mappers)
 
-    def of(self, raw: bytes) -> Mapper:
+    def of(self, raw: bytes) -> Recognized:
         """The first that knows the record; else the first to which it is a document without any. Raises
         InvalidTransaction: why a mapping could not read what has its form, else what contract v1 says."""
         told: list[InvalidTransaction] = []
         for mapper in self._mappers:
             try:
-                if mapper.documents(raw):
-                    return mapper
+                if documents := mapper.documents(raw):
+                    return Recognized(mapper, documents)
             except InvalidTransaction as error:
                 told.append(error)
         for mapper in self._mappers:
             if mapper.is_empty(raw):
-                return mapper
+                return Recognized(mapper, [])
         if why := why_unread(raw, told):
             raise why
         transaction.parse(raw)
