@@ -65,7 +65,7 @@ def broker(monkeypatch):
 def test_each_topic_a_job_reads_by_the_producers_clock_is_refused_with_the_fix(broker):
     found = preflight._kafka(conf_of(), catalog.job("shortage"))
     assert [line.split()[2] for line in found] == [
-        "till-transactions", "stock-changes", "promotions-inventory",
+        "till-transactions", "stock-changes", "promotions-inventory", "assortment",
     ]  # fmt: skip
     for text in ("CreateTime", "kafka-configs.sh --bootstrap-server h:1 --alter",
                  "--entity-name stock-changes --add-config message.timestamp.type=LogAppendTime",

@@ -42,7 +42,7 @@ def table(stack: Any) -> str:
 def write(
     entries: list[str],
     conf: Conf,
-    table: Table = tables.BALANCES,
+    table: Table = hot_items.WHOLE,
     writers: int = WRITERS,
     arrived_ms: int | None = None,
 ) -> None:

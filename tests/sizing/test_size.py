@@ -106,6 +106,8 @@ def test_every_state_of_a_sized_job_is_in_the_model():
         ("shortage", "shortage-area"),  # some 2,000 keys
         ("fraud", "fraud-cashier"),  # 100,000 of some 600 bytes, beside 40 million profiles
         ("fraud", "fraud-store"),  # 2,900 keys
+        ("loyalty", "household-members"),  # a tenth of the customers, some 160 bytes
+        ("loyalty", "household-adjusted"),  # 800,000 of some 60 bytes
         ("inventory", "store-day"),  # 2,900 keys
         ("inventory", "stock-transfer"),  # of some days
         ("inventory", "document"),  # half a million of ten bytes, beside 87 million levels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -22,6 +23,8 @@ from tillstream.connectors.context import JobContext
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 ENDLESS = 10**12
+# Written whole, as most tables are.
+WHOLE = replace(tables.BALANCES, merge=False, versions={})
 
 
 def conf_of(endpoint: str, table: str = "balances", **settings: Any) -> Conf:
@@ -88,7 +91,7 @@ def endless(env: StreamExecutionEnvironment, pause_s: float = 0) -> DataStream:
 
 
 def sink(
-    env: StreamExecutionEnvironment, conf: Conf, stream: DataStream, table: Table = tables.BALANCES
+    env: StreamExecutionEnvironment, conf: Conf, stream: DataStream, table: Table = WHOLE
 ) -> DataStream:
     """Its dead letters."""
     unused: Any = None  # the sink is all there is of this job

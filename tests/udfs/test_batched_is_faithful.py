@@ -28,16 +28,18 @@ from tillstream.domain.envelope import seal
 from tillstream.jobs import fraud
 from tillstream.udfs.engine import BYTES
 
-# Of a customer without sales, so that their order among the others says nothing.
+# About the only sale of a customer, which is not held: the same is told whichever comes first.
+ASKED = sale(4_000, T0, customer_id="C0000000666", till=20)
 REPLIES = [
-    {"transaction_id": "none", "customer_id": "C0000000666", "answer": "no", "answered_ms": T0}
-]
+    {"transaction_id": ASKED["transaction_id"], "customer_id": "C0000000666", "answer": "no",
+     "answered_ms": T0 + 1}
+]  # fmt: skip
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
 
 
 def documents() -> list[tuple[str, dict | bytes]]:
     """(topic, document): each customer keeps to one till, so that subtasks cannot overtake."""
-    made: list[tuple[str, dict | bytes]] = []
+    made: list[tuple[str, dict | bytes]] = [(TRANSACTIONS, ASKED)]
     for n in range(400):
         who = n % 9
         sold = sale(
@@ -71,7 +73,7 @@ def expected() -> list[str]:
 
 
 def sealed(reply: dict) -> bytes:
-    return seal("kafka:fraud-replies/0/1", T0, json.dumps(reply).encode())
+    return seal("kafka:fraud-replies/0/1", T0 + 2, json.dumps(reply).encode())
 
 
 def arrived(document: dict | bytes) -> int:

@@ -48,7 +48,7 @@ _PRODUCT = (
 # another form it is searched, for people type cards there.
 IDS = (
     r"(?:(?:last_)?transaction|document|promotion|request|order|offer|hold|route|update|line|count|entry"
-    r"|shortage|notice|dead_letter|fiscal|answer|adjustment|assortment|record|case|overlap)_id|refers_to|voids|receipt|reference|cause|origin|shelf|area"
+    r"|shortage|notice|dead_letter|fiscal|answer|adjustment|assortment|household|event|record|case|overlap)_id|refers_to|voids|receipt|reference|cause|origin|shelf|area"
     r"|regional_alert|stock_key"
 )
 _TYPED = (
