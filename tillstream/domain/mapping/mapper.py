@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.domain.mapping import trees
-from tillstream.domain.mapping.conditions import holds, path, why_not
+from tillstream.domain.mapping.conditions import Holds, holds, known_by, path, why_not
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
     LINE,
@@ -23,8 +23,9 @@ from tillstream.domain.mapping.fields import (
 )
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.paths import Scope
+from tillstream.domain.mapping.shares import share_taxes
 from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, Value, ValueSpec
-from tillstream.domain.mapping.values import Read, Record, reader
+from tillstream.domain.mapping.values import Read, Record, numbers_of, reader
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace
@@ -67,11 +68,13 @@ class Mapper:
         self.name = f"{spec.mapping}/{spec.version}"
         said = (spec.records,) if isinstance(spec.records, str) else spec.records
         self._records = [path(text, ("records",)) for text in said]
-        self._is_record = holds(spec.record, ("record",))
+        self._numbers = numbers_of(spec)
+        self._is_record = known_by(spec.record, ("record",), self._numbers)
         if not spec.record:
             raise MappingProblem(("record",), "must name something by which a record is known")
         self._skips = [
-            (holds(skip.when, ("skip", n, "when")), skip.reason) for n, skip in enumerate(spec.skip)
+            (holds(skip.when, ("skip", n, "when"), self._numbers), skip.reason)
+            for n, skip in enumerate(spec.skip)
         ]
         self._sign = reader("whole", spec.sign, ("sign",), spec)
         self._said: dict[str, Read] = {
@@ -133,7 +136,8 @@ class Mapper:
         """What keeps the first record of ``raw`` from being one of this mapping."""
         for tree in self._trees(raw):
             for record in self._in(tree):
-                return why_not(self.spec.record, Scope(record, record, tree)) or "nothing"
+                scope = Scope(record, record, tree)
+                return why_not(self.spec.record, scope, self._numbers) or "nothing"
         return "there is no record"
 
     def _trees(self, raw: bytes) -> list[Any]:
@@ -181,14 +185,14 @@ class Mapper:
     ) -> Mapped:
         looked_at = LookedAt() if traced else None
         scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
-        for when, reason in self._skips:
-            if when(scope):
-                return Mapped(None, own, skipped=reason)
         draft: dict[str, Any] = {}
         try:
+            for when, reason in self._skips:
+                if one(_applies(when), scope, Record(b""), 1, "$"):
+                    return Mapped(None, own, skipped=reason)
             _without_fault(node)
             if not self._is_record(scope):
-                said = why_not(self.spec.record, scope)
+                said = why_not(self.spec.record, scope, self._numbers)
                 raise InvalidTransaction("unknown_record", f"$ is no record of {self.name}: {said}")
             self._fill(draft, scope, stores, context)
             receipt, problem = convert(draft), None
@@ -215,6 +219,7 @@ class Mapper:
         if identity := header.get("transaction_id", scope, record):
             draft["transaction_id"] = identity
         if store and record.place is None:
+            draft["store"] = store
             message = "$.store is not in the table of stores (reference.stores, its column ids too)"
             raise InvalidTransaction("unknown_store", message)
         currency = header.get("currency", scope, record) or context.get("currency")
@@ -228,6 +233,12 @@ class Mapper:
             raise InvalidTransaction("wrong_type", "$.sign is neither 1 nor -1")
         record = record._replace(sign=sign or 1)
         draft |= self._context(context, record) | header.read(scope, record, 1, "$")
+        began, ended = draft.get("began_at"), draft.get("ended_at")
+        if (
+            began and ended and ended < began
+        ):  # in the hour that comes twice when clocks are set back
+            later = header.get("ended_at", scope, record._replace(later=True))
+            draft["ended_at"] = later if later and began <= later else ended
         if record.place is not None:
             draft["store"] = str(record.place.number)
         for name, parts in self._parts.items():
@@ -236,6 +247,7 @@ class Mapper:
                 draft[name] = whole
         for at, line in enumerate(draft.get("lines", ()), start=1):
             line.setdefault("number", at)
+        share_taxes(draft)
         loyalty = self._loyalty.read(scope, record, 1, "$.loyalty")
         if "customer" in loyalty:
             draft["loyalty"] = loyalty
@@ -264,6 +276,10 @@ def made_of(draft: Mapping[str, Any]) -> int:
     of_lines = sum(line.get("amount", 0) for line in lines)
     whole = of_lines - off + sum(tax.get("amount", 0) for tax in added) + draft.get("rounding", 0)
     return int(whole)
+
+
+def _applies(when: Holds) -> Read:
+    return lambda scope, record, at: when(scope)
 
 
 def _taken_out(header: dict[str, Value], name: str, word: str) -> Any:
