@@ -78,6 +78,8 @@ def try_(
     dead letter with its reason. Exit code 1 if there is one of those.
     """
     raw = file.read_bytes()
+    if not raw.strip():
+        raise Problem(f"{file} is empty")
     context = _context(said)
     mapper = files.load(mapping) if mapping else _known(raw, file)
     over = {"reference": {"stores": stores}} if stores else None
@@ -112,31 +114,20 @@ def _context(said: tuple[str, ...]) -> dict[str, str]:
 
 def _known(raw: bytes, file: Path) -> Mapper:
     """The one mapping of the package that knows the file's records."""
-    knows: list[Mapper] = []
-    damaged: dict[str, InvalidTransaction] = {}
+    knows = []
     for mapper in files.all_packaged():
         try:
             if mapper.documents(raw):
                 knows.append(mapper)
-        except InvalidTransaction as problem:
-            damaged[mapper.spec.form] = problem
+        except InvalidTransaction:
+            continue
     if len(knows) == 1:
         return knows[0]
-    if not raw.strip():
-        raise Problem(f"{file} is empty")
-    if not knows and (why := damaged.get(_form(raw))):
-        raise Problem(f"{file} cannot be read: {why}")
     names = ", ".join(mapper.name for mapper in knows)
     raise Problem(
         f"{file} could be read by {names}: say --mapping" if knows else
         f"no mapping of the package knows {file}: docs/mappings.md says how to write one, --mapping takes it"
     )  # fmt: skip
-
-
-def _form(raw: bytes) -> str:
-    """What a file seems to be, by its first sign."""
-    first = raw.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
-    return {b"<": "xml", b"{": "json", b"[": "json"}.get(first, "text")
 
 
 def _line(mapper: Mapper, one: Mapped, stores: Stores, intake: Intake, unread: bool) -> str:

@@ -187,10 +187,10 @@ class Mapper:
         scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
         draft: dict[str, Any] = {}
         try:
+            _without_fault(node)
             for when, reason in self._skips:
                 if one(_applies(when), scope, Record(b""), 1, "$"):
                     return Mapped(None, own, skipped=reason)
-            _without_fault(node)
             if not self._is_record(scope):
                 said = why_not(self.spec.record, scope, self._numbers)
                 raise InvalidTransaction("unknown_record", f"$ is no record of {self.name}: {said}")
