@@ -30,7 +30,6 @@ from tillstream.domain.transaction import InvalidTransaction, unreadable
 DEEPEST = 100
 LONGEST_LINE = 300  # of a text: patterns are not tried on longer ones
 LONGEST_DIGITS = 40
-OFTEN = 10  # repeats, of which one within another takes too long
 OTHER_LINES = "other lines"
 FAULTS = {
     "not_csv": "a row has not as many fields as line 1",
@@ -237,6 +236,26 @@ def compiled(pattern: str, where: Where) -> re.Pattern[str]:
     return made
 
 
+OFTEN = 10  # repeats: one that is within another takes too long
+
+
+def _alike(branches: Sequence[Any]) -> bool:
+    """Whether two of them may begin with the same sign, capital or not; one that does not begin with signs
+    that are named may begin with any."""
+    before: set[str] = set()
+    for branch in branches:
+        name, said = (str(branch[0][0]), branch[0][1]) if len(branch) else ("", None)
+        parts: Any = said if name == "IN" else [(name, said)]
+        if any(str(kind) not in ("LITERAL", "RANGE") for kind, _ in parts):
+            return True
+        ends = [code if isinstance(code, tuple) else (code, code) for _, code in parts]
+        signs = {chr(code).casefold() for low, high in ends for code in range(low, high + 1)}
+        if signs & before:
+            return True
+        before |= signs
+    return False
+
+
 def _nested(parsed: Any, within: bool) -> bool:
     """Whether something that may repeat often holds another such, or alternatives that begin alike."""
     for kind, said in parsed:
@@ -256,23 +275,6 @@ def _nested(parsed: Any, within: bool) -> bool:
                 return True
         elif name in ("ASSERT", "ASSERT_NOT") and _nested(said[1], within):
             return True
-    return False
-
-
-def _alike(branches: Sequence[Any]) -> bool:
-    """Whether two of them may begin with the same sign, capital or not; one that does not begin with signs
-    that are named may begin with any."""
-    before: set[str] = set()
-    for branch in branches:
-        name, said = (str(branch[0][0]), branch[0][1]) if len(branch) else ("", None)
-        parts: Any = said if name == "IN" else [(name, said)]
-        if any(str(kind) not in ("LITERAL", "RANGE") for kind, _ in parts):
-            return True
-        ends = [code if isinstance(code, tuple) else (code, code) for _, code in parts]
-        signs = {chr(code).casefold() for low, high in ends for code in range(low, high + 1)}
-        if signs & before:
-            return True
-        before |= signs
     return False
 
 
