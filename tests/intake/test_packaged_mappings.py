@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
+from tests.support import ROOT
+from tillstream.domain.mapping.mapper import Mapper
+from tillstream.domain.mapping.spec import read
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace, of_contract
 from tillstream.intake.mappings import load
@@ -118,3 +123,23 @@ def test_each_line_of_a_poslog_bears_the_taxes_that_it_is_marked_with():
     receipt = made("ncr-poslog", raw.encode(), SEATTLE)
     assert list(taxes(receipt, SEATTLE).values()) == [101, 0]
     assert [line.paid for line in of_contract(receipt, SEATTLE, "x").lines] == [1101, 500]
+
+
+# ---- what the documentation shows
+
+
+def test_the_examples_of_the_documentation_come_through():
+    text = (ROOT / "docs" / "mappings.md").read_text()
+    blocks = re.findall(r"```(yaml)?\n(.*?)```", text, re.S)
+    pairs = [(blocks[n - 1][1], said) for n, (form, said) in enumerate(blocks) if form]
+    found = {}
+    for rows, said in pairs:
+        if "mapping:" in said:
+            mapper = Mapper(read(yaml.safe_load(said)))
+            mapped = list(mapper.transactions(rows.encode(), lambda _: BERLIN))
+            assert [one.problem for one in mapped] == [None] * len(mapped)
+            found[mapper.spec.mapping] = mapped
+    corner, (market, skipped) = found["corner-shop"][0], found["market"]
+    assert (corner.receipt.total, market.receipt.total) == (3250, 625)
+    assert skipped.skipped == "sign-on"
+    assert taxes(market.receipt, BERLIN) == {"name-bread": 0, "name-beer": -75}
