@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -353,3 +354,45 @@ def test_a_part_of_the_header_that_a_rule_does_not_take_is_not_forgotten():
 )
 def test_a_pattern_whose_alternatives_differ_from_the_first_sign_on_is_taken(pattern):
     Mapper(read(receipt_with(cashier={"path": "a", "match": pattern})))
+
+
+# ---- a document in a field
+
+
+IN_XML = spec_with(
+    records="days.sales",
+    record={"id": "present"},
+    receipt=SPEC["receipt"] | {"total": "payload.check.sum", "transaction_id": "id"},
+    lines=[SPEC["lines"][0] | {"each": "payload.check.row"}],
+    inside=[{"path": "days.sales.payload", "form": "xml", "base64": True}],
+)
+CHECK = "<check><sum>12.50</sum><row><sku>Ä</sku><total>12.50</total></row></check>"
+
+
+def sale_with(payload: str, number: int = 1) -> dict[str, Any]:
+    return {"id": f"A{number}", "shop": "S1", "at": "28/11/2026 18:30", "payload": payload}
+
+
+def test_xml_in_base64_within_json_is_a_part_of_the_document():
+    inner = b64encode(CHECK.encode()).decode()
+    sales = [sale_with(inner), sale_with("no base64", 2), sale_with(inner, 3)]
+    good, bad, other = mapped(IN_XML, {"days": [{"sales": sales}]})
+    assert [one.receipt.total for one in (good, other)] == [1250, 1250]
+    assert good.receipt.lines[0].code == "Ä"
+    assert bad.problem.reason == "missing_field"
+    for one in (good, bad, other):
+        (again,) = mapped(IN_XML, one.raw())
+        assert (again.receipt, str(again.problem)) == (one.receipt, str(one.problem))
+
+
+def test_json_in_a_text_of_json_is_a_part_of_the_document():
+    inner = msgspec.json.encode({"check": {"sum": "12.50", "row": [{"sku": "A", "total": 12.5}]}})
+    spec = IN_XML | {"inside": [{"path": "days.*.payload", "form": "json"}]}
+    assert receipt(spec, {"days": {"sales": [sale_with(inner.decode())]}}).total == 1250
+
+
+@pytest.mark.parametrize("path", ["a[0].b", "//a", "a..b"])
+def test_where_a_document_is_inside_is_said_from_the_top(path):
+    with pytest.raises(MappingProblem) as caught:
+        Mapper(read(spec_with(inside=[{"path": path, "form": "json"}])))
+    assert caught.value.where == ("inside", 0, "path")

@@ -21,6 +21,7 @@ from tillstream.domain.mapping.fields import (
     Part,
     one,
 )
+from tillstream.domain.mapping.inside import Inside
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.shares import share_taxes
@@ -76,6 +77,7 @@ class Mapper:
             (holds(skip.when, ("skip", n, "when"), self._numbers), skip.reason)
             for n, skip in enumerate(spec.skip)
         ]
+        self._inside = [Inside(said, ("inside", n)) for n, said in enumerate(spec.inside)]
         self._sign = reader("whole", spec.sign, ("sign",), spec)
         self._said: dict[str, Read] = {
             name: reader(kind, ValueSpec(path=name), (name,), spec)
@@ -124,7 +126,7 @@ class Mapper:
     def documents(self, raw: bytes) -> list[Document]:
         """Each document in ``raw`` with its records; [] if nothing in it is a record of this mapping. Raises
         InvalidTransaction for bytes that are not of its form."""
-        found = [Document(tree, self._in(tree)) for tree in self._trees(raw)]
+        found = [Document(tree, self._in(tree)) for tree in self._opened(raw)]
         known = any(
             self._is_record(Scope(record, record, document.tree))
             for document in found
@@ -134,11 +136,18 @@ class Mapper:
 
     def why_unknown(self, raw: bytes) -> str:
         """What keeps the first record of ``raw`` from being one of this mapping."""
-        for tree in self._trees(raw):
+        for tree in self._opened(raw):
             for record in self._in(tree):
                 scope = Scope(record, record, tree)
                 return why_not(self.spec.record, scope, self._numbers) or "nothing"
         return "there is no record"
+
+    def _opened(self, raw: bytes) -> list[Any]:
+        """Its trees, with what is in a field as a document of its own."""
+        found = self._trees(raw)
+        for inside in self._inside:
+            found = [inside.opened(tree) for tree in found]
+        return found
 
     def _trees(self, raw: bytes) -> list[Any]:
         spec = self.spec

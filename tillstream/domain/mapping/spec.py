@@ -99,6 +99,14 @@ class PatternSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     until: Word | None = None
 
 
+class InsideSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A document within a field: where, what it is, and whether it is in base64."""
+
+    path: str
+    form: Literal["json", "xml"]
+    base64: bool = False
+
+
 class MappingSpec(
     Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
@@ -115,6 +123,7 @@ class MappingSpec(
     lines: tuple[PartSpec, ...]
     records: str | tuple[str, ...] = ()
     skip: tuple[SkipSpec, ...] = ()
+    inside: tuple[InsideSpec, ...] = ()
     discounts: tuple[PartSpec, ...] = ()
     taxes: tuple[PartSpec, ...] = ()
     tenders: tuple[PartSpec, ...] = ()
