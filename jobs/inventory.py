@@ -10,6 +10,7 @@ from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
 from tillstream.connectors import batched, dead_letters, dynamodb, kafka, s3, sources
 from tillstream.connectors.context import JobContext, run
+from tillstream.reference import bundles
 from tillstream.udfs import inventory as functions
 from tillstream.udfs import stock_reports as reports
 
@@ -30,7 +31,8 @@ def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
     """Lines of baskets by store and product, enveloped documents by their id, not yet keyed; orders."""
     rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
     orders = sources.topic_rows(context, topics.ASSORTMENT, "assortment").set_parallelism(1)
-    return sources.stock_lines(context), rows[0].union(*rows[1:]), orders
+    lines = sources.stock_lines(context, bundles(context.conf))
+    return lines, rows[0].union(*rows[1:]), orders
 
 
 def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext) -> Streams:
@@ -55,9 +57,8 @@ def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext
         context, ends, None, reports.transfer_ends(conf), state="stock-transfer",
         uid="stock-transfers", name="transfers", life_ms=reports.TRANSFER_LIFE_MS,
     )  # fmt: skip
-    told = batched.side(lines, "actions").union(stores, transfers)
-    refused = batched.refused(lines, ledger, stores, transfers)
-    return Streams(ledger, batched.side(ledger, "actions").union(told), refused)
+    told = batched.side(ledger, "actions").union(batched.side(lines, "actions"), stores, transfers)
+    return Streams(ledger, told, batched.refused(lines, ledger, stores, transfers))
 
 
 def write(streams: Streams, context: JobContext) -> None:

@@ -1,4 +1,4 @@
-"""Loyalty: transactions, requests, adjustments in; balances, ledger, answers out. docs/jobs/loyalty.md"""
+"""Loyalty: sales, requests, adjustments, holds in; balances, ledger, answers out. docs/jobs/loyalty.md"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY_MS = 86_400_000
 WAIT_MS = 2  # how long a record waits for others to make a batch
 TRANSFERS = topics.POINTS_TRANSFERS.prompt
 DOCUMENTS = {"request": topics.POINTS_REQUESTS, "adjustment": topics.LOYALTY_ADJUSTMENTS,
-             "transfer": topics.POINTS_TRANSFERS}  # fmt: skip
+             "transfer": topics.POINTS_TRANSFERS, "hold": topics.HOLDS}  # fmt: skip
 
 
 class Streams(NamedTuple):
@@ -34,7 +34,7 @@ class Streams(NamedTuple):
 def read(context: JobContext) -> tuple[DataStream, DataStream]:
     """Rows of (customer, enveloped transaction); those of other topics, at once, for tills wait."""
     transactions = sources.transaction_rows(context, key_field="customer")
-    first, *rows = (sources.topic_rows(context, one, one.default).set_buffer_timeout(WAIT_MS)
+    first, *rows = (sources.topic_rows(context, one, one.default, "customer_id").set_buffer_timeout(WAIT_MS)
                     for one in DOCUMENTS.values())  # fmt: skip
     return transactions, first.union(*rows)
 

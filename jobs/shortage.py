@@ -1,4 +1,4 @@
-"""Shortage: till transactions, stock levels, promotions in; shelves that run out or are empty out."""
+"""Shortage: sales, stock levels, promotions, the assortment in; shelves that run out or are empty out."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class Streams(NamedTuple):
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Enveloped transactions and stock levels by store, promotions by their id; not yet keyed."""
+def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
+    """Enveloped transactions and stock levels by store, promotions by their id, not yet keyed; orders about
+    the assortment."""
     baskets = sources.transaction_rows(context, "store")
     levels = sources.topic_rows(context, topics.STOCK_CHANGES, "stock-changes", key_field="store")
     promotions = sources.topic_rows(context, topics.PROMOTIONS_INVENTORY, "promotions")
-    return baskets.union(levels), promotions
+    orders = sources.topic_rows(context, topics.ASSORTMENT, "assortment").set_parallelism(1)
+    return baskets.union(levels), promotions, orders
 
 
-def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> Streams:
+def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext) -> Streams:
     """Promotions to their stores, records into shelves, shelves into regions."""
-    (of_stores, promotions), conf = inputs, context.conf
+    (of_stores, promotions, orders), conf = inputs, context.conf
     by_store = batched.each(
         context, sources.keyed(promotions), functions.promotions_by_store(conf),
         functions.BY_STORE, uid="promotions-by-store", name="promotions by store",
     )  # fmt: skip
     shelves = batched.process(
-        context, sources.keyed(of_stores.union(by_store)),
-        sources.none_of(promotions, uid="shelf-watch-no-control"), functions.shelf_watch(conf),
+        context, sources.keyed(of_stores.union(by_store)), orders, functions.shelf_watch(conf),
         state="store-watch", uid="shelf-watch", name="shelves by store",
         wait_ms=conf.shortage.wait_ms,
     )  # fmt: skip
@@ -63,7 +64,8 @@ def write(streams: Streams, context: JobContext) -> None:
 
 
 JOB = Job(
-    "shortage", read, build, write, reads=(topics.STOCK_CHANGES, topics.PROMOTIONS_INVENTORY),
+    "shortage", read, build, write,
+    reads=(topics.STOCK_CHANGES, topics.PROMOTIONS_INVENTORY, topics.ASSORTMENT),
     writes=(tables.SHORTAGES, tables.SHORTAGE_LINES, topics.NOTICES, *DEAD_LETTERS),
 )  # fmt: skip
 

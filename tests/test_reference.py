@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tillstream.conf import Conf, ConfError, load
-from tillstream.reference import clocks, places, price_list, region_zones, zones
+from tillstream.domain.stock.baskets import Part
+from tillstream.reference import bundles, clocks, places, price_list, region_zones, zones
 
 READERS = {
     clocks: ("stores", "store,lat,lon,zone\n", "7,-17.8,31.0,Africa/Harare\n"),
@@ -19,6 +20,7 @@ READERS = {
         "product,name,category,unit_price_cents\n",
         "60012345,Bread,bakery,1499\n",
     ),
+    bundles: ("bundles", "bundle,product,quantity,unit\n", "60012346,60012345,6,each\n"),
 }
 
 
@@ -122,3 +124,57 @@ def test_the_price_list_is_by_products_as_shelves_know_them(tmp_path):
     twice = "product,unit_price_cents\n06001240100035,1499\n6001240100035,1499\n"
     with pytest.raises(ConfError, match="line 3: product 6001240100035 is there twice"):
         price_list(using(tmp_path, "products", twice))
+
+
+EGGS, BREAD, PACK = "6001240100011", "6001240100035", "6001240200018"
+
+
+def bundled(folder: Path, *rows: str) -> dict[str, tuple[Part, ...]]:
+    table = "bundle,product,quantity,unit\n" + "".join(f"{row}\n" for row in rows)
+    return bundles(using(folder, "bundles", table))
+
+
+def test_a_bundle_holds_whole_pieces_and_exact_weights_by_codes_as_shelves_know_them(tmp_path):
+    rows = [f"0{PACK},0{EGGS},6,each", f"{PACK},{BREAD},1,each", "sku-box/7,plu-04011,0.750,kg",
+            f"sku-12345670,{EGGS},12,each", f"plu-99,{BREAD},2.0,each"]  # fmt: skip
+    assert bundled(tmp_path, *rows) == {
+        PACK: (Part(EGGS, 6, "each"), Part(BREAD, 1, "each")),
+        "sku-box/7": (Part("plu-4011", 750, "kg"),),
+        "sku-12345670": (Part(EGGS, 12, "each"),),
+        "plu-99": (Part(BREAD, 2, "each"),),
+    }
+
+
+def test_without_a_table_nothing_is_a_bundle():
+    assert bundles(load("local", {"reference": {"bundles": None}})) == {}
+
+
+def test_the_packaged_bundles_hold_what_the_simulator_sells():
+    conf = load("local")
+    assert {part.product for parts in bundles(conf).values() for part in parts} <= set(
+        price_list(conf)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([f"{PACK},{EGGS},1.5,each"], "line 2: quantity must be a whole number of pieces"),
+        ([f"{PACK},{EGGS},0,each"], "line 2: quantity must be a number above 0"),
+        ([f"{PACK},{EGGS},-1,each"], "line 2: quantity must be a number above 0"),
+        ([f"{PACK},{EGGS},0.0001,kg"], "line 2: quantity must be a number above 0"),
+        ([f"{PACK},{EGGS},1,box"], "line 2: unit must be each, kg, lb, l or m"),
+        ([f"{PACK},sku-7,1,each"], "line 2: product must be"),
+        ([f"eggs,{EGGS},1,each"], "line 2: bundle must be"),
+        (
+            [f"{PACK},{EGGS},1,each", f"{PACK},0{EGGS},1,each"],
+            "line 3: .* is there twice in bundle",
+        ),
+        ([f"{PACK},{EGGS},1,each", f"sku-1,{PACK},2,each"], "line 3: .* is a bundle itself"),
+        ([f"{PACK},{PACK},1,each"], "line 2: .* is a bundle itself"),
+        ([f"{PACK},{10**7 + n},1,each" for n in range(101)], "line 102: .* more than 100"),
+    ],
+)
+def test_a_bundle_that_cannot_be_names_its_line(tmp_path, rows, said):
+    with pytest.raises(ConfError, match=rf"^reference.bundles: .*bundles.csv, {said}"):
+        bundled(tmp_path, *rows)

@@ -18,7 +18,8 @@ from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 from tillstream.domain.fraud.places import Place as ClockPlace
 from tillstream.domain.rates import Rate, Rates
 from tillstream.domain.receipt.front_door import KnownStores, StorePlace
-from tillstream.domain.receipt.product import same
+from tillstream.domain.receipt.product import printed, same
+from tillstream.domain.stock.baskets import Part
 from tillstream.domain.stock.network import Neighbours, Place, neighbours
 
 PACKAGES_OWN = PACKAGE / "sim" / "data"  # invented, for the local stack
@@ -75,11 +76,21 @@ NUMBER = Column(_of_form("[1-9][0-9]{0,3}", int), "a number from 1 to 9999")
 PRODUCT = Column(
     _of_form("[0-9]{8,14}|plu-[0-9]{1,5}", same), "8 to 14 digits, or plu- and up to 5"
 )
+BUNDLE = Column(
+    _of_form("[0-9]{8,14}|plu-[0-9]{1,5}|sku-[!-~]{1,64}", lambda code: printed(same(code))),
+    "8 to 14 digits, plu- and up to 5, or sku- and the grocer's own code",
+)
+MOST_PARTS = 100  # of a bundle: a receipt has up to 1,000 lines
 CENTS = Column(_of_form("0|[1-9][0-9]{0,11}", int), "cents, a whole number from 0")
 TOLD = ("currency", "name", "region", "country")  # of a store, if the table has them
 KEYS = {"store", "centre", "product"}
 DATE = Column(date.fromisoformat, "a date, 2026-01-31")
 PER_BASE = Column(_of_form("[0-9]{1,9}(?:[.][0-9]{1,12})?", _above_0), "a number above 0")
+PER_BUNDLE = Column(
+    _of_form("[0-9]{1,6}(?:[.][0-9]{1,3})?", _above_0),
+    "a number above 0, with up to three decimals",
+)
+UNIT = Column(_of_form("each|kg|lb|l|m", str), "each, kg, lb, l or m")
 CURRENCY = Column(_of_form("[A-Z]{3}", str), "a currency, three letters")
 LATITUDE = Column(_degrees(90), "degrees from -90 to 90")
 LONGITUDE = Column(_degrees(180), "degrees from -180 to 180")
@@ -171,6 +182,34 @@ def price_list(conf: Conf) -> dict[str, int]:
     return {row["product"]: row["unit_price_cents"] for row in rows}
 
 
+def bundles(conf: Conf) -> dict[str, tuple[Part, ...]]:
+    """What is sold under one code and holds other products; without a table nothing is. Raises ConfError that
+    names the file and the line: parts are named, whole where they are pieces, each once in a bundle, and no
+    bundle is a part of one."""
+    if conf.reference.bundles is None:
+        return {}
+    file = _file(conf, "bundles")
+    columns = {"bundle": BUNDLE, "product": PRODUCT, "quantity": PER_BUNDLE, "unit": UNIT}
+    found: dict[str, dict[str, Part]] = {}
+    lines: dict[str, str] = {}  # where each part was named
+    for at, row in _numbered_rows(file, columns):
+        parts = found.setdefault(row["bundle"], {})
+        product, unit = row["product"], row["unit"]
+        units = row["quantity"] * (1 if unit == "each" else 1000)
+        if units.denominator != 1:
+            least = "a whole number of pieces" if unit == "each" else f"thousandths of a {unit}"
+            raise ConfError(f"{at}: quantity must be {least}")
+        if product in parts:
+            raise ConfError(f"{at}: product {product} is there twice in bundle {row['bundle']}")
+        if len(parts) == MOST_PARTS:
+            raise ConfError(f"{at}: bundle {row['bundle']} has more than {MOST_PARTS} products")
+        parts[product] = Part(product, int(units), unit)
+        lines.setdefault(product, at)
+    for product in found.keys() & lines.keys():
+        raise ConfError(f"{lines[product]}: product {product} is a bundle itself: name its parts")
+    return {bundle: tuple(parts.values()) for bundle, parts in found.items()}
+
+
 def _file(conf: Conf, name: str) -> tuple[str, Path]:
     """Setting and path of a table. Raises ConfError where it is not set."""
     said = getattr(conf.reference, name)
@@ -215,11 +254,23 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a CSV, of each only ``columns``; what a KEYS column holds is there once. Raises ConfError
     that names file and line."""
+    seen: set[Any] = set()
+    for at, row in _numbered_rows(file, columns, optional):
+        for name in KEYS & row.keys():
+            if row[name] in seen:
+                raise ConfError(f"{at}: {name} {row[name]} is there twice")
+            seen.add(row[name])
+        yield row
+
+
+def _numbered_rows(
+    file: tuple[str, Path], columns: dict[str, Column], optional: Set[str] = frozenset()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same rows, each with its file and line, whatever is there twice."""
     setting, path = file
     where = f"{setting}: {path}"
     lines = csv.DictReader(io.StringIO(_text(path, where)), strict=True)
     row = None
-    seen: set[Any] = set()
     try:
         absent = {name for name in columns if name not in (lines.fieldnames or ())}
         columns = {
@@ -233,11 +284,7 @@ def _rows(
         for row in lines:
             at = f"{where}, line {lines.line_num}"
             read = {name: column.of(row[name], f"{at}: {name}") for name, column in columns.items()}
-            for name in KEYS & read.keys():
-                if read[name] in seen:
-                    raise ConfError(f"{at}: {name} {read[name]} is there twice")
-                seen.add(read[name])
-            yield read
+            yield at, read
     except csv.Error:
         raise ConfError(f"{where}, line {lines.reader.line_num}: is not CSV") from None
     if row is None:

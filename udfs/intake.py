@@ -21,6 +21,7 @@ from tillstream.domain.notice import notice
 from tillstream.domain.receipt import parse as contract
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.contract import RetailTransaction
+from tillstream.domain.receipt.currencies import is_used, refuse_other
 from tillstream.domain.receipt.front_door import (
     NO_KINDS,
     UNKNOWN,
@@ -69,8 +70,8 @@ class ByMapping(SingleStage):
 
     def record(self, state: None, value: bytes, out: Emitted) -> None:
         envelope = unseal(value)
-        mapper, used = self.known.of(envelope.raw), False
-        for one in mapper.transactions(envelope.raw, self.stores.get):
+        (mapper, documents), used = self.known.of(envelope.raw), False
+        for one in mapper.transactions(envelope.raw, self.stores.get, documents=documents):
             if one.skipped:
                 continue
             if one.problem:
@@ -110,15 +111,18 @@ class IntakeOnce(BatchedStage):
         keep_raw: bool = True,
         scales: Sequence[str] = (),
         mapped: Collection[str] = (),
+        refuse_other_currencies: bool = False,
     ) -> None:
         """``kinds``: category -> kind of line, of what tills ring up as goods and is none. ``scales``: forms
         of codes with a price or weight in them; none: those usual in the store's country. ``mapped``:
-        sources of what `ByMapping` made, which keeps what came itself."""
+        sources of what `ByMapping` made, which keeps what came itself. ``refuse_other_currencies``: than
+        those of the store's country."""
         super().__init__(settings)
         self.stores, self.kinds, self.keep_raw = stores, kinds, keep_raw
         self.mapped = frozenset(mapped)
-        self.told: set[str] = set()
+        self.told: dict[str, int] = {}
         self.scales = tuple(map(Embedded, scales)) or None
+        self.refuse_other_currencies = refuse_other_currencies
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
@@ -143,7 +147,9 @@ class IntakeOnce(BatchedStage):
             if self.keep_raw:
                 self._keep(sent, envelope, out)
             if place.region == UNKNOWN:
-                self._tell(place.number, envelope.arrived_ms, out)
+                self._tell("unknown_store", place, "", envelope.arrived_ms, out)
+            if not is_used(receipt.currency, place.currency, place.country):
+                self._tell("other_currency", place, receipt.currency, envelope.arrived_ms, out)
             return archived_mark.Mark(said)
         if state.fingerprint != said:
             message = "another transaction with this transaction_id came before it"
@@ -163,6 +169,8 @@ class IntakeOnce(BatchedStage):
             sent = transaction.parse(envelope.raw)
             place = self.stores.of(str(sent.store))
             receipt = of_v1(sent, place, self.kinds)
+        if self.refuse_other_currencies:
+            refuse_other(receipt.currency, place.currency, place.country)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         made = msgspec.structs.replace(
             receipt,
@@ -182,17 +190,26 @@ class IntakeOnce(BatchedStage):
             free_text = has_free_text(sent)
         out.emit(raw_record(envelope, sent.transaction_id, free_text), RAW)
 
-    def _tell(self, store: int, arrived_ms: int, out: Outputs) -> None:
-        """That the store is not in the table, once a day: the notifier knows ids, but not thousands of
-        them for nothing."""
-        cause = f"{store}/{arrived_ms // DAY_MS}"
-        if cause not in self.told:
-            if len(self.told) >= MOST_TOLD:
-                self.told.clear()
-            self.told.add(cause)
-            params: dict[str, str | int] = {"stores": str(store)}
-            told = notice("alert", "team:platform", "unknown_store", cause, arrived_ms, params)
-            out.emit(_json(told), NOTICES)
+    def _tell(
+        self, what: str, place: StorePlace, currency: str, arrived_ms: int, out: Outputs
+    ) -> None:
+        """That a store is not in the table, once a day; that it sells in a currency which its country does
+        not use, at the day's first, tenth, hundredth of them and so on: the notifier knows ids, but not
+        thousands of them for nothing."""
+        cause = "/".join(filter(None, (str(place.number), currency, str(arrived_ms // DAY_MS))))
+        if cause not in self.told and len(self.told) >= MOST_TOLD:
+            self.told.clear()
+        count = self.told[cause] = self.told.get(cause, 0) + 1
+        params: dict[str, str | int] = {"stores": str(place.number)}
+        if currency:
+            if str(count).rstrip("0") != "1":
+                return
+            cause = f"{cause}/{count}"
+            params |= {"currency": currency, "transactions": count}
+        elif count > 1:
+            return
+        told = notice("alert", "team:platform", what, cause, arrived_ms, params)
+        out.emit(_json(told), NOTICES)
 
     def abandon(self) -> None:
         self.told.clear()
@@ -214,4 +231,5 @@ def intake_once(conf: Conf, mappings: Sequence[MappingSpec] = ()) -> IntakeOnce:
     return IntakeOnce(
         StageSettings.of("intake", conf), reference.known_stores(conf), intake.kinds, intake.keep_raw,
         intake.scales, [f"{one.mapping}/{one.version}" for one in mappings],
+        intake.other_currencies == "refuse",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -18,40 +18,31 @@ from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.local_time import RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
-from tillstream.domain.stock import assortment, baskets, store_day
+from tillstream.domain.stock import baskets, store_day
 from tillstream.domain.stock import movement as stock_movement
 from tillstream.domain.stock.actions import Action, Request, parse_request
-from tillstream.domain.stock.assortment import Range, RangeOrder
+from tillstream.domain.stock.assortment import RangeOrder
+from tillstream.domain.stock.baskets import NO_BUNDLES, Bundles
 from tillstream.domain.stock.inventory import (
     InventoryRules,
     Outcome,
     on_line,
     on_promotion,
     on_request,
-    on_wake,
-    wake_ms,
 )
 from tillstream.domain.stock.ledger import ABSOLUTE, HOUR_MS, Line, Stock, StockRules
 from tillstream.domain.stock.network import NOBODY, Neighbours
-from tillstream.domain.stock.order_wake import (
-    enters,
-    is_order_wake,
-    is_short,
-    may_come,
-    on_back,
-    on_grid,
-    on_order_wake,
-    order_wake_ms,
-)
+from tillstream.domain.stock.order_wake import Seen, see_to_timer, wake_ms
 from tillstream.domain.stock.replenishment import PlanningRules
 from tillstream.domain.stock.transfers import end_of
 from tillstream.domain.transaction import InvalidTransaction
-from tillstream.reference import network, places, zones
+from tillstream.reference import bundles, network, places, zones
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.state_schemas.keyed import stock as stock_codec
-from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.batched import Outputs
 from tillstream.udfs.engine import BYTES
 from tillstream.udfs.passing import stock as stock_passing
+from tillstream.udfs.range_orders import RangeOrders
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
@@ -74,10 +65,12 @@ class StockDocuments(SingleStage):
 
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
-        horizon_hours: int = 192, count_behind_hours: int = 24,
+        horizon_hours: int = 192, count_behind_hours: int = 24, bundles: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """``kinds``: topic -> movement, request or promotion; ``stores``: all there are."""
+        """``kinds``: topic -> movement, request or promotion; ``stores``: all there are; ``bundles``: what
+        has no shelf, for its parts have."""
         super().__init__(settings)
+        self.bundles = frozenset(bundles)
         self.kinds = kinds
         self.stores = stores
         self.life = Time.hours(horizon_hours + 24)
@@ -86,11 +79,16 @@ class StockDocuments(SingleStage):
 
     def start(self, runtime_context: RuntimeContext) -> None:
         read: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Iterable[Any]]]] = {
-            "movement": (stock_movement.parse, stock_movement.lines),
+            "movement": (lambda raw: stock_movement.parse(raw, self.bundles), stock_movement.lines),
             "request": (parse_request, lambda request: (request,)),
-            "promotion": (promotion.parse, lambda found: promotion.lines(found, self.stores)),
+            "promotion": (promotion.parse, self._promoted),
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
+
+    def _promoted(self, announced: promotion.Announcement) -> Iterator[PromotionLine]:
+        """Nobody knows how much more is sold of what is in a bundle."""
+        lines = promotion.lines(announced, self.stores)
+        return (line for line in lines if line.product not in self.bundles)
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Emitted
@@ -140,7 +138,7 @@ def _key(line: Line | PromotionLine | Request) -> str:
     return f"{store}/{line.product}"
 
 
-class StockLedger(BatchedStage):
+class StockLedger(RangeOrders):
     """Keyed by store and product. In: what `stock_passing` has, of StockLines.java and `StockDocuments`;
     beside it enveloped orders about the assortment. Out: ledger entries as JSON bytes; to the sides: actions
     as ``<route>|<key>\\n<json>``, dead letters as JSON bytes, and what a store hears of all its shelves,
@@ -153,17 +151,15 @@ class StockLedger(BatchedStage):
     def __init__(
         self, settings: StageSettings, rules: InventoryRules, near: dict[int, Neighbours],
         zones: Mapping[int, str], countries: Mapping[int, str] | None = None,
+        bundles: Bundles = NO_BUNDLES,
     ) -> None:  # fmt: skip
         """``zones``: of stores; a place that is not there goes by the zone of ``rules``. ``countries``: of
-        stores."""
+        stores. ``bundles``: as StockLines.java took them apart."""
         super().__init__(settings)
+        self.bundles = bundles
         self.rules = RulesByPlace(rules, zones)
         self.near = near
         self.countries = countries or {}
-
-    def start(self, runtime_context: RuntimeContext) -> None:
-        self.subtask = runtime_context.get_index_of_this_subtask()
-        self.range = Range(self.countries)
 
     def record(self, state: Stock | None, value: bytes, out: Outputs) -> Stock | None:
         came = stock_passing.read(value)
@@ -180,50 +176,30 @@ class StockLedger(BatchedStage):
         else:
             after, entry, actions = self._other(came, state)
             if after is not None and isinstance(came, Request) and came.ask == "refusal":
-                out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to)))
+                out.wake(wake_ms(after, out.now_ms, self.rules.of(came.to).planning))
         if entry is None or after is None:
             return None
         ordered = any(one.route == "requests" and one.body.ask == "order" for one in actions)
-        self._see_to_timer(after, entry.store, entry.product, before_ms, ordered, out)
+        self._see_to_timer(after, entry.store, entry.product, Seen(None, before_ms, ordered), out)
         out.emit(_encode(entry))
         self._act(actions, out)
         return after
 
     def due(self, state: Stock | None, key: str, at_ms: int, out: Outputs) -> None:
-        if state is None:
-            return
-        number, _, product = key.partition("/")
-        store, rules = int(number), self.rules.of(int(number))
-        by_ms = min(at_ms, out.now_ms)
-        ended = self._ended(state, store, product, by_ms)
-        is_order = is_order_wake(at_ms)
-        if ended is not None:
-            if is_order and state.open_orders:
-                self._act(on_order_wake(state, store, product, ended), out)
-            waits = is_short(state)  # it may be sold from again
-        else:
-            if not is_order or (
-                state.no_order_before_ms and not on_grid(at_ms, store, product, rules.planning)
-            ):
-                self._act(on_wake(state, store, product, at_ms, rules), out)
-            if is_order:
-                since_ms = self.range.since_ms(store, product, max(by_ms, state.newest_ms))
-                self._act(on_back(state, store, product, at_ms, since_ms), out)
-            waits = is_order and may_come(state, out.now_ms, rules.planning)
-        if waits:
-            out.wake(order_wake_ms(max(out.now_ms, at_ms), store, product, rules.planning))
+        if state is not None:
+            store, _, product = key.partition("/")
+            self._see_to_timer(state, int(store), product, Seen(at_ms), out)
 
     def _see_to_timer(
-        self, after: Stock, store: int, product: str, before_ms: int, ordered: bool, out: Outputs
+        self, stock: Stock, store: int, product: str, seen: Seen, out: Outputs
     ) -> None:
         planning = self.rules.of(store).planning
-        waits = ordered or (
-            bool(after.open_orders) and enters(before_ms, after.newest_ms, planning)
+        actions, wake_at = see_to_timer(
+            stock, store, product, seen, out.now_ms, self.range, planning
         )
-        if not waits and is_short(after):
-            waits = self._ended(after, store, product, 0) is not None
-        if waits:
-            out.wake(order_wake_ms(out.now_ms, store, product, planning))
+        self._act(actions, out)
+        if wake_at is not None:
+            out.wake(wake_at)
 
     def sent(self, value: bytes) -> Envelope:
         came = stock_passing.sent(value)
@@ -255,26 +231,6 @@ class StockLedger(BatchedStage):
         newest_ms = state.newest_ms if state is not None else 0
         return self.range.ended(store, product, max(at_ms, newest_ms))
 
-    def control(self, value: bytes, restored: bool, out: Outputs) -> None:
-        envelope = unseal(value)
-        try:
-            order = assortment.parse(envelope.raw)
-            # Of what was kept nothing is left out: in which order it is shown again is not known.
-            orders = self.range.after(order, None if restored else envelope.arrived_ms)
-        except InvalidTransaction as error:
-            if restored:
-                raise
-            if self.subtask == 0:
-                self.refuse(envelope, "validate", error.reason, error.message, out)
-            return
-        if orders is None:
-            return
-        gone = self.range.put(order.key, orders)
-        if not restored:
-            out.keep(order.name, value)
-            for name in gone:
-                out.keep(name, None)
-
     def _refuse_transaction(self, envelope: Envelope, out: Outputs) -> None:
         """The dead letter of a transaction of which the reader in the JVM did not take all."""
         try:
@@ -283,7 +239,10 @@ class StockLedger(BatchedStage):
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return
         # Neither: the two readers disagree, which their test should have caught; kept, to be redriven.
-        why = baskets.uncounted(receipt) or ("unread", "a valid transaction was not read")
+        why = baskets.uncounted(receipt, self.bundles) or (
+            "unread",
+            "a valid transaction was not read",
+        )
         self.refuse(envelope, "apply", *why, out)
 
 
@@ -292,14 +251,16 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     stores, _ = places(conf)
     numbers = sorted({store.number for store in stores})
     hours = conf.inventory.horizon_hours, conf.inventory.count_behind_hours
-    return StockDocuments(StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours)
+    return StockDocuments(
+        StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours, bundles(conf)
+    )
 
 
 def ledger(conf: Conf) -> StockLedger:
     """The second stage as conf has it."""
     return StockLedger(
         StageSettings.of("inventory", conf), stock_rules(conf), network(conf), zones(conf),
-        {store.number: store.country for store in places(conf)[0]},
+        {store.number: store.country for store in places(conf)[0]}, bundles(conf),
     )  # fmt: skip
 
 

@@ -10,16 +10,17 @@ from pyflink.datastream import RuntimeContext
 from tillstream.conf import Conf
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.loyalty.account import Account
 from tillstream.domain.loyalty.adjustments import (
     adjust,
     parse_adjustment,
     parse_transfer,
     receive,
 )
+from tillstream.domain.loyalty.held import parse_order
 from tillstream.domain.loyalty.holds import parse_request
 from tillstream.domain.loyalty.ledger import (
     DAY_MS,
-    Account,
     LedgerEntry,
     LoyaltyRules,
     Refused,
@@ -27,6 +28,7 @@ from tillstream.domain.loyalty.ledger import (
     apply,
 )
 from tillstream.domain.loyalty.notices import redemption_notice
+from tillstream.domain.loyalty.orders import on_order
 from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
 from tillstream.domain.loyalty.requests import on_request
 from tillstream.domain.receipt.reading import arrival, opened
@@ -41,8 +43,9 @@ KINDS = {
     "points-requests": "request",
     "loyalty-adjustments": "adjustment",
     "points-transfers": "transfer",
+    "holds": "hold",
 }
-Entries = tuple[LedgerEntry, ...] | Refused
+Entries = Iterable[LedgerEntry] | Refused
 
 
 class LoyaltyLedger(BatchedStage):
@@ -57,7 +60,7 @@ class LoyaltyLedger(BatchedStage):
         self, settings: StageSettings, rules: LoyaltyRules, notify: bool = True,
         kinds: Mapping[str, str] = KINDS,
     ) -> None:  # fmt: skip
-        """``kinds``: topic -> request, adjustment or transfer."""
+        """``kinds``: topic -> request, adjustment, transfer or hold."""
         super().__init__(settings)
         self.rules = rules
         self.notify = notify
@@ -92,8 +95,8 @@ class LoyaltyLedger(BatchedStage):
             return None
 
     def _document(self, state: Account | None, envelope: Envelope, out: Outputs) -> Account | None:
-        """Of a till that waits for its answer, of who changes points without one, or of another account.
-        Raises InvalidTransaction."""
+        """Of a till that waits for its answer, of who changes points without one, of another account, or of
+        fraud. Raises InvalidTransaction."""
         kind = self.kinds[envelope.origin.partition(":")[2].rsplit("/", 2)[0]]
         arrived_ms = envelope.arrived_ms
         made: Entries
@@ -109,6 +112,10 @@ class LoyaltyLedger(BatchedStage):
             after, made, sent_on = adjust(state, change, self.rules, arrived_ms)
             if sent_on is not None:
                 out.emit(self.json(sent_on), "points-transfers")
+        elif kind == "hold":
+            order = parse_order(envelope.raw)
+            self._in_time(order.ordered_at_ms, envelope, "ordered_at_ms")
+            after, made = on_order(state, order, self.rules)
         else:
             after, made = receive(state, parse_transfer(envelope.raw), self.rules, arrived_ms)
         if isinstance(made, Refused):
@@ -118,8 +125,8 @@ class LoyaltyLedger(BatchedStage):
                 out.emit(self.json(entry))
         return after
 
-    def _in_time(self, event_ms: int, envelope: Envelope) -> None:
-        refuse_ahead(event_ms, "event_time_ms", envelope, self.settings.clock_ahead_ms)
+    def _in_time(self, event_ms: int, envelope: Envelope, name: str = "event_time_ms") -> None:
+        refuse_ahead(event_ms, name, envelope, self.settings.clock_ahead_ms)
 
     def _claimed(self, state: Account | None, came: Claim, out: Outputs) -> Account | None:
         """What a receipt of another customer, or of nobody known, takes back of one of this account's."""
@@ -162,7 +169,7 @@ class LoyaltyLedger(BatchedStage):
 
 
 def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
-    """The programme's terms as conf has them; ``kinds``: topic -> request, adjustment or transfer."""
+    """The programme's terms as conf has them; ``kinds``: topic -> request, adjustment, transfer or hold."""
     terms = conf.loyalty
     kept = conf.state.write_versions.get("loyalty_account", loyalty_account.CURRENT)
     return LoyaltyLedger(
@@ -173,8 +180,10 @@ def ledger(conf: Conf, kinds: Mapping[str, str] = KINDS) -> LoyaltyLedger:
             max_postings=terms.max_postings,
             earn_nothing=frozenset(terms.earn_nothing),
             hold_ms=terms.hold_minutes * 60_000,
-            # A state that a release of before shall read has no room for what tills were promised.
+            # A state that a release of before shall read has no room for what tills were promised, or for
+            # what fraud has said.
             max_holds=terms.max_holds if kept >= 3 else 0,
+            max_held=LoyaltyRules().max_held if kept >= 4 else 0,
         ),
         notify=terms.notify,
         kinds=kinds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 from pyflink.common import Row, Types
@@ -29,13 +30,16 @@ from tillstream.domain.shortage.store import (
     apply_basket,
     apply_level,
     apply_promotion,
+    closed,
+    end_what_is_not_sold,
     missed,
 )
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.reference import places, region_zones, zones
 from tillstream.state_schemas.keyed import shortage_area, store_watch
-from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.batched import Outputs
 from tillstream.udfs.engine import BYTES
+from tillstream.udfs.range_orders import RangeOrders
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
@@ -67,12 +71,13 @@ class PromotionsByStore(SingleStage):
             yield Row(str(store), seal(STORE_PROMOTION, arrived_ms, _encode(part)))
 
 
-class ShelfWatch(BatchedStage):
+class ShelfWatch(RangeOrders):
     """Keyed by store. In: enveloped transactions, entries of the stock ledger and promotions of
-    `PromotionsByStore`, told apart by their origin. Out: shelves' lines as JSON bytes; to the side:
-    dead letters as JSON bytes.
+    `PromotionsByStore`, told apart by their origin; beside it enveloped orders about the assortment. Out:
+    shelves' lines as JSON bytes; to the side: dead letters as JSON bytes.
 
-    A timer asks now and then whether a store is still heard. It compares with what this subtask hears
+    A timer asks now and then whether a store is still heard, and ends what is open of what is not sold any
+    more. It compares with what this subtask hears
     of other stores, while that is of now: a stream that stands still, or a replay, in which one
     partition may run ahead of another, makes nobody offline.
     """
@@ -87,9 +92,12 @@ class ShelfWatch(BatchedStage):
         stock_topic: str,
         ask_again_ms: int,
         zones: Mapping[int, str],
+        countries: Mapping[int, str] | None = None,
     ) -> None:
-        """``zones``: of stores; one that is not there goes by the zone of ``rules``."""
+        """``zones``: of stores; one that is not there goes by the zone of ``rules``. ``countries``: of
+        stores."""
         super().__init__(settings)
+        self.countries = countries or {}
         self.stale_ms = rules.stale_ms
         self.rules = RulesByPlace(rules, zones)
         self.categories = categories
@@ -97,6 +105,7 @@ class ShelfWatch(BatchedStage):
         self.ask_again_ms = ask_again_ms
 
     def start(self, runtime_context: RuntimeContext) -> None:
+        super().start(runtime_context)
         self.decode_promotion = msgspec.json.Decoder(StorePromotion).decode
         self.heard_ms = (
             0  # of any store; forgotten at a restart, then nobody is offline for a while
@@ -114,8 +123,9 @@ class ShelfWatch(BatchedStage):
             level = shortage_events.level(change, envelope.arrived_ms)
             quiet = self.quiet[change.store]
             watch, lines = apply_level(
-                change.store, state, level, self.rules.of(change.store), quiet
-            )
+                change.store, state, level, self.rules.of(change.store), quiet,
+                partial(self.range.ended, change.store),
+            )  # fmt: skip
         elif envelope.origin == STORE_PROMOTION:
             line = self.decode_promotion(envelope.raw)
             quiet = self.quiet[line.store]
@@ -134,7 +144,10 @@ class ShelfWatch(BatchedStage):
                 return None
             self.heard_ms = max(self.heard_ms, arrived_ms)
             quiet, rules = self.quiet[receipt.store], self.rules.of(receipt.store)
-            watch, lines = apply_basket(receipt.store, state, basket, rules, quiet)
+            watch, lines = apply_basket(
+                receipt.store, state, basket, rules, quiet,
+                partial(self.range.ended, receipt.store),
+            )  # fmt: skip
             # One long overdue is lost; should it come after all, it is not the one awaited.
             if watch is not None and out.now_ms > watch.wake_ms + self.ask_again_ms:
                 self._ask_later(watch, out)
@@ -157,13 +170,18 @@ class ShelfWatch(BatchedStage):
     ) -> StoreWatch | None:
         if state is None or at_ms != state.wake_ms:
             return None
+        store, rules = int(key), self.rules.of(int(key))
         live = out.now_ms - self.heard_ms <= self.stale_ms
-        for told in missed(int(key), state, self.heard_ms, self.rules.of(int(key))) if live else []:
-            out.emit(_encode(told))
-        if state.offline_ms:
-            state.wake_ms = 0  # its next basket sets the next timer
-        else:
-            self._ask_later(state, out)
+        at_ms = max(self.heard_ms if live else 0, state.newest_ms)
+        told = end_what_is_not_sold(store, state, at_ms, rules, partial(self.range.ended, store))
+        if (order := self.range.closed(store, at_ms)) is not None:
+            told += closed(store, state, at_ms, rules, order)
+        elif live:
+            opened_ms = self.range.opened_ms(store, at_ms)
+            told += missed(store, state, self.heard_ms, rules, opened_ms)
+        for line in told:
+            out.emit(_encode(line))
+        self._ask_later(state, out)
         return state
 
     def _ask_later(self, watch: StoreWatch, out: Outputs) -> None:
@@ -233,6 +251,7 @@ def shelf_watch(conf: Conf) -> ShelfWatch:
         conf.topic(topics.STOCK_CHANGES),
         settings.ask_again_minutes * MINUTE_MS,
         zones(conf),
+        {store.number: store.country for store in places(conf)[0]},
     )
 
 

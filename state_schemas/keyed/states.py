@@ -135,6 +135,12 @@ STATES = (
         "promotions, some 30 bytes each and 3 for each store that they name",
     ),
     KeyedState(
+        "sales", "held-sales", "held-sale", None, "sale that fraud has held",
+        TRANSACTIONS_A_DAY // 1_000 * 183,
+        "TTL of sales.held_days (183) from the last word about it, in processing time; in the JVM "
+        "(HeldSales.java)",
+    ),
+    KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,
         "for ever; at most shortage.max_shelves (32) products, one not sold for 28 days goes",
     ),

@@ -15,9 +15,10 @@ ROW_TYPE = """ROW<
                     paid BIGINT NOT NULL, thousandths BIGINT, unit STRING, category STRING,
                     list_price BIGINT, off BIGINT, tax BIGINT, back_to STRING, `of` STRING,
                     reason STRING, agency STRING, promotions ARRAY<STRING>, expires STRING,
-                    lot STRING>> NOT NULL,
+                    lot STRING, taxed ARRAY<INT>, taxes ARRAY<BIGINT>>> NOT NULL,
     tenders ARRAY<ROW<kind STRING NOT NULL, amount BIGINT NOT NULL, card_token STRING,
                       cashback BIGINT, `foreign` STRING>>,
     tax BIGINT, rounding BIGINT, customer STRING, points_asked BIGINT, points_granted BIGINT,
     voids STRING, cashier STRING, channel STRING, offline BOOLEAN, sequence BIGINT, began_ms BIGINT,
-    declined INT, voided INT, key STRING, arrived_ms BIGINT, origin STRING>"""
+    declined INT, voided INT, key STRING, arrived_ms BIGINT, origin STRING,
+    taxes ARRAY<ROW<code STRING NOT NULL, amount BIGINT NOT NULL, rate STRING, added BOOLEAN, net BIGINT>>>"""

@@ -113,6 +113,8 @@ class Held:
 
     def __init__(self, sent: dict[str, list[Sent]], malformed: list[bytes] | None = None) -> None:
         self.told: list[dict[str, Any]] = []
+        self.ordered: list[dict[str, Any]] = []
+        self.beside: dict[str, int] = {}
         self.rows: list[dict[str, Any]] = []
         self.hot: dict[str, tuple[int, int]] = {}
         for customer, transactions in sent.items():
@@ -144,6 +146,12 @@ class Held:
 
     def answers(self) -> list[dict[str, Any]]:
         return self.told
+
+    def holds(self) -> list[dict[str, Any]]:
+        return self.ordered
+
+    def pending(self) -> dict[str, int]:
+        return self.beside
 
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
         return self.letters
@@ -482,3 +490,49 @@ def test_a_sale_gets_what_its_till_was_promised_and_another_may_be_refused_for_i
         {"outcome": "granted", "customer_id": ALICE, "transaction_id": "t", "points": 100}
     ]
     assert run(tmp_path, platform).ok
+
+
+def ordered(action: str, of: str, at_ms: int, customer: str | None = ALICE) -> dict[str, Any]:
+    return {"action": action, "transaction_id": of, "ordered_at_ms": at_ms, "customer_id": customer}
+
+
+def word(kind: str, of: str, at_ms: int) -> Sent:
+    return Sent(of, kind, 0, 0, None, at_ms=at_ms)
+
+
+def following(*sent: Sent) -> Held:
+    """A platform whose ledger is that of ``sent``."""
+    platform, made = held(), Held({ALICE: list(sent)})
+    platform.rows, platform.hot = made.rows, made.hot
+    return platform
+
+
+def test_points_of_held_sales_and_of_fraud_are_recomputed_from_what_fraud_said(truth: Path) -> None:
+    told = [
+        ordered("hold", "a0", 5),
+        ordered("hold", "a0", 5),
+        ordered("hold", "b0", 6),
+        ordered("decline", "b0", 9),
+        ordered("release", "b0", 8),
+        ordered("hold", "anon", 7, None),
+    ]
+    a0, b0, r0, _ = HISTORY
+    followed = [a0, word("held", "a0", 5), b0, word("held", "b0", 6), r0, word("fraud", "b0", 9)]
+    platform = following(*followed)
+    platform.ordered, platform.beside = told, {ALICE: 30}
+    found = run(truth, platform)
+    assert found.ok, found.differences
+    assert found.totals["points pending (hot)"] == (30, 30)
+
+
+def test_a_job_that_does_not_follow_fraud_is_found_out(truth: Path) -> None:
+    platform = following(*HISTORY)
+    platform.ordered = [ordered("hold", "a0", 5)]
+    found = run(truth, platform)
+    assert "1 entries missing, first a0:held:5 (posted)" in [one.cause for one in found.differences]
+    platform = following(*HISTORY, word("held", "a0", 5))
+    assert not run(truth, platform).ok  # nobody said so
+    platform.ordered = [ordered("hold", "a0", 5), ordered("release", "a0", 9)]
+    platform.beside = {ALICE: 30}
+    causes = [one.cause for one in run(truth, platform).differences]
+    assert "1 entries missing, first a0:released:9 (posted)" in causes

@@ -7,10 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.domain.loyalty.test_held import said
 from tests.support.sales import T0, line, parts_of, sale
-from tillstream.check.rules import ALL, Sent, replay
+from tillstream.check.held import must_follow, words_of
+from tillstream.check.rules import ALL, FRAUD, Sent, replay
 from tillstream.domain.loyalty.adjustments import Adjustment, adjust
 from tillstream.domain.loyalty.ledger import LoyaltyRules, Refused, Terms, apply
+from tillstream.domain.loyalty.orders import on_order
 
 TERMS = {"ZAR": (1000, 10), "AOA": (50_000, 500), "UGX": (200, 2)}
 EARN_NOTHING = frozenset({"tobacco"})
@@ -46,6 +49,13 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
+def sent_as(one: dict[str, Any]) -> Sent:
+    return Sent(
+        one["transaction_id"], one["kind"], one["total_cents"], one.get("points_to_redeem", 0),
+        one.get("refers_to"), one["currency"], one["lines"][1]["unit_price_cents"],
+    )  # fmt: skip
+
+
 @settings(deadline=None)
 @given(histories())
 def test_both_give_the_same_entries(history):
@@ -57,10 +67,7 @@ def test_both_give_the_same_entries(history):
             account = after or account
             entries += made
     sent = [
-        Sent(
-            one["transaction_id"], one["kind"], one["total_cents"], one.get("points_to_redeem", 0),
-            one.get("refers_to"), one["currency"], one["lines"][1]["unit_price_cents"],
-        )
+        sent_as(one)
         for one in history
     ]  # fmt: skip
     steps = replay(sent, TERMS)
@@ -103,3 +110,43 @@ def test_both_give_the_same_entries_of_what_no_till_did(changes):
         (e.entry_id, e.kind, e.outcome, e.earned, e.redeemed, e.delta, e.balance) for e in entries
     ]
     assert found == [tuple(step) for step in replay(sent, TERMS)]
+
+
+SAID = st.tuples(
+    st.sampled_from(IDS), st.sampled_from(["hold", "release", "decline"]), st.integers(1, 3),
+    st.integers(0, 16),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(histories(), st.lists(SAID, max_size=8))
+def test_both_give_the_same_entries_of_what_fraud_holds(history, told):
+    """A word of fraud comes anywhere among the records, also before its sale and again."""
+    account, entries, orders = None, [], []
+    for n, record in enumerate([*history, None]):
+        for sale_id, action, minutes, at in told:
+            if at == n or (record is None and at > n):
+                orders.append(said(action, sale_id, minutes))
+                after, made = on_order(account, orders[-1], RULES)
+                account = after or account
+                entries += made
+        for one in parts_of(record, EARN_NOTHING) if record else ():
+            after, made = apply(account, one, RULES, arrived_ms=T0)
+            account = after or account
+            entries += made
+    found = [
+        (e.entry_id, e.kind, e.outcome, e.earned, e.redeemed, e.delta, e.balance) for e in entries
+    ]
+    sent = {one.entry_id: one for one in map(sent_as, reversed(history))}
+    words = words_of(vars_of(one) for one in orders).get("C0000000001", {})
+    sales = {name for name, one in sent.items() if one.kind == "sale"}
+    ledger = {entry[0] for entry in found}
+    must = {one.entry_id: one for one in must_follow(words, sales, ledger)}
+    assert must.keys() == {name for name, kind, *_ in found if kind in FRAUD}
+    both = sent | must
+    ordered = [both[entry[0]] for entry in found if entry[0] in both]
+    assert found == [tuple(step) for step in replay(ordered, TERMS)]
+
+
+def vars_of(order: Any) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in order.__struct_fields__}

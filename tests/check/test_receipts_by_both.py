@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from tests.domain.receipt.test_contract import VALID
 from tests.support.receipts import receipts as drawn
 from tillstream.check.receipts import in_parts, postings, read, shelf
 from tillstream.domain.loyalty import parts
+from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace, of_contract, shared
 from tillstream.domain.receipt.parse import parse
 from tillstream.domain.receipt.product import Embedded, canonical, check_digit, printed
@@ -38,8 +40,10 @@ def agree(document: dict[str, Any]) -> None:
     assert (own.currency, own.customer or "", own.day) == (
         made.currency, made.customer, made.business_day,
     )  # fmt: skip
-    if made.lines:  # tax of a receipt whose lines are all struck out is nowhere
-        assert sum(tax.amount for tax in own.taxes) == made.tax
+    assert sum(tax.amount for tax in own.taxes) == made.tax
+    assert sorted(own.taxes, key=str) == sorted(
+        ((tax.code, tax.rate, tax.added, tax.amount, tax.net) for tax in made.taxes), key=str
+    )
     assert [(o.kind, o.product, o.category, o.paid, o.units, o.fate, o.of) for o in own.lines] == [
         (o.kind, printed(o.product), o.category, o.paid, stock_units(o.thousandths, o.unit),
          o.back_to, o.of)
@@ -63,6 +67,45 @@ def test_every_example_is_read_alike(path):
 @given(drawn())
 def test_whatever_adds_up_is_read_alike(document):
     agree(document)
+
+
+TAXES = st.lists(
+    st.fixed_dictionaries(
+        {"code": st.sampled_from("AB"), "amount": st.integers(-900, 900)},
+        optional={
+            "rate": st.sampled_from([0, 7, 15.0, 10.151, 15]),
+            "included": st.booleans(),
+            "taxable": st.integers(-9_000, 9_000),
+        },
+    ),
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(drawn(), TAXES, st.lists(TAXES, min_size=6, max_size=6))
+def test_whatever_tax_is_said_where_is_shared_out_alike(document, of_receipt, of_lines):
+    lines = [line | {"taxes": of_line}
+             for line, of_line in zip(document["lines"], of_lines, strict=False)]  # fmt: skip
+    document |= {"lines": lines, "taxes": of_receipt}
+    # Whether it adds up does not matter here.
+    decoder = msgspec.json.Decoder(RetailTransaction, float_hook=Decimal)
+    sent = decoder.decode(json.dumps(document))
+    made, own = of_contract(sent, ROSEBANK, "pos/2"), read(document)
+    assert own is not None
+    assert [line.paid for line in own.lines] == [line.paid for line in made.lines]
+    assert sorted(own.taxes, key=str) == sorted(
+        ((tax.code, tax.rate, tax.added, tax.amount, tax.net) for tax in made.taxes), key=str
+    )
+    for line in made.lines:
+        if len(line.taxed) != 1:
+            assert (len(line.taxes), sum(line.taxes)) == (len(line.taxed), line.tax)
+    for place, tax in enumerate(made.taxes):
+        by_line = (
+            dict(zip(line.taxed, line.taxes or [line.tax] * len(line.taxed), strict=True))
+            for line in made.lines
+        )
+        assert tax.amount == sum(of.get(place, 0) for of in by_line)
 
 
 @settings(deadline=None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.sales import line, sale
+from tests.support.sales import line, refund, sale, void
 from tillstream.check.stock import _about, _is_traded
-from tillstream.check.stock_sent import read_stock_truth
+from tillstream.check.stock_sent import level, read_bundles, read_stock_truth
 
 BREAD, CARD = "2000000000015", "2000000004969"
 
@@ -33,6 +33,35 @@ def test_of_two_sales_under_one_id_the_first_moves_stock(tmp_path):
     assert {key: [m.pieces for m in moves.values()] for key, moves in truth.lines.items()} == {
         (45, BREAD): [-1]
     }
+
+
+def test_a_void_of_a_return_takes_off_what_the_return_brought_wherever_it_stands(tmp_path):
+    sold = sale("sale-0001", product=BREAD, pieces=3)
+    back = refund("back-0001", "sale-0001", product=BREAD, pieces=2)
+    undone = void("void-0001", "back-0001", product=BREAD, pieces=2)
+    again = void("void-0002", "void-0001", product=BREAD, pieces=2)
+    for sent, left in [((sold, back), -1), ((undone, sold, back), -3), ((sold, back, undone, undone), -3),
+                       ((again, undone, sold, back), -1), ((sold, void("void-3", "sale-0001", product=BREAD,
+                        pieces=3)), 0)]:  # fmt: skip
+        truth = read_stock_truth(written(tmp_path, *sent))
+        assert level(list(truth.lines[45, BREAD].values())) == left
+
+
+def test_a_bundle_moves_its_parts_and_a_void_of_its_return_takes_them_off_again(tmp_path):
+    table = tmp_path / "bundles.csv"
+    table.write_text(
+        f"bundle,product,quantity,unit\n0{CARD},0{BREAD},2,each\n{CARD},plu-04011,0.5,kg\n"
+    )
+    bundles = read_bundles(table)
+    assert bundles == {CARD: {BREAD: 2, "plu-4011": 500}}
+    sold = sale("sale-0001", product=CARD, pieces=3)
+    back = refund("back-0001", "sale-0001", product=CARD, pieces=1)
+    undone = void("void-0001", "back-0001", product=CARD, pieces=1)
+    sent = written(tmp_path, sold, undone, back, sale("sale-0002", product=BREAD))
+    truth = read_stock_truth(sent, bundles=bundles)
+    found = {key: level(list(moves.values())) for key, moves in truth.lines.items()}
+    assert found == {(45, BREAD): -7, (45, "plu-4011"): -1500}
+    assert f"sale-0001/1/{BREAD}" in truth.lines[45, BREAD]
 
 
 def test_both_ends_of_a_transfer_are_added_up_each_document_once(tmp_path):

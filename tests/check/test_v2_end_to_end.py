@@ -17,7 +17,7 @@ from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.catalog.resources import History
 from tillstream.check.compare import LEDGER, check
-from tillstream.check.sales import SUMS, Shelf, check_sales, read_sales_truth
+from tillstream.check.sales import SUMS, TAX_SUMS, Shelf, TaxOf, check_sales, read_sales_truth
 from tillstream.check.stock_sent import level, read_stock_truth
 from tillstream.domain import content
 from tillstream.domain.envelope import Envelope
@@ -53,6 +53,8 @@ class Shop:
     def __init__(self) -> None:
         self.door = intake_once(CONF)
         self.known: dict[str, bytes] = {}
+        self.ordered: list[dict[str, Any]] = []
+        self.held: list[dict[str, Any]] = []
         self.receipts: list[bytes] = []
         self.letters: dict[str, tuple[str, bytes]] = {}
         terms = {
@@ -66,6 +68,7 @@ class Shop:
         self.stock: dict[tuple[int, str], ledger.Stock] = {}
         self.moved: dict[tuple[int, str], set[str]] = defaultdict(set)
         self.sold: dict[Shelf, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+        self.taxes: dict[TaxOf, list[int]] = defaultdict(lambda: [0] * len(TAX_SUMS))
 
     def take(self, n: int, sent: Sent) -> None:
         """A record, as the front door takes it."""
@@ -89,6 +92,11 @@ class Shop:
         self.receipts.append(raw)
         self._loyalty(parts.read(raw))
         self._shelves(baskets.read(raw))
+        for tax in receipt.taxes:  # as SalesTracking.java does
+            place = receipt.store, receipt.business_day, receipt.currency
+            sums = self.taxes[TaxOf(*place, tax.code, tax.rate, tax.added)]
+            for n, more in enumerate((1, tax.amount, tax.net or 0, tax.net is None)):
+                sums[n] += more
 
     def _loyalty(self, receipt: parts.Receipt) -> None:
         if customer := receipt.customer:
@@ -120,9 +128,15 @@ class Shop:
     def answers(self) -> list[dict[str, Any]]:
         return []
 
+    def holds(self) -> list[dict[str, Any]]:
+        return self.ordered
+
     def _shelves(self, receipt: baskets.Receipt) -> None:
         assert baskets.uncounted(receipt) is None
+        gone = baskets.taken_out(receipt.lines)
         for n, line in enumerate(receipt.lines, start=1):
+            if n - 1 in gone:
+                continue
             product, units = printed(line.product), stock_units(line.thousandths, line.unit)
             key, name = (receipt.store, product), f"{receipt.transaction_id}/{n}"
             if baskets.moves(line):
@@ -143,10 +157,11 @@ class Shop:
                 )
             if line.kind in ("sale", "return"):  # as SalesTracking.java does
                 sums = self.sold[Shelf(f"{receipt.store}/{product}", receipt.currency, line.unit)]
-                up = units > 0 or (units == 0 and line.paid >= 0)
-                sums[0] += 1
-                sums[1 if up else 2] += abs(units)
-                sums[3 if up else 4] += line.paid if up else -line.paid
+                sold = (line.kind == "sale") is (receipt.kind == "retail")
+                way = 1 if sold else -1
+                sums[0] += way * units > 0 or (units == 0 and way * line.paid >= 0)
+                sums[1 if sold else 2] += way * units
+                sums[3 if sold else 4] += way * line.paid
 
     # what the check asks a platform for
 
@@ -169,9 +184,14 @@ class Shop:
         return False
 
     def parquet(self, history: History, columns: list[str]) -> pa.Table:
-        assert history in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR)
-        names = *Shelf._fields, *SUMS
-        rows = [dict(zip(names, (*of, *n), strict=True)) for of, n in self.sold.items()]
+        if history is tables.SALES_HELD:
+            nothing = pa.table({name: pa.array([], pa.int64()) for name in columns})
+            return pa.Table.from_pylist(self.held) if self.held else nothing
+        names: tuple[str, ...] = *Shelf._fields, *SUMS
+        held: dict[Any, list[int]] = dict(self.sold)
+        if history is tables.TAX_BY_HOUR:
+            names, held = (*TaxOf._fields, *TAX_SUMS), dict(self.taxes)
+        rows = [dict(zip(names, (*of, *n), strict=True)) for of, n in held.items()]
         return pa.Table.from_pylist(rows)
 
 
@@ -251,14 +271,49 @@ def test_revenue_and_tax_are_what_the_check_recomputes_in_five_currencies_and_mo
 def test_a_cent_of_tax_or_revenue_that_is_wrong_is_told(small, monkeypatch):
     shop, truth = small
     first = next(json.loads(raw) for raw in shop.receipts if json.loads(raw).get("tax"))
-    changed = [first | {"tax": first["tax"] + 1}]
+    tax, *others = first["taxes"]
+    changed = [first | {"taxes": [tax | {"amount": tax["amount"] + 1}, *others]}]
     rest = [json.loads(raw) for raw in shop.receipts]
     monkeypatch.setattr(shop, "passed_on", lambda: changed + rest)
     shelf = next(iter(shop.sold))
     monkeypatch.setitem(shop.sold, shelf, [*shop.sold[shelf][:3], shop.sold[shelf][3] + 1, 0])
+    at = next(iter(shop.taxes))
+    monkeypatch.setitem(shop.taxes, at, [*shop.taxes[at][:2], shop.taxes[at][2] + 1, 0])
     report = check_sales(truth, CONF, holdings=shop)
     assert not report.ok
-    assert {one.where for one in report.differences} == {"tax", "sales_minutes", "sales_hours"}
+    assert {one.where for one in report.differences} == {
+        "tax", "tax_hours", "sales_minutes", "sales_hours",
+    }  # fmt: skip
+
+
+def test_revenue_that_fraud_holds_or_has_lost_is_recomputed_from_what_it_said(small, monkeypatch):
+    shop, truth = small
+    sold = [json.loads(raw) for raw in shop.receipts]
+    sold = [one for one in sold if one["total"] > 0 and one.get("kind", "retail") == "retail"]
+    a, b, c = sold[0], sold[1], sold[2]
+    words = [("hold", a, 0), ("hold", a, 0), ("decline", b, 9), ("hold", b, 0), ("release", b, 5),
+             ("hold", c, 0), ("release", c, 5)]  # fmt: skip
+    told = [
+        {"action": action, "transaction_id": of["transaction_id"], "store": of["store"],
+         "event_time_ms": of["ended_ms"], "ordered_at_ms": of["ended_ms"] + later,
+         "currency": of["currency"], "total_cents": of["total"] if action == "hold" else None}
+        for action, of, later in words
+    ]  # fmt: skip
+    monkeypatch.setattr(shop, "ordered", told)
+    rows = [
+        {"store": of["store"], "window_start_ms": of["ended_ms"] // 3_600_000 * 3_600_000,
+         "currency": of["currency"], "held": held, "held_cents": held * of["total"], "lost": lost,
+         "lost_cents": lost * of["total"]}
+        for of, held, lost in ((a, 1, 0), (b, 1, 0), (b, -1, 1), (c, 1, 0), (c, -1, 0))
+    ]  # fmt: skip
+    monkeypatch.setattr(shop, "held", rows)
+    report = check_sales(truth, CONF, holdings=shop)
+    assert report.ok, report.differences
+    assert report.totals[f"{a['currency']}: held by fraud"][0] >= a["total"]
+    rows[2]["lost_cents"] += 1
+    told[0]["total_cents"] += 1
+    report = check_sales(truth, CONF, holdings=shop)
+    assert {one.where for one in report.differences} == {"sales_held", "revenue that is held"}
 
 
 def test_a_training_tills_receipt_that_comes_through_is_told(small, monkeypatch):

@@ -31,7 +31,7 @@ from tillstream.conf import load
 from tillstream.connectors import tracking
 from tillstream.connectors.gateway import java, ours
 from tillstream.domain.envelope import seal
-from tillstream.domain.receipt.canonical import Item
+from tillstream.domain.receipt.canonical import Item, TaxOf
 from tillstream.udfs.engine import BYTES
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
@@ -52,16 +52,22 @@ def windows(sales: list[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
     )
 
 
-def additions(received: list[tuple[str, bytes, int]]) -> list[dict[str, Any]]:
-    """What (id, bytes, when they came into the front door's topic) come to by the minute."""
+def additions(
+    received: list[tuple[str, bytes, int]], of_taxes: bool = False
+) -> list[dict[str, Any]]:
+    """What (id, bytes, when they came into the front door's topic) come to by the minute; taxes by the
+    hour."""
     env = engine(**{"pipeline.auto-watermark-interval": "1 ms", "execution.buffer-timeout": "0 ms"})
     rows = [
         Row(identity, seal(f"kafka:transactions/0/{n}", arrived_ms, raw))
         for n, (identity, raw, arrived_ms) in enumerate(received)
     ]
     slow = env.from_collection(rows, ROW).map(slowly, ROW)
-    lines = tracking.lines(slow, load("local", {}))
-    made = tracking.additions(lines, MINUTE_MS, {PRODUCT: 1_000}, "minutes")
+    lines, taxes = tracking.tracked(slow, load("local", {}))
+    if of_taxes:
+        made = tracking.tax_additions(taxes, 60 * MINUTE_MS, "taxes")
+    else:
+        made = tracking.additions(lines, MINUTE_MS, {PRODUCT: 1_000}, "minutes")
     return [json.loads(value) for value in collected(made)]
 
 
@@ -134,6 +140,86 @@ def test_a_void_takes_back_what_its_receipt_sold_and_brought_back():
         ("45/6001240100035", "ZAR", "each", 2, 3, 3, 3_000, 3_000, 1_000, 1_000),
         ("45/sku-7", "ZAR", "each", 2, 1, 1, 500, 500, 500, 500),
     ]
+
+
+def test_what_a_cashier_took_out_again_was_neither_sold_nor_returned():
+    made = additions(
+        [receipt(
+            1,
+            Item("sale", BREAD, 1_000, 1_000, list_price=990),
+            Item("sale", "sku-7", 700, 700, 3_000),
+            Item("sale", BREAD, 1_000, 1_000),
+            Item("sale", BREAD, -1_000, -1_000, -1_000),  # one of the two breads
+            Item("sale", "sku-7", -233, -233, -1_000),  # one of three
+            Item("sale", "sku-8", 500, 500, list_price=400),
+            Item("sale", "sku-8", -500, -500, -1_000),  # all there was
+            Item("return", "sku-9", -300, -300, -1_000),
+            Item("return", "sku-9", -300, -300, -1_000),
+            Item("return", "sku-9", 300, 300, 1_000),  # only one came back
+        )]
+    )  # fmt: skip
+    assert figures(made) == [
+        ("45/6001240100035", "ZAR", "each", 1, 1, 0, 1_000, 0, 990, 990),
+        ("45/sku-7", "ZAR", "each", 1, 2, 0, 467, 0, 233, 233),
+        ("45/sku-9", "ZAR", "each", 1, 0, 1, 0, 300, 300, 300),
+    ]
+
+
+def test_the_void_of_a_receipt_with_a_correction_takes_back_what_it_sold():
+    lines = (
+        Item("sale", "sku-7", 700, 700, 3_000),
+        Item("sale", "sku-7", -233, -233, -1_000),
+        Item("sale", BREAD, 500, 500),
+        Item("sale", BREAD, -500, -500, -1_000),
+    )
+    back = tuple(
+        msgspec.structs.replace(
+            line, amount=-line.amount, paid=-line.paid, thousandths=-line.thousandths
+        )
+        for line in lines
+    )
+    made = additions([receipt(1, *lines), receipt(2, *back, kind="void")])
+    assert figures(made) == [("45/sku-7", "ZAR", "each", 2, 2, 2, 467, 467, 233, 233)]
+
+
+def test_tax_adds_up_by_store_day_currency_code_and_rate():
+    standard = TaxOf("S", 1_500, "15", net=10_000)
+    bread = Item("sale", BREAD, 11_500, 11_500)
+    odd = TaxOf('ä"|', 7)
+    made = additions(
+        [receipt(1, bread, taxes=(standard, TaxOf("Z", 0, "0", net=2_000))),
+         receipt(2, bread, taxes=(standard, odd)),
+         receipt(1, bread, taxes=(standard,)),  # again
+         receipt(3, bread, kind="void", taxes=(TaxOf("S", -500, "15", net=None),)),
+         receipt(4, bread, taxes=(TaxOf("S", 9, "15", True, 60),), currency="BWP"),
+         receipt(5, bread, taxes=(TaxOf("S", 2, "15", net=13),), business_day="2025-11-23")],
+        of_taxes=True,
+    )  # fmt: skip
+    names = ("store_day", "currency", "code", "rate", "added", "receipts", "tax_cents", "net_cents",
+             "receipts_without_net")  # fmt: skip
+    assert sorted(tuple(one[name] for name in names) for one in made) == [
+        ("45/2025-11-23", "ZAR", "S", "15", False, 1, 2, 13, 0),
+        ("45/2025-11-24", "BWP", "S", "15", True, 1, 9, 60, 0),
+        ("45/2025-11-24", "ZAR", "S", "15", False, 3, 2_500, 20_000, 1),
+        ("45/2025-11-24", "ZAR", "Z", "0", False, 1, 0, 2_000, 0),
+        ("45/2025-11-24", "ZAR", 'ä"|', "", False, 1, 7, 0, 1),
+    ]
+    assert {one["window_ms"] for one in made} == {3_600_000}
+    assert {one["window_start_ms"] for one in made} == {T0 - T0 % 3_600_000}
+
+
+def test_taxes_that_are_none_keep_no_line_from_its_sum():
+    made = json.loads(receipt(1, Item("sale", BREAD, 500, 500))[1])
+    odd = (
+        7,
+        [7, None, {"code": 1}, {"code": "S", "amount": 2**70}, {"amount": [1, {}]}],
+        {"code": "S"},
+    )
+    raw = [
+        (str(n), json.dumps(made | {"taxes": taxes, "business_day": 7}).encode(), T0)
+        for n, taxes in enumerate(odd)
+    ]
+    assert [one["sold"] for one in additions(raw)] == [3]
 
 
 def test_one_product_in_two_currencies_and_units_is_not_one_sum():
@@ -230,7 +316,7 @@ def test_only_a_drain_closes_the_windows_of_a_quiet_source(drain, tmp_path):
         return value
 
     rows = quiet(env, tmp_path).map(told, ROW)
-    lines = tracking.lines(rows, load("local", {}))
+    lines = tracking.tracked(rows, load("local", {})).lines
     tracking.additions(lines, MINUTE_MS, {PRODUCT: 1_000}, "minutes").map(kept, BYTES).print()
     job = env.execute_async()
     while not read.exists() or read.read_text().count("\n") < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from tests.support import ROOT
 from tests.support.receipts import receipts
 from tests.support.sales import T0, canonical, checked, line, refund, sale, void
 from tillstream.connectors.gateway import java
+from tillstream.connectors.sources import taking_apart
 from tillstream.domain.envelope import seal
 from tillstream.domain.receipt.canonical import Item
 from tillstream.domain.receipt.front_door import StorePlace, of_contract
@@ -23,7 +25,10 @@ from tillstream.domain.receipt.product import canonical as product_of
 from tillstream.domain.receipt.product import check_digit, printed
 from tillstream.domain.receipt.reading import opened, stock_units
 from tillstream.domain.stock import baskets
+from tillstream.domain.stock.baskets import NO_BUNDLES, Bundles, Part
+from tillstream.domain.stock.inventory import InventoryRules, on_line
 from tillstream.domain.stock.ledger import Line
+from tillstream.domain.stock.network import NOBODY
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.sim.simulator import Simulator
 from tillstream.udfs.passing.stock import LINE, TRANSACTION, read
@@ -33,6 +38,11 @@ PLACE = StorePlace(45, "Africa/Johannesburg", "ZAR", "ZA", "western-cape")
 # Of the topic, later than the till's own record came.
 TAKEN_MS = 4_000_000_000_000
 BREAD, BANANAS, COFFEE = "6001240100035", "plu-4011", "sku-7"
+EGGS, BREAKFAST, BOX = "6001240100011", "6001240200018", "sku-box/7"
+BUNDLES = {
+    BREAKFAST: (Part(EGGS, 6, "each"), Part(BREAD, 1, "each")),
+    BOX: (Part(BANANAS, 750, "kg"), Part(EGGS, 12, "each")),
+}
 EACH_MANY = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150
 )
@@ -41,8 +51,17 @@ EACH_MANY = settings(
 @pytest.fixture(scope="module")
 def lines_of(classes):
     """Rows (key, value) that the reader makes of the bytes of a record."""
+    return reading(classes.StockLines())
+
+
+@pytest.fixture(scope="module")
+def lines_of_bundles(classes):
+    """The same where there are BUNDLES."""
+    return reading(taking_apart(BUNDLES))
+
+
+def reading(reader):
     jvm = java()
-    reader = classes.StockLines()
 
     def read(payload: bytes) -> list[tuple[str, bytes]]:
         out = jvm.java.util.ArrayList()
@@ -60,7 +79,7 @@ def sealed(payload: bytes) -> bytes:
     return seal("kafka:transactions/0/1", TAKEN_MS, payload)
 
 
-def agrees(lines_of, payload: bytes) -> None:
+def agrees(lines_of, payload: bytes, bundles: Bundles = NO_BUNDLES) -> None:
     """What the JVM reads is what Python does."""
     made = lines_of(payload)
     try:
@@ -72,29 +91,37 @@ def agrees(lines_of, payload: bytes) -> None:
         assert read(value) == opened(sealed(payload))
         return
     refused = [(key, value) for key, value in made if value[:1] == TRANSACTION]
-    assert bool(refused) == (baskets.uncounted(receipt) is not None)
+    assert bool(refused) == (baskets.uncounted(receipt, bundles) is not None)
     assert len(refused) <= 1
     assert all(key.startswith("~") and value[1:] == sealed(payload) for key, value in refused)
     taken = [(key, read(value)) for key, value in made if value[:1] == LINE]
-    assert taken == list(moved(receipt))
+    assert taken == list(moved(receipt, bundles))
 
 
-def moved(receipt: baskets.Receipt):
+def moved(receipt: baskets.Receipt, bundles: Bundles):
+    gone = baskets.taken_out(receipt.lines)
     for n, one in enumerate(receipt.lines, 1):
-        if not (baskets.moves(one) and baskets.is_countable(one)):
+        if not (baskets.moves(one) and baskets.is_countable(one, bundles)) or n - 1 in gone:
             continue
         count = stock_units(one.thousandths, one.unit)
         product = printed(one.product)
         kind = "refund" if one.kind == "return" else "sale"
         kind = "void" if receipt.kind == "void" else kind
-        name = f"{receipt.transaction_id}/{n}"
-        yield (
-            f"{receipt.store}/{product}",
-            Line(
-                kind, name, receipt.store, product, -count, receipt.ended_ms, None,
-                receipt.arrived_ms, one.unit,
-            ),
-        )  # fmt: skip
+        whole = [(f"{n}", product, count, one.unit)]
+        parts = [
+            (f"{n}/{part.product}", part.product, count * part.units, part.unit)
+            for part in bundles.get(product, ())
+        ]
+        for name, code, units, unit in parts or whole:
+            undoes = kind == "void" and receipt.source == "pos/1"
+            yield (
+                f"{receipt.store}/{code}",
+                Line(
+                    kind, f"{receipt.transaction_id}/{name}", receipt.store, code, -units,
+                    receipt.ended_ms, None, receipt.arrived_ms, unit,
+                    f"{receipt.voids}/{name}" if undoes else None,
+                ),
+            )  # fmt: skip
 
 
 def of_items(*items: Item, **changes: Any) -> bytes:
@@ -131,6 +158,7 @@ def test_every_example_of_contract_v1_moves_the_lines_that_it_moved(lines_of, pa
                 None,
                 document["event_time_ms"] + 7,
                 "each",
+                *([f"{document['refers_to']}/{n}"] if document["kind"] == "void" else []),
             ],
         )
         for n, one in enumerate(document["lines"], start=1)
@@ -185,6 +213,76 @@ def test_refund_and_void_of_contract_v1_bring_back(lines_of):
                  void("0045-03-20251124-000003", of, lines=lines)):  # fmt: skip
         found = shelves(lines_of, canonical(made))
         assert [(row[0], row[3]) for row in found] == [(made["kind"], 2), (made["kind"], 1)]
+
+
+def test_a_void_of_contract_v1_names_the_lines_that_it_undoes_and_none_of_v2_does(lines_of):
+    sent = void("0045-03-20251124-000003", "0045-03-20251124-000002")
+    ((_, value),) = lines_of(canonical(sent))
+    assert json.loads(value[1:])[9:] == ["0045-03-20251124-000002/1"]
+    ((_, value),) = lines_of(of_items(item("return", COFFEE, 1000, back_to="shelf"), kind="void",
+                                      source="pos/2", voids="T-1"))  # fmt: skip
+    assert json.loads(value[1:])[4:] == [-1, T0, None, checked(sale()).arrived_ms, "each"]
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_a_return_of_contract_v1_that_is_voided_leaves_the_shelf_as_its_sale_did(lines_of, order):
+    sold = sale("0045-03-20251124-000001", pieces=3)
+    back = refund("0045-03-20251124-000002", sold["transaction_id"], event_time_ms=T0 + 1, pieces=2)
+    undone = void("0045-03-20251124-000003", back["transaction_id"], event_time_ms=T0 + 2, pieces=2)
+    stock, levels = None, []
+    for n in (*order, *order):
+        ((_, value),) = lines_of(canonical((sold, back, undone)[n]))
+        after, entry, _ = on_line(stock, read(value), NOBODY, InventoryRules())
+        stock = after or stock
+        levels += [entry.new_quantity] if entry else []
+    assert (levels[-1], len(levels)) == (-3, 3)
+
+
+def test_a_sale_of_a_bundle_takes_its_parts_off_their_shelves_and_has_none_itself(lines_of_bundles):
+    raw = of_items(
+        item("sale", f"0{BREAKFAST}", 2000), item("sale", f"0{EGGS}"), item("sale", BOX),
+        item("return", BOX, -1000, back_to="shelf"), item("return", BOX, -1000, back_to="waste"),
+    )  # fmt: skip
+    identity = checked(sale()).transaction_id
+    agrees(lines_of_bundles, raw, BUNDLES)
+    assert shelves(lines_of_bundles, raw) == [
+        ["sale", f"{identity}/1/{EGGS}", EGGS, -12, "each"],
+        ["sale", f"{identity}/1/{BREAD}", BREAD, -2, "each"],
+        ["sale", f"{identity}/2", EGGS, -1, "each"],
+        ["sale", f"{identity}/3/{BANANAS}", BANANAS, -750, "kg"],
+        ["sale", f"{identity}/3/{EGGS}", EGGS, -12, "each"],
+        ["refund", f"{identity}/4/{BANANAS}", BANANAS, 750, "kg"],
+        ["refund", f"{identity}/4/{EGGS}", EGGS, 12, "each"],
+    ]
+
+
+def test_a_voided_return_of_a_bundle_leaves_its_parts_as_its_sale_did(lines_of_bundles):
+    sold = sale("0045-03-20251124-000001", product=BREAKFAST, pieces=2)
+    back = refund("0045-03-20251124-000002", sold["transaction_id"], product=BREAKFAST)
+    undone = void("0045-03-20251124-000003", back["transaction_id"], product=BREAKFAST)
+    for order in permutations((sold, back, undone)):
+        stock: dict = {}
+        for sent in (*order, *order):
+            for key, value in lines_of_bundles(canonical(sent)):
+                after, _, _ = on_line(stock.get(key), read(value), NOBODY, InventoryRules())
+                stock[key] = after or stock[key]
+        assert {key: kept.level for key, kept in stock.items()} == {
+            f"45/{EGGS}": -12, f"45/{BREAD}": -2
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "unit", "reason"),
+    [(1500, "each", "fraction_of_a_piece"), (1000, "kg", "fraction_of_a_piece"),
+     (400_000_000_000, "each", "out_of_range"), (-(2**53) + 1 + 991, "each", "out_of_range")],
+)  # fmt: skip
+def test_a_bundle_that_cannot_be_counted_moves_none_of_its_parts(
+    lines_of_bundles, thousandths, unit, reason
+):
+    raw = of_items(item("sale", BREAKFAST, thousandths, unit=unit), item("sale", EGGS))
+    agrees(lines_of_bundles, raw, BUNDLES)
+    assert [row[1].partition("/")[2] for row in shelves(lines_of_bundles, raw)] == ["2"]
+    assert (baskets.uncounted(baskets.read(raw), BUNDLES) or ("",))[0] == reason
 
 
 def test_a_part_of_a_piece_holds_no_other_line_back_and_is_told_once(lines_of):

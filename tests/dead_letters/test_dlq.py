@@ -540,3 +540,13 @@ def test_a_store_that_the_table_does_not_have_stays_dead_until_it_does(tmp_path)
         verdict = judge(next(iter(letter.values())), contracts=contracts(conf))
         outcomes.append(getattr(verdict, "reason", "goes back"))
     assert outcomes == ["unknown_store", "goes back"]
+
+
+def test_a_currency_that_is_refused_stays_dead_until_it_is_accepted():
+    raw = orjson.dumps(sales.sale(store=1, currency="BWP"))
+    (letter,) = merge([sighting("kafka:tills/0/1#aa", raw, "intake", "other_currency")]).values()
+    outcomes = []
+    for said in ("refuse", "accept"):
+        conf = settings.load("local", {"intake": {"other_currencies": said}})
+        outcomes.append(getattr(judge(letter, contracts=contracts(conf)), "reason", "goes back"))
+    assert outcomes == ["other_currency", "goes back"]

@@ -13,8 +13,8 @@ def named_states() -> set[str]:
     """Names of the states that functions in udfs/ have as ``kept``, that jobs name for batched ones, and
     connectors for operators of the JVM."""
     found = set()
-    of_the_jvm = ROOT / "tillstream/connectors/sources.py"
-    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), of_the_jvm]:
+    of_the_jvm = [ROOT / f"tillstream/connectors/{name}.py" for name in ("sources", "tracking")]
+    for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), *of_the_jvm]:
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[ast.expr] = []
             if isinstance(node, ast.ClassDef):

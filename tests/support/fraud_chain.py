@@ -51,7 +51,7 @@ class Chain:
         conf = load("local")
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
         self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, packaged_rates()))
-        self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks()))
+        self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks(), "ZAR"))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(
             JudgeSales(
@@ -82,11 +82,15 @@ class Chain:
         return f"{fields.get('store')}:{fields.get('till')}", record
 
     def _through(self, records: list[tuple[str, bytes]]) -> None:
-        before = len(self.till.side["staff"])
+        before = [len(stage.side["staff"]) for stage in (self.till, self.card)]
         for stage in (self.till, self.card, self.judge):
             if records:
                 records = [split(value) for value in stage.process(*records)]
-        acts = [split(value) for value in self.till.side["staff"][before:]]
+        acts = [
+            split(value)
+            for stage, seen in zip((self.till, self.card), before, strict=True)
+            for value in stage.side["staff"][seen:]
+        ]
         if acts and (found := [split(value) for value in self.cashier.process(*acts)]):
             self.store.process(*found)
 

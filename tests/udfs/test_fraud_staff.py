@@ -7,7 +7,7 @@ import json
 import msgspec
 from msgspec.structs import replace
 
-from tests.support.fraud_chain import T0, Chain
+from tests.support.fraud_chain import LABELS, T0, Chain
 from tests.support.sales import checked, refund
 from tillstream.domain.envelope import seal
 
@@ -28,3 +28,78 @@ def test_returns_of_a_cashier_reach_the_team_and_no_profile_no_hold_and_no_custo
     assert not chain.judge.state
     for name in ("holds", "cases", "audit", "explanations", "dead-letters"):
         assert not chain.out[name], name
+
+
+FRIEND = "tok_f7r6i5e4n3d2zzzz"
+
+
+def to_a_friend(chain: Chain, n: int, cents: int, till: str = "4", cashier: str = "C-17", **other):
+    """Of a sale that somebody else has paid for."""
+    document = refund(
+        f"f{n}", "0023-04-2025-000001", event_time_ms=T0 + n * 600_000, store=23, cents=cents,
+        payment_method="card", card_token=FRIEND, customer_id=None, **other,
+    )  # fmt: skip
+    receipt, at_ms = replace(checked(document), cashier=cashier, till=till), T0 + n * 600_000
+    record = seal(f"kafka:transactions/0/f{n}", at_ms, msgspec.json.encode(receipt))
+    chain._through([(f"23:{till}", record)])
+
+
+def of_cards(chain: Chain) -> list[dict]:
+    return [case for case in chain.out["staff-cases"] if case["code"] == "cards"]
+
+
+def test_six_refunds_of_2000_rand_to_a_card_that_did_not_buy_are_a_case_of_the_cashier():
+    chain = Chain()
+    for n in range(4):
+        to_a_friend(chain, n, 200_000)
+    assert not of_cards(chain)
+    to_a_friend(chain, 4, 200_000)
+    (case,) = of_cards(chain)
+    assert case["case_id"] == "cards:23:2025-11-24:C-17"
+    assert json.loads(case["figures"]) == {
+        "day_count": 5, "day_cents": 1_000_000, "card_token": FRIEND}  # fmt: skip
+    (told,) = [n for n in chain.out["notices"] if n["template"] == "staff-cards"]
+    assert "tok_" not in json.dumps(told)
+    assert not chain.out["holds"]
+    # The card has a case of its own, from the third on, for the fraud team.
+    assert [case["transaction_id"] for case in chain.out["cases"]] == ["f2", "f3", "f4"]
+    assert {case["outcome"] for case in chain.out["cases"]} == {"review"}
+    assert not chain.out["dead-letters"]
+
+
+def test_two_cashiers_who_share_a_till_are_a_case_of_the_till():
+    chain = Chain()
+    for n in range(6):
+        to_a_friend(chain, n, 200_000, cashier=f"C-{n % 2}")
+    (case,) = of_cards(chain)
+    assert (case["case_id"], case["cashier"]) == ("cards:23:2025-11-24:till-4", "")
+
+
+def test_of_a_till_that_names_no_cashier_the_till_is_the_case():
+    chain = Chain()
+    for n in range(5):
+        to_a_friend(chain, n, 200_000, cashier="")
+    assert [case["case_id"] for case in of_cards(chain)] == ["cards:23:2025-11-24:till-4"]
+
+
+def test_an_order_from_home_is_no_cashier_s_and_a_repeat_counts_once():
+    chain = Chain()
+    for _ in range(8):
+        to_a_friend(chain, 1, 200_000)
+    assert not of_cards(chain)
+    assert not chain.out["cases"]
+
+
+def test_a_person_s_release_of_such_a_refund_closes_its_case_and_orders_nothing():
+    chain = Chain()
+    for n in range(3):
+        to_a_friend(chain, n, 200_000)
+    (opened,) = chain.out["cases"]
+    verdict = {
+        "transaction_id": "f2", "fraud": False, "event_time_ms": opened["event_time_ms"],
+        "labelled_ms": T0 + 3 * 600_000, "store": 23, "till": opened["till"], "source": "review",
+        "card_token": FRIEND,
+    }  # fmt: skip
+    chain.send(verdict, T0 + 3 * 600_000, LABELS)
+    assert chain.out["cases"][-1]["status"] == "released"
+    assert not chain.out["holds"]

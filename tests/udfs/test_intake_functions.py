@@ -113,12 +113,51 @@ def test_a_store_that_is_not_in_the_table_is_taken_if_the_grocer_wants_so_and_to
     assert (told.template, told.params, told.recipient) == (
         "unknown_store", {"stores": "9999"}, "team:platform",
     )  # fmt: skip
-    assert len(sent(harness, json.dumps(sale()).encode())) == 1
+    assert len(sent(harness, json.dumps(sale(currency="BWP")).encode())) == 1
     assert len(harness.side["notices"]) == 1
     for named in ("shop-nine", "0", "99999999999999999999", "٣"):
         document = json.loads(APPLES) | {"store": named, "transaction_id": "other"}
         assert sent(harness, json.dumps(document).encode()) == []
     assert {reason for _, reason in letters(harness)} == {"unknown_store", "bad_format"}
+
+
+def priced_in(currency: str, n: int, **changes: Any) -> bytes:
+    changes |= {"currency": currency, "transaction_id": f"{currency}-{n}"}
+    return json.dumps(json.loads(APPLES) | changes).encode()
+
+
+def test_dollars_at_a_rand_store_are_taken_and_told_and_counted():
+    harness = front_door()
+    for n in range(12):
+        (receipt,) = sent(harness, priced_in("USD", n, store="1"))
+        assert receipt.currency == "USD"
+    told = [parse_notice(one) for one in harness.side["notices"]]
+    assert [(one.template, one.recipient, one.params) for one in told] == [
+        ("other_currency", "team:platform", {"stores": "1", "currency": "USD", "transactions": n})
+        for n in (1, 10)
+    ]
+    assert len({one.notice_id for one in told}) == 2
+    assert (
+        len(sent(harness, json.dumps(sale(store=1, currency="BWP")).encode())) == 1
+    )  # contract v1
+    assert json.loads(harness.side["notices"][2])["params"]["currency"] == "BWP"
+
+
+def test_rand_where_they_are_tender_too_is_nothing_to_tell():
+    harness = front_door()
+    assert len(sent(harness, priced_in("ZAR", 1, store="147"))) == 1  # in Namibia
+    assert len(sent(harness, priced_in("NAD", 2, store="147"))) == 1
+    assert len(sent(harness, priced_in("BWP", 3, store="45"))) == 1  # in Botswana
+    assert "notices" not in harness.side or harness.side["notices"] == []
+
+
+def test_another_currency_is_a_dead_letter_if_the_grocer_wants_so():
+    conf = load("local", {"intake": {"other_currencies": "refuse"}})
+    harness = BatchedHarness(intake_once(conf))
+    assert sent(harness, priced_in("USD", 1, store="1")) == []
+    assert sent(harness, json.dumps(sale(store=1, currency="BWP")).encode()) == []
+    assert letters(harness) == [("validate", "other_currency")] * 2
+    assert len(sent(harness, priced_in("ZAR", 1, store="1"))) == 1
 
 
 def test_a_training_till_sells_nothing():

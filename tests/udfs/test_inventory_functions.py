@@ -382,3 +382,22 @@ def test_any_quantity_that_is_counted_is_kept(ledger, kind, quantity):
     assert entries[-1]["new_quantity"] == 9 * quantity
     assert all(abs(value) < 2**63 for value in entries[-1].values() if type(value) is int)
     assert not ledger.side["dead-letters"]
+
+
+def test_a_document_that_names_a_bundle_is_a_dead_letter_that_says_what_to_do():
+    pack = "6001240200018"
+    kinds = {"moves": "movement", "promos": "promotion"}
+    made = KeyedHarness(StockDocuments(SETTINGS, kinds, (45,), bundles={pack}))
+    lines = [{"product": MILK, "quantity": 1}, {"product": f"0{pack}", "quantity": 2}]
+    assert made.process("d", sealed(movement(document_id="delivery-1", lines=lines), "moves")) == []
+    (letter,) = map(json.loads, made.side["dead-letters"])
+    assert letter["reason"] == "not_allowed"
+    assert letter["message"].startswith("$.lines[1].product is a bundle (reference.bundles)")
+    assert letter["message"].endswith("name its products")
+    announced = {
+        "schema": 1, "promotion_id": "bread-week-48", "revision": 1, "status": "planned",
+        "products": [pack, MILK], "stores": [45], "start_ms": T0, "end_ms": T0 + 1,
+        "uplift_percent": 150, "announced_ms": T0,
+    }  # fmt: skip
+    rows = made.process("p", sealed(json.dumps(announced).encode(), "promos"))
+    assert [row[0] for row in rows] == [KEY]

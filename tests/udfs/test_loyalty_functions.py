@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from tests.support.batched_harness import BatchedHarness
 from tests.support.sales import T0, canonical, refund, sale, void
 from tillstream.domain.envelope import seal
+from tillstream.domain.fraud.actions import Hold
 from tillstream.domain.loyalty.ledger import LoyaltyRules
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.loyalty import LoyaltyLedger
@@ -190,3 +193,50 @@ def test_an_adjustment_beyond_the_horizon_is_a_dead_letter():
         "beyond_horizon",
         "kafka:loyalty-adjustments/0/7",
     )
+
+
+def said(offset: int, action: str, of: str = SOLD, **changes: Any) -> bytes:
+    """What the fraud job writes on its topic."""
+    made = Hold(f"{of}:{action}", of, action, 45, 3, "default-3", T0, T0 + offset, ANN)
+    return seal(
+        f"kafka:holds/0/{offset}",
+        T0 + 1_000,
+        json.dumps(msgspec.to_builtins(made) | changes).encode(),
+    )
+
+
+def test_what_fraud_says_of_a_sale_is_followed_by_its_account_once():
+    shop = Ledger({})
+    shop.direct(sale(SOLD, cents=500_000, customer_id=ANN))
+    assert shop._process(ANN, said(1, "hold"))[0]["pending"] == 500
+    assert shop.balance(ANN) == 0
+    asking = asked(2, transaction_id="0046-01-20251125-000009")
+    shop.harness.process((ANN, asking))
+    (answer,) = map(json.loads, shop.harness.side["points-answers"])
+    assert (answer["outcome"], answer["available"]) == ("refused", 0)
+    assert shop._process(ANN, said(1, "hold")) == []
+    (entry,) = shop._process(ANN, said(3, "release"))
+    assert (entry["kind"], entry["delta"], entry["pending"]) == ("released", 500, 0)
+    assert shop.balance(ANN) == 500
+    assert DEAD_LETTERS not in shop.harness.side
+
+
+def test_a_return_without_the_card_of_what_was_fraud_takes_nothing_twice_from_its_owner():
+    shop = Ledger({SOLD: ANN})
+    shop.direct(sale(SOLD, cents=500_000, customer_id=ANN))
+    shop._process(ANN, said(1, "decline"))
+    (entry,) = shop.claimed(refund(BACK, SOLD, cents=500_000, customer_id=None))
+    assert (entry["delta"], entry["reason"], shop.balance(ANN)) == (0, "fraud", 0)
+
+
+def test_a_hold_of_nobody_has_no_effect_and_one_that_is_none_is_a_dead_letter():
+    shop = Ledger({})
+    assert shop._process("~7", said(1, "hold", customer_id=None)) == []
+    assert not shop.harness.state
+    shop._process("~7", said(2, "keep"))
+    shop._process(ANN, said(3, "decline", ordered_at_ms=T0 + 3_600_000))
+    letters = map(json.loads, shop.harness.side[DEAD_LETTERS])
+    assert [(one["reason"], one["origin"]) for one in letters] == [
+        ("not_allowed", "kafka:holds/0/2"),
+        ("clock_ahead", "kafka:holds/0/3"),
+    ]

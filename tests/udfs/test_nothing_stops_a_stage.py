@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -23,6 +24,7 @@ from tillstream.conf import load
 from tillstream.dead_letters.contracts import READERS
 from tillstream.domain import transaction
 from tillstream.domain.envelope import Envelope, seal, unseal
+from tillstream.domain.fraud.actions import Hold
 from tillstream.domain.fraud.sale import read as read_sale
 from tillstream.domain.loyalty import parts
 from tillstream.domain.shortage import events
@@ -48,6 +50,8 @@ REPLY = {"transaction_id": SALE["transaction_id"], "customer_id": SALE["customer
          "answered_ms": T0}  # fmt: skip
 TRANSFER = {"adjustment_id": "desk-1", "customer_id": "C0000000002", "sender": "C0000000001", "points": 40,
             "reason": "merged", "by": "agent-17"}  # fmt: skip
+HOLD = Hold("sale-0001:hold", "sale-0001", "hold", 45, 3, "default-3", T0, T0 + 500, "C0000000001", 10_000,
+            "ZAR", "western-cape")  # fmt: skip
 GOOD = {
     TILLS: json.dumps(SALE).encode(),
     CHECKED: canonical(SALE),
@@ -61,6 +65,7 @@ GOOD = {
         EVENTS / "loyalty_adjustment" / VALID / "all_points_to_a_new_card.json"
     ).read_bytes(),
     topics.POINTS_TRANSFERS.id: json.dumps(TRANSFER).encode(),
+    topics.HOLDS.id: msgspec.json.encode(HOLD),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
     topics.STOCK_CHANGES.id: unseal(level(3, 10, T0)).raw,
     topics.PROMOTIONS.id: (EVENTS / "promotion" / VALID / "in_two_stores_at_a_price.json").read_bytes(),
@@ -76,6 +81,7 @@ STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", "points_requests"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "loyalty_adjustments"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "points_transfers"): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "holds"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),
@@ -148,6 +154,7 @@ def test_every_topic_that_a_job_reads_is_tried_here_and_can_be_redriven():
         ("inventory", "assortment"),
         ("inventory", CHECKED),
         ("sales", CHECKED),
+        ("sales", "holds"),
     }
     assert set(STAGES) == read - apart
     assert {topic for _, topic in read} - {TILLS} == set(READERS)

@@ -9,11 +9,13 @@ from tillstream.state_schemas.tables import (
     archived_transaction,
     dead_letter,
     fraud_decision,
+    held_addition,
     loyalty_entry,
     raw_record,
     sales_addition,
     shortage_line,
     stock_entry,
+    tax_addition,
 )
 
 
@@ -33,7 +35,7 @@ BALANCES = Table(
     by="customer_id",
     fields=(
         *_texts("customer_id"),
-        *_numbers("balance", "version", "event_time_ms"),
+        *_numbers("balance", "pending", "version", "event_time_ms"),
         ("transaction_id", "last_transaction_id", "S"),
     ),
 )
@@ -72,20 +74,24 @@ _JUDGED = (
 )
 
 # Opened by a judgement, closed by a verdict, which changes only what it brings. A verdict may come
-# first, and what the customer said after it.
+# first, and what the customer said after it; so may what a till undid.
 FRAUD_CASES = Table(
     "fraud_cases",
     key=(("transaction_id", "S"),),
     by="transaction_id",
     merge=True,
-    versions={"judged_version": _JUDGED, "said_version": ("customer_said",)},
+    versions={
+        "judged_version": _JUDGED,
+        "said_version": ("customer_said",),
+        "undone_version": ("undone",),
+    },
     index=Index("open-cases", (("open", "S"), ("event_time_ms", "N"))),
     ttl="expires_at",
     fields=(
         *_texts("transaction_id", "status", "open", "outcome", "reasons"),
         *_texts("rules_version", "subject", "customer_id", "card_token"),
         *_texts(
-            "currency", "verdict_source", "customer_said", "till"
+            "currency", "verdict_source", "customer_said", "undone", "till"
         ),  # in items of 0.1.0 the till is a number
         *_numbers("version", "score", "store", "total_cents"),
         *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),
@@ -179,6 +185,14 @@ SALES_BY_MINUTE = History(
 )  # fmt: skip
 SALES_BY_HOUR = History(
     "sales_hours", "sales/by-hour", sales_addition.ROW_TYPE,
+    date="window_start_ms", region=None, identity=(),
+)  # fmt: skip
+TAX_BY_HOUR = History(
+    "tax_hours", "sales/tax-by-hour", tax_addition.ROW_TYPE,
+    date="window_start_ms", region=None, identity=(),
+)  # fmt: skip
+SALES_HELD = History(
+    "sales_held", "sales/held", held_addition.ROW_TYPE,
     date="window_start_ms", region=None, identity=(),
 )  # fmt: skip
 # A redrive reads these by id, so a replay may write them again.

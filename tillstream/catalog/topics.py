@@ -69,6 +69,9 @@ PROMOTIONS_OVERLAPS = Topic("promotions_overlaps", "product", "domain.promotions
 
 SALES_MINUTES = Topic("sales_minutes", "shelf", "tables/sales_addition", "sales-by-minute")
 SALES_HOURS = Topic("sales_hours", "shelf", "tables/sales_addition", "sales-by-hour")
+TAX_HOURS = Topic("tax_hours", "store_day", "tables/tax_addition", "tax-by-hour")
+
+SALES_HELD = Topic("sales_held", "store_hour", "tables/held_addition")
 
 FRAUD_LABELS = Topic("fraud_labels", "transaction_id", "domain.fraud.decision.Label")
 # What customers answer to the notice of a hold.
@@ -77,7 +80,8 @@ FRAUD_RULES = Topic("fraud_rules", "mode", "domain.fraud.control.Order", kept=Tr
 FRAUD_ANSWERS = Topic(
     "fraud_answers", "origin", "domain.fraud.control.Answer", "fraud-rule-answers"
 )
-HOLDS = Topic("holds", "transaction_id", "domain.fraud.actions.Hold")  # to the payment system
+# To the payment system, and into the loyalty and sales jobs.
+HOLDS = Topic("holds", "transaction_id", "domain.fraud.actions.Hold")
 
 ALL: tuple[Topic, ...] = tuple(x for x in list(vars().values()) if isinstance(x, Topic))
 BY_ID = {one.id: one for one in ALL}

@@ -106,7 +106,8 @@ class Plan(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         jobs = ", ".join(self.jobs)
-        yield f"seed {self.seed}: {jobs} from {self.source}, {self.taskmanagers} TaskManagers, {self.backend}, tills {self.contract}"
+        stack = f"{self.taskmanagers} TaskManagers, {self.backend}"
+        yield f"seed {self.seed}: {jobs} from {self.source}, {stack}, tills {self.contract}"
         for phase in self.phases:
             yield f"  traffic  {phase}"
         for fault in self.faults:

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from tillstream.catalog.topics import TRANSACTIONS
 from tillstream.check import notices as sent_notices
+from tillstream.check.held import must_follow, words_of
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
-from tillstream.check.rules import ADJUSTMENTS, Sent, Step, Terms, replay
+from tillstream.check.rules import ADJUSTMENTS, FRAUD, Sent, Step, Terms, replay
 from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
@@ -109,8 +110,8 @@ def _loyalty(
     customers: Customers, beside: Customers, held: Platform, terms: AllTerms, order: Order,
     report: Report,
 ) -> None:  # fmt: skip
-    """Where something came to a customer ``beside``, or tills have asked for points, the ledger's order is
-    taken."""
+    """Where something came to a customer ``beside``, tills have asked for points, or fraud has held a sale,
+    the ledger's order is taken."""
     granted: dict[str, dict[str, int]] = defaultdict(dict)
     for answer in held.answers():
         if answer["outcome"] == "granted":
@@ -122,7 +123,8 @@ def _loyalty(
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
     ledger = ledger.filter(ours)
-    hot = held.balances()
+    hot, words = held.balances(), words_of(held.holds())
+    pending = held.pending() if customers.keys() & words.keys() else {}
     report.others["customers"] = sum(1 for customer in hot if customer not in customers)
 
     for name in TOTALS:
@@ -135,7 +137,11 @@ def _loyalty(
         rows = [Row(**entry) for entry in entries]
         sent = customers[customer] + beside.get(customer, [])
         promised = granted.get(customer, {})
-        as_in_ledger = order == "ledger" or customer in beside or promised
+        said = words.get(customer, {})
+        if said:
+            sales = {one.id for one in sent if one.kind == "sale"}
+            sent = sent + must_follow(said, sales, {row.entry_id for row in rows})
+        as_in_ledger = order == "ledger" or customer in beside or promised or said
         steps = replay(
             _in_ledger_order(sent, rows) if as_in_ledger else sent, terms,
             promised=promised, blocked=_blocked(rows, promised), given=given,
@@ -145,6 +151,8 @@ def _loyalty(
         in_ledger = _sums(rows)
         for name, wanted in _sums(steps).items():
             report.add(name, wanted, in_ledger[name])
+        if said:
+            _fraud(customer, steps, rows, pending.get(customer, 0), report)
         if steps:  # none of whom another's basket took the only id
             _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
 
@@ -154,6 +162,18 @@ def _blocked(rows: list[Row], promised: Mapping[str, int]) -> set[str]:
     the broker's time, which is not in what was sent."""
     refused = (row.entry_id for row in rows if row.outcome == "redemption_refused")
     return {sale for sale in refused if promised.keys() - {sale}}
+
+
+def _fraud(customer: str, steps: list[Step], rows: list[Row], pending: int, report: Report) -> None:
+    """``pending``: as the hot table says."""
+    wanted, found = (
+        -sum(entry.delta for entry in entries if entry.kind in FRAUD) for entries in (steps, rows)
+    )
+    report.add("points held back or taken as fraud", wanted, found)
+    beside = sum(s.earned - s.redeemed - s.delta for s in steps if s.kind not in ADJUSTMENTS)
+    report.add("points pending (hot)", beside, pending)
+    if beside != pending:
+        report.differ("hot table", customer, f"{pending} points pending, must be {beside}")
 
 
 def _hot_item(

@@ -46,6 +46,14 @@ class Platform:
             for item in self._scan(tables.BALANCES, "customer_id", "balance", "version")
         }
 
+    def pending(self) -> dict[str, int]:
+        """Points of held sales, by customer who has any."""
+        found = self._scan(tables.BALANCES, "customer_id", "pending")
+        told = (
+            (one["customer_id"]["S"], int(one.get("pending", {"N": "0"})["N"])) for one in found
+        )
+        return {customer: points for customer, points in told if points}
+
     def stock(self) -> dict[tuple[int, str], tuple[int, int]]:
         """(level, version) by store and product."""
         return {
@@ -122,6 +130,10 @@ class Platform:
     def answers(self) -> Iterator[dict[str, Any]]:
         """What tills were answered about points, as often as it was."""
         return (json.loads(one.value() or b"") for one in self.messages(topics.POINTS_ANSWERS))
+
+    def holds(self) -> Iterator[dict[str, Any]]:
+        """What the fraud job said of sales, as often as it did."""
+        return (json.loads(one.value() or b"") for one in self.messages(topics.HOLDS))
 
     def begins_later(self, topic: Topic) -> bool:
         """Whether the topic no longer holds its first records."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
@@ -25,7 +25,8 @@ EARNING = ("sale", "return", "coupon")
 class Line(NamedTuple):
     """A line that was not struck out. ``n``: its place among those, from 1. ``paid``: its share of the total.
     ``units``: pieces, or thousandths of ``unit``; positive where they leave the shop. ``fate``: of what comes
-    back, which ``of`` names the receipt of."""
+    back, which ``of`` names the receipt of. ``corrects``: it takes back one before it. ``gone``: such a line
+    and the one before it are alike, so that neither happened."""
 
     n: int
     kind: str
@@ -36,14 +37,19 @@ class Line(NamedTuple):
     unit: str
     fate: str
     of: str
+    corrects: bool = False
+    gone: bool = False
 
 
 class Taxed(NamedTuple):
-    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent as the till says it."""
+    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent, "" where none is said.
+    ``net``: what it is on, None where that is not known."""
 
     code: str
     rate: str
+    added: bool
     amount: int
+    net: int | None
 
 
 class Receipt(NamedTuple):
@@ -70,16 +76,19 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         return None
     way = -1 if record["kind"] == "void" else 1
     counted = [line for line in record["lines"] if not line.get("voided")]
+    paid_by_line, taxes = _paid(record, counted)
     lines = []
-    for n, (line, paid) in enumerate(zip(counted, _paid(record, counted), strict=True), start=1):
+    for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
         product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
         units, unit = _units(line, grams)
         back = line.get("back") or {}
         fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""
         kind, category, of = line["kind"], line.get("category") or "", back.get("receipt") or ""
-        lines.append(
-            Line(n, kind, product, category, way * paid, way * units, unit, fate, of)
-        )  # fmt: skip
+        corrects = line.get("correction", False)
+        one = Line(n, kind, product, category, way * paid, way * units, unit, fate, of, corrects)
+        lines.append(one)
+    for n, m in _pairs(counted, lines):
+        lines[n], lines[m] = lines[n]._replace(gone=True), lines[m]._replace(gone=True)
     loyalty = record.get("loyalty") or {}
     return Receipt(
         record["transaction_id"],
@@ -95,8 +104,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
         record.get("voids"),
         lines,
         [
-            Taxed(tax["code"], _percent(tax.get("rate")), way * tax["amount"])
-            for tax in _taxes(record, counted)
+            tax._replace(amount=way * tax.amount, net=None if tax.net is None else way * tax.net)
+            for tax in taxes
         ],
     )
 
@@ -144,28 +153,77 @@ def postings(receipt: Receipt, earn_nothing: Collection[str]) -> list[Sent]:
     return made
 
 
-def _paid(record: Record, lines: list[Record]) -> list[int]:
-    """Shares of the total: amounts, less discounts, with tax on top and what cash rounds."""
+def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
+    """Shares of the total: amounts, less discounts, with tax on top and what cash rounds. And the taxes."""
     at = {line["number"]: n for n, line in enumerate(lines)}
     amounts = [line["amount"] for line in lines]
     for off in record.get("discounts", ()):
         if "line" in off:
             amounts[at[off["line"]]] -= off["amount"]
     whole = sum(off["amount"] for off in record.get("discounts", ()) if "line" not in off)
-    own = [sum(t["amount"] for t in _on_top(line.get("taxes", ()))) for line in lines]
-    on_top = sum(tax["amount"] for tax in _on_top(_taxes(record, lines)))
+    kept = _kept(lines, amounts)
     goods = [
         amount * (line["kind"] in ("sale", "return"))
-        for line, amount in zip(lines, amounts, strict=True)
+        for line, amount in zip(lines, kept, strict=True)
     ]
-    shares = (
-        amounts,
-        [-part for part in in_parts(whole, goods if any(goods) else amounts)],
-        own,
-        in_parts(on_top - sum(own), amounts),
-        in_parts(record.get("rounding", 0), amounts),
-    )
-    return [sum(parts) for parts in zip(*shares, strict=True)]
+    less = in_parts(whole, goods if any(goods) else kept)
+    entries = _tax_entries(record, lines, kept)
+    on_top = [0] * len(lines)
+    left = [amount - off for amount, off in zip(amounts, less, strict=True)]
+    for entry in entries:
+        if entry.tax[1]:
+            on_top[entry.line] += entry.amount
+        else:
+            left[entry.line] -= entry.amount
+    shares = (amounts, [-off for off in less], on_top, in_parts(record.get("rounding", 0), kept))
+    return [sum(parts) for parts in zip(*shares, strict=True)], _summed(record, entries, left)
+
+
+def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
+    """Places of corrections of goods and of what they take out whole, the latest that is alike."""
+    pairs: list[tuple[int, int]] = []
+    for n, line in enumerate(lines):
+        if not line.corrects or line.kind not in ("sale", "return"):
+            continue
+        for m in range(n - 1, -1, -1):
+            other = lines[m]
+            alike = (
+                (other.kind, other.product, other.unit) == (line.kind, line.product, line.unit)
+                and not other.corrects
+                and other.paid == -line.paid
+                and said[m]["amount"] == -said[n]["amount"]
+                and _quantity(said[m]) == _quantity(said[n])
+            )
+            if alike and not any(m in pair for pair in pairs):
+                pairs.append((n, m))
+                break
+    return pairs
+
+
+def _quantity(line: Record) -> Fraction:
+    return Fraction(str(line.get("quantity", 1)))
+
+
+def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
+    """Amounts that count when something is shared out: what was taken out again bears nothing."""
+    kept = list(amounts)
+    rung_up: dict[tuple[str, str, str], list[int]] = {}
+    for n, line in enumerate(lines):
+        earlier = rung_up.setdefault(
+            (line["kind"], line.get("scheme", "gtin"), line.get("code", "")), []
+        )
+        if not line.get("correction"):
+            earlier.append(n)
+            continue
+        for m in reversed(earlier):
+            if kept[m] > 0 > kept[n]:
+                part = min(kept[m], -kept[n])
+            elif kept[m] < 0 < kept[n]:
+                part = max(kept[m], -kept[n])
+            else:
+                part = 0
+            kept[m], kept[n] = kept[m] - part, kept[n] + part
+    return kept
 
 
 def in_parts(whole: int, amounts: list[int]) -> list[int]:
@@ -185,23 +243,89 @@ def in_parts(whole: int, amounts: list[int]) -> list[int]:
     return parts
 
 
-def _taxes(record: Record, lines: list[Record]) -> list[Record]:
-    """The receipt's, and the lines' of what it does not list."""
-    said = list(record.get("taxes", ()))
-    listed = {(tax["code"], tax.get("included", True)) for tax in said}
-    for line in lines:
-        for tax in line.get("taxes", ()):
-            if (tax["code"], tax.get("included", True)) not in listed:
-                said.append(tax)
-    return said
+Tax = tuple[str, bool, str]  # code, whether it is on top, percent
 
 
-def _on_top(taxes: Iterable[Record]) -> list[Record]:
-    return [tax for tax in taxes if not tax.get("included", True)]
+class TaxEntry(NamedTuple):
+    """Some tax of one line. ``told``: the line says so, else it is its part of what the receipt says."""
+
+    line: int
+    tax: Tax
+    amount: int
+    told: bool
 
 
-def _percent(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:g}"
+def _tax(said: Record) -> Tax:
+    return said["code"], not said.get("included", True), _percent(said.get("rate"))
+
+
+def _tax_entries(record: Record, lines: list[Record], amounts: list[int]) -> list[TaxEntry]:
+    """What lines say is theirs. Of a tax that the receipt says too, what is missing goes to lines that can
+    bear it (docs/jobs/intake.md, "Tax")."""
+    pots: dict[Tax, int] = {}
+    for said in record.get("taxes", ()):
+        pots[_tax(said)] = pots.get(_tax(said), 0) + said["amount"]
+    entries: list[TaxEntry] = []
+    payers: dict[Tax, dict[int, Tax]] = {pot: {} for pot in pots}
+    for n, line in enumerate(lines):
+        for said in line.get("taxes", ()):
+            code, on_top, rate = _tax(said)
+            same_code = [pot for pot in pots if pot[:2] == (code, on_top)]
+            if same_code:
+                # The pot of its rate, else the one without a rate, else the first.
+                pot = min(same_code, key=lambda one: (one[2] != rate, one[2] != ""))
+                pots[pot] -= said["amount"]
+                rate = rate or pot[2]
+                payers[pot][n] = code, on_top, rate
+            entries.append(TaxEntry(n, (code, on_top, rate), said["amount"], True))
+    for pot, missing in pots.items():
+        rated = [n for n, tax in payers[pot].items() if tax[2] != "0"]
+        silent = [
+            n
+            for n, line in enumerate(lines)
+            if not line.get("taxes") and line["kind"] not in ("gift_card", "agency")
+        ]
+        if 0 < len(rated) >= abs(missing):
+            silent = []
+        elsewhere = [
+            n
+            for n, line in enumerate(lines)
+            if any(said.get("rate", said["amount"]) for said in line.get("taxes", ()))
+        ]
+        group = silent or rated or elsewhere or list(range(len(lines)))
+        for n, part in zip(group, in_parts(missing, [amounts[n] for n in group]), strict=True):
+            if part:
+                entries.append(TaxEntry(n, payers[pot].get(n, pot), part, False))
+    return entries
+
+
+def _summed(record: Record, entries: list[TaxEntry], left: list[int]) -> list[Taxed]:
+    """``left``: of each line without discounts and the tax in it."""
+    found = []
+    for tax in dict.fromkeys(entry.tax for entry in entries):
+        of_tax = [entry for entry in entries if entry.tax == tax]
+        amount = sum(entry.amount for entry in of_tax)
+        code, on_top, rate = tax
+        found.append(Taxed(code, rate, on_top, amount, _net(record, tax, of_tax, left)))
+    return found
+
+
+def _net(record: Record, tax: Tax, entries: list[TaxEntry], left: list[int]) -> int | None:
+    amount, rate = sum(entry.amount for entry in entries), Fraction(tax[2] or 0)
+    said = [one.get("taxable") for one in record.get("taxes", ()) if _tax(one) == tax]
+    if said and None not in said:
+        on = sum(one for one in said if one is not None)
+        as_net, as_gross = on * rate / 100, on * rate / (100 + rate)
+        return on - amount if not tax[1] and abs(as_gross - amount) < abs(as_net - amount) else on
+    telling = {entry.line for entry in entries if entry.told}
+    shared = sum(entry.amount for entry in entries if entry.line not in telling)
+    if telling and shared == 0:
+        return sum(left[n] for n in telling)
+    return sum(left[n] for n in telling) + round(shared * 100 / rate) if rate else None
+
+
+def _percent(rate: float | str | None) -> str:
+    return "" if rate is None else f"{Decimal(str(rate)):.6f}".rstrip("0").rstrip(".")
 
 
 def _units(line: Record, grams: int | None) -> tuple[int, str]:
@@ -268,11 +392,3 @@ def is_gtin(digits: str) -> bool:
 def _check(digits: str) -> str:
     """GS1's: from the right every other digit counts three times."""
     return str(-(3 * sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2]))) % 10)
-
-
-def sums_of(taxes: Iterable[Taxed]) -> Counter[tuple[str, str]]:
-    """By code and rate."""
-    found: Counter[tuple[str, str]] = Counter()
-    for tax in taxes:
-        found[tax.code, tax.rate] += tax.amount
-    return found

@@ -14,15 +14,17 @@ from typing import NamedTuple
 
 Terms = tuple[int, int]  # minor units that earn a point, and that one pays
 ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": "#out", "transfer_in": "#in"}
+FRAUD = ("held", "released", "fraud")  # what was said of a sale
 ALL = -1
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Sent(NamedTuple):
-    """What the check needs of a transaction or an adjustment that was sent. Money in cents.
+    """What the check needs of a transaction or an adjustment that was sent, or of what was said of a sale.
+    Money in cents.
 
     Kinds of adjustments are goodwill, expiry, transfer_out and transfer_in; ``points`` are theirs, ALL
-    for a transfer of all."""
+    for a transfer of all. Of a kind in FRAUD ``id`` is the sale's, and ``at_ms`` when it was said."""
 
     id: str
     kind: str
@@ -33,9 +35,17 @@ class Sent(NamedTuple):
     excluded: int = 0  # of the total, for goods that earn nothing
     granted: int | None = None  # by a till that says so
     claimed: bool = False  # brought with another's card or with none: its sale's owner pays
+    at_ms: int = 0
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """The higher one is the last word: a verdict after the hold, the later after the earlier."""
+        return self.kind != "held", self.at_ms, self.kind == "fraud"
 
     @property
     def entry_id(self) -> str:
+        if self.kind in FRAUD:
+            return f"{self.id}:{self.kind}:{self.at_ms}"
         if self.kind in ADJUSTMENTS:
             return f"#{self.id}{ADJUSTMENTS[self.kind]}"
         return f"{self.id}:owner" if self.claimed else self.id
@@ -62,6 +72,7 @@ class _Sale:
     excluded: int = 0
     back: int = 0  # value given back so far, in cents
     excluded_back: int = 0
+    word: Sent | None = None  # the last that fraud said
 
 
 def replay(
@@ -77,7 +88,8 @@ def replay(
     promised: points that a till was granted, by its sale. blocked: sales whose points others may have held.
     given: points that the other account gave, by the transfer's id."""
     steps: list[Step] = []
-    balance = 0
+    balance = pending = 0
+    held: set[str] = set()
     seen: set[str] = set()
     sales: dict[str, _Sale] = {}
     returns: dict[str, Sent] = {}  # that took something back, or wait to
@@ -88,14 +100,20 @@ def replay(
     def note(
         entry_id: str, kind: str, outcome: str, earned: int, redeemed: int, moved: int = 0
     ) -> None:
-        nonlocal balance
-        delta = earned - redeemed + moved
+        nonlocal balance, pending
+        # What a held sale has earned, whatever has become of it, is beside the balance.
+        beside = sum(worth(sales[name])[0] for name in held)
+        delta = earned - redeemed + moved - (beside - pending)
+        pending = beside
         balance += delta
         steps.append(Step(entry_id, kind, outcome, earned, redeemed, delta, balance))
 
+    def gone(sale: _Sale) -> bool:
+        return sale.word is not None and sale.word.kind == "fraud"
+
     def worth(sale: _Sale) -> tuple[int, int]:
         """Points earned and redeemed that still stand."""
-        if sale.terms is None:
+        if sale.terms is None or gone(sale):
             return 0, 0
         per_point, point_cents = sale.terms
         back = min(sale.back, sale.total)
@@ -120,7 +138,7 @@ def replay(
         """A part of a receipt as if it had not been: whether it was, points earned and redeemed."""
         if name in sales:
             sale = sales[name]
-            return sale.back < sale.total, *moved(sale, sale.total, 0)
+            return sale.back < sale.total and not gone(sale), *moved(sale, sale.total, 0)
         if name not in returns or not returns[name].total:
             return False, 0, 0
         undone = returns.pop(name)
@@ -142,7 +160,7 @@ def replay(
             note(entry_id, "void", outcome, sum(e for _, e, _ in done), sum(r for _, _, r in done))
         elif of in sales:
             sale = sales[of]
-            if sale.back >= sale.total:
+            if sale.back >= sale.total or gone(sale):
                 outcome = "nothing_to_reverse"
             note(entry_id, tx.kind, outcome, *moved(sale, *taken(sale, tx)))
         else:
@@ -169,11 +187,29 @@ def replay(
             moved = given.get(tx.id, 0)
         elif tx.points != ALL and tx.points > balance:
             moved, outcome = 0, "transfer_refused"
+        elif tx.points == ALL and balance < 0:
+            moved = -min(balance + pending, 0)  # pending points may still pay the debt
         else:
             moved = -(balance if tx.points == ALL else tx.points)
         note(tx.entry_id, tx.kind, outcome, 0, 0, moved)
 
+    def follow(word: Sent) -> None:
+        sale = sales[word.id]
+        before, (earned, redeemed) = sale.word, worth(sale)
+        if before is not None and word.rank <= before.rank:
+            return
+        sale.word = word
+        (held.add if word.kind == "held" else held.discard)(word.id)
+        if word.kind == (before.kind if before else "released"):
+            return
+        earned_now, redeemed_now = worth(sale)
+        note(word.entry_id, word.kind, "posted", earned_now - earned, redeemed_now - redeemed)
+
     for tx in transactions:
+        if tx.kind in FRAUD:
+            if tx.id in sales:
+                follow(tx)
+            continue
         if tx.kind in ADJUSTMENTS:
             nothing = tx.kind == "transfer_in" and not given.get(tx.id)  # the other gave none
             if tx.entry_id not in seen and not nothing:

@@ -1,12 +1,13 @@
 """Recomputes what stores sold of each product, and the tax in it, from what was sent, and compares.
 
-Sums of sales have no tax. What the front door writes has it without its codes: by store and day it is
-compared; by code and rate, as an authority wants it, the recomputed figure is all there is.
+Tax is compared by store, day, currency, code and rate, with what the front door writes and with what the
+sales job has added up of it. What fraud holds is recomputed
+from what the fraud job said.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tillstream.catalog import tables
-from tillstream.catalog.topics import TRANSACTIONS
+from tillstream.catalog.topics import HOLDS, TRANSACTIONS
+from tillstream.check import held as of_fraud
 from tillstream.check import receipts
 from tillstream.check.platform import Platform
 from tillstream.check.report import Report, until_equal
@@ -23,6 +25,7 @@ from tillstream.check.sent import SentFile
 from tillstream.conf import Conf
 
 SUMS = ("lines", "sold", "returned", "sold_cents", "returned_cents")
+TAX_SUMS = ("receipts", "tax_cents", "net_cents", "receipts_without_net")
 
 
 class Shelf(NamedTuple):
@@ -34,24 +37,34 @@ class Shelf(NamedTuple):
 
 
 class TaxOf(NamedTuple):
-    """``day``: the store's business day."""
+    """By what additions of tax are to be grouped; as the columns of their history."""
 
     store: int
-    day: str
+    business_day: str
     currency: str
     code: str
     rate: str
+    added: bool
+
+
+TaxSums = dict[TaxOf, list[int]]
+
+
+def _no_taxes() -> TaxSums:
+    return defaultdict(lambda: [0] * len(TAX_SUMS))
 
 
 @dataclass
 class SalesTruth(SentFile):
-    """``sold``: by shelf the sums of SUMS. ``taxes``: minor units. no_goods: categories of what is none."""
+    """``sold``: by shelf the sums of SUMS. ``taxes``: those of TAX_SUMS. no_goods: categories of what is
+    none. totals: what the customer pays, by transaction."""
 
     sold: dict[Shelf, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * 5))
-    taxes: Counter[TaxOf] = field(default_factory=Counter)
+    taxes: TaxSums = field(default_factory=_no_taxes)
     no_goods: frozenset[str] = frozenset()
     scales: tuple[str, ...] = ()
     ids: set[str] = field(default_factory=set)
+    totals: dict[str, int] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "stream" not in entry:  # a till's
@@ -65,40 +78,52 @@ class SalesTruth(SentFile):
             receipt = receipts.read(record, self.scales)
             if receipt is None:
                 return
+            self.totals[receipt.id] = receipt.total
             for tax in receipt.taxes:
-                at = TaxOf(receipt.store, receipt.day, receipt.currency, tax.code, tax.rate)
-                self.taxes[at] += tax.amount
+                place = receipt.store, receipt.day, receipt.currency
+                _add_tax(
+                    self.taxes[TaxOf(*place, tax.code, tax.rate, tax.added)], tax.amount, tax.net
+                )
             for line in receipt.lines:
-                if line.kind in ("sale", "return") and line.category not in self.no_goods:
-                    shelf = Shelf(f"{receipt.store}/{line.product}", receipt.currency, line.unit)
-                    self._count(shelf, line.units, line.paid)
+                if (
+                    line.kind not in ("sale", "return")
+                    or line.category in self.no_goods
+                    or line.gone
+                ):
+                    continue
+                shelf = Shelf(f"{receipt.store}/{line.product}", receipt.currency, line.unit)
+                sold = (line.kind == "sale") is not receipt.void
+                self._count(shelf, sold, line.units, line.paid, line.corrects)
         else:
             way = 1 if record["kind"] == "sale" else -1
+            self.totals[record["transaction_id"]] = way * record["total_cents"]
             for line in record["lines"]:
                 if line["category"] not in self.no_goods:
                     pieces = way * line["quantity"]
                     shelf = Shelf(
                         f"{record['store']}/{line['product']}", record["currency"], "each"
                     )
-                    self._count(shelf, pieces, pieces * line["unit_price_cents"])
+                    self._count(shelf, way > 0, pieces, pieces * line["unit_price_cents"])
         self.ids.add(record["transaction_id"])
 
-    def _count(self, shelf: Shelf, units: int, paid: int) -> None:
+    def _count(
+        self, shelf: Shelf, sold: bool, units: int, paid: int, corrects: bool = False
+    ) -> None:
         sums = self.sold[shelf]
-        sums[0] += 1
-        if units > 0 or (units == 0 and paid >= 0):
+        sums[0] += not corrects
+        if sold:
             sums[1] += units
             sums[3] += paid
         else:
             sums[2] -= units
             sums[4] -= paid
 
-    def tax_by_day(self) -> Counter[tuple[int, str, str]]:
-        """By store, day and currency."""
-        found: Counter[tuple[int, str, str]] = Counter()
-        for of, amount in self.taxes.items():
-            found[of.store, of.day, of.currency] += amount
-        return found
+
+def _add_tax(sums: list[int], amount: int, on: int | None) -> None:
+    sums[0] += 1
+    sums[1] += amount
+    sums[2] += on or 0
+    sums[3] += on is None
 
 
 def read_sales_truth(
@@ -121,6 +146,7 @@ def check_sales(
         for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
             _additions(windows.id, truth, held.parquet(windows, [*Shelf._fields, *SUMS]), report)
         _tax(truth, held, report)
+        _held(truth, held, report)
 
     return until_equal(once, truth.sent, wait_seconds)
 
@@ -143,28 +169,75 @@ def _additions(name: str, truth: SalesTruth, table: pa.Table, report: Report) ->
                 break
 
 
+def _held(truth: SalesTruth, held: Platform, report: Report) -> None:
+    """Of all sales that were held, whoever sent them."""
+    if held.begins_later(HOLDS):
+        report.others["revenue that is held, for its topic no longer has its first records"] = 1
+        return
+    wanted, amounts = of_fraud.revenue_of(held.holds())
+    for sale in amounts.keys() & truth.totals.keys():
+        if amounts[sale] != truth.totals[sale]:
+            cause = f"{amounts[sale]} held, {truth.totals[sale]} was sent"
+            report.differ("revenue that is held", sale, cause)
+    found: dict[of_fraud.Hour, list[int]] = defaultdict(lambda: [0] * len(of_fraud.SUMS))
+    table = held.parquet(tables.SALES_HELD, [*of_fraud.Hour._fields, *of_fraud.SUMS])
+    for row in table.to_pylist():
+        sums = found[of_fraud.Hour(*(row[name] for name in of_fraud.Hour._fields))]
+        for n, column in enumerate(of_fraud.SUMS):
+            sums[n] += row[column]
+    nothing = [0] * len(of_fraud.SUMS)
+    for hour in sorted(wanted.keys() | found.keys()):
+        must, are = wanted.get(hour, nothing), found.get(hour, nothing)
+        for column, a, b in zip(of_fraud.SUMS, must, are, strict=True):
+            if column.endswith("_cents"):
+                report.add(f"{hour.currency}: {column.removesuffix('_cents')} by fraud", a, b)
+            if a != b:
+                report.differ(tables.SALES_HELD.id, str(hour), f"{column} {b}, must be {a}")
+
+
 def _tax(truth: SalesTruth, held: Platform, report: Report) -> None:
-    for of, amount in sorted(truth.taxes.items()):
+    for of, sums in sorted(truth.taxes.items()):
         name = f"tax {of.currency} {of.code} {of.rate or 'no'} %"
-        report.figures[name] = report.figures.get(name, 0) + amount
+        report.figures[name] = report.figures.get(name, 0) + sums[1]
+    added_up = held.parquet(tables.TAX_BY_HOUR, [*TaxOf._fields, *TAX_SUMS])
+    _compare_tax(tables.TAX_BY_HOUR.id, truth.taxes, _rows_of(added_up), report)
     if held.begins_later(TRANSACTIONS):
         report.others["taxes, for their topic no longer holds its first records"] = 1
-        return
-    wanted, found = truth.tax_by_day(), _taxes_of(truth, held)
-    for place in sorted(wanted.keys() | found.keys()):
-        store, day, currency = place
-        report.add(f"tax, {currency}", wanted[place], found[place])
-        if wanted[place] != found[place]:
-            cause = f"{found[place]} {currency}, must be {wanted[place]}"
-            report.differ("tax", f"store {store}, {day}", cause)
+    else:
+        _compare_tax("tax", truth.taxes, _taxes_of(truth, held), report)
 
 
-def _taxes_of(truth: SalesTruth, held: Platform) -> Counter[tuple[int, str, str]]:
+def _compare_tax(name: str, wanted: TaxSums, found: TaxSums, report: Report) -> None:
+    nothing = [0] * len(TAX_SUMS)
+    for of in sorted(wanted.keys() | found.keys()):
+        must, is_ = wanted.get(of, nothing), found.get(of, nothing)
+        report.add(f"{name}, {of.currency}", must[1], is_[1])
+        report.add(f"{name}, {of.currency}: what it is on", must[2], is_[2])
+        if must != is_:
+            tax = f"{of.code} {of.rate or 'no'} %{' on top' if of.added else ''}"
+            told = ", ".join(f"{n} {is_n}" for n, is_n in zip(TAX_SUMS, is_, strict=True))
+            cause = f"{told}; must be {', '.join(map(str, must))}"
+            report.differ(name, f"store {of.store}, {of.business_day}, {of.currency} {tax}", cause)
+
+
+def _rows_of(table: pa.Table) -> TaxSums:
+    found = _no_taxes()
+    for batch in table.to_batches(max_chunksize=20_000):
+        for row in batch.to_pylist():
+            sums = found[TaxOf(*(row[name] for name in TaxOf._fields))]
+            for n, column in enumerate(TAX_SUMS):
+                sums[n] += row[column]
+    return found
+
+
+def _taxes_of(truth: SalesTruth, held: Platform) -> TaxSums:
     """What the front door says of each transaction once, however often it wrote that."""
-    found: Counter[tuple[int, str, str]] = Counter()
+    found = _no_taxes()
     for document in _once(held.passed_on(), truth.ids):
         place = document["store"], document["business_day"], document["currency"]
-        found[place] += document.get("tax", 0)
+        for tax in document.get("taxes", ()):
+            at = TaxOf(*place, tax["code"], tax.get("rate", ""), tax.get("added", False))
+            _add_tax(found[at], tax["amount"], tax.get("net"))
     return found
 
 

@@ -15,7 +15,7 @@ from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
-from tillstream.check.stock_sent import Key, StockTruth, level, read_stock_truth
+from tillstream.check.stock_sent import Key, StockTruth, level, read_bundles, read_stock_truth
 from tillstream.conf import PACKAGE, PACKAGED, Conf, ConfError
 
 FIRST_CENTRE = 9001
@@ -38,7 +38,10 @@ def check_stock(
     ``decisions``: orders and alerts too, by the terms in ``conf``; not for a job whose terms changed.
     Raises NoTruth or Unreachable, each with the fix.
     """
-    truth, held = read_stock_truth(truth_dir, conf.intake.kinds, conf.intake.scales), Platform(conf)
+    table = conf.reference.bundles
+    bundles = None if table is None else read_bundles(_file(table, "bundles"))
+    truth = read_stock_truth(truth_dir, conf.intake.kinds, conf.intake.scales, bundles)
+    held = Platform(conf)
     return until_equal(
         lambda report: _compare(truth, held, conf, report, decisions), truth.sent, wait_seconds
     )
@@ -139,9 +142,12 @@ def _places(conf: Conf) -> dict[int, tuple[str, str]]:
     said = conf.reference.stores
     if said is None:
         raise ConfError("reference.stores is not set: name the CSV that the jobs were given")
-    path = PACKAGE / "sim" / "data" / "stores.csv" if said == PACKAGED else Path(said)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with _file(said, "stores").open(encoding="utf-8-sig", newline="") as file:
         return {int(row["store"]): (row["zone"], row["country"]) for row in csv.DictReader(file)}
+
+
+def _file(said: str, table: str) -> Path:
+    return PACKAGE / "sim" / "data" / f"{table}.csv" if said == PACKAGED else Path(said)
 
 
 def _level(key: Key, where: str, found: int | None, wanted: int, report: Report) -> None:

@@ -140,6 +140,7 @@ class Intake(_Base, frozen=True):
     kinds: dict[str, Literal["gift_card", "agency", "deposit", "bottle_return", "fee", "coupon"]]
     mappings: list[str]
     unknown_stores: Literal["refuse", "accept"]
+    other_currencies: Literal["refuse", "accept"]
     scales: list[Annotated[str, Meta(pattern=r"^[0-9IPWV.C]{13}\Z")]]
 
 
@@ -148,6 +149,7 @@ class Reference(_Base, frozen=True):
     centres: str | None
     products: str | None
     rates: str | None
+    bundles: str | None
 
 
 class Inventory(_Base, frozen=True):
@@ -188,6 +190,8 @@ class Staff(_Base, frozen=True):
     overrides: StaffLimit
     loyalty_count: Positive
     loyalty_percent: Percent
+    cards_count: Positive
+    cards_cents: NotNegative
 
 
 class Answers(_Base, frozen=True):
@@ -258,6 +262,7 @@ class Sales(_Base, frozen=True):
     dedupe_hours: NotNegative
     out_of_order_s: NotNegative
     idle_s: Positive
+    held_days: NotNegative
 
 
 class Job(_Base, frozen=True):

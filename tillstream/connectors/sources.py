@@ -3,7 +3,7 @@ topics from Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyflink.common import Types
@@ -66,12 +66,24 @@ def _ending(j_rows: Any, timed: bool) -> DataStream:
     return DataStream(ours().EndOfTime.behind(j_rows).uid("end-of-time") if timed else j_rows)
 
 
-def stock_lines(context: JobContext) -> DataStream:
+def stock_lines(
+    context: JobContext, bundles: Mapping[str, Iterable[tuple[str, int, str]]]
+) -> DataStream:
     """Transactions as rows of (store/product, line), a row for each line that moves stock; what is no
-    transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed."""
+    transaction comes as it is, keyed by a hash. See StockLines.java; not yet keyed. ``bundles``: by the code
+    that they are sold under, (product, units, unit) of each part."""
     rows = transaction_rows(context, None)._j_data_stream
-    lines = rows.flatMap(ours().StockLines())
+    lines = rows.flatMap(taking_apart(bundles))
     return DataStream(lines.uid("stock-lines").name("lines of the basket"))
+
+
+def taking_apart(bundles: Mapping[str, Iterable[tuple[str, int, str]]]) -> Any:
+    """StockLines.java with these bundles."""
+    reader = ours().StockLines()
+    for bundle, parts in bundles.items():
+        for part in parts:
+            reader.part(bundle, *part)
+    return reader
 
 
 def claims_of_owners(context: JobContext, transactions: DataStream, remember_ms: int) -> DataStream:

@@ -23,8 +23,10 @@ _MEANINGS = {
     **ID_REASONS,
     "fraction_of_a_piece": "goods by the piece of which a part was sold: the till must say their unit",
     "not_canonical": "somebody else than the job intake has written it into that topic",
+    "other_currency": "a currency that the store's country does not use",
     "too_many": "more promotions of one product at a time than are compared; it holds all the same",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
+    "too_many_held": "so many sales of one customer are held, or were said to be and have not come",
     "too_many_returns": "more than 16 returns came before their sale, or one return names more receipts",
     "unknown_record": "of no contract, and no mapping in intake.mappings knows it",
     "unknown_store": "a store that the table of stores does not have",
@@ -37,10 +39,13 @@ _REPAIRS = {
     "unknown_record": "Add a mapping to intake.mappings (docs/mappings.md), restart intake, redrive.",
     "unknown_store": "Add the store, or the id it is called by, to reference.stores, restart intake, "
     "redrive.",
+    "other_currency": "Where it is right, set intake.other_currencies to accept, restart intake, "
+    "redrive; else put the till right and repair $.currency.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair its time only when the till's clock was wrong.",
     "too_many_returns": "Leave it dead, other jobs have posted it: take its points back by a goodwill "
     "adjustment (docs/jobs/loyalty.md).",
+    "too_many_held": "Decide some of the customer's cases first (`tillstream fraud cases`), then redrive.",
     "clock_ahead": "Repair the time that its message names.",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
     "id of its own; after a crash this one may have been kept and not the other.",

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tillstream.catalog import topics
 from tillstream.conf import Conf
 from tillstream.dead_letters.model import TILLS, Contract, Named, of_our_contracts
 from tillstream.domain.fraud.asking import parse_reply
 from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.loyalty.adjustments import parse_adjustment, parse_transfer
+from tillstream.domain.loyalty.held import parse_order
 from tillstream.domain.loyalty.holds import parse_request as parse_request_of_points
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.currencies import refuse_other
 from tillstream.domain.receipt.reading import reader
 from tillstream.domain.shortage.events import parse_change
 from tillstream.domain.stock import assortment, movement
@@ -29,6 +33,7 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.POINTS_REQUESTS.id: parse_request_of_points,
     topics.LOYALTY_ADJUSTMENTS.id: parse_adjustment,
     topics.POINTS_TRANSFERS.id: parse_transfer,
+    topics.HOLDS.id: parse_order,
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,
@@ -39,6 +44,13 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.FRAUD_REPLIES.id: parse_reply,
     topics.FRAUD_RULES.id: None,
 }
+
+
+class _Priced(msgspec.Struct):
+    currency: str
+
+
+_priced = msgspec.json.Decoder(_Priced).decode
 
 
 def contracts(conf: Conf) -> dict[str, Contract]:
@@ -59,13 +71,15 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
         except InvalidTransaction as error:
             told = error
         else:
-            stores.of(found.store)  # or it would be refused again
+            place = stores.of(found.store)  # or it would be refused again
+            if conf.intake.other_currencies == "refuse":
+                refuse_other(_priced(raw).currency, place.currency, place.country)
             return found
         try:
-            mapper = known.of(raw)
+            mapper, documents = known.of(raw)
         except InvalidTransaction:
             raise told from None
-        for one in mapper.transactions(raw, stores.get):
+        for one in mapper.transactions(raw, stores.get, documents=documents):
             if one.problem:
                 raise one.problem
             if one.receipt:

@@ -1,9 +1,10 @@
 """Money given back at a till, and loyalty numbers shown at it: what a cashier does, against what is usual.
 
 Two small stages. By cashier (`observe_act`): returns, voids and price overrides of an hour, of 24 hours and
-of the days before, and how often one loyalty number came today. What stands out there goes on to the store
-(`weigh_finding`), which knows what its cashiers' days usually come to. What stands out there too is a case
-for people. Nothing is held, nobody is texted, and no customer's profile learns of it.
+of the days before, and how often one loyalty number came today. Each act by which that stands out goes on to
+the store (`weigh_finding`), which knows what its cashiers' days usually come to and what was told before. So
+the store decides what is a case for people. Nothing is held, nobody is texted, and no customer's profile
+learns of it.
 
 Amounts are in the grocer's currency. No clock, no engine, everything bounded.
 """
@@ -28,6 +29,7 @@ from tillstream.domain.receipt.reading import reader
 Kind = Literal["returns", "voids", "overrides"]
 KINDS: tuple[Kind, ...] = ("returns", "voids", "overrides")
 LOYALTY = "loyalty"
+CARDS = "cards"  # money given back to cards that did not buy
 ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of each kind
 MAX_DAYS = 28
 MAX_RECENT = 64
@@ -36,8 +38,8 @@ MAX_STORE_DAYS = 64
 MAX_TOLD = 64
 FEWEST_OWN, FEWEST_OF_STORE = 3, 8  # days before one can say what is usual
 TEAM = "team:loss-prevention"
+_TOLD = len(KINDS) + 1  # numbers in `Book.told`
 _HOUR, _DAY = 4, 6  # places in what `count` gives
-_FOUND = len(KINDS) + 1  # numbers of a day in `Book.told`
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,18 +55,22 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """loyalty_count, loyalty_percent: baskets of one loyalty number at one cashier in a day, and of all
-    baskets there that had one."""
+    baskets there that had one. cards_count, cards_cents: refunds of 24 hours to cards that did not buy."""
 
     returns: Limit
     voids: Limit
     overrides: Limit
     loyalty_count: int
     loyalty_percent: int
+    cards_count: int
+    cards_cents: int
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
     """What the stage by cashier needs of a receipt. cashier: "" where nobody says, then it is the till.
-    amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier."""
+    amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier.
+    to_card: money given back to ``card``, which did not buy; 0 for every other act. by: where such an act is
+    the till's, not the cashier's, who did it."""
 
     transaction_id: str
     store: int
@@ -74,13 +80,17 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     currency: str
     amounts: tuple[int, ...] = (0,) * (2 * len(KINDS))
     customer: str = ""
+    to_card: int = 0
+    card: str = ""
+    by: str = ""
 
 
 class Book(msgspec.Struct, array_like=True, gc=False):
     """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
     days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
-    ``[hash, count, ...]`` of the most frequent. told: what was found of each of KINDS and of LOYALTY that
-    day, then, if anything was, on the day before. recent: acts seen last."""
+    ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
+    were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
+    last. cards: windows of refunds to cards that did not buy, empty before the first."""
 
     windows: list[list[list[int]]]
     day: int
@@ -89,24 +99,27 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
     told: list[int]
     recent: list[int]
+    cards: list[list[int]] = []
 
 
 class StoreBook(msgspec.Struct, array_like=True, gc=False):
     """State of a store. days: of its cashiers, rows as in `Book`, in the order in which they ended. told:
-    hashes of the latest cases."""
+    hashes of the latest cases, and what each came to when it was last told."""
 
     days: list[int]
-    told: list[int]
+    told: dict[int, int]
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """What stands out at a cashier. figures: by name, whole numbers. closed: a day that ended, instead."""
+    """What stands out at a cashier. figures: by name, whole numbers. today: how many and how much of that
+    is of ``day``. closed: a day that ended, instead."""
 
     act: Act
     day: int
     code: str = ""
     figures: dict[str, int] = {}
     closed: tuple[int, ...] = ()
+    today: tuple[int, ...] = (0, 0)
 
 
 class StaffCase(msgspec.Struct, gc=False):
@@ -185,6 +198,21 @@ def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
     )  # fmt: skip
 
 
+def acts_of_refund(sale: Sale, money: int, currency: str) -> list[Act]:
+    """Of ``money`` in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
+    where one is named the till's too."""
+    if not sale.there:
+        return []
+    at_ms = min(sale.event_time_ms, sale.arrived_ms)
+    one = Act(
+        sale.transaction_id, sale.store, sale.till, sale.cashier, at_ms, currency,
+        to_card=money, card=sale.card_token or "",
+    )  # fmt: skip
+    if not sale.cashier:
+        return [one]
+    return [one, msgspec.structs.replace(one, cashier="", by=sale.cashier)]
+
+
 def _given(line: _Line) -> int:
     """By how much a line went below its list price."""
     asked = line.list_price or 0
@@ -207,8 +235,9 @@ def observe_act(
 ) -> tuple[Book, list[Finding]]:
     """Takes in an act, in place: the book, and what goes on to the store. A repeat changes nothing."""
     if book is None:
-        book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _FOUND, [])
-    number = id_hash(act.transaction_id)
+        book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _TOLD, [])
+    # Of one refund there are two acts: what came back, and to whom the money went.
+    number = id_hash(f"{act.transaction_id}/card" if act.to_card else act.transaction_id)
     if number in book.recent:
         return book, []
     book.recent.append(number)
@@ -217,15 +246,15 @@ def observe_act(
     if day > book.day:
         if book.days:
             found.append(Finding(act, book.day, closed=tuple(book.days[-ROW:])))
-        earlier = book.told[:_FOUND] if day == book.day + 1 and any(book.told[:_FOUND]) else []
-        book.day, book.baskets, book.numbers = day, 0, []
-        book.told = [0] * _FOUND + earlier
+        book.day, book.baskets, book.numbers, book.told = day, 0, [], [0] * _TOLD
         book.days += (day, *[0] * (ROW - 1))
         del book.days[: -MAX_DAYS * ROW]
     _add_to_day(book.days, day, act.amounts)
     for at, kind in enumerate(KINDS):
         if act.amounts[2 * at]:
             found += _of_kind(book, at, kind, act, day, getattr(limits, kind))
+    if act.to_card:
+        found += _of_cards(book, act, day, limits)
     if act.customer and day == book.day:
         found += _of_loyalty(book, act, day, limits)
     return book, found
@@ -244,22 +273,8 @@ def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) 
     seen = count(book.windows[at], act.at_ms, cents)
     hour_n, hour_cents = seen[_HOUR : _HOUR + 2]
     day_n, day_cents = seen[_DAY : _DAY + 2]
-    if any(book.told[_FOUND + at : _FOUND + at + 1]):
-        # Of yesterday's there is a case already, so only what is today's counts.
-        today = next((row for row in _rows(book.days) if row[0] == day), [0] * ROW)
-        n, total = today[2 * at + 1 : 2 * at + 3]
-        hour_n, hour_cents = min(hour_n, n), min(hour_cents, total)
-        day_n, day_cents = min(day_n, n), min(day_cents, total)
-    much = (hour_n >= limit.hour_count and hour_cents >= limit.hour_cents) or (
-        day_n >= limit.day_count and day_cents >= limit.day_cents
-    )
     usual = _usual([row for row in _rows(book.days) if row[0] < book.day], at, FEWEST_OWN)
-    # In small steps: the store, which knows whether it is told, has to see it before it has doubled.
-    if not much or 4 * day_cents < 5 * book.told[at]:
-        return []
-    if usual is not None and day_cents < limit.times * usual:
-        return []
-    book.told[at] = day_cents
+    today = next((row for row in _rows(book.days) if row[0] == day), [0] * ROW)
     figures = {
         "hour_count": hour_n,
         "hour_cents": hour_cents,
@@ -268,7 +283,18 @@ def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) 
     }
     if usual is not None:
         figures["own_usual_day_cents"] = usual
-    return [Finding(act, day, kind, figures)]
+    if not _stands_out(figures, limit):
+        return []
+    return [Finding(act, day, kind, figures, today=tuple(today[2 * at + 1 : 2 * at + 3]))]
+
+
+def _stands_out(figures: Mapping[str, int], limit: Limit) -> bool:
+    """``figures`` of a kind; what is usual only where it is known."""
+    much = (
+        figures["hour_count"] >= limit.hour_count and figures["hour_cents"] >= limit.hour_cents
+    ) or (figures["day_count"] >= limit.day_count and figures["day_cents"] >= limit.day_cents)
+    usual = max(figures.get("own_usual_day_cents", 0), figures.get("store_usual_day_cents", 0))
+    return much and figures["day_cents"] >= limit.times * usual
 
 
 def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
@@ -297,40 +323,72 @@ def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]
     return [Finding(act, day, LOYALTY, figures)]
 
 
+def _of_cards(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
+    """Few honest people are paid back to another card, so no usual day is needed. The till's act stands out
+    where several cashiers share it: one alone is found by the cashier's own."""
+    book.cards = book.cards or [[], [], [], []]
+    seen = count(book.cards, act.at_ms, act.to_card)
+    n, cents = seen[_DAY : _DAY + 2]
+    if act.by:
+        who = id_hash(act.by)
+        if who not in book.numbers[0::2] and len(book.numbers) < 2 * MAX_NUMBERS:
+            book.numbers += (who, 1)
+        if len(book.numbers) < 4:
+            return []
+    if n < limits.cards_count or cents < limits.cards_cents:
+        return []
+    return [Finding(act, day, CARDS, {"day_count": n, "day_cents": cents})]
+
+
 def weigh_finding(
     book: StoreBook | None, finding: Finding, limits: Limits, keep_days: int
 ) -> tuple[StoreBook, StaffCase | None, Notice | None]:
     """A finding against the store's usual cashier's day: its case, and the notice when it is opened."""
-    book = book or StoreBook([], [])
+    book = book or StoreBook([], {})
     if finding.closed:
         book.days += finding.closed
         del book.days[: -MAX_STORE_DAYS * ROW]
         return book, None, None
     figures = dict(finding.figures)
     if finding.code in KINDS:
-        at = KINDS.index(finding.code)
+        at, limit = KINDS.index(finding.code), getattr(limits, finding.code)
+        if id_hash(_case_id(finding, finding.day - 1)) in book.told:
+            # Of yesterday's there is a case already, so only what is today's counts.
+            for name in ("hour", "day"):
+                for what, most in zip(("count", "cents"), finding.today, strict=True):
+                    figures[f"{name}_{what}"] = min(figures[f"{name}_{what}"], most)
         usual = _usual(_rows(book.days), at, FEWEST_OF_STORE)
         if usual is not None:
             figures["store_usual_day_cents"] = usual
-            if figures["day_cents"] < getattr(limits, finding.code).times * usual:
-                return book, None, None
+        if not _stands_out(figures, limit):
+            return book, None, None
+    much = figures["baskets" if finding.code == LOYALTY else "day_cents"]
+    number = id_hash(_case_id(finding, finding.day))
+    before = book.told.get(number)
+    if before is not None and 4 * much < 5 * before:
+        return book, None, None
+    book.told.pop(number, None)
+    book.told[number] = much
+    if len(book.told) > MAX_TOLD:
+        del book.told[next(iter(book.told))]
     made = _case(finding, figures, keep_days)
-    number = id_hash(made.case_id)
-    if number in book.told:
-        return book, made, None
-    book.told.append(number)
-    del book.told[:-MAX_TOLD]
-    return book, made, _notice(made, figures)
+    return book, made, _notice(made, figures) if before is None else None
+
+
+def _case_id(finding: Finding, day: int) -> str:
+    act = finding.act
+    return f"{finding.code}:{act.store}:{_date(day)}:{act.cashier or f'till-{act.till}'}"
 
 
 def _case(finding: Finding, figures: Mapping[str, int], keep_days: int) -> StaffCase:
     act, code = finding.act, finding.code
-    who = act.cashier or f"till-{act.till}"
     said: dict[str, int | str] = dict(figures)
     if code == LOYALTY:
         said["customer_id"] = act.customer
+    if code == CARDS:
+        said["card_token"] = act.card
     return StaffCase(
-        f"{code}:{act.store}:{_date(finding.day)}:{who}",
+        _case_id(finding, finding.day),
         "staff",
         code,
         act.store,

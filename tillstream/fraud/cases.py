@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.catalog import tables, topics
+from tillstream.cli.sizes import money
 from tillstream.cli.times import now_ms
 from tillstream.clients import aws as clients
 from tillstream.clients import items
@@ -35,6 +36,24 @@ class Verdict(NamedTuple):
     seconds: float
 
 
+def effects(case: dict[str, Any], pending: int | None) -> dict[str, str]:
+    """What follows from a hold while it stands and after: for points, revenue, stock. ``pending`` as of
+    `Cases.pending`."""
+    if case.get("outcome") != "hold":
+        return {}
+    amount, status = money(case["total_cents"], case["currency"]), case["status"]
+    revenue = {"open": f"{amount} held", "confirmed": f"{amount} lost"}.get(status, "none held")
+    told = {"revenue": revenue, "stock": "as sold, until the till sends a void or return"}
+    if case.get("customer_id"):
+        known = (
+            "not known"
+            if pending is None
+            else f"{pending:,} pending of all held sales of the customer"
+        )
+        told["points"] = known
+    return told
+
+
 class Cases:
     """Reads the table of cases; decides by way of the topic of labels. Raises botocore's errors."""
 
@@ -53,6 +72,18 @@ class Cases:
         if case is None:
             raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
         return case
+
+    def pending(self, case: dict[str, Any]) -> int | None:
+        """Points of all held sales of the case's customer; None where the loyalty job has no account of them,
+        or there is no such job."""
+        if not (customer := case.get("customer_id")):
+            return None
+        table = self.conf.table(tables.BALANCES)
+        try:
+            item = items.get(self._client, table, customer_id=customer)
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        return None if item is None else item.get("pending", 0)
 
     def decide(
         self, transaction_id: str, fraud: bool, change: bool = False, wait_s: float = 10.0

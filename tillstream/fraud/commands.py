@@ -14,7 +14,7 @@ from tillstream.cli import tables
 from tillstream.cli.sizes import money
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import shown
-from tillstream.fraud.cases import CaseError, Cases
+from tillstream.fraud.cases import CaseError, Cases, effects
 from tillstream.fraud.staff_cases import StaffCases
 
 if TYPE_CHECKING:
@@ -66,11 +66,14 @@ def cases(limit: int, as_json: bool) -> None:
 @fraud.command()
 @click.argument("transaction_id")
 def show(transaction_id: str) -> None:
-    """One case as it is now; `tillstream explain` says why."""
-    case = Cases(settings.load()).get(transaction_id)
+    """One case as it is now, and what it holds; `tillstream explain` says why."""
+    cases = Cases(settings.load())
+    case = cases.get(transaction_id)
     room = max(map(len, case)) + 2
     for name, value in sorted(case.items()):
         click.echo(f"{name:<{room}}{shown(value) if name.endswith('_ms') and value else value}")
+    for name, told in effects(case, cases.pending(case)).items():
+        click.echo(f"{name:<{room}}{told}")
 
 
 def _decide(transaction_id: str, is_fraud: bool, change: bool, wait_s: float) -> None:
@@ -194,4 +197,5 @@ def _show(found: Explanation) -> None:
         click.echo(f"notice {notice.kind}: {notice.notice_id}: {notice.state}")
     if found.case is not None:
         source = found.case.get("verdict_source")
-        click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else ""))
+        later = f", then {found.case['undone']} at a till" if found.case.get("undone") else ""
+        click.echo(f"case: {found.case['status']}" + (f" by {source}" if source else "") + later)

@@ -6,7 +6,7 @@ real job. For dry runs, benchmarks and tests.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.card import observe_card
+from tillstream.domain.fraud.card import observe_card, observe_refund
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Decision, Label, yes_of_customer
 from tillstream.domain.fraud.judge import apply_label, judge
@@ -28,6 +28,8 @@ class PureJob:
 
     def sale(self, txn: Sale, arrived_ms: int) -> Decision | None:
         """What the job would say of ``txn``; None for what is not judged."""
+        if txn.kind == "refund":
+            return self._refund(txn, arrived_ms)
         if txn.kind != "sale":
             return None
         number, at_ms, rates = id_hash(txn.transaction_id), txn.event_time_ms, self.rules.rates
@@ -51,6 +53,21 @@ class PureJob:
         if profile is not None:
             self.profiles[who] = profile
         return decision
+
+    def _refund(self, txn: Sale, arrived_ms: int) -> Decision | None:
+        at_ms, rates = min(txn.event_time_ms, arrived_ms), self.rules.rates
+        money = rates.convert(txn.to_card, txn.currency, rates.own, at_ms)
+        if not money or txn.card_token is None:
+            return None
+        seen = observe_refund(
+            self.cards.get(txn.card_token), id_hash(txn.transaction_id), txn.event_time_ms, money,
+            txn.undoes, arrived_ms,
+        )  # fmt: skip
+        if seen is None:
+            return None
+        self.cards[txn.card_token], facts = seen
+        profile = self.profiles.get(subject(txn) or "")
+        return judge(profile, txn, Facts(None, None, refund=facts), self.rules, arrived_ms)[1]
 
     def verdict(self, verdict: Label) -> None:
         """Takes a label to the till, the card and the subject it belongs to."""

@@ -12,12 +12,25 @@ from tillstream.conf import Conf
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
 from tillstream.domain.fraud import actions
-from tillstream.domain.fraud.asking import Asking, answered, deny, parse_reply, question
+from tillstream.domain.fraud.asking import (
+    MINUTE_MS,
+    Asking,
+    Reply,
+    answered,
+    deny,
+    heard,
+    overdue,
+    parse_reply,
+    question,
+    reply_of,
+    wait,
+)
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
+from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Label
-from tillstream.domain.fraud.judge import apply_label, ended, judge_both
+from tillstream.domain.fraud.judge import apply_label, cases_of, closes_case, ended, judge_both
 from tillstream.domain.fraud.places import Places
-from tillstream.domain.fraud.profile import Profile
+from tillstream.domain.fraud.profile import Profile, new_profile, verdict_of
 from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.domain.rates import Rates
 from tillstream.reference import clocks, rates
@@ -83,6 +96,9 @@ class JudgeSales(BatchedStage):
             return self._reply(state, record, out)
         live, shadow = self.now
         sale, facts = record.sale, record.facts
+        if sale.undoes:
+            for undone in actions.undone_by(sale, cases_of(state, sale.undoes)):
+                out.emit(_json(undone), "cases")
         judged = judge_both(state, sale, facts, live, shadow, sale.arrived_ms, self.whole)
         decision, second = judged.decision, judged.shadow
         if decision is not None:
@@ -91,11 +107,16 @@ class JudgeSales(BatchedStage):
             told = second is not None and second.outcome != "pass"
             if decision.outcome != "pass" or told or self.audit_passes or self.explain_passes:
                 self._keep(record, decision, second, out)
+        if judged.profile is not None and judged.profile.waiting:
+            for reply, at_ms in heard(judged.profile, sale.transaction_id, sale.customer_id or ""):
+                self._hear(judged.profile, reply, at_ms, out)
         return judged.profile
 
     def _act(self, decision: actions.Decision, profile: Profile | None, out: Outputs) -> None:
         hours, asked = self.now.live.data.watch.hours, None
         out.emit(_json(actions.case_of(decision, hours, self.keep_days)), "cases")
+        if verdict_of(profile, id_hash(decision.transaction_id)):
+            return  # read again, after somebody has decided: who was told then is not told again
         if decision.outcome == "hold":
             out.emit(_json(actions.hold_of(decision)), "holds")
             asked = question(decision, profile, self.places, self.asking)
@@ -124,8 +145,7 @@ class JudgeSales(BatchedStage):
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
         held = ended(state, verdict) is not None
-        by_person = verdict.source in ("hold", "review")
-        if held or by_person or verdict.fraud:
+        if closes_case(state, verdict):
             out.emit(_json(actions.closed_by(verdict)), "cases")
         if held or verdict.source == "hold":
             out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
@@ -135,18 +155,45 @@ class JudgeSales(BatchedStage):
         """A verdict goes by the topic of labels, as a person's does, so till and card hear of it too."""
         reply, at_ms = parse_reply(envelope.raw), envelope.arrived_ms
         refuse_ahead(reply.answered_ms, "$.answered_ms", envelope, self.settings.clock_ahead_ms)
+        return self._hear(state, reply, at_ms, out)
+
+    def _hear(
+        self, state: Profile | None, reply: Reply, at_ms: int, out: Outputs
+    ) -> Profile | None:
         label, why = answered(state, reply, at_ms, self.asking, self.rates)
+        if why == "waits":
+            state = state or new_profile(self.now.live.data.profile, 0)
+            until_ms = out.now_ms + self.asking.minutes * MINUTE_MS
+            for one in wait(state, reply, at_ms, until_ms):
+                self._not_held(reply_of(one, reply.customer_id), one.arrived_ms, out)
+            out.wake(until_ms)
+            return state
         if label is not None:
             out.emit(_json(label), "labels")
-        if label is None or label.fraud:
+        if why and (label is None or label.fraud):
             out.emit(_json(actions.told_of(reply, why, at_ms)), "notices")
-        if why != "not_held":
+        if why not in ("", "not_held"):
             said = actions.Said(reply.transaction_id, reply.answer, at_ms)
             out.emit(_json(said), "cases")
         if state is None or why != "denied":
             return None
         deny(state, reply)
         return state
+
+    def due(self, state: Profile | None, key: str, at_ms: int, out: Outputs) -> Profile | None:
+        """Answers whose sale has not come in time."""
+        if state is None or not state.waiting:
+            return None
+        again_ms = self.asking.minutes * MINUTE_MS
+        gone, again_at_ms = overdue(state, at_ms, out.now_ms, again_ms)
+        for one in gone:
+            self._not_held(reply_of(one, key), one.arrived_ms, out)
+        if again_at_ms is not None:
+            out.wake(again_at_ms)
+        return state
+
+    def _not_held(self, reply: Reply, at_ms: int, out: Outputs) -> None:
+        out.emit(_json(actions.told_of(reply, "not_held", at_ms)), "notices")
 
     def sent(self, value: bytes) -> Envelope:
         came = read_at_judge(value)
@@ -197,7 +244,8 @@ def at_till(conf: Conf) -> CountAtTill:
 
 def by_card(conf: Conf) -> CountByCard:
     """The second stage as conf has it."""
-    return CountByCard(StageSettings.of("fraud", conf), conf.fraud.label_delay_days, clocks(conf))
+    fraud, settings = conf.fraud, StageSettings.of("fraud", conf)
+    return CountByCard(settings, fraud.label_delay_days, clocks(conf), fraud.currency)
 
 
 def judge(conf: Conf, starting: bytes, asking: Asking) -> JudgeSales:

@@ -6,18 +6,19 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud.card import observe_card
+from tillstream.domain.fraud.card import observe_card, observe_refund
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label, yes_of_customer
 from tillstream.domain.fraud.places import Places
-from tillstream.domain.fraud.sale import Sale, read, terminal
+from tillstream.domain.fraud.sale import Sale, made_of, read, read_receipt, terminal
 from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import opened
-from tillstream.domain.staff import act_of
+from tillstream.domain.staff import act_of, acts_of_refund
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.passing.fraud import (
+    SaleHead,
     label_to_next,
     raw_at_card,
     read_at_card,
@@ -60,6 +61,8 @@ class CountAtTill(BatchedStage):
             after, facts = observe(
                 state, number, sale.event_time_ms, money or 0, self.delay_days, sale.arrived_ms
             )
+        elif sale.to_card:
+            money = self.rates.convert(sale.to_card, sale.currency, self.rates.own, at_ms)
         if (act := act_of(sale, envelope.raw, self.rates)) is not None:
             out.emit(to_cashier(act), STAFF)
         out.emit(sale_to_card(judge_key(sale), sale, number, money, facts, envelope.raw))
@@ -82,14 +85,18 @@ class CountAtTill(BatchedStage):
 
 class CountByCard(BatchedStage):
     """Keyed by card token; what has no card passes by. In: what `CountAtTill` makes. Out: both kinds,
-    for the judge; to the side: dead letters as JSON bytes."""
+    for the judge; to the sides: refunds to cards that did not buy, for the stage keyed by cashier, and dead
+    letters as JSON bytes."""
 
     title = "count by card"
     codec = fraud_counters.CODEC
+    sides = (STAFF, DEAD_LETTERS)
 
-    def __init__(self, settings: StageSettings, delay_days: int, places: Places) -> None:
+    def __init__(
+        self, settings: StageSettings, delay_days: int, places: Places, currency: str
+    ) -> None:
         super().__init__(settings)
-        self.delay_days, self.places = delay_days, places
+        self.delay_days, self.places, self.currency = delay_days, places, currency
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         came = read_at_card(value)
@@ -98,6 +105,8 @@ class CountByCard(BatchedStage):
             if came.card_token is None or yes_of_customer(came):
                 return None
             return label(state, id_hash(came.transaction_id), came.event_time_ms, came.fraud)
+        if came.refund and came.money:
+            return self._refund(state, came, came.money, value, out)
         if not came.counted:
             out.emit(sale_to_judge(value, None))
             return None
@@ -106,6 +115,22 @@ class CountByCard(BatchedStage):
             self.delay_days, came.arrived_ms, self.places,
         )  # fmt: skip
         out.emit(sale_to_judge(value, facts, habit))
+        return after
+
+    def _refund(
+        self, state: Counters | None, head: SaleHead, money: int, value: bytes, out: Outputs
+    ) -> Counters | None:
+        sale = made_of(read_receipt(raw_at_card(value)), head.arrived_ms)
+        seen = observe_refund(
+            state, head.number, head.event_time_ms, money, sale.undoes, head.arrived_ms
+        )
+        if seen is None:
+            out.emit(sale_to_judge(value, None))
+            return None
+        after, facts = seen
+        for act in acts_of_refund(sale, money, self.currency):
+            out.emit(to_cashier(act), STAFF)
+        out.emit(sale_to_judge(value, None, refund=facts))
         return after
 
     def sent(self, value: bytes) -> Envelope:

@@ -5,9 +5,10 @@ A record is a byte that names its kind, then what the kind has:
 - ``l``: a `Label` in msgpack
 - ``k``, to the judge: an enveloped record of the topic of replies, whose origin begins so
 - ``s``, to the card's stage: rest of the head, judge's key, newline, facts of the till, canonical JSON
-- ``s``, to the judge: rest of the head, the card's habit and facts, facts of the till, canonical JSON
+- ``s``, to the judge: rest of the head, what the card's stage says of a refund, the card's habit and facts,
+  facts of the till, canonical JSON
 
-The head is `SaleHead`, kind included, 35 bytes big-endian. Facts are a byte with their length, 0 where
+The head is `SaleHead`, kind included, 36 bytes big-endian. Facts are a byte with their length, 0 where
 nothing was counted, then `CounterFacts` in msgpack; so is a habit. So the card's stage copies all but the
 head without reading it. Nothing here outlives a job: it is between two stages, never in a savepoint.
 """
@@ -21,6 +22,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tillstream.domain.envelope import Envelope, unseal
+from tillstream.domain.fraud.card import RefundFacts
 from tillstream.domain.fraud.counters import CounterFacts, Habit
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.sale import Sale, made_of, read_receipt
@@ -32,12 +34,14 @@ _NO_FACTS = b"\0"
 
 
 class SaleHead(NamedTuple):
-    """counted: whether its card counts it, so paid by card and no refund or void. number: the hash of
-    its id. cents: in the grocer's currency, -1 where no rate is known. arrived_ms: of the raw record.
-    there: whether the card was at the store. `_HEAD` has the fields' sizes, in the same order."""
+    """counted: whether its card counts it, so paid by card and no refund or void. refund: whether money goes
+    to the card. number: the hash of its id. cents: the total, of a refund what goes to the card, in the
+    grocer's currency, -1 where no rate is known. arrived_ms: of the raw record. there: whether it was at
+    the store. `_HEAD` has the fields' sizes, in the same order."""
 
     kind: int
     counted: bool
+    refund: bool
     number: int
     event_time_ms: int
     cents: int
@@ -50,7 +54,7 @@ class SaleHead(NamedTuple):
         return self.cents if self.cents >= 0 else None
 
 
-_HEAD = Struct(">B?Iqqqi?")
+_HEAD = Struct(">B??Iqqqi?")
 _unpack, _sale_head = _HEAD.unpack_from, SaleHead._make
 
 
@@ -66,6 +70,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _label = msgspec.msgpack.Decoder(Label).decode
 _facts = msgspec.msgpack.Decoder(CounterFacts).decode
 _habit = msgspec.msgpack.Decoder(Habit).decode
+_refund = msgspec.msgpack.Decoder(RefundFacts).decode
 
 
 def sale_to_card(
@@ -81,7 +86,7 @@ def sale_to_card(
     token = sale.card_token
     counted = token is not None and sale.kind == "sale"
     head = _HEAD.pack(
-        SALE, counted, number, sale.event_time_ms, -1 if money is None else money,
+        SALE, counted, sale.to_card > 0, number, sale.event_time_ms, -1 if money is None else money,
         sale.arrived_ms, sale.store,
         sale.there,
     )  # fmt: skip
@@ -107,18 +112,26 @@ def read_at_judge(value: bytes) -> Label | Passing | Envelope:
     if value[0] == LABEL:
         return _label_from(value)
     head = _sale_head(_unpack(value))
-    habit, at = _unpacked(value, _HEAD.size, _habit)
+    refund, at = _unpacked(value, _HEAD.size, _refund)
+    habit, at = _unpacked(value, at, _habit)
     card, at = _unpacked(value, at, _facts)
     till, at = _unpacked(value, at, _facts)
     raw = value[at:]
-    return Passing(made_of(read_receipt(raw), head.arrived_ms), raw, Facts(card, till, habit))
+    return Passing(
+        made_of(read_receipt(raw), head.arrived_ms), raw, Facts(card, till, habit, refund)
+    )
 
 
-def sale_to_judge(value: bytes, card: CounterFacts | None, habit: Habit | None = None) -> bytes:
+def sale_to_judge(
+    value: bytes,
+    card: CounterFacts | None,
+    habit: Habit | None = None,
+    refund: RefundFacts | None = None,
+) -> bytes:
     """The sale that `sale_to_card` made, with what the card's stage counted, for the judge."""
     end = value.index(b"\n", _HEAD.size)
-    return b"%b\n%b%b%b%b" % (
-        value[_HEAD.size : end], value[: _HEAD.size], _packed(habit), _packed(card),
+    return b"%b\n%b%b%b%b%b" % (
+        value[_HEAD.size : end], value[: _HEAD.size], _packed(refund), _packed(habit), _packed(card),
         value[end + 1 :],
     )  # fmt: skip
 
@@ -133,7 +146,7 @@ def _label_from(value: bytes) -> Label:
     return _label(memoryview(value)[1:])
 
 
-def _packed(facts: CounterFacts | Habit | None) -> bytes:
+def _packed(facts: CounterFacts | Habit | RefundFacts | None) -> bytes:
     if facts is None:
         return _NO_FACTS
     packed = _encode(facts)  # an array of 20 numbers at most, each of at most 9 bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tillstream.domain.fraud.counters import Counters, Habit
-from tillstream.state_schemas.keyed.fraud_counters import v1
+from tillstream.state_schemas.keyed.fraud_counters import v1, v2
 
 V1 = {
     "new": v1.Counters([[], [], [], []], [], 0, [], []),
@@ -22,6 +22,19 @@ V1 = {
 }
 
 V2 = {
+    "till": v2.Counters([[], [], [], []], [20_400, 210, 3], 1_764_000_000_000, [17], []),
+    "card": v2.Counters(
+        [[], [], [490_000, 1, 40_000], [20_416, 1, 40_000]],
+        [20_400, 2, 0],
+        1_764_000_000_000,
+        [17, 2**32 - 1],
+        [],
+        v2.Habit(41, 10.3125, 0.25, -0.5, -0.75, 23, 1_764_000_000_000),
+    ),
+    "card-of-version-1": v2.Counters([[], [], [], []], [20_400, 2, 0], 1, [17], []),
+}
+
+V3 = {
     "till": Counters([[], [], [], []], [20_400, 210, 3], 1_764_000_000_000, [17], []),
     "card": Counters(
         [[], [], [490_000, 1, 40_000], [20_416, 1, 40_000]],
@@ -30,8 +43,8 @@ V2 = {
         [17, 2**32 - 1],
         [],
         Habit(41, 10.3125, 0.25, -0.5, -0.75, 23, 1_764_000_000_000),
+        [2**32 - 1, 1_764_000_000_000, 200_000],
     ),
-    "card-of-version-1": Counters([[], [], [], []], [20_400, 2, 0], 1, [17], []),
 }
 
-SAMPLES = {1: V1, 2: V2}
+SAMPLES = {1: V1, 2: V2, 3: V3}

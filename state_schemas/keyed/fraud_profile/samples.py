@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.profile import Lesson, Profile
-from tillstream.state_schemas.keyed.fraud_profile import v1
+from tillstream.domain.fraud.profile import Lesson, Profile, Waiting
+from tillstream.state_schemas.keyed.fraud_profile import v1, v2
 
 T0 = 1_764_000_000_000
 DAY = 86_400_000
@@ -32,11 +32,11 @@ _OLD = {
     name: getattr(V1["watched-with-a-held-sale"], name) for name in v1.Profile.__struct_fields__
 }
 V2 = {
-    "at-home-in-kwanza": Profile(
+    "at-home-in-kwanza": v2.Profile(
         **_OLD
         | {
             "held": [
-                Lesson(
+                v2.Lesson(
                     9, T0, 30_000_000, 156, 2.25, 77, 1, (5,), "AOA", False, "T-7",
                     "tok_z9y8x7w6v5u4t3s2",
                 )
@@ -45,7 +45,22 @@ V2 = {
             "home_lead": 41,
         }
     ),
-    "of-version-1": Profile(**_OLD | {"held": [Lesson(9, T0, 300_000, 156, 2.25, 77, 1, (5,))]}),
+    "of-version-1": v2.Profile(**_OLD | {"held": [v2.Lesson(9, T0, 300_000, 156, 2.25, 77, 1, (5,))]}),
 }  # fmt: skip
 
-SAMPLES = {1: V1, 2: V2}
+_OLD_2 = {name: getattr(V2["at-home-in-kwanza"], name) for name in v2.Profile.__struct_fields__} | {
+    "held": [Lesson(9, T0, 30_000_000, 156, 2.25, 77, 1, (5,), "AOA", False, "T-7", "")]
+}
+V3 = {
+    "an-answer-waits": Profile(
+        **_OLD_2
+        | {
+            "waiting": [Waiting("0023-04-20251124-000501", True, T0, T0 + 3_600_000, True)],
+            "released": [2**32 - 1, 17],
+            "reviewed": [18],
+        }
+    ),
+    "of-version-2": Profile(**_OLD_2),
+}
+
+SAMPLES = {1: V1, 2: V2, 3: V3}

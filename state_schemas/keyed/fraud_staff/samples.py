@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tillstream.domain.staff import Book
+from tillstream.state_schemas.keyed.fraud_staff import v1
 
 V1 = {
-    "new": Book(
+    "new": v1.Book(
         [[[], [], [], []], [[], [], [], []], [[], [], [], []]], 0, [], 0, [], [0, 0, 0, 0], []
     ),
-    "busy": Book(
+    "busy": v1.Book(
         [
             [
                 [29_400_001, 1, 200_000],
@@ -28,4 +29,16 @@ V1 = {
     ),
 }
 
-SAMPLES = {1: V1}
+V2 = {
+    "of-version-1": Book(
+        [[[], [], [], []], [[], [], [], []], [[], [], [], []]], 20_416, [20_416, *[0] * 6], 0, [],
+        [0, 0, 0, 0], [1],
+    ),
+    "cards-that-did-not-buy": Book(
+        [[[], [], [], []], [[], [], [], []], [[], [], [], []]], 20_416, [20_416, *[0] * 6], 0,
+        [17, 1, 18, 1], [0, 0, 0, 0], [2**32 - 1],
+        [[], [], [490_000, 2, 400_000], [20_416, 5, 1_000_000]],
+    ),
+}  # fmt: skip
+
+SAMPLES = {1: V1, 2: V2}

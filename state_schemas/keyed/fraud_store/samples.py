@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from tillstream.domain.staff import StoreBook
+from tillstream.state_schemas.keyed.fraud_store import v1
 
 V1 = {
-    "new": StoreBook([], []),
-    "two-days": StoreBook(
+    "new": v1.StoreBook([], []),
+    "two-days": v1.StoreBook(
         [20_416, 3, 60_000, 1, 40_000, 0, 0, 20_416, 0, 0, 0, 0, 2, 1_500], [2**32 - 1]
     ),
 }
 
-SAMPLES = {1: V1}
+V2 = {
+    "new": StoreBook([], {}),
+    "a-case-told": StoreBook(
+        [20_416, 3, 60_000, 1, 40_000, 0, 0, 20_416, 0, 0, 0, 0, 2, 1_500],
+        {2**32 - 1: 3_055_000, 17: 0},
+    ),
+}
+
+SAMPLES = {1: V1, 2: V2}

@@ -3,10 +3,58 @@ held for sales to come. Version 2 knew a return's time alone: of such a one noth
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import astuple
 
-from tillstream.domain.loyalty.ledger import Account, Pending, Posting
 from tillstream.state_schemas.keyed.loyalty_account import v2
+
+
+class Hold(msgspec.Struct, array_like=True, gc=False):
+    request_id: str
+    asked_ms: int
+    points: int
+    until_ms: int
+    reason: str = ""
+    balance: int = 0
+    available: int = 0
+
+
+class Posting(msgspec.Struct, array_like=True, gc=False):
+    event_time_ms: int
+    total_cents: int = 0
+    redeemed: int = 0
+    refunded_cents: int = 0
+    cents_per_point: int = 0
+    point_value_cents: int = 0
+    excluded_cents: int = 0
+    excluded_refunded_cents: int = 0
+    of: str = ""
+
+    @property
+    def is_sale(self) -> bool:
+        return self.cents_per_point > 0
+
+
+class Pending(msgspec.Struct, array_like=True, gc=False):
+    transaction_id: str
+    event_time_ms: int
+    kind: str
+    cents: int | None
+    total_cents: int
+    store: int
+    region: str
+    excluded_cents: int = 0
+
+
+class Account(msgspec.Struct, array_like=True, gc=False):
+    version: int = 0
+    balance: int = 0
+    newest_ms: int = 0
+    floor_ms: int = -1
+    oldest_ms: int = 0
+    postings: dict[str, Posting] = {}
+    pending: dict[str, list[Pending]] = {}
+    holds: dict[str, Hold] = {}
 
 
 def upgrade(old: v2.Account) -> Account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -243,13 +244,66 @@ def test_an_act_without_a_store_in_the_table_goes_by_utc():
 def test_what_the_store_s_usual_holds_back_is_told_as_soon_as_it_is_far_above_it_too():
     """The thirtieth makes R19,500; three times the store's usual is R30,000; in the end it is R35,750."""
     staff = Staff()
-    usual = [0] * (7 * 8)
-    usual[2::7] = [1_000_000] * 8
-    staff.stores[23] = StoreBook(usual, [])
+    staff.stores[23] = a_store_with_a_usual_day_of(1_000_000)
     for n in range(55):
         staff.sees(given_back(n, MORNING + n * 10 * MINUTE, 65_000))
     (case,) = staff.cases.values()
     assert json.loads(case["figures"])["day_cents"] >= 3_000_000
+    assert len(staff.notices) == 1
+
+
+def a_store_with_a_usual_day_of(cents: int) -> StoreBook:
+    usual = [0] * (7 * 8)
+    usual[2::7] = [cents] * 8
+    return StoreBook(usual, {})
+
+
+def test_a_case_is_told_as_it_crosses_the_store_s_limit_however_little_it_goes_beyond():
+    """Three times the store's usual is R30,000: the 46th makes R29,900, the 47th and last R30,550."""
+    staff = Staff()
+    staff.stores[23] = a_store_with_a_usual_day_of(1_000_000)
+    for n in range(46):
+        staff.sees(given_back(n, MORNING + n * 10 * MINUTE, 65_000))
+    assert not staff.cases
+    staff.sees(given_back(46, MORNING + 46 * 10 * MINUTE, 65_000))
+    (case,), (told,) = staff.cases.values(), staff.notices
+    assert json.loads(case["figures"])["day_cents"] == told["params"]["day_cents"] == 3_055_000
+    assert told["params"]["store_usual_day_cents"] == 1_000_000
+
+
+@pytest.mark.parametrize("limit", range(1_600_000, 4_000_000, 130_000))
+def test_wherever_the_store_s_limit_is_a_case_is_told_once_as_it_crosses(limit):
+    staff, told_at = Staff(), []
+    staff.stores[23] = a_store_with_a_usual_day_of(limit // 3)
+    for n in range(70):
+        staff.sees(given_back(n, MORNING + n * 10 * MINUTE, 65_000))
+        told_at += [65_000 * (n + 1)] * (len(staff.notices) - len(told_at))
+    (crossed,) = told_at
+    assert crossed - 65_000 < limit // 3 * 3 <= crossed or crossed == 30 * 65_000
+
+
+def test_of_an_evening_that_the_store_held_back_the_morning_goes_on():
+    """R19,500 in the evening is no case where R30,000 are needed; with R11,050 more next morning it is."""
+    staff = Staff()
+    staff.stores[23] = a_store_with_a_usual_day_of(1_000_000)
+    for n in range(47):
+        at_ms = MORNING + 10 * HOUR + n * 5 * MINUTE if n < 30 else MORNING + DAY + n * MINUTE
+        staff.sees(given_back(n, at_ms, 65_000))
+    (case,) = staff.cases.values()
+    assert case["case_id"] == "returns:23:2025-11-09:C-17"
+    figures = json.loads(case["figures"])
+    assert (figures["day_count"], figures["day_cents"]) == (47, 3_055_000)
+    assert len(staff.notices) == 1
+
+
+def test_a_case_is_written_again_when_its_sum_has_grown_by_a_quarter_and_not_with_each_return():
+    staff, written = Staff(), []
+    for n in range(60):
+        staff.sees(given_back(n, MORNING + n * MINUTE, 65_000))
+        sums = [json.loads(case["figures"])["day_cents"] for case in staff.cases.values()]
+        written += [one for one in sums if one not in written]
+    assert written[0] == 12 * 65_000
+    assert all(4 * after >= 5 * before for before, after in pairwise(written))
     assert len(staff.notices) == 1
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tillstream.domain.mapping import trees
 from tillstream.domain.mapping.fields import DISCOUNT, LINE, LOYALTY, RECEIPT, TAX, TENDER
+from tillstream.domain.mapping.known import Known
 from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.paths import Path, Scope
 from tillstream.domain.mapping.spec import MappingProblem, read
@@ -495,3 +496,22 @@ def test_paths_step_through_lists_and_from_where_they_say():
     assert Path("/a.b").all(scope) == [1, 2, 3]
     assert Path("//c.a.b").all(scope) == [1, 2, 3]
     assert Path(".").all(scope.at(Decimal(5))) == [5]
+
+
+BY_ROWS: dict[str, Any] = {
+    "mapping": "rows", "version": 1, "about": "a till that sends rows", "form": "csv", "group_by": ["no"],
+    "records": "rows", "record": {"no": "present"},
+    "receipt": {"transaction_id": "no", "store": {"const": "S1"}, "till": {"const": "1"},
+                "total": {"computed": True}},
+    "lines": [],
+}  # fmt: skip
+
+
+def test_a_file_that_is_known_is_parsed_once(monkeypatch):
+    parsed = []
+    real = trees.csv_groups
+    monkeypatch.setattr(trees, "csv_groups", lambda *how: parsed.append(1) or real(*how))
+    raw = b"no,price\n1,5\n"
+    mapper, documents = Known([Mapper(read(BY_ROWS))]).of(raw)
+    assert len(list(mapper.transactions(raw, PLACES.get, documents=documents))) == 1
+    assert parsed == [1]

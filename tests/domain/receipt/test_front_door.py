@@ -16,7 +16,7 @@ from tests.support import ROOT
 from tests.support.receipts import receipts
 from tillstream.domain import transaction
 from tillstream.domain.receipt import front_door, parse
-from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.canonical import Receipt, TaxOf
 from tillstream.domain.receipt.front_door import StorePlace, shared
 
 ROSEBANK = StorePlace(147, "Africa/Johannesburg", "ZAR", "ZA", "gauteng")
@@ -118,6 +118,103 @@ def test_a_discount_of_the_basket_takes_nothing_off_a_gift_card():
 def test_tax_on_top_is_in_what_was_paid():
     (line,) = example("sales_tax_on_top").lines
     assert (line.amount, line.tax, line.paid) == (926, 94, 1020)
+
+
+def test_tax_keeps_its_code_and_rate_by_line():
+    made = example("levy_by_line_that_the_receipt_does_not_list")
+    assert made.taxes == (
+        TaxOf("S", 1_500, "15", net=10_000),
+        TaxOf("sugar", 210, added=True, net=10_000),
+    )
+    assert [(line.tax, line.taxed, line.taxes) for line in made.lines] == [
+        (1_710, (0, 1), (1_500, 210))
+    ]
+    made = example("vat_included_and_zero_rated")
+    assert [(line.tax, line.taxed, line.taxes) for line in made.lines] == [
+        (1_500, (0,), ()), (0, (1,), ()),
+    ]  # fmt: skip
+    assert made.taxes == (TaxOf("S", 1_500, "15", net=10_000), TaxOf("Z", 0, "0", net=2_000))
+
+
+def taxed(*lines: tuple[int, list[dict[str, Any]]], card: int = 0, **changes: Any) -> Receipt:
+    """``card``: amount of a gift card beside the goods."""
+    rows: list[dict[str, Any]] = [
+        {
+            "number": n,
+            "kind": "sale",
+            "scheme": "sku",
+            "code": str(n),
+            "amount": amount,
+            "taxes": taxes,
+        }
+        for n, (amount, taxes) in enumerate(lines, start=1)
+    ]
+    if card:
+        rows.append({"number": 99, "kind": "gift_card", "amount": card})
+    document = json.loads(VALID[0].read_bytes())
+    for name in ("discounts", "taxes", "tenders", "rounding"):
+        document.pop(name, None)
+    return canonical(document | {"lines": rows, "total": sum(o["amount"] for o in rows)} | changes)
+
+
+ZERO = [{"code": "Z", "rate": 0, "amount": 0}]
+
+
+def test_tax_that_only_the_receipt_says_is_not_on_a_zero_rated_line():
+    made = example("tax_of_the_receipt_alone_beside_a_zero_rated_line")
+    assert [line.tax for line in made.lines] == [1_500, 0]
+    assert made.taxes[0].net == 10_000
+    standard = {"code": "S", "rate": 15}
+    said = [standard | {"amount": 150}]
+    # Of two lines that bear it one says its own.
+    made = taxed((1_150, said), (2_300, []), (999, ZERO), taxes=[standard | {"amount": 450}])
+    assert [line.tax for line in made.lines] == [150, 300, 0]
+    # A cent is the rounding of those that bear it, not the tax of a line that says none.
+    made = taxed((1_150, said), (2_300, []), taxes=[standard | {"amount": 151}])
+    assert [line.tax for line in made.lines] == [151, 0]
+    # Another tax of the receipt alone is on what is taxed at all.
+    levy = {"code": "L", "amount": 20}
+    made = taxed((1_150, said), (999, ZERO), card=500, taxes=[standard | {"amount": 150}, levy])
+    assert [line.tax for line in made.lines] == [170, 0, 0]
+    # Nothing else can bear it.
+    made = taxed((300, ZERO), (100, ZERO), card=100, taxes=[levy])
+    assert [line.tax for line in made.lines] == [12, 4, 4]
+
+
+def test_one_code_at_two_rates_stays_two():
+    low, high = {"code": "V", "rate": 7, "amount": 70}, {"code": "V", "rate": 19.0, "amount": 190}
+    made = taxed((1_070, [low]), (1_190, [high]), taxes=[{"code": "V", "amount": 260}])
+    assert made.taxes == (TaxOf("V", 70, "7", net=1_000), TaxOf("V", 190, "19", net=1_000))
+    made = taxed(
+        (1_070, []), (1_190, []), taxes=[low | {"taxable": 1_000}, high | {"taxable": 1_190}]
+    )
+    assert [tax.net for tax in made.taxes] == [1_000, 1_000]  # said with the tax in it
+
+
+def test_what_tax_is_on_is_unknown_where_nobody_says_it():
+    made = taxed((1_150, []), taxes=[{"code": "S", "amount": 150}])
+    assert (made.taxes[0].rate, made.taxes[0].net) == ("", None)
+
+
+def test_a_card_number_in_a_tax_code_is_masked():
+    made = taxed((1_150, [{"code": "4111111111111111", "amount": 5}]))
+    assert "4111111111111111" not in made.taxes[0].code
+
+
+def test_what_was_taken_out_again_bears_nothing_of_the_basket():
+    line = {"kind": "sale", "scheme": "sku", "code": "a", "amount": 1_000}
+    lines = [
+        line | {"number": 1},
+        line | {"number": 2, "code": "b"},
+        line | {"number": 3, "amount": -1_000, "correction": True},
+    ]
+    off = [{"amount": 100, "kind": "staff"}]
+    made = taxed(lines=lines, discounts=off, total=900, taxes=[{"code": "S", "amount": 117}])
+    assert [one.paid for one in made.lines] == [1_000, 900, -1_000]
+    assert [one.tax for one in made.lines] == [0, 117, 0]
+    part = [*lines[:2], lines[2] | {"amount": -400}]
+    made = taxed(lines=part, discounts=off, total=1_500)
+    assert [one.paid for one in made.lines] == [962, 938, -400]  # by 600 and 1,000
 
 
 def test_a_corrected_line_goes_back_to_the_shelf_and_a_struck_out_one_never_left():

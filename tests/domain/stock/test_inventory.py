@@ -15,11 +15,10 @@ from tillstream.domain.stock.inventory import (
     on_line,
     on_promotion,
     on_request,
-    on_wake,
-    wake_ms,
 )
 from tillstream.domain.stock.ledger import DAY_MS, HOUR_MS, Line, Stock, StockRules, move
 from tillstream.domain.stock.network import Near, Neighbours
+from tillstream.domain.stock.order_wake import on_wake, wake_ms
 
 NOON = 1_764_072_000_000
 MILK = "2000000000411"
@@ -53,7 +52,7 @@ class Chain:
                 self._take(action.body.to, on_request, action.body)
 
     def wake(self, store: int, due_ms: int):
-        for action in on_wake(self.stocks[store], store, MILK, due_ms, RULES):
+        for action in on_wake(self.stocks[store], store, MILK, due_ms, RULES.planning):
             self._take(store, on_request, action.body)
 
     def asked(self, ask: str) -> list[Request]:
@@ -163,12 +162,12 @@ def an_empty_shelf_nobody_had_anything_for() -> Chain:
 
 def test_an_empty_shelf_asks_again_by_itself_for_what_nobody_had():
     chain = an_empty_shelf_nobody_had_anything_for()
-    due_ms = wake_ms(chain.stocks[45], NOON + 30_000, RULES)
+    due_ms = wake_ms(chain.stocks[45], NOON + 30_000, RULES.planning)
     assert due_ms == NOON + 30_000 + 6 * HOUR_MS
     chain.wake(45, due_ms)
     assert len(chain.asked("refusal")) == 2
     chain.line(9003, "count", 5_000, NOON + 7 * HOUR_MS)
-    chain.wake(45, wake_ms(chain.stocks[45], due_ms, RULES))
+    chain.wake(45, wake_ms(chain.stocks[45], due_ms, RULES.planning))
     (order,) = chain.sent["orders"]
     assert (order.emergency, order.quantity, order.ordered_ms) == (
         True,
@@ -185,7 +184,7 @@ def test_an_empty_shelf_asks_again_by_itself_for_what_nobody_had():
 
 def test_a_later_refusal_is_waited_for():
     chain = an_empty_shelf_nobody_had_anything_for()
-    first = wake_ms(chain.stocks[45], NOON, RULES)
+    first = wake_ms(chain.stocks[45], NOON, RULES.planning)
     chain.line(45, "write_off", 0, NOON + 7 * HOUR_MS)
     assert len(chain.asked("refusal")) == 2
     before = copy.deepcopy(chain.stocks[45])
@@ -196,7 +195,7 @@ def test_a_later_refusal_is_waited_for():
 def test_what_has_left_the_range_is_asked_for_no_more():
     chain = an_empty_shelf_nobody_had_anything_for()
     for _ in range(200):
-        chain.wake(45, wake_ms(chain.stocks[45], chain.stocks[45].newest_ms, RULES))
+        chain.wake(45, wake_ms(chain.stocks[45], chain.stocks[45].newest_ms, RULES.planning))
     assert 28 * 4 <= len(chain.asked("refusal")) <= 29 * 4 + 1
 
 

@@ -13,10 +13,10 @@ from tillstream.domain.stock.inventory import (
     on_line,
     on_promotion,
     on_request,
-    on_wake,
 )
 from tillstream.domain.stock.ledger import Line, Stock
 from tillstream.domain.stock.network import Near, Neighbours
+from tillstream.domain.stock.order_wake import on_wake
 from tillstream.state_schemas.keyed import stock as codec
 
 NOON, DAY_MS = 1_764_072_000_000, 86_400_000
@@ -56,7 +56,7 @@ def taken(stock: Stock | None, event: object) -> Stock | None:
     else:
         assert isinstance(event, int)
         if stock is not None:
-            on_wake(stock, STORE, MILK, event, RULES)
+            on_wake(stock, STORE, MILK, event, RULES.planning)
         return stock
     assert (after is None) == (entry is None)
     return stock if after is None else codec.decode(codec.encode(after))

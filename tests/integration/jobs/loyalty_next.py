@@ -10,25 +10,27 @@ from tillstream.udfs.loyalty import LoyaltyLedger, ledger
 
 
 def made_up() -> Any:
-    """(codec, account) of version 4. Made where it is used, for a job file's classes have no home."""
+    """(codec, account) of version 5. Made where it is used, for a job file's classes have no home."""
     import msgspec
 
-    from tillstream.domain.loyalty import ledger as v3
+    from tillstream.domain.loyalty import ledger as v4
+    from tillstream.domain.loyalty.held import Word
     from tillstream.domain.loyalty.holds import Hold
     from tillstream.domain.loyalty.ledger import Pending, Posting
     from tillstream.state_schemas.keyed import loyalty_account
     from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
-    class AccountV4(msgspec.Struct, array_like=True, gc=False):
+    class AccountV5(msgspec.Struct, array_like=True, gc=False):
         version: int
         balance: int
         visits: int
         newest_ms: int
         floor_ms: int
         oldest_ms: int
-        postings: dict[str, v3.Posting]
-        pending: dict[str, list[v3.Pending]]
+        postings: dict[str, v4.Posting]
+        pending: dict[str, list[v4.Pending]]
         holds: dict[str, Hold]
+        words: dict[str, Word]
 
     class Account(msgspec.Struct, array_like=True, gc=False):
         version: int = 0
@@ -40,17 +42,19 @@ def made_up() -> Any:
         postings: dict[str, Posting] = {}
         pending: dict[str, list[Pending]] = {}
         holds: dict[str, Hold] = {}
+        words: dict[str, Word] = {}
 
-    def upgrade(old: v3.Account) -> AccountV4:
-        return AccountV4(old.version, old.balance, len(old.postings), old.newest_ms,
+    def upgrade(old: v4.Account) -> AccountV5:
+        return AccountV5(old.version, old.balance, len(old.postings), old.newest_ms,
                          old.floor_ms, old.oldest_ms, old.postings, old.pending,
-                         old.holds)  # fmt: skip
+                         old.holds, old.words)  # fmt: skip
 
-    def downgrade(new: AccountV4) -> v3.Account:
-        return v3.Account(new.version, new.balance, new.newest_ms, new.floor_ms,
-                          new.oldest_ms, new.postings, new.pending, new.holds)  # fmt: skip
+    def downgrade(new: AccountV5) -> v4.Account:
+        return v4.Account(new.version, new.balance, new.newest_ms, new.floor_ms,
+                          new.oldest_ms, new.postings, new.pending, new.holds,
+                          new.words)  # fmt: skip
 
-    layouts = [*loyalty_account.CODEC.layouts, Layout(4, AccountV4, upgrade, downgrade)]
+    layouts = [*loyalty_account.CODEC.layouts, Layout(5, AccountV5, upgrade, downgrade)]
     return Codec("loyalty_account", Account, layouts), Account
 
 
@@ -70,7 +74,7 @@ class LedgerNext(LoyaltyLedger):
                 if not isinstance(state, account):
                     state = account(state.version, state.balance, 0, state.newest_ms, state.floor_ms,
                                     state.oldest_ms, state.postings, state.pending,
-                                    state.holds)  # fmt: skip
+                                    state.holds, state.words)  # fmt: skip
                 state.visits += 1
                 return write(state)
 

@@ -6,13 +6,14 @@ amounts in cents of the sale's currency; times in ms since epoch, UTC.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from tillstream.domain.fraud.asking import Reply
 from tillstream.domain.fraud.decision import Decision, Label, would_hold
-from tillstream.domain.fraud.sale import read_receipt, till_number
+from tillstream.domain.fraud.sale import Sale, read_receipt, till_number
 from tillstream.domain.notice import Notice, notice
 
 DAY_MS = 86_400_000
@@ -58,9 +59,12 @@ class Recorded(msgspec.Struct, gc=False):
 
 
 class Hold(msgspec.Struct, gc=False):
-    """To the payment system: ``hold`` a sale, later ``release`` or ``decline`` it as a person said.
+    """To the payment system, loyalty and sales: ``hold`` a sale, later ``release`` or ``decline`` it as said.
 
-    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once.
+    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once. ordered_at_ms: of a
+    release or decline when the verdict was said, so the newest is the last word; a hold is before any of
+    them. customer_id: null for a sale of nobody. total_cents, currency and region are in a hold alone, as
+    of this release.
     """
 
     hold_id: str
@@ -71,6 +75,10 @@ class Hold(msgspec.Struct, gc=False):
     rules_version: str
     event_time_ms: int
     ordered_at_ms: int
+    customer_id: str | None = None
+    total_cents: int | None = None
+    currency: str | None = None
+    region: str | None = None
 
 
 class Case(msgspec.Struct, gc=False):
@@ -199,6 +207,10 @@ def hold_of(decision: Decision) -> Hold:
         decision.rules_version,
         decision.event_time_ms,
         decision.judged_at_ms,
+        decision.customer_id,
+        decision.total_cents,
+        decision.currency,
+        decision.region,
     )
 
 
@@ -238,6 +250,20 @@ class Said(msgspec.Struct, gc=False):
     version: int
 
 
+class Undone(msgspec.Struct, gc=False):
+    """What a till did later to the sale of a case: ``voided`` or ``returned``. It decides nothing."""
+
+    transaction_id: str
+    undone: str
+    version: int
+
+
+def undone_by(txn: Sale, transaction_ids: Iterable[str]) -> list[Undone]:
+    how = "voided" if txn.kind == "void" else "returned"
+    at_ms = min(txn.event_time_ms, txn.arrived_ms)
+    return [Undone(one, how, at_ms) for one in transaction_ids]
+
+
 def told_of(reply: Reply, why: str, arrived_ms: int) -> Notice:
     """To the team: a person decides."""
     params: dict[str, str | int] = {"answer": reply.answer, "why": why}
@@ -269,4 +295,5 @@ def ended_by(verdict: Label, rules_version: str) -> Hold:
         rules_version,
         verdict.event_time_ms,
         verdict.labelled_ms,
+        verdict.customer_id,
     )

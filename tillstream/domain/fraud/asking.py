@@ -15,7 +15,7 @@ from tillstream.domain.documents import Ms, decode, refuse
 from tillstream.domain.fraud.counters import id_hash
 from tillstream.domain.fraud.decision import Decision, Label
 from tillstream.domain.fraud.places import Place, Places
-from tillstream.domain.fraud.profile import Lesson, Profile
+from tillstream.domain.fraud.profile import MAX_WAITING, Lesson, Profile, Waiting, verdict_of
 from tillstream.domain.fraud.sale import till_number
 from tillstream.domain.local_time import clock
 from tillstream.domain.notice import InvalidNotice, notice, parse
@@ -50,7 +50,8 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Answered(NamedTuple):
-    """label: the verdict that follows, None where a person decides. why: that, as a code."""
+    """label: the verdict that follows, None where a person decides. why: that, as a code: ``waits`` where the
+    sale is not judged yet, "" where nothing follows, for it was so decided before."""
 
     label: Label | None
     why: str
@@ -124,7 +125,11 @@ def answered(
         next((one for one in profile.held if one.transaction == number), None) if profile else None
     )
     if held is None:
-        return Answered(None, "not_held")
+        if verdict := verdict_of(profile, number):
+            agrees = (reply.answer == "yes") == (verdict == "released")
+            return Answered(None, "" if agrees else f"{verdict}_before")
+        judged = profile is not None and number in profile.recent
+        return Answered(None, "not_held" if judged else "waits")
     if not held.till:
         return Answered(None, "denied_before" if held.currency else "held_by_an_earlier_release")
     if reply.answer == "no":
@@ -144,6 +149,50 @@ def deny(profile: Profile, reply: Reply) -> None:
     for at, held in enumerate(profile.held):
         if held.transaction == number:
             profile.held[at] = msgspec.structs.replace(held, till="")
+
+
+def wait(profile: Profile, reply: Reply, arrived_ms: int, until_ms: int) -> list[Waiting]:
+    """Keeps an answer until its sale is judged, once, and at most until then by the machine's clock. Returns
+    what gives way to it. A job that reads again after a crash may meet an answer first."""
+    one = Waiting(reply.transaction_id, reply.answer == "yes", arrived_ms, until_ms)
+    same = [(other.transaction_id, other.yes) for other in profile.waiting]
+    if (one.transaction_id, one.yes) not in same:
+        profile.waiting.append(one)
+    gone = profile.waiting[:-MAX_WAITING]
+    del profile.waiting[:-MAX_WAITING]
+    return gone
+
+
+def heard(profile: Profile, transaction_id: str, customer_id: str) -> list[tuple[Reply, int]]:
+    """The answers that have waited for a sale, in their order, with their arrival. They wait no more."""
+    found = [one for one in profile.waiting if one.transaction_id == transaction_id]
+    for one in found:
+        profile.waiting.remove(one)
+    return [(reply_of(one, customer_id), one.arrived_ms) for one in found]
+
+
+def reply_of(one: Waiting, customer_id: str) -> Reply:
+    return Reply(one.transaction_id, customer_id, "yes" if one.yes else "no", one.arrived_ms)
+
+
+def overdue(
+    profile: Profile, due_ms: int, now_ms: int, again_ms: int
+) -> tuple[list[Waiting], int | None]:
+    """Answers whose time ended at ``due_ms``, which are taken out; and when to ask again. A job that stood
+    still at that time has read nothing, so they get ``again_ms`` more, once."""
+    late = now_ms - due_ms > MINUTE_MS
+    gone, left = list[Waiting](), list[Waiting]()
+    for one in profile.waiting:
+        if one.until_ms > due_ms:
+            left.append(one)
+        elif late and not one.again:
+            until_ms = now_ms + again_ms
+            left.append(msgspec.structs.replace(one, until_ms=until_ms, again=True))
+        else:
+            gone.append(one)
+    more = late and any(one.again and one.until_ms == now_ms + again_ms for one in left)
+    profile.waiting = left
+    return gone, now_ms + again_ms if more else None
 
 
 def _label(reply: Reply, held: Lesson, fraud: bool, arrived_ms: int) -> Label:

@@ -7,17 +7,38 @@ counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import cos, log, sin
+from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.fraud.counters import CounterFacts, Counters, Habit, observe
+from tillstream.domain.fraud.counters import (
+    DAY_MS,
+    RECENT,
+    CounterFacts,
+    Counters,
+    Habit,
+    id_hash,
+    observe,
+)
 from tillstream.domain.fraud.places import Places, distance_km, local_hour
 from tillstream.domain.fraud.profile import TURN, ProfileSettings, learn_amount
 
 # Counters know no rule set, so these are fixed.
 SETTINGS = ProfileSettings()
 FLIGHT_KMH = 900.0  # nobody travels faster
+MAX_REFUNDS = 16
+REFUNDS_MS = 28 * DAY_MS
+
+
+class RefundFacts(NamedTuple):
+    """Of a refund to a card that did not buy: how many such there were to the card in 28 days and their sum,
+    this one included; and this one alone."""
+
+    n_28d: int
+    cents_28d: int
+    cents: int
 
 
 def observe_card(
@@ -43,6 +64,38 @@ def observe_card(
             habit = counters.habit = Habit(spread=SETTINGS.usual_spread)
         _accustom(habit, min(event_ms, arrived_ms), cents, store, there, places)
     return counters, facts, before
+
+
+def observe_refund(
+    counters: Counters | None,
+    transaction: int,
+    event_ms: int,
+    cents: int,
+    receipts: Sequence[str],
+    arrived_ms: int,
+) -> tuple[Counters, RefundFacts] | None:
+    """Money given back to a card; None where the card bought the goods, or may have.
+
+    ``receipts``: those that the goods are from. The card did not buy them if one is not among its last sales,
+    or if none is named and no sale with the card is known. Of a card with more sales than are remembered
+    nothing can be said. ``cents``: in the grocer's currency. A repeat is counted once.
+    """
+    known = counters.recent if counters is not None else []
+    own = [id_hash(receipt) in known for receipt in receipts]
+    if (all(own) and (own or known)) or len(known) >= RECENT:
+        return None
+    if counters is None:
+        counters = Counters([[], [], [], []], [], 0, [], [])
+    rows, at_ms = counters.refunds, min(event_ms, arrived_ms)
+    if transaction not in rows[0::3]:
+        rows += (transaction, at_ms, cents)
+        del rows[: -3 * MAX_REFUNDS]
+    sums = [
+        more
+        for one, then, more in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
+        if one == transaction or 0 <= at_ms - then < REFUNDS_MS
+    ]
+    return counters, RefundFacts(len(sums), sum(sums), cents)
 
 
 def _accustom(

@@ -35,7 +35,8 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
     windows: for each of WINDOWS ``[bucket, count, cents, ...]``; days: ``[day, sales, frauds, ...]``,
     day and bucket counted from 1970 UTC; newest_ms: of the newest transaction; recent, labelled:
     hashes (`id_hash`) of transactions counted last, and of those labelled as fraud. habit: of a card
-    alone, see `card.py`.
+    alone, see `card.py`. refunds: of a card alone, ``[hash, time, cents, ...]`` of what was paid to it for
+    goods that it did not buy.
     """
 
     windows: list[list[int]]
@@ -44,6 +45,7 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
     recent: list[int]
     labelled: list[int]
     habit: Habit | None = None
+    refunds: list[int] = []
 
 
 class Habit(msgspec.Struct, array_like=True, gc=False):

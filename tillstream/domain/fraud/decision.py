@@ -95,6 +95,11 @@ def yes_of_customer(label: Label) -> bool:
     return label.source == "customer" and not label.fraud
 
 
+def by_person(label: Label) -> bool:
+    """Whether a person of the team has decided about a case."""
+    return label.source in ("hold", "review")
+
+
 def parse_label(raw: bytes) -> Label:
     """A null is as good as an absent field, as banks' files have it. Raises InvalidTransaction, and
     nothing else."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import compress
 from math import atan2, exp
 from operator import ge
 
 import msgspec
 
+from tillstream.domain.fraud.card import RefundFacts
 from tillstream.domain.fraud.counters import DAY_MS, count, id_hash
 from tillstream.domain.fraud.decision import (
     TOO_LATE,
@@ -15,6 +17,7 @@ from tillstream.domain.fraud.decision import (
     Label,
     Outcome,
     Reason,
+    by_person,
     would_hold,
     yes_of_customer,
 )
@@ -23,20 +26,24 @@ from tillstream.domain.fraud.profile import (
     MAX_HELD,
     MAX_LABELLED,
     MAX_RECENT_OF_TILL,
+    MAX_RELEASED,
+    MAX_REVIEWED,
     TURN,
     Lesson,
     Profile,
+    begun,
+    forget,
     learn,
     lesson_of,
-    new_profile,
     note,
     remember,
     settle,
     subject,
+    verdict_of,
 )
 from tillstream.domain.fraud.ruleset import Rules
 from tillstream.domain.fraud.sale import Sale, till_number
-from tillstream.domain.fraud.signals import NAMES, Facts, measure
+from tillstream.domain.fraud.signals import NAMES, Facts, measure, measure_refund
 
 HOUR_MS = 3_600_000
 LATE_MINUTES = NAMES.index("sale.late_minutes")
@@ -45,8 +52,8 @@ LATE_MS = 35 * DAY_MS  # a sale that late is judged, and not learnt
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """profile: to be stored, None where there is nothing to store. decision: None for what is not
-    judged (refunds, voids, a repeat). shadow: what the shadow rules would have decided. signals:
-    what was measured, in the order of NAMES, empty when not judged."""
+    judged: refunds but to a card that did not buy, voids, a repeat. shadow: what the shadow rules would have
+    decided. signals: what was measured, in the order of NAMES, empty when not judged."""
 
     profile: Profile | None
     decision: Decision | None
@@ -62,9 +69,9 @@ def judge(
 ) -> tuple[Profile | None, Decision | None]:
     """Judges one sale. ``at_ms``: when the broker took it; the profile is changed in place.
 
-    A refund, a void and a repeat of one of the subject's last transactions give (None, None): store
-    nothing, say nothing. A sale without a subject is judged by its till alone; all that is kept
-    is its id, in a profile of the till's that nothing is learnt into.
+    A void, a repeat of one of the subject's last transactions, and a refund but to a card that did not buy
+    give (None, None): store nothing, say nothing. A sale without a subject is judged by its till alone; all
+    that is kept is its id, in a profile of the till's that nothing is learnt into.
     """
     judged = judge_both(profile, txn, facts, rules, None, at_ms)
     return judged.profile, judged.decision
@@ -81,6 +88,8 @@ def judge_both(
 ) -> Judged:
     """`judge`, and beside it what ``shadow`` would have decided from the same signals. Not ``whole``:
     decisions that pass come without signals and profile, which is faster."""
+    if txn.kind == "refund" and facts.refund is not None:
+        return _judge_refund(profile, txn, facts.refund, rules, shadow, at_ms, whole)
     if txn.kind != "sale":
         return NOT_JUDGED
     settings, rates = rules.data.profile, rules.rates
@@ -89,8 +98,7 @@ def judge_both(
     lesson = lesson_of(txn, rules.places, now_ms)
     if profile is not None and lesson.transaction in profile.recent:
         return NOT_JUDGED
-    if profile is None:
-        profile = new_profile(settings, now_ms)
+    profile = begun(profile, settings, now_ms)
     own = usual = None
     if subject(txn) is not None:
         usual = profile
@@ -106,8 +114,34 @@ def judge_both(
     if usual is not None:
         _take_in(usual, lesson, decision, signals[1], rules)
     else:
-        note(profile, lesson.transaction, MAX_RECENT_OF_TILL)
+        note(profile.recent, lesson.transaction, MAX_RECENT_OF_TILL)
     return Judged(profile, decision, second, signals)
+
+
+def _judge_refund(
+    profile: Profile | None,
+    txn: Sale,
+    refund: RefundFacts,
+    rules: Rules,
+    shadow: Rules | None,
+    at_ms: int,
+    whole: bool,
+) -> Judged:
+    """Reviewed at most: the money is out, and it may be a present that was brought back. A model has learnt
+    nothing of refunds, and says nothing."""
+    usual = profile if profile is not None and profile.first_ms else None
+    now_ms, signals = min(txn.event_time_ms, at_ms), measure_refund(refund)
+
+    def weighed(by: Rules) -> Decision:
+        made = weigh(usual, txn, signals, by._replace(scorer=None), at_ms, now_ms, whole)
+        held = made.outcome == "hold"
+        return msgspec.structs.replace(made, outcome="review") if held else made
+
+    decision = weighed(rules)
+    second = weighed(shadow) if shadow is not None else None
+    if usual is not None:
+        _note_review(usual, id_hash(txn.transaction_id), decision)
+    return Judged(usual, decision, second, signals)
 
 
 def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
@@ -164,7 +198,7 @@ def weigh(
         {n: v for n, v in zip(NAMES, signals, strict=True) if v == v} if told else {},
         profile_summary(profile) if told else {},
         data.version,
-        (f"no_rate:{txn.currency}",) if signals[0] != signals[0] else (),
+        (f"no_rate:{txn.currency}",) if txn.kind == "sale" and signals[0] != signals[0] else (),
     )
 
 
@@ -223,20 +257,31 @@ def profile_summary(profile: Profile | None) -> dict[str, float | int | str]:
 def _take_in(
     profile: Profile, lesson: Lesson, decision: Decision, ratio: float, rules: Rules
 ) -> None:
-    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is."""
+    """A held sale waits for its verdict, one that came too late to be held is not learnt; every other is. Of
+    one that comes again after its verdict, that verdict goes."""
     settings = rules.data.profile
     late = lesson.event_ms < profile.newest_ms - LATE_MS
     remember(profile, lesson, decision.score, ratio, settings)
-    if would_hold(decision):
-        if decision.outcome == "hold":
+    verdict = verdict_of(profile, lesson.transaction)
+    if verdict == "confirmed":
+        return
+    _note_review(profile, lesson.transaction, decision)
+    if would_hold(decision) and not verdict:
+        known = any(sale.transaction == lesson.transaction for sale in profile.held)
+        if decision.outcome == "hold" and not known:
             profile.held.append(lesson)
-            if len(profile.held) > MAX_HELD:
-                del profile.held[0]
+            del profile.held[:-MAX_HELD]
         until = lesson.event_ms + int(rules.data.watch.hours * HOUR_MS)
         if until > profile.watch_until_ms:
             profile.watch_until_ms, profile.watch_cause = until, lesson.transaction
     elif not late:
         learn(profile, lesson, settings, rules.rates)
+
+
+def _note_review(profile: Profile, transaction: int, decision: Decision) -> None:
+    known = transaction in profile.reviewed or verdict_of(profile, transaction)
+    if decision.outcome == "review" and not known:
+        note(profile.reviewed, transaction, MAX_REVIEWED)
 
 
 def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile | None:
@@ -247,7 +292,7 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     ends, a mark it left is taken back. A verdict about an unknown subject, or about a sale of nobody,
     has no effect, nor has a customer's "yes" about what is not held.
     """
-    if profile is None or not (label.customer_id or label.card_token):
+    if profile is None or not profile.first_ms or not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
     held = ended(profile, label)
@@ -255,12 +300,14 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
         return None
     if held is not None:
         profile.held.remove(held)
+    if label.fraud or by_person(label):
+        forget(profile.reviewed, transaction)
     card = id_hash(label.card_token) if label.card_token else 0
     if label.fraud:
         if transaction in profile.labelled:
-            return None
-        profile.labelled.append(transaction)
-        del profile.labelled[:-MAX_LABELLED]
+            return None if held is None else profile
+        forget(profile.released, transaction)
+        note(profile.labelled, transaction, MAX_LABELLED)
         profile.frauds += 1
         profile.first_fraud_ms = min(
             profile.first_fraud_ms or label.event_time_ms, label.event_time_ms
@@ -273,6 +320,8 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
         return profile
     if held is not None:
         learn(profile, held, rules.data.profile, rules.rates)
+    if (held is not None or by_person(label)) and transaction not in profile.released:
+        note(profile.released, transaction, MAX_RELEASED)
     if transaction in profile.labelled:
         profile.labelled.remove(transaction)
         profile.frauds = max(profile.frauds - 1, 0)
@@ -280,6 +329,25 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
     if profile.watch_cause == transaction:
         profile.watch_until_ms, profile.watch_cause = 0, 0
     return profile
+
+
+def cases_of(profile: Profile | None, transaction_ids: Iterable[str]) -> list[str]:
+    """Those of which it is known that they have a case."""
+    if profile is None:
+        return []
+    cases = {sale.transaction for sale in profile.held}.union(
+        profile.reviewed, profile.released, profile.labelled
+    )
+    return [one for one in transaction_ids if id_hash(one) in cases]
+
+
+def closes_case(profile: Profile | None, label: Label) -> bool:
+    """Whether a verdict closes the case, or closes it again: a person's, one of fraud, one of what is still
+    held, and one that takes back a fraud."""
+    if by_person(label) or label.fraud or ended(profile, label) is not None:
+        return True
+    number = id_hash(label.transaction_id)
+    return not yes_of_customer(label) and verdict_of(profile, number) == "confirmed"
 
 
 def ended(profile: Profile | None, label: Label) -> Lesson | None:

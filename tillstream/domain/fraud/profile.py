@@ -27,7 +27,8 @@ MAX_CATEGORIES = 48
 MAX_RECENT = 16
 MAX_RECENT_OF_TILL = 64  # sales of nobody; many people share a till
 MAX_HELD = 8
-MAX_LABELLED = 16
+MAX_LABELLED = MAX_RELEASED = MAX_REVIEWED = 16
+MAX_WAITING = 8
 CLIP = 1.5  # Huber's constant, in standard deviations
 CLIPPED_VARIANCE = 0.77847  # E[min(Z², CLIP²)] of a standard normal Z
 TURN = 2 * pi / 24
@@ -83,6 +84,9 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     judged last. held: not learnt until a verdict. frauds, first_fraud_ms, last_fraud_ms: confirmed.
     labelled: transactions with a verdict of fraud. home: currency of most sales, in which level and spread
     are, "" before the first; home_lead: how many more of them there were than of all others, see `_vote`.
+    waiting: answers about sales that are not judged yet. released: transactions that were held or in review,
+    and are released. reviewed: in review, without a verdict. A profile whose first_ms is 0 has nothing but
+    answers that wait.
     """
 
     sales: int
@@ -114,6 +118,20 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     labelled: list[int]
     home: str = ""
     home_lead: int = 0
+    waiting: list[Waiting] = []
+    released: list[int] = []
+    reviewed: list[int] = []
+
+
+class Waiting(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A customer's answer that was read before its sale. arrived_ms: at the broker. until_ms: by the
+    machine's clock. again: whether it has been given its time a second time."""
+
+    transaction_id: str
+    yes: bool
+    arrived_ms: int
+    until_ms: int
+    again: bool = False
 
 
 class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -141,6 +159,26 @@ def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
         0, at_ms, at_ms, 0.0, settings.usual_spread, 0.0, 0.0, 0, 0, [], [], 0, [],
         [[], [], [], []], 0.0, at_ms, 0.0, 0.0, 0, 0, 0, [], [], 0, 0, 0, [],
     )  # fmt: skip
+
+
+def begun(profile: Profile | None, settings: ProfileSettings, at_ms: int) -> Profile:
+    """The profile, a new one where nothing was judged yet."""
+    if profile is not None and profile.first_ms:
+        return profile
+    new = new_profile(settings, at_ms)
+    if profile is not None:
+        new.waiting = profile.waiting
+    return new
+
+
+def verdict_of(profile: Profile | None, transaction: int) -> str:
+    """``confirmed`` or ``released``, if it is known that somebody has decided about this transaction
+    (`id_hash`), else ""."""
+    if profile is None:
+        return ""
+    if transaction in profile.labelled:
+        return "confirmed"
+    return "released" if transaction in profile.released else ""
 
 
 def subject(txn: Sale) -> str | None:
@@ -317,11 +355,16 @@ def remember(
         profile.heat_ms = at
     if at > profile.newest_ms:
         profile.newest_ms = at
-    note(profile, lesson.transaction, MAX_RECENT)
+    note(profile.recent, lesson.transaction, MAX_RECENT)
 
 
-def note(profile: Profile, transaction: int, most: int) -> None:
-    """Keeps the id (`id_hash`) of a judged sale, and of all the ``most`` latest."""
-    profile.recent.append(transaction)
-    if len(profile.recent) > most:
-        del profile.recent[0]
+def note(known: list[int], transaction: int, most: int) -> None:
+    """Keeps an id (`id_hash`), and of all the ``most`` latest."""
+    known.append(transaction)
+    if len(known) > most:
+        del known[0]
+
+
+def forget(known: list[int], transaction: int) -> None:
+    if transaction in known:
+        known.remove(transaction)

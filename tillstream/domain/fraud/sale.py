@@ -31,6 +31,7 @@ class Line(Struct, frozen=True, gc=False, omit_defaults=True):
     paid: Amount
     thousandths: Amount = 1000
     category: str = ""
+    of: str = ""
 
 
 class Tender(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -59,12 +60,14 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True):
     cashier: str = ""
     arrived_ms: Annotated[int, Meta(ge=0, le=MOST)] = 0
     version: Literal[1] = 1
+    voids: str = ""
 
 
 class Sale(Struct, frozen=True, gc=False):
     """kind: ``sale``, ``refund`` or ``void``. payment_method, card_token: of the first tender with a card,
     else of the largest one; "" and None where there is none. total_cents: what changes hands, in minor
-    units of ``currency``, never negative. arrived_ms: when the broker took what the till sent."""
+    units of ``currency``, never negative. arrived_ms: when the broker took what the till sent. to_card: of a
+    refund, how much of it goes to the card. undoes: the receipts that it voids or brings goods back from."""
 
     transaction_id: str
     kind: str
@@ -81,6 +84,8 @@ class Sale(Struct, frozen=True, gc=False):
     arrived_ms: int
     channel: str = "till"
     cashier: str = ""
+    to_card: int = 0
+    undoes: tuple[str, ...] = ()
 
     @property
     def there(self) -> bool:
@@ -112,12 +117,19 @@ def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None)
         if receipt.tenders:
             method = max(receipt.tenders, key=_amount).kind
     total = receipt.total
+    to_card = 0
+    undoes: tuple[str, ...] = ()
     if receipt.kind == "void":
         kind = "void"
+        undoes = (receipt.voids,) if receipt.voids else ()
     elif total > 0 or (not total and any(line.kind == "sale" for line in receipt.lines)):
         kind = "sale"
     else:
         kind = "refund"
+        if token:
+            to_card = -sum(one.amount for one in receipt.tenders if one.card_token == token)
+        back = [line.of for line in receipt.lines if line.kind == "return" and line.of]
+        undoes = tuple(dict.fromkeys(back))
     return Sale(
         receipt.transaction_id,
         kind,
@@ -134,6 +146,8 @@ def made_of(receipt: Receipt | canonical.Receipt, arrived_ms: int | None = None)
         receipt.arrived_ms if arrived_ms is None else arrived_ms,
         receipt.channel,
         receipt.cashier,
+        max(to_card, 0),
+        undoes,
     )
 
 

@@ -10,7 +10,7 @@ from math import atan2, exp, log, nan, pi, sqrt
 
 import msgspec
 
-from tillstream.domain.fraud.card import journey
+from tillstream.domain.fraud.card import RefundFacts, journey
 from tillstream.domain.fraud.counters import DAY_MS, CounterFacts, Habit, category_hash
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.profile import (
@@ -100,6 +100,9 @@ SIGNALS: dict[str, str] = {
     "card.frauds_28d": "confirmed frauds with the card in the last 28 known days",
     "card.frauds_early": "frauds confirmed with the card before their day is known",
     "sale.late_minutes": "from the sale to its arrival at the broker, minutes",
+    "refund.cents": "money given back to a card that did not buy; of such a refund nothing else is measured",
+    "refund.card_n_28d": "how many such there were to the card in 28 days, this one included",
+    "refund.card_cents_28d": "their sum",
     "model.log_odds": "the model's evidence, ln(p / (1 - p)); always the last but one",
     "model.score": "the model's probability p of fraud; always the last",
 }
@@ -108,11 +111,12 @@ NAMES = tuple(SIGNALS)
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
     """What the counters of the card and of the till say; the card's are None without a card. habit: the
-    card's before this sale."""
+    card's before this sale. refund: of money given back to a card that did not buy, in place of all else."""
 
     card: CounterFacts | None
     terminal: CounterFacts | None
     habit: Habit | None = None
+    refund: RefundFacts | None = None
 
 
 def measure(
@@ -146,12 +150,22 @@ def measure(
         *_of_card(facts.habit, lesson, settings, places, rates),
         *((card.frauds_28d, card.frauds_early) if card is not None else (nan, nan)),
         max(at_ms - txn.event_time_ms, 0) / 60_000,
+        *_NO_REFUND,
         nan,
         nan,
     ]
 
 
+def measure_refund(refund: RefundFacts) -> list[float]:
+    """The signals of money given back to a card that did not buy, in the order of NAMES."""
+    signals = [nan] * len(NAMES)
+    signals[_REFUND : _REFUND + 3] = refund.cents, refund.n_28d, refund.cents_28d
+    return signals
+
+
 _NO_WINDOWS = (nan,) * 8
+_NO_REFUND = (nan,) * 3
+_REFUND = NAMES.index("refund.cents")
 
 
 def _of_subject(profile: Profile | None, at: int, settings: ProfileSettings) -> tuple[float, ...]:

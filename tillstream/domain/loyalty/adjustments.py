@@ -16,23 +16,22 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
+from tillstream.domain.loyalty.account import Account, Posting
 from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.holds import held
 from tillstream.domain.loyalty.ledger import (
     NO_ENTRIES,
-    Account,
+    NO_REGION,
     LoyaltyRules,
-    Posting,
     Refused,
     opened_account,
+    pending_points,
     remembered,
 )
 from tillstream.domain.receipt.contract import Id
 
 MOST = 1_000_000_000
 CONFLICT = Refused("id_conflict", "another adjustment with this adjustment_id came before it")
-# Of no store, so of no region: the folder of the history that other records without one have.
-NO_REGION = "unknown"
 Points = Annotated[int, Meta(ge=-MOST, le=MOST)]
 Moved = Annotated[int, Meta(ge=-(2**53), le=2**53)]  # a whole balance
 Code = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
@@ -106,8 +105,10 @@ def adjust(
         if not delta:
             outcome, reason = "nothing_to_expire", "nothing_available"
     else:
-        # A card that is replaced takes its debt along. What tills were promised stays for their sales.
-        whole = account.balance if account.balance < 0 else max(free, 0)
+        # A card that is replaced takes its debt along, but no debt that points which are pending would pay.
+        # What tills were promised stays for their sales.
+        owed = min(account.balance + pending_points(account), 0)
+        whole = owed if account.balance < 0 else max(free, 0)
         delta = -(whole if points is None else points)
         if points is not None and points > free:
             delta, outcome, reason = 0, "transfer_refused", "insufficient_balance"
@@ -165,4 +166,5 @@ def _post(
     return LedgerEntry(
         name + ending, change.customer_id, account.version, change.adjustment_id, other, kind, outcome,
         reason, 0, 0, 0, 0, delta, account.balance, event_ms, 0, NO_REGION, "", made_by=change.by,
+        pending=pending_points(account),
     )  # fmt: skip

@@ -7,7 +7,8 @@ import msgspec
 
 class LedgerEntry(msgspec.Struct, gc=False):
     """One line of the append-only points ledger; its columns on S3. ``made_by``: who decided an adjustment,
-    which has no money; ``refers_to`` of a transfer is the other account."""
+    which has no money; ``refers_to`` of a transfer is the other account. ``pending``: points of sales that
+    fraud holds, after this line and beside the balance."""
 
     entry_id: str
     customer_id: str
@@ -29,3 +30,4 @@ class LedgerEntry(msgspec.Struct, gc=False):
     currency: str
     excluded_cents: int = 0
     made_by: str = ""
+    pending: int = 0

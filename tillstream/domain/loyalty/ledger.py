@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from tillstream.domain.loyalty.account import Account, Pending, Posting, forget, new_account
 from tillstream.domain.loyalty.entry import LedgerEntry
-from tillstream.domain.loyalty.holds import Hold, held, promised
+from tillstream.domain.loyalty.held import KINDS, Word
+from tillstream.domain.loyalty.holds import held, promised
 from tillstream.domain.loyalty.parts import Part
 
 DAY_MS = 86_400_000
@@ -37,6 +39,8 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     max_postings: at most so many per customer; the oldest is forgotten first.
     earn_nothing: categories of goods on which no point is earned.
     hold_ms: how long points are set aside for a sale to come. max_holds: for so many at most per customer.
+    max_held: so many sales at most that fraud holds, or has said something of and that have not come. 0: what
+    fraud says has no effect.
     """
 
     terms: Mapping[str, Terms] = msgspec.field(default_factory=lambda: {"ZAR": Terms()})
@@ -45,58 +49,7 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     earn_nothing: frozenset[str] = frozenset()
     hold_ms: int = 600_000
     max_holds: int = 16
-
-
-class Posting(msgspec.Struct, array_like=True, gc=False):
-    """What one transaction did, with the terms it was done on. Of total and refunded cents the excluded ones
-    are for goods that earn nothing. What came back of a sale is added up as it was asked
-    for, and may be more than the sale: so any of it can be undone, in any order. A return keeps what it
-    asked for, and of which receipt; a void its time alone."""
-
-    event_time_ms: int
-    total_cents: int = 0
-    redeemed: int = 0
-    refunded_cents: int = 0  # of a return: all of it, once it was undone
-    cents_per_point: int = 0  # 0 marks a reversal
-    point_value_cents: int = 0
-    excluded_cents: int = 0
-    excluded_refunded_cents: int = 0
-    of: str = ""
-
-    @property
-    def is_sale(self) -> bool:
-        return self.cents_per_point > 0
-
-    @property
-    def paid_cents(self) -> int:
-        return self.total_cents - self.redeemed * self.point_value_cents
-
-
-class Pending(msgspec.Struct, array_like=True, gc=False):
-    """A refund whose sale has not been seen yet; or a void, seen or not, for a receipt may come in parts.
-    ``cents`` is None for a void."""
-
-    transaction_id: str
-    event_time_ms: int
-    kind: str
-    cents: int | None
-    total_cents: int
-    store: int
-    region: str
-    excluded_cents: int = 0
-
-
-class Account(msgspec.Struct, array_like=True, gc=False):
-    """A customer's points. ``version`` counts ledger entries; a newer version is a newer truth."""
-
-    version: int = 0
-    balance: int = 0
-    newest_ms: int = 0
-    floor_ms: int = -1  # every id at or before this time may have been forgotten
-    oldest_ms: int = 0  # no posting is older than this
-    postings: dict[str, Posting] = {}
-    pending: dict[str, list[Pending]] = {}
-    holds: dict[str, Hold] = {}  # by the sale to come
+    max_held: int = 64
 
 
 class Refused(NamedTuple):
@@ -107,11 +60,20 @@ class Refused(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """(earned, redeemed, paid_cents) still standing after ``refunded_cents`` of a sale came back."""
+    """What still stands of a sale. ``pending``: so many of the points earned are not in the balance, for
+    fraud holds the sale."""
 
     earned: int
     redeemed: int
     paid_cents: int
+    pending: int = 0
+
+    @property
+    def delta(self) -> int:
+        return self.earned - self.pending - self.redeemed
+
+    def since(self, before: Effect) -> Effect:
+        return Effect(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 class Change(NamedTuple):
@@ -123,6 +85,8 @@ class Change(NamedTuple):
 
 NO_EFFECT = Effect(0, 0, 0)
 MOST = 2**62  # of a sum, in minor units
+# Of no store, so of no region: the folder of the history that other records without one have.
+NO_REGION = "unknown"
 NO_ENTRIES: tuple[LedgerEntry, ...] = ()
 
 
@@ -141,6 +105,25 @@ def standing(sale: Posting, refunded_cents: int, excluded_refunded_cents: int = 
     return Effect(max(paid - excluded, 0) // sale.cents_per_point, sale.redeemed - returned, paid)
 
 
+def worth(sale: Posting, word: Word | None) -> Effect:
+    """What a sale counts for now. While it is held what it earned is pending; of fraud nothing counts, as if
+    it were voided. A function of what came back and of the newest word, so their order does not matter."""
+    if word is not None and word.action == "decline":
+        return NO_EFFECT
+    effect = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
+    if word is not None and word.action == "hold":
+        return effect._replace(pending=effect.earned)
+    return effect
+
+
+def pending_points(account: Account) -> int:
+    """Points of held sales, which are not in the balance."""
+    if not account.words:
+        return 0
+    found = ((account.postings.get(name), word) for name, word in account.words.items())
+    return sum(worth(sale, word).pending for sale, word in found if sale is not None)
+
+
 def apply(
     account: Account | None, txn: Part, rules: LoyaltyRules, arrived_ms: int, together: bool = False
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | list[LedgerEntry] | Refused]:
@@ -155,6 +138,7 @@ def apply(
     account, refused = opened_account(account, txn.transaction_id, event_ms, rules, together)
     if account is None:
         return None, refused
+    word = account.words.pop(txn.transaction_id, None) if account.words else None
     if txn.kind == "sale":
         entries = [_post_sale(account, txn, rules, arrived_ms)]
     elif txn.kind == "refund":
@@ -163,6 +147,8 @@ def apply(
         entries = [_post_void(account, txn)]
     if account.pending and txn.kind != "void":
         entries += _settle(account, txn)
+    if word is not None and txn.kind == "sale":
+        entries += follow(account, txn.transaction_id, txn.customer_id, word, None)
     remembered(account, event_ms, arrived_ms, rules)
     return account, entries
 
@@ -172,15 +158,38 @@ def opened_account(
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
     """The account to post ``name`` in; None where it is posted already, or cannot be told from such a one."""
     if account is None:
-        return Account(oldest_ms=event_ms, postings={}, pending={}, holds={}), NO_ENTRIES
+        return new_account(event_ms), NO_ENTRIES
     if name in account.postings:
         return None, NO_ENTRIES
-    late = event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms
-    if late and not together:
+    if beyond(account, event_ms, rules) and not together:
         return None, Refused(
             "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
         )
     return account, NO_ENTRIES
+
+
+def beyond(account: Account, event_ms: int, rules: LoyaltyRules) -> bool:
+    return event_ms <= account.floor_ms or event_ms < account.newest_ms - rules.horizon_ms
+
+
+def follow(
+    account: Account, name: str, customer: str, word: Word, known: Word | None
+) -> list[LedgerEntry]:
+    """Does what ``word`` says of a sale that is here; ``known``: the word before it."""
+    sale = account.postings[name]
+    account.words[name] = word
+    effect = worth(sale, word).since(worth(sale, known))
+    if word.action == (known.action if known is not None else "release"):
+        return []  # said again; or a release whose hold is still to come, and has no effect then
+    kind = KINDS[word.action]
+    account.balance += effect.delta
+    account.version += 1
+    entry = LedgerEntry(
+        f"{name}:{kind}:{word.at_ms}", customer, account.version, name, name, kind, "posted", None, 0,
+        effect.paid_cents, effect.earned, effect.redeemed, effect.delta, account.balance, word.at_ms,
+        word.store, word.region or NO_REGION, word.currency, pending=pending_points(account),
+    )  # fmt: skip
+    return [entry]
 
 
 def remembered(account: Account, event_ms: int, arrived_ms: int, rules: LoyaltyRules) -> None:
@@ -188,7 +197,7 @@ def remembered(account: Account, event_ms: int, arrived_ms: int, rules: LoyaltyR
     account.newest_ms = max(account.newest_ms, min(event_ms, arrived_ms))
     if event_ms < account.oldest_ms:
         account.oldest_ms = event_ms
-    _forget(account, rules)
+    forget(account, rules.horizon_ms, rules.max_postings)
 
 
 def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int) -> LedgerEntry:
@@ -216,13 +225,14 @@ def _post_sale(account: Account, txn: Part, rules: LoyaltyRules, arrived_ms: int
         txn.excluded_cents,
     )  # fmt: skip
     account.postings[txn.transaction_id] = sale
-    earned, _, paid = standing(sale, 0)
+    earned, _, paid, _ = standing(sale, 0)
     account.balance += earned - wanted
     account.version += 1
     return LedgerEntry(
         txn.transaction_id, txn.customer_id, account.version, txn.transaction_id, None, "sale",
         outcome, reason, txn.total_cents, paid, earned, wanted, earned - wanted, account.balance,
         txn.event_time_ms, txn.store, txn.region, txn.currency, txn.excluded_cents,
+        pending=pending_points(account),
     )  # fmt: skip
 
 
@@ -240,7 +250,7 @@ def _post_refund(account: Account, txn: Part) -> LedgerEntry:
     elif not sale.is_sale:
         change = Change(NO_EFFECT, "not_a_sale")
     else:
-        change = _take_back(sale, txn.total_cents, txn.excluded_cents)
+        change = _take_back(account, of, txn.total_cents, txn.excluded_cents)
     return _reversal(account, claim, txn, change)
 
 
@@ -270,7 +280,7 @@ def _settle(account: Account, txn: Part) -> list[LedgerEntry]:
         if claim.cents is None:
             change = _undo(account, txn.transaction_id)
         elif posted.is_sale:
-            change = _take_back(posted, claim.cents, claim.excluded_cents)
+            change = _take_back(account, txn.transaction_id, claim.cents, claim.excluded_cents)
         else:
             left.append(claim)
             continue
@@ -282,17 +292,20 @@ def _settle(account: Account, txn: Part) -> list[LedgerEntry]:
     return entries
 
 
-def _take_back(sale: Posting, cents: int, excluded: int) -> Change:
+def _take_back(account: Account, name: str, cents: int, excluded: int) -> Change:
     """Adds to what came back of a sale, whether or not anything is left of it."""
+    sale, word = account.postings[name], account.words.get(name)
     reason = "already_reversed" if sale.refunded_cents >= sale.total_cents else None
-    return Change(_come_back(sale, cents, excluded, 1), reason)
+    if word is not None and word.action == "decline":
+        reason = "fraud"
+    return Change(_come_back(account, name, cents, excluded, 1), reason)
 
 
 def _undo(account: Account, name: str) -> Change:
     """Of a sale all comes back; what a return took comes back no more. A void cannot be undone."""
     posting = account.postings[name]
     if posting.is_sale:
-        return _take_back(posting, posting.total_cents, 0)
+        return _take_back(account, name, posting.total_cents, 0)
     if not posting.of:
         return Change(NO_EFFECT, "not_a_sale")
     if posting.refunded_cents >= posting.total_cents:
@@ -302,19 +315,20 @@ def _undo(account: Account, name: str) -> Change:
     if sale is None:
         _wait_no_more(account.pending, posting.of, name)
     elif sale.is_sale:
-        return Change(_come_back(sale, posting.total_cents, posting.excluded_cents, -1), None)
+        cents, excluded = posting.total_cents, posting.excluded_cents
+        return Change(_come_back(account, posting.of, cents, excluded, -1), None)
     return Change(NO_EFFECT, None)
 
 
-def _come_back(sale: Posting, cents: int, excluded: int, way: int) -> Effect:
+def _come_back(account: Account, name: str, cents: int, excluded: int, way: int) -> Effect:
     """What changes when so much more, or with ``way`` -1 less, of a sale came back. One return counts for no
     more than the whole sale, so no sum is too long for its state."""
-    before = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
+    sale, word = account.postings[name], account.words.get(name)
+    before = worth(sale, word)
     cents, excluded = min(cents, sale.total_cents), min(excluded, sale.excluded_cents)
     sale.refunded_cents = min(max(sale.refunded_cents + way * cents, 0), MOST)
     sale.excluded_refunded_cents = min(max(sale.excluded_refunded_cents + way * excluded, 0), MOST)
-    after = standing(sale, sale.refunded_cents, sale.excluded_refunded_cents)
-    return Effect(*(now - then for now, then in zip(after, before, strict=True)))
+    return worth(sale, word).since(before)
 
 
 def _wait_no_more(pending: dict[str, list[Pending]], receipt: str, name: str) -> None:
@@ -343,7 +357,7 @@ def _reversal(
         outcome = "nothing_to_reverse" if reason else "settled" if settled else "posted"
     # A receipt of another customer has entries of its own in that one's account.
     ending = settled or (":owner" if txn.claimed else "")
-    delta = effect.earned - effect.redeemed
+    delta = effect.delta
     account.balance += delta
     account.version += 1
     return LedgerEntry(
@@ -351,32 +365,5 @@ def _reversal(
         txn.transaction_id if settled else txn.refers_to or None, claim.kind, outcome, reason,
         claim.total_cents, effect.paid_cents, effect.earned, effect.redeemed, delta,
         account.balance, claim.event_time_ms, claim.store, claim.region, txn.currency,
-        claim.excluded_cents,
+        claim.excluded_cents, pending=pending_points(account),
     )  # fmt: skip
-
-
-def _forget(account: Account, rules: LoyaltyRules) -> None:
-    """Drop what lies beyond the horizon or the cap; the floor keeps a forgotten id from returning."""
-    horizon = account.newest_ms - rules.horizon_ms
-    if account.oldest_ms < horizon:
-        account.floor_ms = max(account.floor_ms, horizon - 1)
-        _drop_to_floor(account)
-    if len(account.postings) > rules.max_postings:
-        # An eighth at a time, so that a busy card does not pay for this at each transaction.
-        times = sorted(p.event_time_ms for p in account.postings.values())
-        account.floor_ms = max(account.floor_ms, times[max(len(times) // 8 - 1, 0)])
-        _drop_to_floor(account)
-
-
-def _drop_to_floor(account: Account) -> None:
-    floor = account.floor_ms
-    account.postings = {k: p for k, p in account.postings.items() if p.event_time_ms > floor}
-    account.pending = _younger(account.pending, floor)
-    account.oldest_ms = min(
-        (p.event_time_ms for p in account.postings.values()), default=account.newest_ms
-    )
-
-
-def _younger(pending: Mapping[str, list[Pending]], floor: int) -> dict[str, list[Pending]]:
-    kept = {k: [c for c in claims if c.event_time_ms > floor] for k, claims in pending.items()}
-    return {k: claims for k, claims in kept.items() if claims}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tillstream.domain.loyalty.account import Account, new_account
 from tillstream.domain.loyalty.holds import (
     Hold,
     PointsAnswer,
@@ -10,7 +11,7 @@ from tillstream.domain.loyalty.holds import (
     drop_ended,
     held,
 )
-from tillstream.domain.loyalty.ledger import NO_TERMS, Account, LoyaltyRules
+from tillstream.domain.loyalty.ledger import NO_TERMS, LoyaltyRules
 
 
 def on_request(
@@ -21,7 +22,7 @@ def on_request(
     The newest request about a sale counts, by the till's clock: an older one, or the same again, has the
     same answer. Once its time is over any other counts: a till's clock may have been set back."""
     if account is None:
-        account = Account(postings={}, pending={}, holds={})
+        account = new_account(0)
     known = account.holds.get(request.transaction_id)
     asked = request.event_time_ms, request.request_id
     over = (

@@ -172,11 +172,13 @@ class Mapper:
         stores: Stores,
         context: Mapping[str, str] | None = None,
         traced: bool = False,
+        documents: list[Document] | None = None,
     ) -> Iterator[Mapped]:
         """What each record in ``raw`` becomes. ``stores`` finds a store by any id the grocer's table knows;
         ``context`` is said besides the bytes: fields of the receipt, for where the mapping finds none;
-        ``traced`` also tells what was not read."""
-        documents = self.documents(raw)
+        ``traced`` also tells what was not read; ``documents``: those of `documents`, if they are read."""
+        if documents is None:
+            documents = self.documents(raw)
         single = sum(len(document.records) for document in documents) == 1
         for tree, records in documents:
             for node in records:

@@ -20,7 +20,8 @@ Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 class Item(Struct, frozen=True, gc=False, omit_defaults=True):
     """A line that counts. ``paid``: its share of the total, so that the lines' shares make the total exactly:
     its amount, less its part of the basket's discounts, plus that of added tax and of rounding. ``off``: what
-    its own discounts and those of the basket take off. ``tax``: included or added.
+    its own discounts and those of the basket take off. ``tax``: all of it, included or added; ``taxed``:
+    which of the receipt's taxes it bears, by their places; ``taxes``: how much of each, where several.
     ``back_to``: what becomes of a return; ``of``: the receipt that it was on."""
 
     kind: str
@@ -40,6 +41,20 @@ class Item(Struct, frozen=True, gc=False, omit_defaults=True):
     promotions: tuple[str, ...] = ()
     expires: str = ""
     lot: str = ""
+    taxed: tuple[Int, ...] = ()
+    taxes: tuple[Long, ...] = ()
+
+
+class TaxOf(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A tax of the receipt, which its lines share. ``rate``: percent as text, "" where nobody says it.
+    ``added``: it comes on top of the lines' amounts, else it is in them. ``net``: what it is on, without
+    it, where that is known."""
+
+    code: str
+    amount: Long
+    rate: str = ""
+    added: bool = False
+    net: Long | None = None
 
 
 class Paid(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -87,3 +102,4 @@ class Receipt(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     key: str = ""
     arrived_ms: Long = 0
     origin: str = ""
+    taxes: tuple[TaxOf, ...] = ()

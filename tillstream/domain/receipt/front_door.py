@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
 from tillstream.domain.receipt.amounts import thousandths
-from tillstream.domain.receipt.canonical import Item, Paid, Receipt
-from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
+from tillstream.domain.receipt.canonical import Item, Paid, Receipt, TaxOf
+from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
-from tillstream.domain.receipt.sums import BACK, PAID, counted_taxes
+from tillstream.domain.receipt.sums import BACK, PAID
+from tillstream.domain.receipt.taxes import Rated, Taxes, by_line, net
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 
 GOODS = frozenset({"sale", "return"})
@@ -75,9 +76,10 @@ def of_contract(
     way = -1 if sent.kind == "void" else 1
     rules = BY_COUNTRY.get(place.country, ()) if embedded is None else embedded
     lines = [line for line in sent.lines if not line.voided]
-    paid, off, tax = _shares(sent, lines)
+    paid, off, taxes, kinds_of_tax = _shares(sent, lines, way)
+    place_of = {at: n for n, at in enumerate(kinds_of_tax)}
     items = []
-    for line, share, less, taxed in zip(lines, paid, off, tax, strict=True):
+    for line, share, less, taxed in zip(lines, paid, off, taxes.by_line, strict=True):
         # A code is typed; a name is text, in which a card's number may be.
         code = _masked(line.code) if line.scheme == "name" else line.code
         product = canonical(line.scheme, code, rules)
@@ -96,7 +98,7 @@ def of_contract(
                 category=category,
                 list_price=None if line.list_price is None else round(line.list_price),
                 off=way * less,
-                tax=way * taxed,
+                tax=way * sum(taxed.values()),
                 back_to=back.fate if back else "shelf" if line.kind == "return" else "",
                 of=back.receipt or "" if back else "",
                 reason=(back.reason if back else None) or line.override or "",
@@ -104,6 +106,8 @@ def of_contract(
                 promotions=tuple(d.promotion for d in line.discounts if d.promotion),
                 expires=line.expires.isoformat() if line.expires else "",
                 lot=line.lot or "",
+                taxed=tuple(place_of[at] for at in taxed),
+                taxes=tuple(way * amount for amount in taxed.values()) if len(taxed) > 1 else (),
             )
         )
     ended = sent.ended_at.astimezone(ZoneInfo(place.zone))
@@ -125,7 +129,7 @@ def of_contract(
             Paid(t.kind, way * t.amount, t.card_token or "", t.cashback, t.foreign_currency or "")
             for t in taken
         ),
-        tax=way * sum(tax),
+        tax=sum(tax.amount for tax in kinds_of_tax.values()),
         rounding=way * sent.rounding,
         customer=sent.loyalty.customer if sent.loyalty else "",
         points_asked=sent.loyalty.asked if sent.loyalty else 0,
@@ -138,6 +142,7 @@ def of_contract(
         began_ms=_ms(sent.began_at) if sent.began_at else None,
         declined=len(sent.tenders) - len(taken),
         voided=len(sent.lines) - len(lines),
+        taxes=tuple(kinds_of_tax.values()),
     )
 
 
@@ -226,44 +231,61 @@ def _quantity(line: ReceiptLine, product: Product) -> tuple[int, str]:
 
 
 def _shares(
-    sent: RetailTransaction, lines: list[ReceiptLine]
-) -> tuple[list[int], list[int], list[int]]:
-    """By line: what it adds to the total, what discounts take off, and tax. What is said of the basket alone
-    is shared out by amount among the lines that go the total's way; discounts among goods, where there are
-    any: nothing is off a gift card, a deposit or airtime."""
+    sent: RetailTransaction, lines: list[ReceiptLine], way: int
+) -> tuple[list[int], list[int], Taxes, dict[Rated, TaxOf]]:
+    """By line: what it adds to the total, what discounts take off, and tax; and each tax of the receipt. What
+    is said of the basket alone is shared out by amount among the lines that go the total's way, as far as
+    they were not taken out again; discounts among goods, where there are any: nothing is off a gift card, a
+    deposit or airtime."""
     of_basket = sum(d.amount for d in sent.discounts if d.line is None)
     directed = {line.number: 0 for line in lines}
     for discount in sent.discounts:
         if discount.line is not None:
             directed[discount.line] += discount.amount
     amounts = [line.amount - directed[line.number] for line in lines]
+    left = _left(lines, amounts)
     of_goods = [
-        amount if line.kind in GOODS else 0 for line, amount in zip(lines, amounts, strict=True)
+        amount if line.kind in GOODS else 0 for line, amount in zip(lines, left, strict=True)
     ]
-    less = shared(of_basket, of_goods if any(of_goods) else amounts)
-    taxes = counted_taxes(sent, lines)
-    tax = _with_rest(_tax(taxes), [_tax(line.taxes) for line in lines], amounts)
-    on_top = _with_rest(_tax(added(taxes)), [_tax(added(line.taxes)) for line in lines], amounts)
-    rounding = shared(sent.rounding, amounts)
+    less = shared(of_basket, of_goods if any(of_goods) else left)
+    taxes = by_line(sent, lines, left, shared)
+    rounding = shared(sent.rounding, left)
+    on_top = [taxes.of(n, included=False) for n in range(len(lines))]
     paid = [a - d + t + r for a, d, t, r in zip(amounts, less, on_top, rounding, strict=True)]
     own = (sum(d.amount for d in line.discounts) for line in lines)
     off = [o + directed[line.number] + d for o, line, d in zip(own, lines, less, strict=True)]
-    return paid, off, tax
+    bases = [
+        a - d - taxes.of(n, included=True)
+        for n, (a, d) in enumerate(zip(amounts, less, strict=True))
+    ]
+    listed = {
+        at: _tax_of(at, way, amount, net(at, amount, taxes, bases))
+        for at, amount in taxes.sums().items()
+    }
+    return paid, off, taxes, listed
 
 
-def added(taxes: Iterable[Tax]) -> Iterator[Tax]:
-    """Those that come on top."""
-    return (tax for tax in taxes if not tax.included)
+def _left(lines: list[ReceiptLine], amounts: list[int]) -> list[int]:
+    """Of each line's amount what corrections after it leave of it, the latest line of the product first; of
+    a correction nothing. The sum stays."""
+    left = list(amounts)
+    for n, line in enumerate(lines):
+        if not line.correction:
+            continue
+        for before in range(n - 1, -1, -1):
+            one = lines[before]
+            same = (one.kind, one.scheme, one.code) == (line.kind, line.scheme, line.code)
+            if same and not one.correction and left[before] * left[n] < 0:
+                part = min(abs(left[before]), abs(left[n])) * (1 if left[n] > 0 else -1)
+                left[before] += part
+                left[n] -= part
+    return left
 
 
-def _with_rest(whole: int, by_line: list[int], amounts: list[int]) -> list[int]:
-    """What lines say, and what is missing to the whole shared out."""
-    rest = shared(whole - sum(by_line), amounts)
-    return [one + more for one, more in zip(by_line, rest, strict=True)]
-
-
-def _tax(taxes: Iterable[Tax]) -> int:
-    return sum(tax.amount for tax in taxes)
+def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:
+    return TaxOf(
+        _masked(at.code), way * amount, at.rate, not at.included, None if on is None else way * on
+    )
 
 
 def shared(whole: int, amounts: Sequence[int]) -> list[int]:

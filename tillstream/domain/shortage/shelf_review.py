@@ -14,6 +14,7 @@ What is not said here ends it: a sale, a level, a promotion, a new day.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tillstream.domain.demand import forecast as fc
@@ -32,6 +33,14 @@ from tillstream.domain.shortage.line import (
     explain,
 )
 from tillstream.domain.shortage.shelves import NEVER, Shelf, ShortageRules, StoreWatch
+from tillstream.domain.stock.assortment import RangeOrder
+
+Ended = Callable[[str, int], RangeOrder | None]
+
+
+def never_ended(product: str, at_ms: int) -> RangeOrder | None:
+    """Everything is sold here."""
+    return None
 
 
 class Quiet(NamedTuple):
@@ -43,7 +52,8 @@ class Quiet(NamedTuple):
 
 
 class ShelfReview(NamedTuple):
-    """One look at the shelves of a store. ``quiet``: by product, what earlier looks have found."""
+    """One look at the shelves of a store. ``quiet``: by product, what earlier looks have found. ``ended``: by
+    which order a product is not sold here at a time."""
 
     store: int
     watch: StoreWatch
@@ -51,18 +61,27 @@ class ShelfReview(NamedTuple):
     arrived_ms: int
     out: list[Shortage]
     quiet: dict[str, Quiet]
+    ended: Ended = never_ended
 
     def at_all(self) -> None:
         """Judges every shelf that is not known to be quiet."""
         at, baskets = self.watch.newest_ms, sum(self.watch.traffic.hours)
         for product in list(self.watch.shelves):
             quiet = self.quiet.get(product)
-            if quiet is None or at >= quiet.until_ms or baskets > quiet.baskets:
+            if (
+                quiet is None
+                or at >= quiet.until_ms
+                or baskets > quiet.baskets
+                or self.ended(product, at) is not None
+            ):
                 self.judge(product, self.watch.shelves[product])
 
     def judge(self, product: str, shelf: Shelf, filled: bool = False) -> None:
         """Sets the shelf's status. ``filled``: it was just seen to hold goods."""
         rules, at = self.rules, self.watch.newest_ms
+        if (order := self.ended(product, self._now(shelf))) is not None:
+            self.rest(product, shelf, order)
+            return
         before = shelf.status
         stock = shelf.stock
         if stock is not None and (stock < 0 or (stock == 0 and shelf.sold_ms > shelf.stock_ms)):
@@ -108,11 +127,24 @@ class ShelfReview(NamedTuple):
             more = sl.patience(shelf.appeal, hours, alpha, self.rules.silence)
             self.quiet[product] = Quiet(until_ms, sum(hours) + more)
 
-    def close(self, product: str, shelf: Shelf) -> None:
-        """A last line for a shelf that is watched no longer."""
+    def rest(self, product: str, shelf: Shelf, order: RangeOrder) -> None:
+        """By ``order`` nothing is sold here: what is open ends, what is not sold teaches nothing, and no
+        basket of this time counts once it is sold again."""
+        watch, at = self.watch, self.watch.newest_ms
+        demand, silence = self.rules.demand, self.rules.silence
+        self.quiet.pop(product, None)
+        dm.mark_absent(shelf.demand, order.from_ms, at, demand)
+        hour, hours = dm.local(at, demand)[1], watch.traffic.hours
+        sl.start_again(shelf.appeal, hours, hour, silence, shelf.demand.absent)
+        self.close(product, shelf, f"not sold here: {order.action} {order.assortment_id}")
+
+    def close(self, product: str, shelf: Shelf, why: str = "") -> None:
+        """A last line for a shelf that is watched no longer, or not for now."""
         before, shelf.status = shelf.status, OK
         if before != OK:
             self._tell(product, shelf, before, None, 0)
+            if why:
+                self.out[-1].why = why
 
     def _tell(
         self, product: str, shelf: Shelf, before: str, stock: int | None, silent: int

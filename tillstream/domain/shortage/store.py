@@ -31,8 +31,9 @@ from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import Promotion
 from tillstream.domain.shortage import silence as sl
 from tillstream.domain.shortage.line import MINUTE_MS, OFFLINE, OK, Shortage
-from tillstream.domain.shortage.shelf_review import Quiet, ShelfReview
+from tillstream.domain.shortage.shelf_review import Ended, Quiet, ShelfReview, never_ended
 from tillstream.domain.shortage.shelves import NEVER, Shelf, ShortageRules, StoreWatch
+from tillstream.domain.stock.assortment import RangeOrder
 
 
 class Basket(NamedTuple):
@@ -64,7 +65,7 @@ RING = 64  # so many transactions of a store are remembered, to know one that co
 
 def apply_basket(
     store: int, watch: StoreWatch | None, basket: Basket, rules: ShortageRules,
-    quiet: dict[str, Quiet] | None = None,
+    quiet: dict[str, Quiet] | None = None, ended: Ended = never_ended,
 ) -> tuple[StoreWatch | None, list[Shortage]]:  # fmt: skip
     """The store after a basket, and the lines that changed; None where nothing did."""
     quiet = {} if quiet is None else quiet
@@ -75,7 +76,7 @@ def apply_basket(
     if not _remember(watch, basket.mark):
         return None, []
     at = min(basket.at_ms, basket.arrived_ms)
-    review = ShelfReview(store, watch, rules, basket.arrived_ms, [], quiet)
+    review = ShelfReview(store, watch, rules, basket.arrived_ms, [], quiet, ended)
     watch.region = basket.region
     if watch.traffic.day < 0:  # a store may begin with a void, which is no traffic
         watch.traffic = dm.roll(None, at, rules.demand)
@@ -110,7 +111,7 @@ def apply_basket(
 
 def apply_level(
     store: int, watch: StoreWatch | None, level: Level, rules: ShortageRules,
-    quiet: dict[str, Quiet] | None = None,
+    quiet: dict[str, Quiet] | None = None, ended: Ended = never_ended,
 ) -> tuple[StoreWatch | None, list[Shortage]]:  # fmt: skip
     """The store after the ledger told a level. Levels of products that no till has sold are not kept:
     the ledger tells them again with the first sale."""
@@ -122,7 +123,7 @@ def apply_level(
     if level.version <= shelf.stock_version:
         return None, []
     shelf.stock, shelf.stock_version, shelf.stock_ms = level.stock, level.version, level.at_ms
-    review = ShelfReview(store, watch, rules, level.arrived_ms, [], quiet)
+    review = ShelfReview(store, watch, rules, level.arrived_ms, [], quiet, ended)
     if level.came:
         hour = dm.local(watch.newest_ms, rules.demand)[1]
         sl.start_again(shelf.appeal, watch.traffic.hours, hour, rules.silence, shelf.demand.absent)
@@ -148,21 +149,50 @@ def apply_promotion(
     return watch
 
 
-def missed(store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules) -> list[Shortage]:
+def missed(
+    store: int, watch: StoreWatch, heard_ms: int, rules: ShortageRules, opened_ms: int = 0
+) -> list[Shortage]:
     """A line if this store's tills say nothing although they should: it is offline, so its shelves
     cannot be judged. ``heard_ms``: how far other stores have been heard; while the whole stream is
-    silent nobody is offline. The test is that of a shelf, with the store's baskets for sales."""
+    silent nobody is offline. ``opened_ms``: since when it is open again. The test is that of a shelf, with
+    the store's baskets for sales."""
     _keep_zone(watch, rules, {})
     if watch.offline_ms or watch.traffic.days_known < rules.silence.least_days:
         return []
+    since_ms = max(watch.newest_ms, opened_ms)
     luck = fc.today(watch.traffic, watch.newest_ms, rules.demand)
-    due = fc.normal_units(watch.traffic, watch.newest_ms, heard_ms, rules.demand)
+    due = fc.normal_units(watch.traffic, since_ms, heard_ms, rules.demand)
     if none_sold(due * luck.factor, luck.shape) > rules.blind_alpha:
         return []
     watch.offline_ms = watch.newest_ms
     review = ShelfReview(store, watch, rules, heard_ms, [], {})
-    why = f"{due:.0f} baskets were due since {clock(rules.demand.zone, watch.newest_ms)}, none came"
+    why = f"{due:.0f} baskets were due since {clock(rules.demand.zone, since_ms)}, none came"
     review.tell_store(OFFLINE, OK, heard_ms, why)
+    return review.out
+
+
+def closed(
+    store: int, watch: StoreWatch, at_ms: int, rules: ShortageRules, order: RangeOrder
+) -> list[Shortage]:
+    """Of a store that is closed by ``order`` nobody expects to hear: it is offline no more."""
+    if not watch.offline_ms:
+        return []
+    watch.offline_ms = 0
+    review = ShelfReview(store, watch, rules, at_ms, [], {})
+    review.tell_store(OK, OFFLINE, at_ms, f"the store is closed: {order.assortment_id}")
+    return review.out
+
+
+def end_what_is_not_sold(
+    store: int, watch: StoreWatch, at_ms: int, rules: ShortageRules, ended: Ended
+) -> list[Shortage]:
+    """Lines of shelves that are short of what is not sold at ``at_ms``: a closed store has no baskets that
+    would have them looked at."""
+    review = ShelfReview(store, watch, rules, at_ms, [], {})
+    for product in list(watch.shelves):
+        shelf = watch.shelves[product]
+        if shelf.status != OK and (order := ended(product, at_ms)) is not None:
+            review.rest(product, shelf, order)
     return review.out
 
 

@@ -111,11 +111,20 @@ class Range:
         """The order by which nothing is sold on this shelf at that time. Centres have none."""
         if not self._orders or store >= FIRST_CENTRE:
             return None
-        closed = self._holds(f"store/{store}", at_ms)
-        if closed is not None and closed.ends_trade:
+        if (closed := self.closed(store, at_ms)) is not None:
             return closed
         order = max(self._of_product(store, product, at_ms), key=lambda one: one[:2], default=None)
         return order[2] if order is not None and order[2].ends_trade else None
+
+    def closed(self, store: int, at_ms: int) -> RangeOrder | None:
+        """The order by which the whole store sells nothing at that time."""
+        order = self._holds(f"store/{store}", at_ms)
+        return order if order is not None and order.ends_trade else None
+
+    def opened_ms(self, store: int, at_ms: int) -> int:
+        """When the store was opened again; 0 if it never was closed, or is."""
+        order = self._holds(f"store/{store}", at_ms)
+        return order.from_ms if order is not None and not order.ends_trade else 0
 
     def since_ms(self, store: int, product: str, at_ms: int) -> int:
         """When the last order about this shelf began; 0 without one."""

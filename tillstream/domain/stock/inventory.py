@@ -13,7 +13,6 @@ from tillstream.domain.stock.actions import (
     CentralUpdate,
     Request,
     Why,
-    asks_itself,
     ended_told,
     manager_told,
     miscount_told,
@@ -35,7 +34,6 @@ from tillstream.domain.stock.ledger import (
     move,
 )
 from tillstream.domain.stock.network import Neighbours
-from tillstream.domain.stock.order_wake import is_order_wake
 from tillstream.domain.stock.replenishment import PlanningRules, low_level, recovered_above
 
 TRADED = frozenset({"sale", "refund", "void"})
@@ -174,30 +172,6 @@ def on_request(
         actions = []
     percent = _terms(stock, False, rules)
     return stock, _entry(stock, line, moved, percent), actions
-
-
-def on_wake(
-    stock: Stock, store: int, product: str, due_ms: int, rules: InventoryRules
-) -> list[Action]:
-    """It is ``due_ms`` by the wall clock, set when nobody had what this shelf needs: it is to ask again,
-    for a shelf that is empty sells nothing that would make it ask. Not where goods have come, where a later
-    answer says to wait longer, or for a product that has left the range.
-
-    What comes of the wall clock changes no state: it goes out as a request of the shelf to itself, which
-    a replay reads in its place. Its event time is when the hold ends, never ahead of that."""
-    at_ms = stock.no_order_before_ms
-    if stock.level > stock.reorder_point or due_ms < at_ms:
-        return []
-    if replenishment.left(stock, at_ms, rules.planning):
-        return []
-    return asks_itself(stock, store, product, "retry", at_ms, stock.low)
-
-
-def wake_ms(stock: Stock, now_ms: int, rules: InventoryRules) -> int:
-    """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
-    long past, not before they have had time to come."""
-    at_ms = max(stock.no_order_before_ms, now_ms + rules.planning.retry_hours * HOUR_MS)
-    return at_ms + is_order_wake(at_ms)
 
 
 def review(

@@ -27,6 +27,7 @@ UNKNOWN_MS = 2**62  # an arrival that nobody has said
 INBOUND = frozenset({"delivery", "transfer_in", "refund", "void"})
 OUTBOUND = frozenset({"sale", "transfer_out", "write_off", "allocation"})
 MOVES = INBOUND | OUTBOUND
+BRINGS_BACK = frozenset({"refund", "void"})
 ABSOLUTE = frozenset({"count", "correction"})
 
 
@@ -42,7 +43,8 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     """One line that moves stock, whatever document it stood on. ``quantity`` is signed: what the line
     adds to the level, or for a count and a plan, the pieces themselves. arrived_ms: when the broker
     took it; a clock that is ahead of that moves no horizon. unit: ``each``, or of what ``quantity`` has
-    thousandths; None where the document does not say it, for it counts as the shelf does."""
+    thousandths; None where the document does not say it, for it counts as the shelf does. undoes: the
+    line that a void of contract v1 undoes: its quantity is as of a sale, whatever that was."""
 
     kind: str
     line_id: str
@@ -53,6 +55,7 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     order_id: str | None = None
     arrived_ms: int = UNKNOWN_MS
     unit: str | None = None
+    undoes: str | None = None
 
 
 class OpenOrder(msgspec.Struct, array_like=True, gc=False):
@@ -154,7 +157,12 @@ class Moved(msgspec.Struct, gc=False):
 
 
 def move(stock: Stock, line: Line, rules: StockRules) -> Moved | None:
-    """Applies ``line`` to the level of ``stock``, in place; None for a duplicate, which changes nothing."""
+    """Applies ``line`` to the level of ``stock``, in place; None for a duplicate, which changes nothing.
+
+    A void moves the other way than the line that it undoes. One of contract v1 does not say which way that
+    is: its ``quantity`` is set by what is known here, and where the void came first, turned when that line
+    comes.
+    """
     event_ms, recent, old = line.event_time_ms, stock.recent, stock.level
     fingerprint = recent_lines.fingerprint(line.line_id)
     if recent_lines.holds(recent, fingerprint):
@@ -163,8 +171,13 @@ def move(stock: Stock, line: Line, rules: StockRules) -> Moved | None:
     if behind > rules.horizon_ms or event_ms <= recent.floor_ms:
         return Moved("too_late", old, behind)
     moves = line.kind in MOVES
+    undoes = None
+    if line.undoes is not None:
+        undoes = recent_lines.fingerprint(line.undoes)
+        pieces, brought = abs(line.quantity), recent_lines.moved_by(recent, undoes) > 0
+        line.quantity = -pieces if brought else pieces
     moved = line.quantity if moves else 0
-    recent_lines.add(recent, fingerprint, event_ms, moved, rules.horizon_ms)
+    recent_lines.add(recent, fingerprint, event_ms, moved, rules.horizon_ms, undoes)
     if line.kind in ABSOLUTE:
         outcome = _count(stock, line)
     elif not moves:
@@ -174,6 +187,8 @@ def move(stock: Stock, line: Line, rules: StockRules) -> Moved | None:
     else:
         stock.level += moved
         outcome = "posted"
+    if moved > 0 and line.kind in BRINGS_BACK:
+        stock.level += recent_lines.turn(recent, fingerprint, moved, stock.count_ms)
     stock.newest_ms = max(stock.newest_ms, min(event_ms, line.arrived_ms))
     recent_lines.thin_out(recent, stock.newest_ms - rules.horizon_ms, rules.max_lines)
     return Moved(outcome, old, behind)

@@ -5,6 +5,7 @@ The contract for readers is state_schemas/events/stock_movement/v1.json; this is
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -48,8 +49,9 @@ class Movement(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_onl
 MAY_BE_NONE = frozenset({"count", "correction", "plan"})
 
 
-def parse(raw: bytes) -> Movement:
-    """The movement in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+def parse(raw: bytes, bundles: Set[str] = frozenset()) -> Movement:
+    """The movement in ``raw`` (UTF-8 JSON). ``bundles``: what has no shelf, as shelves know products. Raises
+    InvalidTransaction, and nothing else."""
     found = decode(raw, Movement)
     if LAST_STORE < found.store < FIRST_CENTRE:
         raise refuse("out_of_range", "$.store is 1 to 2900, or a centre, 9001 to 9099")
@@ -60,6 +62,9 @@ def parse(raw: bytes) -> Movement:
     for n, line in enumerate(found.lines):
         if not line.quantity and found.kind not in MAY_BE_NONE:
             raise refuse("out_of_range", f"$.lines[{n}].quantity must be at least 1")
+        if bundles and same(line.product) in bundles:
+            what = f"$.lines[{n}].product is a bundle (reference.bundles), which has no shelf"
+            raise refuse("not_allowed", f"{what}: name its products")
         if line.order_id is not None and found.kind != "delivery":
             raise refuse("not_allowed", f"$.lines[{n}].order_id is for a delivery")
     return found

@@ -2,12 +2,86 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from zlib import crc32
 
+from tillstream.domain.stock import replenishment
 from tillstream.domain.stock.actions import Action, asks_itself
-from tillstream.domain.stock.assortment import RangeOrder
+from tillstream.domain.stock.assortment import Range, RangeOrder
 from tillstream.domain.stock.ledger import HOUR_MS, Stock
 from tillstream.domain.stock.replenishment import PlanningRules
+
+
+class Seen(NamedTuple):
+    """Why a shelf's timer is seen to: it is ``due_ms`` by the wall clock, or None after an entry, before
+    which the shelf's newest line was of ``before_ms``. ordered: it has ordered by that entry."""
+
+    due_ms: int | None = None
+    before_ms: int = 0
+    ordered: bool = False
+
+
+def see_to_timer(
+    stock: Stock,
+    store: int,
+    product: str,
+    seen: Seen,
+    now_ms: int,
+    orders: Range,
+    rules: PlanningRules,
+) -> tuple[list[Action], int | None]:
+    """What a shelf does now, and when to see to it again, None for not at all. A shelf that waits for what it
+    has ordered has a timer, and so has one that has too little and is not sold from, for it may be again;
+    neither need have a line. ``orders``: about the assortment; ``now_ms``: by the wall clock."""
+    actions: list[Action] = []
+    if seen.due_ms is None:
+        waits = seen.ordered or (
+            bool(stock.open_orders) and enters(seen.before_ms, stock.newest_ms, rules)
+        )
+        if not waits and is_short(stock):
+            waits = orders.ended(store, product, stock.newest_ms) is not None
+    else:
+        at_ms = max(min(seen.due_ms, now_ms), stock.newest_ms)
+        ended = orders.ended(store, product, at_ms)
+        is_order = is_order_wake(seen.due_ms)
+        if ended is not None:
+            if is_order and stock.open_orders:
+                actions += on_order_wake(stock, store, product, ended)
+            waits = is_short(stock)
+        else:
+            held = bool(stock.no_order_before_ms)
+            if not is_order or (held and not on_grid(seen.due_ms, store, product, rules)):
+                actions += on_wake(stock, store, product, seen.due_ms, rules)
+            if is_order:
+                since_ms = orders.since_ms(store, product, at_ms)
+                actions += on_back(stock, store, product, seen.due_ms, since_ms)
+            waits = is_order and may_come(stock, now_ms, rules)
+    wake_at = order_wake_ms(max(now_ms, seen.due_ms or 0), store, product, rules)
+    return actions, wake_at if waits else None
+
+
+def on_wake(
+    stock: Stock, store: int, product: str, due_ms: int, rules: PlanningRules
+) -> list[Action]:
+    """It is ``due_ms`` by the wall clock, set when nobody had what this shelf needs: it is to ask again,
+    for a shelf that is empty sells nothing that would make it ask. Not where goods have come, where a later
+    answer says to wait longer, or for a product that has left the range.
+
+    What comes of the wall clock changes no state: it goes out as a request of the shelf to itself, which
+    a replay reads in its place. Its event time is when the hold ends, never ahead of that."""
+    at_ms = stock.no_order_before_ms
+    if stock.level > stock.reorder_point or due_ms < at_ms:
+        return []
+    if replenishment.left(stock, at_ms, rules):
+        return []
+    return asks_itself(stock, store, product, "retry", at_ms, stock.low)
+
+
+def wake_ms(stock: Stock, now_ms: int, rules: PlanningRules) -> int:
+    """When to wake a shelf that nobody had anything for, by the wall clock. In a replay, whose events are
+    long past, not before they have had time to come."""
+    at_ms = max(stock.no_order_before_ms, now_ms + rules.retry_hours * HOUR_MS)
+    return at_ms + is_order_wake(at_ms)
 
 
 def order_wake_ms(now_ms: int, store: int, product: str, rules: PlanningRules) -> int:

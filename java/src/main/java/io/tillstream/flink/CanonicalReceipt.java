@@ -1,8 +1,12 @@
 package io.tillstream.flink;
 
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonStringEncoder;
@@ -35,6 +39,8 @@ final class CanonicalReceipt {
         String unit = "each";
         Long listPrice;
         String backTo = "";
+        /** Rung up and taken out again within its receipt, or the line that took it out. */
+        boolean takenOut;
 
         boolean isTrade() {
             return kind.equals("sale") || kind.equals("return");
@@ -44,20 +50,42 @@ final class CanonicalReceipt {
             return unit.equals("each") && thousandths % 1000 != 0;
         }
 
+        /** By what a line is known that takes it out, its quantity and money times {@code sign}. */
+        List<Object> alike(long sign) {
+            return List.of(
+                    kind, product, unit, sign * thousandths, sign * amount, sign * paid);
+        }
+
         /** Stock's whole units, as {@code stock_units} of {@code receipt/reading.py}. */
         long units() {
             return unit.equals("each") ? thousandths / 1000 : thousandths;
         }
     }
 
+    /** A tax of the receipt, {@code canonical.TaxOf}. */
+    static final class Tax {
+        String code;
+        Long amount;
+        String rate = "";
+        boolean added;
+        Long net;
+    }
+
     String transactionId;
+    /** The contract or mapping it came by. */
+    String source = "";
+    /** What a void undoes. */
+    String voids = "";
     String currency;
+    String businessDay = "";
     boolean isVoid;
     Integer store;
     Long endedMs;
     /** When the till's own record arrived, ms UTC. */
     long arrivedMs;
     List<Line> lines;
+    /** Those that are as the front door writes them: nothing but sales reads them. */
+    List<Tax> taxes = new ArrayList<>();
 
     private CanonicalReceipt() {}
 
@@ -74,7 +102,11 @@ final class CanonicalReceipt {
             receipt.fill(parser);
             // Never after it was written here.
             receipt.arrivedMs = Math.min(receipt.arrivedMs, ArrivalTimes.of(envelope));
-            return parser.nextToken() == null && receipt.isWhole() ? receipt : null;
+            if (parser.nextToken() != null || !receipt.isWhole()) {
+                return null;
+            }
+            receipt.markTakenOut();
+            return receipt;
         } catch (IOException | RuntimeException notCanonical) {
             return null;
         }
@@ -107,6 +139,12 @@ final class CanonicalReceipt {
                 case "transaction_id":
                     transactionId = text(parser);
                     break;
+                case "source":
+                    source = text(parser);
+                    break;
+                case "voids":
+                    voids = text(parser);
+                    break;
                 case "kind":
                     String kind = text(parser);
                     isVoid = kind.equals("void");
@@ -126,6 +164,12 @@ final class CanonicalReceipt {
                     break;
                 case "lines":
                     lines = lines(parser);
+                    break;
+                case "business_day":
+                    businessDay = textOr("", parser);
+                    break;
+                case "taxes":
+                    taxes = taxes(parser);
                     break;
                 default:
                     skip(parser);
@@ -197,6 +241,104 @@ final class CanonicalReceipt {
         expect(line.kind != null && line.product != null);
         expect(line.amount != null && line.paid != null);
         return line;
+    }
+
+    /** Whether a line is on the side of what is sold; else of what comes back. */
+    boolean isSold(Line line) {
+        return line.kind.equals("sale") != isVoid;
+    }
+
+    /** Whether a trade line goes the other way than its kind: it takes back one before it. */
+    private boolean isCorrection(Line line) {
+        return isSold(line) ? line.thousandths < 0 : line.thousandths > 0;
+    }
+
+    /**
+     * As {@code taken_out} of {@code tillstream/domain/stock/baskets.py}: pairs of lines alike but for
+     * their signs.
+     */
+    private void markTakenOut() {
+        boolean corrected = false;
+        for (Line line : lines) {
+            corrected |= line.isTrade() && isCorrection(line);
+        }
+        if (!corrected) {
+            return;
+        }
+        Map<List<Object>, Deque<Line>> rungUp = new HashMap<>();
+        for (Line line : lines) {
+            if (!line.isTrade() || line.thousandths == 0) {
+                continue;
+            }
+            Deque<Line> before = rungUp.get(line.alike(-1));
+            if (before == null || before.isEmpty()) {
+                rungUp.computeIfAbsent(line.alike(1), key -> new ArrayDeque<>()).push(line);
+            } else {
+                before.pop().takenOut = true;
+                line.takenOut = true;
+            }
+        }
+    }
+
+    /** What is not of these types is left out. Never refuses what stock takes. */
+    private static List<Tax> taxes(JsonParser parser) throws IOException {
+        List<Tax> taxes = new ArrayList<>();
+        if (parser.currentToken() != JsonToken.START_ARRAY) {
+            skip(parser);
+            return taxes;
+        }
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+            if (parser.currentToken() != JsonToken.START_OBJECT) {
+                skip(parser);
+                continue;
+            }
+            Tax tax = new Tax();
+            String name;
+            while ((name = parser.nextFieldName()) != null) {
+                JsonToken token = parser.nextToken();
+                switch (name) {
+                    case "code":
+                        tax.code = textOr(null, parser);
+                        break;
+                    case "rate":
+                        tax.rate = textOr("", parser);
+                        break;
+                    case "amount":
+                        tax.amount = amountOrNull(parser);
+                        break;
+                    case "net":
+                        tax.net = amountOrNull(parser);
+                        break;
+                    case "added":
+                        tax.added = token == JsonToken.VALUE_TRUE;
+                        skip(parser);
+                        break;
+                    default:
+                        skip(parser);
+                }
+            }
+            if (tax.code != null && tax.amount != null) {
+                taxes.add(tax);
+            }
+        }
+        return taxes;
+    }
+
+    private static String textOr(String other, JsonParser parser) throws IOException {
+        if (parser.currentToken() == JsonToken.VALUE_STRING) {
+            return parser.getText();
+        }
+        skip(parser);
+        return other;
+    }
+
+    private static Long amountOrNull(JsonParser parser) throws IOException {
+        if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT) {
+            skip(parser);
+            return null;
+        }
+        boolean large = parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER;
+        return large || Math.abs(parser.getLongValue()) > MOST ? null : (Long) parser.getLongValue();
     }
 
     private static long amount(JsonParser parser) throws IOException {

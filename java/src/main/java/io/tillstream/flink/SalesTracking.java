@@ -16,6 +16,7 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple6;
+import org.apache.flink.api.java.tuple.Tuple7;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
 import org.apache.flink.streaming.api.TimerService;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -29,7 +30,8 @@ import org.apache.flink.util.Collector;
 import org.apache.flink.util.OutputTag;
 
 /**
- * Sales by store and product in windows of event time, wholly in the JVM.
+ * Sales by store and product, and taxes by store, day, code and rate, in windows of event time, wholly in
+ * the JVM.
  *
  * <p>Every record is an addition: what was sold in a window, once when the window closes, and again
  * for each line that comes after. So the sum over the records of a window is right at any time,
@@ -41,38 +43,129 @@ import org.apache.flink.util.OutputTag;
 public final class SalesTracking {
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // key of its windows, units, what was paid, price of one unit, event time, when it arrived
-    private static final TupleTypeInfo<Tuple6<String, Long, Long, Long, Long, Long>> LINE =
+    // key of its windows, units, what was paid, price of one unit, event time, when it arrived, whether it is
+    // of what is sold: of what comes back units and money are negative, and of a correction the other way
+    private static final TupleTypeInfo<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> LINE =
+            new TupleTypeInfo<>(
+                    Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.BOOLEAN);
+    // key of its windows, the tax, what it is on, 1 where nobody knows that, event time, when it arrived
+    private static final TupleTypeInfo<Tuple6<String, Long, Long, Long, Long, Long>> TAX =
             new TupleTypeInfo<>(
                     Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG);
+    private static final OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> TAXES =
+            new OutputTag<>("taxes", TAX);
 
     private SalesTracking() {}
 
     /**
-     * Lines of each transaction, the transaction once.
+     * Lines of each transaction, the transaction once; to the side its taxes. Without event times.
      *
      * @param rows (transaction id, enveloped transaction of the front door); what is none is left out:
      *     other jobs put it with the dead letters
      * @param rememberMs how long a transaction's id is remembered, from its arrival; 0: for ever
-     * @param outOfOrderMs how much later than a newer one a line may come and still be in time
-     * @param idleMs after so long without a record a subtask holds nobody up
      */
-    public static DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines(
-            DataStream<Row> rows, long rememberMs, long outOfOrderMs, long idleMs) {
+    public static SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once(
+            DataStream<Row> rows, long rememberMs) {
         KeySelector<Row, String> id = row -> (String) row.getField(0);
         return rows.keyBy(id, Types.STRING)
                 .process(new OnceById(rememberMs))
                 .returns(LINE)
                 .uid("sales-once")
-                .name("lines of each transaction once")
-                .assignTimestampsAndWatermarks(
-                        WatermarkStrategy
-                                .<Tuple6<String, Long, Long, Long, Long, Long>>forGenerator(
-                                        context -> new UpToArrival(Duration.ofMillis(outOfOrderMs)))
-                                .withTimestampAssigner((line, before) -> line.f4)
-                                .withIdleness(Duration.ofMillis(idleMs)))
+                .name("lines of each transaction once");
+    }
+
+    /**
+     * Lines with their times.
+     *
+     * @param outOfOrderMs how much later than a newer one a line may come and still be in time
+     * @param idleMs after so long without a record a subtask holds nobody up
+     */
+    public static DataStream<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> lines(
+            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once,
+            long outOfOrderMs,
+            long idleMs) {
+        return timed(once, line -> line.f4, line -> line.f5, outOfOrderMs, idleMs)
                 .uid("sales-times")
                 .name("event times");
+    }
+
+    /** Taxes with their times, as {@link #lines}. */
+    public static DataStream<Tuple6<String, Long, Long, Long, Long, Long>> taxes(
+            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once,
+            long outOfOrderMs,
+            long idleMs) {
+        return timed(once.getSideOutput(TAXES), tax -> tax.f4, tax -> tax.f5, outOfOrderMs, idleMs)
+                .uid("tax-times")
+                .name("event times of taxes");
+    }
+
+    private static <T> SingleOutputStreamOperator<T> timed(
+            DataStream<T> stream, Ms<T> event, Ms<T> arrival, long outOfOrderMs, long idleMs) {
+        return stream.assignTimestampsAndWatermarks(
+                WatermarkStrategy.<T>forGenerator(
+                                context -> new UpToArrival<>(arrival, Duration.ofMillis(outOfOrderMs)))
+                        .withTimestampAssigner((one, before) -> event.of(one))
+                        .withIdleness(Duration.ofMillis(idleMs)));
+    }
+
+    /** A time of a record. */
+    private interface Ms<T> extends java.io.Serializable {
+        long of(T one);
+    }
+
+    /**
+     * Additions of taxes to the windows of {@code sizeMs}, as JSON: the key's fields, {@code
+     * window_start_ms}, {@code window_ms}, {@code receipts}, {@code tax_cents}, {@code net_cents}, {@code
+     * receipts_without_net}, {@code late}.
+     */
+    public static DataStream<byte[]> taxAdditions(
+            DataStream<Tuple6<String, Long, Long, Long, Long, Long>> taxes, long sizeMs, String uid) {
+        OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> late = new OutputTag<>("late", TAX);
+        KeySelector<Tuple6<String, Long, Long, Long, Long, Long>, String> key = tax -> tax.f0;
+        SingleOutputStreamOperator<byte[]> inTime =
+                taxes.keyBy(key, Types.STRING)
+                        .window(TumblingEventTimeWindows.of(Duration.ofMillis(sizeMs)))
+                        .sideOutputLateData(late)
+                        .aggregate(new AddUpTax(), new TaxAsJson(sizeMs), SUMS, SUMS, BYTES)
+                        .uid(uid)
+                        .name(uid);
+        DataStream<byte[]> after =
+                inTime.getSideOutput(late)
+                        .map(tax -> taxJson(addTax(new long[4], tax), tax.f0,
+                                tax.f4 - Math.floorMod(tax.f4, sizeMs), sizeMs, true))
+                        .returns(BYTES)
+                        .uid(uid + "-late")
+                        .name(uid + " after its window");
+        return inTime.union(after);
+    }
+
+    private static long[] addTax(long[] sums, Tuple6<String, Long, Long, Long, Long, Long> tax) {
+        sums[0]++;
+        sums[1] += tax.f1;
+        sums[2] += tax.f2;
+        sums[3] += tax.f3;
+        return sums;
+    }
+
+    /** {@code key} is the beginning of the JSON, see {@link #taxKey}. */
+    private static byte[] taxJson(long[] sums, String key, long start, long size, boolean late) {
+        String json =
+                key + ",\"window_start_ms\":" + start + ",\"window_ms\":" + size + ",\"receipts\":" + sums[0]
+                        + ",\"tax_cents\":" + sums[1] + ",\"net_cents\":" + sums[2]
+                        + ",\"receipts_without_net\":" + sums[3] + ",\"late\":" + late + '}';
+        return json.getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static String taxKey(CanonicalReceipt receipt, CanonicalReceipt.Tax tax) {
+        StringBuilder key = new StringBuilder(200).append("{\"store_day\":");
+        text(key, receipt.store + "/" + receipt.businessDay)
+                .append(",\"store\":").append((int) receipt.store)
+                .append(",\"business_day\":");
+        text(key, receipt.businessDay).append(",\"currency\":");
+        text(key, receipt.currency).append(",\"code\":");
+        text(key, tax.code).append(",\"rate\":");
+        text(key, tax.rate).append(",\"added\":").append(tax.added);
+        return key.toString();
     }
 
     /**
@@ -81,13 +174,13 @@ public final class SalesTracking {
      * @param prices product to its price in the price list, in minor units
      */
     public static DataStream<byte[]> additions(
-            DataStream<Tuple6<String, Long, Long, Long, Long, Long>> lines,
+            DataStream<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> lines,
             long sizeMs,
             Map<String, ? extends Number> prices,
             String uid) {
-        OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> late = new OutputTag<>("late", LINE);
+        OutputTag<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> late = new OutputTag<>("late", LINE);
         HashMap<String, Number> list = new HashMap<>(prices);
-        KeySelector<Tuple6<String, Long, Long, Long, Long, Long>, String> key = line -> line.f0;
+        KeySelector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>, String> key = line -> line.f0;
         SingleOutputStreamOperator<byte[]> inTime =
                 lines.keyBy(key, Types.STRING)
                         .window(TumblingEventTimeWindows.of(Duration.ofMillis(sizeMs)))
@@ -113,15 +206,17 @@ public final class SalesTracking {
         return new long[] {0, 0, 0, 0, 0, Long.MAX_VALUE, Long.MIN_VALUE};
     }
 
-    private static long[] sums(Tuple6<String, Long, Long, Long, Long, Long> line) {
+    private static long[] sums(Tuple7<String, Long, Long, Long, Long, Long, Boolean> line) {
         return add(none(), line);
     }
 
-    private static long[] add(long[] sums, Tuple6<String, Long, Long, Long, Long, Long> line) {
-        boolean sold = line.f1 != 0 ? line.f1 > 0 : line.f2 >= 0;
-        sums[0]++;
-        sums[sold ? 1 : 2] += Math.abs(line.f1);
-        sums[sold ? 3 : 4] += sold ? line.f2 : -line.f2;
+    private static long[] add(long[] sums, Tuple7<String, Long, Long, Long, Long, Long, Boolean> line) {
+        boolean sold = line.f6;
+        long way = sold ? 1 : -1;
+        boolean correction = line.f1 != 0 ? way * line.f1 < 0 : way * line.f2 < 0;
+        sums[0] += correction ? 0 : 1;
+        sums[sold ? 1 : 2] += way * line.f1;
+        sums[sold ? 3 : 4] += way * line.f2;
         sums[5] = Math.min(sums[5], line.f3);
         sums[6] = Math.max(sums[6], line.f3);
         return sums;
@@ -179,23 +274,24 @@ public final class SalesTracking {
     }
 
     /** A till whose clock is ahead must not close the windows of the others. */
-    private static final class UpToArrival
-            extends BoundedOutOfOrdernessWatermarks<Tuple6<String, Long, Long, Long, Long, Long>> {
-        UpToArrival(Duration outOfOrder) {
+    private static final class UpToArrival<T> extends BoundedOutOfOrdernessWatermarks<T> {
+        private final Ms<T> arrival;
+
+        UpToArrival(Ms<T> arrival, Duration outOfOrder) {
             super(outOfOrder);
+            this.arrival = arrival;
         }
 
         @Override
-        public void onEvent(
-                Tuple6<String, Long, Long, Long, Long, Long> line, long eventMs, WatermarkOutput out) {
-            super.onEvent(line, Math.min(eventMs, line.f5), out);
+        public void onEvent(T one, long eventMs, WatermarkOutput out) {
+            super.onEvent(one, Math.min(eventMs, arrival.of(one)), out);
         }
     }
 
-    /** The lines of the first transaction of each key, for as long as it is remembered. */
+    /** Lines and taxes of the first transaction of each key, for as long as it is remembered. */
     private static final class OnceById
             extends KeyedProcessFunction<
-                    String, Row, Tuple6<String, Long, Long, Long, Long, Long>> {
+                    String, Row, Tuple7<String, Long, Long, Long, Long, Long, Boolean>> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
         private transient ValueState<Boolean> seen;
@@ -216,7 +312,7 @@ public final class SalesTracking {
         public void processElement(
                 Row row,
                 Context context,
-                Collector<Tuple6<String, Long, Long, Long, Long, Long>> out)
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> out)
                 throws Exception {
             // What has no id of its own is no transaction, and many share a key.
             if (context.getCurrentKey().startsWith("~") || seen.value() != null) {
@@ -235,17 +331,29 @@ public final class SalesTracking {
                 timers.registerEventTimeTimer(StateLife.endMs(arrivedMs, watermark, rememberMs));
             }
             for (CanonicalReceipt.Line line : receipt.lines) {
-                if (line.isTrade()) {
+                if (line.isTrade() && !line.takenOut) {
                     out.collect(
-                            Tuple6.of(
+                            Tuple7.of(
                                     receipt.store + "/" + line.product + '|' + receipt.currency
                                             + '|' + line.unit,
                                     line.units(),
                                     line.paid,
                                     price(line),
                                     receipt.endedMs,
-                                    receipt.arrivedMs));
+                                    receipt.arrivedMs,
+                                    receipt.isSold(line)));
                 }
+            }
+            for (CanonicalReceipt.Tax tax : receipt.taxes) {
+                context.output(
+                        TAXES,
+                        Tuple6.of(
+                                taxKey(receipt, tax),
+                                tax.amount,
+                                tax.net == null ? 0L : tax.net,
+                                tax.net == null ? 1L : 0L,
+                                receipt.endedMs,
+                                receipt.arrivedMs));
             }
         }
 
@@ -253,7 +361,7 @@ public final class SalesTracking {
         public void onTimer(
                 long at,
                 OnTimerContext context,
-                Collector<Tuple6<String, Long, Long, Long, Long, Long>> out)
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> out)
                 throws Exception {
             // A drained job ends the stream's time, but may be restored all the same.
             if (rememberMs > 0 && context.timerService().currentWatermark() < Long.MAX_VALUE) {
@@ -264,7 +372,7 @@ public final class SalesTracking {
 
     private static final class AddUp
             implements AggregateFunction<
-                    Tuple6<String, Long, Long, Long, Long, Long>, long[], long[]> {
+                    Tuple7<String, Long, Long, Long, Long, Long, Boolean>, long[], long[]> {
         private static final long serialVersionUID = 1L;
 
         @Override
@@ -273,7 +381,7 @@ public final class SalesTracking {
         }
 
         @Override
-        public long[] add(Tuple6<String, Long, Long, Long, Long, Long> line, long[] sums) {
+        public long[] add(Tuple7<String, Long, Long, Long, Long, Long, Boolean> line, long[] sums) {
             return SalesTracking.add(sums, line);
         }
 
@@ -309,6 +417,53 @@ public final class SalesTracking {
                 String key, Context context, Iterable<long[]> sums, Collector<byte[]> out) {
             long start = context.window().getStart();
             out.collect(json(sums.iterator().next(), key, start, sizeMs, list, false));
+        }
+    }
+
+    /** receipts, tax, what it is on, receipts of which nobody knows that. */
+    private static final class AddUpTax
+            implements AggregateFunction<
+                    Tuple6<String, Long, Long, Long, Long, Long>, long[], long[]> {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public long[] createAccumulator() {
+            return new long[4];
+        }
+
+        @Override
+        public long[] add(Tuple6<String, Long, Long, Long, Long, Long> tax, long[] sums) {
+            return addTax(sums, tax);
+        }
+
+        @Override
+        public long[] getResult(long[] sums) {
+            return sums;
+        }
+
+        @Override
+        public long[] merge(long[] a, long[] b) {
+            for (int i = 0; i < a.length; i++) {
+                a[i] += b[i];
+            }
+            return a;
+        }
+    }
+
+    private static final class TaxAsJson
+            extends ProcessWindowFunction<long[], byte[], String, TimeWindow> {
+        private static final long serialVersionUID = 1L;
+        private final long sizeMs;
+
+        TaxAsJson(long sizeMs) {
+            this.sizeMs = sizeMs;
+        }
+
+        @Override
+        public void process(
+                String key, Context context, Iterable<long[]> sums, Collector<byte[]> out) {
+            long start = context.window().getStart();
+            out.collect(taxJson(sums.iterator().next(), key, start, sizeMs, false));
         }
     }
 }

@@ -1,7 +1,11 @@
 package io.tillstream.flink;
 
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
@@ -15,7 +19,13 @@ import org.apache.flink.util.Collector;
  * <p>{@code key} is {@code <store>/<product>}; {@code value} is the byte {@code L} and a JSON array of
  * what moves the stock: {@code [kind, "<transaction_id>/<n>", store, product, signed quantity,
  * event_time_ms, null, arrived_ms, unit]}, n from 1 among all lines of the receipt. Kinds are {@code
- * sale}, {@code refund} for what comes back to the shelf, and {@code void} for either in a void.
+ * sale}, {@code refund} for what comes back to the shelf, and {@code void} for either in a void. A void
+ * of contract v1 looks the same whether it undoes a sale or a refund, so its lines name behind the unit
+ * the line that they undo; the shelf knows what that did.
+ *
+ * <p>A line of a bundle, which is sold under one code and holds other products, is a row for each of
+ * them instead, with the id {@code "<transaction_id>/<n>/<product>"}: here and nowhere else are bundles
+ * taken apart.
  *
  * <p>A record that is no transaction leaves as it came after the byte {@code T}, with a key from a
  * hash of its bytes, and so does one with a line that no shelf can count, besides its other lines: the
@@ -25,6 +35,30 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
     private static final long serialVersionUID = 1L;
     private static final char LINE = 'L';
     private static final byte TRANSACTION = 'T';
+    private static final String CONTRACT_V1 = "pos/1";
+    private static final ArrayList<Part> NO_PARTS = new ArrayList<>();
+
+    /** What one bundle holds of a product, in the units of its shelf. */
+    private static final class Part implements Serializable {
+        private static final long serialVersionUID = 1L;
+        final String product;
+        final long units;
+        final String unit;
+
+        Part(String product, long units, String unit) {
+            this.product = product;
+            this.units = units;
+            this.unit = unit;
+        }
+    }
+
+    private final HashMap<String, ArrayList<Part>> bundles = new HashMap<>();
+
+    /** Says that {@code bundle} holds {@code units} of {@code product}, pieces or thousandths of {@code unit}. */
+    public StockLines part(String bundle, String product, long units, String unit) {
+        bundles.computeIfAbsent(bundle, any -> new ArrayList<>()).add(new Part(product, units, unit));
+        return this;
+    }
 
     @Override
     public void flatMap(Row row, Collector<Row> out) {
@@ -38,13 +72,22 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
         int n = 0;
         for (CanonicalReceipt.Line line : receipt.lines) {
             n++;
-            if (!moves(line)) {
+            if (!moves(line) || line.takenOut) {
                 continue;
             }
-            if (isCountable(line)) {
-                out.collect(moved(receipt, line, n));
-            } else {
+            if (!isCountable(line)) {
                 allCounted = false;
+                continue;
+            }
+            List<Part> parts = bundles.get(line.product);
+            if (parts == null) {
+                out.collect(moved(receipt, line, String.valueOf(n), line.product, line.units(), line.unit));
+                continue;
+            }
+            for (Part part : parts) {
+                long units = line.units() * part.units;
+                String id = n + "/" + part.product;
+                out.collect(moved(receipt, line, id, part.product, units, part.unit));
             }
         }
         if (!allCounted) {
@@ -57,25 +100,47 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
         return line.isTrade() && toShelf && !line.product.isEmpty();
     }
 
-    /** What a shelf keeps of a line has four bytes for its quantity. */
-    private static boolean isCountable(CanonicalReceipt.Line line) {
-        return !line.isPartOfPiece() && Math.abs(line.units()) <= Integer.MAX_VALUE;
+    /** What a shelf keeps of a line has four bytes for its quantity. A bundle is sold by the piece. */
+    private boolean isCountable(CanonicalReceipt.Line line) {
+        if (line.isPartOfPiece() || Math.abs(line.units()) > Integer.MAX_VALUE) {
+            return false;
+        }
+        for (Part part : bundles.getOrDefault(line.product, NO_PARTS)) {
+            if (!line.unit.equals("each")
+                    || Math.abs(line.units()) * part.units > Integer.MAX_VALUE) {
+                return false;
+            }
+        }
+        return true;
     }
 
-    private static Row moved(CanonicalReceipt receipt, CanonicalReceipt.Line line, int n) {
+    private static Row moved(
+            CanonicalReceipt receipt,
+            CanonicalReceipt.Line line,
+            String id,
+            String product,
+            long units,
+            String unit) {
         String kind = receipt.isVoid ? "void" : line.kind.equals("sale") ? "sale" : "refund";
         StringBuilder json = new StringBuilder(160).append(LINE);
         json.append("[\"").append(kind).append("\",\"");
         CanonicalReceipt.quote(json, receipt.transactionId);
-        json.append('/').append(n).append("\",").append((int) receipt.store).append(",\"");
-        CanonicalReceipt.quote(json, line.product);
-        json.append("\",").append(-line.units()).append(',').append((long) receipt.endedMs);
+        json.append('/');
+        CanonicalReceipt.quote(json, id);
+        json.append("\",").append((int) receipt.store).append(",\"");
+        CanonicalReceipt.quote(json, product);
+        json.append("\",").append(-units).append(',').append((long) receipt.endedMs);
         json.append(",null,").append(receipt.arrivedMs).append(",\"");
-        CanonicalReceipt.quote(json, line.unit);
+        CanonicalReceipt.quote(json, unit);
+        if (receipt.isVoid && receipt.source.equals(CONTRACT_V1)) {
+            json.append("\",\"");
+            CanonicalReceipt.quote(json, receipt.voids);
+            json.append('/');
+            CanonicalReceipt.quote(json, id);
+        }
         json.append("\"]");
         return Row.of(
-                receipt.store + "/" + line.product,
-                json.toString().getBytes(StandardCharsets.UTF_8));
+                receipt.store + "/" + product, json.toString().getBytes(StandardCharsets.UTF_8));
     }
 
     private static Row asItCame(byte[] envelope) {

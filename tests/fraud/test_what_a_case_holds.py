@@ -1,0 +1,52 @@
+"""What `tillstream fraud show` says follows from a hold, for points, revenue and stock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tillstream.fraud import commands
+from tillstream.fraud.cases import effects
+
+CASE: dict[str, Any] = {
+    "transaction_id": "0045-03-20251124-000001", "outcome": "hold", "status": "open",
+    "total_cents": 123_400, "currency": "ZAR", "customer_id": "C0000000001",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "revenue"),
+    [("open", "1,234.00 ZAR held"), ("confirmed", "1,234.00 ZAR lost"), ("released", "none held")],
+)
+def test_revenue_is_held_then_lost_or_free(status, revenue):
+    assert effects(CASE | {"status": status}, 10)["revenue"] == revenue
+
+
+def test_a_case_that_only_asks_a_person_to_look_holds_nothing():
+    assert effects(CASE | {"outcome": "review"}, 10) == {}
+
+
+def test_points_of_nobody_are_not_named_and_what_is_not_known_is_said():
+    assert "points" not in effects({**CASE, "customer_id": None}, None)
+    assert effects(CASE, None)["points"] == "not known"
+
+
+def test_show_says_what_the_case_holds(monkeypatch):
+    class Cases:
+        def __init__(self, conf: Any) -> None:
+            pass
+
+        def get(self, transaction_id: str) -> dict[str, Any]:
+            return CASE
+
+        def pending(self, case: dict[str, Any]) -> int:
+            return 1_230
+
+    monkeypatch.setattr(commands, "Cases", Cases)
+    said = CliRunner().invoke(commands.fraud, ["show", CASE["transaction_id"]], terminal_width=80)
+    assert said.exit_code == 0
+    assert "1,234.00 ZAR held" in said.output
+    assert "1,230 pending" in said.output
+    assert "as sold" in said.output
