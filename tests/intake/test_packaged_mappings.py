@@ -14,6 +14,7 @@ from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import read
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace, of_contract
+from tillstream.intake.commands import of_scales
 from tillstream.intake.mappings import load
 
 BERLIN = StorePlace(12, "Europe/Berlin", "EUR", "DE", "berlin")
@@ -125,20 +126,38 @@ def test_each_line_of_a_poslog_bears_the_taxes_that_it_is_marked_with():
     assert [line.paid for line in of_contract(receipt, SEATTLE, "x").lines] == [1101, 500]
 
 
+# ---- codes of scales
+
+
+def test_codes_of_scales_are_pointed_out_where_nobody_says_what_is_in_them():
+    rows, said = examples()["corner-shop"]
+    rows = rows.replace("Bread", "2825402020481").replace("Milk", "4056489061366")
+    said = said.replace("scheme: {const: name}", "scheme: {const: barcode}")
+    spec = read(yaml.safe_load(said))
+    found = list(Mapper(spec).transactions(rows.encode(), lambda _: BERLIN))
+    assert of_scales(found, lambda _: BERLIN, []) == 1
+    assert of_scales(found, lambda _: SEATTLE, []) == 0
+    assert of_scales(found, lambda _: BERLIN, ["28IIIIIWWWWWC"]) == 0
+
+
 # ---- what the documentation shows
 
 
-def test_the_examples_of_the_documentation_come_through():
-    text = (ROOT / "docs" / "mappings.md").read_text()
-    blocks = re.findall(r"```(yaml)?\n(.*?)```", text, re.S)
+def examples() -> dict[str, tuple[str, str]]:
+    """By the name of the mapping: rows, and the mapping."""
+    blocks = re.findall(r"```(yaml)?\n(.*?)```", (ROOT / "docs" / "mappings.md").read_text(), re.S)
     pairs = [(blocks[n - 1][1], said) for n, (form, said) in enumerate(blocks) if form]
+    return {said.split()[1]: (rows, said) for rows, said in pairs if said.startswith("mapping:")}
+
+
+def test_the_examples_of_the_documentation_come_through():
     found = {}
-    for rows, said in pairs:
-        if "mapping:" in said:
-            mapper = Mapper(read(yaml.safe_load(said)))
-            mapped = list(mapper.transactions(rows.encode(), lambda _: BERLIN))
-            assert [one.problem for one in mapped] == [None] * len(mapped)
-            found[mapper.spec.mapping] = mapped
+    for name, (rows, said) in examples().items():
+        mapped = list(
+            Mapper(read(yaml.safe_load(said))).transactions(rows.encode(), lambda _: BERLIN)
+        )
+        assert [one.problem for one in mapped] == [None] * len(mapped)
+        found[name] = mapped
     corner, (market, skipped) = found["corner-shop"][0], found["market"]
     assert (corner.receipt.total, market.receipt.total) == (3250, 625)
     assert skipped.skipped == "sign-on"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tillstream.domain.mapping.values import WrongValue
 from tillstream.domain.receipt.amounts import shown
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import of_contract
-from tillstream.domain.receipt.product import Embedded
+from tillstream.domain.receipt.product import BY_COUNTRY, Embedded
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
@@ -97,6 +97,10 @@ def try_(
             click.echo(_line(mapper, one, places.get, conf.intake, unread))
     else:
         _show(mapper, found, unread)
+        if codes := of_scales(found, places.get, conf.intake.scales):
+            click.echo(
+                f"{codes:,} codes may be of scales, with a price or weight in them: intake.scales"
+            )
     raise SystemExit(1 if any(one.problem for one in found) else 0)
 
 
@@ -217,6 +221,16 @@ def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
     if missing:
         wanted = " ".join(f"--set {name}=..." for name in sorted(missing))
         click.echo(f"what the file does not say can be said with {wanted}")
+
+
+def of_scales(found: Sequence[Mapped], stores: Stores, said: Sequence[str]) -> int:
+    """How many lines have a barcode of the kind that shops print themselves, where neither the settings nor
+    the store's country say what is in it: each weighing would be a product of its own."""
+    receipts = [one.receipt for one in found if one.receipt and not said]
+    unsaid = [r for r in receipts if (place := stores(r.store)) and place.country not in BY_COUNTRY]
+    lines = (line for receipt in unsaid for line in receipt.lines)
+    scanned = (line.code for line in lines if line.scheme in ("barcode", "gtin"))
+    return sum(re.fullmatch("2[0-9]{12}", code) is not None for code in scanned)
 
 
 def _value(one: Mapped) -> str:
