@@ -7,17 +7,18 @@ from typing import Any
 
 from tillstream.domain.mapping.conditions import holds, path
 from tillstream.domain.mapping.paths import Scope
+from tillstream.domain.mapping.shares import SHARE
 from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, PartSpec, Value, Where
-from tillstream.domain.mapping.values import Read, Record, reader, wrong
+from tillstream.domain.mapping.values import Read, Record, numbers_of, reader, wrong
 from tillstream.domain.receipt.amounts import NotExact, exponent, minor_units
 from tillstream.domain.transaction import InvalidTransaction
 
 # Field -> how it is read. ``signed``: money that the record's sign turns.
 RECEIPT = {
-    "transaction_id": "text", "kind": "text", "store": "text", "till": "text", "ended_at": "time",
+    "transaction_id": "id", "kind": "text", "store": "text", "till": "id", "ended_at": "time",
     "currency": "text", "total": "signed", "rounding": "signed", "began_at": "time",
-    "business_day": "day", "sequence": "whole", "cashier": "text", "approved_by": "text",
-    "channel": "text", "offline": "flag", "training": "flag", "voids": "text", "fiscal_id": "text",
+    "business_day": "day", "sequence": "whole", "cashier": "id", "approved_by": "id",
+    "channel": "text", "offline": "flag", "training": "flag", "voids": "id", "fiscal_id": "text",
 }  # fmt: skip
 # ``gross``: in place of ``amount``, before the line's own discounts.
 LINE = {
@@ -25,9 +26,9 @@ LINE = {
     "unit": "text", "scheme": "text", "code": "printed", "description": "printed", "category": "slug",
     "list_price": "price", "price": "price", "override": "slug", "agency": "text", "lot": "printed",
     "expires": "day", "voided": "flag", "correction": "flag", "parent": "whole",
-    "back.receipt": "text", "back.reason": "slug", "back.fate": "text",
+    "back.receipt": "id", "back.reason": "slug", "back.fate": "text",
 }  # fmt: skip
-DISCOUNT = {"amount": "signed", "kind": "text", "promotion": "text", "line": "whole"}
+DISCOUNT = {"amount": "signed", "kind": "text", "promotion": "id", "line": "whole"}
 TAX = {
     "code": "text",
     "amount": "signed",
@@ -39,7 +40,7 @@ TENDER = {
     "kind": "text", "amount": "signed", "card_token": "text", "cashback": "money",
     "foreign_currency": "text", "foreign_amount": "decimal", "declined": "flag",
 }  # fmt: skip
-LOYALTY = {"customer": "text", "asked": "whole", "granted": "whole", "earned": "whole"}
+LOYALTY = {"customer": "id", "asked": "whole", "granted": "whole", "earned": "whole"}
 
 
 class Fields:
@@ -91,8 +92,9 @@ class Part:
     def __init__(
         self, said: PartSpec, kinds: Mapping[str, str], where: Where, spec: MappingSpec
     ) -> None:
+        self._shares = kinds is TAX and "amount" not in said.set
         self._each = path(said.each, (*where, "each"))
-        self._when = holds(said.when, (*where, "when"))
+        self._when = holds(said.when, (*where, "when"), numbers_of(spec))
         self._fields = Fields(said.set, kinds, (*where, "set"), spec)
         self._own: dict[str, list[Part]] = {}
         for name, inner in (("discounts", DISCOUNT), ("taxes", TAX)):
@@ -109,16 +111,24 @@ class Part:
             inner = scope.at(element)
             if scope.offer:
                 scope.offer(self._each.text, element)
-            if not self._when(inner):
-                continue
-            yield self._element(inner, record, at, f"{where}[{at - 1}]")
+            place = f"{where}[{at - 1}]"
+            try:
+                if not self._when(inner):
+                    continue
+            except ValueError as error:
+                raise wrong(place, error) from None
+            yield self._element(inner, record, at, place)
             if scope.take:
                 scope.take(element)
 
     def _element(self, scope: Scope, record: Record, at: int, where: str) -> dict[str, Any]:
         found = self._fields.read(scope, record, at, where)
         for name, parts in self._own.items():
-            own = [f for part in parts for f in part.read(scope, record, f"{where}.{name}")]
+            own = [
+                one | {"amount": SHARE} if part._shares else one
+                for part in parts
+                for one in part.read(scope, record, f"{where}.{name}")
+            ]
             if own:
                 found[name] = own
         if "foreign_amount" in found:
