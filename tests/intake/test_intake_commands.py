@@ -156,6 +156,18 @@ def test_bytes_of_another_form_are_nothing_for_a_mapping(shop: Path) -> None:
     assert "is nothing for corner-shop/1: not_csv" in done.output
 
 
+@pytest.mark.parametrize(("raw", "code", "said"), [
+    (b'{"receipts": []}', 0, "is of loyverse/1, without a receipt in it"),
+    (b"<POSLog><Transaction>", 1, "cannot be read: not_xml: line 1, column"),
+    (b'{"receipts": [', 1, "cannot be read: not_json"),
+])  # fmt: skip
+def test_a_file_that_is_empty_or_damaged_says_so_without_a_mapping_too(shop: Path, raw, code, said):
+    (shop / "file").write_bytes(raw)
+    done = run("try", shop / "file")
+    assert said in " ".join(done.output.split())
+    assert done.exit_code == code
+
+
 def with_file(shop: Path, rows: str, **changes: str) -> Result:
     """Of rows behind the header of FILE; ``changes``: of MAPPING."""
     mapping = MAPPING

@@ -247,6 +247,23 @@ def test_what_no_mapping_knows_is_refused_as_contract_v1_would(raw, reason):
     assert letters(harness) == [("validate", reason)]
 
 
+def test_a_page_of_a_maker_that_has_no_records_is_neither_sent_on_nor_refused():
+    harness = mapped()
+    assert harness.process("~1", seal("kafka:tills/0/7", ARRIVED, b'{"sales": []}')) == []
+    assert (letters(harness), kept(harness)) == ([], [])
+
+
+def test_a_line_of_a_makers_file_that_is_cut_is_a_dead_letter_of_its_own():
+    harness = mapped()
+    day = [json.dumps(SALE | {"number": n, "total": 12}).encode() for n in (1, 2, 3)]
+    day[1] = day[1][:40]
+    made = harness.process("~1", seal("kafka:tills/0/7", ARRIVED, b"\n".join(day)))
+    assert [one.partition(b"\n")[0] for one in made] == [b"45-1", b"45-3"]
+    assert letters(harness) == [("map", "not_json")]
+    (letter,) = map(json.loads, harness.side[DEAD_LETTERS])
+    assert b64decode(letter["raw_b64"]) == day[1]
+
+
 def test_the_settings_name_mappings_that_are_there():
     assert {f"{name}.yaml" for name in CONF.intake.mappings} <= {
         path.name for path in Path(ROOT / "conf" / "mappings").iterdir()

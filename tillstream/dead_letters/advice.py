@@ -23,6 +23,10 @@ _MEANINGS = {
     **ID_REASONS,
     "fraction_of_a_piece": "goods by the piece of which a part was sold: the till must say their unit",
     "not_canonical": "somebody else than the job intake has written it into that topic",
+    "not_xml": "the bytes are not one XML document, or one that declares a document type",
+    "not_csv": "not a table with the columns of its mapping",
+    "not_text": "bytes that are not of the encoding its mapping says",
+    "several_receipts": "rows of several receipts that its mapping takes for one",
     "other_currency": "a currency that the store's country does not use",
     "too_many": "more promotions of one product at a time than are compared; it holds all the same",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
@@ -34,6 +38,12 @@ _MEANINGS = {
 _REPAIRS = {
     "not_utf8": "Cut or of another encoding: write the whole record into a --repaired file.",
     "not_json": "Cut or never JSON: write the whole record into a --repaired file, if it is known.",
+    "not_xml": "Cut or of another encoding: have it sent again, or say the encoding in the mapping.",
+    "not_csv": "Repair the line that its message names: a quote that is not closed, a delimiter within "
+    "a text.",
+    "not_text": "Say the encoding in the mapping (docs/mappings.md), restart intake, redrive.",
+    "several_receipts": "Name in the mapping's group_by what tells them apart, such as shop and day, restart "
+    "intake, redrive.",
     "unknown_version": "Redrive once the jobs know that version, or rewrite it as version 1 or 2.",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
     "unknown_record": "Add a mapping to intake.mappings (docs/mappings.md), restart intake, redrive.",

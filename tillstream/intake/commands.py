@@ -18,6 +18,7 @@ from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.conf.schema import Intake
 from tillstream.domain.mapping.fields import RECEIPT
+from tillstream.domain.mapping.known import why_unread
 from tillstream.domain.mapping.mapper import Mapped, Mapper, Stores, made_of
 from tillstream.domain.mapping.values import WrongValue
 from tillstream.domain.receipt.amounts import shown
@@ -89,6 +90,9 @@ def try_(
         found = list(mapper.transactions(raw, places.get, context, traced=unread))
     except InvalidTransaction as problem:
         raise Problem(f"{file} is nothing for {mapper.name}: {problem}") from None
+    if not found and mapper.is_empty(raw):
+        click.echo(f"{file} is of {mapper.name}, without a receipt in it")
+        raise SystemExit(0)
     if not found:
         why = mapper.why_unknown(raw)
         raise Problem(f"{file} holds no record of {mapper.name}: its `record` says {why}")
@@ -118,16 +122,19 @@ def _context(said: tuple[str, ...]) -> dict[str, str]:
 
 def _known(raw: bytes, file: Path) -> Mapper:
     """The one mapping of the package that knows the file's records."""
-    knows = []
+    knows, told = [], []
     for mapper in files.all_packaged():
         try:
             if mapper.documents(raw):
                 knows.append(mapper)
-        except InvalidTransaction:
-            continue
+        except InvalidTransaction as error:
+            told.append(error)
+    knows = knows or [mapper for mapper in files.all_packaged() if mapper.is_empty(raw)]
     if len(knows) == 1:
         return knows[0]
     names = ", ".join(mapper.name for mapper in knows)
+    if not knows and (why := why_unread(raw, told)):
+        raise Problem(f"{file} cannot be read: {why}")
     raise Problem(
         f"{file} could be read by {names}: say --mapping" if knows else
         f"no mapping of the package knows {file}: docs/mappings.md says how to write one, --mapping takes it"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillstream.domain.mapping import trees
+from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.fields import DISCOUNT, LINE, LOYALTY, RECEIPT, TAX, TENDER
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.mapping.mapper import Mapper
@@ -233,7 +233,7 @@ def test_xml_that_is_none_or_dangerous_is_refused(raw):
 
 def test_rows_of_one_receipt_are_one_document_wherever_they_are():
     raw = "no;item\n1;A\n2;C\n1;B\n".encode("utf-8-sig")
-    found = list(trees.csv_groups(raw, ";", "utf-8", ["no"]))
+    found = list(rows.csv_groups(raw, ";", "utf-8", ["no"]))
     assert found == [{"rows": [{"no": "1", "item": "A"}, {"no": "1", "item": "B"}]},
                      {"rows": [{"no": "2", "item": "C"}]}]  # fmt: skip
 
@@ -241,7 +241,7 @@ def test_rows_of_one_receipt_are_one_document_wherever_they_are():
 @pytest.mark.parametrize("raw", [b"number;item\n1;A\n", b"no;no\n1;2\n", b""])
 def test_a_file_without_the_columns_it_is_grouped_by_is_refused(raw):
     with pytest.raises(InvalidTransaction, match="not_csv"):
-        list(trees.csv_groups(raw, ";", "utf-8", ["no"]))
+        list(rows.csv_groups(raw, ";", "utf-8", ["no"]))
 
 
 CSV = SPEC | {
@@ -483,7 +483,7 @@ def test_what_no_rule_takes_and_what_no_pattern_matches_is_told():
     raw = msgspec.json.encode(SALE | {"items": items})
     (one,) = Mapper(read(spec_with(lines=[rule]))).transactions(raw, PLACES.get, traced=True)
     assert one.unread["items: no rule takes kind"] == 1
-    text = trees.text_tree(b"a\nb\n\nc", "utf-8", [
+    (text,) = trees.text_trees(b"a\nb\n\nc", "utf-8", [
         trees.Pattern("x", trees.compiled("(?P<l>[ac])", ()), after="y"),
         trees.Pattern("y", trees.compiled("(?P<l>b)", ()), until="y")])  # fmt: skip
     assert text == {"other lines": [{"text": "a"}], "y": [{"l": "b"}], "x": [{"l": "c"}]}
@@ -509,8 +509,8 @@ BY_ROWS: dict[str, Any] = {
 
 def test_a_file_that_is_known_is_parsed_once(monkeypatch):
     parsed = []
-    real = trees.csv_groups
-    monkeypatch.setattr(trees, "csv_groups", lambda *how: parsed.append(1) or real(*how))
+    real = rows.csv_groups
+    monkeypatch.setattr(rows, "csv_groups", lambda *how: parsed.append(1) or real(*how))
     raw = b"no,price\n1,5\n"
     mapper, documents = Known([Mapper(read(BY_ROWS))]).of(raw)
     assert len(list(mapper.transactions(raw, PLACES.get, documents=documents))) == 1

@@ -52,7 +52,9 @@ class Inside:
                 else text.encode()
             )
             # Not by what is kept: that is the document which this one is in.
-            read = trees.xml_tree if self._said.form == "xml" else trees.json_tree
-            return read.__wrapped__(raw)
+            if self._said.form == "xml":
+                return trees.xml_tree.__wrapped__(raw)
+            found = trees.json_trees.__wrapped__(raw)
+            return found[0] if len(found) == 1 else found
         except (binascii.Error, UnicodeEncodeError, InvalidTransaction):
             return text

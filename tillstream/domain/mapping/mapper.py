@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tillstream.domain.mapping import trees
+from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.conditions import Holds, holds, known_by, path, why_not
+from tillstream.domain.mapping.faults import without_fault
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
     LINE,
@@ -23,9 +26,17 @@ from tillstream.domain.mapping.fields import (
 )
 from tillstream.domain.mapping.inside import Inside
 from tillstream.domain.mapping.looked_at import LookedAt
+from tillstream.domain.mapping.own import alone, same, written
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.shares import share_taxes
-from tillstream.domain.mapping.spec import MappingProblem, MappingSpec, Value, ValueSpec
+from tillstream.domain.mapping.spec import (
+    MappingProblem,
+    MappingSpec,
+    PatternSpec,
+    Value,
+    ValueSpec,
+    Where,
+)
 from tillstream.domain.mapping.values import Read, Record, numbers_of, reader
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
@@ -33,8 +44,8 @@ from tillstream.domain.receipt.front_door import StorePlace
 from tillstream.domain.receipt.parse import convert
 from tillstream.domain.transaction import InvalidTransaction
 
+LONGEST_RECEIPT = timedelta(hours=6)  # between the rows of one
 Stores = Callable[[str], StorePlace | None]
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Mapped(NamedTuple):
@@ -49,8 +60,8 @@ class Mapped(NamedTuple):
     unread: Mapping[str, int] = MappingProxyType({})
 
     def raw(self) -> bytes:
-        """The bytes that came if the record was alone, else JSON of what came with this record alone: the
-        mapping makes the same of it."""
+        """The bytes that came if the record was alone, else the line it was, or JSON of what came with this
+        record alone: the mapping makes the same of it, if it is a record of the mapping."""
         return self.own()
 
 
@@ -97,15 +108,9 @@ class Mapper:
             )
         }  # fmt: skip
         self._patterns = [
-            trees.Pattern(
-                p.name,
-                trees.compiled(p.pattern, ("patterns", n, "pattern")),
-                p.of,
-                p.after,
-                p.until,
-            )
-            for n, p in enumerate(spec.patterns)
+            _pattern(said, ("patterns", n, "pattern")) for n, said in enumerate(spec.patterns)
         ]
+        self._starts = None if spec.starts is None else trees.compiled(spec.starts, ("starts",))
         if spec.form == "text" and not self._patterns:
             raise MappingProblem(("patterns",), "must say what the lines of a text are")
         names = {pattern.name for pattern in spec.patterns}
@@ -113,8 +118,14 @@ class Mapper:
             for word in ("of", "after", "until"):
                 if getattr(pattern, word) not in (None, *names):
                     raise MappingProblem(("patterns", n, word), "is no name of a pattern")
+        for word, form in (("header", "csv"), ("starts", "text")):
+            if getattr(spec, word) and spec.form != form:
+                raise MappingProblem((word,), f"is for {form} only")
+        if isinstance(spec.header, tuple) and not set(spec.group_by) <= set(spec.header):
+            raise MappingProblem(("group_by",), "names a column that header does not have")
+        self._encoding = spec.encoding or "utf-8"
         try:
-            "".encode(spec.encoding)
+            "".encode(self._encoding)
         except (LookupError, UnicodeError, ValueError):
             raise MappingProblem(("encoding",), "is no encoding of texts") from None
 
@@ -132,6 +143,8 @@ class Mapper:
             for document in found
             for record in document.records
         )
+        if self.spec.form == "csv" and raw[:1] == b"{":  # a group with a spoilt row came back
+            known = known or any(rows.is_spoilt(document.tree) for document in found)
         return found if known else []
 
     def why_unknown(self, raw: bytes) -> str:
@@ -149,22 +162,53 @@ class Mapper:
             found = [inside.opened(tree) for tree in found]
         return found
 
+    def is_empty(self, raw: bytes) -> bool:
+        """Whether ``raw`` is a document of this mapping's without a record, such as the page of a day without
+        sales: there is an empty list where the records would be, and no other list has anything in it."""
+        try:
+            found = self._trees(raw)
+        except InvalidTransaction:
+            return False
+        if self.spec.form == "csv":  # the columns it is grouped by are there
+            return (
+                not found and bool(self.spec.group_by) and not isinstance(self.spec.header, tuple)
+            )
+        if self.spec.form not in ("json", "xml"):
+            return False
+        return not found or (len(found) == 1 and self._has_none(found[0]))
+
+    def _has_none(self, tree: Any) -> bool:
+        for at in self._records:
+            passed: list[Any] = []
+            visit = lambda node, name, to=passed: to.append(node[name])  # noqa: E731
+            if at.all(Scope(tree, tree, tree, visit)) or not passed:
+                continue
+            if self.spec.form == "xml":
+                root = passed[0]
+                if root == "" or (isinstance(root, dict) and all(k[:1] == "@" for k in root)):
+                    return True
+            elif passed[-1] == [] and not _lists(tree):
+                return True
+        return False
+
     def _trees(self, raw: bytes) -> list[Any]:
         spec = self.spec
-        if spec.form == "json" or raw[:1] == b"{":  # a record by itself, see `Mapped.raw`
-            return [trees.json_tree(raw)]
+        if spec.form == "json":
+            return trees.json_trees(raw, self._encoding)
+        if raw[:1] == b"{":  # a record by itself, see `Mapped.raw`
+            found = trees.json_trees(raw)
+            if spec.form == "csv":
+                return [one for tree in found for one in rows.regrouped(tree, spec.group_by)]
+            return found
         if spec.form == "xml":
-            return [trees.xml_tree(raw)]
+            return [trees.xml_tree(raw, spec.encoding)]
         if spec.form == "csv":
-            return list(trees.csv_groups(raw, spec.delimiter, spec.encoding, spec.group_by))
-        return [trees.text_tree(raw, spec.encoding, self._patterns)]
+            how = spec.delimiter, self._encoding, spec.group_by, spec.header
+            return list(rows.csv_groups(raw, *how))
+        return list(trees.text_trees(raw, self._encoding, self._patterns, self._starts))
 
     def _in(self, tree: Any) -> list[Any]:
-        found = []
-        for node in tree if isinstance(tree, list) else [tree]:
-            inside = [one for at in self._records for one in at.all(Scope(node, node, node))]
-            found += inside or [node]
-        return found
+        return [one for at in self._records for one in at.all(Scope(tree, tree, tree))] or [tree]
 
     def transactions(
         self,
@@ -182,7 +226,7 @@ class Mapper:
         single = sum(len(document.records) for document in documents) == 1
         for tree, records in documents:
             for node in records:
-                own = _same(raw) if single else _alone(tree, node)
+                own = same(raw) if single else alone(tree, node, self._encoding)
                 yield self._mapped(node, tree, own, stores, context or {}, traced)
 
     def _mapped(
@@ -198,7 +242,7 @@ class Mapper:
         scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
         draft: dict[str, Any] = {}
         try:
-            _without_fault(node)
+            without_fault(node, self._encoding)  # or what is missing in it would make a `skip` hold
             for when, reason in self._skips:
                 if one(_applies(when), scope, Record(b""), 1, "$"):
                     return Mapped(None, own, skipped=reason)
@@ -224,7 +268,7 @@ class Mapper:
         draft |= {"schema": 2, "kind": "retail"}
         header = self._header
         # What it says, not its bytes: line ends and neighbours make no other receipt, another till does.
-        record = Record(_bytes([scope.record, sorted(context.items())]) if self._digests else b"")
+        record = Record(written([scope.record, sorted(context.items())]) if self._digests else b"")
         store = header.get("store", scope, record) or context.get("store")
         record = record._replace(place=stores(store) if store else None)
         if identity := header.get("transaction_id", scope, record):
@@ -250,6 +294,8 @@ class Mapper:
         ):  # in the hour that comes twice when clocks are set back
             later = header.get("ended_at", scope, record._replace(later=True))
             draft["ended_at"] = later if later and began <= later else ended
+        if self.spec.form == "csv":
+            self._of_one_receipt(scope.record, record)
         if record.place is not None:
             draft["store"] = str(record.place.number)
         for name, parts in self._parts.items():
@@ -268,6 +314,29 @@ class Mapper:
             missing = draft["total"] - made_of(draft)
             if abs(missing) <= self._remainder:
                 draft["rounding"] = missing
+
+    def _of_one_receipt(self, node: Any, record: Record) -> None:
+        """Raises InvalidTransaction if rows that were put together have several ids or stores, or times that
+        are far apart: numbers begin anew each day, and in each shop."""
+        together = node.get("rows") if isinstance(node, dict) else None
+        if not isinstance(together, list) or len(together) < 2:
+            return
+        said: dict[str, set[Any]] = {"transaction_id": set(), "store": set(), "ended_at": set()}
+        read: set[str] = set()  # columns; a row in which they are as in the first says the same
+        for at, row in enumerate(together):
+            if at and rows.alike(row, together[0], read):
+                continue
+            itself = node | {"rows": [row]}
+            scope = Scope(itself, itself, itself, None if at else lambda _, name: read.add(name))
+            for name, values in said.items():
+                with suppress(InvalidTransaction):  # only the first row needs to have it
+                    values.add(self._header.get(name, scope, record))
+        ids, stores, times = (values - {None} for values in said.values())
+        several = [len(ids) > 1 and not self._digests, len(stores) > 1]
+        if any(several) or (times and max(times) - min(times) > LONGEST_RECEIPT):
+            what = "transaction_id" if several[0] else "store" if several[1] else "day"
+            message = f"$.rows are of more than one {what}: group_by does not tell receipts apart"
+            raise InvalidTransaction("several_receipts", message)
 
     def _context(self, context: Mapping[str, str], record: Record) -> dict[str, Any]:
         """Fields of the context as a document's."""
@@ -304,64 +373,14 @@ def _taken_out(header: dict[str, Value], name: str, word: str) -> Any:
     return None
 
 
-def _same(raw: bytes) -> Callable[[], bytes]:
-    return lambda: raw
+def _pattern(said: PatternSpec, where: Where) -> trees.Pattern:
+    matches = trees.compiled(said.pattern, where)
+    fixed = trees.fixed(matches)
+    return trees.Pattern(said.name, matches, said.of, said.after, said.until, fixed)
 
 
-def _alone(tree: Any, node: Any) -> Callable[[], bytes]:
-    return lambda: _bytes(_only(tree, node)[1])
-
-
-def _bytes(tree: Any) -> bytes:
-    """JSON; of texts that are no Unicode what can be written."""
-    try:
-        return _encode(tree)
-    except UnicodeEncodeError:
-        return _encode(_writable(tree))
-
-
-def _writable(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {_writable(name): _writable(child) for name, child in node.items()}
+def _lists(node: Any) -> bool:
+    """Whether a list in it has anything in it."""
     if isinstance(node, list):
-        return [_writable(child) for child in node]
-    return node.encode("utf-8", "backslashreplace").decode() if isinstance(node, str) else node
-
-
-def _without_fault(node: Any) -> None:
-    """Raises InvalidTransaction if something in the record cannot be used, whoever reads it."""
-    if isinstance(node, dict):
-        if (fault := node.get(trees.FAULT)) is not None:
-            message = (
-                "an object has a field twice" if fault == "field_twice" else trees.FAULTS[fault]
-            )
-            raise InvalidTransaction(fault, f"$: {message}")
-        for child in node.values():
-            _without_fault(child)
-    elif isinstance(node, list):
-        for child in node:
-            _without_fault(child)
-    elif isinstance(node, str) and not node.isascii() and _lone(node):
-        raise InvalidTransaction("not_text", "$ has a text that is no Unicode")
-
-
-def _lone(text: str) -> bool:
-    return any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _only(tree: Any, node: Any) -> tuple[bool, Any]:
-    """(whether ``node`` is in ``tree``, the tree without other elements of the lists it is in)."""
-    if tree is node:
-        return True, tree
-    if isinstance(tree, list):
-        for element in tree:
-            there, found = _only(element, node)
-            if there:
-                return True, [found]
-    elif isinstance(tree, dict):
-        for name, child in tree.items():
-            if isinstance(child, dict | list):
-                there, found = _only(child, node)
-                if there:
-                    return True, tree | {name: found}
-    return False, tree
+        return bool(node)
+    return isinstance(node, dict) and any(map(_lists, node.values()))

@@ -112,7 +112,10 @@ class MappingSpec(
 ):
     """A vendor's receipts. form: what the bytes are. records: where the single receipts are in a document;
     record: what must hold of each, so that a document is known by it. sign: of 1 or -1, by which the amounts
-    of the whole record are multiplied. decimal, group: how numbers are written."""
+    of the whole record are multiplied. encoding: none is UTF-8, or what XML declares. header: of CSV, the
+    line with the names of its columns, from 1, or the names of one that does not say them. group_by: the
+    columns that tell receipts apart. starts: what the first line of each receipt in a text matches. decimal,
+    group: how numbers are written."""
 
     mapping: Name
     version: Annotated[int, Meta(ge=1, le=9_999)]
@@ -129,9 +132,11 @@ class MappingSpec(
     tenders: tuple[PartSpec, ...] = ()
     sign: Value = 1
     loyalty: dict[str, Value] | None = None
-    encoding: str = "utf-8"
+    encoding: str = ""
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    header: Annotated[int, Meta(ge=1, le=1_000)] | tuple[str, ...] | None = None
     group_by: tuple[str, ...] = ()
+    starts: str | None = None
     patterns: tuple[PatternSpec, ...] = ()
     decimal: Literal[".", ","] = "."
     group: Literal["", ",", ".", " ", "'"] = ""

@@ -1,66 +1,108 @@
 """What vendors send, as one kind of document: dicts, lists, texts, whole numbers, Decimals, booleans.
 
-- JSON as it is, numbers exact.
+- JSON as it is, numbers exact. Each object of a list, or of lines of JSON, is a document by itself.
 - XML: a dict per element, by local names; attributes as ``@name``; the text beside them as ``$``, or in
   place of the dict where there is nothing else. An element that comes again makes a list.
-- CSV: ``{"rows": [{column: text}]}`` per group of rows.
-- Text: ``{name of the pattern: [{group: text}]}``; what belongs to a line is in that line's dict, and lines
-  that no pattern matches are under OTHER_LINES.
+- CSV (`rows`): ``{"rows": [{column: text}]}`` per group of rows; of a column that is
+  named twice, a list of texts.
+- Text: ``{name of the pattern: [{group: text}]}`` per receipt; what belongs to a line is in that line's dict,
+  and lines that no pattern matches are under OTHER_LINES.
 
-What cannot be read raises InvalidTransaction: ``not_json``, ``not_xml``, ``not_csv``, ``not_text``.
+What cannot be read raises InvalidTransaction: ``not_json``, ``not_utf8``, ``not_xml``, ``not_csv``,
+``not_text``.
 """
 
 from __future__ import annotations
 
-import csv
+import codecs
 import io
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, DecimalException
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from tillstream.domain.mapping.faults import ESCAPED, FAULT, decoded, lenient
 from tillstream.domain.mapping.spec import MappingProblem, Where
 from tillstream.domain.transaction import InvalidTransaction, unreadable
 
 DEEPEST = 100
 LONGEST_LINE = 300  # of a text: patterns are not tried on longer ones
 LONGEST_DIGITS = 40
+LONGEST_FIXED = 10_000  # of a line that is tried on patterns of fixed columns only
 OTHER_LINES = "other lines"
-FAULTS = {
-    "not_csv": "a row has not as many fields as line 1",
-    "not_text": "a row has bytes that are not of the file's encoding",
-}
-FAULT = "fault of the record"  # in an object that cannot be used, whatever a mapping reads of it
+# Encodings of XML that the parser does not know.
+_MULTI_BYTE = frozenset({"shift_jis", "cp932", "euc_jp", "gbk", "gb2312", "gb18030", "big5", "cp950",
+                         "euc_kr", "cp949"})  # fmt: skip
+_DECLARED = re.compile(rb"<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
+# Of XML, one that declares nothing itself.
+_DOCUMENT_TYPE = re.compile(
+    rb"\A((?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+)(<!DOCTYPE\s[^\[\]<>]*>)", re.DOTALL
+)
+
+
+class BadLine(dict[str, Any]):
+    """A line that is no JSON, among lines that are. raw: its bytes."""
+
+    def __init__(self, raw: bytes, fault: str) -> None:
+        super().__init__({FAULT: fault})
+        self.raw = raw
 
 
 @lru_cache(maxsize=1)
-def json_tree(raw: bytes) -> Any:
-    """An object with a field given twice has a FAULT. Lines of JSON are a list. Not to be changed: the next
-    mapping that is tried gets the same."""
-    text = raw.removeprefix(b"\xef\xbb\xbf")
+def json_trees(raw: bytes, encoding: str = "utf-8") -> list[Any]:
+    """An object with a field given twice has a FAULT, and so has a line that is no JSON among lines that are.
+    What is ASCII is read as such, whatever the encoding. Not to be changed: the next mapping that is tried
+    gets the same."""
+    if raw.isascii() and b"\0" not in raw:
+        encoding = "utf-8"
+    text = lenient(raw, encoding)
     try:
         found = _json(text)
     except ValueError:
-        lines = text.splitlines()
+        lines = _json_lines(text, encoding)
+        if lines is None:
+            raise _no_json(raw, text, encoding) from None
+        return _flat(lines)
+    return _flat(found) if isinstance(found, list) else [found]
+
+
+def _no_json(raw: bytes, text: str, encoding: str) -> InvalidTransaction:
+    if encoding == "utf-8":
+        return unreadable(raw)
+    if ESCAPED.search(text):
+        return InvalidTransaction("not_text", f"it has bytes that are not {encoding}")
+    return InvalidTransaction("not_json", f"{len(raw)} bytes that are not one JSON document")
+
+
+def _json_lines(text: str, encoding: str) -> list[Any] | None:
+    """None where so few of the lines are JSON that it is one document which is broken."""
+    lines = [(n, one) for n, one in enumerate(io.StringIO(text, newline=None), 1) if one.strip()]
+    found: list[Any] = []
+    good = 0
+    for number, line in lines:
         try:
-            found = [_json(line) for line in lines if line.strip()]
+            found.append(_json(line))
+            good += isinstance(found[-1], dict | list)
         except ValueError:
-            raise unreadable(raw) from None
-        if len(found) < 2:
-            raise unreadable(raw) from None
-    return found
+            reason = "not_text" if ESCAPED.search(line) else "not_json"
+            own = line.rstrip("\n").encode(encoding, "surrogateescape")
+            found.append(BadLine(own, f"{reason}, line {number}"))
+    begun = all(re.match(r"\s*\{.*[^\s,\[{]\s*$", line, re.DOTALL) for _, line in lines)
+    return found if len(lines) > 1 and good and (begun or 2 * good >= len(lines)) else None
 
 
-def _json(text: bytes) -> Any:
+def _json(text: str) -> Any:
     """Raises ValueError."""
+    if not text.isascii() and ESCAPED.search(text):
+        raise ValueError
     try:
         found = json.loads(
-            text.decode("utf-8"),
+            text,
             object_pairs_hook=_object,
             parse_float=Decimal,
             parse_int=lambda digits: (
@@ -72,6 +114,11 @@ def _json(text: bytes) -> Any:
         raise ValueError from None
     _not_deeper(found, DEEPEST)
     return found
+
+
+def _flat(found: list[Any]) -> list[Any]:
+    """The elements, of lists in it too."""
+    return [leaf for one in found for leaf in (_flat(one) if isinstance(one, list) else [one])]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -126,12 +173,17 @@ def _local(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def xml_tree(raw: bytes) -> dict[str, Any]:
-    """``{name of the root: its value}``; the root's ``@xmlns`` are all namespaces that are declared. Document
-    types are refused: an entity may be a gigabyte, a file."""
+def xml_tree(raw: bytes, encoding: str = "") -> dict[str, Any]:
+    """``{name of the root: its value}``; the root's ``@xmlns`` are all namespaces that are declared.
+    encoding: in place of what the document says of itself. A document type that declares something is
+    refused: an entity may be a gigabyte, a file."""
+    encoding = encoding or _multi_byte(raw)
+    if encoding:
+        raw = decoded(raw, encoding).encode("utf-8", "surrogatepass")
+    raw = _DOCUMENT_TYPE.sub(lambda hit: hit[1] + re.sub(rb"[^\r\n]", b" ", hit[2]), raw)
     whole = _Element({})
     open_elements = [(whole, "")]
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate("utf-8" if encoding else None, namespace_separator=" ")
     parser.buffer_text = True
 
     def begin(name: str, attributes: dict[str, str]) -> None:
@@ -146,7 +198,9 @@ def xml_tree(raw: bytes) -> dict[str, Any]:
     spaces: list[str] = []
 
     def document_type(*_: object) -> None:
-        raise InvalidTransaction("not_xml", "a document type is not allowed")
+        raise InvalidTransaction(
+            "not_xml", "a document type that declares something is not allowed"
+        )
 
     parser.StartElementHandler, parser.EndElementHandler = begin, end
     parser.CharacterDataHandler = lambda text: open_elements[-1][0].text.append(text)
@@ -166,55 +220,28 @@ def xml_tree(raw: bytes) -> dict[str, Any]:
     return whole.children
 
 
-def csv_groups(
-    raw: bytes, delimiter: str, encoding: str, by: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    """Rows that have the same values in the columns ``by`` are one document, wherever they are. A row that is
-    not like the header is one by itself, with a FAULT."""
-    reader = csv.reader(io.StringIO(_lenient(raw, encoding), newline=""), delimiter=delimiter)
+def _multi_byte(raw: bytes) -> str:
+    """The encoding that XML declares, if the parser does not know it and we do."""
+    declared = _DECLARED.match(raw)
+    if not declared:
+        return ""
     try:
-        columns = next(reader, [])
-        if twice := [name for name in columns if columns.count(name) > 1]:
-            raise InvalidTransaction("not_csv", f"line 1 has the column {twice[0]} twice")
-        if missing := [name for name in by if name not in columns]:
-            raise InvalidTransaction("not_csv", f"line 1 has no column {missing[0]}")
-        groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-        for row in reader:
-            if len(row) == len(columns) and not _spoilt(row):
-                named = dict(zip(columns, row, strict=True))
-                groups.setdefault(tuple(named[name] for name in by), []).append(named)
-            elif any(cell.strip() for cell in row):
-                why = "not_text" if _spoilt(row) else "not_csv"
-                yield {"rows": [dict(enumerate_names(row))], FAULT: why}
-    except csv.Error as error:
-        raise InvalidTransaction("not_csv", f"line {reader.line_num}: {error}") from None
-    for group in groups.values():
-        yield {"rows": group}
-
-
-def enumerate_names(row: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Cells of a row that has no names for them."""
-    return ((f"column {n}", cell) for n, cell in enumerate(row, start=1))
-
-
-def _lenient(raw: bytes, encoding: str) -> str:
-    """Bytes that are not of the encoding become lone surrogates: they spoil no row but their own."""
-    return raw.decode(encoding, "surrogateescape").removeprefix("\ufeff")
-
-
-def _spoilt(row: Sequence[str]) -> bool:
-    return any("\udc80" <= sign <= "\udcff" for cell in row for sign in cell)
+        name = codecs.lookup(declared[1].decode()).name
+    except LookupError:
+        return ""
+    return name if name in _MULTI_BYTE else ""
 
 
 class Pattern(NamedTuple):
     """A kind of line of a text. of: what it says belongs to the last line of that kind; after, until: looked
-    for only after, or before, the first line of that kind."""
+    for only after, or before, the first line of that kind; fixed: see `fixed`."""
 
     name: str
     matches: re.Pattern[str]
     of: str | None = None
     after: str | None = None
     until: str | None = None
+    fixed: bool = False
 
 
 def compiled(pattern: str, where: Where) -> re.Pattern[str]:
@@ -278,16 +305,38 @@ def _nested(parsed: Any, within: bool) -> bool:
     return False
 
 
-def text_tree(raw: bytes, encoding: str, patterns: Sequence[Pattern]) -> dict[str, Any]:
-    """Each line is what the first pattern says that matches it all; the others are under ``OTHER_LINES``."""
+def fixed(pattern: re.Pattern[str]) -> bool:
+    """Whether all that it matches is of one length, as lines of fixed columns are."""
+    least, most = _parser.parse(pattern.pattern).getwidth()
+    return bool(least == most)
+
+
+def text_trees(
+    raw: bytes,
+    encoding: str,
+    patterns: Sequence[Pattern],
+    starts: re.Pattern[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Each line is what the first pattern says that matches it all, without blanks around it or with them;
+    the others are under ``OTHER_LINES``. starts: what the first line of each receipt matches; lines before
+    belong to the first."""
     found: dict[str, Any] = {}
+    whole, started = [found], False
+    longest = LONGEST_FIXED if starts and fixed(starts) else LONGEST_LINE
     for line in decoded(raw, encoding).splitlines():
-        for pattern in patterns if len(line) <= LONGEST_LINE else ():
+        if starts and len(line) <= longest and _matches(starts, line):
+            if started:
+                found = {}
+                whole.append(found)
+            started = True
+        for pattern in patterns:
+            if len(line) > (LONGEST_FIXED if pattern.fixed else LONGEST_LINE):
+                continue
             if pattern.until in found:
                 continue
             if any(name is not None and name not in found for name in (pattern.of, pattern.after)):
                 continue
-            if hit := pattern.matches.fullmatch(line.strip()):
+            if hit := _matches(pattern.matches, line):
                 owner = found[pattern.of][-1] if pattern.of else found
                 groups = {k: v.strip() for k, v in hit.groupdict().items() if v is not None}
                 owner.setdefault(pattern.name, []).append(groups)
@@ -295,11 +344,8 @@ def text_tree(raw: bytes, encoding: str, patterns: Sequence[Pattern]) -> dict[st
         else:
             if line.strip():
                 found.setdefault(OTHER_LINES, []).append({"text": line.strip()})
-    return found
+    return whole
 
 
-def decoded(raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InvalidTransaction("not_text", f"byte {error.start} is not {encoding}") from None
+def _matches(pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
+    return pattern.fullmatch(line.strip()) or pattern.fullmatch(line)
