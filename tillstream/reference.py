@@ -144,8 +144,8 @@ def zones(conf: Conf) -> dict[int, str]:
 
 def known_stores(conf: Conf) -> KnownStores:
     """Each store by its number, and by the other ids in the column ``ids``, if there is one: separated by
-    blanks, as tills and vendors call it. What becomes of others, ``intake.unknown_stores`` says. Raises
-    ConfError that names the file."""
+    blanks, or by semicolons where there are any, as tills and vendors call it. What becomes of others,
+    ``intake.unknown_stores`` says. Raises ConfError that names the file."""
     file = _file(conf, "stores")
     columns = {
         "store": NUMBER, "zone": ZONE, "currency": TEXT, "country": TEXT, "region": TEXT, "ids": TEXT,
@@ -155,10 +155,15 @@ def known_stores(conf: Conf) -> KnownStores:
         place = StorePlace(
             row["store"], *(row[c] for c in ("zone", "currency", "country", "region"))
         )
-        for name in (str(row["store"]), *row.get("ids", "").split()):
+        for name in (str(row["store"]), *_ids(row.get("ids", ""))):
             if found.setdefault(name, place) is not place:
                 raise ConfError(f"{file[0]}: {file[1]}: two stores have the id {name}")
     return KnownStores(found, conf.intake.unknown_stores == "accept")
+
+
+def _ids(cell: str) -> list[str]:
+    """An id may have blanks in it, such as a shop's name, if a semicolon is behind each."""
+    return [one.strip() for one in cell.split(";") if one.strip()] if ";" in cell else cell.split()
 
 
 def region_zones(conf: Conf) -> dict[str, str]:

@@ -141,6 +141,8 @@ def test_a_table_of_stores_knows_them_by_other_ids_too(shop: Path) -> None:
         shop / "stores.csv",
     ]
     assert "32.50 KES" in run(*asked).output
+    (shop / "stores.csv").write_text(table.format("North Gate; 1"))  # one has a blank in it
+    assert "32.50 KES" in run(*asked).output
     (shop / "stores.csv").write_text(table.format("2"))
     assert "unknown_store" in run(*asked).output
     two = table.format("1") + "6,B,nairobi,KE,KES,-1.3,36.8,Africa/Nairobi,1\n"
@@ -164,3 +166,65 @@ def test_a_file_that_is_empty_or_damaged_says_so_without_a_mapping_too(shop: Pat
     done = run("try", shop / "file")
     assert said in " ".join(done.output.split())
     assert done.exit_code == code
+
+
+def with_file(shop: Path, rows: str, **changes: str) -> Result:
+    """Of rows behind the header of FILE; ``changes``: of MAPPING."""
+    mapping = MAPPING
+    for old, new in changes.items():
+        mapping = mapping.replace(old, new)
+    own = shop / f"shop-{len(list(shop.iterdir()))}.yaml"
+    own.write_text(mapping)
+    (shop / "file.csv").write_text(FILE.splitlines()[0] + "\n" + rows)
+    return run("try", shop / "file.csv", "--mapping", own, "--unread")
+
+
+def test_what_no_record_was_read_for_is_not_said_to_be_looked_at(shop: Path) -> None:
+    done = with_file(shop, "9999;7;28.11.2026 18:30;Bread;5\n")
+    assert "all of it is looked at" not in done.output
+    assert "1 could not be read as far as their lines" in done.output
+    assert "9999" in done.output  # the store that is not in the table
+
+
+def test_a_value_that_cannot_be_used_is_shown_to_who_has_the_file(shop: Path) -> None:
+    assert "(5,5O)" in with_file(shop, "1;7;28.11.2026 18:30;Bread;5,5O\n").output
+    rows = "1;7;28.11.2026 18:30;Bread;5\n"
+    assert "(Kasse 1)" in with_file(shop, rows, **{'const: "1"': 'const: "Kasse 1"'}).output
+    assert "(sold)" in with_file(shop, rows, **{"const: sale": "const: sold"}).output
+
+
+NOTE = """\
+mapping: notes
+version: 1
+about: lines of JSON
+form: json
+record: {id: present}
+receipt: {transaction_id: id, store: shop, till: {const: "1"}, ended_at: at, currency: {const: ZAR},
+          total: sum, training: test}
+lines: [{each: ., set: {kind: {const: sale}, scheme: {const: sku}, code: {const: A}, amount: sum}}]
+"""
+
+
+@pytest.mark.parametrize(("second", "said"), [
+    ({}, "1-7 is there 2 times with the same content: it counts once"),
+    ({"sum": 5}, "1-7 is the id of 2 transactions: one counts, another is a conflict"),
+])  # fmt: skip
+def test_what_comes_again_is_counted_once(shop: Path, second, said) -> None:
+    sale = {"id": "1-7", "shop": "1", "at": "2026-11-28T18:30:00Z", "sum": 2.78}
+    (shop / "notes.yaml").write_text(NOTE)
+    (shop / "notes.json").write_text(json.dumps([sale, sale | second]))
+    done = run("try", shop / "notes.json", "--mapping", shop / "notes.yaml")
+    assert said in done.output
+    assert "2 transactions, 2.78 ZAR" in done.output
+
+
+def test_a_receipt_of_a_training_till_is_told_to_be_one(shop: Path) -> None:
+    sale = {"id": "1-7", "shop": "1", "at": "2026-11-28T18:30:00Z", "sum": 2.78, "test": True}
+    (shop / "notes.yaml").write_text(NOTE)
+    (shop / "notes.json").write_text(json.dumps(sale))
+    assert "training" in run("try", shop / "notes.json", "--mapping", shop / "notes.yaml").output
+
+
+def test_an_empty_file_is_told_to_be_one(shop: Path) -> None:
+    (shop / "file.csv").write_bytes(b"\n")
+    assert "is empty" in " ".join(run("try", shop / "file.csv").output.split())

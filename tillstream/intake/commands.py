@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,17 @@ from tillstream.conf.schema import Intake
 from tillstream.domain.mapping.fields import RECEIPT
 from tillstream.domain.mapping.known import why_unread
 from tillstream.domain.mapping.mapper import Mapped, Mapper, Stores, made_of
+from tillstream.domain.mapping.values import WrongValue
 from tillstream.domain.receipt.amounts import shown
+from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import of_contract
-from tillstream.domain.receipt.product import Embedded
+from tillstream.domain.receipt.product import BY_COUNTRY, Embedded
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
 
+OF_A_VALUE = frozenset({"bad_format", "not_allowed", "out_of_range", "wrong_type"})
+LONGEST_SHOWN = 60
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -73,6 +79,8 @@ def try_(
     dead letter with its reason. Exit code 1 if there is one of those.
     """
     raw = file.read_bytes()
+    if not raw.strip():
+        raise Problem(f"{file} is empty")
     context = _context(said)
     mapper = files.load(mapping) if mapping else _known(raw, file)
     over = {"reference": {"stores": stores}} if stores else None
@@ -93,6 +101,10 @@ def try_(
             click.echo(_line(mapper, one, places.get, conf.intake, unread))
     else:
         _show(mapper, found, unread)
+        if codes := of_scales(found, places.get, conf.intake.scales):
+            click.echo(
+                f"{codes:,} codes look like those of scales, with a weight or price in them: intake.scales"
+            )
     raise SystemExit(1 if any(one.problem for one in found) else 0)
 
 
@@ -149,15 +161,18 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
     table = Table(Column("transaction", below=True), "store", "till", "ended", Column("lines", right=True),
                   Column("total", right=True), "paid by", Column("problem", prose=True))  # fmt: skip
     sums: Counter[str] = Counter()
+    counted: set[str] = set()
     for one in found:
         if receipt := one.receipt:
-            if not receipt.training:
+            if not receipt.training and receipt.transaction_id not in counted:
                 way = -1 if receipt.kind == "void" else 1
                 sums[receipt.currency] += way * receipt.total
+                counted.add(receipt.transaction_id)
             table.add(
                 receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
                 str(len(receipt.lines)), shown(receipt.total, receipt.currency),
-                ", ".join(dict.fromkeys(t.kind for t in receipt.tenders if t.kind != "change")), "",
+                ", ".join(dict.fromkeys(t.kind for t in receipt.tenders if t.kind != "change")),
+                "training: not counted" if receipt.training else "",
             )  # fmt: skip
         elif one.problem:
             draft = one.draft
@@ -166,13 +181,18 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
                 str(draft.get("transaction_id", "-")), str(draft.get("store", "")),
                 str(draft.get("till", "")), ended.isoformat() if ended else "",
                 str(len(draft.get("lines", ()))), _amount(draft, draft.get("total")), "",
-                f"{one.problem}{_figures(one)}", style="red",
+                f"{one.problem}{_figures(one)}{_value(one)}", style="red",
             )  # fmt: skip
     tables.show(table)
     _sums(mapper, found, sums)
     if unread:
         places = sum((Counter(one.unread) for one in found), Counter[str]())
-        click.echo("looked at nowhere:" if places else "all of it is looked at")
+        read = [one for one in found if one.receipt or "lines" in one.draft]
+        stopped = sum(not one.skipped for one in found) - len(read)
+        if places or (read and not stopped):
+            click.echo("looked at nowhere:" if places else "all of it is looked at")
+        if stopped:
+            click.echo(f"{stopped:,} could not be read as far as their lines: fix them first")
         for place, count in sorted(places.items()):
             click.echo(f"  {place}{f'  ({count:,})' if count > 1 else ''}")
 
@@ -190,12 +210,17 @@ def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
         click.echo(f"{count:,} skipped: {reason}")
     if bad:
         click.echo(f"{bad:,} would be dead letters")
-    ids = Counter(receipt.transaction_id for receipt in good)
-    for identity, count in ids.items():
-        if count > 1:
+    by_id: dict[str, list[RetailTransaction]] = defaultdict(list)
+    for receipt in good:
+        by_id[receipt.transaction_id].append(receipt)
+    for identity, those in by_id.items():
+        if len(those) > 1:
+            same = all(receipt == those[0] for receipt in those)
             click.echo(
-                f"{identity} is the id of {count} transactions: one counts, another is a conflict"
-            )
+                f"{identity} is there {len(those)} times with the same content: it counts once"
+                if same else
+                f"{identity} is the id of {len(those)} transactions: one counts, another is a conflict"
+            )  # fmt: skip
     missing = {
         name for one in found if one.problem and one.problem.reason == "missing_field"
         for name in RECEIPT if one.problem.message == f"$.{name} is required"
@@ -203,6 +228,32 @@ def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
     if missing:
         wanted = " ".join(f"--set {name}=..." for name in sorted(missing))
         click.echo(f"what the file does not say can be said with {wanted}")
+
+
+def of_scales(found: Sequence[Mapped], stores: Stores, said: Sequence[str]) -> int:
+    """How many lines have a barcode of the kind that shops print themselves, where neither the settings nor
+    the store's country say what is in it: each weighing would be a product of its own."""
+    receipts = [one.receipt for one in found if one.receipt and not said]
+    unsaid = [r for r in receipts if (place := stores(r.store)) and place.country not in BY_COUNTRY]
+    lines = (line for receipt in unsaid for line in receipt.lines)
+    scanned = (line.code for line in lines if line.scheme in ("barcode", "gtin"))
+    return sum(re.fullmatch("2[0-9]{12}", code) is not None for code in scanned)
+
+
+def _value(one: Mapped) -> str:
+    """Behind a value that cannot be used, what was found: whoever tries a file has it."""
+    problem = one.problem
+    found = problem.found if isinstance(problem, WrongValue) else None
+    if problem and found is None and problem.reason in OF_A_VALUE:
+        node: Any = one.draft
+        place = re.match(r"\$((?:\.[a-z_]+|\[[0-9]+\])+)", problem.message)
+        for name, at in re.findall(r"\.([a-z_]+)|\[([0-9]+)\]", place[1] if place else ""):
+            try:
+                node = node[name] if name else node[int(at)]
+            except (LookupError, TypeError):
+                return ""
+        found = str(node) if place and isinstance(node, str | int | Decimal) else None
+    return "" if found is None else f" ({found[:LONGEST_SHOWN]})"
 
 
 def _figures(one: Mapped) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timezone
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal, DecimalException
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from tillstream.domain.mapping.spec import MappingProblem, ValueSpec, Where
+from tillstream.domain.receipt.contract import ID
 from tillstream.domain.receipt.front_door import StorePlace
 
 LONGEST_NUMBER = 40  # digits
 LONGEST_CODE = 64
+_BLANKS = dict.fromkeys((0xA0, 0x2009, 0x202F), " ")  # that keep a number on one line
+EPOCH = {"epoch": 1, "epoch_ms": 1000}  # format: ticks per second since 1970
 
 
 class Numbers:
@@ -28,16 +31,16 @@ class Numbers:
         self._form = re.compile(form, re.ASCII).fullmatch
 
     def read(self, value: object) -> Decimal:
-        """A minus may be in front or behind, or be brackets around. Raises ValueError."""
+        """A minus may be in front or behind, or be brackets around: one of these. Raises ValueError."""
         if isinstance(value, Decimal | int) and not isinstance(value, bool):
             return _kept(Decimal(value))
-        text = str(value).replace("\u00a0", " ").strip()
+        text = str(value).translate(_BLANKS).strip()
         if len(text) > LONGEST_NUMBER:
             raise ValueError("is no number: it is too long")
         negative = text.endswith("-") or (text.startswith("(") and text.endswith(")"))
         if negative:
-            text = text.strip("()").removesuffix("-").strip()
-        if not self._form(text):
+            text = (text[:-1] if text.endswith("-") else text[1:-1]).strip()
+        if not self._form(text) or (negative and text[:1] in "+-"):
             raise ValueError("is not a decimal number")
         if self._group:
             text = text.replace(self._group, "")
@@ -66,6 +69,19 @@ def printed(text: str) -> str | None:
     return plain or None
 
 
+class NoId(ValueError):
+    """Of what is no id, as other systems have them too."""
+
+
+def identity(text: str) -> str:
+    """Raises NoId, which says how a mapping makes one."""
+    if not _ID(text):
+        raise NoId(
+            "is not an id: 1 to 64 letters of a to z, digits and . _ : / -; `slug: true` makes one of it"
+        )
+    return text
+
+
 def slug(text: str) -> str | None:
     """A category or reason of any name: never a cause to refuse a basket."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -73,20 +89,27 @@ def slug(text: str) -> str | None:
     return plain[:32].rstrip("-") or None
 
 
-def moment(text: str, said: ValueSpec, place: StorePlace | None) -> datetime:
-    """A time by the store's clock. Raises ValueError."""
+def moment(text: str, said: ValueSpec, place: StorePlace | None, later: bool = False) -> datetime:
+    """A time by the store's clock. ``later``: of the two hours that clocks show when they are set back the
+    second. An hour that they skip is as if they had not been set forward yet. Raises ValueError."""
+    if not said.format and _DATE(text):
+        raise ValueError("is a date without a time")
     try:
         if not said.format and not _ISO(text):
             raise ValueError
-        found = _by_format(text, said.format) if said.format else datetime.fromisoformat(text)
-    except ValueError:
+        found = _moment(text, said)
+    except (ValueError, OverflowError, DecimalException):
         raise ValueError(f"is not a time as {said.format or 'ISO 8601'} has it") from None
     if found.tzinfo is None:
         zone = said.zone if said.zone not in (None, "store") else place.zone if place else None
         if zone is None:
             raise ValueError("has no zone, and its store is not in the table of stores")
-        found = found.replace(tzinfo=ZoneInfo(zone))
-    found = found.astimezone(ZoneInfo(place.zone)) if place else found
+        found = found.replace(tzinfo=ZoneInfo(zone), fold=int(later))
+    zone_there = ZoneInfo(place.zone) if place else found.tzinfo
+    try:
+        found = found.astimezone(UTC).astimezone(zone_there)  # out of an hour that is not there
+    except OverflowError:
+        raise ValueError("is out of all calendars") from None
     offset = found.utcoffset()
     assert offset is not None
     return found.replace(tzinfo=timezone(offset))  # as it is written: a zone's own may be two
@@ -100,17 +123,49 @@ def day(text: str, form: str | None) -> date:
         raise ValueError(f"is not a date as {form or 'ISO 8601'} has it") from None
 
 
-def check_format(form: str, where: Where) -> None:
-    """Raises MappingProblem."""
-    sample = datetime(2026, 11, 29, 13, 14, 15)  # noqa: DTZ001 - only whether the format can be used
+def _moment(text: str, said: ValueSpec) -> datetime:
+    """Seconds since 1970 are UTC, or where a zone is said those that its clocks showed."""
+    if said.format in EPOCH:
+        ticks = Decimal(text) if _EPOCH(text) else None
+        if ticks is None:
+            raise ValueError
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+            microseconds=int(ticks * 1_000_000 / EPOCH[said.format])
+        )
+        return found if said.zone is None else found.replace(tzinfo=None)
+    return _by_format(text, said.format) if said.format else datetime.fromisoformat(text)
+
+
+def check_format(form: str, where: Where, hours: bool) -> None:
+    """``hours``: a time is wanted, not a date. Raises MappingProblem."""
+    if form in EPOCH:
+        if not hours:
+            raise MappingProblem(where, "is for times: a day has no seconds")
+        return
+    if "%Z" in form.replace("%%", ""):
+        raise MappingProblem(
+            where,
+            "has %Z, but names of zones are not unique: write the name as text, and say `zone`",
+        )
+    sample = datetime(2026, 11, 29, 13, 14, 15, tzinfo=UTC)
     try:
-        _by_format(sample.strftime(form), form)
+        made = _by_format(sample.strftime(form), form)
     except (ValueError, re.error):
         raise MappingProblem(where, "is no format of a time as strptime has it") from None
+    if made.date() != sample.date():
+        raise MappingProblem(where, "must have a year, a month and a day")
+    if hours and made.hour != sample.hour:
+        what = "must have %p beside %I" if "%I" in form else "must have an hour"
+        raise MappingProblem(where, f"{what}: where the file has none, put one into a template")
 
 
 def _by_format(text: str, form: str) -> datetime:
     return datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the store's
 
 
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}\S*").fullmatch
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}\S*|[0-9]{8}T[0-9]{4}\S*"
+).fullmatch
+_ID = re.compile(ID).fullmatch
+_DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
+_EPOCH = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?").fullmatch

@@ -16,6 +16,7 @@ class LookedAt:
         self._seen: set[tuple[int, str]] = set()
         self._offered: dict[str, dict[int, Any]] = defaultdict(dict)
         self._taken: set[int] = set()
+        self._of_header: set[int] = set()  # objects that the header's fields looked into
 
     def scope(self, node: Any, document: Any) -> Scope:
         return Scope(node, node, document, self._visit, self._offer, self._take)
@@ -24,6 +25,8 @@ class LookedAt:
         self._seen.add((id(node), name))
 
     def _offer(self, path: str, element: Any) -> None:
+        if not self._offered:  # the header is read before all parts
+            self._of_header = {node for node, _ in self._seen}
         self._offered[path][id(element)] = element
 
     def _take(self, element: Any) -> None:
@@ -34,10 +37,21 @@ class LookedAt:
         and what is in them; lines of a text that no pattern matched."""
         said = self._leaves(record)
         for path, elements in self._offered.items():
-            for key, element in elements.items():
-                if key not in self._taken and not self._took_part_of(element):
-                    inside = "+".join(_nested(element)) if isinstance(element, dict) else ""
-                    said[f"{path}: no rule takes {inside or 'an element'}"] += 1
+            only = len(elements) == 1
+            for at, (key, element) in enumerate(elements.items()):
+                if key in self._taken or self._took_part_of(element):
+                    continue
+                if (
+                    only and key in self._of_header
+                ):  # a part of the header, no line that is forgotten
+                    continue
+                inside = "+".join(_nested(element)) if isinstance(element, dict) else ""
+                what = (
+                    f"{path}: no rule takes {inside}"
+                    if inside
+                    else f"{path}[{at}]: no rule takes it"
+                )
+                said[what] += 1
         if isinstance(record, dict):
             said.update(f"line: {line['text']}" for line in record.get(OTHER_LINES, ()))
         return said

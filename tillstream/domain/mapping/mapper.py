@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillstream.domain.mapping import rows, trees
-from tillstream.domain.mapping.conditions import holds, path, why_not
+from tillstream.domain.mapping.conditions import Holds, holds, known_by, path, why_not
 from tillstream.domain.mapping.faults import without_fault
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
@@ -23,7 +23,9 @@ from tillstream.domain.mapping.fields import (
     Fields,
     Part,
     one,
+    share_taxes,
 )
+from tillstream.domain.mapping.inside import Inside
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.own import alone, same, written
 from tillstream.domain.mapping.paths import Scope
@@ -35,7 +37,7 @@ from tillstream.domain.mapping.spec import (
     ValueSpec,
     Where,
 )
-from tillstream.domain.mapping.values import Read, Record, reader
+from tillstream.domain.mapping.values import Read, Record, numbers_of, reader
 from tillstream.domain.receipt.amounts import exponent
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace
@@ -78,12 +80,15 @@ class Mapper:
         self.name = f"{spec.mapping}/{spec.version}"
         said = (spec.records,) if isinstance(spec.records, str) else spec.records
         self._records = [path(text, ("records",)) for text in said]
-        self._is_record = holds(spec.record, ("record",))
+        self._numbers = numbers_of(spec)
+        self._is_record = known_by(spec.record, ("record",), self._numbers)
         if not spec.record:
             raise MappingProblem(("record",), "must name something by which a record is known")
         self._skips = [
-            (holds(skip.when, ("skip", n, "when")), skip.reason) for n, skip in enumerate(spec.skip)
+            (holds(skip.when, ("skip", n, "when"), self._numbers), skip.reason)
+            for n, skip in enumerate(spec.skip)
         ]
+        self._inside = [Inside(said, ("inside", n)) for n, said in enumerate(spec.inside)]
         self._sign = reader("whole", spec.sign, ("sign",), spec)
         self._said: dict[str, Read] = {
             name: reader(kind, ValueSpec(path=name), (name,), spec)
@@ -132,24 +137,30 @@ class Mapper:
     def documents(self, raw: bytes) -> list[Document]:
         """Each document in ``raw`` with its records; [] if nothing in it is a record of this mapping. Raises
         InvalidTransaction for bytes that are not of its form."""
-        found = [Document(tree, self._in(tree)) for tree in self._trees(raw)]
+        found = [Document(tree, self._in(tree)) for tree in self._opened(raw)]
         known = any(
             self._is_record(Scope(record, record, document.tree))
             for document in found
             for record in document.records
         )
-        if (
-            self.spec.form == "csv" and raw[:1] == b"{"
-        ):  # a group that came back, whose row is spoilt
+        if self.spec.form == "csv" and raw[:1] == b"{":  # a group with a spoilt row came back
             known = known or any(rows.is_spoilt(document.tree) for document in found)
         return found if known else []
 
     def why_unknown(self, raw: bytes) -> str:
         """What keeps the first record of ``raw`` from being one of this mapping."""
-        for tree in self._trees(raw):
+        for tree in self._opened(raw):
             for record in self._in(tree):
-                return why_not(self.spec.record, Scope(record, record, tree)) or "nothing"
+                scope = Scope(record, record, tree)
+                return why_not(self.spec.record, scope, self._numbers) or "nothing"
         return "there is no record"
+
+    def _opened(self, raw: bytes) -> list[Any]:
+        """Its trees, with what is in a field as a document of its own."""
+        found = self._trees(raw)
+        for inside in self._inside:
+            found = [inside.opened(tree) for tree in found]
+        return found
 
     def is_empty(self, raw: bytes) -> bool:
         """Whether ``raw`` is a document of this mapping's without a record, such as the page of a day without
@@ -233,10 +244,10 @@ class Mapper:
         try:
             without_fault(node, self._encoding)  # or what is missing in it would make a `skip` hold
             for when, reason in self._skips:
-                if when(scope):
+                if one(_applies(when), scope, Record(b""), 1, "$"):
                     return Mapped(None, own, skipped=reason)
             if not self._is_record(scope):
-                said = why_not(self.spec.record, scope)
+                said = why_not(self.spec.record, scope, self._numbers)
                 raise InvalidTransaction("unknown_record", f"$ is no record of {self.name}: {said}")
             self._fill(draft, scope, stores, context)
             receipt, problem = convert(draft), None
@@ -263,6 +274,7 @@ class Mapper:
         if identity := header.get("transaction_id", scope, record):
             draft["transaction_id"] = identity
         if store and record.place is None:
+            draft["store"] = store
             message = "$.store is not in the table of stores (reference.stores, its column ids too)"
             raise InvalidTransaction("unknown_store", message)
         currency = header.get("currency", scope, record) or context.get("currency")
@@ -276,6 +288,12 @@ class Mapper:
             raise InvalidTransaction("wrong_type", "$.sign is neither 1 nor -1")
         record = record._replace(sign=sign or 1)
         draft |= self._context(context, record) | header.read(scope, record, 1, "$")
+        began, ended = draft.get("began_at"), draft.get("ended_at")
+        if (
+            began and ended and ended < began
+        ):  # in the hour that comes twice when clocks are set back
+            later = header.get("ended_at", scope, record._replace(later=True))
+            draft["ended_at"] = later if later and began <= later else ended
         if self.spec.form == "csv":
             self._of_one_receipt(scope.record, record)
         if record.place is not None:
@@ -286,6 +304,7 @@ class Mapper:
                 draft[name] = whole
         for at, line in enumerate(draft.get("lines", ()), start=1):
             line.setdefault("number", at)
+        share_taxes(draft)
         loyalty = self._loyalty.read(scope, record, 1, "$.loyalty")
         if "customer" in loyalty:
             draft["loyalty"] = loyalty
@@ -337,6 +356,10 @@ def made_of(draft: Mapping[str, Any]) -> int:
     of_lines = sum(line.get("amount", 0) for line in lines)
     whole = of_lines - off + sum(tax.get("amount", 0) for tax in added) + draft.get("rounding", 0)
     return int(whole)
+
+
+def _applies(when: Holds) -> Read:
+    return lambda scope, record, at: when(scope)
 
 
 def _taken_out(header: dict[str, Value], name: str, word: str) -> Any:

@@ -2,9 +2,10 @@
 
 ``a.b`` steps into objects, and into each element of a list on the way: ``lines.taxes`` is all taxes of all
 lines. ``a[0]`` is one element; ``a[kind=TAX]`` those elements whose ``kind`` is TAX, ``a[kind!=TAX]`` the
-others; several stand one behind the other. ``*`` is any name. ``/a`` begins at the record in place of the
-element at hand, ``//a`` at the whole document. ``.`` is the element itself. A name with a dot, a slash or a
-bracket in it is written in double quotes.
+others; several stand one behind the other. ``*`` is any name; ``entries()`` is what an object has, each as
+``{"key": name, "value": what is there}``, for formats that keep a value in a name. ``/a`` begins at the
+record in place of the element at hand, ``//a`` at the whole document. ``.`` is the element itself. A name
+with a dot, a slash or a bracket in it is written in double quotes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _STEP = re.compile(
 )
 _FILTER = re.compile(r"\[(?:(?P<at>-?[0-9]+)|(?P<key>[^=!\]]+)(?P<how>!?=)(?P<value>[^\]]*))\]")
 
+ENTRIES = "entries()"
 Visit = Callable[[dict[str, Any], str], None]
 
 
@@ -70,6 +72,9 @@ class Path:
             for node in nodes:
                 if not isinstance(node, dict):
                     continue
+                if step.name == ENTRIES:
+                    found += _entries(node, scope.visit)
+                    continue
                 for name in _names(node) if step.name == "*" else (step.name,):
                     if scope.visit and name in node:
                         scope.visit(node, name)
@@ -102,6 +107,14 @@ def _step(found: re.Match[str], text: str) -> _Step:
     return _Step(found["quoted"] or found["name"], tuple(filters))
 
 
+def _entries(node: dict[str, Any], visit: Visit | None) -> list[dict[str, Any]]:
+    names = _names(node)
+    if visit:
+        for name in names:
+            visit(node, name)
+    return [{"key": name, "value": node[name]} for name in names]
+
+
 def _names(node: dict[str, Any]) -> list[str]:
     """All but an XML element's attributes and text."""
     return [name for name in node if name[:1] not in ("@", "$")]
@@ -120,6 +133,19 @@ def _said(node: Any, key: str, visit: Visit | None) -> str | None:
     if visit:
         visit(node, key)
     return text_of(node[key])
+
+
+def is_blank(value: Any) -> bool:
+    """Whether there is nothing to read: a blank text, an object or XML element with nothing in it, whatever
+    attributes it has."""
+    if isinstance(value, dict):
+        return not text_of(value) and all(name[:1] in ("@", "$") for name in value)
+    return text_of(value) == ""
+
+
+def is_nil(element: dict[str, Any]) -> bool:
+    """Whether XML says that an element is not there (``xsi:nil``)."""
+    return element.get("@nil") in ("true", "1")
 
 
 def text_of(value: Any) -> str | None:

@@ -31,8 +31,8 @@ class ValueSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     characters taken out; table: one text for another, otherwise: for those it does not have, and for none
     at all; slug: made an id; hash: a pseudonym in its place, of so many hexadecimal digits. Of numbers:
     absolute, negate; times: multiplied by a number or by what a path finds; round: to the unit, half away
-    from 0; minor: money is in minor units. Of times and dates: format as strptime has it; zone of one
-    without, ``store`` for the store's own.
+    from 0; minor: money is in minor units. Of times and dates: format as strptime has it, or ``epoch`` or
+    ``epoch_ms`` since 1970, of UTC; zone of one without, ``store`` for the store's own.
     """
 
     path: str | None = None
@@ -73,7 +73,7 @@ When = dict[str, Test]
 
 class PartSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Lines, discounts, taxes or tenders: one of each element that ``each`` finds and ``when`` holds of.
-    Of a line also its own discounts and taxes."""
+    Of a line also its own discounts and taxes; without an ``amount`` a tax is the line's share."""
 
     each: str
     set: dict[str, Value]
@@ -99,6 +99,14 @@ class PatternSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     until: Word | None = None
 
 
+class InsideSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A document within a field: where, what it is, and whether it is in base64."""
+
+    path: str
+    form: Literal["json", "xml"]
+    base64: bool = False
+
+
 class MappingSpec(
     Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
@@ -118,6 +126,7 @@ class MappingSpec(
     lines: tuple[PartSpec, ...]
     records: str | tuple[str, ...] = ()
     skip: tuple[SkipSpec, ...] = ()
+    inside: tuple[InsideSpec, ...] = ()
     discounts: tuple[PartSpec, ...] = ()
     taxes: tuple[PartSpec, ...] = ()
     tenders: tuple[PartSpec, ...] = ()

@@ -245,8 +245,8 @@ class Pattern(NamedTuple):
 
 
 def compiled(pattern: str, where: Where) -> re.Pattern[str]:
-    """Raises MappingProblem, also for a repeat within a repeat: a text of some 30 signs can make it run for
-    years."""
+    """Raises MappingProblem, also for a repeat within a repeat, or one of alternatives that may begin with
+    the same sign: a text of some 30 signs can make it run for years."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -256,24 +256,48 @@ def compiled(pattern: str, where: Where) -> re.Pattern[str]:
         raise MappingProblem(where, f"is no regular expression: {error}") from None
     if nested:
         raise MappingProblem(
-            where, "has a repeat within a repeat, which some text would make endless"
+            where,
+            "has a repeat within a repeat, or of alternatives that begin alike, which some text would make "
+            "endless",
         )
     return made
 
 
+OFTEN = 10  # repeats: one that is within another takes too long
+
+
+def _alike(branches: Sequence[Any]) -> bool:
+    """Whether two of them may begin with the same sign, capital or not; one that does not begin with signs
+    that are named may begin with any."""
+    before: set[str] = set()
+    for branch in branches:
+        name, said = (str(branch[0][0]), branch[0][1]) if len(branch) else ("", None)
+        parts: Any = said if name == "IN" else [(name, said)]
+        if any(str(kind) not in ("LITERAL", "RANGE") for kind, _ in parts):
+            return True
+        ends = [code if isinstance(code, tuple) else (code, code) for _, code in parts]
+        signs = {chr(code).casefold() for low, high in ends for code in range(low, high + 1)}
+        if signs & before:
+            return True
+        before |= signs
+    return False
+
+
 def _nested(parsed: Any, within: bool) -> bool:
-    """Whether something that may repeat without a limit holds another such."""
+    """Whether something that may repeat often holds another such, or alternatives that begin alike."""
     for kind, said in parsed:
         name = str(kind)
         if name in ("MAX_REPEAT", "MIN_REPEAT"):
             _, most, inner = said
-            endless = most == _parser.MAXREPEAT
+            endless = most >= OFTEN
             if (endless and within) or _nested(inner, within or endless):
                 return True
         elif name == "SUBPATTERN":
             if _nested(said[3], within):
                 return True
         elif name == "BRANCH":
+            if within and _alike(said[1]):
+                return True
             if any(_nested(branch, within) for branch in said[1]):
                 return True
         elif name in ("ASSERT", "ASSERT_NOT") and _nested(said[1], within):

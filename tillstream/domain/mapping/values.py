@@ -9,17 +9,19 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tillstream.domain.mapping.conditions import holds, path
+from tillstream.domain.mapping.conditions import Holds, holds, path
 from tillstream.domain.mapping.forms import (
+    NoId,
     Numbers,
     check_format,
     day,
+    identity,
     moment,
     plain,
     printed,
     slug,
 )
-from tillstream.domain.mapping.paths import Path, Scope, text_of
+from tillstream.domain.mapping.paths import Path, Scope, is_blank, text_of
 from tillstream.domain.mapping.spec import (
     ON_NUMBERS,
     ON_TEXTS,
@@ -39,19 +41,22 @@ from tillstream.domain.transaction import InvalidTransaction
 
 FLAGS = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": False, "no": False,
          "n": False}  # fmt: skip
+THOUSANDTH = Decimal("0.001")
 LONGEST_TEXT = 300  # that a pattern is tried on
 NUMBERS = frozenset({"money", "signed", "price", "decimal", "whole"})
+MONEY = frozenset({"money", "signed", "price"})
 TIMES = frozenset({"time", "day"})
 
 
 class Record(NamedTuple):
     """What is known of the record at hand. identity: what it says, for a digest; exponent: decimals of its
-    currency; sign: +1 or -1."""
+    currency; sign: +1 or -1; later: of two equal hours the second is meant."""
 
     identity: bytes
     place: StorePlace | None = None
     exponent: int = 2
     sign: int = 1
+    later: bool = False
 
 
 Get = Callable[[Scope, Record, int], Scalar | Decimal | None]
@@ -71,7 +76,7 @@ def reader(kind: str, value: Value, where: Where, spec: MappingSpec) -> Read:
         read = _typed(kind, said, where, spec)
     if said.when is None:
         return read
-    applies = holds(said.when, (*where, "when"))
+    applies = holds(said.when, (*where, "when"), numbers_of(spec))
 
     def conditional(scope: Scope, record: Record, at: int) -> Any:
         return read(scope, record, at) if applies(scope) else None
@@ -89,17 +94,17 @@ def of(value: Value, where: Where, kind: str) -> ValueSpec:
     if len(said) != 1:
         told = " and ".join(said) or "none"
         raise MappingProblem(where, f"says {told}, but must say one of {', '.join(SOURCES)}")
-    plain = ValueSpec()
-    for names, wanted in ((ON_NUMBERS, NUMBERS), (ON_TIMES, TIMES)):
+    plain, called = ValueSpec(), "text" if kind == "id" else kind
+    for names, wanted in ((ON_NUMBERS, NUMBERS), (("minor",), MONEY), (ON_TIMES, TIMES)):
         for name in names:
             if getattr(value, name) != getattr(plain, name) and kind not in wanted:
-                raise MappingProblem((*where, name), f"has no meaning for a {kind}")
+                raise MappingProblem((*where, name), f"has no meaning for a {called}")
     if value.first is not None:
         for name in (*ON_TEXTS, *ON_NUMBERS, *ON_TIMES):
             if getattr(value, name) != getattr(plain, name):
                 raise MappingProblem((*where, name), "goes into each of `first` that it is for")
     if value.format is not None:
-        check_format(value.format, (*where, "format"))
+        check_format(value.format, (*where, "format"), hours=kind == "time")
     if value.zone not in (None, "store"):
         try:
             ZoneInfo(value.zone or "")
@@ -140,7 +145,7 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
 
     def decimal(found: object, record: Record, scope: Scope) -> Decimal:
         exact = number(found, scope)
-        return plain(exact.quantize(Decimal("0.001"), ROUND_HALF_UP) if said.round else exact)
+        return plain(exact.quantize(THOUSANDTH, ROUND_HALF_UP) if said.round else exact)
 
     def whole(found: object, record: Record, scope: Scope) -> int:
         read = number(found, scope)
@@ -158,6 +163,7 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
 
     kinds: dict[str, Callable[[Any, Record, Scope], Any]] = {
         "text": lambda found, record, scope: text_of(found),
+        "id": lambda found, record, scope: identity(text_of(found) or ""),
         "printed": lambda found, record, scope: printed(text_of(found) or ""),
         "slug": lambda found, record, scope: slug(text_of(found) or ""),
         "money": money,
@@ -166,7 +172,9 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
         "decimal": decimal,
         "whole": whole,
         "flag": flag,
-        "time": lambda found, record, scope: moment(text_of(found) or "", said, record.place),
+        "time": lambda found, record, scope: moment(
+            text_of(found) or "", said, record.place, record.later
+        ),
         "day": lambda found, record, scope: day(text_of(found) or "", said.format),
     }
     made = kinds[kind]
@@ -174,9 +182,16 @@ def _typed(kind: str, said: ValueSpec, where: Where, spec: MappingSpec) -> Read:
     def read(scope: Scope, record: Record, at: int) -> Any:
         try:
             found = get(scope, record, at)
-            return None if found is None else made(found, record, scope)
         except (DecimalException, OverflowError):
             raise ValueError("is too large or too fine to be kept exactly") from None
+        if found is None:
+            return None
+        try:
+            return made(found, record, scope)
+        except (DecimalException, OverflowError):
+            raise Unreadable("is too large or too fine to be kept exactly", found) from None
+        except ValueError as error:
+            raise Unreadable(str(error), found) from error
 
     return read
 
@@ -235,7 +250,7 @@ def _found(said: ValueSpec, where: Where, spec: MappingSpec) -> Get:
 
 def _one(found_by: Path) -> Get:
     def get(scope: Scope, record: Record, at: int) -> Scalar | Decimal | None:
-        found = found_by.all(scope)
+        found = [one for one in found_by.all(scope) if not is_blank(one)]
         if len(found) > 1:
             raise ValueError(f"is there {len(found)} times at {found_by.text}")
         if not found:
@@ -251,7 +266,8 @@ def _one(found_by: Path) -> Get:
 
 
 def _sum(parts: tuple[Scalar | ValueSpec, ...], where: Where, spec: MappingSpec) -> Get:
-    """Of everything that each part finds, read as a number by the part's own words."""
+    """Of everything that each part finds, read as a number by the part's own words. Its `when` and `times`
+    begin at the element at hand, as they do everywhere."""
     reads: list[Callable[[Scope, Record, int], Decimal]] = []
     for n, part in enumerate(parts):
         said = of(part, (*where, "add", n), "decimal")
@@ -262,6 +278,8 @@ def _sum(parts: tuple[Scalar | ValueSpec, ...], where: Where, spec: MappingSpec)
             continue
         found_by = path(said.path, place)
         of_leaf = reader("decimal", _here(said), place, spec)
+        applies = holds(said.when or {}, (*place, "when"), numbers_of(spec))
+        factor = _factor(said, place, numbers_of(spec))
 
         def total(
             scope: Scope,
@@ -269,11 +287,19 @@ def _sum(parts: tuple[Scalar | ValueSpec, ...], where: Where, spec: MappingSpec)
             at: int,
             found_by: Path = found_by,
             of_leaf: Read = of_leaf,
+            applies: Holds = applies,
+            factor: Callable[[Scope], Decimal] | None = factor,
+            fine: bool = said.round,
         ) -> Decimal:
-            leaves = found_by.all(scope)
-            return sum(
-                (of_leaf(scope.at(leaf), record, at) or Decimal(0) for leaf in leaves), Decimal(0)
-            )
+            leaves = found_by.all(scope) if applies(scope) else []
+            found = [of_leaf(scope.at(leaf), record, at) for leaf in leaves]
+            each: list[Decimal] = [one for one in found if one is not None]
+            if factor and each:
+                by = factor(scope)
+                each = [one * by for one in each]
+            if fine:
+                each = [one.quantize(THOUSANDTH, ROUND_HALF_UP) for one in each]
+            return sum(each, Decimal(0))
 
         reads.append(total)
     return lambda scope, record, at: sum((read(scope, record, at) for read in reads), Decimal(0))
@@ -281,7 +307,7 @@ def _sum(parts: tuple[Scalar | ValueSpec, ...], where: Where, spec: MappingSpec)
 
 def _here(said: ValueSpec) -> ValueSpec:
     changed = {name: getattr(said, name) for name in said.__struct_fields__}
-    return ValueSpec(**changed | {"path": "."})
+    return ValueSpec(**changed | {"path": ".", "when": None, "times": None, "round": False})
 
 
 def _template(text: str, where: Where) -> Get:
@@ -322,7 +348,7 @@ def _changed(get: Get, said: ValueSpec, where: Where) -> Get:
         if said.table is not None:
             found = said.otherwise if text is None else said.table.get(text, said.otherwise)
             if found is None and text is not None:
-                raise ValueError("is not in the mapping's table")
+                raise Unreadable("is not in the mapping's table", text)
             text = text_of(found)
         if said.slug and text is not None:
             found = text = re.sub(r"[^0-9A-Za-z]+", "-", text).strip("-")[:64] or None
@@ -333,7 +359,26 @@ def _changed(get: Get, said: ValueSpec, where: Where) -> Get:
     return changed
 
 
+class WrongValue(InvalidTransaction):
+    """Of a value that cannot be read, by where it was to go. ``found``: the value, which only whoever has
+    the file may see."""
+
+    found: str | None = None
+
+
+class Unreadable(ValueError):
+    """Of a value as it was found."""
+
+    def __init__(self, message: str, found: object) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 def wrong(where: str, error: Exception) -> InvalidTransaction:
     """Of a value that cannot be read, by where it was to go."""
     assert isinstance(error, ValueError | NotExact)
-    return InvalidTransaction("wrong_type", f"{where} {error}")
+    reason = "bad_format" if isinstance(error.__cause__, NoId) else "wrong_type"
+    made = WrongValue(reason, f"{where} {error}")
+    if isinstance(error, Unreadable):
+        made.found = text_of(error.found)
+    return made

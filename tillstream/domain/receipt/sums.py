@@ -61,7 +61,9 @@ def _header(receipt: RetailTransaction) -> None:
     ended, began, day = receipt.ended_at, receipt.began_at, receipt.business_day
     if not EARLIEST <= ended < LATEST:
         raise broken("out_of_range", "$.ended_at must be from 2015 to 2100")
-    if began is not None and not (EARLIEST <= began <= ended and ended - began <= LONGEST_SALE):
+    if began is not None and began > ended:
+        raise broken("out_of_range", "$.began_at must not be after $.ended_at")
+    if began is not None and not (began >= EARLIEST and ended - began <= LONGEST_SALE):
         raise broken("out_of_range", "$.began_at must be at most two days before $.ended_at")
     if day is not None and abs(day - ended.date()) > LONGEST_DAY:
         raise broken("out_of_range", "$.business_day must be at most 31 days from $.ended_at")
