@@ -50,8 +50,7 @@ def build(inputs: tuple[DataStream, DataStream, DataStream], context: JobContext
     card = stage(stage.by("card", till), cards, fraud.card_ttl_days, state="fraud-card")
     subjects, days = stage.by("subject", card, replies), fraud.profile_ttl_days
     judged = stage(subjects, judge, days, state="fraud-profile", uid="fraud-judge")
-    of_staff = batched.side(till, "staff").union(batched.side(card, "staff"))
-    acts, days = stage.by("cashier", of_staff), fraud.staff_ttl_days
+    acts, days = stage.by("cashier", batched.sides("staff", till, card)), fraud.staff_ttl_days
     cashier = stage(acts, staff.by_cashier(conf), days, state="fraud-cashier")
     weighed = stage(stage.by("store", cashier), staff.by_store(conf), days, state="fraud-store")
     return Streams(judged, weighed, batched.refused(till, card, judged, cashier, weighed))

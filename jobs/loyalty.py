@@ -17,8 +17,9 @@ from tillstream.udfs.loyalty import ledger as ledger_function
 DAY_MS = 86_400_000
 WAIT_MS = 2  # how long a record waits for others to make a batch
 TRANSFERS = topics.POINTS_TRANSFERS.prompt
-DOCUMENTS = {"request": topics.POINTS_REQUESTS, "adjustment": topics.LOYALTY_ADJUSTMENTS,
-             "transfer": topics.POINTS_TRANSFERS, "hold": topics.HOLDS}  # fmt: skip
+# In the order in which Households.java is told of them.
+DOCUMENTS = {"household": topics.HOUSEHOLDS, "adjustment": topics.LOYALTY_ADJUSTMENTS, "hold": topics.HOLDS,
+             "transfer": topics.POINTS_TRANSFERS, "request": topics.POINTS_REQUESTS}  # fmt: skip
 
 
 class Streams(NamedTuple):
@@ -28,39 +29,38 @@ class Streams(NamedTuple):
     notices: DataStream
     answers: DataStream
     transfers: DataStream
+    members: DataStream
     dead_letters: DataStream
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
-    """Rows of (customer, enveloped transaction); those of other topics, at once, for tills wait."""
-    transactions = sources.transaction_rows(context, key_field="customer")
-    first, *rows = (sources.topic_rows(context, one, one.default, "customer_id").set_buffer_timeout(WAIT_MS)
-                    for one in DOCUMENTS.values())  # fmt: skip
-    return transactions, first.union(*rows)
+def read(context: JobContext) -> DataStream:
+    """Rows of (customer, enveloped transaction), and those of other topics, at once, for tills wait."""
+    rows = (sources.topic_rows(context, one, one.default, "customer_id").set_buffer_timeout(WAIT_MS)
+            for one in DOCUMENTS.values())  # fmt: skip
+    return sources.transaction_rows(context, key_field="customer").union(*rows)
 
 
-def build(
-    inputs: tuple[DataStream, DataStream], context: JobContext,
-    function: LoyaltyLedger | None = None,
-) -> Streams:  # fmt: skip
+def build(rows: DataStream, context: JobContext, function: LoyaltyLedger | None = None) -> Streams:
     """The job without its ends. ``function``: in place of the one that the settings give."""
-    (transactions, documents), conf = inputs, context.conf
+    conf = context.conf
     kinds = {conf.topic(topic): kind for kind, topic in DOCUMENTS.items()}
     remember_ms = conf.loyalty.horizon_days * DAY_MS
-    claims = sources.claims_of_owners(context, transactions, remember_ms)
+    accounts = sources.accounts(context, rows, tuple(DOCUMENTS.values()), remember_ms, WAIT_MS)
+    claims = sources.claims_of_owners(context, accounts.transactions, remember_ms)
     ledger = batched.process(
-        context, sources.keyed(transactions.union(claims, documents)), None,
+        context, sources.keyed(accounts.all.union(claims)), None,
         function or ledger_function(conf, kinds),
         state="loyalty-account", uid="loyalty-ledger", name="points ledger by customer", wait_ms=WAIT_MS,
     )  # fmt: skip
     side = partial(batched.side, ledger)
     return Streams(ledger, side("notices"), side("points-answers"), side("points-transfers"),
-                   batched.refused(ledger))  # fmt: skip
+                   accounts.members, batched.refused(ledger))  # fmt: skip
 
 
 def write(streams: Streams, context: JobContext) -> None:
     """Hot balances, history, events, notices, dead letters."""
     dynamodb.hot_item_sink(context, streams.ledger, tables.BALANCES, uid="balances")
+    dynamodb.hot_item_sink(context, streams.members, tables.BALANCES, uid="members")
     s3.parquet_sink(context, streams.ledger, tables.LEDGER, uid="ledger-history")
     kafka.json_sink(context, streams.ledger, topics.LOYALTY_EVENTS, uid="loyalty-events")
     kafka.json_sink(context, streams.notices, topics.NOTICES, uid="notices")

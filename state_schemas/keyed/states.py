@@ -55,9 +55,21 @@ class KeyedState(NamedTuple):
 STATES = (
     KeyedState(
         "loyalty", "loyalty-ledger", "loyalty-account", loyalty_account.CODEC,
-        "customer", CUSTOMERS,
+        "account: customer or household", CUSTOMERS,
         "for ever: points are owed until they are spent. What it remembers of transactions goes "
         "after loyalty.horizon_days (183), at most loyalty.max_postings (1024) of them",
+    ),
+    KeyedState(
+        "loyalty", "household-accounts", "household-members", None, "customer who was in a household",
+        CUSTOMERS // 10,
+        "for ever: a member has no end until it is sent; at most 32 events, some 80 bytes each; in the JVM "
+        "(Households.java, whose first line says its version)",
+    ),
+    KeyedState(
+        "loyalty", "household-accounts", "household-adjusted", None, "customer who was given points",
+        CUSTOMERS // 50,
+        "TTL of loyalty.horizon_days (183) from its arrival, in processing time; in the JVM "
+        "(Households.java)",
     ),
     KeyedState(
         "loyalty", "receipt-owners", "receipt-owner", None, "receipt with a customer",

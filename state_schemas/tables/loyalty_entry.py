@@ -1,7 +1,8 @@
 """Columns of the points ledger on S3, version 5: the fields of ``domain.loyalty.LedgerEntry``. Rows of
 version 1 have no currency, those of version 2 no excluded_cents: what of total_cents is for goods that
 earn nothing. Those of version 3 have no made_by: who decided an adjustment, "" for what a till sent. Those
-of version 4 have no pending: points of sales that fraud holds, beside the balance."""
+of version 4 have neither pending: points of sales that fraud holds, beside the balance; nor member: who of a
+household, whose account is customer_id, "" for others."""
 
 ROW_TYPE = """ROW<
     entry_id STRING NOT NULL, customer_id STRING NOT NULL, version BIGINT NOT NULL,
@@ -11,4 +12,4 @@ ROW_TYPE = """ROW<
     earned BIGINT NOT NULL, redeemed BIGINT NOT NULL, delta BIGINT NOT NULL,
     balance BIGINT NOT NULL, event_time_ms BIGINT NOT NULL,
     store INT NOT NULL, region STRING NOT NULL, currency STRING,
-    excluded_cents BIGINT, made_by STRING, pending BIGINT>"""
+    excluded_cents BIGINT, made_by STRING, pending BIGINT, member STRING>"""

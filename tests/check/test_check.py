@@ -473,6 +473,59 @@ def test_goodwill_expiry_and_both_halves_of_a_transfer_are_recomputed(tmp_path):
     assert [one.where for one in run(tmp_path, platform).differences] == ["ledger"]
 
 
+HOME = "household:H1"
+
+
+def joined(identity: str, kind: str, customer: str, at_ms: int, **more: Any) -> dict[str, Any]:
+    record = {"event_id": identity, "kind": kind, "customer_id": customer, "household_id": "H1", **DESK,
+              **more, "event_time_ms": at_ms}  # fmt: skip
+    return {"class": "ok", "stream": "households", "record": record}
+
+
+def test_a_households_points_are_its_members_together_and_a_sale_that_came_twice_counts_once(
+    tmp_path,
+):
+    def at(at_ms: int, one: Sent, customer: str) -> dict[str, Any]:
+        return {"class": "ok", "record": _record(one, customer) | {"event_time_ms": at_ms}}
+
+    late = at(60, sale("l", 50), BEN)
+    lines = [
+        at(5, sale("s", 100), ALICE), joined("a", "join", ALICE, 10, points="all"),
+        at(20, sale("t", 200), ALICE), late, joined("b", "join", BEN, 50, points="none"), late,
+        joined("b", "join", BEN, 50, points="none"), at(70, refund("r", 200, "t"), BEN),
+        joined("c", "leave", ALICE, 80, points=10), at(90, sale("u", 300), ALICE),
+        at(15, sale("w", 40), ALICE), joined("d", "leave", "C0000000003", 80, points="all"),
+    ]  # fmt: skip
+    (tmp_path / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    moved_in, moved_out = "#household:a", "#household:c"
+    entries = {
+        ALICE: [("s", "sale", 10, 10), (f"{moved_in}#out", "transfer_out", 0, -10),
+                ("u", "sale", 30, 30), (f"{moved_out}#in", "transfer_in", 0, 10)],
+        BEN: [("l", "sale", 5, 5)],
+        HOME: [("t", "sale", 20, 20), (f"{moved_in}#in", "transfer_in", 0, 10), ("l", "sale", 5, 5),
+               ("l:elsewhere", "void", -5, -5), ("r", "refund", -20, -20), ("w", "sale", 4, 4),
+               (f"{moved_out}#out", "transfer_out", 0, -10)],
+    }  # fmt: skip
+    mine = [sale("s", 100), sale("t", 200), sale("u", 300), sale("w", 40)]
+    platform = Held({ALICE: mine, BEN: [sale("l", 50), refund("r", 200, "t")]})
+    platform.rows = []
+    for account, rows in entries.items():
+        balance = 0
+        for version, (entry, kind, earned, delta) in enumerate(rows, start=1):
+            balance += delta
+            platform.rows.append(
+                {"customer_id": account, "version": version, "entry_id": entry, "kind": kind,
+                 "outcome": "posted", "earned": earned, "redeemed": 0, "delta": delta, "balance": balance}
+            )  # fmt: skip
+        platform.hot[account] = (balance, len(rows))
+    assert platform.hot == {ALICE: (40, 4), BEN: (5, 1), HOME: (4, 7)}
+    found = run(tmp_path, platform)
+    assert found.ok, found.differences
+    rows = [row for row in platform.rows if row["entry_id"] != "u"]
+    platform.rows = [*rows, {**platform.rows[2], "customer_id": HOME, "version": 8, "balance": 34}]
+    assert not run(tmp_path, platform).ok  # what she bought after she had left is her own
+
+
 def test_a_sale_gets_what_its_till_was_promised_and_another_may_be_refused_for_it(tmp_path):
     history = [sale("s", 1000), void("v", 1000, "s"), sale("t", 1000, 100)]
     lines = ({"class": "ok", "record": _record(tx, ALICE)} for tx in history)

@@ -426,3 +426,17 @@ def test_what_only_a_lenient_parser_would_take_is_refused_by_both(lines_of, chan
     with pytest.raises(InvalidTransaction):
         baskets.read(raw)
     agrees(lines_of, raw)
+
+
+def test_what_a_cashier_took_out_again_never_left_the_shelf(lines_of):
+    payload = of_items(
+        Item("sale", COFFEE, 700, 700, 3_000),
+        Item("sale", BREAD, 500, 500),
+        Item("sale", BREAD, -500, -500, -1_000),
+        Item("sale", COFFEE, -233, -233, -1_000),  # one of three
+        Item("sale", BANANAS, 300, 300, 1_500),  # half a piece, so no shelf counts it
+        Item("sale", BANANAS, -300, -300, -1_500),
+    )
+    agrees(lines_of, payload)
+    moved_ = [read(value).quantity for _, value in lines_of(payload)]
+    assert moved_ == [-3, 1]

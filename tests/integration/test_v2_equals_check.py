@@ -106,3 +106,9 @@ def test_tax_by_store_and_day_equals_the_check_in_five_currencies_and_more(day):
     assert len(taxes) >= 5
     assert all(recomputed == found > 0 for recomputed, found in taxes.values())
     assert "tax ZAR S 15 %" in day.sales["figures"]
+
+
+def test_tax_that_the_sales_job_adds_up_by_code_and_rate_equals_the_check(day):
+    taxes = {name: of for name, of in day.sales["totals"].items() if name.startswith("tax_hours, ")}
+    assert len(taxes) >= 5
+    assert all(recomputed == found > 0 for recomputed, found in taxes.values())

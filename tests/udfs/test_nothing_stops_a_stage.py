@@ -64,6 +64,7 @@ GOOD = {
     topics.LOYALTY_ADJUSTMENTS.id: (
         EVENTS / "loyalty_adjustment" / VALID / "all_points_to_a_new_card.json"
     ).read_bytes(),
+    topics.HOUSEHOLDS.id: (EVENTS / "household" / VALID / "joins_with_all_points.json").read_bytes(),
     topics.POINTS_TRANSFERS.id: json.dumps(TRANSFER).encode(),
     topics.HOLDS.id: msgspec.json.encode(HOLD),
     topics.STOCK_REQUESTS.id: json.dumps(REQUEST).encode(),
@@ -82,6 +83,7 @@ STAGES: dict[tuple[str, str], Callable[[], Any]] = {
     ("loyalty", "loyalty_adjustments"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "points_transfers"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("loyalty", "holds"): lambda: BatchedHarness(loyalty.ledger(CONF)),
+    ("loyalty", "households"): lambda: BatchedHarness(loyalty.ledger(CONF)),
     ("intake", TILLS): lambda: BatchedHarness(intake.intake_once(CONF)),
     ("archive", CHECKED): lambda: BatchedHarness(archive.archive_once(CONF)),
     ("fraud", CHECKED): lambda: BatchedHarness(fraud.at_till(CONF)),
@@ -155,6 +157,7 @@ def test_every_topic_that_a_job_reads_is_tried_here_and_can_be_redriven():
         ("inventory", CHECKED),
         ("sales", CHECKED),
         ("sales", "holds"),
+        ("shortage", "assortment"),
     }
     assert set(STAGES) == read - apart
     assert {topic for _, topic in read} - {TILLS} == set(READERS)

@@ -27,14 +27,17 @@ def _numbers(*names: str) -> tuple[Field, ...]:
     return tuple((name, name, "N") for name in names)
 
 
-# One item for each customer.
+# One item for each account: a customer's, or a household's. Of a customer who is in a household it says whose
+# account holds the points; that changes by itself.
 BALANCES = Table(
     "balances",
     key=(("customer_id", "S"),),
     default="loyalty-balances",
     by="customer_id",
+    merge=True,
+    versions={"household_version": ("household",)},
     fields=(
-        *_texts("customer_id"),
+        *_texts("customer_id", "household"),
         *_numbers("balance", "pending", "version", "event_time_ms"),
         ("transaction_id", "last_transaction_id", "S"),
     ),

@@ -23,6 +23,8 @@ POINTS_ANSWERS = Topic("points_answers", "to", "domain.loyalty.holds.PointsAnswe
 
 # Goodwill, expiry, transfers: into the loyalty job.
 LOYALTY_ADJUSTMENTS = Topic("loyalty_adjustments", "customer_id", "events/loyalty_adjustment")
+# Who joins a household's account, and who leaves it: into the loyalty job.
+HOUSEHOLDS = Topic("households", "customer_id", "events/household", kept=True)
 # From one account to another: out of the loyalty job and into it again.
 POINTS_TRANSFERS = Topic(
     "points_transfers", "customer_id", "domain.loyalty.adjustments.PointsTransfer"

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tillstream.catalog.topics import TRANSACTIONS
 from tillstream.check import notices as sent_notices
 from tillstream.check.held import must_follow, words_of
+from tillstream.check.households import Households, by_account
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
 from tillstream.check.rules import ADJUSTMENTS, FRAUD, Sent, Step, Terms, replay
@@ -24,6 +25,7 @@ from tillstream.conf import Conf
 Order = Literal["sent", "ledger"]
 AllTerms = Mapping[str, Terms]
 Customers = Mapping[str, list[Sent]]
+Both = tuple[dict[str, list[Sent]], dict[str, list[Sent]]]
 UNDOING = ("refund", "void")
 
 
@@ -76,7 +78,7 @@ def check(
     def once(report: Report) -> None:
         sent = truth.counted(_refused(held)) if truth.conflicts else truth.customers
         if loyalty:
-            _loyalty(sent, _beside(truth, sent), held, terms, order, report)
+            _loyalty(truth, sent, held, terms, order, report)
         if dead_letters:
             _dead_letters(truth, held, report)
             _passed_on(truth, held, report)
@@ -97,34 +99,46 @@ def _refused(held: Platform) -> dict[str, set[bytes]]:
     return found
 
 
-def _beside(truth: Truth, sent: Customers) -> dict[str, list[Sent]]:
-    """What comes to each account by another way than its owner's transactions: others' returns of what the
-    owner bought, and adjustments."""
-    beside = truth.claims(sent)
-    for customer, adjusted in truth.adjusted.items():
-        beside[customer] = beside.get(customer, []) + adjusted
-    return beside
+def _accounts(truth: Truth, sent: Customers, households: Households, ledger: pa.Table) -> Both:
+    """By account what its owners did, and what comes to it by another way: others' returns of what they
+    bought, and adjustments."""
+    entries: set[tuple[str, str]] = set()
+    if households.of:
+        columns = (ledger[name].to_pylist() for name in ("customer_id", "entry_id"))
+        entries = set(zip(*columns, strict=True))
+    own = by_account(sent, truth.when, households, entries)
+    beside = truth.claims(own)
+    adjusted = by_account(truth.adjusted, truth.when, households, entries)
+    for account, some in adjusted.items():
+        beside[account] = beside.get(account, []) + some
+    for account, half in households.moves():
+        beside[account] = [*beside.get(account, []), half]
+    return own, beside
 
 
 def _loyalty(
-    customers: Customers, beside: Customers, held: Platform, terms: AllTerms, order: Order,
-    report: Report,
-) -> None:  # fmt: skip
-    """Where something came to a customer ``beside``, tills have asked for points, or fraud has held a sale,
-    the ledger's order is taken."""
+    truth: Truth, sent: Customers, held: Platform, terms: AllTerms, order: Order, report: Report
+) -> None:
+    """Where something came to an account beside its owner's transactions, where tills have asked for points,
+    where fraud has held a sale, and of households the ledger's order is taken."""
+    ledger, households = held.ledger(LEDGER), Households(truth.joined)
+    customers, beside = _accounts(truth, sent, households, ledger)
     granted: dict[str, dict[str, int]] = defaultdict(dict)
     for answer in held.answers():
         if answer["outcome"] == "granted":
             promised = granted[answer["customer_id"]]
             sale = answer["transaction_id"]
             promised[sale] = max(promised.get(sale, 0), answer["points"])
+    for account in households.accounts:
+        for member in households.members(account):
+            granted[account] |= granted.get(member, {})
     customers = {one: customers.get(one, []) for one in {**customers, **beside}}
-    ledger = held.ledger(LEDGER)
     ours = pc.is_in(ledger["customer_id"], value_set=pa.array(list(customers), pa.string()))
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
     ledger = ledger.filter(ours)
     hot, words = held.balances(), words_of(held.holds())
-    pending = held.pending() if customers.keys() & words.keys() else {}
+    shared = households.accounts
+    pending = held.pending() if words.keys() & (customers.keys() | shared) else {}
     report.others["customers"] = sum(1 for customer in hot if customer not in customers)
 
     for name in TOTALS:
@@ -135,15 +149,20 @@ def _loyalty(
     given = {row["entry_id"][1:].removesuffix("#out"): -row["delta"] for row in gave}
     for customer, entries in itertools.chain(grouped(ledger, "customer_id"), without):
         rows = [Row(**entry) for entry in entries]
-        sent = customers[customer] + beside.get(customer, [])
+        all_sent = customers[customer] + beside.get(customer, [])
         promised = granted.get(customer, {})
-        said = words.get(customer, {})
+        said = {
+            sale: told
+            for one in (customer, *households.members(customer))
+            for sale, told in words.get(one, {}).items()
+        }
         if said:
-            sales = {one.id for one in sent if one.kind == "sale"}
-            sent = sent + must_follow(said, sales, {row.entry_id for row in rows})
-        as_in_ledger = order == "ledger" or customer in beside or promised or said
+            sales = {one.id for one in all_sent if one.kind == "sale"}
+            all_sent = all_sent + must_follow(said, sales, {row.entry_id for row in rows})
+        unordered = customer in beside or promised or said or customer in shared
+        as_in_ledger = order == "ledger" or unordered
         steps = replay(
-            _in_ledger_order(sent, rows) if as_in_ledger else sent, terms,
+            _in_ledger_order(all_sent, rows) if as_in_ledger else all_sent, terms,
             promised=promised, blocked=_blocked(rows, promised), given=given,
         )  # fmt: skip
         if fault := _fault(steps, rows):

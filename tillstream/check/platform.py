@@ -40,10 +40,11 @@ class Platform:
         self._tables: dict[Stored, pa.Table] = {}
 
     def balances(self) -> dict[str, tuple[int, int]]:
-        """(balance, version) by customer."""
+        """(balance, version) by account. The item of a member without points of their own has neither."""
         return {
             item["customer_id"]["S"]: (int(item["balance"]["N"]), int(item["version"]["N"]))
             for item in self._scan(tables.BALANCES, "customer_id", "balance", "version")
+            if "balance" in item
         }
 
     def pending(self) -> dict[str, int]:

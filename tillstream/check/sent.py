@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from tillstream.check import receipts
+from tillstream.check import households, receipts
 from tillstream.check.rules import ALL, Sent
 from tillstream.errors import Problem
 
-ADJUSTMENTS = "loyalty-adjustments"
+ADJUSTMENTS, HOUSEHOLDS = "loyalty-adjustments", "households"
 
 
 class NoTruth(Problem):
@@ -90,7 +90,8 @@ class Truth(SentFile):
     sent under an id that had come with other content, all of it by id: whose it is, by what ``content``
     shows of it, in send order. ``earn_nothing``: categories of goods that earn no point. ``facts``: of
     each id, of all that came under it. ``training``: ids of which nothing may come. ``undoing``: refunds
-    and voids by id, as they came first. ``adjusted``: what no till did, by customer."""
+    and voids by id, as they came first. ``adjusted``: what no till did, by customer. ``joined``: events of
+    households. ``when``: of each id when it was, as it says, and its place among what was sent."""
 
     customers: dict[str, list[Sent]] = field(default_factory=dict)
     valid_ids: set[str] = field(default_factory=set)
@@ -100,15 +101,18 @@ class Truth(SentFile):
     training: set[str] = field(default_factory=set)
     undoing: dict[str, Brought] = field(default_factory=dict)
     adjusted: dict[str, list[Sent]] = field(default_factory=dict)
+    joined: list[households.Event] = field(default_factory=list)
+    when: dict[str, tuple[int, int]] = field(default_factory=dict)
     _first: dict[str, tuple[bytes, Whose]] = field(default_factory=dict)
 
     def _take(self, entry: dict[str, Any]) -> None:
-        if entry.get("stream", ADJUSTMENTS) == ADJUSTMENTS:  # a till's has none
+        if entry.get("stream", ADJUSTMENTS) in (ADJUSTMENTS, HOUSEHOLDS):  # a till's has none
             super()._take(entry)
 
     def _adjusted(self, record: dict[str, Any]) -> None:
         kind, customer, to = record["kind"], record["customer_id"], record.get("to")
         points = record.get("points", ALL)
+        self.when.setdefault(record["adjustment_id"], (record["event_time_ms"], self.sent))
         one = Sent(record["adjustment_id"], "transfer_out" if to else kind, 0, points, None)
         self.adjusted.setdefault(customer, []).append(one)
         if to:
@@ -116,6 +120,9 @@ class Truth(SentFile):
 
     def _add(self, entry: dict[str, Any]) -> None:
         record = entry["record"]
+        if entry.get("stream") == HOUSEHOLDS:
+            self.joined.append(households.event(record, self.sent))
+            return
         if "stream" in entry:
             self._adjusted(record)
             return
@@ -125,13 +132,16 @@ class Truth(SentFile):
             if receipt is None:
                 self.training.add(identity)
                 return
+            at_ms = receipt.at_ms
             fact = Fact(receipt.total, receipt.currency, len(receipt.lines))
             whose = Whose(receipt.customer, receipts.postings(receipt, self.earn_nothing))
             named = [line.of for line in receipt.lines if line.of]
         else:
+            at_ms = record.get("event_time_ms", 0)
             fact, whose = self._of_v1(record)
             named = []
         self.valid_ids.add(identity)
+        self.when.setdefault(identity, (at_ms, self.sent))
         self.facts.setdefault(identity, set()).add(fact)
         said = content(record)
         first, of_first = self._first.setdefault(identity, (said, whose))
@@ -181,12 +191,15 @@ class Truth(SentFile):
         return out
 
     def claims(self, customers: Mapping[str, list[Sent]]) -> dict[str, list[Sent]]:
-        """What others, or nobody known, brought back of what each of these bought. By owner."""
-        owners = {one.id: customer for customer, sent in customers.items() for one in sent}
+        """What others, or nobody known, brought back of what each of these accounts bought. By owner."""
+        owners: dict[str, str] = {}
+        for account, sent in customers.items():
+            elsewhere = {one.refers_to for one in sent if one.id.endswith(":elsewhere")}
+            owners |= {one.id: account for one in sent if one.id not in elsewhere}
         out: dict[str, list[Sent]] = {}
         for brought in self.undoing.values():
             of = {owners.get(original) for original in brought.originals}
-            for owner in of - {None, brought.customer}:
+            for owner in of - {None, owners.get(brought.sent.id, brought.customer)}:
                 assert owner is not None
                 out.setdefault(owner, []).append(brought.sent._replace(claimed=True))
         return out

@@ -117,7 +117,12 @@ def each(
 
 def refused(*stages: DataStream) -> DataStream:
     """The dead letters of several stages as one stream."""
-    first, *others = (side(stage, "dead-letters") for stage in stages)
+    return sides("dead-letters", *stages)
+
+
+def sides(name: str, *stages: DataStream) -> DataStream:
+    """A side output that several stages have, as one stream."""
+    first, *others = (side(stage, name) for stage in stages)
     return first.union(*others) if others else first
 
 

@@ -3,8 +3,8 @@ topics from Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream
@@ -86,9 +86,36 @@ def taking_apart(bundles: Mapping[str, Iterable[tuple[str, int, str]]]) -> Any:
     return reader
 
 
+class Accounts(NamedTuple):
+    """Rows of (account, record): of ``all`` records, and of ``transactions`` alone. members: JSON bytes, who
+    is in which household now."""
+
+    all: DataStream
+    transactions: DataStream
+    members: DataStream
+
+
+def accounts(
+    context: JobContext, rows: DataStream, topics: Sequence[Topic], remember_ms: int, wait_ms: int
+) -> Accounts:  # fmt: skip
+    """Whose account each record belongs to, the customer's or a household's. See Households.java; what it
+    makes of records `udfs.passing.loyalty` reads. rows: (customer, enveloped record), of transactions
+    and of ``topics``: of household events, adjustments, holds, transfers and requests. wait_ms: how long a
+    record waits on its way out."""
+    context.state("household-members")
+    context.state("household-adjusted")
+    conf, households = context.conf, ours().Households
+    made = households.accounts(
+        rows._j_data_stream, _strings(*map(conf.topic, topics)), remember_ms, conf.source.clock_ahead_ms
+    )  # fmt: skip
+    made.uid("household-accounts").setBufferTimeout(wait_ms)
+    members = DataStream(households.members(made))
+    return Accounts(DataStream(made), DataStream(households.transactions(made)), members)
+
+
 def claims_of_owners(context: JobContext, transactions: DataStream, remember_ms: int) -> DataStream:
-    """Rows of (owner, claim): what rows of transactions take back of receipts whose customer is another,
-    or is not known at the till. See ReceiptOwners.java; `udfs.passing.loyalty` reads them."""
+    """Rows of (owner, claim): what transactions, as `accounts` gives them, take back of receipts of another
+    account, or without one of the till's. See ReceiptOwners.java; `udfs.passing.loyalty` reads them."""
     context.state("receipt-owner")
     context.state("receipt-claims")
     return DataStream(ours().ReceiptOwners.claims(transactions._j_data_stream, remember_ms))

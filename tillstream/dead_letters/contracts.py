@@ -15,6 +15,7 @@ from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.loyalty.adjustments import parse_adjustment, parse_transfer
 from tillstream.domain.loyalty.held import parse_order
 from tillstream.domain.loyalty.holds import parse_request as parse_request_of_points
+from tillstream.domain.loyalty.households import parse_household
 from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[bytes], Any] | None] = {
     topics.LOYALTY_ADJUSTMENTS.id: parse_adjustment,
     topics.POINTS_TRANSFERS.id: parse_transfer,
     topics.HOLDS.id: parse_order,
+    topics.HOUSEHOLDS.id: parse_household,
     topics.STOCK_MOVEMENTS.id: movement.parse,
     topics.STOCK_REQUESTS.id: parse_request,
     topics.STOCK_CHANGES.id: parse_change,

@@ -2,9 +2,9 @@
 
 Two small stages. By cashier (`observe_act`): returns, voids and price overrides of an hour, of 24 hours and
 of the days before, and how often one loyalty number came today. Each act by which that stands out goes on to
-the store (`weigh_finding`), which knows what its cashiers' days usually come to and what was told before. So
-the store decides what is a case for people. Nothing is held, nobody is texted, and no customer's profile
-learns of it.
+the store (`staff_case.weigh_finding`), which knows what its cashiers' days usually come to and what was told
+before. So the store decides what is a case for people. Nothing is held, nobody is texted, and no customer's
+profile learns of it.
 
 Amounts are in the grocer's currency. No clock, no engine, everything bounded.
 """
@@ -12,7 +12,6 @@ Amounts are in the grocer's currency. No clock, no engine, everything bounded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from statistics import median
 from typing import Literal
 
@@ -22,7 +21,6 @@ from tillstream.domain.fraud.counters import count, id_hash
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, terminal
 from tillstream.domain.local_time import DAY_MS, UTC, offset_ms
-from tillstream.domain.notice import Notice, notice
 from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import reader
 
@@ -34,10 +32,7 @@ ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of 
 MAX_DAYS = 28
 MAX_RECENT = 64
 MAX_NUMBERS = 24  # loyalty numbers of a day that are counted
-MAX_STORE_DAYS = 64
-MAX_TOLD = 64
-FEWEST_OWN, FEWEST_OF_STORE = 3, 8  # days before one can say what is usual
-TEAM = "team:loss-prevention"
+FEWEST_OWN = 3  # days before one can say what is usual
 _TOLD = len(KINDS) + 1  # numbers in `Book.told`
 _HOUR, _DAY = 4, 6  # places in what `count` gives
 
@@ -102,14 +97,6 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     cards: list[list[int]] = []
 
 
-class StoreBook(msgspec.Struct, array_like=True, gc=False):
-    """State of a store. days: of its cashiers, rows as in `Book`, in the order in which they ended. told:
-    hashes of the latest cases, and what each came to when it was last told."""
-
-    days: list[int]
-    told: dict[int, int]
-
-
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """What stands out at a cashier. figures: by name, whole numbers. today: how many and how much of that
     is of ``day``. closed: a day that ended, instead."""
@@ -120,28 +107,6 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     figures: dict[str, int] = {}
     closed: tuple[int, ...] = ()
     today: tuple[int, ...] = (0, 0)
-
-
-class StaffCase(msgspec.Struct, gc=False):
-    """A case for the loss-prevention team, JSON. case_id: ``<code>:<store>:<day>:<cashier or till>``.
-    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC)."""
-
-    case_id: str
-    kind: str
-    code: str
-    store: int
-    till: str
-    cashier: str
-    day: str
-    figures: str
-    currency: str
-    transaction_id: str
-    event_time_ms: int
-    opened_at_ms: int
-    expires_at_s: int
-    version: int
-    status: str = "open"
-    open: str | None = "open"
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False):
@@ -273,8 +238,8 @@ def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) 
     seen = count(book.windows[at], act.at_ms, cents)
     hour_n, hour_cents = seen[_HOUR : _HOUR + 2]
     day_n, day_cents = seen[_DAY : _DAY + 2]
-    usual = _usual([row for row in _rows(book.days) if row[0] < book.day], at, FEWEST_OWN)
-    today = next((row for row in _rows(book.days) if row[0] == day), [0] * ROW)
+    usual = usual_day([row for row in rows_of(book.days) if row[0] < book.day], at, FEWEST_OWN)
+    today = next((row for row in rows_of(book.days) if row[0] == day), [0] * ROW)
     figures = {
         "hour_count": hour_n,
         "hour_cents": hour_cents,
@@ -283,12 +248,12 @@ def _of_kind(book: Book, at: int, kind: Kind, act: Act, day: int, limit: Limit) 
     }
     if usual is not None:
         figures["own_usual_day_cents"] = usual
-    if not _stands_out(figures, limit):
+    if not stands_out(figures, limit):
         return []
     return [Finding(act, day, kind, figures, today=tuple(today[2 * at + 1 : 2 * at + 3]))]
 
 
-def _stands_out(figures: Mapping[str, int], limit: Limit) -> bool:
+def stands_out(figures: Mapping[str, int], limit: Limit) -> bool:
     """``figures`` of a kind; what is usual only where it is known."""
     much = (
         figures["hour_count"] >= limit.hour_count and figures["hour_cents"] >= limit.hour_cents
@@ -340,88 +305,10 @@ def _of_cards(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
     return [Finding(act, day, CARDS, {"day_count": n, "day_cents": cents})]
 
 
-def weigh_finding(
-    book: StoreBook | None, finding: Finding, limits: Limits, keep_days: int
-) -> tuple[StoreBook, StaffCase | None, Notice | None]:
-    """A finding against the store's usual cashier's day: its case, and the notice when it is opened."""
-    book = book or StoreBook([], {})
-    if finding.closed:
-        book.days += finding.closed
-        del book.days[: -MAX_STORE_DAYS * ROW]
-        return book, None, None
-    figures = dict(finding.figures)
-    if finding.code in KINDS:
-        at, limit = KINDS.index(finding.code), getattr(limits, finding.code)
-        if id_hash(_case_id(finding, finding.day - 1)) in book.told:
-            # Of yesterday's there is a case already, so only what is today's counts.
-            for name in ("hour", "day"):
-                for what, most in zip(("count", "cents"), finding.today, strict=True):
-                    figures[f"{name}_{what}"] = min(figures[f"{name}_{what}"], most)
-        usual = _usual(_rows(book.days), at, FEWEST_OF_STORE)
-        if usual is not None:
-            figures["store_usual_day_cents"] = usual
-        if not _stands_out(figures, limit):
-            return book, None, None
-    much = figures["baskets" if finding.code == LOYALTY else "day_cents"]
-    number = id_hash(_case_id(finding, finding.day))
-    before = book.told.get(number)
-    if before is not None and 4 * much < 5 * before:
-        return book, None, None
-    book.told.pop(number, None)
-    book.told[number] = much
-    if len(book.told) > MAX_TOLD:
-        del book.told[next(iter(book.told))]
-    made = _case(finding, figures, keep_days)
-    return book, made, _notice(made, figures) if before is None else None
-
-
-def _case_id(finding: Finding, day: int) -> str:
-    act = finding.act
-    return f"{finding.code}:{act.store}:{_date(day)}:{act.cashier or f'till-{act.till}'}"
-
-
-def _case(finding: Finding, figures: Mapping[str, int], keep_days: int) -> StaffCase:
-    act, code = finding.act, finding.code
-    said: dict[str, int | str] = dict(figures)
-    if code == LOYALTY:
-        said["customer_id"] = act.customer
-    if code == CARDS:
-        said["card_token"] = act.card
-    return StaffCase(
-        _case_id(finding, finding.day),
-        "staff",
-        code,
-        act.store,
-        act.till,
-        act.cashier,
-        _date(finding.day),
-        msgspec.json.encode(said).decode(),
-        act.currency,
-        act.transaction_id,
-        act.at_ms,
-        act.at_ms,
-        (act.at_ms + keep_days * DAY_MS) // 1000,
-        act.at_ms,
-    )
-
-
-def _notice(case: StaffCase, figures: Mapping[str, int]) -> Notice:
-    """Without the cashier and the customer: who may see the case sees them there. So its cause has a hash of
-    who it was, in place of the case's id."""
-    params: dict[str, str | int] = {"store": case.store, "currency": case.currency, **figures}
-    template = f"staff-{case.code}"
-    cause = f"{case.code}:{case.store}:{case.day}:{id_hash(case.case_id):08x}"
-    return notice("alert", TEAM, template, cause, case.event_time_ms, params)
-
-
-def _rows(days: list[int]) -> list[list[int]]:
+def rows_of(days: list[int]) -> list[list[int]]:
     return [days[at : at + ROW] for at in range(0, len(days), ROW)]
 
 
-def _usual(rows: list[list[int]], at: int, fewest: int) -> int | None:
+def usual_day(rows: list[list[int]], at: int, fewest: int) -> int | None:
     """The middle one of what days came to; None of too few."""
     return int(median(row[2 * at + 2] for row in rows)) if len(rows) >= fewest else None
-
-
-def _date(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()

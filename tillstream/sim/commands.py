@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from tillstream.cli import tables
 from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
 from tillstream.errors import Problem
+from tillstream.sim.households import WithHouseholds
 from tillstream.sim.runner import run
 from tillstream.sim.senders import (
+    HOUSEHOLDS,
     MOVEMENTS,
     TILLS,
     FileSender,
@@ -33,6 +35,10 @@ from tillstream.sim.truth import TruthWriter
 from tillstream.sim.world import load_profile, profile_names
 
 SHARE = Finite(0, 1)
+OF_STREAM = {MOVEMENTS: topics.STOCK_MOVEMENTS, HOUSEHOLDS: topics.HOUSEHOLDS}
+SETTLE_SECONDS = (
+    10.0  # an event that comes after a sale of its member leaves that sale where it was posted
+)
 
 
 @click.command()
@@ -87,6 +93,13 @@ SHARE = Finite(0, 1)
     "--to file to movements.jsonl beside the truth, or in the home.",
 )
 @click.option(
+    "--households",
+    type=SHARE,
+    default=0.0,
+    help="Share of customers who joined a household before, two by two: events to Kafka, then 10 seconds "
+    "for the running job; with --to file to households.jsonl.",
+)
+@click.option(
     "--truth", type=click.Path(path_type=Path), help="Write what was sent to this directory."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file for --to file.")
@@ -112,6 +125,7 @@ def sim(
     stores: int | None,
     products: int | None,
     movements: float,
+    households: float,
     truth: Path | None,
     out: Path | None,
     from_spool: Path | None,
@@ -125,10 +139,10 @@ def sim(
     records: Any
     if seed is None:  # Of its own: two runs of one seed give other sales the same ids.
         seed = time.time_ns() // 1_000_000 % 1_000_000
-    documents = bool(movements)
+    streams = [name for name, of in ((MOVEMENTS, movements), (HOUSEHOLDS, households)) if of]
     paced = not flat_out and to != "file" and not from_spool
     if from_spool:
-        documents = any(stream == MOVEMENTS for _, _, stream in read_spool(from_spool))
+        streams = sorted({stream for _, _, stream in read_spool(from_spool)} - {TILLS})
         kept = read_spool(from_spool)
         records = (Sent("ok", key, raw, None, stream=stream) for key, raw, stream in kept)
     else:
@@ -136,7 +150,7 @@ def sim(
         if not start and not paced and count:  # the last is of now
             per_s = traffic["rate"] or load_profile(profile).rate
             start_ms = int((time.time() - count / per_s) * 1000)
-        records = Simulator(
+        records = tills = Simulator(
             profile,
             seed,
             count=count,
@@ -149,6 +163,8 @@ def sim(
         )
         if movements:
             records = WithStock(records, movements, stores, products)
+        if households:
+            records = WithHouseholds(records, tills, households)
     if to == "file" and not (out or truth):
         raise click.UsageError("--to file needs --out FILE or --truth DIR")
     if not (paced or start or count or from_spool):
@@ -164,11 +180,11 @@ def sim(
     pace = records.rate if paced else None
     try:
         sender = _sender(to, out or directory / "records.jsonl", spool, TILLS)
-        other = directory / "movements.jsonl"
-        side = _sender(to, other, spool, MOVEMENTS) if documents else None
-        # After both senders: where there is a truth, all of its streams were there.
+        sides = {one: _sender(to, directory / f"{one}.jsonl", spool, one) for one in streams}
+        settle = 0 if to == "file" else SETTLE_SECONDS
+        # After all senders: where there is a truth, all of its streams were there.
         writer = TruthWriter(truth, **note) if truth and not from_spool else None
-        _send(records, sender, writer, pace, seconds, count, spool, side)
+        _send(records, sender, writer, pace, seconds, count, spool, sides, settle)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise SendError(
@@ -177,12 +193,12 @@ def sim(
 
 
 def _sender(to: str, out: Path, spool: Path, stream: str) -> Sender:
-    """Documents about stock always go to Kafka."""
+    """What tills do not send always goes to Kafka."""
     if to == "file":
         return FileSender(out, stream)
     conf = settings.load()
-    if to == "kafka" or stream == MOVEMENTS:
-        topic = conf.topic(topics.STOCK_MOVEMENTS) if stream == MOVEMENTS else None
+    if to == "kafka" or stream != TILLS:
+        topic = conf.topic(OF_STREAM[stream]) if stream != TILLS else None
         return KafkaSender(conf, spool, topic, stream)
     from tillstream.sim.kinesis_sender import KinesisSender  # boto3 is slow to import
 
@@ -197,7 +213,8 @@ def _send(
     seconds: float | None,
     count: int | None,
     spool: Path,
-    movements: Sender | None,
+    sides: Mapping[str, Sender],
+    settle: float,
 ) -> None:
     console = tables.console(stderr=True)
     columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -208,7 +225,8 @@ def _send(
             records,
             sender,
             truth,
-            movements=movements,
+            sides=sides,
+            settle_seconds=settle,
             rate=rate,
             seconds=seconds,
             stop=stop,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tillstream.sim.senders import Sender
+from tillstream.sim.senders import HOUSEHOLDS, Sender
 from tillstream.sim.simulator import Sent
 from tillstream.sim.truth import TruthWriter
 
@@ -29,7 +29,8 @@ def run(
     sender: Sender,
     truth: TruthWriter | None,
     *,
-    movements: Sender | None = None,
+    sides: Mapping[str, Sender] | None = None,
+    settle_seconds: float = 0.0,
     rate: float | None = None,
     seconds: float | None = None,
     stop: threading.Event | None = None,
@@ -37,11 +38,13 @@ def run(
 ) -> Outcome:
     """Sends ``records`` at ``rate`` a second (None: as fast as may be) for ``seconds`` at most.
 
-    Documents about stock go to ``movements``. Setting ``stop`` ends it between two records, so the
-    truth is exactly what was handed over. The senders are closed in any case.
+    What is of another stream than the tills' goes to the one of ``sides``. settle_seconds: a wait after the
+    last event of a household, for the job to know it before the first sale. Setting ``stop`` ends
+    it between two records, so the truth is exactly what was handed over. The senders are closed in any case.
     """
     stop = stop or threading.Event()
     begun = time.monotonic()
+    sides, before = sides or {}, ""
     count = spooled = 0
     stopped = False
     try:
@@ -58,13 +61,17 @@ def run(
                 if progress is not None and count % 256 == 0:
                     progress(count)
             # sent first: a record the sender refuses outright is not part of the truth
-            to = sender if sent.stream == "tills" or movements is None else movements
+            if before == HOUSEHOLDS != sent.stream:
+                stop.wait(settle_seconds)
+                begun += settle_seconds
+            before = sent.stream
+            to = sides.get(sent.stream, sender)
             to.send(sent.key, sent.raw)
             if truth is not None:
                 truth.write(sent)
             count += 1
     finally:
-        spooled = sender.close() + (movements.close() if movements else 0)
+        spooled = sender.close() + sum(side.close() for side in sides.values())
         if truth is not None:
             truth.note["spooled"] = spooled
             truth.close()

@@ -19,7 +19,7 @@ from tillstream.conf import Conf
 from tillstream.errors import Problem
 
 DELIVERY_SECONDS = 60
-TILLS, MOVEMENTS = "tills", "movements"  # streams, as ``Sent`` names them
+TILLS, MOVEMENTS, HOUSEHOLDS = "tills", "movements", "households"  # streams, as ``Sent`` names them
 
 
 class SendError(Problem):
@@ -63,7 +63,7 @@ def read_spool(path: Path) -> Iterator[tuple[str, bytes, str]]:
             try:
                 kept = json.loads(line)
                 key, stream = kept["key"], kept.get("stream", TILLS)
-                if not isinstance(key, str) or stream not in (TILLS, MOVEMENTS):
+                if not isinstance(key, str) or stream not in (TILLS, MOVEMENTS, HOUSEHOLDS):
                     raise ValueError
                 yield key, base64.b64decode(kept["data"], validate=True), stream
             except (ValueError, KeyError, TypeError):

@@ -62,8 +62,8 @@ class Faults:
 
 class Sent(NamedTuple):
     """One record to send. ``record`` is None for a malformed one, whose kind is in ``damage``.
-    ``stream``: ``tills``, or ``movements`` for a document about stock. reason: which the front door must give
-    for it, where it is known."""
+    ``stream``: ``tills``, ``movements`` for a document about stock, or ``households``. reason: which the
+    front door must give for it, where it is known."""
 
     klass: str
     key: str
@@ -108,6 +108,7 @@ class Simulator:
         self._random = self._rng.random
         self._stores = (of_stores or load_stores())[:stores]
         self._customers = Customers(customers, seed, self._stores)
+        self.customers = self._customers.ids
         sold = load_products()[:products]
         boost = self.profile.categories
         weights = [p.popularity * boost.get(p.category, 1) for p in sold]

@@ -7,7 +7,8 @@ import msgspec
 from tillstream.conf import Conf
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.fraud.places import Places
-from tillstream.domain.staff import Book, Limits, StoreBook, observe_act, weigh_finding
+from tillstream.domain.staff import Book, Limits, observe_act
+from tillstream.domain.staff_case import StoreBook, weigh_finding
 from tillstream.reference import clocks
 from tillstream.state_schemas.keyed import fraud_staff, fraud_store
 from tillstream.udfs.batched import BatchedStage, Outputs

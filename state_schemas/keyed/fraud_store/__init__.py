@@ -5,7 +5,7 @@ The rules' ``StoreBook`` is its newest version.
 
 from __future__ import annotations
 
-from tillstream.domain.staff import StoreBook
+from tillstream.domain.staff_case import StoreBook
 from tillstream.state_schemas.keyed.fraud_store import v1
 from tillstream.state_schemas.keyed.versioned import Codec, Layout
 

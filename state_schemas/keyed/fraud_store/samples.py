@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillstream.domain.staff import StoreBook
+from tillstream.domain.staff_case import StoreBook
 from tillstream.state_schemas.keyed.fraud_store import v1
 
 V1 = {

@@ -6,7 +6,7 @@ import msgspec
 
 
 class StoreBook(msgspec.Struct, array_like=True, gc=False):
-    """See ``domain.staff``."""
+    """See ``domain.staff_case``."""
 
     days: list[int]
     told: list[int]

@@ -21,12 +21,11 @@ from tillstream.domain.receipt.canonical import Item, Paid
 from tillstream.domain.staff import (
     Act,
     Book,
-    StoreBook,
     act_of,
     cashier_key,
     observe_act,
-    weigh_finding,
 )
+from tillstream.domain.staff_case import StoreBook, weigh_finding
 from tillstream.reference import packaged_rates
 from tillstream.sim.simulator import Simulator
 from tillstream.udfs.fraud.staff import limits_of

@@ -32,21 +32,20 @@ class AsText(KeyedProcessFunction):
 CHANGE = os.environ.get("TILLSTREAM_CHANGE", "")
 
 
-def read(context: JobContext) -> tuple[DataStream, DataStream]:
+def read(context: JobContext) -> DataStream:
     if CHANGE != "key":
         return loyalty.read(context)
     rows = [sources.topic_rows(context, one, one.default) for one in loyalty.DOCUMENTS.values()]
-    transactions = sources.transaction_rows(context, key_field="transaction_id")
-    return transactions, rows[0].union(*rows[1:])
+    return sources.transaction_rows(context, key_field="transaction_id").union(*rows)
 
 
-def build(inputs: tuple[DataStream, DataStream], context: JobContext) -> loyalty.Streams:
+def build(rows: DataStream, context: JobContext) -> loyalty.Streams:
     if CHANGE == "type":
-        records = sources.keyed(inputs[0].union(inputs[1]))
-        ledger = records.process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
-        sides = (batched.side(ledger, name) for name in (*LoyaltyLedger.sides[1:], "dead-letters"))
+        ledger = sources.keyed(rows).process(AsText(), BYTES).uid("loyalty-ledger").name("as text")
+        names = (*LoyaltyLedger.sides[1:], "members", "dead-letters")
+        sides = (batched.side(ledger, name) for name in names)
         return loyalty.Streams(ledger, *sides)
-    streams = loyalty.build(inputs, context)
+    streams = loyalty.build(rows, context)
     if CHANGE == "uid":
         streams.ledger.uid("points-ledger")
     return streams

@@ -84,10 +84,10 @@ class LedgerNext(LoyaltyLedger):
         super().open(runtime_context)
 
 
-def build(inputs: Any, context: Any) -> Any:
+def build(rows: Any, context: Any) -> Any:
     today = ledger(context.conf)
     tomorrow = LedgerNext(today.settings, today.rules)
-    return loyalty.build(inputs, context, tomorrow)
+    return loyalty.build(rows, context, tomorrow)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,10 @@ class Recorded(msgspec.Struct, gc=False):
 class Hold(msgspec.Struct, gc=False):
     """To the payment system, loyalty and sales: ``hold`` a sale, later ``release`` or ``decline`` it as said.
 
-    hold_id: ``<transaction_id>:<action>``; the same id twice means the same thing once. ordered_at_ms: of a
-    release or decline when the verdict was said, so the newest is the last word; a hold is before any of
-    them. customer_id: null for a sale of nobody. total_cents, currency and region are in a hold alone, as
-    of this release.
+    hold_id: ``<transaction_id>:hold``, of a release or decline ``<transaction_id>:<action>:<ordered_at_ms>``;
+    the same id twice means the same thing once. ordered_at_ms: of a release or decline when the verdict was
+    said, so the newest is the last word; a hold is before any of them. customer_id: null for a sale of
+    nobody. total_cents, currency and region are in a hold alone, as of this release.
     """
 
     hold_id: str
@@ -287,7 +287,7 @@ def ended_by(verdict: Label, rules_version: str) -> Hold:
     """The end of a hold."""
     action: Action = "decline" if verdict.fraud else "release"
     return Hold(
-        f"{verdict.transaction_id}:{action}",
+        f"{verdict.transaction_id}:{action}:{verdict.labelled_ms}",
         verdict.transaction_id,
         action,
         verdict.store,

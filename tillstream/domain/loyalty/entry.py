@@ -7,8 +7,9 @@ import msgspec
 
 class LedgerEntry(msgspec.Struct, gc=False):
     """One line of the append-only points ledger; its columns on S3. ``made_by``: who decided an adjustment,
-    which has no money; ``refers_to`` of a transfer is the other account. ``pending``: points of sales that
-    fraud holds, after this line and beside the balance."""
+    which has no money; ``refers_to`` of a transfer is the other account. ``customer_id``: whose account,
+    which may be a household's; then ``member`` is the customer, "" where none is known. ``pending``: points
+    of sales that fraud holds, after this line and beside the balance."""
 
     entry_id: str
     customer_id: str
@@ -31,3 +32,4 @@ class LedgerEntry(msgspec.Struct, gc=False):
     excluded_cents: int = 0
     made_by: str = ""
     pending: int = 0
+    member: str = ""

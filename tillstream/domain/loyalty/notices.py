@@ -18,5 +18,5 @@ def redemption_notice(entry: LedgerEntry) -> Notice | None:
         params = {"reason": entry.reason or "", "balance": entry.balance}
     else:
         return None
-    recipient = f"customer:{entry.customer_id}"
+    recipient = f"customer:{entry.member or entry.customer_id}"
     return notice("sms", recipient, template, entry.transaction_id, entry.event_time_ms, params)

@@ -3,7 +3,6 @@ out among the lines that can bear it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -35,13 +34,18 @@ class Taxes(NamedTuple):
 
     def of(self, line: int, included: bool) -> int:
         """Sum of a line's taxes that are included, or else on top."""
-        return sum(amount for at, amount in self.by_line[line].items() if at.included is included)
+        whole = 0
+        for at, amount in self.by_line[line].items():
+            if at.included is included:
+                whole += amount
+        return whole
 
-    def sums(self) -> Counter[Rated]:
+    def sums(self) -> dict[Rated, int]:
         """Of the whole receipt."""
-        found: Counter[Rated] = Counter()
+        found: dict[Rated, int] = {}
         for line in self.by_line:
-            found.update(line)
+            for at, amount in line.items():
+                found[at] = found.get(at, 0) + amount
         return found
 
 
@@ -70,7 +74,7 @@ def by_line(
     - the lines that say another tax at a rate above zero;
     - all lines.
     """
-    whole: Counter[Rated] = Counter()
+    whole: dict[Rated, int] = {}
     taxable: dict[Rated, int] = {}
     listed: dict[tuple[str, bool], list[Rated]] = {}
     untold: set[Rated] = set()
@@ -78,12 +82,12 @@ def by_line(
         at = Rated(tax.code, tax.included, percent(tax.rate))
         if at not in whole:
             listed.setdefault((tax.code, tax.included), []).append(at)
-        whole[at] += tax.amount
+        whole[at] = whole.get(at, 0) + tax.amount
         if tax.taxable is None:
             untold.add(at)
         else:
             taxable[at] = taxable.get(at, 0) + tax.taxable
-    made: list[Counter[Rated]] = [Counter() for _ in lines]
+    made: list[dict[Rated, int]] = [{} for _ in lines]
     of_listed: dict[Rated, dict[int, Rated]] = {at: {} for at in whole}
     for n, line in enumerate(lines):
         for tax in line.taxes:
@@ -94,7 +98,7 @@ def by_line(
                 whole[at] -= tax.amount
                 said = said._replace(rate=said.rate or at.rate)
                 of_listed[at][n] = said
-            made[n][said] += tax.amount
+            made[n][said] = made[n].get(said, 0) + tax.amount
     own = [set(line) for line in made]
     for at, rest in whole.items():
         if rest and lines:
@@ -103,9 +107,10 @@ def by_line(
             parts = shared(rest, [amounts[n] for n in bears])
             for n, part in zip(bears, parts, strict=True):
                 if part:
-                    made[n][said_by.get(n, at)] += part
+                    borne = said_by.get(n, at)
+                    made[n][borne] = made[n].get(borne, 0) + part
     told = {at: amount for at, amount in taxable.items() if at not in untold}
-    return Taxes([dict(line) for line in made], own, told)
+    return Taxes(made, own, told)
 
 
 def net(at: Rated, amount: int, found: Taxes, bases: Sequence[int]) -> int | None:

@@ -14,7 +14,7 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple2;
-import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.api.java.tuple.Tuple4;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
@@ -29,6 +29,10 @@ import org.apache.flink.util.Collector;
  * receipt's id and its owner, a newline, and the transaction as it came, enveloped. The stage behind
  * reads it as it reads the transaction itself, which goes there too, by its own customer.
  *
+ * <p>The owner is an account: the customer's, or that of the household that the customer was in. A receipt
+ * belongs to the account that it came to first; where it comes to another's again, that one is given
+ * {@code elsewhere:} and a JSON array of receipt, account and time of the sale, and takes it back.
+ *
  * <p>A return that comes before its receipt waits for it, as long as a receipt is remembered. What cannot
  * wait, because there are too many, is a claim without an owner: the stage behind makes a dead letter of it.
  * What holds no transaction is left alone; the stage behind gets it anyway.
@@ -39,19 +43,20 @@ public final class ReceiptOwners {
 
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // receipt's id; its customer, or who brings goods of it back, "" for nobody; what brings them, or nothing
-    private static final TupleTypeInfo<Tuple3<String, String, byte[]>> NAMED =
-            new TupleTypeInfo<>(Types.STRING, Types.STRING, BYTES);
+    // receipt's id; its account, or that of who brings goods of it back, "" for nobody; what brings them, or
+    // nothing; when it was sold
+    private static final TupleTypeInfo<Tuple4<String, String, byte[], Long>> NAMED =
+            new TupleTypeInfo<>(Types.STRING, Types.STRING, BYTES, Types.LONG);
     private static final byte[] NOTHING = new byte[0];
 
     private ReceiptOwners() {}
 
     /**
-     * @param rows (key, enveloped transaction of the front door)
+     * @param rows (account, transaction of the front door as {@link Households} hands it on)
      * @param rememberMs how long a receipt's owner is remembered, by the machine's clock
      */
     public static DataStream<Row> claims(DataStream<Row> rows, long rememberMs) {
-        KeySelector<Tuple3<String, String, byte[]>, String> receipt = named -> named.f0;
+        KeySelector<Tuple4<String, String, byte[], Long>, String> receipt = named -> named.f0;
         return rows.flatMap(new Named())
                 .returns(NAMED)
                 .uid("receipt-names")
@@ -76,26 +81,38 @@ public final class ReceiptOwners {
         return Row.of(owner.isEmpty() ? Envelope.keyless(envelope) : owner, value);
     }
 
+    /** The receipt counts in another account: it came again after its customer had joined a household or left. */
+    private static Row elsewhere(String receipt, String account, long soldMs) {
+        StringBuilder value = new StringBuilder(80).append("elsewhere:[\"");
+        CanonicalReceipt.quote(value, receipt);
+        value.append("\",\"");
+        CanonicalReceipt.quote(value, account);
+        value.append("\",").append(soldMs).append(']');
+        return Row.of(account, value.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
     /** A row for a receipt that has a customer, and one for each that it takes something back of. */
     private static final class Named
-            implements FlatMapFunction<Row, Tuple3<String, String, byte[]>> {
+            implements FlatMapFunction<Row, Tuple4<String, String, byte[], Long>> {
         private static final long serialVersionUID = 1L;
 
         @Override
-        public void flatMap(Row row, Collector<Tuple3<String, String, byte[]>> out) {
-            byte[] envelope = (byte[]) row.getField(1);
+        public void flatMap(Row row, Collector<Tuple4<String, String, byte[], Long>> out) {
+            byte[] value = (byte[]) row.getField(1);
+            byte[] envelope = Households.envelope(value);
             ReceiptParties receipt = ReceiptParties.read(envelope);
             if (receipt == null) {
                 return;
             }
-            if (!receipt.customer.isEmpty()) {
-                out.collect(Tuple3.of(receipt.transactionId, receipt.customer, NOTHING));
+            String own = Households.isMember(value) ? (String) row.getField(0) : receipt.customer;
+            if (!own.isEmpty()) {
+                out.collect(Tuple4.of(receipt.transactionId, own, NOTHING, receipt.endedMs));
             }
             int left = MOST;
             for (String original : receipt.originals) {
                 // Each takes the whole receipt along: beyond the limit one more says that there were too many.
                 boolean last = left-- == 0;
-                out.collect(Tuple3.of(last ? "" : original, receipt.customer, envelope));
+                out.collect(Tuple4.of(last ? "" : original, own, envelope, 0L));
                 if (last) {
                     return;
                 }
@@ -104,7 +121,7 @@ public final class ReceiptOwners {
     }
 
     private static final class Owner
-            extends KeyedProcessFunction<String, Tuple3<String, String, byte[]>, Row> {
+            extends KeyedProcessFunction<String, Tuple4<String, String, byte[], Long>, Row> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
         private transient ValueState<String> owner;
@@ -133,7 +150,7 @@ public final class ReceiptOwners {
 
         @Override
         public void processElement(
-                Tuple3<String, String, byte[]> named, Context context, Collector<Row> out)
+                Tuple4<String, String, byte[], Long> named, Context context, Collector<Row> out)
                 throws Exception {
             if (named.f0.isEmpty()) { // of no one receipt
                 out.collect(claim("", "", named.f2));
@@ -148,11 +165,22 @@ public final class ReceiptOwners {
                     emit(named.f0, named.f1, early.f0, early.f1, out);
                 }
                 waiting.clear();
+            } else if (!known.equals(named.f1) && ofHousehold(known, named.f1)) {
+                out.collect(elsewhere(named.f0, named.f1, named.f3));
             }
         }
 
+        private static boolean ofHousehold(String... accounts) {
+            for (String account : accounts) {
+                if (account.startsWith(Memberships.ACCOUNT)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
         private void takenBack(
-                String known, Tuple3<String, String, byte[]> named, Collector<Row> out)
+                String known, Tuple4<String, String, byte[], Long> named, Collector<Row> out)
                 throws Exception {
             if (known != null) {
                 emit(named.f0, known, named.f1, named.f2, out);

@@ -17,6 +17,8 @@ final class ReceiptParties {
     String transactionId;
     /** "" for nobody. */
     String customer = "";
+    /** ms UTC, 0 where it does not say. */
+    long endedMs;
     /** Receipts that it undoes, or of which goods come back, each once, in the order of its lines. */
     final Set<String> originals = new LinkedHashSet<>();
 
@@ -47,6 +49,10 @@ final class ReceiptParties {
                     break;
                 case "customer":
                     customer = CanonicalReceipt.text(parser);
+                    break;
+                case "ended_ms":
+                    boolean whole = parser.currentToken() == JsonToken.VALUE_NUMBER_INT;
+                    endedMs = whole ? parser.getLongValue() : 0;
                     break;
                 case "voids":
                     original(CanonicalReceipt.text(parser));
