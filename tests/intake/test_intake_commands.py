@@ -206,7 +206,7 @@ lines: [{each: ., set: {kind: {const: sale}, scheme: {const: sku}, code: {const:
 
 
 @pytest.mark.parametrize(("second", "said"), [
-    ({}, "1-7 is there 2 times and says the same: it counts once"),
+    ({}, "1-7 is there 2 times with the same content: it counts once"),
     ({"sum": 5}, "1-7 is the id of 2 transactions: one counts, another is a conflict"),
 ])  # fmt: skip
 def test_what_comes_again_is_counted_once(shop: Path, second, said) -> None:

@@ -103,7 +103,7 @@ def try_(
         _show(mapper, found, unread)
         if codes := of_scales(found, places.get, conf.intake.scales):
             click.echo(
-                f"{codes:,} codes may be of scales, with a price or weight in them: intake.scales"
+                f"{codes:,} codes look like those of scales, with a weight or price in them: intake.scales"
             )
     raise SystemExit(1 if any(one.problem for one in found) else 0)
 
@@ -172,7 +172,7 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
                 receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
                 str(len(receipt.lines)), shown(receipt.total, receipt.currency),
                 ", ".join(dict.fromkeys(t.kind for t in receipt.tenders if t.kind != "change")),
-                "training: counts for nothing" if receipt.training else "",
+                "training: not counted" if receipt.training else "",
             )  # fmt: skip
         elif one.problem:
             draft = one.draft
@@ -192,7 +192,7 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
         if places or (read and not stopped):
             click.echo("looked at nowhere:" if places else "all of it is looked at")
         if stopped:
-            click.echo(f"{stopped:,} could not be read as far as their lines: mend them first")
+            click.echo(f"{stopped:,} could not be read as far as their lines: fix them first")
         for place, count in sorted(places.items()):
             click.echo(f"  {place}{f'  ({count:,})' if count > 1 else ''}")
 
@@ -217,7 +217,7 @@ def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
         if len(those) > 1:
             same = all(receipt == those[0] for receipt in those)
             click.echo(
-                f"{identity} is there {len(those)} times and says the same: it counts once"
+                f"{identity} is there {len(those)} times with the same content: it counts once"
                 if same else
                 f"{identity} is the id of {len(those)} transactions: one counts, another is a conflict"
             )  # fmt: skip

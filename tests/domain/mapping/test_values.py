@@ -245,7 +245,7 @@ def test_attributes_alone_are_present_but_nil_is_absent(element, there):
 def test_an_id_that_is_none_names_what_makes_one(till):
     spec = receipt_with(till="till")
     said = refused(spec, SALE | {"till": till})
-    assert said.startswith("bad_format: $.till is no id: ")
+    assert said.startswith("bad_format: $.till is not an id: ")
     assert "`slug: true`" in said
     assert till not in said
     assert receipt(receipt_with(till={"path": "till", "slug": True}), SALE | {"till": till}).till

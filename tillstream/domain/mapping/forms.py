@@ -77,7 +77,7 @@ def identity(text: str) -> str:
     """Raises NoId, which says how a mapping makes one."""
     if not _ID(text):
         raise NoId(
-            "is no id: 1 to 64 letters of a to z, digits and . _ : / -; `slug: true` makes one of it"
+            "is not an id: 1 to 64 letters of a to z, digits and . _ : / -; `slug: true` makes one of it"
         )
     return text
 

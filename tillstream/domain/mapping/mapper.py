@@ -23,12 +23,12 @@ from tillstream.domain.mapping.fields import (
     Fields,
     Part,
     one,
+    share_taxes,
 )
 from tillstream.domain.mapping.inside import Inside
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.own import alone, same, written
 from tillstream.domain.mapping.paths import Scope
-from tillstream.domain.mapping.shares import share_taxes
 from tillstream.domain.mapping.spec import (
     MappingProblem,
     MappingSpec,
