@@ -94,7 +94,7 @@ def test_a_small_buffer_slows_the_job_and_loses_nothing(stack, table):
 def test_a_merged_item_is_changed_only_where_the_newer_version_says_so(stack, table):
     fields = ("customer_id", "open", "status", "reasons")
     attributes = (*((name, name, "S") for name in fields), ("version", "version", "N"))
-    merged = replace(tables.BALANCES, fields=attributes, merge=True)
+    merged = replace(hot_items.WHOLE, fields=attributes, merge=True)
 
     def put(*versions: dict[str, Any]) -> dict[str, str]:
         documents = [{"customer_id": "C0000000001", **version} for version in versions]

@@ -73,7 +73,7 @@ final class CanonicalReceipt {
 
     String transactionId;
     /** The contract or mapping it came by. */
-    String source = "";
+    String source;
     /** What a void undoes. */
     String voids = "";
     String currency;
@@ -123,8 +123,8 @@ final class CanonicalReceipt {
     }
 
     private boolean isWhole() {
-        return transactionId != null && currency != null && store != null && endedMs != null
-                && lines != null;
+        return transactionId != null && source != null && currency != null && store != null
+                && endedMs != null && lines != null;
     }
 
     private void fill(JsonParser parser) throws IOException {
