@@ -82,7 +82,7 @@ class Act(msgspec.Struct, frozen=True, gc=False):
 
 class Book(msgspec.Struct, array_like=True, gc=False):
     """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
-    days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
+    days: rows of ROW numbers, the newest last, none for a till's acts `by` a cashier. baskets: of that day with a loyalty number. numbers:
     ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
     were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
     last. cards: windows of refunds to cards that did not buy, empty before the first."""
@@ -209,9 +209,11 @@ def observe_act(
     del book.recent[:-MAX_RECENT]
     found, day = [], local_day(act, places)
     if day > book.day:
-        if book.days:
-            found.append(Finding(act, book.day, closed=tuple(book.days[-ROW:])))
         book.day, book.baskets, book.numbers, book.told = day, 0, [], [0] * _TOLD
+    # What a named cashier did is in a day of theirs: at the till it would be a day of nothing.
+    if not act.by and (not book.days or day > book.days[-ROW]):
+        if book.days:
+            found.append(Finding(act, book.days[-ROW], closed=tuple(book.days[-ROW:])))
         book.days += (day, *[0] * (ROW - 1))
         del book.days[: -MAX_DAYS * ROW]
     _add_to_day(book.days, day, act.amounts)
