@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from tests.support.fraud_chain import LABELS, T0, Chain
-from tests.support.sales import checked, refund
+from tests.support.sales import checked, refund, void
 from tillstream.domain.envelope import seal
 
 
@@ -33,14 +34,21 @@ def test_returns_of_a_cashier_reach_the_team_and_no_profile_no_hold_and_no_custo
 FRIEND = "tok_f7r6i5e4n3d2zzzz"
 
 
-def to_a_friend(chain: Chain, n: int, cents: int, till: str = "4", cashier: str = "C-17", **other):
-    """Of a sale that somebody else has paid for."""
-    document = refund(
-        f"f{n}", "0023-04-2025-000001", event_time_ms=T0 + n * 600_000, store=23, cents=cents,
-        payment_method="card", card_token=FRIEND, customer_id=None, **other,
-    )  # fmt: skip
-    receipt, at_ms = replace(checked(document), cashier=cashier, till=till), T0 + n * 600_000
-    record = seal(f"kafka:transactions/0/f{n}", at_ms, msgspec.json.encode(receipt))
+def to_a_friend(
+    chain: Chain, n: int, cents: int, till: str = "4", cashier: str = "C-17", after_ms: int = 0,
+    undone: bool = False, **other,
+):  # fmt: skip
+    """Of a sale that somebody else has paid for; or the void of that refund."""
+    at_ms = T0 + n * 600_000 + after_ms
+    known = {
+        "event_time_ms": at_ms, "store": 23, "cents": cents, "payment_method": "card",
+        "card_token": FRIEND, "customer_id": None,
+    }  # fmt: skip
+    document = refund(f"f{n}", "0023-04-2025-000001", **known | other)
+    if undone:
+        document = void(f"v{n}", f"f{n}", **known | {"event_time_ms": at_ms + 60_000} | other)
+    receipt = replace(checked(document), cashier=cashier, till=till)
+    record = seal(f"kafka:transactions/0/{receipt.transaction_id}", at_ms, msgspec.json.encode(receipt))
     chain._through([(f"23:{till}", record)])
 
 
@@ -67,12 +75,41 @@ def test_six_refunds_of_2000_rand_to_a_card_that_did_not_buy_are_a_case_of_the_c
     assert not chain.out["dead-letters"]
 
 
-def test_two_cashiers_who_share_a_till_are_a_case_of_the_till():
+def test_cashiers_who_share_a_till_are_a_case_of_the_till():
     chain = Chain()
-    for n in range(6):
-        to_a_friend(chain, n, 200_000, cashier=f"C-{n % 2}")
+    for n in range(8):  # of R2,000 each; three, three and two
+        assert not of_cards(chain)
+        to_a_friend(chain, n, 200_000, cashier=f"C-{n % 3}")
     (case,) = of_cards(chain)
     assert (case["case_id"], case["cashier"]) == ("cards:23:2025-11-24:till-4", "")
+    figures = json.loads(case["figures"])  # of the cashiers besides the one with most
+    assert (figures["day_count"], figures["day_cents"]) == (5, 1_000_000)
+
+
+def test_five_refunds_of_one_cashier_and_r10_of_another_are_no_case_of_the_till():
+    chain = Chain()
+    for n in range(5):
+        to_a_friend(chain, n, 200_000, cashier="C-1")
+    to_a_friend(chain, 5, 1_000, cashier="C-2")
+    assert [case["case_id"] for case in of_cards(chain)] == ["cards:23:2025-11-24:C-1"]
+
+
+@pytest.mark.parametrize("cashier", ["C-17", ""])
+def test_refunds_of_an_evening_are_told_once_and_not_again_by_r10_next_morning(cashier):
+    chain = Chain()
+    evening = 3 * 6 * 600_000  # from 21:00
+    for n in range(5):
+        to_a_friend(chain, n, 200_000, cashier=cashier, after_ms=evening)
+    to_a_friend(chain, 5, 1_000, cashier=cashier, after_ms=evening + 11 * 3_600_000)
+    (case,) = of_cards(chain)
+    assert case["day"] == "2025-11-24"
+    # Five more in the morning are a case of their own.
+    for n in range(6, 11):
+        to_a_friend(chain, n, 200_000, cashier=cashier, after_ms=evening + 12 * 3_600_000)
+    assert {one["day"] for one in of_cards(chain)} == {"2025-11-24", "2025-11-25"}
+    figures = json.loads(of_cards(chain)[-1]["figures"])
+    assert (figures["day_count"], figures["day_cents"]) == (5, 801_000)
+    assert len([n for n in chain.out["notices"] if n["template"] == "staff-cards"]) == 2
 
 
 def test_of_a_till_that_names_no_cashier_the_till_is_the_case():

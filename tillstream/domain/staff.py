@@ -11,6 +11,7 @@ Amounts are in the grocer's currency. No clock, no engine, everything bounded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from statistics import median
 from typing import Literal
@@ -32,8 +33,10 @@ ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of 
 MAX_DAYS = 28
 MAX_RECENT = 64
 MAX_NUMBERS = 24  # loyalty numbers of a day that are counted
+MAX_REFUNDS = 64  # to cards that did not buy
 FEWEST_OWN = 3  # days before one can say what is usual
 _TOLD = len(KINDS) + 1  # numbers in `Book.told`
+_REFUND = 4  # numbers of a refund in `Book.cards`
 _HOUR, _DAY = 4, 6  # places in what `count` gives
 
 
@@ -85,7 +88,8 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     days: rows of ROW numbers, the newest last, none for a till's acts `by` a cashier. baskets: of that day with a loyalty number. numbers:
     ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
     were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
-    last. cards: windows of refunds to cards that did not buy, empty before the first."""
+    last. cards: ``[hash, who, time, cents, ...]`` of the latest refunds to cards that did not buy; who is the
+    hash of `Act.by`, 0 without."""
 
     windows: list[list[list[int]]]
     day: int
@@ -94,7 +98,7 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
     told: list[int]
     recent: list[int]
-    cards: list[list[int]] = []
+    cards: list[int] = []
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -191,8 +195,12 @@ def cashier_key(act: Act) -> str:
 
 def local_day(act: Act, places: Places) -> int:
     """By the store's own clock, since 1970."""
-    place = places.get(act.store)
-    return (act.at_ms + offset_ms(place.zone if place else UTC, act.at_ms)) // DAY_MS
+    return _day(act.store, act.at_ms, places)
+
+
+def _day(store: int, at_ms: int, places: Places) -> int:
+    place = places.get(store)
+    return (at_ms + offset_ms(place.zone if place else UTC, at_ms)) // DAY_MS
 
 
 def observe_act(
@@ -221,7 +229,7 @@ def observe_act(
         if act.amounts[2 * at]:
             found += _of_kind(book, at, kind, act, day, getattr(limits, kind))
     if act.to_card:
-        found += _of_cards(book, act, day, limits)
+        found += _of_cards(book, act, number, day, limits, places)
     if act.customer and day == book.day:
         found += _of_loyalty(book, act, day, limits)
     return book, found
@@ -290,21 +298,33 @@ def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]
     return [Finding(act, day, LOYALTY, figures)]
 
 
-def _of_cards(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
-    """Few honest people are paid back to another card, so no usual day is needed. The till's act stands out
-    where several cashiers share it: one alone is found by the cashier's own."""
-    book.cards = book.cards or [[], [], [], []]
-    seen = count(book.cards, act.at_ms, act.to_card)
-    n, cents = seen[_DAY : _DAY + 2]
-    if act.by:
-        who = id_hash(act.by)
-        if who not in book.numbers[0::2] and len(book.numbers) < 2 * MAX_NUMBERS:
-            book.numbers += (who, 1)
-        if len(book.numbers) < 4:
-            return []
-    if n < limits.cards_count or cents < limits.cards_cents:
+def _of_cards(
+    book: Book, act: Act, number: int, day: int, limits: Limits, places: Places
+) -> list[Finding]:
+    """Few honest people are paid back to another card, so no usual day is needed. Of a till that cashiers
+    share, the one with most is left out: that one is found by the cashier's own."""
+    book.cards += (number, id_hash(act.by) if act.by else 0, act.at_ms, act.to_card)
+    del book.cards[: -MAX_REFUNDS * _REFUND]
+    newest_ms = max(book.cards[2::_REFUND])
+    rows = [
+        book.cards[at : at + _REFUND]
+        for at in range(0, len(book.cards), _REFUND)
+        if newest_ms - book.cards[at + 2] < DAY_MS
+    ]
+    by = Counter(who for _, who, _, _ in rows if who)
+    if by:
+        most = by.most_common(1)[0][0]
+        rows = [row for row in rows if row[1] != most]
+    n, cents = len(rows), sum(row[3] for row in rows)
+    if not cards_stand_out(n, cents, limits):
         return []
-    return [Finding(act, day, CARDS, {"day_count": n, "day_cents": cents})]
+    own = [row[3] for row in rows if _day(act.store, row[2], places) == day]
+    figures = {"day_count": n, "day_cents": cents}
+    return [Finding(act, day, CARDS, figures, today=(len(own), sum(own)))]
+
+
+def cards_stand_out(n: int, cents: int, limits: Limits) -> bool:
+    return n >= limits.cards_count and cents >= limits.cards_cents
 
 
 def rows_of(days: list[int]) -> list[list[int]]:

@@ -20,6 +20,7 @@ from tillstream.domain.staff import (
     ROW,
     Finding,
     Limits,
+    cards_stand_out,
     rows_of,
     stands_out,
     usual_day,
@@ -71,13 +72,17 @@ def weigh_finding(
         del book.days[: -MAX_STORE_DAYS * ROW]
         return book, None, None
     figures = dict(finding.figures)
+    if finding.code != LOYALTY and id_hash(_case_id(finding, finding.day - 1)) in book.told:
+        # Of yesterday's there is a case already, so only what is today's counts.
+        for what, most in zip(("count", "cents"), finding.today, strict=True):
+            for name in figures.keys() & {f"hour_{what}", f"day_{what}"}:
+                figures[name] = min(figures[name], most)
+    if finding.code == CARDS and not cards_stand_out(
+        figures["day_count"], figures["day_cents"], limits
+    ):
+        return book, None, None
     if finding.code in KINDS:
         at, limit = KINDS.index(finding.code), getattr(limits, finding.code)
-        if id_hash(_case_id(finding, finding.day - 1)) in book.told:
-            # Of yesterday's there is a case already, so only what is today's counts.
-            for name in ("hour", "day"):
-                for what, most in zip(("count", "cents"), finding.today, strict=True):
-                    figures[f"{name}_{what}"] = min(figures[f"{name}_{what}"], most)
         usual = usual_day(rows_of(book.days), at, FEWEST_OF_STORE)
         if usual is not None:
             figures["store_usual_day_cents"] = usual
