@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.fraud_chain import LABELS, Chain, label_of
+from tests.support.fraud_chain import LABELS, Chain, label_of, sale
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
 from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
@@ -51,6 +51,13 @@ def answered(chain: Chain, document: dict, at_ms: int | None = None) -> list[dic
     for label in labels(chain):
         chain.send(label, at_ms, LABELS)
     return labels(chain)
+
+
+def others_buy(chain: Chain, at_ms: int) -> None:
+    """So the job has read on since."""
+    chain.send(
+        sale(at_ms % 10**9, at_ms, customer_id="C0000077777", card_token="tok_m1n2o3p4q5r6s7t8")
+    )
 
 
 def why(chain: Chain) -> list[tuple[str, str]]:
@@ -135,6 +142,7 @@ def test_only_their_own_hold_and_only_once():
     assert not answered(chain, reply(customer_id="C0000000666"))
     assert not answered(chain, reply(transaction_id="0023-04-2025-000501"))
     assert not why(chain)
+    others_buy(chain, NIGHT + 6 * MINUTE)
     chain.judge.advance_to(60 * MINUTE)  # until then it may be of a sale that is still to be read
     assert why(chain) == [("team:fraud", "not_held")] * 2
     answered(chain, reply())

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.support.fraud_chain import LABELS, T0, Chain
+from tests.support.fraud_chain import DAY_MS, LABELS, T0, Chain
 from tests.support.sales import checked, refund, void
 from tillstream.domain.envelope import seal
 
@@ -44,11 +44,13 @@ def to_a_friend(
         "event_time_ms": at_ms, "store": 23, "cents": cents, "payment_method": "card",
         "card_token": FRIEND, "customer_id": None,
     }  # fmt: skip
-    document = refund(f"f{n}", "0023-04-2025-000001", **known | other)
+    document = refund(f"f{n}", **{"of": "0023-04-2025-000001"} | known | other)
     if undone:
         document = void(f"v{n}", f"f{n}", **known | {"event_time_ms": at_ms + 60_000} | other)
     receipt = replace(checked(document), cashier=cashier, till=till)
-    record = seal(f"kafka:transactions/0/{receipt.transaction_id}", at_ms, msgspec.json.encode(receipt))
+    record = seal(
+        f"kafka:transactions/0/{receipt.transaction_id}", at_ms, msgspec.json.encode(receipt)
+    )
     chain._through([(f"23:{till}", record)])
 
 
@@ -140,3 +142,59 @@ def test_a_person_s_release_of_such_a_refund_closes_its_case_and_orders_nothing(
     chain.send(verdict, T0 + 3 * 600_000, LABELS)
     assert chain.out["cases"][-1]["status"] == "released"
     assert not chain.out["holds"]
+
+
+@pytest.mark.parametrize("who_voids", ["C-17", "C-SUPERVISOR"])
+def test_refunds_that_were_voided_again_count_for_nobody(who_voids):
+    """Four of R2,000, each voided a minute later, then a fifth that stands."""
+    chain = Chain()
+    for n in range(4):
+        to_a_friend(chain, n, 200_000)
+        for _ in range(2):  # a copy changes nothing
+            to_a_friend(chain, n, 200_000, undone=True, cashier=who_voids)
+            to_a_friend(chain, n, 200_000)
+    to_a_friend(chain, 4, 200_000)
+    assert not of_cards(chain)
+    assert not chain.out["cases"]
+    assert not chain.out["dead-letters"]
+    # Four more stand too, and are counted.
+    for n in range(5, 9):
+        to_a_friend(chain, n, 200_000)
+    (case,) = of_cards(chain)
+    assert json.loads(case["figures"])["day_count"] == 5
+    assert [one["transaction_id"] for one in chain.out["cases"]] == ["f6", "f7", "f8"]
+
+
+def test_a_reviewed_refund_that_is_voided_says_so_in_its_case_also_of_a_card_that_never_bought():
+    chain = Chain()
+    for n in range(3):
+        to_a_friend(chain, n, 200_000)
+    to_a_friend(chain, 2, 200_000, undone=True)
+    opened, undone = chain.out["cases"]
+    assert (opened["transaction_id"], opened["outcome"]) == ("f2", "review")
+    assert (undone["transaction_id"], undone["undone"]) == ("f2", "voided")
+
+
+def test_a_void_of_another_refund_takes_none_back():
+    chain = Chain()
+    for n in range(4):
+        to_a_friend(chain, n, 200_000)
+    to_a_friend(chain, 77, 200_000, undone=True)
+    to_a_friend(chain, 4, 200_000)
+    assert len(of_cards(chain)) == 1
+
+
+def test_a_job_that_begins_new_accuses_nobody_whose_sale_was_before_it():
+    """Five honest refunds of R450 in an afternoon to five cards, at a returns desk that sells nothing."""
+    chain = Chain(refunds_after_ms=60 * DAY_MS)
+    for day in (0, 30, 59):
+        for n in range(day, day + 5):
+            known = {"card_token": f"tok_honestcustomer{n:03d}", "of": f"old-{n}"}
+            to_a_friend(chain, n, 45_000, after_ms=day * DAY_MS, **known)
+    assert not chain.out["staff-cases"]
+    assert not chain.out["cases"]
+    # After that it is known what each card has bought here.
+    for n in range(5):
+        to_a_friend(chain, 1_000 + n, 200_000, after_ms=61 * DAY_MS)
+    assert len(of_cards(chain)) == 1
+    assert [case["outcome"] for case in chain.out["cases"]] == ["review"] * 3

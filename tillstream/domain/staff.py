@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from tillstream.domain.fraud.counters import count, id_hash
+from tillstream.domain.fraud.counters import Refund, count, id_hash
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, terminal
 from tillstream.domain.local_time import DAY_MS, UTC, offset_ms
@@ -67,8 +67,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Act(msgspec.Struct, frozen=True, gc=False):
     """What the stage by cashier needs of a receipt. cashier: "" where nobody says, then it is the till.
     amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier.
-    to_card: money given back to ``card``, which did not buy; 0 for every other act. by: where such an act is
-    the till's, not the cashier's, who did it."""
+    to_card: money given back to ``card``, which did not buy; -1 where that refund was voided, 0 for every
+    other act. by: where such an act is the till's, not the cashier's, who did it."""
 
     transaction_id: str
     store: int
@@ -85,11 +85,11 @@ class Act(msgspec.Struct, frozen=True, gc=False):
 
 class Book(msgspec.Struct, array_like=True, gc=False):
     """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
-    days: rows of ROW numbers, the newest last, none for a till's acts `by` a cashier. baskets: of that day with a loyalty number. numbers:
-    ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
-    were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
-    last. cards: ``[hash, who, time, cents, ...]`` of the latest refunds to cards that did not buy; who is the
-    hash of `Act.by`, 0 without."""
+    days: rows of ROW numbers, the newest last, none for a till's acts `by` a cashier. baskets: of that day
+    with a loyalty number. numbers: ``[hash, count, ...]`` of the most frequent. told: its last number is how
+    many baskets of one number were told that day; those before it, one for each of KINDS, are of earlier
+    releases. recent: acts seen last. cards: ``[hash, who, time, cents, ...]`` of the latest refunds to cards
+    that did not buy; who is the hash of `Act.by`, 0 without."""
 
     windows: list[list[list[int]]]
     day: int
@@ -167,19 +167,23 @@ def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
     )  # fmt: skip
 
 
-def acts_of_refund(sale: Sale, money: int, currency: str) -> list[Act]:
-    """Of ``money`` in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
-    where one is named the till's too."""
-    if not sale.there:
+def acts_of_refund(refund: Refund, transaction_id: str, card: str, currency: str) -> list[Act]:
+    """Of money in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
+    where one is named the till's too. None of an order from home."""
+    if not refund.till:
         return []
-    at_ms = min(sale.event_time_ms, sale.arrived_ms)
     one = Act(
-        sale.transaction_id, sale.store, sale.till, sale.cashier, at_ms, currency,
-        to_card=money, card=sale.card_token or "",
+        transaction_id, refund.store, refund.till, refund.cashier, refund.at_ms, currency,
+        to_card=refund.cents, card=card,
     )  # fmt: skip
-    if not sale.cashier:
+    if not refund.cashier:
         return [one]
-    return [one, msgspec.structs.replace(one, cashier="", by=sale.cashier)]
+    return [one, msgspec.structs.replace(one, cashier="", by=refund.cashier)]
+
+
+def acts_undone(acts: list[Act]) -> list[Act]:
+    """Those of `acts_of_refund`, taken back."""
+    return [msgspec.structs.replace(act, to_card=-1) for act in acts]
 
 
 def _given(line: _Line) -> int:
@@ -211,6 +215,9 @@ def observe_act(
         book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _TOLD, [])
     # Of one refund there are two acts: what came back, and to whom the money went.
     number = id_hash(f"{act.transaction_id}/card" if act.to_card else act.transaction_id)
+    if act.to_card < 0:
+        _forget_card(book, number)
+        return book, []
     if number in book.recent:
         return book, []
     book.recent.append(number)
@@ -321,6 +328,13 @@ def _of_cards(
     own = [row[3] for row in rows if _day(act.store, row[2], places) == day]
     figures = {"day_count": n, "day_cents": cents}
     return [Finding(act, day, CARDS, figures, today=(len(own), sum(own)))]
+
+
+def _forget_card(book: Book, number: int) -> None:
+    for at in range(0, len(book.cards), _REFUND):
+        if book.cards[at] == number:
+            del book.cards[at : at + _REFUND]
+            return
 
 
 def cards_stand_out(n: int, cents: int, limits: Limits) -> bool:

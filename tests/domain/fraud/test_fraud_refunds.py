@@ -125,14 +125,21 @@ def test_a_refund_changes_no_profile_and_no_count_of_sales(shop):
     judged(shop, back(1, OTHER, 200_000))
     judged(shop, back(2, OTHER, 200_000, customer_id="C0000012345"))
     assert msgspec.json.encode((shop.job.profiles, shop.job.tills)) == before
-    assert len(shop.job.cards[OTHER].refunds) == 6
+    assert len(shop.job.cards[OTHER].refunds) == 2
 
 
 def test_what_is_kept_of_a_card_is_bounded():
     shop = Shop()
     for n in range(100):
         judged(shop, back(n, OTHER, 200_000, at_ms=NOON + n * 60_000))
-    assert len(shop.job.cards[OTHER].refunds) == 3 * 16
+    assert len(shop.job.cards[OTHER].refunds) == 16
+
+
+def test_refunds_are_forgotten_after_28_days_also_of_a_card_that_goes_on_buying(shop):
+    judged(shop, back(1, OTHER, 50_000))
+    for day in range(1, 60):
+        shop.takes(sold(8_000 + day, NOON + day * DAY, 1_000, card_token=OTHER, customer_id=None))
+        assert bool(shop.job.cards[OTHER].refunds) == (day < 28)
 
 
 def honest(share_of_other_cards: float, count: int = 6_000) -> Counter:

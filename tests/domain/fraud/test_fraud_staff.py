@@ -338,10 +338,13 @@ def test_nothing_of_an_alert_names_the_cashier():
 
 def a_desk_of_four(with_refunds_to_other_cards: bool) -> Staff:
     """Eight days of R20,000 each on six tills; six refunds of R500 a day in the store go to other cards."""
-    staff, number = Staff(), 0
-    for day, cashier, n in product(range(8), range(4), range(40)):
-        number += 1
-        who, till, at_ms = f"C-{cashier}", str((cashier + n) % 6), MORNING + day * DAY + n * 12 * MINUTE
+    staff = Staff()
+    for number, (day, cashier, n) in enumerate(product(range(8), range(4), range(40))):
+        who, till, at_ms = (
+            f"C-{cashier}",
+            str((cashier + n) % 6),
+            MORNING + day * DAY + n * 12 * MINUTE,
+        )
         staff.takes(Act(f"r{number}", 23, till, who, at_ms, "ZAR", (1, 50_000, 0, 0, 0, 0)))
         if with_refunds_to_other_cards and (n == 0 or (cashier < 2 and n == 4)):
             to_card = Act(
