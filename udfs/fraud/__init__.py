@@ -146,11 +146,12 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
-        held = ended(state, verdict) is not None
+        order = None
+        if ended(state, verdict) is not None or verdict.source == "hold":
+            order = actions.ended_by(verdict, self.now.live.version)
+            out.emit(_json(order), "holds")
         if closes_case(state, verdict):
-            out.emit(_json(actions.closed_by(verdict)), "cases")
-        if held or verdict.source == "hold":
-            out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
+            out.emit(_json(actions.closed_by(verdict, order)), "cases")
         return apply_label(state, verdict, self.now.live)
 
     def _reply(self, state: Profile | None, envelope: Envelope, out: Outputs) -> Profile | None:
