@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.fraud_chain import LABELS, Chain, label_of, sale
+from tests.support.sales import refund
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
 from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
@@ -254,3 +255,34 @@ def test_a_hold_at_a_store_above_9999_can_be_ended():
     assert not chain.out["dead-letters"]
     (*_, end) = chain.out["holds"]
     assert (end["action"], end["store"]) == ("release", 12_345)
+
+
+def test_each_reason_why_an_answer_is_for_a_person_is_an_alert_of_its_own():
+    """Yes above the limit; the team confirms; yes again. The notifier sends each id once."""
+    chain = held(release_cents=1)
+    chain.reply(reply(), NIGHT + 5 * MINUTE)
+    chain.send(label_of(stolen_card(), True, NIGHT + 10 * MINUTE), NIGHT + 10 * MINUTE, LABELS)
+    for _ in range(2):
+        chain.reply(reply(), NIGHT + 20 * MINUTE)
+    told = [n for n in chain.out["notices"] if n["template"] == "fraud-answer-yes"]
+    assert [n["params"]["why"] for n in told] == [
+        "above_the_limit", "confirmed_before", "confirmed_before"]  # fmt: skip
+    assert len({n["notice_id"] for n in told}) == 2
+    for one in told:
+        parse_notice(json.dumps(one).encode())
+
+
+def test_one_refund_to_another_card_is_not_looked_at_while_the_customer_is_watched_either():
+    for cents in (300_000, 400_000, 600_000, 50_000_000):
+        chain = held()
+        before = len(chain.out["cases"])
+        document = refund(
+            "r1", "0023-04-2025-999999", event_time_ms=NIGHT + 60 * MINUTE, store=23, cents=cents,
+            payment_method="card", card_token="tok_f7r6i5e4n3d2zzzz", customer_id=CUSTOMER,
+        )  # fmt: skip
+        chain.send(document)
+        assert len(chain.out["cases"]) == before
+        # The second is: R3,000 and more twice, while R2,000 thrice are needed of others.
+        chain.send(document | {"transaction_id": "r2", "event_time_ms": NIGHT + 61 * MINUTE})
+        (case,) = chain.out["cases"][before:]
+        assert case["outcome"] == "review"

@@ -93,7 +93,7 @@ def test_an_answer_about_a_sale_that_never_comes_is_told_after_the_time_it_may_w
     chain.judge.advance_to(NIGHT + 10 * MINUTE + 60 * MINUTE)
     assert why(chain) == [("team:fraud", "not_held")]
     (told,) = [n for n in chain.out["notices"] if n["template"] == "fraud-answer-yes"]
-    assert told["cause"] == "0023-04-2025-000999"
+    assert told["cause"] == "0023-04-2025-000999:not_held"
     assert not chain.judge.timers
 
 

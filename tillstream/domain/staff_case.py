@@ -42,7 +42,8 @@ class StoreBook(msgspec.Struct, array_like=True, gc=False):
 
 class StaffCase(msgspec.Struct, gc=False):
     """A case for the loss-prevention team, JSON. case_id: ``<code>:<store>:<day>:<cashier or till>``.
-    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC)."""
+    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC).
+    status, open: only as it is opened, for a person may have closed it since."""
 
     case_id: str
     kind: str
@@ -58,8 +59,8 @@ class StaffCase(msgspec.Struct, gc=False):
     opened_at_ms: int
     expires_at_s: int
     version: int
-    status: str = "open"
-    open: str | None = "open"
+    status: str | msgspec.UnsetType = "open"
+    open: str | msgspec.UnsetType = "open"
 
 
 def weigh_finding(
@@ -98,7 +99,10 @@ def weigh_finding(
     if len(book.told) > MAX_TOLD:
         del book.told[next(iter(book.told))]
     made = _case(finding, figures, keep_days)
-    return book, made, _notice(made, figures) if before is None else None
+    if before is None:
+        return book, made, _notice(made, figures)
+    made.status = made.open = msgspec.UNSET
+    return book, made, None
 
 
 def _case_id(finding: Finding, day: int) -> str:

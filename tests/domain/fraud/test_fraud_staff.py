@@ -45,6 +45,7 @@ class Staff:
         self.stores: dict[int, StoreBook] = {}
         self.cases: dict[str, dict] = {}
         self.notices: list[dict] = []
+        self.written: list[dict] = []
 
     def sees(self, receipt, rates=ONE_CURRENCY) -> None:
         act = act_of(made_of(receipt), msgspec.json.encode(receipt), rates)
@@ -58,7 +59,8 @@ class Staff:
             book, case, told = weigh_finding(self.stores.get(act.store), finding, LIMITS, 90)
             self.stores[act.store] = book
             if case is not None:
-                self.cases[case.case_id] = msgspec.to_builtins(case)
+                self.written.append(json.loads(msgspec.json.encode(case)))
+                self.cases.setdefault(case.case_id, {}).update(self.written[-1])
             if told is not None:
                 self.notices.append(msgspec.to_builtins(told))
 
@@ -364,3 +366,14 @@ def test_a_refund_to_another_card_makes_no_day_of_nothing_that_pulls_down_the_st
             staff.takes(Act(f"n{n}", 23, "9", "C-NEW", at_ms, "ZAR", (1, 50_000, 0, 0, 0, 0)))
         assert not [case for case in staff.cases if case.endswith("C-NEW")]
     assert mixed.cases.keys() == plain.cases.keys()
+
+
+def test_what_is_written_of_a_told_case_later_does_not_open_it_again():
+    """A person may have closed it: only figures are written when the sum has grown by a quarter."""
+    staff = Staff()
+    for n in range(30):
+        staff.sees(given_back(n, MORNING + n * MINUTE, 65_000))
+    written = [case for case in staff.written if "figures" in case]
+    assert len(written) > 2
+    assert [case.get("status") for case in written] == ["open"] + [None] * (len(written) - 1)
+    assert ["open" in case for case in written] == [True] + [False] * (len(written) - 1)

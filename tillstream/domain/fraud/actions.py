@@ -267,11 +267,14 @@ def undone_by(txn: Sale, transaction_ids: Iterable[str]) -> list[Undone]:
 
 
 def told_of(reply: Reply, why: str, arrived_ms: int) -> Notice:
-    """To the team: a person decides."""
-    params: dict[str, str | int] = {"answer": reply.answer, "why": why}
-    return notice(
-        "alert", TEAM, f"fraud-answer-{reply.answer}", reply.transaction_id, arrived_ms, params
-    )
+    """To the team: a person decides. Each reason is told once, so it is in the cause."""
+    params: dict[str, str | int] = {
+        "transaction_id": reply.transaction_id,
+        "answer": reply.answer,
+        "why": why,
+    }
+    cause = f"{reply.transaction_id}:{why}"
+    return notice("alert", TEAM, f"fraud-answer-{reply.answer}", cause, arrived_ms, params)
 
 
 def closed_by(verdict: Label, order: Hold | None) -> Closed:
