@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tillstream.clients import aws as clients
+from tillstream.clients import items
+from tillstream.conf import load
 from tillstream.fraud import commands
-from tillstream.fraud.cases import effects
+from tillstream.fraud.cases import Cases, Pending, effects
 
 CASE: dict[str, Any] = {
     "transaction_id": "0045-03-20251124-000001", "outcome": "hold", "status": "open",
@@ -21,11 +25,49 @@ CASE: dict[str, Any] = {
     [("open", "1,234.00 ZAR held"), ("confirmed", "1,234.00 ZAR lost"), ("released", "none held")],
 )
 def test_revenue_is_held_then_lost_or_free(status, revenue):
-    assert effects(CASE | {"status": status}, 10)["revenue"] == revenue
+    assert effects(CASE | {"status": status}, Pending(10))["revenue"] == revenue
+
+
+@pytest.mark.parametrize(
+    ("ordered", "status", "revenue"),
+    [("release", "confirmed", "none held"), ("decline", "released", "1,234.00 ZAR lost"),
+     ("release", "released", "none held"), ("decline", "confirmed", "1,234.00 ZAR lost")],
+)  # fmt: skip
+def test_what_was_ordered_last_says_so_and_not_what_a_bank_has_said_of_it_since(
+    ordered, status, revenue
+):
+    said = effects(CASE | {"ordered": ordered, "status": status}, Pending(10))["revenue"]
+    assert said.startswith(revenue)
+    assert ("a bank" in said) == (ordered == "release" and status == "confirmed")
+
+
+class Table:
+    """Of balances, without a client."""
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
+
+    def __init__(self, *kept: dict[str, Any]) -> None:
+        self.kept = {item["customer_id"]: item for item in kept}
+
+
+@pytest.mark.parametrize(
+    ("own", "points"),
+    [({}, "30 pending of all held sales of the household"),
+     ({"pending": 20}, "30 pending of all held sales of the household, 20 of the customer alone")],
+)  # fmt: skip
+def test_of_a_member_the_points_of_the_household_are_shown_and_what_waits_in_the_own_account(
+    own, points, monkeypatch
+):
+    member = {"customer_id": CASE["customer_id"], "household": "household:H1"} | own
+    table = Table(member, {"customer_id": "household:H1", "balance": 20, "pending": 30})
+    monkeypatch.setattr(items, "get", lambda client, _, customer_id: client.kept.get(customer_id))
+    monkeypatch.setattr(clients, "dynamodb", lambda conf: table)
+    cases = Cases(load("local"))
+    assert effects(CASE, cases.pending(CASE))["points"] == points
 
 
 def test_a_case_that_only_asks_a_person_to_look_holds_nothing():
-    assert effects(CASE | {"outcome": "review"}, 10) == {}
+    assert effects(CASE | {"outcome": "review"}, Pending(10)) == {}
 
 
 def test_points_of_nobody_are_not_named_and_what_is_not_known_is_said():
@@ -41,8 +83,8 @@ def test_show_says_what_the_case_holds(monkeypatch):
         def get(self, transaction_id: str) -> dict[str, Any]:
             return CASE
 
-        def pending(self, case: dict[str, Any]) -> int:
-            return 1_230
+        def pending(self, case: dict[str, Any]) -> Pending:
+            return Pending(1_230)
 
     monkeypatch.setattr(commands, "Cases", Cases)
     said = CliRunner().invoke(commands.fraud, ["show", CASE["transaction_id"]], terminal_width=80)

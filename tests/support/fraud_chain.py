@@ -47,10 +47,18 @@ def label_of(sold: dict[str, Any], fraud: bool, at_ms: int | None = None, **chan
 class Chain:
     """``out``: name of an output -> what came, as dicts."""
 
-    def __init__(self, rules: bytes | None = None, kept: dict[str, bytes] | None = None, **options):
+    def __init__(
+        self,
+        rules: bytes | None = None,
+        kept: dict[str, bytes] | None = None,
+        refunds_after_ms: int = 0,
+        **options: Any,
+    ) -> None:
         conf = load("local")
         options = {"audit_passes": False, "explain_passes": False, "keep_days": 90} | options
-        self.till = BatchedHarness(CountAtTill(SETTINGS, LABELS, 7, packaged_rates()))
+        self.till = BatchedHarness(
+            CountAtTill(SETTINGS, LABELS, 7, packaged_rates(), refunds_after_ms)
+        )
         self.card = BatchedHarness(CountByCard(SETTINGS, 7, packaged_clocks(), "ZAR"))
         rules = rules or packaged_rules().raw
         self.judge = BatchedHarness(

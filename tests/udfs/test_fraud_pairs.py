@@ -93,7 +93,7 @@ class Story:
 
     def case(self) -> dict:
         """As the table has it: the newest version of each group of fields."""
-        found: dict = {"status": (0, ""), "undone": (0, None)}
+        found: dict = {"status": (0, ""), "undone": (0, None), "ordered": (0, None)}
         for written in self.chain.out["cases"]:
             for name in found.keys() & written.keys():
                 found[name] = max(found[name], (written["version"], written[name]))
@@ -134,6 +134,8 @@ def test_case_hold_profile_till_and_card_agree_after_any_two_events(held):
         (marked,) = marks if len(marks) == 1 else ("they differ",)
         waits = any(one.transaction == number for one in profile.held)
         case = story.case()
+        if case["ordered"] != (story.orders()[-1] if story.orders()[1:] else None):
+            wrong.append(f"{pair}: the case says {case['ordered']}, of {story.orders()}")
         said = (case["status"], case["undone"], story.orders(), marked, waits)
         if said != expected:
             wrong.append(f"{' then '.join(pair)}: {said}, not {expected}")

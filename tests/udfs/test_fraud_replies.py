@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.support.fraud_chain import LABELS, Chain, label_of
+from tests.support.fraud_chain import LABELS, Chain, label_of, sale
+from tests.support.sales import refund
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
 from tillstream.catalog import tables
 from tillstream.conf import ConfError, load
@@ -51,6 +52,13 @@ def answered(chain: Chain, document: dict, at_ms: int | None = None) -> list[dic
     for label in labels(chain):
         chain.send(label, at_ms, LABELS)
     return labels(chain)
+
+
+def others_buy(chain: Chain, at_ms: int) -> None:
+    """So the job has read on since."""
+    chain.send(
+        sale(at_ms % 10**9, at_ms, customer_id="C0000077777", card_token="tok_m1n2o3p4q5r6s7t8")
+    )
 
 
 def why(chain: Chain) -> list[tuple[str, str]]:
@@ -135,6 +143,7 @@ def test_only_their_own_hold_and_only_once():
     assert not answered(chain, reply(customer_id="C0000000666"))
     assert not answered(chain, reply(transaction_id="0023-04-2025-000501"))
     assert not why(chain)
+    others_buy(chain, NIGHT + 6 * MINUTE)
     chain.judge.advance_to(60 * MINUTE)  # until then it may be of a sale that is still to be read
     assert why(chain) == [("team:fraud", "not_held")] * 2
     answered(chain, reply())
@@ -246,3 +255,34 @@ def test_a_hold_at_a_store_above_9999_can_be_ended():
     assert not chain.out["dead-letters"]
     (*_, end) = chain.out["holds"]
     assert (end["action"], end["store"]) == ("release", 12_345)
+
+
+def test_each_reason_why_an_answer_is_for_a_person_is_an_alert_of_its_own():
+    """Yes above the limit; the team confirms; yes again. The notifier sends each id once."""
+    chain = held(release_cents=1)
+    chain.reply(reply(), NIGHT + 5 * MINUTE)
+    chain.send(label_of(stolen_card(), True, NIGHT + 10 * MINUTE), NIGHT + 10 * MINUTE, LABELS)
+    for _ in range(2):
+        chain.reply(reply(), NIGHT + 20 * MINUTE)
+    told = [n for n in chain.out["notices"] if n["template"] == "fraud-answer-yes"]
+    assert [n["params"]["why"] for n in told] == [
+        "above_the_limit", "confirmed_before", "confirmed_before"]  # fmt: skip
+    assert len({n["notice_id"] for n in told}) == 2
+    for one in told:
+        parse_notice(json.dumps(one).encode())
+
+
+def test_one_refund_to_another_card_is_not_looked_at_while_the_customer_is_watched_either():
+    for cents in (300_000, 400_000, 600_000, 50_000_000):
+        chain = held()
+        before = len(chain.out["cases"])
+        document = refund(
+            "r1", "0023-04-2025-999999", event_time_ms=NIGHT + 60 * MINUTE, store=23, cents=cents,
+            payment_method="card", card_token="tok_f7r6i5e4n3d2zzzz", customer_id=CUSTOMER,
+        )  # fmt: skip
+        chain.send(document)
+        assert len(chain.out["cases"]) == before
+        # The second is: R3,000 and more twice, while R2,000 thrice are needed of others.
+        chain.send(document | {"transaction_id": "r2", "event_time_ms": NIGHT + 61 * MINUTE})
+        (case,) = chain.out["cases"][before:]
+        assert case["outcome"] == "review"

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.fraud_chain import LABELS, Chain, label_of, sale
 from tests.udfs.test_fraud_functions import NIGHT, regular, stolen_card
-from tests.udfs.test_fraud_replies import CUSTOMER, MINUTE, answered, held, labels, reply, why
+from tests.udfs.test_fraud_replies import (
+    CUSTOMER,
+    MINUTE,
+    answered,
+    held,
+    labels,
+    others_buy,
+    reply,
+    why,
+)
 from tillstream.conf import load
 from tillstream.fraud.texts import asking
+from tillstream.state_schemas.keyed import fraud_profile
+from tillstream.state_schemas.keyed.fraud_profile import _downgrade_3
 
 HOUR = 60 * MINUTE
 YES_MS = NIGHT + 5 * MINUTE
@@ -76,10 +89,11 @@ def test_an_answer_about_a_sale_that_never_comes_is_told_after_the_time_it_may_w
     chain.reply(reply(transaction_id="0023-04-2025-000999"), YES_MS)
     chain.judge.advance_to(NIGHT + 10 * MINUTE + 59 * MINUTE)
     assert not why(chain)
+    others_buy(chain, NIGHT + 6 * MINUTE)
     chain.judge.advance_to(NIGHT + 10 * MINUTE + 60 * MINUTE)
     assert why(chain) == [("team:fraud", "not_held")]
     (told,) = [n for n in chain.out["notices"] if n["template"] == "fraud-answer-yes"]
-    assert told["cause"] == "0023-04-2025-000999"
+    assert told["cause"] == "0023-04-2025-000999:not_held"
     assert not chain.judge.timers
 
 
@@ -105,6 +119,20 @@ def test_a_job_that_stood_still_gives_the_sale_its_time_to_come():
     assert not why(chain)
 
 
+def test_in_a_replay_of_hours_an_answer_waits_until_the_job_has_read_as_far_as_its_arrival():
+    chain = before_the_hold()
+    chain.reply(reply(), YES_MS)
+    for minutes in range(0, 200, 61):
+        others_buy(chain, NIGHT - HOUR + minutes * 1_000)  # the tills' topic is an hour behind
+        chain.judge.advance_to(NIGHT + 10 * MINUTE + minutes * MINUTE)
+    assert not why(chain)
+    comes_again(chain)
+    assert actions(chain) == ["hold", "release"]
+    chain.judge.advance_to(NIGHT + 24 * HOUR)
+    assert not why(chain)
+    assert not chain.judge.timers
+
+
 def test_the_first_sale_of_a_customer_may_have_its_answer_before_it():
     chain = Chain(audit_passes=True)
     chain.reply(reply(), YES_MS)
@@ -113,6 +141,7 @@ def test_the_first_sale_of_a_customer_may_have_its_answer_before_it():
     first, second = (json.loads(row["decision"])["signals"] for row in chain.out["audit"])
     assert (first["subject.days"], first["subject.sales"]) == (0, 0)
     assert second["subject.days"] == 1 / 24
+    others_buy(chain, NIGHT + 6 * MINUTE)
     chain.judge.advance_to(HOUR)
     assert why(chain) == [("team:fraud", "not_held")]
 
@@ -123,8 +152,8 @@ def test_a_hundred_answers_about_nothing_stay_a_few_bytes_and_each_is_told():
     for n in range(100):
         chain.reply(reply(transaction_id=f"0023-04-2025-{n:06d}x"), YES_MS)
     assert len(chain.judge.state[CUSTOMER]) < before + 400
+    others_buy(chain, NIGHT + 6 * MINUTE)
     chain.judge.advance_to(NIGHT + 2 * HOUR)
-    chain.judge.advance_to(NIGHT + 4 * HOUR)
     assert len(why(chain)) == 100
 
 
@@ -183,3 +212,37 @@ def test_a_person_s_release_that_is_read_before_its_sale_leaves_no_hold_behind()
     told = json.loads(chain.out["audit"][-1]["decision"])
     assert not told["watched"]
     assert told["signals"]["payment.new_card"] == 0  # so it is learnt
+
+
+@pytest.mark.parametrize("fraud", [False, True])
+def test_a_verdict_that_is_read_before_a_customer_s_first_sale_counts_and_nobody_is_told_again(
+    fraud,
+):
+    """A first sale of gift cards for R9,000, which a set of the grocer's own holds."""
+    rule = {"code": "big", "signal": "product.gift_cents", "threshold": 100_000, "weight": 90}
+    rules = {"schema": 1, "version": "t", "review_at": 50, "hold_at": 80, "rules": [rule]}
+    chain = Chain(json.dumps(rules).encode(), audit_passes=True)
+    first = sale(1, NIGHT, 900_000, category="gift-cards", pieces=20, customer_id="C0000099999")
+    verdict = label_of(first, fraud, NIGHT + MINUTE, source="hold")
+    chain.send(verdict, NIGHT + MINUTE, LABELS)
+    chain.send(first)
+    assert actions(chain) == ["decline" if fraud else "release"]
+    assert not chain.out["notices"]
+    profile = fraud_profile.decode(chain.judge.state["C0000099999"])
+    assert not profile.held
+    assert (profile.sales, profile.frauds) == ((0, 1) if fraud else (1, 0))
+    assert bool(profile.watch_until_ms) == fraud
+    # It began with its sale, not with the verdict.
+    assert profile.first_ms == NIGHT
+    chain.send(sale(2, NIGHT + 2 * HOUR, customer_id="C0000099999"))
+    told = json.loads(chain.out["audit"][-1]["decision"])
+    assert told["signals"]["subject.days"] == 2 / 24
+
+
+def test_the_release_before_takes_who_has_only_answered_for_no_old_customer():
+    chain = Chain()
+    chain.reply(reply(), YES_MS)
+    profile = fraud_profile.decode(chain.judge.state[CUSTOMER])
+    assert profile.first_ms == 0
+    before = _downgrade_3(profile)
+    assert (before.first_ms, before.newest_ms, before.sales) == (YES_MS, YES_MS, 0)

@@ -183,14 +183,14 @@ class StaffLimit(_Base, frozen=True):
 
 
 class Staff(_Base, frozen=True):
-    """See ``domain.staff.Limits``."""
+    """See ``domain.staff.Limits``. Of refunds to cards that did not buy 64 are kept per cashier."""
 
     returns: StaffLimit
     voids: StaffLimit
     overrides: StaffLimit
     loyalty_count: Positive
     loyalty_percent: Percent
-    cards_count: Positive
+    cards_count: Annotated[int, Meta(ge=1, le=32)]
     cards_cents: NotNegative
 
 

@@ -11,13 +11,14 @@ Amounts are in the grocer's currency. No clock, no engine, everything bounded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from statistics import median
 from typing import Literal
 
 import msgspec
 
-from tillstream.domain.fraud.counters import count, id_hash
+from tillstream.domain.fraud.counters import Refund, count, id_hash
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, terminal
 from tillstream.domain.local_time import DAY_MS, UTC, offset_ms
@@ -32,8 +33,10 @@ ROW = 1 + 2 * len(KINDS)  # of a day: its number, then how many and how much of 
 MAX_DAYS = 28
 MAX_RECENT = 64
 MAX_NUMBERS = 24  # loyalty numbers of a day that are counted
+MAX_REFUNDS = 64  # to cards that did not buy
 FEWEST_OWN = 3  # days before one can say what is usual
 _TOLD = len(KINDS) + 1  # numbers in `Book.told`
+_REFUND = 4  # numbers of a refund in `Book.cards`
 _HOUR, _DAY = 4, 6  # places in what `count` gives
 
 
@@ -64,8 +67,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Act(msgspec.Struct, frozen=True, gc=False):
     """What the stage by cashier needs of a receipt. cashier: "" where nobody says, then it is the till.
     amounts: how many and how much of each of KINDS. customer: of a sale, "" without a number or cashier.
-    to_card: money given back to ``card``, which did not buy; 0 for every other act. by: where such an act is
-    the till's, not the cashier's, who did it."""
+    to_card: money given back to ``card``, which did not buy; -1 where that refund was voided, 0 for every
+    other act. by: where such an act is the till's, not the cashier's, who did it."""
 
     transaction_id: str
     store: int
@@ -82,10 +85,11 @@ class Act(msgspec.Struct, frozen=True, gc=False):
 
 class Book(msgspec.Struct, array_like=True, gc=False):
     """State of a cashier. windows: of each of KINDS, see counters. day: the newest, by the store's clock.
-    days: rows of ROW numbers, the newest last. baskets: of that day with a loyalty number. numbers:
-    ``[hash, count, ...]`` of the most frequent. told: its last number is how many baskets of one number
-    were told that day; those before it, one for each of KINDS, are of earlier releases. recent: acts seen
-    last. cards: windows of refunds to cards that did not buy, empty before the first."""
+    days: rows of ROW numbers, the newest last, none for a till's acts `by` a cashier. baskets: of that day
+    with a loyalty number. numbers: ``[hash, count, ...]`` of the most frequent. told: its last number is how
+    many baskets of one number were told that day; those before it, one for each of KINDS, are of earlier
+    releases. recent: acts seen last. cards: ``[hash, who, time, cents, ...]`` of the latest refunds to cards
+    that did not buy; who is the hash of `Act.by`, 0 without."""
 
     windows: list[list[list[int]]]
     day: int
@@ -94,7 +98,7 @@ class Book(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
     told: list[int]
     recent: list[int]
-    cards: list[list[int]] = []
+    cards: list[int] = []
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -163,19 +167,23 @@ def act_of(sale: Sale, raw: bytes, rates: Rates) -> Act | None:
     )  # fmt: skip
 
 
-def acts_of_refund(sale: Sale, money: int, currency: str) -> list[Act]:
-    """Of ``money`` in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
-    where one is named the till's too."""
-    if not sale.there:
+def acts_of_refund(refund: Refund, transaction_id: str, card: str, currency: str) -> list[Act]:
+    """Of money in the grocer's ``currency`` that went to a card that did not buy: the cashier's act, and
+    where one is named the till's too. None of an order from home."""
+    if not refund.till:
         return []
-    at_ms = min(sale.event_time_ms, sale.arrived_ms)
     one = Act(
-        sale.transaction_id, sale.store, sale.till, sale.cashier, at_ms, currency,
-        to_card=money, card=sale.card_token or "",
+        transaction_id, refund.store, refund.till, refund.cashier, refund.at_ms, currency,
+        to_card=refund.cents, card=card,
     )  # fmt: skip
-    if not sale.cashier:
+    if not refund.cashier:
         return [one]
-    return [one, msgspec.structs.replace(one, cashier="", by=sale.cashier)]
+    return [one, msgspec.structs.replace(one, cashier="", by=refund.cashier)]
+
+
+def acts_undone(acts: list[Act]) -> list[Act]:
+    """Those of `acts_of_refund`, taken back."""
+    return [msgspec.structs.replace(act, to_card=-1) for act in acts]
 
 
 def _given(line: _Line) -> int:
@@ -191,8 +199,12 @@ def cashier_key(act: Act) -> str:
 
 def local_day(act: Act, places: Places) -> int:
     """By the store's own clock, since 1970."""
-    place = places.get(act.store)
-    return (act.at_ms + offset_ms(place.zone if place else UTC, act.at_ms)) // DAY_MS
+    return _day(act.store, act.at_ms, places)
+
+
+def _day(store: int, at_ms: int, places: Places) -> int:
+    place = places.get(store)
+    return (at_ms + offset_ms(place.zone if place else UTC, at_ms)) // DAY_MS
 
 
 def observe_act(
@@ -203,15 +215,20 @@ def observe_act(
         book = Book([[[], [], [], []] for _ in KINDS], 0, [], 0, [], [0] * _TOLD, [])
     # Of one refund there are two acts: what came back, and to whom the money went.
     number = id_hash(f"{act.transaction_id}/card" if act.to_card else act.transaction_id)
+    if act.to_card < 0:
+        _forget_card(book, number)
+        return book, []
     if number in book.recent:
         return book, []
     book.recent.append(number)
     del book.recent[:-MAX_RECENT]
     found, day = [], local_day(act, places)
     if day > book.day:
-        if book.days:
-            found.append(Finding(act, book.day, closed=tuple(book.days[-ROW:])))
         book.day, book.baskets, book.numbers, book.told = day, 0, [], [0] * _TOLD
+    # What a named cashier did is in a day of theirs: at the till it would be a day of nothing.
+    if not act.by and (not book.days or day > book.days[-ROW]):
+        if book.days:
+            found.append(Finding(act, book.days[-ROW], closed=tuple(book.days[-ROW:])))
         book.days += (day, *[0] * (ROW - 1))
         del book.days[: -MAX_DAYS * ROW]
     _add_to_day(book.days, day, act.amounts)
@@ -219,7 +236,7 @@ def observe_act(
         if act.amounts[2 * at]:
             found += _of_kind(book, at, kind, act, day, getattr(limits, kind))
     if act.to_card:
-        found += _of_cards(book, act, day, limits)
+        found += _of_cards(book, act, number, day, limits, places)
     if act.customer and day == book.day:
         found += _of_loyalty(book, act, day, limits)
     return book, found
@@ -288,21 +305,40 @@ def _of_loyalty(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]
     return [Finding(act, day, LOYALTY, figures)]
 
 
-def _of_cards(book: Book, act: Act, day: int, limits: Limits) -> list[Finding]:
-    """Few honest people are paid back to another card, so no usual day is needed. The till's act stands out
-    where several cashiers share it: one alone is found by the cashier's own."""
-    book.cards = book.cards or [[], [], [], []]
-    seen = count(book.cards, act.at_ms, act.to_card)
-    n, cents = seen[_DAY : _DAY + 2]
-    if act.by:
-        who = id_hash(act.by)
-        if who not in book.numbers[0::2] and len(book.numbers) < 2 * MAX_NUMBERS:
-            book.numbers += (who, 1)
-        if len(book.numbers) < 4:
-            return []
-    if n < limits.cards_count or cents < limits.cards_cents:
+def _of_cards(
+    book: Book, act: Act, number: int, day: int, limits: Limits, places: Places
+) -> list[Finding]:
+    """Few honest people are paid back to another card, so no usual day is needed. Of a till that cashiers
+    share, the one with most is left out: that one is found by the cashier's own."""
+    book.cards += (number, id_hash(act.by) if act.by else 0, act.at_ms, act.to_card)
+    del book.cards[: -MAX_REFUNDS * _REFUND]
+    newest_ms = max(book.cards[2::_REFUND])
+    rows = [
+        book.cards[at : at + _REFUND]
+        for at in range(0, len(book.cards), _REFUND)
+        if newest_ms - book.cards[at + 2] < DAY_MS
+    ]
+    by = Counter(who for _, who, _, _ in rows if who)
+    if by:
+        most = by.most_common(1)[0][0]
+        rows = [row for row in rows if row[1] != most]
+    n, cents = len(rows), sum(row[3] for row in rows)
+    if not cards_stand_out(n, cents, limits):
         return []
-    return [Finding(act, day, CARDS, {"day_count": n, "day_cents": cents})]
+    own = [row[3] for row in rows if _day(act.store, row[2], places) == day]
+    figures = {"day_count": n, "day_cents": cents}
+    return [Finding(act, day, CARDS, figures, today=(len(own), sum(own)))]
+
+
+def _forget_card(book: Book, number: int) -> None:
+    for at in range(0, len(book.cards), _REFUND):
+        if book.cards[at] == number:
+            del book.cards[at : at + _REFUND]
+            return
+
+
+def cards_stand_out(n: int, cents: int, limits: Limits) -> bool:
+    return n >= limits.cards_count and cents >= limits.cards_cents
 
 
 def rows_of(days: list[int]) -> list[list[int]]:

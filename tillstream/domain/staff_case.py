@@ -20,6 +20,7 @@ from tillstream.domain.staff import (
     ROW,
     Finding,
     Limits,
+    cards_stand_out,
     rows_of,
     stands_out,
     usual_day,
@@ -41,7 +42,8 @@ class StoreBook(msgspec.Struct, array_like=True, gc=False):
 
 class StaffCase(msgspec.Struct, gc=False):
     """A case for the loss-prevention team, JSON. case_id: ``<code>:<store>:<day>:<cashier or till>``.
-    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC)."""
+    figures: JSON text, what it is about. transaction_id: the newest. version: its event time (ms UTC).
+    status, open: only as it is opened, for a person may have closed it since."""
 
     case_id: str
     kind: str
@@ -57,8 +59,8 @@ class StaffCase(msgspec.Struct, gc=False):
     opened_at_ms: int
     expires_at_s: int
     version: int
-    status: str = "open"
-    open: str | None = "open"
+    status: str | msgspec.UnsetType = "open"
+    open: str | msgspec.UnsetType = "open"
 
 
 def weigh_finding(
@@ -71,13 +73,17 @@ def weigh_finding(
         del book.days[: -MAX_STORE_DAYS * ROW]
         return book, None, None
     figures = dict(finding.figures)
+    if finding.code != LOYALTY and id_hash(_case_id(finding, finding.day - 1)) in book.told:
+        # Of yesterday's there is a case already, so only what is today's counts.
+        for what, most in zip(("count", "cents"), finding.today, strict=True):
+            for name in figures.keys() & {f"hour_{what}", f"day_{what}"}:
+                figures[name] = min(figures[name], most)
+    if finding.code == CARDS and not cards_stand_out(
+        figures["day_count"], figures["day_cents"], limits
+    ):
+        return book, None, None
     if finding.code in KINDS:
         at, limit = KINDS.index(finding.code), getattr(limits, finding.code)
-        if id_hash(_case_id(finding, finding.day - 1)) in book.told:
-            # Of yesterday's there is a case already, so only what is today's counts.
-            for name in ("hour", "day"):
-                for what, most in zip(("count", "cents"), finding.today, strict=True):
-                    figures[f"{name}_{what}"] = min(figures[f"{name}_{what}"], most)
         usual = usual_day(rows_of(book.days), at, FEWEST_OF_STORE)
         if usual is not None:
             figures["store_usual_day_cents"] = usual
@@ -93,7 +99,10 @@ def weigh_finding(
     if len(book.told) > MAX_TOLD:
         del book.told[next(iter(book.told))]
     made = _case(finding, figures, keep_days)
-    return book, made, _notice(made, figures) if before is None else None
+    if before is None:
+        return book, made, _notice(made, figures)
+    made.status = made.open = msgspec.UNSET
+    return book, made, None
 
 
 def _case_id(finding: Finding, day: int) -> str:

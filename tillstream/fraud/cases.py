@@ -36,22 +36,40 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def effects(case: dict[str, Any], pending: int | None) -> dict[str, str]:
-    """What follows from a hold while it stands and after: for points, revenue, stock. ``pending`` as of
-    `Cases.pending`."""
+class Pending(NamedTuple):
+    """Points of all held sales: in the customer's own account, and in the household's, None without one."""
+
+    own: int
+    household: int | None = None
+
+
+# Cases of releases before this one do not say what was ordered.
+_ORDERED = {"open": "hold", "confirmed": "decline", "released": "release"}
+
+
+def effects(case: dict[str, Any], pending: Pending | None) -> dict[str, str]:
+    """What follows from a hold while it stands and after: for points, revenue, stock. It goes by what was
+    ordered last, for loyalty and sales hear of nothing else. ``pending`` as of `Cases.pending`."""
     if case.get("outcome") != "hold":
         return {}
     amount, status = money(case["total_cents"], case["currency"]), case["status"]
-    revenue = {"open": f"{amount} held", "confirmed": f"{amount} lost"}.get(status, "none held")
+    ordered = case.get("ordered") or _ORDERED.get(status, "release")
+    revenue = {"hold": f"{amount} held", "decline": f"{amount} lost"}.get(ordered, "none held")
+    if ordered == "release" and status == "confirmed":
+        revenue += ": what a bank says after a release reaches neither sales nor loyalty"
     told = {"revenue": revenue, "stock": "as sold, until the till sends a void or return"}
     if case.get("customer_id"):
-        known = (
-            "not known"
-            if pending is None
-            else f"{pending:,} pending of all held sales of the customer"
-        )
-        told["points"] = known
+        told["points"] = _points(pending)
     return told
+
+
+def _points(pending: Pending | None) -> str:
+    if pending is None:
+        return "not known"
+    if pending.household is None:
+        return f"{pending.own:,} pending of all held sales of the customer"
+    own = f", {pending.own:,} of the customer alone" if pending.own else ""
+    return f"{pending.household:,} pending of all held sales of the household{own}"
 
 
 class Cases:
@@ -73,17 +91,25 @@ class Cases:
             raise CaseError(f"no case {transaction_id}: `tillstream fraud cases` lists them")
         return case
 
-    def pending(self, case: dict[str, Any]) -> int | None:
-        """Points of all held sales of the case's customer; None where the loyalty job has no account of them,
-        or there is no such job."""
+    def pending(self, case: dict[str, Any]) -> Pending | None:
+        """Of the case's customer, and of the household that the customer is in: a sale of before they joined
+        is in the customer's own account. None where the loyalty job has no account of them, or there is no
+        such job."""
         if not (customer := case.get("customer_id")):
             return None
+        item = self._balance(customer)
+        if item is None:
+            return None
+        shared = self._balance(item["household"]) if item.get("household") else None
+        household = None if shared is None else shared.get("pending", 0)
+        return Pending(item.get("pending", 0), household)
+
+    def _balance(self, account: str) -> dict[str, Any] | None:
         table = self.conf.table(tables.BALANCES)
         try:
-            item = items.get(self._client, table, customer_id=customer)
+            return items.get(self._client, table, customer_id=account)
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        return None if item is None else item.get("pending", 0)
 
     def decide(
         self, transaction_id: str, fraud: bool, change: bool = False, wait_s: float = 10.0

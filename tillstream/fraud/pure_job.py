@@ -6,7 +6,9 @@ real job. For dry runs, benchmarks and tests.
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.card import observe_card, observe_refund
+import msgspec
+
+from tillstream.domain.fraud.card import observe_card, observe_refund, refund_of, void_refund
 from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
 from tillstream.domain.fraud.decision import Decision, Label, yes_of_customer
 from tillstream.domain.fraud.judge import apply_label, judge
@@ -30,6 +32,9 @@ class PureJob:
         """What the job would say of ``txn``; None for what is not judged."""
         if txn.kind == "refund":
             return self._refund(txn, arrived_ms)
+        if txn.kind == "void" and (known := self.cards.get(txn.card_token or "")) is not None:
+            for undone in txn.undoes:
+                void_refund(known, id_hash(undone))
         if txn.kind != "sale":
             return None
         number, at_ms, rates = id_hash(txn.transaction_id), txn.event_time_ms, self.rules.rates
@@ -59,15 +64,17 @@ class PureJob:
         money = rates.convert(txn.to_card, txn.currency, rates.own, at_ms)
         if not money or txn.card_token is None:
             return None
-        seen = observe_refund(
-            self.cards.get(txn.card_token), id_hash(txn.transaction_id), txn.event_time_ms, money,
-            txn.undoes, arrived_ms,
-        )  # fmt: skip
+        refund = refund_of(msgspec.structs.replace(txn, arrived_ms=arrived_ms), money)
+        seen = observe_refund(self.cards.get(txn.card_token), refund, txn.undoes)
         if seen is None:
             return None
         self.cards[txn.card_token], facts = seen
-        profile = self.profiles.get(subject(txn) or "")
-        return judge(profile, txn, Facts(None, None, refund=facts), self.rules, arrived_ms)[1]
+        who = subject(txn) or ""
+        given = Facts(None, None, refund=facts)
+        profile, decision = judge(self.profiles.get(who), txn, given, self.rules, arrived_ms)
+        if profile is not None:
+            self.profiles[who] = profile
+        return decision
 
     def verdict(self, verdict: Label) -> None:
         """Takes a label to the till, the card and the subject it belongs to."""
@@ -79,4 +86,6 @@ class PureJob:
         if counts and verdict.card_token is not None:
             label(self.cards.get(verdict.card_token), number, verdict.event_time_ms, verdict.fraud)
         who = verdict.customer_id or verdict.card_token or ""
-        apply_label(self.profiles.get(who), verdict, self.rules)
+        profile = apply_label(self.profiles.get(who), verdict, self.rules)
+        if profile is not None:
+            self.profiles[who] = profile

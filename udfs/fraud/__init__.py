@@ -26,11 +26,11 @@ from tillstream.domain.fraud.asking import (
     wait,
 )
 from tillstream.domain.fraud.control import Answer, InForce, Refused, apply_order
-from tillstream.domain.fraud.counters import id_hash
+from tillstream.domain.fraud.counters import DAY_MS, id_hash
 from tillstream.domain.fraud.decision import Label
 from tillstream.domain.fraud.judge import apply_label, cases_of, closes_case, ended, judge_both
 from tillstream.domain.fraud.places import Places
-from tillstream.domain.fraud.profile import Profile, new_profile, verdict_of
+from tillstream.domain.fraud.profile import Profile, of_no_sale, verdict_of
 from tillstream.domain.fraud.ruleset import load_rules
 from tillstream.domain.rates import Rates
 from tillstream.reference import clocks, rates
@@ -85,6 +85,7 @@ class JudgeSales(BatchedStage):
         self.now = InForce(load_rules(self.first_rules, self.places, self.rates), None)
         self.subtask = runtime_context.get_index_of_this_subtask()
         self.subtasks = runtime_context.get_number_of_parallel_subtasks()
+        self.heard_ms = 0  # newest arrival of a sale
 
     # -- transactions and labels -------------------------------------------------------------------
 
@@ -94,6 +95,7 @@ class JudgeSales(BatchedStage):
             return self._verdict(state, record, out)
         if isinstance(record, Envelope):
             return self._reply(state, record, out)
+        self.heard_ms = max(self.heard_ms, record.sale.arrived_ms)
         live, shadow = self.now
         sale, facts = record.sale, record.facts
         if sale.undoes:
@@ -144,11 +146,12 @@ class JudgeSales(BatchedStage):
             out.emit(_json(actions.recorded(second, "shadow", came_in, None, arrived_ms, days)))
 
     def _verdict(self, state: Profile | None, verdict: Label, out: Outputs) -> Profile | None:
-        held = ended(state, verdict) is not None
+        order = None
+        if ended(state, verdict) is not None or verdict.source == "hold":
+            order = actions.ended_by(verdict, self.now.live.version)
+            out.emit(_json(order), "holds")
         if closes_case(state, verdict):
-            out.emit(_json(actions.closed_by(verdict)), "cases")
-        if held or verdict.source == "hold":
-            out.emit(_json(actions.ended_by(verdict, self.now.live.version)), "holds")
+            out.emit(_json(actions.closed_by(verdict, order)), "cases")
         return apply_label(state, verdict, self.now.live)
 
     def _reply(self, state: Profile | None, envelope: Envelope, out: Outputs) -> Profile | None:
@@ -162,7 +165,7 @@ class JudgeSales(BatchedStage):
     ) -> Profile | None:
         label, why = answered(state, reply, at_ms, self.asking, self.rates)
         if why == "waits":
-            state = state or new_profile(self.now.live.data.profile, 0)
+            state = state or of_no_sale(self.now.live.data.profile, at_ms)
             until_ms = out.now_ms + self.asking.minutes * MINUTE_MS
             for one in wait(state, reply, at_ms, until_ms):
                 self._not_held(reply_of(one, reply.customer_id), one.arrived_ms, out)
@@ -184,8 +187,8 @@ class JudgeSales(BatchedStage):
         """Answers whose sale has not come in time."""
         if state is None or not state.waiting:
             return None
-        again_ms = self.asking.minutes * MINUTE_MS
-        gone, again_at_ms = overdue(state, at_ms, out.now_ms, again_ms)
+        again_ms = out.now_ms + max(self.asking.minutes, 1) * MINUTE_MS
+        gone, again_at_ms = overdue(state, at_ms, self.heard_ms, again_ms)
         for one in gone:
             self._not_held(reply_of(one, key), one.arrived_ms, out)
         if again_at_ms is not None:
@@ -239,7 +242,8 @@ def at_till(conf: Conf) -> CountAtTill:
     """The first stage as conf has it."""
     fraud = conf.fraud
     labels = conf.topic(topics.FRAUD_LABELS)
-    return CountAtTill(StageSettings.of("fraud", conf), labels, fraud.label_delay_days, rates(conf))
+    settings, refunds_after_ms = StageSettings.of("fraud", conf), fraud.card_ttl_days * DAY_MS
+    return CountAtTill(settings, labels, fraud.label_delay_days, rates(conf), refunds_after_ms)
 
 
 def by_card(conf: Conf) -> CountByCard:

@@ -6,14 +6,20 @@ import msgspec
 
 from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.fraud.card import observe_card, observe_refund
-from tillstream.domain.fraud.counters import Counters, id_hash, label, observe
+from tillstream.domain.fraud.card import (
+    forget_refunds,
+    observe_card,
+    observe_refund,
+    refund_of,
+    void_refund,
+)
+from tillstream.domain.fraud.counters import Counters, Refund, began, id_hash, label, observe
 from tillstream.domain.fraud.decision import Label, parse_label, yes_of_customer
 from tillstream.domain.fraud.places import Places
 from tillstream.domain.fraud.sale import Sale, made_of, read, read_receipt, terminal
 from tillstream.domain.rates import Rates
 from tillstream.domain.receipt.reading import opened
-from tillstream.domain.staff import act_of, acts_of_refund
+from tillstream.domain.staff import Act, act_of, acts_of_refund, acts_undone
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import fraud_counters
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -39,11 +45,18 @@ class CountAtTill(BatchedStage):
     sides = (STAFF, DEAD_LETTERS)
 
     def __init__(
-        self, settings: StageSettings, labels_topic: str, delay_days: int, rates: Rates
+        self,
+        settings: StageSettings,
+        labels_topic: str,
+        delay_days: int,
+        rates: Rates,
+        refunds_after_ms: int,
     ) -> None:
+        """``refunds_after_ms``: how long a till is known before money that it gives back to a card is looked
+        at: before, nobody can say that the card did not buy."""
         super().__init__(settings)
         self.labels_origin = f"kafka:{labels_topic}/"
-        self.delay_days, self.rates = delay_days, rates
+        self.delay_days, self.rates, self.refunds_after_ms = delay_days, rates, refunds_after_ms
 
     def record(self, state: Counters | None, value: bytes, out: Outputs) -> Counters | None:
         envelope = self.sent(value)
@@ -61,8 +74,11 @@ class CountAtTill(BatchedStage):
             after, facts = observe(
                 state, number, sale.event_time_ms, money or 0, self.delay_days, sale.arrived_ms
             )
+            began(after, sale.arrived_ms)
         elif sale.to_card:
-            money = self.rates.convert(sale.to_card, sale.currency, self.rates.own, at_ms)
+            after = began(state, sale.arrived_ms)
+            if sale.arrived_ms - after.since_ms >= self.refunds_after_ms:
+                money = self.rates.convert(sale.to_card, sale.currency, self.rates.own, at_ms)
         if (act := act_of(sale, envelope.raw, self.rates)) is not None:
             out.emit(to_cashier(act), STAFF)
         out.emit(sale_to_card(judge_key(sale), sale, number, money, facts, envelope.raw))
@@ -104,9 +120,12 @@ class CountByCard(BatchedStage):
             out.emit(label_to_next(judge_key(came), came))
             if came.card_token is None or yes_of_customer(came):
                 return None
-            return label(state, id_hash(came.transaction_id), came.event_time_ms, came.fraud)
-        if came.refund and came.money:
-            return self._refund(state, came, came.money, value, out)
+            after = label(state, id_hash(came.transaction_id), came.event_time_ms, came.fraud)
+            if after is not None:
+                forget_refunds(after, came.labelled_ms)
+            return after
+        if came.refund:
+            return self._refund(state, came, value, out)
         if not came.counted:
             out.emit(sale_to_judge(value, None))
             return None
@@ -118,20 +137,28 @@ class CountByCard(BatchedStage):
         return after
 
     def _refund(
-        self, state: Counters | None, head: SaleHead, money: int, value: bytes, out: Outputs
+        self, state: Counters | None, head: SaleHead, value: bytes, out: Outputs
     ) -> Counters | None:
-        sale = made_of(read_receipt(raw_at_card(value)), head.arrived_ms)
-        seen = observe_refund(
-            state, head.number, head.event_time_ms, money, sale.undoes, head.arrived_ms
-        )
-        if seen is None:
-            out.emit(sale_to_judge(value, None))
-            return None
-        after, facts = seen
-        for act in acts_of_refund(sale, money, self.currency):
-            out.emit(to_cashier(act), STAFF)
+        sale, after, facts = made_of(read_receipt(raw_at_card(value)), head.arrived_ms), None, None
+        if sale.card_token and head.money:
+            refund = refund_of(sale, head.money)
+            seen = observe_refund(state, refund, sale.undoes)
+            if seen is not None:
+                after, facts = seen
+                for act in self._acts(refund, sale.transaction_id, sale.card_token):
+                    out.emit(to_cashier(act), STAFF)
+        elif sale.card_token and state is not None and sale.kind == "void":
+            for undone in sale.undoes:
+                gone = void_refund(state, id_hash(undone))
+                if gone is not None:
+                    after = state
+                    for act in acts_undone(self._acts(gone, undone, sale.card_token)):
+                        out.emit(to_cashier(act), STAFF)
         out.emit(sale_to_judge(value, None, refund=facts))
         return after
+
+    def _acts(self, refund: Refund, transaction_id: str, card: str) -> list[Act]:
+        return acts_of_refund(refund, transaction_id, card, self.currency)
 
     def sent(self, value: bytes) -> Envelope:
         came = read_at_card(value)

@@ -35,9 +35,9 @@ _NO_FACTS = b"\0"
 
 class SaleHead(NamedTuple):
     """counted: whether its card counts it, so paid by card and no refund or void. refund: whether money goes
-    to the card. number: the hash of its id. cents: the total, of a refund what goes to the card, in the
-    grocer's currency, -1 where no rate is known. arrived_ms: of the raw record. there: whether it was at
-    the store. `_HEAD` has the fields' sizes, in the same order."""
+    to the card, or it is a void, which may undo such. number: the hash of its id. cents: the total, of a
+    refund what goes to the card, in the grocer's currency, -1 where no rate is known. arrived_ms: of the raw
+    record. there: whether it was at the store. `_HEAD` has the fields' sizes, in the same order."""
 
     kind: int
     counted: bool
@@ -85,8 +85,9 @@ def sale_to_card(
     it, ``number`` the hash of its id, ``money`` its total in the grocer's currency, if that can be told."""
     token = sale.card_token
     counted = token is not None and sale.kind == "sale"
+    refund = sale.to_card > 0 or sale.kind == "void"
     head = _HEAD.pack(
-        SALE, counted, sale.to_card > 0, number, sale.event_time_ms, -1 if money is None else money,
+        SALE, counted, refund, number, sale.event_time_ms, -1 if money is None else money,
         sale.arrived_ms, sale.store,
         sale.there,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import astuple
 
-from tillstream.domain.fraud.counters import Counters, Habit
+from tillstream.domain.fraud.counters import DAY_MS, Counters, Habit
 from tillstream.state_schemas.keyed.fraud_counters import v1, v2
 from tillstream.state_schemas.keyed.versioned import Codec, Layout
 
@@ -21,8 +21,12 @@ def _downgrade_2(new: v2.Counters) -> v1.Counters:
 
 
 def _upgrade_2(old: v2.Counters) -> Counters:
+    """A till is known for as long as its days."""
     habit = None if old.habit is None else Habit(*astuple(old.habit))
-    return Counters(old.windows, old.days, old.newest_ms, old.recent, old.labelled, habit)
+    since_ms = old.days[0] * DAY_MS if old.days else 0
+    return Counters(
+        old.windows, old.days, old.newest_ms, old.recent, old.labelled, habit, [], since_ms
+    )
 
 
 def _downgrade_3(new: Counters) -> v2.Counters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillstream.domain.fraud.counters import Counters, Habit
+from tillstream.domain.fraud.counters import Counters, Habit, Refund
 from tillstream.state_schemas.keyed.fraud_counters import v1, v2
 
 V1 = {
@@ -35,7 +35,9 @@ V2 = {
 }
 
 V3 = {
-    "till": Counters([[], [], [], []], [20_400, 210, 3], 1_764_000_000_000, [17], []),
+    "till": Counters(
+        [[], [], [], []], [20_400, 210, 3], 1_764_000_000_000, [17], [], since_ms=1_764_000_000_050
+    ),
     "card": Counters(
         [[], [], [490_000, 1, 40_000], [20_416, 1, 40_000]],
         [20_400, 2, 0],
@@ -43,7 +45,7 @@ V3 = {
         [17, 2**32 - 1],
         [],
         Habit(41, 10.3125, 0.25, -0.5, -0.75, 23, 1_764_000_000_000),
-        [2**32 - 1, 1_764_000_000_000, 200_000],
+        [Refund(2**32 - 1, 1_764_000_000_000, 200_000, 23, "T-7", "C-17"), Refund(17, 1, 0)],
     ),
 }
 

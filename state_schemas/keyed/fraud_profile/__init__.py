@@ -33,10 +33,11 @@ def _upgrade_2(old: v2.Profile) -> Profile:
 
 
 def _downgrade_3(new: Profile) -> v2.Profile:
-    """Answers that wait are lost, as version 2 loses them."""
+    """Answers that wait are lost, as version 2 loses them. There every subject has a sale: one without is
+    known since what was heard of it first."""
     held = [v2.Lesson(*astuple(one)) for one in new.held]
     old = {name: getattr(new, name) for name in v2.Profile.__struct_fields__}
-    return v2.Profile(**old | {"held": held})
+    return v2.Profile(**old | {"held": held, "first_ms": new.first_ms or new.newest_ms})
 
 
 CODEC = Codec(

@@ -55,7 +55,7 @@ V3 = {
     "an-answer-waits": Profile(
         **_OLD_2
         | {
-            "waiting": [Waiting("0023-04-20251124-000501", True, T0, T0 + 3_600_000, True)],
+            "waiting": [Waiting("0023-04-20251124-000501", True, T0, T0 + 3_600_000)],
             "released": [2**32 - 1, 17],
             "reviewed": [18],
         }

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.fraud_shop import DAY, HOUR, MIDNIGHT, OTHER, OWN, PLACES, RULES, Shop, sale
 from tillstream.domain.fraud.decision import Decision, Label
@@ -198,7 +199,7 @@ def test_a_till_clock_that_runs_ahead_does_not_drag_the_profile_along():
 
 def test_a_verdict_about_an_unknown_transaction_has_no_effect():
     shop = Shop()
-    shop.job.verdict(verdict(sale(1, MIDNIGHT, 1), True))
+    shop.job.verdict(replace(verdict(sale(1, MIDNIGHT, 1), True), source="chargeback"))
     assert not shop.job.profiles
     assert not shop.job.tills
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 
 import msgspec
@@ -24,6 +24,8 @@ from tillstream.domain.staff import (
     act_of,
     cashier_key,
     observe_act,
+    rows_of,
+    usual_day,
 )
 from tillstream.domain.staff_case import StoreBook, weigh_finding
 from tillstream.reference import packaged_rates
@@ -43,18 +45,22 @@ class Staff:
         self.stores: dict[int, StoreBook] = {}
         self.cases: dict[str, dict] = {}
         self.notices: list[dict] = []
+        self.written: list[dict] = []
 
     def sees(self, receipt, rates=ONE_CURRENCY) -> None:
         act = act_of(made_of(receipt), msgspec.json.encode(receipt), rates)
-        if act is None:
-            return
+        if act is not None:
+            self.takes(act)
+
+    def takes(self, act: Act) -> None:
         key = cashier_key(act)
         self.books[key], found = observe_act(self.books.get(key), act, LIMITS, PLACES)
         for finding in found:
             book, case, told = weigh_finding(self.stores.get(act.store), finding, LIMITS, 90)
             self.stores[act.store] = book
             if case is not None:
-                self.cases[case.case_id] = msgspec.to_builtins(case)
+                self.written.append(json.loads(msgspec.json.encode(case)))
+                self.cases.setdefault(case.case_id, {}).update(self.written[-1])
             if told is not None:
                 self.notices.append(msgspec.to_builtins(told))
 
@@ -330,3 +336,44 @@ def test_nothing_of_an_alert_names_the_cashier():
     assert first["cause"].startswith("returns:23:2025-11-08:")
     for told in staff.notices:
         parse(json.dumps(told).encode())
+
+
+def a_desk_of_four(with_refunds_to_other_cards: bool) -> Staff:
+    """Eight days of R20,000 each on six tills; six refunds of R500 a day in the store go to other cards."""
+    staff = Staff()
+    for number, (day, cashier, n) in enumerate(product(range(8), range(4), range(40))):
+        who, till, at_ms = (
+            f"C-{cashier}",
+            str((cashier + n) % 6),
+            MORNING + day * DAY + n * 12 * MINUTE,
+        )
+        staff.takes(Act(f"r{number}", 23, till, who, at_ms, "ZAR", (1, 50_000, 0, 0, 0, 0)))
+        if with_refunds_to_other_cards and (n == 0 or (cashier < 2 and n == 4)):
+            to_card = Act(
+                f"r{number}", 23, till, who, at_ms, "ZAR", to_card=50_000, card=f"tok_x{number}"
+            )
+            staff.takes(to_card)
+            staff.takes(replace(to_card, cashier="", by=who))
+    return staff
+
+
+def test_a_refund_to_another_card_makes_no_day_of_nothing_that_pulls_down_the_store_s_usual_one():
+    plain, mixed = a_desk_of_four(False), a_desk_of_four(True)
+    for staff in (plain, mixed):
+        assert usual_day(rows_of(staff.stores[23].days), 0, 8) == 2_000_000
+        for n in range(45):
+            at_ms = MORNING + 8 * DAY + n * 10 * MINUTE
+            staff.takes(Act(f"n{n}", 23, "9", "C-NEW", at_ms, "ZAR", (1, 50_000, 0, 0, 0, 0)))
+        assert not [case for case in staff.cases if case.endswith("C-NEW")]
+    assert mixed.cases.keys() == plain.cases.keys()
+
+
+def test_what_is_written_of_a_told_case_later_does_not_open_it_again():
+    """A person may have closed it: only figures are written when the sum has grown by a quarter."""
+    staff = Staff()
+    for n in range(30):
+        staff.sees(given_back(n, MORNING + n * MINUTE, 65_000))
+    written = [case for case in staff.written if "figures" in case]
+    assert len(written) > 2
+    assert [case.get("status") for case in written] == ["open"] + [None] * (len(written) - 1)
+    assert ["open" in case for case in written] == [True] + [False] * (len(written) - 1)

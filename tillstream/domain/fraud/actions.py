@@ -109,7 +109,8 @@ class Case(msgspec.Struct, gc=False):
 
 
 class Closed(msgspec.Struct, gc=False):
-    """What a verdict changes in a case: ``open`` as null takes it out of the index."""
+    """What a verdict changes in a case: ``open`` as null takes it out of the index. ordered: ``release`` or
+    ``decline``, where that went to `holds`."""
 
     transaction_id: str
     status: str
@@ -118,6 +119,7 @@ class Closed(msgspec.Struct, gc=False):
     event_time_ms: int
     version: int
     open: None = None
+    ordered: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def codes(decision: Decision) -> str:
@@ -265,14 +267,18 @@ def undone_by(txn: Sale, transaction_ids: Iterable[str]) -> list[Undone]:
 
 
 def told_of(reply: Reply, why: str, arrived_ms: int) -> Notice:
-    """To the team: a person decides."""
-    params: dict[str, str | int] = {"answer": reply.answer, "why": why}
-    return notice(
-        "alert", TEAM, f"fraud-answer-{reply.answer}", reply.transaction_id, arrived_ms, params
-    )
+    """To the team: a person decides. Each reason is told once, so it is in the cause."""
+    params: dict[str, str | int] = {
+        "transaction_id": reply.transaction_id,
+        "answer": reply.answer,
+        "why": why,
+    }
+    cause = f"{reply.transaction_id}:{why}"
+    return notice("alert", TEAM, f"fraud-answer-{reply.answer}", cause, arrived_ms, params)
 
 
-def closed_by(verdict: Label) -> Closed:
+def closed_by(verdict: Label, order: Hold | None) -> Closed:
+    """``order``: the end of the hold that goes out with it, None without one."""
     return Closed(
         verdict.transaction_id,
         "confirmed" if verdict.fraud else "released",
@@ -280,6 +286,7 @@ def closed_by(verdict: Label) -> Closed:
         verdict.labelled_ms,
         verdict.event_time_ms,
         max(verdict.labelled_ms, 2),
+        ordered=msgspec.UNSET if order is None else order.action,
     )
 
 

@@ -176,23 +176,23 @@ def reply_of(one: Waiting, customer_id: str) -> Reply:
 
 
 def overdue(
-    profile: Profile, due_ms: int, now_ms: int, again_ms: int
+    profile: Profile, due_ms: int, heard_ms: int, again_at_ms: int
 ) -> tuple[list[Waiting], int | None]:
-    """Answers whose time ended at ``due_ms``, which are taken out; and when to ask again. A job that stood
-    still at that time has read nothing, so they get ``again_ms`` more, once."""
-    late = now_ms - due_ms > MINUTE_MS
+    """Answers whose time ended at ``due_ms``, which are taken out; and when to ask again. ``heard_ms``: the
+    newest arrival of a sale that was read. An answer of after that goes on waiting: its sale is not read yet,
+    for the job catches up, or stood still."""
     gone, left = list[Waiting](), list[Waiting]()
+    behind = False
     for one in profile.waiting:
         if one.until_ms > due_ms:
             left.append(one)
-        elif late and not one.again:
-            until_ms = now_ms + again_ms
-            left.append(msgspec.structs.replace(one, until_ms=until_ms, again=True))
+        elif one.arrived_ms > heard_ms:
+            left.append(msgspec.structs.replace(one, until_ms=again_at_ms))
+            behind = True
         else:
             gone.append(one)
-    more = late and any(one.again and one.until_ms == now_ms + again_ms for one in left)
     profile.waiting = left
-    return gone, now_ms + again_ms if more else None
+    return gone, again_at_ms if behind else None
 
 
 def _label(reply: Reply, held: Lesson, fraud: bool, arrived_ms: int) -> Label:

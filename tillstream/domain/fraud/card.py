@@ -19,11 +19,13 @@ from tillstream.domain.fraud.counters import (
     CounterFacts,
     Counters,
     Habit,
+    Refund,
     id_hash,
     observe,
 )
 from tillstream.domain.fraud.places import Places, distance_km, local_hour
 from tillstream.domain.fraud.profile import TURN, ProfileSettings, learn_amount
+from tillstream.domain.fraud.sale import Sale
 
 # Counters know no rule set, so these are fixed.
 SETTINGS = ProfileSettings()
@@ -57,6 +59,7 @@ def observe_card(
     where no rate is known."""
     repeat = counters is not None and transaction in counters.recent
     counters, facts = observe(counters, transaction, event_ms, cents or 0, delay_days, arrived_ms)
+    forget_refunds(counters, min(event_ms, arrived_ms))
     habit = counters.habit
     before = None if habit is None else Habit(*msgspec.structs.astuple(habit))
     if not repeat:
@@ -66,19 +69,21 @@ def observe_card(
     return counters, facts, before
 
 
+def refund_of(sale: Sale, cents: int) -> Refund:
+    """Of a receipt that gives ``cents`` of the grocer's currency to a card."""
+    at_ms, till = min(sale.event_time_ms, sale.arrived_ms), sale.till if sale.there else ""
+    number = id_hash(sale.transaction_id)
+    return Refund(number, at_ms, cents, sale.store, till, sale.cashier)
+
+
 def observe_refund(
-    counters: Counters | None,
-    transaction: int,
-    event_ms: int,
-    cents: int,
-    receipts: Sequence[str],
-    arrived_ms: int,
+    counters: Counters | None, refund: Refund, receipts: Sequence[str]
 ) -> tuple[Counters, RefundFacts] | None:
-    """Money given back to a card; None where the card bought the goods, or may have.
+    """Money given back to a card; None where the card bought the goods, or may have, or it was voided since.
 
     ``receipts``: those that the goods are from. The card did not buy them if one is not among its last sales,
     or if none is named and no sale with the card is known. Of a card with more sales than are remembered
-    nothing can be said. ``cents``: in the grocer's currency. A repeat is counted once.
+    nothing can be said. A repeat is counted once.
     """
     known = counters.recent if counters is not None else []
     own = [id_hash(receipt) in known for receipt in receipts]
@@ -86,16 +91,37 @@ def observe_refund(
         return None
     if counters is None:
         counters = Counters([[], [], [], []], [], 0, [], [])
-    rows, at_ms = counters.refunds, min(event_ms, arrived_ms)
-    if transaction not in rows[0::3]:
-        rows += (transaction, at_ms, cents)
-        del rows[: -3 * MAX_REFUNDS]
+    before = next((one for one in counters.refunds if one.transaction == refund.transaction), None)
+    if before is None:
+        counters.refunds.append(refund)
+        del counters.refunds[:-MAX_REFUNDS]
+        forget_refunds(counters, refund.at_ms)
+    elif not before.cents:
+        return None
     sums = [
-        more
-        for one, then, more in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
-        if one == transaction or 0 <= at_ms - then < REFUNDS_MS
+        one.cents
+        for one in counters.refunds
+        if one.cents
+        and (one.transaction == refund.transaction or 0 <= refund.at_ms - one.at_ms < REFUNDS_MS)
     ]
-    return counters, RefundFacts(len(sums), sum(sums), cents)
+    return counters, RefundFacts(len(sums), sum(sums), refund.cents)
+
+
+def void_refund(counters: Counters, transaction: int) -> Refund | None:
+    """Counts a refund no more, in place, and gives it as it was; None where it is not known, or was voided
+    before. It is remembered, so that a copy of it does not count again."""
+    for at, one in enumerate(counters.refunds):
+        if one.transaction == transaction and one.cents:
+            counters.refunds[at] = msgspec.structs.replace(one, cents=0)
+            return one
+    return None
+
+
+def forget_refunds(counters: Counters, now_ms: int) -> None:
+    """Drops those that no window holds any more, in place."""
+    if counters.refunds:
+        kept = [one for one in counters.refunds if now_ms - one.at_ms < REFUNDS_MS]
+        counters.refunds = kept
 
 
 def _accustom(

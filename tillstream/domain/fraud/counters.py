@@ -35,8 +35,8 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
     windows: for each of WINDOWS ``[bucket, count, cents, ...]``; days: ``[day, sales, frauds, ...]``,
     day and bucket counted from 1970 UTC; newest_ms: of the newest transaction; recent, labelled:
     hashes (`id_hash`) of transactions counted last, and of those labelled as fraud. habit: of a card
-    alone, see `card.py`. refunds: of a card alone, ``[hash, time, cents, ...]`` of what was paid to it for
-    goods that it did not buy.
+    alone, see `card.py`. refunds: of a card alone, what was paid to it for goods that it did not buy.
+    since_ms: of a till alone, arrival of what was read of it first, 0 if that is not known.
     """
 
     windows: list[list[int]]
@@ -45,7 +45,20 @@ class Counters(msgspec.Struct, array_like=True, gc=False):
     recent: list[int]
     labelled: list[int]
     habit: Habit | None = None
-    refunds: list[int] = []
+    refunds: list[Refund] = []
+    since_ms: int = 0
+
+
+class Refund(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """transaction: `id_hash`. cents: in the grocer's currency, 0 once it was voided. store, till, cashier:
+    where it counts; till is "" for an order from home."""
+
+    transaction: int
+    at_ms: int
+    cents: int
+    store: int = 0
+    till: str = ""
+    cashier: str = ""
 
 
 class Habit(msgspec.Struct, array_like=True, gc=False):
@@ -194,6 +207,14 @@ def observe(
     seen = count(counters.windows, at_ms, cents)
     _add_to_day(counters.days, day, 1, 0)
     return counters, _facts((*seen, *_labels(counters.days, day, delay_days)))
+
+
+def began(counters: Counters | None, arrived_ms: int) -> Counters:
+    """A till's counters, which know since when there is something of it."""
+    if counters is None:
+        counters = Counters([[], [], [], []], [], 0, [], [])
+    counters.since_ms = counters.since_ms or arrived_ms
+    return counters
 
 
 def label(

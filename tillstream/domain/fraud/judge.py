@@ -36,6 +36,7 @@ from tillstream.domain.fraud.profile import (
     learn,
     lesson_of,
     note,
+    of_no_sale,
     remember,
     settle,
     subject,
@@ -139,9 +140,11 @@ def _judge_refund(
 
     decision = weighed(rules)
     second = weighed(shadow) if shadow is not None else None
-    if usual is not None:
-        _note_review(usual, id_hash(txn.transaction_id), decision)
-    return Judged(usual, decision, second, signals)
+    if decision.outcome == "review" and profile is None:
+        profile = of_no_sale(rules.data.profile, now_ms)  # a void of it will be told of in its case
+    if profile is not None:
+        _note_review(profile, id_hash(txn.transaction_id), decision)
+    return Judged(profile, decision, second, signals)
 
 
 def _in_time(decision: Decision, signals: list[float], rules: Rules) -> Decision:
@@ -289,12 +292,17 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
 
     Fraud: counted once, the card is marked as misused, what was held is forgotten, the subject is
     watched from the verdict on. Not fraud: what was held is learnt after all, a watch it caused
-    ends, a mark it left is taken back. A verdict about an unknown subject, or about a sale of nobody,
-    has no effect, nor has a customer's "yes" about what is not held.
+    ends, a mark it left is taken back. A person's verdict about a subject without a sale waits for its sale.
+    Any other about an unknown subject has no effect, nor has one about a sale of nobody, or a customer's
+    "yes" about what is not held.
     """
-    if profile is None or not profile.first_ms or not (label.customer_id or label.card_token):
+    if not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
+    begins = profile is None or not profile.first_ms
+    if begins and not by_person(label) and not verdict_of(profile, transaction):
+        return None
+    profile = profile or of_no_sale(rules.data.profile, label.labelled_ms)
     held = ended(profile, label)
     if held is None and yes_of_customer(label):
         return None

@@ -85,8 +85,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     labelled: transactions with a verdict of fraud. home: currency of most sales, in which level and spread
     are, "" before the first; home_lead: how many more of them there were than of all others, see `_vote`.
     waiting: answers about sales that are not judged yet. released: transactions that were held or in review,
-    and are released. reviewed: in review, without a verdict. A profile whose first_ms is 0 has nothing but
-    answers that wait.
+    and are released. reviewed: in review, without a verdict. A profile whose first_ms is 0 has no sale yet,
+    see `of_no_sale`.
     """
 
     sales: int
@@ -125,13 +125,12 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
 
 class Waiting(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A customer's answer that was read before its sale. arrived_ms: at the broker. until_ms: by the
-    machine's clock. again: whether it has been given its time a second time."""
+    machine's clock."""
 
     transaction_id: str
     yes: bool
     arrived_ms: int
     until_ms: int
-    again: bool = False
 
 
 class Lesson(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -161,14 +160,21 @@ def new_profile(settings: ProfileSettings, at_ms: int) -> Profile:
     )  # fmt: skip
 
 
-def begun(profile: Profile | None, settings: ProfileSettings, at_ms: int) -> Profile:
-    """The profile, a new one where nothing was judged yet."""
-    if profile is not None and profile.first_ms:
-        return profile
+def of_no_sale(settings: ProfileSettings, at_ms: int) -> Profile:
+    """What is remembered of a subject before its first sale: answers that wait, verdicts, reviews."""
     new = new_profile(settings, at_ms)
-    if profile is not None:
-        new.waiting = profile.waiting
+    new.first_ms = 0
     return new
+
+
+def begun(profile: Profile | None, settings: ProfileSettings, at_ms: int) -> Profile:
+    """The profile, which begins now where nothing was judged yet."""
+    if profile is None:
+        return new_profile(settings, at_ms)
+    if not profile.first_ms:
+        profile.first_ms = profile.newest_ms = profile.heat_ms = at_ms
+        profile.spread = settings.usual_spread
+    return profile
 
 
 def verdict_of(profile: Profile | None, transaction: int) -> str:
