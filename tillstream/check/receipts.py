@@ -16,6 +16,7 @@ from math import floor
 from typing import Any, NamedTuple
 
 from tillstream.check.rules import Sent
+from tillstream.check.taken_back import quantity, taken_back
 
 Record = dict[str, Any]
 GTINS = (8, 12, 13, 14)
@@ -81,8 +82,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
     for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
         product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
         units, unit = _units(line, grams)
-        taken_back = _taken_back(counted, n - 1) if line.get("correction") else line
-        back = line.get("back") or taken_back.get("back") or {}
+        source = taken_back(counted, n - 1) if line.get("correction") else line
+        back = line.get("back") or source.get("back") or {}
         fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""
         kind, category, of = line["kind"], line.get("category") or "", back.get("receipt") or ""
         corrects = line.get("correction", False)
@@ -194,53 +195,12 @@ def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
                 and not other.corrects
                 and other.paid == -line.paid
                 and said[m]["amount"] == -said[n]["amount"]
-                and _quantity(said[m]) == _quantity(said[n])
+                and quantity(said[m]) == quantity(said[n])
             )
             if alike and not any(m in pair for pair in pairs):
                 pairs.append((n, m))
                 break
     return pairs
-
-
-def _taken_back(lines: list[Record], at: int) -> Record:
-    """The return that the correction ``at`` takes back, an empty line if none: the latest of the same size,
-    else of the product. Corrections before it have had theirs."""
-    free: dict[int, Record] = {}
-    for n, line in enumerate(lines[: at + 1]):
-        if line["kind"] != "return":
-            continue
-        if not line.get("correction"):
-            free[n] = line
-            continue
-        fate = line["back"].get("fate", "shelf") if line.get("back") else None
-        found, whole = -1, False
-        for m, other in free.items():
-            if _code(other) != _code(line) or fate not in (None, _said_fate(other)):
-                continue
-            same_size = _size(other) == _size(line) and other["amount"] == -line["amount"]
-            if same_size or not whole:
-                found, whole = m, same_size
-        if n == at:
-            return free.get(found, {})
-        if whole:
-            del free[found]
-    return {}
-
-
-def _code(line: Record) -> tuple[str, str]:
-    return line.get("scheme", "gtin"), line.get("code", "")
-
-
-def _said_fate(line: Record) -> str:
-    return str((line.get("back") or {}).get("fate", "shelf"))
-
-
-def _size(line: Record) -> tuple[Fraction, str]:
-    return _quantity(line), line.get("unit", "each")
-
-
-def _quantity(line: Record) -> Fraction:
-    return Fraction(str(line.get("quantity", 1)))
 
 
 def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
