@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tillstream.conf import Conf, ConfError, load
+from tillstream.domain.receipt.product import canonical, printed
 from tillstream.domain.stock.baskets import Part
 from tillstream.reference import bundles, clocks, places, price_list, region_zones, zones
 
@@ -143,6 +144,15 @@ def test_a_bundle_holds_whole_pieces_and_exact_weights_by_codes_as_shelves_know_
         "sku-12345670": (Part(EGGS, 12, "each"),),
         "plu-99": (Part(BREAD, 2, "each"),),
     }
+
+
+@pytest.mark.parametrize("digits", ["05100900202519", "00000000000018"])  # wrong check digits
+@pytest.mark.parametrize("scheme", ["", "sku-"])
+def test_a_bundle_of_fourteen_digits_that_are_no_gtin_is_known_as_its_till_lines_are(
+    tmp_path, digits, scheme
+):
+    (bundle,) = bundled(tmp_path, f"{scheme}{digits},{EGGS},6,each")
+    assert bundle == digits == printed(canonical("gtin", digits).code)
 
 
 def test_without_a_table_nothing_is_a_bundle():

@@ -59,6 +59,11 @@ def _of_form(pattern: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
     return checked
 
 
+def _known_as(code: str) -> str:
+    """A product as shelves know it. Twice ``printed`` would take 14 digits that are no GTIN for one."""
+    return printed(code) if code.startswith("sku-") else same(code)
+
+
 def _above_0(text: str) -> Fraction:
     if not (found := Fraction(text)):
         raise ValueError
@@ -77,7 +82,7 @@ PRODUCT = Column(
     _of_form("[0-9]{8,14}|plu-[0-9]{1,5}", same), "8 to 14 digits, or plu- and up to 5"
 )
 BUNDLE = Column(
-    _of_form("[0-9]{8,14}|plu-[0-9]{1,5}|sku-[!-~]{1,64}", lambda code: printed(same(code))),
+    _of_form("[0-9]{8,14}|plu-[0-9]{1,5}|sku-[!-~]{1,64}", _known_as),
     "8 to 14 digits, plu- and up to 5, or sku- and the grocer's own code",
 )
 MOST_PARTS = 100  # of a bundle: a receipt has up to 1,000 lines

@@ -20,6 +20,7 @@ from tillstream.domain.receipt.front_door import StorePlace, of_contract, shared
 from tillstream.domain.receipt.parse import parse
 from tillstream.domain.receipt.product import Embedded, canonical, check_digit, printed
 from tillstream.domain.receipt.reading import stock_units
+from tillstream.domain.stock import baskets
 
 ROSEBANK = StorePlace(147, "Africa/Johannesburg", "ZAR", "ZA", "gauteng")
 EARN_NOTHING = frozenset({"tobacco"})
@@ -67,6 +68,80 @@ def test_every_example_is_read_alike(path):
 @given(drawn())
 def test_whatever_adds_up_is_read_alike(document):
     agree(document)
+
+
+@st.composite
+def returns(draw: st.DrawFn) -> dict[str, Any]:
+    """Of two products in two sizes, to any place, some taken out again."""
+    lines: list[dict[str, Any]] = []
+    left = {"6001240100035": 0, "6001240100011": 0}
+    for number in range(1, draw(st.integers(2, 7)) + 1):
+        code = draw(st.sampled_from(sorted(left)))
+        pieces, correction = draw(st.sampled_from([(1, False), (2, False), (1, True), (2, True)]))
+        correction = correction and left[code] >= pieces
+        left[code] += -pieces if correction else pieces
+        amount = 2_000 * pieces * (1 if correction else -1)
+        line = {"number": number, "kind": "return", "code": code, "amount": amount,
+                "quantity": pieces, "correction": correction}  # fmt: skip
+        fate, of = draw(st.sampled_from([None, "shelf", "waste"])), draw(st.sampled_from("AB"))
+        lines.append(line | ({"back": {"receipt": of, "fate": fate}} if fate else {}))
+    total = sum(line["amount"] for line in lines)
+    return {
+        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1",
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": lines, "total": total,
+        "tenders": [{"kind": "cash", "amount": total}],
+    }  # fmt: skip
+
+
+@settings(deadline=None)
+@given(returns())
+def test_what_is_brought_back_and_taken_out_again_is_read_alike(document):
+    agree(document)
+    made = of_contract(parse(json.dumps(document).encode()), ROSEBANK, "pos/2")
+    own = read(document)
+    assert own is not None
+    for product in {line.product for line in own.lines}:
+        assert sum(-o.units for o in own.lines
+                   if o.product == product and o.fate == "shelf" and not o.gone
+        ) == to_shelf(baskets.read(msgspec.json.encode(made)), product)  # fmt: skip
+
+
+def to_shelf(receipt: baskets.Receipt, product: str) -> int:
+    gone = baskets.taken_out(receipt.lines)
+    return sum(
+        -stock_units(line.thousandths, line.unit)
+        for n, line in enumerate(receipt.lines)
+        if baskets.moves(line) and n not in gone and printed(line.product) == product
+    )
+
+
+@pytest.mark.parametrize(
+    ("fates", "correction", "moved"),
+    [(["shelf", "waste"], "shelf", 0), (["waste", "shelf"], "waste", 1), (["waste"], None, 0),
+     (["shelf", "waste"], None, 1), (["waste", "shelf"], None, 0), (["shelf", "waste"], "waste", 1)],
+)  # fmt: skip
+def test_a_correction_takes_out_the_return_that_goes_where_it_says(fates, correction, moved):
+    line = {"kind": "return", "amount": -2_000, "quantity": 1, "code": "6001240100035"}
+    lines = [line | {"back": {"receipt": "S-1", "fate": fate}} for fate in fates]
+    taken_out = line | {"amount": 2_000, "correction": True}
+    lines.append(
+        taken_out | ({"back": {"receipt": "S-1", "fate": correction}} if correction else {})
+    )
+    total = 2_000 - 2_000 * len(fates)
+    document = {
+        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1",
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "total": total,
+        "lines": [one | {"number": n} for n, one in enumerate(lines, start=1)],
+        "tenders": [{"kind": "cash", "amount": total}],
+    }  # fmt: skip
+    agree(document)
+    made = of_contract(parse(json.dumps(document).encode()), ROSEBANK, "pos/2")
+    assert to_shelf(baskets.read(msgspec.json.encode(made)), "6001240100035") == moved
+    own = read(document)
+    assert own is not None
+    assert sum(-o.units for o in own.lines if o.fate == "shelf" and not o.gone) == moved
+    # Nor does the sale lose points for goods that stayed with the customer.
+    assert sum(p.total for p in postings(own, ())) == -total
 
 
 TAXES = st.lists(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.domain.receipt.test_contract import VALID
-from tests.support.sales import line, refund, sale
+from tests.support.sales import PRODUCT, line, refund, sale, void
 from tillstream.check.sales import SalesTruth, Shelf, TaxOf, read_sales_truth
 from tillstream.check.stock_sent import read_stock_truth
 
@@ -91,6 +92,18 @@ def test_what_is_no_goods_is_no_revenue_in_either_contract(truth_of):
         Shelf(f"45/{BREAD}", "ZAR", "each"): [2, 2, 1, 1_400, 700],
     }
     assert not truth.taxes
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_a_void_of_a_refund_of_contract_v1_leaves_the_goods_sold(truth_of, order):
+    sent = sale("s1"), refund("r1", "s1"), void("v1", "r1")
+    truth = truth_of(*(sent[n] for n in order))
+    assert truth.sold == {Shelf(f"45/{PRODUCT}", "ZAR", "each"): [3, 2, 1, 2_000, 1_000]}
+
+
+def test_a_void_of_a_sale_of_contract_v1_takes_it_back(truth_of):
+    truth = truth_of(sale("s1"), void("v1", "s1"))
+    assert truth.sold == {Shelf(f"45/{PRODUCT}", "ZAR", "each"): [2, 1, 1, 1_000, 1_000]}
 
 
 def test_a_training_till_sells_nothing_and_moves_nothing(truth_of, tmp_path):

@@ -108,6 +108,40 @@ def test_figures_of_contract_v1_are_what_they_were():
     ]
 
 
+V1 = [
+    sale("s1", pieces=2, cents=2_000),
+    refund("r1", "s1"),
+    void("v1", "r1"),
+    void("v1", "r1"),  # again
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (2, 1, 0, 3), (2, 0, 1, 1)], ids=str)
+def test_a_void_of_a_refund_of_contract_v1_leaves_the_goods_sold(order):
+    made = windows([(V1[n], T0 + at) for at, n in enumerate(order)])
+    (shelf,) = figures(made)
+    assert shelf == (f"45/{PRODUCT}", "ZAR", "each", 3, 3, 1, 3_000, 1_000, 1_000, 1_000)
+
+
+def test_a_void_of_contract_v1_counts_once_and_undoes_what_its_receipt_did():
+    other, unknown = sale("s2"), void("v3", "s0")
+    sent = [*V1, other, void("v2", "s2"), unknown, unknown, other, void("v2", "s2")]
+    (shelf,) = figures(windows([(one, T0 + at) for at, one in enumerate(sent)]))
+    assert shelf[3:8] == (6, 4, 3, 4_000, 3_000)
+
+
+def test_a_void_that_came_late_is_put_right_in_its_own_window():
+    early, late = T0, T0 + 30 * MINUTE_MS
+    others = [(sold(n, late + n), late + n) for n in range(100, 120)]
+    undone = void("v1", "r1", event_time_ms=early)
+    back = refund("r1", "s1", event_time_ms=late)
+    made = [one for one in windows([(undone, early), *others, (back, late + 200)])
+            if one["window_start_ms"] < late - MINUTE_MS]  # fmt: skip
+    names = ("lines", "sold", "returned", "sold_cents", "returned_cents")
+    assert [sum(one[name] for one in made) for name in names] == [1, 1, 0, 1_000, 0]
+    assert [one["late"] for one in made] == [False, True, True]
+
+
 def test_revenue_is_what_was_paid_for_goods_alone():
     made = additions(
         [receipt(

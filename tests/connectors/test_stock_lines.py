@@ -192,6 +192,18 @@ def test_of_a_mixed_basket_what_is_sold_and_what_comes_back_to_the_shelf_moves(l
     ]
 
 
+@pytest.mark.parametrize(
+    ("fates", "correction", "moved"),
+    [(("shelf", "waste"), "shelf", 0), (("waste", "shelf"), "waste", 1),
+     (("shelf", "waste"), "waste", 1), (("waste",), "shelf", -1)],
+)  # fmt: skip
+def test_a_return_is_taken_out_by_what_goes_where_it_went(lines_of, fates, correction, moved):
+    back = [Item("return", COFFEE, -100, -100, -1000, back_to=fate) for fate in fates]
+    raw = of_items(*back, Item("return", COFFEE, 100, 100, 1000, back_to=correction))
+    agrees(lines_of, raw)
+    assert sum(row[3] for row in shelves(lines_of, raw)) == moved
+
+
 def test_a_void_moves_back_what_its_receipt_moved(lines_of):
     sold = [
         item("sale", f"0{BREAD}", 2000),

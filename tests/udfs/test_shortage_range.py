@@ -93,6 +93,19 @@ def test_an_open_shortage_ends_with_the_next_minute_of_trade():
     assert shelves.process(("45", receipt(900_002, at + 120_000))) == []
 
 
+def test_a_level_ahead_of_the_baskets_ends_no_shortage_before_its_order_holds():
+    shelves = watch()
+    shelves.process(*history())
+    at = newest(shelves)
+    shelves.control(delist(at + 3 * HOUR_MS))
+    assert shelves.process(("45", level(1, 5, at + 4 * HOUR_MS))) == []
+    trade = [("45", receipt(600_000 + n, at + n * 60_000)) for n in range(1, 180)]
+    assert lines(shelves.process(*trade)) == []
+    (told,) = lines(shelves.process(("45", receipt(600_180, at + 3 * HOUR_MS))))
+    assert (told["status"], told["before"]) == ("ok", "silent")
+    assert told["why"] == "not sold here: delist range-0001"
+
+
 def test_an_open_shortage_of_a_store_that_closes_ends_without_another_basket():
     shelves = watch()
     shelves.process(*history())

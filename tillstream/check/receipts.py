@@ -16,6 +16,7 @@ from math import floor
 from typing import Any, NamedTuple
 
 from tillstream.check.rules import Sent
+from tillstream.check.taken_back import quantity, taken_back
 
 Record = dict[str, Any]
 GTINS = (8, 12, 13, 14)
@@ -81,7 +82,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
     for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
         product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
         units, unit = _units(line, grams)
-        back = line.get("back") or {}
+        source = taken_back(counted, n - 1) if line.get("correction") else line
+        back = line.get("back") or source.get("back") or {}
         fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""
         kind, category, of = line["kind"], line.get("category") or "", back.get("receipt") or ""
         corrects = line.get("correction", False)
@@ -189,19 +191,16 @@ def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
             other = lines[m]
             alike = (
                 (other.kind, other.product, other.unit) == (line.kind, line.product, line.unit)
+                and other.fate == line.fate
                 and not other.corrects
                 and other.paid == -line.paid
                 and said[m]["amount"] == -said[n]["amount"]
-                and _quantity(said[m]) == _quantity(said[n])
+                and quantity(said[m]) == quantity(said[n])
             )
             if alike and not any(m in pair for pair in pairs):
                 pairs.append((n, m))
                 break
     return pairs
-
-
-def _quantity(line: Record) -> Fraction:
-    return Fraction(str(line.get("quantity", 1)))
 
 
 def _kept(lines: list[Record], amounts: list[int]) -> list[int]:

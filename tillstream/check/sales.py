@@ -57,7 +57,8 @@ def _no_taxes() -> TaxSums:
 @dataclass
 class SalesTruth(SentFile):
     """``sold``: by shelf the sums of SUMS. ``taxes``: those of TAX_SUMS. no_goods: categories of what is
-    none. totals: what the customer pays, by transaction."""
+    none. totals: what the customer pays, by transaction. returns: ids of those on which goods only came back.
+    voids: of contract v1, by what they undo, as long as that is not known."""
 
     sold: dict[Shelf, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * 5))
     taxes: TaxSums = field(default_factory=_no_taxes)
@@ -65,6 +66,8 @@ class SalesTruth(SentFile):
     scales: tuple[str, ...] = ()
     ids: set[str] = field(default_factory=set)
     totals: dict[str, int] = field(default_factory=dict)
+    returns: set[str] = field(default_factory=set)
+    voids: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "stream" not in entry:  # a till's
@@ -94,21 +97,41 @@ class SalesTruth(SentFile):
                 shelf = Shelf(f"{receipt.store}/{line.product}", receipt.currency, line.unit)
                 sold = (line.kind == "sale") is not receipt.void
                 self._count(shelf, sold, line.units, line.paid, line.corrects)
+            trade = {line.kind for line in receipt.lines if line.kind in ("sale", "return")}
+            if trade == {"return"} and not receipt.void:
+                self._returned(receipt.id)
         else:
             way = 1 if record["kind"] == "sale" else -1
             self.totals[record["transaction_id"]] = way * record["total_cents"]
-            for line in record["lines"]:
-                if line["category"] not in self.no_goods:
-                    pieces = way * line["quantity"]
-                    shelf = Shelf(
-                        f"{record['store']}/{line['product']}", record["currency"], "each"
-                    )
-                    self._count(shelf, way > 0, pieces, pieces * line["unit_price_cents"])
+            if record["kind"] == "refund":
+                self._returned(record["transaction_id"])
+            if record["kind"] == "void" and record["refers_to"] not in self.returns:
+                self.voids[record["refers_to"]].append(record)
+            elif record["kind"] == "void":
+                way = 1
+            self._count_v1(record, way)
         self.ids.add(record["transaction_id"])
 
-    def _count(
-        self, shelf: Shelf, sold: bool, units: int, paid: int, corrects: bool = False
-    ) -> None:
+    def _returned(self, identity: str) -> None:
+        """A void of contract v1 does not say what it undoes: of goods that came back they are sold again."""
+        self.returns.add(identity)
+        for void in self.voids.pop(identity, ()):
+            self._count_v1(void, -1, -1)
+            self._count_v1(void, 1)
+
+    def _count_v1(self, record: dict[str, Any], way: int, times: int = 1) -> None:
+        """``way``: 1 of goods that are sold, else -1. ``times``: -1 where that did not happen."""
+        for line in record["lines"]:
+            if line["category"] not in self.no_goods:
+                sums = self.sold[
+                    Shelf(f"{record['store']}/{line['product']}", record["currency"], "each")
+                ]
+                pieces, at = times * line["quantity"], 1 if way > 0 else 2
+                sums[0] += times
+                sums[at] += pieces
+                sums[at + 2] += pieces * line["unit_price_cents"]
+
+    def _count(self, shelf: Shelf, sold: bool, units: int, paid: int, corrects: bool) -> None:
         sums = self.sold[shelf]
         sums[0] += not corrects
         if sold:

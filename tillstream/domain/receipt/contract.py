@@ -59,7 +59,8 @@ class Tax(_Part, frozen=True, kw_only=True):
 
 
 class Back(_Part, frozen=True, kw_only=True):
-    """Of a return. ``receipt``: transaction id of the sale, if there is one. ``fate``: of the goods."""
+    """Of a return. ``receipt``: transaction id of the sale, if there is one. ``fate``: of the goods. A
+    correction without it has that of the return it takes back."""
 
     receipt: Id | None = None
     reason: Slug | None = None

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
 from tillstream.domain.receipt.amounts import thousandths
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt, TaxOf
-from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction
+from tillstream.domain.receipt.contract import Back, ReceiptLine, RetailTransaction
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded, Product, canonical
 from tillstream.domain.receipt.sums import BACK, PAID
 from tillstream.domain.receipt.taxes import Rated, Taxes, by_line, net
@@ -79,12 +79,12 @@ def of_contract(
     paid, off, taxes, kinds_of_tax = _shares(sent, lines, way)
     place_of = {at: n for n, at in enumerate(kinds_of_tax)}
     items = []
-    for line, share, less, taxed in zip(lines, paid, off, taxes.by_line, strict=True):
+    columns = (lines, paid, off, taxes.by_line, _backs(lines))
+    for line, share, less, taxed, back in zip(*columns, strict=True):
         # A code is typed; a name is text, in which a card's number may be.
         code = _masked(line.code) if line.scheme == "name" else line.code
         product = canonical(line.scheme, code, rules)
         quantity, unit = _quantity(line, product)
-        back = line.back
         category = line.category or (categories or {}).get(product.code, "")
         kind = kind_of(line.kind, category, kinds)
         items.append(
@@ -280,6 +280,36 @@ def _left(lines: list[ReceiptLine], amounts: list[int]) -> list[int]:
                 left[before] += part
                 left[n] -= part
     return left
+
+
+def _backs(lines: list[ReceiptLine]) -> list[Back | None]:
+    """What lines say of goods that come back. A correction of a return that says nothing of it has that of
+    the line that it takes back: the latest alike, else the latest of the product."""
+    backs = [line.back for line in lines]
+    open_: list[int] = []
+    for n, line in enumerate(lines):
+        if line.kind != "return":
+            continue
+        if not line.correction:
+            open_.append(n)
+            continue
+        fits = [
+            m
+            for m in open_
+            if (lines[m].scheme, lines[m].code) == (line.scheme, line.code)
+            and (line.back is None or _fate(backs[m]) == line.back.fate)
+        ]
+        whole = line.quantity, line.unit, -line.amount
+        alike = [m for m in fits if (lines[m].quantity, lines[m].unit, lines[m].amount) == whole]
+        if line.back is None and fits:
+            backs[n] = backs[(alike or fits)[-1]]
+        if alike:
+            open_.remove(alike[-1])
+    return backs
+
+
+def _fate(back: Back | None) -> str:
+    return back.fate if back else "shelf"
 
 
 def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:

@@ -58,9 +58,9 @@ class Receipt(Struct, frozen=True, gc=False):
     store: Number
     ended_ms: EventMs
     currency: str
-    source: str
     lines: Annotated[tuple[Item, ...], Meta(max_length=MOST_LINES)]
     kind: Literal["retail", "void"] = "retail"
+    source: str = ""
     voids: str = ""
     arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
@@ -77,12 +77,13 @@ def moves(line: Item) -> bool:
 
 def taken_out(lines: tuple[Item, ...]) -> set[int]:
     """Places of goods that were rung up and taken out again, and of the lines that took them out: they
-    never left the shelf. Two lines alike but for their signs; a part that is taken out stays two."""
-    rung_up: dict[tuple[tuple[str, str, str], tuple[int, int, int]], list[int]] = {}
+    never left the shelf. Two lines alike but for their signs, of goods that go to the same place; a part that
+    is taken out stays two."""
+    rung_up: dict[tuple[tuple[str, ...], tuple[int, int, int]], list[int]] = {}
     gone: set[int] = set()
     for n, line in enumerate(lines):
         if line.kind in TRADE and line.thousandths:
-            what = line.kind, printed(line.product), line.unit
+            what = line.kind, printed(line.product), line.unit, line.back_to
             figures = line.thousandths, line.amount, line.paid
             if before := rung_up.get((what, (-figures[0], -figures[1], -figures[2]))):
                 gone |= {n, before.pop()}

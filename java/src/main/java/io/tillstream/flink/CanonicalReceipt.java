@@ -53,7 +53,7 @@ final class CanonicalReceipt {
         /** By what a line is known that takes it out, its quantity and money times {@code sign}. */
         List<Object> alike(long sign) {
             return List.of(
-                    kind, product, unit, sign * thousandths, sign * amount, sign * paid);
+                    kind, product, unit, backTo, sign * thousandths, sign * amount, sign * paid);
         }
 
         /** Stock's whole units, as {@code stock_units} of {@code receipt/reading.py}. */
@@ -255,7 +255,7 @@ final class CanonicalReceipt {
 
     /**
      * As {@code taken_out} of {@code tillstream/domain/stock/baskets.py}: pairs of lines alike but for
-     * their signs.
+     * their signs, of goods that go to the same place.
      */
     private void markTakenOut() {
         boolean corrected = false;

@@ -2,6 +2,7 @@ package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.api.common.eventtime.BoundedOutOfOrdernessWatermarks;
@@ -15,6 +16,7 @@ import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.api.java.tuple.Tuple6;
 import org.apache.flink.api.java.tuple.Tuple7;
 import org.apache.flink.api.java.typeutils.TupleTypeInfo;
@@ -43,17 +45,24 @@ import org.apache.flink.util.OutputTag;
 public final class SalesTracking {
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // key of its windows, units, what was paid, price of one unit, event time, when it arrived, whether it is
-    // of what is sold: of what comes back units and money are negative, and of a correction the other way
-    private static final TupleTypeInfo<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> LINE =
+    // key of its windows, units, what was paid, price of one unit, event time, when it arrived, what it is: of
+    // what comes back units and money are negative, and of a correction the other way
+    private static final TupleTypeInfo<Tuple7<String, Long, Long, Long, Long, Long, Integer>> LINE =
             new TupleTypeInfo<>(
-                    Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.BOOLEAN);
+                    Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.INT);
     // key of its windows, the tax, what it is on, 1 where nobody knows that, event time, when it arrived
     private static final TupleTypeInfo<Tuple6<String, Long, Long, Long, Long, Long>> TAX =
             new TupleTypeInfo<>(
                     Types.STRING, Types.LONG, Types.LONG, Types.LONG, Types.LONG, Types.LONG);
     private static final OutputTag<Tuple6<String, Long, Long, Long, Long, Long>> TAXES =
             new OutputTag<>("taxes", TAX);
+
+    private static final int BEFORE_ID = "{\"transaction_id\":\"".length();
+    private static final byte[] VOID = "\",\"kind\":\"void\"".getBytes(StandardCharsets.US_ASCII);
+    private static final int SOLD = 0;
+    private static final int BACK = 1;
+    /** Takes away a line of what comes back: it was none. */
+    private static final int NEVER_BACK = 2;
 
     private SalesTracking() {}
 
@@ -64,14 +73,41 @@ public final class SalesTracking {
      *     other jobs put it with the dead letters
      * @param rememberMs how long a transaction's id is remembered, from its arrival; 0: for ever
      */
-    public static SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once(
+    public static SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Integer>> once(
             DataStream<Row> rows, long rememberMs) {
-        KeySelector<Row, String> id = row -> (String) row.getField(0);
-        return rows.keyBy(id, Types.STRING)
+        KeySelector<Row, String> receipt = SalesTracking::receiptOf;
+        return rows.keyBy(receipt, Types.STRING)
                 .process(new OnceById(rememberMs))
                 .returns(LINE)
                 .uid("sales-once")
                 .name("lines of each transaction once");
+    }
+
+    /**
+     * By what a row is known: the transaction's id. A void of contract v1 does not say whether it undoes a
+     * sale or a refund, so it goes to the receipt that it names.
+     */
+    private static String receiptOf(Row row) {
+        String id = (String) row.getField(0);
+        byte[] envelope = (byte[]) row.getField(1);
+        if (!beginsAsVoid(envelope, id)) {
+            return id;
+        }
+        CanonicalReceipt receipt = CanonicalReceipt.read(envelope);
+        return receipt != null && isVoidOfV1(receipt) ? receipt.voids : id;
+    }
+
+    /** The front door writes the id first, then the kind. Every record comes here twice: no parser. */
+    private static boolean beginsAsVoid(byte[] envelope, String id) {
+        int at = Envelope.headEnd(envelope) + 1 + BEFORE_ID + id.length();
+        return at + VOID.length <= envelope.length
+                && Arrays.equals(envelope, at, at + VOID.length, VOID, 0, VOID.length);
+    }
+
+    private static boolean isVoidOfV1(CanonicalReceipt receipt) {
+        return receipt.isVoid
+                && receipt.source.equals(StockLines.CONTRACT_V1)
+                && !receipt.voids.isEmpty();
     }
 
     /**
@@ -80,8 +116,8 @@ public final class SalesTracking {
      * @param outOfOrderMs how much later than a newer one a line may come and still be in time
      * @param idleMs after so long without a record a subtask holds nobody up
      */
-    public static DataStream<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> lines(
-            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once,
+    public static DataStream<Tuple7<String, Long, Long, Long, Long, Long, Integer>> lines(
+            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Integer>> once,
             long outOfOrderMs,
             long idleMs) {
         return timed(once, line -> line.f4, line -> line.f5, outOfOrderMs, idleMs)
@@ -91,7 +127,7 @@ public final class SalesTracking {
 
     /** Taxes with their times, as {@link #lines}. */
     public static DataStream<Tuple6<String, Long, Long, Long, Long, Long>> taxes(
-            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> once,
+            SingleOutputStreamOperator<Tuple7<String, Long, Long, Long, Long, Long, Integer>> once,
             long outOfOrderMs,
             long idleMs) {
         return timed(once.getSideOutput(TAXES), tax -> tax.f4, tax -> tax.f5, outOfOrderMs, idleMs)
@@ -174,13 +210,13 @@ public final class SalesTracking {
      * @param prices product to its price in the price list, in minor units
      */
     public static DataStream<byte[]> additions(
-            DataStream<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> lines,
+            DataStream<Tuple7<String, Long, Long, Long, Long, Long, Integer>> lines,
             long sizeMs,
             Map<String, ? extends Number> prices,
             String uid) {
-        OutputTag<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> late = new OutputTag<>("late", LINE);
+        OutputTag<Tuple7<String, Long, Long, Long, Long, Long, Integer>> late = new OutputTag<>("late", LINE);
         HashMap<String, Number> list = new HashMap<>(prices);
-        KeySelector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>, String> key = line -> line.f0;
+        KeySelector<Tuple7<String, Long, Long, Long, Long, Long, Integer>, String> key = line -> line.f0;
         SingleOutputStreamOperator<byte[]> inTime =
                 lines.keyBy(key, Types.STRING)
                         .window(TumblingEventTimeWindows.of(Duration.ofMillis(sizeMs)))
@@ -206,15 +242,15 @@ public final class SalesTracking {
         return new long[] {0, 0, 0, 0, 0, Long.MAX_VALUE, Long.MIN_VALUE};
     }
 
-    private static long[] sums(Tuple7<String, Long, Long, Long, Long, Long, Boolean> line) {
+    private static long[] sums(Tuple7<String, Long, Long, Long, Long, Long, Integer> line) {
         return add(none(), line);
     }
 
-    private static long[] add(long[] sums, Tuple7<String, Long, Long, Long, Long, Long, Boolean> line) {
-        boolean sold = line.f6;
+    private static long[] add(long[] sums, Tuple7<String, Long, Long, Long, Long, Long, Integer> line) {
+        boolean sold = line.f6 == SOLD;
         long way = sold ? 1 : -1;
         boolean correction = line.f1 != 0 ? way * line.f1 < 0 : way * line.f2 < 0;
-        sums[0] += correction ? 0 : 1;
+        sums[0] += line.f6 == NEVER_BACK ? -1 : correction ? 0 : 1;
         sums[sold ? 1 : 2] += way * line.f1;
         sums[sold ? 3 : 4] += way * line.f2;
         sums[5] = Math.min(sums[5], line.f3);
@@ -288,13 +324,24 @@ public final class SalesTracking {
         }
     }
 
-    /** Lines and taxes of the first transaction of each key, for as long as it is remembered. */
+    /**
+     * Lines and taxes of the first transaction of each key, for as long as it is remembered; and of voids of
+     * contract v1 that name it.
+     */
     private static final class OnceById
             extends KeyedProcessFunction<
-                    String, Row, Tuple7<String, Long, Long, Long, Long, Long, Boolean>> {
+                    String, Row, Tuple7<String, Long, Long, Long, Long, Long, Integer>> {
         private static final long serialVersionUID = 1L;
+        /** A receipt is undone once; of more voids the first is forgotten. */
+        private static final int MOST_VOIDS = 64;
+        private static final byte[] COUNTED = {};
+        private static final String RECEIPT = "";
         private final long rememberMs;
+        /** false: goods only came back on it. */
         private transient ValueState<Boolean> seen;
+        /** By id when it is forgotten, and the envelope of one that came before its receipt; also the receipt
+         *  itself, under RECEIPT. */
+        private transient ValueState<Map<String, Tuple2<Long, byte[]>>> voids;
 
         OnceById(long rememberMs) {
             this.rememberMs = rememberMs;
@@ -306,16 +353,24 @@ public final class SalesTracking {
                     new ValueStateDescriptor<>("sales-seen", Types.BOOLEAN);
             StateLife.of(descriptor, rememberMs, true);
             seen = getRuntimeContext().getState(descriptor);
+            ValueStateDescriptor<Map<String, Tuple2<Long, byte[]>>> ofVoids =
+                    new ValueStateDescriptor<>(
+                            "sales-voids", Types.MAP(Types.STRING, Types.TUPLE(Types.LONG, BYTES)));
+            StateLife.of(ofVoids, rememberMs, true);
+            voids = getRuntimeContext().getState(ofVoids);
         }
 
         @Override
         public void processElement(
                 Row row,
                 Context context,
-                Collector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> out)
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out)
                 throws Exception {
+            String key = context.getCurrentKey();
+            String id = (String) row.getField(0);
+            boolean ofAnother = !key.equals(id);
             // What has no id of its own is no transaction, and many share a key.
-            if (context.getCurrentKey().startsWith("~") || seen.value() != null) {
+            if (id.startsWith("~") || !ofAnother && seen.value() != null) {
                 return;
             }
             byte[] envelope = (byte[]) row.getField(1);
@@ -323,25 +378,100 @@ public final class SalesTracking {
             if (receipt == null) {
                 return; // not remembered: repaired, it comes again under this id
             }
-            seen.update(true);
-            if (rememberMs > 0) {
-                TimerService timers = context.timerService();
-                long watermark = timers.currentWatermark();
-                long arrivedMs = ArrivalTimes.of(envelope); // in this stream, whose time it is
-                timers.registerEventTimeTimer(StateLife.endMs(arrivedMs, watermark, rememberMs));
+            if (ofAnother) {
+                undo(id, receipt, envelope, context, out);
+                return;
             }
+            boolean back = isOnlyBack(receipt);
+            seen.update(!back);
+            long endMs = forgetLater(envelope, context);
+            collect(receipt, false, context, out);
+            Map<String, Tuple2<Long, byte[]>> early = voids.value();
+            if (early == null) {
+                return;
+            }
+            for (Tuple2<Long, byte[]> one : early.values()) {
+                if (back && one.f1.length > 0) {
+                    neverBack(CanonicalReceipt.read(one.f1), out);
+                }
+                one.f1 = COUNTED;
+            }
+            early.put(RECEIPT, Tuple2.of(endMs, COUNTED));
+            voids.update(early);
+        }
+
+        /** Before its receipt it counts as the void of a sale, which is what most are. */
+        private void undo(
+                String id,
+                CanonicalReceipt undone,
+                byte[] envelope,
+                Context context,
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out)
+                throws Exception {
+            Map<String, Tuple2<Long, byte[]>> known = voids.value();
+            if (known == null) {
+                known = new HashMap<>();
+            } else if (known.containsKey(id)) {
+                return;
+            }
+            Boolean receipt = seen.value();
+            long endMs = forgetLater(envelope, context);
+            if (receipt != null) {
+                known.putIfAbsent(RECEIPT, Tuple2.of(endMs, COUNTED));
+            }
+            known.put(id, Tuple2.of(endMs, receipt == null ? envelope : COUNTED));
+            if (known.size() > MOST_VOIDS) {
+                known.remove(firstToGo(known));
+            }
+            voids.update(known);
+            collect(undone, Boolean.FALSE.equals(receipt), context, out);
+        }
+
+        private static String firstToGo(Map<String, Tuple2<Long, byte[]>> known) {
+            String first = null;
+            for (Map.Entry<String, Tuple2<Long, byte[]>> one : known.entrySet()) {
+                boolean sooner = first == null || one.getValue().f0 < known.get(first).f0;
+                if (sooner && !one.getKey().equals(RECEIPT)) {
+                    first = one.getKey();
+                }
+            }
+            return first;
+        }
+
+        private static boolean isOnlyBack(CanonicalReceipt receipt) {
+            boolean back = false;
+            for (CanonicalReceipt.Line line : receipt.lines) {
+                if (line.isTrade() && line.kind.equals("sale")) {
+                    return false;
+                }
+                back |= line.isTrade();
+            }
+            return back && !receipt.isVoid;
+        }
+
+        /** Sets a timer; when it fires. */
+        private long forgetLater(byte[] envelope, Context context) {
+            if (rememberMs == 0) {
+                return Long.MAX_VALUE;
+            }
+            TimerService timers = context.timerService();
+            long watermark = timers.currentWatermark();
+            long arrivedMs = ArrivalTimes.of(envelope); // in this stream, whose time it is
+            long endMs = StateLife.endMs(arrivedMs, watermark, rememberMs);
+            timers.registerEventTimeTimer(endMs);
+            return endMs;
+        }
+
+        /** soldAgain: it undoes a return, though its lines say `sale`. */
+        private static void collect(
+                CanonicalReceipt receipt,
+                boolean soldAgain,
+                Context context,
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out) {
             for (CanonicalReceipt.Line line : receipt.lines) {
                 if (line.isTrade() && !line.takenOut) {
-                    out.collect(
-                            Tuple7.of(
-                                    receipt.store + "/" + line.product + '|' + receipt.currency
-                                            + '|' + line.unit,
-                                    line.units(),
-                                    line.paid,
-                                    price(line),
-                                    receipt.endedMs,
-                                    receipt.arrivedMs,
-                                    receipt.isSold(line)));
+                    int side = soldAgain || receipt.isSold(line) ? SOLD : BACK;
+                    out.collect(lineOf(receipt, line, soldAgain ? -1 : 1, side));
                 }
             }
             for (CanonicalReceipt.Tax tax : receipt.taxes) {
@@ -357,22 +487,56 @@ public final class SalesTracking {
             }
         }
 
+        /** What was counted as the void of a sale was one of a return: its goods are sold again. */
+        private static void neverBack(
+                CanonicalReceipt undone,
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out) {
+            for (CanonicalReceipt.Line line : undone.lines) {
+                if (line.isTrade() && !line.takenOut) {
+                    out.collect(lineOf(undone, line, -1, NEVER_BACK));
+                    out.collect(lineOf(undone, line, -1, SOLD));
+                }
+            }
+        }
+
+        private static Tuple7<String, Long, Long, Long, Long, Long, Integer> lineOf(
+                CanonicalReceipt receipt, CanonicalReceipt.Line line, long sign, int side) {
+            return Tuple7.of(
+                    receipt.store + "/" + line.product + '|' + receipt.currency + '|' + line.unit,
+                    sign * line.units(),
+                    sign * line.paid,
+                    price(line),
+                    receipt.endedMs,
+                    receipt.arrivedMs,
+                    side);
+        }
+
         @Override
         public void onTimer(
                 long at,
                 OnTimerContext context,
-                Collector<Tuple7<String, Long, Long, Long, Long, Long, Boolean>> out)
+                Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out)
                 throws Exception {
             // A drained job ends the stream's time, but may be restored all the same.
-            if (rememberMs > 0 && context.timerService().currentWatermark() < Long.MAX_VALUE) {
+            if (rememberMs == 0 || context.timerService().currentWatermark() == Long.MAX_VALUE) {
+                return;
+            }
+            Map<String, Tuple2<Long, byte[]>> known = voids.value();
+            if (known == null) {
+                seen.clear();
+                return;
+            }
+            known.values().removeIf(one -> one.f0 <= at);
+            if (!known.containsKey(RECEIPT)) {
                 seen.clear();
             }
+            voids.update(known.isEmpty() ? null : known);
         }
     }
 
     private static final class AddUp
             implements AggregateFunction<
-                    Tuple7<String, Long, Long, Long, Long, Long, Boolean>, long[], long[]> {
+                    Tuple7<String, Long, Long, Long, Long, Long, Integer>, long[], long[]> {
         private static final long serialVersionUID = 1L;
 
         @Override
@@ -381,7 +545,7 @@ public final class SalesTracking {
         }
 
         @Override
-        public long[] add(Tuple7<String, Long, Long, Long, Long, Long, Boolean> line, long[] sums) {
+        public long[] add(Tuple7<String, Long, Long, Long, Long, Long, Integer> line, long[] sums) {
             return SalesTracking.add(sums, line);
         }
 

@@ -35,7 +35,7 @@ public final class StockLines implements FlatMapFunction<Row, Row>, ResultTypeQu
     private static final long serialVersionUID = 1L;
     private static final char LINE = 'L';
     private static final byte TRANSACTION = 'T';
-    private static final String CONTRACT_V1 = "pos/1";
+    static final String CONTRACT_V1 = "pos/1";
     private static final ArrayList<Part> NO_PARTS = new ArrayList<>();
 
     /** What one bundle holds of a product, in the units of its shelf. */
