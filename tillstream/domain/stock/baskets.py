@@ -58,9 +58,9 @@ class Receipt(Struct, frozen=True, gc=False):
     store: Number
     ended_ms: EventMs
     currency: str
+    source: str
     lines: Annotated[tuple[Item, ...], Meta(max_length=MOST_LINES)]
     kind: Literal["retail", "void"] = "retail"
-    source: str = ""
     voids: str = ""
     arrived_ms: ArrivalMs = 0
     version: Literal[1] = 1
