@@ -10,6 +10,7 @@ import pytest
 from tests.domain.receipt.test_contract import VALID
 from tillstream.domain.receipt.parse import parse
 from tillstream.domain.receipt.tax_rates import fault
+from tillstream.domain.transaction import InvalidTransaction
 
 Record = dict[str, Any]
 
@@ -107,6 +108,37 @@ def test_tax_in_the_price_may_be_said_by_the_price():
     assert why([line(10_000)], [tax(13, 1_352, True)]) is not None
 
 
+@pytest.mark.parametrize(
+    ("currency", "amount", "rate", "charged", "included"),
+    [
+        pytest.param("IDR", 894_500, 11, 98_400, False, id="Rp 8,945 at 11 %"),
+        pytest.param("TWD", 3_500, 5.0, 200, True, id="NT$35 at 5 %"),
+        pytest.param("HUF", 99_900, 27.0, 27_000, False, id="Ft 999 at 27 %"),
+    ],
+)
+def test_tax_may_be_rounded_to_whole_units_where_nothing_has_cents(
+    currency, amount, rate, charged, included
+):
+    whole = tax(rate, charged, included)
+    assert why([line(amount, whole)], currency=currency) is None
+    assert why([line(amount)], [whole], currency=currency) is None
+    assert why([line(amount)], [whole | {"taxable": amount}], currency=currency) is None
+
+
+def test_where_something_has_cents_tax_is_rounded_to_cents():
+    assert why([line(10_000, tax(15.00, 1_600))]) is None  # within R1 and the rate's last digit
+    assert why([line(10_000, tax(15.00, 1_600)), line(1)]) == (
+        "$.lines[0].taxes[0].amount is 1600, by 15.0 % of 10000 it is from -1 to 1506 minor units"
+    )
+
+
+def test_tax_of_the_lines_may_differ_from_the_receipts_by_a_whole_unit_each():
+    lines = [line(99_900, tax(27, 21_200, True)) for _ in range(3)]
+    assert why(lines, [tax(27, 63_900, True)], currency="HUF") is None
+    with pytest.raises(InvalidTransaction, match="63600 of the lines, 64000 of the receipt"):
+        why(lines, [tax(27, 64_000, True)], currency="HUF")
+
+
 def test_a_void_repeats_a_receipt_as_it_was():
     assert why([line(1_000, tax(6, 600))], kind="void", voids="t-1") is None
 
@@ -116,7 +148,7 @@ def test_a_void_repeats_a_receipt_as_it_was():
     [
         pytest.param([line(926, tax(0.10151, 94))], [], id="a share for percent"),
         pytest.param([line(2_000, tax(0, 261, True))], [], id="of what is zero-rated"),
-        pytest.param([line(11_500)], [tax(15, 1_800, True)], id="more than the lines bear"),
+        pytest.param([line(11_500)], [tax(15, 1_900, True)], id="more than the lines bear"),
         pytest.param(
             [line(11_500)], [tax(15, 1_500, True, taxable=21_500)], id="on more than was sold"
         ),

@@ -31,7 +31,7 @@ RULES = {
     "agency": "a kind of agency goods on another line, or none on theirs",
     "lines_total": "lines - discounts of the basket + added tax + rounding is not the total",
     "tenders_total": "what was tendered, change taken off, is not the total",
-    "tax_total": "tax of the lines differs from that of the receipt by more than a minor unit a line",
+    "tax_total": "tax of the lines differs from that of the receipt by more than a unit a line",
     "no_lines": "a transaction without lines",
 }
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
@@ -190,7 +190,7 @@ def _sums(receipt: RetailTransaction) -> None:
         taken = sum(tender.amount for tender in receipt.tenders if not tender.declined)
         _equal("tenders_total", taken, receipt.total)
     if receipt.taxes and counted and all(line.taxes for line in counted):
-        _taxes(receipt.taxes, counted)
+        _taxes(receipt, counted)
 
 
 def counted_taxes(receipt: RetailTransaction, lines: Iterable[ReceiptLine]) -> list[Tax]:
@@ -200,9 +200,20 @@ def counted_taxes(receipt: RetailTransaction, lines: Iterable[ReceiptLine]) -> l
     return [*receipt.taxes, *(tax for tax in by_line if (tax.code, tax.included) not in listed)]
 
 
-def _taxes(of_receipt: tuple[Tax, ...], lines: list[ReceiptLine]) -> None:
+def rounded_to(receipt: RetailTransaction, lines: Iterable[ReceiptLine]) -> int:
+    """Minor units of what a till rounds tax to: a whole unit of the currency where all amounts are such, as
+    in Indonesia, Hungary or Taiwan, which have decimals by ISO 4217 only; else one."""
+    whole: int = 10 ** exponent(receipt.currency)
+    amounts = [receipt.total, *(tax.amount for tax in receipt.taxes)]
+    for line in lines:
+        amounts.append(line.amount)
+        amounts.extend(tax.amount for tax in line.taxes)
+    return 1 if any(amount % whole for amount in amounts) else whole
+
+
+def _taxes(receipt: RetailTransaction, lines: list[ReceiptLine]) -> None:
     told: Counter[tuple[str, bool]] = Counter()
-    for tax in of_receipt:
+    for tax in receipt.taxes:
         told[tax.code, tax.included] += tax.amount
     found: Counter[tuple[str, bool]] = Counter()
     often: Counter[tuple[str, bool]] = Counter()
@@ -210,8 +221,9 @@ def _taxes(of_receipt: tuple[Tax, ...], lines: list[ReceiptLine]) -> None:
         for tax in line.taxes:
             found[tax.code, tax.included] += tax.amount
             often[tax.code, tax.included] += 1
+    unit = rounded_to(receipt, lines)
     for key in told:
-        if abs(told[key] - found[key]) > often[key]:
+        if abs(told[key] - found[key]) > often[key] * unit:
             figures = f"{found[key]} of the lines, {told[key]} of the receipt"
             raise broken("tax_total", f"$.taxes: {RULES['tax_total']}: {figures}")
 

@@ -14,6 +14,7 @@ from math import ceil, floor
 from typing import NamedTuple
 
 from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
+from tillstream.domain.receipt.sums import rounded_to
 from tillstream.domain.transaction import InvalidTransaction
 
 TAX_RATE = "tax_rate"
@@ -41,6 +42,7 @@ def fault(receipt: RetailTransaction) -> str | None:
     says = Counter((tax.code, tax.included) for line in lines for tax in line.taxes)
     if not says and not receipt.taxes:
         return None
+    unit = rounded_to(receipt, lines)
     directed: dict[int | None, int] = {}
     for off in receipt.discounts:
         directed[off.line] = directed.get(off.line, 0) + off.amount
@@ -59,14 +61,15 @@ def fault(receipt: RetailTransaction) -> str | None:
             min(amounts) + sum(part for part in of_parts if part < 0),
             max(amounts) + sum(part for part in of_parts if part > 0),
         )
-        tolerances = [max(_roundings(line), says[tax.code, tax.included]) for tax in line.taxes]
+        rounded = _roundings(line)
+        tolerances = [unit * max(rounded, says[tax.code, tax.included]) for tax in line.taxes]
         if told := _beyond(line.taxes, on, tolerances, f"$.lines[{n}].taxes"):
             return told
     off_all = sum(abs(off.amount) for off in receipt.discounts)
     off_all += sum(abs(off.amount) for line in lines for off in line.discounts)
     sold = sum(line.amount for line in lines if line.amount > 0)
     back = sum(line.amount for line in lines if line.amount < 0)
-    tolerance = max(1.0, sum(map(_roundings, lines)))
+    tolerance = unit * max(1.0, sum(map(_roundings, lines)))
     return _beyond(
         receipt.taxes,
         _On(back - off_all, sold + off_all),
