@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.domain.receipt.test_contract import VALID
 from tests.support.receipts import receipts as drawn
+from tillstream.check.by_hand.taxes import in_parts
 from tillstream.check.receipts import postings, read, shelf
-from tillstream.check.taxes import in_parts
 from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace, of_contract, shared

@@ -13,8 +13,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from tillstream.check.by_hand.taxes import Taxed, in_parts, summed, tax_entries
 from tillstream.check.rules import Sent
-from tillstream.check.taxes import Taxed, in_parts, summed, tax_entries
 
 Record = dict[str, Any]
 GTINS = (8, 12, 13, 14)
