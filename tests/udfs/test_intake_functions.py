@@ -161,13 +161,13 @@ def test_another_currency_is_a_dead_letter_if_the_grocer_wants_so():
 
 
 def wrongly_taxed(n: int, **changes: Any) -> bytes:
-    """R15.00 on top of R15.00, at fifteen percent."""
+    """R15.10 on top of R15.00, at fifteen percent."""
     document = json.loads(APPLES)
     for name in ("taxes", "tenders", "discounts", "rounding"):
         document.pop(name, None)
     line = {"number": 1, "kind": "sale", "scheme": "sku", "code": "a", "amount": 1_500}
-    tax = {"code": "S", "rate": 15, "amount": 1_500, "included": False}
-    changes |= {"lines": [line | {"taxes": [tax]}], "total": 3_000, "transaction_id": f"tax-{n}"}
+    tax = {"code": "S", "rate": 15, "amount": 1_510, "included": False}
+    changes |= {"lines": [line | {"taxes": [tax]}], "total": 3_010, "transaction_id": f"tax-{n}"}
     return json.dumps(document | changes).encode()
 
 
@@ -175,7 +175,7 @@ def test_a_sale_whose_tax_does_not_follow_from_its_rate_is_not_lost_but_told_and
     harness = front_door()
     for n in range(12):
         (receipt,) = sent(harness, wrongly_taxed(n, store="1"))
-        assert (receipt.total, receipt.tax) == (3_000, 1_500)
+        assert (receipt.total, receipt.tax) == (3_010, 1_510)
     assert letters(harness) == []
     first, tenth = (parse_notice(one) for one in harness.side["notices"] if b'"tax_rate"' in one)
     assert (first.template, first.recipient, first.params) == (
@@ -186,7 +186,7 @@ def test_a_sale_whose_tax_does_not_follow_from_its_rate_is_not_lost_but_told_and
             "currency": "ZAR",
             "transactions": 1,
             "transaction_id": "tax-0",
-            "why": "$.lines[0].taxes[0].amount is 1500, by 15 % of 1500 it is from -1 to 233 minor units",
+            "why": "$.lines[0].taxes[0].amount is 1510, by 15 % of 1500 it is from -1 to 233 minor units",
         },
     )
     assert (tenth.params["transactions"], tenth.params["transaction_id"]) == (10, "tax-9")
@@ -198,7 +198,7 @@ def test_tax_that_does_not_follow_is_a_dead_letter_if_the_grocer_wants_so_but_ne
     assert sent(harness, wrongly_taxed(1)) == []
     assert letters(harness) == [("validate", "tax_rate")]
     (void,) = sent(harness, wrongly_taxed(2, kind="void", voids="tax-0"))
-    assert (void.kind, void.total) == ("void", -3_000)
+    assert (void.kind, void.total) == ("void", -3_010)
 
 
 def test_a_training_till_sells_nothing():

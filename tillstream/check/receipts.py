@@ -203,7 +203,16 @@ def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
         if not line.get("correction"):
             earlier.append(n)
             continue
-        for m in reversed(earlier):
+        # The latest of the same amount and quantity, before it is the latest of all.
+        twins = [
+            m
+            for m in earlier
+            if kept[m] == -kept[n]
+            and lines[m]["amount"] == -line["amount"]
+            and lines[m].get("unit", "each") == line.get("unit", "each")
+            and _quantity(lines[m]) == _quantity(line)
+        ]
+        for m in [*twins[-1:], *reversed(earlier)]:
             if kept[m] > 0 > kept[n]:
                 part = min(kept[m], -kept[n])
             elif kept[m] < 0 < kept[n]:

@@ -18,6 +18,7 @@ from tillstream.domain import transaction
 from tillstream.domain.receipt import front_door, parse
 from tillstream.domain.receipt.canonical import Receipt, TaxOf
 from tillstream.domain.receipt.front_door import StorePlace, shared
+from tillstream.domain.stock.baskets import taken_out
 
 ROSEBANK = StorePlace(147, "Africa/Johannesburg", "ZAR", "ZA", "gauteng")
 V1 = sorted(
@@ -248,6 +249,35 @@ def test_what_was_taken_out_again_bears_nothing_of_the_basket():
     part = [*lines[:2], lines[2] | {"amount": -400}]
     made = taxed(lines=part, discounts=off, total=1_500)
     assert [one.paid for one in made.lines] == [962, 938, -400]  # by 600 and 1,000
+
+
+def bread(number: int, amount: int, quantity: float = 1, **more: Any) -> dict[str, Any]:
+    line = {
+        "number": number,
+        "kind": "sale",
+        "scheme": "name",
+        "code": "bread",
+        "quantity": quantity,
+    }
+    return line | {"amount": amount, **more}
+
+
+def test_a_correction_takes_out_the_line_that_is_like_it_not_the_latest():
+    lines = [bread(1, 1_000), bread(2, 3_000, 3), bread(3, -1_000, correction=True)]
+    made = taxed(lines=lines, discounts=[{"amount": 300, "kind": "manual"}], total=2_700)
+    assert [one.paid for one in made.lines] == [1_000, 2_700, -1_000]
+    assert taken_out(made.lines) == {0, 2}
+
+
+def test_no_more_is_taken_out_than_was_rung_up():
+    wine = {"number": 9, "kind": "sale", "scheme": "name", "code": "wine", "amount": 500}
+    for quantity, unit in ((5, "each"), (1, "kg"), (1.001, "each")):
+        taken = bread(2, -1_000, quantity, unit=unit, correction=True)
+        with pytest.raises(transaction.InvalidTransaction, match="takes back what no line"):
+            taxed(lines=[bread(1, 1_000), taken, wine], total=500)
+    thrice = [bread(n, -300, correction=True) for n in (2, 3, 4)]
+    made = taxed(lines=[bread(1, 900, 3), *thrice, wine], total=500)
+    assert sum(one.thousandths for one in made.lines) == 1_000
 
 
 def test_a_corrected_line_goes_back_to_the_shelf_and_a_struck_out_one_never_left():

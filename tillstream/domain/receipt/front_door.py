@@ -266,20 +266,31 @@ def _shares(
 
 
 def _left(lines: list[ReceiptLine], amounts: list[int]) -> list[int]:
-    """Of each line's amount what corrections after it leave of it, the latest line of the product first; of
-    a correction nothing. The sum stays."""
+    """Of each line's amount what corrections after it leave of it, of the product's lines first the one that
+    is alike, then the latest; of a correction nothing. The sum stays."""
     left = list(amounts)
     for n, line in enumerate(lines):
         if not line.correction:
             continue
-        for before in range(n - 1, -1, -1):
-            one = lines[before]
-            same = (one.kind, one.scheme, one.code) == (line.kind, line.scheme, line.code)
-            if same and not one.correction and left[before] * left[n] < 0:
+        product = line.kind, line.scheme, line.code
+        latest = [
+            m
+            for m in range(n - 1, -1, -1)
+            if (lines[m].kind, lines[m].scheme, lines[m].code) == product
+            and not lines[m].correction
+        ]
+        alike = [m for m in latest if left[m] == -left[n] and _alike(lines[m], line)]
+        for before in (*alike[:1], *latest):
+            if left[before] * left[n] < 0:
                 part = min(abs(left[before]), abs(left[n])) * (1 if left[n] > 0 else -1)
                 left[before] += part
                 left[n] -= part
     return left
+
+
+def _alike(line: ReceiptLine, correction: ReceiptLine) -> bool:
+    figures = line.amount, line.quantity, line.unit
+    return figures == (-correction.amount, correction.quantity, correction.unit)
 
 
 def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:

@@ -127,17 +127,21 @@ def _sign(line: ReceiptLine, where: str) -> None:
 
 
 def _corrections(receipt: RetailTransaction) -> None:
-    """What takes an earlier line back must have one: else cash goes out without a return."""
+    """What takes an earlier line back must have one: else cash goes out without a return, or stock comes out
+    of nothing."""
     if not any(line.correction and not line.voided for line in receipt.lines):
         return
     left: Counter[tuple[str, str, str]] = Counter()
+    pieces: Counter[tuple[str, str, str, str]] = Counter()
     for n, line in enumerate(receipt.lines):
         if line.voided:
             continue
         product = line.kind, line.scheme, line.code
         before = left[product]
         left[product] += line.amount
-        if line.correction and (abs(line.amount) > abs(before) or line.amount * before > 0):
+        pieces[*product, line.unit] += thousandths(line.quantity) * (-1 if line.correction else 1)
+        more = abs(line.amount) > abs(before) or pieces[*product, line.unit] < 0
+        if line.correction and (more or line.amount * before > 0):
             raise broken(
                 "nothing_to_correct", f"$.lines[{n}] takes back what no line before it has"
             )
