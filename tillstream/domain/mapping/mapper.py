@@ -143,7 +143,9 @@ class Mapper:
             for document in found
             for record in document.records
         )
-        if self.spec.form == "csv" and raw[:1] == b"{":  # a group with a spoilt row came back
+        if self.spec.form == "csv" and raw[:1] == b"{":  # a group that came back
+            if not all(rows.has_columns(tree, self.spec.group_by) for tree, _ in found):
+                return []
             known = known or any(rows.is_spoilt(document.tree) for document in found)
         return found if known else []
 
