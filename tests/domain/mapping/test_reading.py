@@ -452,7 +452,9 @@ def test_what_is_damaged_says_why_by_the_form_it_has(raw, said):
 
 
 @pytest.mark.parametrize(("spec", "raw"), [
-    (SPEC, b'{"sales": [], "cursor": null}'), (SPEC, b"[]"), (SPEC, b'{"sales": [], "page": {"no": 1}}'),
+    (SPEC, b'{"sales": [], "cursor": null}'), (SPEC, b'{"sales": []}\n{"sales": []}\n'),
+    (SPEC, b'{"sales": [], "errors": [], "default": true, "error": null, "status": 200}'),
+    (SPEC, b"[]"), (SPEC, b'{"sales": [], "page": {"no": 1}}'),
     (SPEC | {"records": "data.sales"}, b'{"data": {"sales": []}}'),
     (XML, b"<day/>"), (XML, b'<?xml version="1.0"?><day xmlns="u" n="1">\n</day>'),
     (SHOP, HEADER.encode()), (SHOP | {"header": 2}, b"Monday\n" + HEADER.encode() + b"\n;;;\n"),
@@ -467,12 +469,23 @@ def test_a_page_without_receipts_is_nothing_to_refuse(spec, raw):
 
 @pytest.mark.parametrize("raw", [
     b'{"sales": [], "items": [1]}', b'{"sales": null}', b'{"x": []}', b"null", b"<day><x/></day>", b"<week/>",
-    b"shop;item\n", b"x",
+    b"shop;item\n", b"x", b'{"sales": [], "error": "timeout"}', b'<day status="error"/>',
+    b'{"sales": [], "page": {"errors": ["gone"]}}', b'{"sales": [], "status": 503}',
+    b'{"sales": []}\n{"sales": [], "message": "Request timed out"}',
 ])  # fmt: skip
 def test_what_may_be_more_than_an_empty_page_is_told(raw):
     known = Known(Mapper(read(spec)) for spec in (SPEC, XML, SHOP, SHOP | {"header": NAMES}, TEXT))
     with pytest.raises(InvalidTransaction):
         known.of(raw)
+
+
+def test_an_empty_page_among_lines_is_nothing_and_one_that_failed_is_told():
+    sale = msgspec.json.encode({"sales": [SALE]})
+    pages = [b'{"sales": []}', sale, b'{"sales": [], "error": "timeout"}']
+    found = mapped(SPEC, b"\n".join(pages))
+    assert len(totals(found)) == 1
+    (told,) = problems(found)
+    assert told.startswith("unknown_record: ")
 
 
 def test_a_mapping_that_knows_a_record_goes_before_one_to_which_it_is_empty():
@@ -515,6 +528,17 @@ def test_receipts_one_behind_the_other_in_a_text_are_each_their_own():
     assert totals(found) == {"7": 1250, "9": 100}
     assert [told.partition(":")[0] for told in problems(found)] == ["lines_total"]
     again(JOURNAL, found)
+
+
+def test_a_byte_that_is_not_of_the_encoding_spoils_its_own_receipt():
+    raw = ROLL.replace("MILK ", "MILK\n\udce9 ").encode("utf-8", "surrogateescape")
+    found = mapped(JOURNAL, raw)
+    assert totals(found) == {"7": 1250, "9": 100}
+    assert problems(found) == ["not_text: line 10: bytes are not of the encoding utf-8"]
+    again(JOURNAL, found)
+    (alone,) = ROLL.split("\n\n")[:1]
+    with pytest.raises(InvalidTransaction, match="not_text"):
+        mapped(JOURNAL, alone.replace("BREAD", "\udce9").encode("utf-8", "surrogateescape"))
 
 
 def test_lines_of_fixed_columns_may_be_long_and_begin_with_blanks():
