@@ -22,6 +22,7 @@ from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.mapping.spec import read
 from tillstream.domain.notice import parse as parse_notice
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.currencies import is_used
 from tillstream.domain.receipt.product import check_digit
 from tillstream.udfs.intake import RAW, ByMapping, IntakeOnce, intake_once
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
@@ -149,6 +150,13 @@ def test_rand_where_they_are_tender_too_is_nothing_to_tell():
     assert len(sent(harness, priced_in("NAD", 2, store="147"))) == 1
     assert len(sent(harness, priced_in("BWP", 3, store="45"))) == 1  # in Botswana
     assert "notices" not in harness.side or harness.side["notices"] == []
+
+
+def test_dollars_where_shops_price_in_them_are_nothing_odd():
+    assert is_used("USD", "LBP", "LB")
+    assert is_used("USD", "VES", "VE")
+    assert is_used("ZAR", "ZWG", "ZW")
+    assert not is_used("ZAR", "VES", "VE")
 
 
 def test_another_currency_is_a_dead_letter_if_the_grocer_wants_so():

@@ -13,6 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from tillstream.check.by_hand.cards import masked
 from tillstream.check.by_hand.taxes import Taxed, in_parts, summed, tax_entries
 from tillstream.check.rules import Sent
 
@@ -67,7 +68,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
     paid_by_line, taxes = _paid(record, counted)
     lines = []
     for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
-        product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
+        scheme, said = line.get("scheme", "gtin"), line.get("code", "")
+        product, grams = shelf(scheme, masked(said) if scheme == "name" else said, scales)
         units, unit = _units(line, grams)
         back = line.get("back") or {}
         fate = back.get("fate", "shelf") if back or line["kind"] == "return" else ""

@@ -10,6 +10,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
 
+from tillstream.check.by_hand.cards import masked
+
 Record = dict[str, Any]
 # Decimals of currencies that have not two, ISO 4217.
 _OTHERS = """
@@ -140,7 +142,7 @@ def summed(record: Record, entries: list[TaxEntry], left: list[int]) -> list[Tax
         of_tax = [entry for entry in entries if entry.tax == tax]
         amount = sum(entry.amount for entry in of_tax)
         code, on_top, rate = tax
-        found.append(Taxed(code, rate, on_top, amount, _net(record, tax, of_tax, left)))
+        found.append(Taxed(masked(code), rate, on_top, amount, _net(record, tax, of_tax, left)))
     return found
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.conditions import Holds, holds, known_by, path, why_not
-from tillstream.domain.mapping.faults import without_fault
+from tillstream.domain.mapping.faults import has_lists, tells_trouble, without_fault
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
     LINE,
@@ -28,7 +28,6 @@ from tillstream.domain.mapping.fields import (
 from tillstream.domain.mapping.inside import Inside
 from tillstream.domain.mapping.looked_at import LookedAt
 from tillstream.domain.mapping.own import alone, same, written
-from tillstream.domain.mapping.pages import has_lists, tells_trouble
 from tillstream.domain.mapping.paths import Scope
 from tillstream.domain.mapping.spec import (
     MappingProblem,
