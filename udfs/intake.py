@@ -155,8 +155,11 @@ class IntakeOnce(BatchedStage):
             if not is_used(receipt.currency, place.currency, place.country):
                 self._count("other_currency", place, receipt, {}, out)
             if tax_fault:
-                said = {"transaction_id": receipt.transaction_id, "why": tax_fault}
-                self._count(tax_rates.TAX_RATE, place, receipt, said, out)
+                why: dict[str, str | int] = {
+                    "transaction_id": receipt.transaction_id,
+                    "why": tax_fault,
+                }
+                self._count(tax_rates.TAX_RATE, place, receipt, why, out)
             return archived_mark.Mark(said)
         if state.fingerprint != said:
             message = "another transaction with this transaction_id came before it"
