@@ -19,6 +19,7 @@ from tillstream.domain.mapping.mapper import Mapper
 from tillstream.domain.mapping.spec import MappingSpec
 from tillstream.domain.notice import notice
 from tillstream.domain.receipt import parse as contract
+from tillstream.domain.receipt import tax_rates
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.currencies import is_used, refuse_other
@@ -88,11 +89,12 @@ class ByMapping(SingleStage):
 
 
 class Taken(NamedTuple):
-    """A transaction as it was sent, its store, and its canonical form."""
+    """A transaction as it was sent, its store, and its canonical form. ``tax_fault``: see `tax_rates`."""
 
     sent: RetailTransaction | Transaction
     place: StorePlace
     receipt: Receipt
+    tax_fault: str | None
 
 
 class IntakeOnce(BatchedStage):
@@ -112,17 +114,19 @@ class IntakeOnce(BatchedStage):
         scales: Sequence[str] = (),
         mapped: Collection[str] = (),
         refuse_other_currencies: bool = False,
+        refuse_tax_rates: bool = False,
     ) -> None:
         """``kinds``: category -> kind of line, of what tills ring up as goods and is none. ``scales``: forms
         of codes with a price or weight in them; none: those usual in the store's country. ``mapped``:
         sources of what `ByMapping` made, which keeps what came itself. ``refuse_other_currencies``: than
-        those of the store's country."""
+        those of the store's country; ``refuse_tax_rates``: tax that does not follow from its rate."""
         super().__init__(settings)
         self.stores, self.kinds, self.keep_raw = stores, kinds, keep_raw
         self.mapped = frozenset(mapped)
-        self.told: dict[str, int] = {}
+        self.told: dict[tuple[str, str], int] = {}
         self.scales = tuple(map(Embedded, scales)) or None
         self.refuse_other_currencies = refuse_other_currencies
+        self.refuse_tax_rates = refuse_tax_rates
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Outputs
@@ -135,7 +139,7 @@ class IntakeOnce(BatchedStage):
             return None
         if taken is None:
             return None
-        sent, place, receipt = taken
+        sent, place, receipt, tax_fault = taken
         said = content.of_receipt(receipt)
         if state is None:
             written = _json(receipt)
@@ -147,9 +151,15 @@ class IntakeOnce(BatchedStage):
             if self.keep_raw:
                 self._keep(sent, envelope, out)
             if place.region == UNKNOWN:
-                self._tell("unknown_store", place, "", envelope.arrived_ms, out)
+                self._tell("unknown_store", place, envelope.arrived_ms, out)
             if not is_used(receipt.currency, place.currency, place.country):
-                self._tell("other_currency", place, receipt.currency, envelope.arrived_ms, out)
+                self._count("other_currency", place, receipt, {}, out)
+            if tax_fault:
+                why: dict[str, str | int] = {
+                    "transaction_id": receipt.transaction_id,
+                    "why": tax_fault,
+                }
+                self._count(tax_rates.TAX_RATE, place, receipt, why, out)
             return archived_mark.Mark(said)
         if state.fingerprint != said:
             message = "another transaction with this transaction_id came before it"
@@ -159,18 +169,22 @@ class IntakeOnce(BatchedStage):
     def take(self, envelope: Envelope) -> Taken | None:
         """None of a training till. Raises InvalidTransaction."""
         sent: RetailTransaction | Transaction
+        tax_fault = None
         if contract.is_v2(envelope.raw):
             sent = contract.parse(envelope.raw)
             if sent.training:
                 return None
             place, source = self.stores.of(sent.store), sent.source or "pos/2"
             receipt = of_contract(sent, place, source, embedded=self.scales, kinds=self.kinds)
+            tax_fault = tax_rates.fault(sent)
         else:
             sent = transaction.parse(envelope.raw)
             place = self.stores.of(str(sent.store))
             receipt = of_v1(sent, place, self.kinds)
         if self.refuse_other_currencies:
             refuse_other(receipt.currency, place.currency, place.country)
+        if self.refuse_tax_rates and tax_fault:
+            raise InvalidTransaction(tax_rates.TAX_RATE, tax_fault)
         refuse_ahead(receipt.ended_ms, "ended", envelope, self.settings.clock_ahead_ms)
         made = msgspec.structs.replace(
             receipt,
@@ -178,7 +192,7 @@ class IntakeOnce(BatchedStage):
             arrived_ms=envelope.arrived_ms,
             origin=envelope.origin,
         )
-        return Taken(sent, place, made)
+        return Taken(sent, place, made, tax_fault)
 
     def _keep(
         self, sent: RetailTransaction | Transaction, envelope: Envelope, out: Outputs
@@ -190,24 +204,46 @@ class IntakeOnce(BatchedStage):
             free_text = has_free_text(sent)
         out.emit(raw_record(envelope, sent.transaction_id, free_text), RAW)
 
-    def _tell(
-        self, what: str, place: StorePlace, currency: str, arrived_ms: int, out: Outputs
+    def _tell(self, what: str, place: StorePlace, arrived_ms: int, out: Outputs) -> None:
+        """That a store is not in the table, once a day."""
+        cause = f"{place.number}/{arrived_ms // DAY_MS}"
+        if self._often(what, cause) == 1:
+            self._notice(what, cause, place, arrived_ms, {}, out)
+
+    def _count(
+        self,
+        what: str,
+        place: StorePlace,
+        receipt: Receipt,
+        params: dict[str, str | int],
+        out: Outputs,
     ) -> None:
-        """That a store is not in the table, once a day; that it sells in a currency which its country does
-        not use, at the day's first, tenth, hundredth of them and so on: the notifier knows ids, but not
-        thousands of them for nothing."""
-        cause = "/".join(filter(None, (str(place.number), currency, str(arrived_ms // DAY_MS))))
-        if cause not in self.told and len(self.told) >= MOST_TOLD:
+        """What is odd at a store, in a currency, at the day's first, tenth, hundredth of them and so on: the
+        notifier knows ids, but not thousands of them for nothing. ``params``: of that one."""
+        arrived_ms = receipt.arrived_ms
+        cause = f"{place.number}/{receipt.currency}/{arrived_ms // DAY_MS}"
+        count = self._often(what, cause)
+        if str(count).rstrip("0") == "1":
+            said = {"currency": receipt.currency, "transactions": count, **params}
+            self._notice(what, f"{cause}/{count}", place, arrived_ms, said, out)
+
+    def _often(self, what: str, cause: str) -> int:
+        """How often it was, this time too, since the subtask began or has seen too many causes."""
+        if (what, cause) not in self.told and len(self.told) >= MOST_TOLD:
             self.told.clear()
-        count = self.told[cause] = self.told.get(cause, 0) + 1
-        params: dict[str, str | int] = {"stores": str(place.number)}
-        if currency:
-            if str(count).rstrip("0") != "1":
-                return
-            cause = f"{cause}/{count}"
-            params |= {"currency": currency, "transactions": count}
-        elif count > 1:
-            return
+        count = self.told[what, cause] = self.told.get((what, cause), 0) + 1
+        return count
+
+    @staticmethod
+    def _notice(
+        what: str,
+        cause: str,
+        place: StorePlace,
+        arrived_ms: int,
+        params: dict[str, str | int],
+        out: Outputs,
+    ) -> None:
+        params = {"stores": str(place.number), **params}
         told = notice("alert", "team:platform", what, cause, arrived_ms, params)
         out.emit(_json(told), NOTICES)
 
@@ -231,5 +267,5 @@ def intake_once(conf: Conf, mappings: Sequence[MappingSpec] = ()) -> IntakeOnce:
     return IntakeOnce(
         StageSettings.of("intake", conf), reference.known_stores(conf), intake.kinds, intake.keep_raw,
         intake.scales, [f"{one.mapping}/{one.version}" for one in mappings],
-        intake.other_currencies == "refuse",
+        intake.other_currencies == "refuse", intake.tax_rates == "refuse",
     )  # fmt: skip

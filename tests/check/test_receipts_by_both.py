@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.domain.receipt.test_contract import VALID
 from tests.support.receipts import receipts as drawn
-from tillstream.check.receipts import in_parts, postings, read, shelf
+from tillstream.check.by_hand.taxes import in_parts
+from tillstream.check.receipts import postings, read, shelf
 from tillstream.domain.loyalty import parts
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import StorePlace, of_contract, shared
@@ -62,6 +63,22 @@ def agree(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_every_example_is_read_alike(path):
     agree(json.loads(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111111", "4111 1111 1111 1111", "VAT 3782-822463-10005", "4111111111111112",
+        "1111111111111117", "05 4111111111111111 0",
+    ],
+)  # fmt: skip
+def test_a_cards_number_in_a_tax_code_or_a_name_is_masked_alike(text):
+    document = json.loads(VALID[0].read_bytes())
+    for name in ("discounts", "taxes", "tenders", "rounding"):
+        document.pop(name, None)
+    line = {"number": 1, "kind": "sale", "scheme": "name", "code": text, "amount": 115}
+    line["taxes"] = [{"code": text, "rate": 15, "amount": 15}]
+    agree(document | {"lines": [line], "total": 115})
 
 
 @settings(deadline=None)

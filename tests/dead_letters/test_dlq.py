@@ -550,3 +550,22 @@ def test_a_currency_that_is_refused_stays_dead_until_it_is_accepted():
         conf = settings.load("local", {"intake": {"other_currencies": said}})
         outcomes.append(getattr(judge(letter, contracts=contracts(conf)), "reason", "goes back"))
     assert outcomes == ["other_currency", "goes back"]
+
+
+def test_tax_that_is_refused_stays_dead_until_it_is_accepted():
+    line = {
+        "number": 1,
+        "kind": "sale",
+        "amount": 1_000,
+        "taxes": [{"code": "S", "rate": 0, "amount": 9}],
+    }
+    raw = orjson.dumps(
+        {"schema": 2, "transaction_id": "t-1", "kind": "retail", "store": "1", "till": "1",
+         "ended_at": "2025-11-24T10:00:00+02:00", "currency": "ZAR", "total": 1_000, "lines": [line]}
+    )  # fmt: skip
+    (letter,) = merge([sighting("kafka:tills/0/1#aa", raw, "intake", "tax_rate")]).values()
+    outcomes = []
+    for said in ("refuse", "accept"):
+        conf = settings.load("local", {"intake": {"tax_rates": said}})
+        outcomes.append(getattr(judge(letter, contracts=contracts(conf)), "reason", "goes back"))
+    assert outcomes == ["tax_rate", "goes back"]

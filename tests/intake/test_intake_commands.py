@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tillstream import conf as settings
 from tillstream.cli import main
 from tillstream.intake import mappings
 
@@ -228,3 +229,21 @@ def test_a_receipt_of_a_training_till_is_told_to_be_one(shop: Path) -> None:
 def test_an_empty_file_is_told_to_be_one(shop: Path) -> None:
     (shop / "file.csv").write_bytes(b"\n")
     assert "is empty" in " ".join(run("try", shop / "file.csv").output.split())
+
+
+def test_tax_that_does_not_follow_from_its_rate_is_shown_and_by_the_setting_refused(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taxed = 'taxes: [{each: rows, set: {code: {const: S}, rate: {const: "15"}, amount: {const: "9.99"}}}]\n'
+    (shop / "shop.yaml").write_text(MAPPING + taxed)
+    (shop / "file.csv").write_text("".join(FILE.splitlines(keepends=True)[:2]))
+    why = "tax_rate: $.taxes[0].amount is 999, by 15 % of 1250 it is from -1 to 194"
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
+    assert (done.exit_code, f"accepted, but reported: {why}" in done.output) == (0, True), (
+        done.output
+    )
+    conf = settings.load("local", {"intake": {"tax_rates": "refuse"}})
+    monkeypatch.setattr(settings, "load", lambda **over: conf)
+    done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
+    assert (done.exit_code, why in done.output) == (1, True), done.output
+    assert "1 would be dead letters" in done.output

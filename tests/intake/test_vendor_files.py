@@ -92,6 +92,17 @@ def test_each_sale_of_a_poslog_has_the_totals_that_it_says():
         assert major(sum(positive) + added, "USD") == totals["acs:GrossPositive"]
 
 
+def test_taxes_of_a_poslog_add_up_by_code():
+    made, sales, _ = poslog()
+    taxes = [tax for receipt in made for tax in receipt.taxes]
+    assert {(tax.code, tax.rate) for tax in taxes} == {(tax.code, None) for tax in taxes}
+    said = [
+        amount(node, "TaxableAmount") for sale in sales for node in sale.iter()
+        if node.tag.endswith("}Tax") and node.find("{*}TaxableAmount") is not None
+    ]  # fmt: skip
+    assert major(sum(tax.taxable or 0 for tax in taxes), "USD") == sum(said)
+
+
 def test_weights_corrections_and_bottles_of_a_poslog():
     made, sales, _ = poslog()
     lines = [line for receipt in made for line in receipt.lines]

@@ -22,12 +22,16 @@ def lines(draw: st.DrawFn) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(1, 6)) + 1):
         kept = [
-            line for line in made if not line["voided"] and not line["correction"] and line["left"]
+            line
+            for line in made
+            if not line["voided"] and not line["correction"] and line["left"] and line["on_hand"]
         ]
+        most = 10**7
         if draw(FLAGS) and kept:
             before = draw(st.sampled_from(kept))
             part = draw(st.integers(0, abs(before["left"]))) * (1 if before["left"] > 0 else -1)
             before["left"] -= part
+            most = before["on_hand"]
             line = {
                 "kind": before["kind"],
                 "code": before["code"],
@@ -47,14 +51,19 @@ def lines(draw: st.DrawFn) -> list[dict[str, Any]]:
             line["voided"] = draw(FLAGS)
         if line["kind"] == "agency":
             line["agency"] = "airtime"
-        quantity = draw(st.integers(1, 10**7)) / 1000
-        made.append(line | {"number": number, "quantity": quantity, "left": line["amount"]})
+        quantity = draw(st.integers(1, most))
+        if line["correction"]:
+            before["on_hand"] -= quantity
+        line |= {"number": number, "quantity": quantity / 1000}
+        made.append(line | {"left": line["amount"], "on_hand": quantity})
     return made
 
 
 @st.composite
 def receipts(draw: st.DrawFn) -> dict[str, Any]:
-    basket = [{k: v for k, v in line.items() if k != "left"} for line in draw(lines())]
+    basket = [
+        {k: v for k, v in line.items() if k not in ("left", "on_hand")} for line in draw(lines())
+    ]
     counted = [line for line in basket if not line["voided"]]
     whole = sum(abs(line["amount"]) for line in counted)
     discounts = [

@@ -22,6 +22,7 @@ from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.mapping.spec import read
 from tillstream.domain.notice import parse as parse_notice
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.currencies import is_used
 from tillstream.domain.receipt.product import check_digit
 from tillstream.udfs.intake import RAW, ByMapping, IntakeOnce, intake_once
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
@@ -151,6 +152,13 @@ def test_rand_where_they_are_tender_too_is_nothing_to_tell():
     assert "notices" not in harness.side or harness.side["notices"] == []
 
 
+def test_dollars_where_shops_price_in_them_are_nothing_odd():
+    assert is_used("USD", "LBP", "LB")
+    assert is_used("USD", "VES", "VE")
+    assert is_used("ZAR", "ZWG", "ZW")
+    assert not is_used("ZAR", "VES", "VE")
+
+
 def test_another_currency_is_a_dead_letter_if_the_grocer_wants_so():
     conf = load("local", {"intake": {"other_currencies": "refuse"}})
     harness = BatchedHarness(intake_once(conf))
@@ -158,6 +166,47 @@ def test_another_currency_is_a_dead_letter_if_the_grocer_wants_so():
     assert sent(harness, json.dumps(sale(store=1, currency="BWP")).encode()) == []
     assert letters(harness) == [("validate", "other_currency")] * 2
     assert len(sent(harness, priced_in("ZAR", 1, store="1"))) == 1
+
+
+def wrongly_taxed(n: int, **changes: Any) -> bytes:
+    """R15.10 on top of R15.00, at fifteen percent."""
+    document = json.loads(APPLES)
+    for name in ("taxes", "tenders", "discounts", "rounding"):
+        document.pop(name, None)
+    line = {"number": 1, "kind": "sale", "scheme": "sku", "code": "a", "amount": 1_500}
+    tax = {"code": "S", "rate": 15, "amount": 1_510, "included": False}
+    changes |= {"lines": [line | {"taxes": [tax]}], "total": 3_010, "transaction_id": f"tax-{n}"}
+    return json.dumps(document | changes).encode()
+
+
+def test_a_sale_whose_tax_does_not_follow_from_its_rate_is_not_lost_but_told_and_counted():
+    harness = front_door()
+    for n in range(12):
+        (receipt,) = sent(harness, wrongly_taxed(n, store="1"))
+        assert (receipt.total, receipt.tax) == (3_010, 1_510)
+    assert letters(harness) == []
+    first, tenth = (parse_notice(one) for one in harness.side["notices"] if b'"tax_rate"' in one)
+    assert (first.template, first.recipient, first.params) == (
+        "tax_rate",
+        "team:platform",
+        {
+            "stores": "1",
+            "currency": "ZAR",
+            "transactions": 1,
+            "transaction_id": "tax-0",
+            "why": "$.lines[0].taxes[0].amount is 1510, by 15 % of 1500 it is from -1 to 233 minor units",
+        },
+    )
+    assert (tenth.params["transactions"], tenth.params["transaction_id"]) == (10, "tax-9")
+    assert first.notice_id != tenth.notice_id
+
+
+def test_tax_that_does_not_follow_is_a_dead_letter_if_the_grocer_wants_so_but_never_a_void():
+    harness = BatchedHarness(intake_once(load("local", {"intake": {"tax_rates": "refuse"}})))
+    assert sent(harness, wrongly_taxed(1)) == []
+    assert letters(harness) == [("validate", "tax_rate")]
+    (void,) = sent(harness, wrongly_taxed(2, kind="void", voids="tax-0"))
+    assert (void.kind, void.total) == ("void", -3_010)
 
 
 def test_a_training_till_sells_nothing():

@@ -10,11 +10,11 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
-from math import floor
 from typing import Any, NamedTuple
 
+from tillstream.check.by_hand.cards import masked
+from tillstream.check.by_hand.taxes import Taxed, in_parts, summed, tax_entries
 from tillstream.check.rules import Sent
 from tillstream.check.taken_back import quantity, taken_back
 
@@ -40,17 +40,6 @@ class Line(NamedTuple):
     of: str
     corrects: bool = False
     gone: bool = False
-
-
-class Taxed(NamedTuple):
-    """Tax of one code, in minor units of the receipt's currency. ``rate``: percent, "" where none is said.
-    ``net``: what it is on, None where that is not known."""
-
-    code: str
-    rate: str
-    added: bool
-    amount: int
-    net: int | None
 
 
 class Receipt(NamedTuple):
@@ -80,7 +69,8 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
     paid_by_line, taxes = _paid(record, counted)
     lines = []
     for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
-        product, grams = shelf(line.get("scheme", "gtin"), line.get("code", ""), scales)
+        scheme, said = line.get("scheme", "gtin"), line.get("code", "")
+        product, grams = shelf(scheme, masked(said) if scheme == "name" else said, scales)
         units, unit = _units(line, grams)
         source = taken_back(counted, n - 1) if line.get("correction") else line
         back = line.get("back") or source.get("back") or {}
@@ -169,7 +159,7 @@ def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
         for line, amount in zip(lines, kept, strict=True)
     ]
     less = in_parts(whole, goods if any(goods) else kept)
-    entries = _tax_entries(record, lines, kept)
+    entries = tax_entries(record, lines, kept)
     on_top = [0] * len(lines)
     left = [amount - off for amount, off in zip(amounts, less, strict=True)]
     for entry in entries:
@@ -178,7 +168,7 @@ def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
         else:
             left[entry.line] -= entry.amount
     shares = (amounts, [-off for off in less], on_top, in_parts(record.get("rounding", 0), kept))
-    return [sum(parts) for parts in zip(*shares, strict=True)], _summed(record, entries, left)
+    return [sum(parts) for parts in zip(*shares, strict=True)], summed(record, entries, left)
 
 
 def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
@@ -214,7 +204,16 @@ def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
         if not line.get("correction"):
             earlier.append(n)
             continue
-        for m in reversed(earlier):
+        # The latest of the same amount and quantity, before it is the latest of all.
+        twins = [
+            m
+            for m in earlier
+            if kept[m] == -kept[n]
+            and lines[m]["amount"] == -line["amount"]
+            and lines[m].get("unit", "each") == line.get("unit", "each")
+            and _quantity(lines[m]) == _quantity(line)
+        ]
+        for m in [*twins[-1:], *reversed(earlier)]:
             if kept[m] > 0 > kept[n]:
                 part = min(kept[m], -kept[n])
             elif kept[m] < 0 < kept[n]:
@@ -223,108 +222,6 @@ def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
                 part = 0
             kept[m], kept[n] = kept[m] - part, kept[n] + part
     return kept
-
-
-def in_parts(whole: int, amounts: list[int]) -> list[int]:
-    """``whole`` among the amounts that go the way of their sum, by the largest remainder; the first of equal
-    ones has it. With none of them all is the first one's."""
-    if not whole:
-        return [0] * len(amounts)
-    up = sum(amounts) >= 0
-    weights = [max(0, amount if up else -amount) for amount in amounts]
-    if not sum(weights):
-        return [whole if n == 0 else 0 for n in range(len(amounts))]
-    exact = [Fraction(whole * weight, sum(weights)) for weight in weights]
-    parts = [floor(one) for one in exact]
-    order = sorted(range(len(parts)), key=lambda n: exact[n] - parts[n], reverse=True)
-    for n in order[: whole - sum(parts)]:
-        parts[n] += 1
-    return parts
-
-
-Tax = tuple[str, bool, str]  # code, whether it is on top, percent
-
-
-class TaxEntry(NamedTuple):
-    """Some tax of one line. ``told``: the line says so, else it is its part of what the receipt says."""
-
-    line: int
-    tax: Tax
-    amount: int
-    told: bool
-
-
-def _tax(said: Record) -> Tax:
-    return said["code"], not said.get("included", True), _percent(said.get("rate"))
-
-
-def _tax_entries(record: Record, lines: list[Record], amounts: list[int]) -> list[TaxEntry]:
-    """What lines say is theirs. Of a tax that the receipt says too, what is missing goes to lines that can
-    bear it (docs/jobs/intake.md, "Tax")."""
-    pots: dict[Tax, int] = {}
-    for said in record.get("taxes", ()):
-        pots[_tax(said)] = pots.get(_tax(said), 0) + said["amount"]
-    entries: list[TaxEntry] = []
-    payers: dict[Tax, dict[int, Tax]] = {pot: {} for pot in pots}
-    for n, line in enumerate(lines):
-        for said in line.get("taxes", ()):
-            code, on_top, rate = _tax(said)
-            same_code = [pot for pot in pots if pot[:2] == (code, on_top)]
-            if same_code:
-                # The pot of its rate, else the one without a rate, else the first.
-                pot = min(same_code, key=lambda one: (one[2] != rate, one[2] != ""))
-                pots[pot] -= said["amount"]
-                rate = rate or pot[2]
-                payers[pot][n] = code, on_top, rate
-            entries.append(TaxEntry(n, (code, on_top, rate), said["amount"], True))
-    for pot, missing in pots.items():
-        rated = [n for n, tax in payers[pot].items() if tax[2] != "0"]
-        silent = [
-            n
-            for n, line in enumerate(lines)
-            if not line.get("taxes") and line["kind"] not in ("gift_card", "agency")
-        ]
-        if 0 < len(rated) >= abs(missing):
-            silent = []
-        elsewhere = [
-            n
-            for n, line in enumerate(lines)
-            if any(said.get("rate", said["amount"]) for said in line.get("taxes", ()))
-        ]
-        group = silent or rated or elsewhere or list(range(len(lines)))
-        for n, part in zip(group, in_parts(missing, [amounts[n] for n in group]), strict=True):
-            if part:
-                entries.append(TaxEntry(n, payers[pot].get(n, pot), part, False))
-    return entries
-
-
-def _summed(record: Record, entries: list[TaxEntry], left: list[int]) -> list[Taxed]:
-    """``left``: of each line without discounts and the tax in it."""
-    found = []
-    for tax in dict.fromkeys(entry.tax for entry in entries):
-        of_tax = [entry for entry in entries if entry.tax == tax]
-        amount = sum(entry.amount for entry in of_tax)
-        code, on_top, rate = tax
-        found.append(Taxed(code, rate, on_top, amount, _net(record, tax, of_tax, left)))
-    return found
-
-
-def _net(record: Record, tax: Tax, entries: list[TaxEntry], left: list[int]) -> int | None:
-    amount, rate = sum(entry.amount for entry in entries), Fraction(tax[2] or 0)
-    said = [one.get("taxable") for one in record.get("taxes", ()) if _tax(one) == tax]
-    if said and None not in said:
-        on = sum(one for one in said if one is not None)
-        as_net, as_gross = on * rate / 100, on * rate / (100 + rate)
-        return on - amount if not tax[1] and abs(as_gross - amount) < abs(as_net - amount) else on
-    telling = {entry.line for entry in entries if entry.told}
-    shared = sum(entry.amount for entry in entries if entry.line not in telling)
-    if telling and shared == 0:
-        return sum(left[n] for n in telling)
-    return sum(left[n] for n in telling) + round(shared * 100 / rate) if rate else None
-
-
-def _percent(rate: float | str | None) -> str:
-    return "" if rate is None else f"{Decimal(str(rate)):.6f}".rstrip("0").rstrip(".")
 
 
 def _units(line: Record, grams: int | None) -> tuple[int, str]:

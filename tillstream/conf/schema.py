@@ -141,6 +141,7 @@ class Intake(_Base, frozen=True):
     mappings: list[str]
     unknown_stores: Literal["refuse", "accept"]
     other_currencies: Literal["refuse", "accept"]
+    tax_rates: Literal["refuse", "accept"]
     scales: list[Annotated[str, Meta(pattern=r"^[0-9IPWV.C]{13}\Z")]]
 
 

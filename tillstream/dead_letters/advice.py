@@ -28,6 +28,7 @@ _MEANINGS = {
     "not_text": "bytes that are not of the encoding its mapping says",
     "several_receipts": "rows of several receipts that its mapping takes for one",
     "other_currency": "a currency that the store's country does not use",
+    "tax_rate": "tax that does not follow from its rate and what it is on",
     "too_many": "more promotions of one product at a time than are compared; it holds all the same",
     "too_large": "a receipt so long that no broker takes it in the form that jobs read",
     "too_many_held": "so many sales of one customer are held, or were said to be and have not come",
@@ -51,6 +52,8 @@ _REPAIRS = {
     "redrive.",
     "other_currency": "Where it is right, set intake.other_currencies to accept, restart intake, "
     "redrive; else put the till right and repair $.currency.",
+    "tax_rate": "Set intake.tax_rates to accept, restart intake, redrive, if the sale was made like this; "
+    "else repair the tax that its message names.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair its time only when the till's clock was wrong.",
     "too_many_returns": "Leave it dead, other jobs have posted it: take its points back by a goodwill "

@@ -20,7 +20,9 @@ from tillstream.domain.mapping.known import Known
 from tillstream.domain.promotions import promotion
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.currencies import refuse_other
+from tillstream.domain.receipt.parse import is_v2, parse
 from tillstream.domain.receipt.reading import reader
+from tillstream.domain.receipt.tax_rates import refuse as refuse_tax_rates
 from tillstream.domain.shortage.events import parse_change
 from tillstream.domain.stock import assortment, movement
 from tillstream.domain.stock.actions import parse_request
@@ -76,6 +78,8 @@ def _of_tills(conf: Conf) -> Callable[[bytes], Named]:
             place = stores.of(found.store)  # or it would be refused again
             if conf.intake.other_currencies == "refuse":
                 refuse_other(_priced(raw).currency, place.currency, place.country)
+            if conf.intake.tax_rates == "refuse" and is_v2(raw):
+                refuse_tax_rates(parse(raw))
             return found
         try:
             mapper, documents = known.of(raw)

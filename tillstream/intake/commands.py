@@ -25,6 +25,7 @@ from tillstream.domain.receipt.amounts import shown
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.front_door import of_contract
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded
+from tillstream.domain.receipt.tax_rates import TAX_RATE, fault
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
@@ -90,6 +91,8 @@ def try_(
         found = list(mapper.transactions(raw, places.get, context, traced=unread))
     except InvalidTransaction as problem:
         raise Problem(f"{file} is nothing for {mapper.name}: {problem}") from None
+    if conf.intake.tax_rates == "refuse":
+        found = list(map(_without_tax_faults, found))
     if not found and mapper.is_empty(raw):
         click.echo(f"{file} is of {mapper.name}, without a receipt in it")
         raise SystemExit(0)
@@ -172,7 +175,7 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
                 receipt.transaction_id, receipt.store, receipt.till, receipt.ended_at.isoformat(),
                 str(len(receipt.lines)), shown(receipt.total, receipt.currency),
                 ", ".join(dict.fromkeys(t.kind for t in receipt.tenders if t.kind != "change")),
-                "training: not counted" if receipt.training else "",
+                "training: not counted" if receipt.training else _tax(receipt),
             )  # fmt: skip
         elif one.problem:
             draft = one.draft
@@ -271,6 +274,19 @@ def _figures(one: Mapped) -> str:
     of_lines = f"lines {_amount(draft, lines)}, discounts {_amount(draft, off)}, "
     told = of_lines if one.problem.reason == "lines_total" else ""
     return f" ({told}makes {_amount(draft, made)})"
+
+
+def _without_tax_faults(one: Mapped) -> Mapped:
+    """With intake.tax_rates: refuse."""
+    told = one.receipt and fault(one.receipt)
+    problem = InvalidTransaction(TAX_RATE, told) if told else None
+    return one._replace(receipt=None, problem=problem) if problem else one
+
+
+def _tax(receipt: RetailTransaction) -> str:
+    """What the platform team would hear of its tax."""
+    told = fault(receipt)
+    return f"accepted, but reported: {TAX_RATE}: {told}" if told else ""
 
 
 def _amount(draft: Mapping[str, Any], minor: int | None) -> str:

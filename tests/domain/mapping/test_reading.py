@@ -69,6 +69,11 @@ def test_a_text_in_quotes_may_have_delimiters_quotes_and_several_lines():
     assert totals(mapped(SHOP, csv(*rows))) == {"1-7": 1250, "1-8": 100, "1-9": 200}
 
 
+def test_a_text_of_several_lines_may_have_as_many_delimiters_as_a_row():
+    rows = ['1;7;"Salsa; mild; chunky; 300 g\nproduct of Mexico";12,50', "1;8;Milk;20,00"]
+    assert totals(mapped(SHOP, csv(*rows))) == {"1-7": 1250, "1-8": 2000}
+
+
 # ---- CSV: rows that cannot be used
 
 
@@ -96,6 +101,26 @@ def test_a_spoilt_row_is_found_by_the_columns_behind_the_fault_too():
     found = mapped(spec, csv(*rows, header="item;price;shop;no\n"))
     assert totals(found) == {"1-8": 100}
     assert len(problems(found)) == 1
+
+
+def test_a_row_that_may_be_of_the_receipt_before_or_after_it_leaves_neither_short():
+    rows = ["1;6;Tea;1", "1;7;Bread;12,50", "Wine;99,00", "1;8;Milk;20,00", "1;9;Eggs;30,00"]
+    found = mapped(SHOP, csv(*rows))
+    assert totals(found) == {"1-6": 100, "1-9": 3000}
+    assert (
+        problems(found)
+        == ["not_csv: line 4: a row has not as many fields as there are columns"] * 2
+    )
+    again(SHOP, found)
+    assert totals(mapped(SHOP, csv(*rows[:2], "Wine;99,00"))) == {"1-6": 100}
+
+
+def test_a_row_without_its_shop_is_of_the_receipt_beside_it_that_has_its_number():
+    for rows in (
+        ["1;7;Bread;12,50", "7;Wine;99,00", "1;8;Milk;20,00"],
+        ["1;7;1;12,50", "7;2;99,00", "1;8;1;20,00"],  # with numbers all over
+    ):
+        assert totals(mapped(SHOP, csv(*rows))) == {"1-8": 2000}
 
 
 def test_a_spoilt_row_that_is_of_no_receipt_says_the_same_when_it_comes_back():
@@ -160,6 +185,23 @@ def test_receipts_that_were_taken_for_one_are_two_once_the_mapping_tells_them_ap
     one, _ = mapped(OF_DAYS, csv(*rows, header="shop;no;item;price;at\n"))
     found = mapped(OF_DAYS | {"group_by": ["shop", "no"]}, one.raw())
     assert totals(found) == {"1-7": 100, "2-7": 200}
+
+
+def test_a_group_that_comes_back_is_its_own_mappings_alone():
+    branches = SHOP | {
+        "mapping": "branches",
+        "group_by": ["branch", "no"],
+        "record": {"rows.no": "present"},
+        "receipt": SHOP["receipt"]
+        | {"transaction_id": {"template": "b{rows[0].branch}-{rows[0].no}"}},
+    }
+    shops = SHOP | {"record": {"rows.no": "present"}}
+    known = Known(Mapper(read(spec)) for spec in (shops, branches))
+    raw = csv("9;1;Bread;12,50", "9;2;Milk;x", header="branch;no;item;price\n")
+    mapper, documents = known.of(raw)
+    _, letter = mapper.transactions(raw, PLACES.get, documents=documents)
+    mapper, _ = known.of(letter.raw().replace(b'"x"', b'"20,00"'))
+    assert mapper.spec.mapping == "branches"
 
 
 def test_rows_of_one_receipt_may_say_each_its_own_minute_or_nothing():
@@ -410,7 +452,9 @@ def test_what_is_damaged_says_why_by_the_form_it_has(raw, said):
 
 
 @pytest.mark.parametrize(("spec", "raw"), [
-    (SPEC, b'{"sales": [], "cursor": null}'), (SPEC, b"[]"), (SPEC, b'{"sales": [], "page": {"no": 1}}'),
+    (SPEC, b'{"sales": [], "cursor": null}'), (SPEC, b'{"sales": []}\n{"sales": []}\n'),
+    (SPEC, b'{"sales": [], "errors": [], "default": true, "error": null, "status": 200}'),
+    (SPEC, b"[]"), (SPEC, b'{"sales": [], "page": {"no": 1}}'),
     (SPEC | {"records": "data.sales"}, b'{"data": {"sales": []}}'),
     (XML, b"<day/>"), (XML, b'<?xml version="1.0"?><day xmlns="u" n="1">\n</day>'),
     (SHOP, HEADER.encode()), (SHOP | {"header": 2}, b"Monday\n" + HEADER.encode() + b"\n;;;\n"),
@@ -425,12 +469,23 @@ def test_a_page_without_receipts_is_nothing_to_refuse(spec, raw):
 
 @pytest.mark.parametrize("raw", [
     b'{"sales": [], "items": [1]}', b'{"sales": null}', b'{"x": []}', b"null", b"<day><x/></day>", b"<week/>",
-    b"shop;item\n", b"x",
+    b"shop;item\n", b"x", b'{"sales": [], "error": "timeout"}', b'<day status="error"/>',
+    b'{"sales": [], "page": {"errors": ["gone"]}}', b'{"sales": [], "status": 503}',
+    b'{"sales": []}\n{"sales": [], "message": "Request timed out"}',
 ])  # fmt: skip
 def test_what_may_be_more_than_an_empty_page_is_told(raw):
     known = Known(Mapper(read(spec)) for spec in (SPEC, XML, SHOP, SHOP | {"header": NAMES}, TEXT))
     with pytest.raises(InvalidTransaction):
         known.of(raw)
+
+
+def test_an_empty_page_among_lines_is_nothing_and_one_that_failed_is_told():
+    sale = msgspec.json.encode({"sales": [SALE]})
+    pages = [b'{"sales": []}', sale, b'{"sales": [], "error": "timeout"}']
+    found = mapped(SPEC, b"\n".join(pages))
+    assert len(totals(found)) == 1
+    (told,) = problems(found)
+    assert told.startswith("unknown_record: ")
 
 
 def test_a_mapping_that_knows_a_record_goes_before_one_to_which_it_is_empty():
@@ -473,6 +528,17 @@ def test_receipts_one_behind_the_other_in_a_text_are_each_their_own():
     assert totals(found) == {"7": 1250, "9": 100}
     assert [told.partition(":")[0] for told in problems(found)] == ["lines_total"]
     again(JOURNAL, found)
+
+
+def test_a_byte_that_is_not_of_the_encoding_spoils_its_own_receipt():
+    raw = ROLL.replace("MILK ", "MILK\n\udce9 ").encode("utf-8", "surrogateescape")
+    found = mapped(JOURNAL, raw)
+    assert totals(found) == {"7": 1250, "9": 100}
+    assert problems(found) == ["not_text: line 10: bytes are not of the encoding utf-8"]
+    again(JOURNAL, found)
+    (alone,) = ROLL.split("\n\n")[:1]
+    with pytest.raises(InvalidTransaction, match="not_text"):
+        mapped(JOURNAL, alone.replace("BREAD", "\udce9").encode("utf-8", "surrogateescape"))
 
 
 def test_lines_of_fixed_columns_may_be_long_and_begin_with_blanks():

@@ -18,6 +18,7 @@ from tillstream.domain import transaction
 from tillstream.domain.receipt import front_door, parse
 from tillstream.domain.receipt.canonical import Receipt, TaxOf
 from tillstream.domain.receipt.front_door import StorePlace, shared
+from tillstream.domain.stock.baskets import taken_out
 
 ROSEBANK = StorePlace(147, "Africa/Johannesburg", "ZAR", "ZA", "gauteng")
 V1 = sorted(
@@ -191,6 +192,39 @@ def test_one_code_at_two_rates_stays_two():
     assert [tax.net for tax in made.taxes] == [1_000, 1_000]  # said with the tax in it
 
 
+def test_what_a_line_says_that_its_tax_is_on_counts():
+    menu = [
+        {"code": "L", "rate": 7, "amount": 46, "taxable": 700},
+        {"code": "H", "rate": 19, "amount": 48, "taxable": 300},
+    ]
+    made = taxed((1_000, menu))
+    assert [tax.net for tax in made.taxes] == [654, 252]  # said with the tax in it
+    top = {"code": "S", "rate": 6, "included": False}
+    free, paid = top | {"amount": 0, "taxable": 0}, top | {"amount": 30, "taxable": 500}
+    made = taxed((1_000, [free]), (500, [paid]), total=1_530)
+    assert made.taxes == (TaxOf("S", 30, "6", added=True, net=500),)
+    made = taxed((1_000, [free]), (500, [top | {"amount": 30}]), total=1_530)
+    assert made.taxes[0].net == 500  # the other line does not say it
+
+
+def test_a_line_without_a_rate_has_the_one_of_the_receipt_that_makes_its_tax():
+    said = [{"code": "V", "amount": 130}], [{"code": "V", "amount": 70}]
+    listed = [{"code": "V", "rate": 15, "amount": 130}, {"code": "V", "rate": 7.5, "amount": 70}]
+    made = taxed((1_000, said[0]), (1_000, said[1]), taxes=listed)
+    assert made.taxes == (TaxOf("V", 130, "15", net=870), TaxOf("V", 70, "7.5", net=930))
+    assert [(line.tax, line.taxed) for line in made.lines] == [(130, (0,)), (70, (1,))]
+
+
+def test_rounding_to_whole_dollars_of_taiwan_stays_with_the_lines_that_are_taxed():
+    said = [{"code": "V", "rate": 5, "amount": 200}]
+    lines = (3_500, said), (3_500, said), (5_000, [])
+    listed = [{"code": "V", "rate": 5, "amount": 500}]
+    made = taxed(*lines, taxes=listed, currency="TWD")
+    assert [line.tax for line in made.lines] == [250, 250, 0]
+    cents = taxed(*lines, (1, []), taxes=listed, currency="TWD")
+    assert [line.tax for line in cents.lines] == [200, 200, 100, 0]
+
+
 def test_what_tax_is_on_is_unknown_where_nobody_says_it():
     made = taxed((1_150, []), taxes=[{"code": "S", "amount": 150}])
     assert (made.taxes[0].rate, made.taxes[0].net) == ("", None)
@@ -215,6 +249,35 @@ def test_what_was_taken_out_again_bears_nothing_of_the_basket():
     part = [*lines[:2], lines[2] | {"amount": -400}]
     made = taxed(lines=part, discounts=off, total=1_500)
     assert [one.paid for one in made.lines] == [962, 938, -400]  # by 600 and 1,000
+
+
+def bread(number: int, amount: int, quantity: float = 1, **more: Any) -> dict[str, Any]:
+    line = {
+        "number": number,
+        "kind": "sale",
+        "scheme": "name",
+        "code": "bread",
+        "quantity": quantity,
+    }
+    return line | {"amount": amount, **more}
+
+
+def test_a_correction_takes_out_the_line_that_is_like_it_not_the_latest():
+    lines = [bread(1, 1_000), bread(2, 3_000, 3), bread(3, -1_000, correction=True)]
+    made = taxed(lines=lines, discounts=[{"amount": 300, "kind": "manual"}], total=2_700)
+    assert [one.paid for one in made.lines] == [1_000, 2_700, -1_000]
+    assert taken_out(made.lines) == {0, 2}
+
+
+def test_no_more_is_taken_out_than_was_rung_up():
+    wine = {"number": 9, "kind": "sale", "scheme": "name", "code": "wine", "amount": 500}
+    for quantity, unit in ((5, "each"), (1, "kg"), (1.001, "each")):
+        taken = bread(2, -1_000, quantity, unit=unit, correction=True)
+        with pytest.raises(transaction.InvalidTransaction, match="takes back what no line"):
+            taxed(lines=[bread(1, 1_000), taken, wine], total=500)
+    thrice = [bread(n, -300, correction=True) for n in (2, 3, 4)]
+    made = taxed(lines=[bread(1, 900, 3), *thrice, wine], total=500)
+    assert sum(one.thousandths for one in made.lines) == 1_000
 
 
 def test_a_corrected_line_goes_back_to_the_shelf_and_a_struck_out_one_never_left():

@@ -12,7 +12,7 @@ import msgspec
 
 from tillstream.domain.mapping import rows, trees
 from tillstream.domain.mapping.conditions import Holds, holds, known_by, path, why_not
-from tillstream.domain.mapping.faults import without_fault
+from tillstream.domain.mapping.faults import has_lists, tells_trouble, without_fault
 from tillstream.domain.mapping.fields import (
     DISCOUNT,
     LINE,
@@ -143,8 +143,16 @@ class Mapper:
             for document in found
             for record in document.records
         )
-        if self.spec.form == "csv" and raw[:1] == b"{":  # a group with a spoilt row came back
+        if self.spec.form == "csv" and raw[:1] == b"{":  # a group that came back
+            if not all(rows.has_columns(tree, self.spec.group_by) for tree, _ in found):
+                return []
             known = known or any(rows.is_spoilt(document.tree) for document in found)
+        if known and self.spec.form == "json" and len(found) > 1:  # an empty page among others
+            found = [
+                one
+                for one in found
+                if one.records[0] is not one.tree or not self._has_none(one.tree)
+            ]
         return found if known else []
 
     def why_unknown(self, raw: bytes) -> str:
@@ -164,7 +172,8 @@ class Mapper:
 
     def is_empty(self, raw: bytes) -> bool:
         """Whether ``raw`` is a document of this mapping's without a record, such as the page of a day without
-        sales: there is an empty list where the records would be, and no other list has anything in it."""
+        sales: there is an empty list where the records would be, no other list has anything in it, and
+        nothing in it speaks of an error."""
         try:
             found = self._trees(raw)
         except InvalidTransaction:
@@ -175,9 +184,11 @@ class Mapper:
             )
         if self.spec.form not in ("json", "xml"):
             return False
-        return not found or (len(found) == 1 and self._has_none(found[0]))
+        return all(map(self._has_none, found))
 
     def _has_none(self, tree: Any) -> bool:
+        if not self._records or tells_trouble(tree):
+            return False
         for at in self._records:
             passed: list[Any] = []
             visit = lambda node, name, to=passed: to.append(node[name])  # noqa: E731
@@ -187,7 +198,7 @@ class Mapper:
                 root = passed[0]
                 if root == "" or (isinstance(root, dict) and all(k[:1] == "@" for k in root)):
                     return True
-            elif passed[-1] == [] and not _lists(tree):
+            elif passed[-1] == [] and not has_lists(tree):
                 return True
         return False
 
@@ -242,7 +253,8 @@ class Mapper:
         scope = looked_at.scope(node, tree) if looked_at else Scope(node, node, tree)
         draft: dict[str, Any] = {}
         try:
-            without_fault(node, self._encoding)  # or what is missing in it would make a `skip` hold
+            # Or what is missing in it would make a `skip` hold. A text's fault is of its whole receipt.
+            without_fault(tree if self.spec.form == "text" else node, self._encoding)
             for when, reason in self._skips:
                 if one(_applies(when), scope, Record(b""), 1, "$"):
                     return Mapped(None, own, skipped=reason)
@@ -377,10 +389,3 @@ def _pattern(said: PatternSpec, where: Where) -> trees.Pattern:
     matches = trees.compiled(said.pattern, where)
     fixed = trees.fixed(matches)
     return trees.Pattern(said.name, matches, said.of, said.after, said.until, fixed)
-
-
-def _lists(node: Any) -> bool:
-    """Whether a list in it has anything in it."""
-    if isinstance(node, list):
-        return bool(node)
-    return isinstance(node, dict) and any(map(_lists, node.values()))

@@ -28,7 +28,9 @@ def csv_groups(
     the names, of a file that does not say them. What a first line ``sep=;`` says goes before ``delimiter``.
 
     A row that cannot be used has a FAULT, and is in the group it belongs to: by its columns ``by``, counted
-    from the left or from the right, else by the rows around it."""
+    from the left, or from the right as far as they are there. One that seems to have no such columns is in
+    those of the rows before and after it, for it may be a part of either; a title, which has one cell, is
+    not."""
     lines = list(io.StringIO(lenient(raw, encoding), newline=""))
     before = 0
     if lines and (sep := _SEP.fullmatch(lines[0])):
@@ -54,11 +56,12 @@ def csv_groups(
         raise OtherColumns("not_csv", f"no row has {len(columns)} fields")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     twice = len(set(columns)) < len(columns)
-    for (line, row, fault), key in zip(found, _keys(found, keys, at, len(columns)), strict=True):
+    for (line, row, fault), of in zip(found, _keys(found, keys, at, len(columns)), strict=True):
         one = _by_names(columns, row) if fault or twice else dict(zip(columns, row, strict=True))
         if fault:
             one[FAULT] = f"{fault}, line {line}"
-        groups.setdefault(key, []).append(one)
+        for key in of:
+            groups.setdefault(key, []).append(one)
     for group in groups.values():
         yield {"rows": group}
 
@@ -68,11 +71,12 @@ def _keys(
     keys: Sequence[tuple[str, ...] | None],
     at: Sequence[int],
     fields: int,
-) -> list[tuple[str, ...]]:
-    """``keys`` with those of rows that have a fault: see `csv_groups`."""
+) -> list[list[tuple[str, ...]]]:
+    """``keys`` with those of rows that have a fault, which may be several: see `csv_groups`."""
     good = set(keys)
+    shapes = {_shape(key) for key in good if key} if None in good else set()
     before: tuple[str, ...] | None = None
-    whole: list[tuple[str, ...]] = []
+    whole: list[list[tuple[str, ...]]] = []
     after: list[tuple[str, ...] | None] = [None]
     for key in reversed(keys):
         after.append(after[-1] if key is None else key)
@@ -81,12 +85,16 @@ def _keys(
         if key is None:
             left = tuple(row[m] if m < len(row) else "" for m in at)
             right = tuple(row[m - fields] if fields - m <= len(row) else "" for m in at)
-            around = before if before == after[n] else None
-            known = (one for one in (left, right, around) if one is not None and one in good)
-            whole.append(next(known, left))
+            known = [one for one in (left, right) if one in good][:1]
+            around = list({one: None for one in (before, after[n]) if one is not None})
+            ends = [m for m, value in enumerate(right) if value.strip()]
+            cut = [one for one in around if ends and all(one[m] == right[m] for m in ends)]
+            title = _cells(row) < 2 and before != after[n]
+            own = title or _shape(left) in shapes
+            whole.append(known or cut or ([left] if own else around) or [left])
         else:
             before = key
-            whole.append(key)
+            whole.append([key])
     return whole
 
 
@@ -94,6 +102,24 @@ def is_spoilt(tree: Any) -> bool:
     """Whether a row of a group has a FAULT."""
     rows = tree.get("rows") if isinstance(tree, dict) else None
     return isinstance(rows, list) and any(isinstance(r, dict) and FAULT in r for r in rows)
+
+
+def _shape(key: Sequence[str]) -> tuple[str, ...]:
+    """A key's values but for which digits and letters are in them."""
+    return tuple(re.sub("[^\\W0-9_]+", "a", re.sub("[0-9]+", "0", one.strip())) for one in key)
+
+
+def _cells(row: Sequence[str]) -> int:
+    return sum(map(bool, map(str.strip, row)))
+
+
+def has_columns(tree: Any, by: Sequence[str]) -> bool:
+    """Whether the rows of a group that came back by itself are of a mapping that groups ``by``: but for those
+    with a FAULT, which may be cut."""
+    rows = tree.get("rows") if isinstance(tree, dict) else None
+    return not isinstance(rows, list) or all(
+        FAULT in row or all(name in row for name in by) for row in rows if isinstance(row, dict)
+    )
 
 
 def regrouped(tree: Any, by: Sequence[str]) -> list[Any]:
@@ -115,7 +141,9 @@ def _rows(lines: list[str], before: int, delimiter: str) -> Iterator[tuple[int, 
         for row in reader:
             fields = fields or len(row)
             ends = before + reader.line_num
-            if ends > begins and any(_swallowed(cell, delimiter, fields) for cell in row):
+            if ends > begins and any(
+                _swallowed(cell, at, delimiter, fields) for at, cell in enumerate(row)
+            ):
                 what = "a quote that is opened there is closed in another row"
                 raise InvalidTransaction("not_csv", f"line {begins}: {what}")
             yield begins, row
@@ -127,11 +155,14 @@ def _rows(lines: list[str], before: int, delimiter: str) -> Iterator[tuple[int, 
         raise InvalidTransaction("not_csv", f"line {begins}: {what}") from None
 
 
-def _swallowed(cell: str, delimiter: str, fields: int) -> bool:
-    """Whether a cell of several lines has the delimiters of whole rows in it: of two rows with a quote that
-    is not closed, the second quote closes the first."""
-    inside = cell.count(delimiter) if "\n" in cell or "\r" in cell else 0
-    return inside > 0 and fields > 3 and inside % (fields - 1) == 0
+def _swallowed(cell: str, at: int, delimiter: str, fields: int) -> bool:
+    """Whether a cell of several lines is the end of a row and the beginning of another, as far as its own
+    column ``at``: of two rows with a quote that is not closed, the second quote closes the first."""
+    lines = re.split(r"\r\n|\r|\n", cell)
+    if len(lines) < 2 or fields <= 3:
+        return False
+    first, last = lines[0].count(delimiter), lines[-1].count(delimiter)
+    return (first, last) == (fields - 1 - at, at)
 
 
 def _row_fault(row: Sequence[str], fields: int) -> str | None:

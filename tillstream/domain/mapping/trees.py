@@ -319,16 +319,19 @@ def text_trees(
 ) -> list[dict[str, Any]]:
     """Each line is what the first pattern says that matches it all, without blanks around it or with them;
     the others are under ``OTHER_LINES``. starts: what the first line of each receipt matches; lines before
-    belong to the first."""
+    belong to the first. A line that is not of the encoding spoils its receipt, which has a FAULT then; where
+    that are all, the text is of another encoding: raises InvalidTransaction."""
     found: dict[str, Any] = {}
     whole, started = [found], False
     longest = LONGEST_FIXED if starts and fixed(starts) else LONGEST_LINE
-    for line in decoded(raw, encoding).splitlines():
+    for number, line in enumerate(lenient(raw, encoding).splitlines(), 1):
         if starts and len(line) <= longest and _matches(starts, line):
             if started:
                 found = {}
                 whole.append(found)
             started = True
+        if not line.isascii() and ESCAPED.search(line):
+            found.setdefault(FAULT, f"not_text, line {number}")
         for pattern in patterns:
             if len(line) > (LONGEST_FIXED if pattern.fixed else LONGEST_LINE):
                 continue
@@ -344,6 +347,8 @@ def text_trees(
         else:
             if line.strip():
                 found.setdefault(OTHER_LINES, []).append({"text": line.strip()})
+    if all(FAULT in found for found in whole):
+        decoded(raw, encoding)
     return whole
 
 

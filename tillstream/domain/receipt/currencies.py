@@ -8,13 +8,15 @@ from tillstream.domain.transaction import InvalidTransaction
 ALSO_USED = {
     "BT": ("BTN", "INR"),
     "KH": ("KHR", "USD"),
+    "LB": ("LBP", "USD"),
     "LR": ("LRD", "USD"),
     "LS": ("LSL", "ZAR"),
     "NA": ("NAD", "ZAR"),
     "PA": ("PAB", "USD"),
     "SV": ("SVC", "USD"),
     "SZ": ("SZL", "ZAR"),
-    "ZW": ("USD", "ZWG", "ZWL"),
+    "VE": ("USD", "VED", "VES"),
+    "ZW": ("USD", "ZAR", "ZWG", "ZWL"),
 }
 
 

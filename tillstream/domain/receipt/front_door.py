@@ -266,16 +266,22 @@ def _shares(
 
 
 def _left(lines: list[ReceiptLine], amounts: list[int]) -> list[int]:
-    """Of each line's amount what corrections after it leave of it, the latest line of the product first; of
-    a correction nothing. The sum stays."""
+    """Of each line's amount what corrections after it leave of it, of the product's lines first the one that
+    is alike, then the latest; of a correction nothing. The sum stays."""
     left = list(amounts)
     for n, line in enumerate(lines):
         if not line.correction:
             continue
-        for before in range(n - 1, -1, -1):
-            one = lines[before]
-            same = (one.kind, one.scheme, one.code) == (line.kind, line.scheme, line.code)
-            if same and not one.correction and left[before] * left[n] < 0:
+        product = line.kind, line.scheme, line.code
+        latest = [
+            m
+            for m in range(n - 1, -1, -1)
+            if (lines[m].kind, lines[m].scheme, lines[m].code) == product
+            and not lines[m].correction
+        ]
+        alike = [m for m in latest if left[m] == -left[n] and _alike(lines[m], line)]
+        for before in (*alike[:1], *latest):
+            if left[before] * left[n] < 0:
                 part = min(abs(left[before]), abs(left[n])) * (1 if left[n] > 0 else -1)
                 left[before] += part
                 left[n] -= part
@@ -299,8 +305,7 @@ def _backs(lines: list[ReceiptLine]) -> list[Back | None]:
             if (lines[m].scheme, lines[m].code) == (line.scheme, line.code)
             and (line.back is None or _fate(backs[m]) == line.back.fate)
         ]
-        whole = line.quantity, line.unit, -line.amount
-        alike = [m for m in fits if (lines[m].quantity, lines[m].unit, lines[m].amount) == whole]
+        alike = [m for m in fits if _alike(lines[m], line)]
         if line.back is None and fits:
             backs[n] = backs[(alike or fits)[-1]]
         if alike:
@@ -310,6 +315,11 @@ def _backs(lines: list[ReceiptLine]) -> list[Back | None]:
 
 def _fate(back: Back | None) -> str:
     return back.fate if back else "shelf"
+
+
+def _alike(line: ReceiptLine, correction: ReceiptLine) -> bool:
+    figures = line.amount, line.quantity, line.unit
+    return figures == (-correction.amount, correction.quantity, correction.unit)
 
 
 def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:

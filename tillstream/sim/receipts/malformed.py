@@ -51,7 +51,7 @@ def _tendered(record: Record, rng: Random) -> bytes:
 def _tax_missing(record: Record, rng: Random) -> bytes:
     """The receipt says tax, and each line none of it."""
     lines = [{**one, "taxes": [{"code": "S", "amount": 0}]} for one in record["lines"]]
-    tax = {"code": "S", "amount": len(lines) + 1 + rng.randrange(500)}
+    tax = {"code": "S", "amount": 1_000 * len(lines) + 1 + rng.randrange(500)}
     return _with(lines=lines, taxes=[tax])(record, rng)
 
 

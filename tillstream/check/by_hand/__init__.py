@@ -1,0 +1,1 @@
+"""Parts of a receipt worked out by hand, for `receipts`."""
