@@ -190,7 +190,8 @@ class LoyaltyLedger(BatchedStage):
 
     def _elsewhere(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         back = posted_elsewhere(*passing.elsewhere(value))
-        after, entries = apply(state, back, self.rules, back.event_time_ms)
+        # Without an arrival of its own it moves no horizon.
+        after, entries = apply(state, back, self.rules, 0)
         if not isinstance(
             entries, Refused
         ):  # else the receipt itself was too old, and has its dead letter
