@@ -112,7 +112,8 @@ def test_a_hold_is_held_revenue_a_release_none_and_fraud_is_lost_in_the_hour_of_
 
 
 ODD = st.sampled_from(
-    [None, "", "rand", "ZAR", "é" * 64, "é" * 65, "a b", "C0000000001", 0, -1, 1.5, 2**31, 2**53, T0, True, [], {}]
+    [None, "", "rand", "ZAR", "é" * 64, "é" * 65, "a b", "C0000000001",
+     0, -1, 1.5, 2**31, 2**53, T0, True, [], {}]
 )  # fmt: skip
 
 

@@ -417,3 +417,12 @@ def test_a_record_that_is_no_receipt_shuts_no_account():
     )  # fmt: skip
     assert (made.balance(ANN), made.balance(HOME)) == (10, 20)
     assert {one["reason"] for one in made.of[DEAD_LETTERS]} == {"not_canonical"}
+
+
+def test_a_card_that_is_called_like_a_household_redeems_none_of_its_points():
+    made = Made(
+        joins(BEN), sold("b", BEN, LATER, 1_000), sold("x", HOME, LATER, 10, points_to_redeem=90),
+        asked(HOME, "sale-x", 80),
+    )  # fmt: skip
+    assert made.balance(HOME) == 100
+    assert [one["reason"] for one in made.of[DEAD_LETTERS]] == ["not_canonical", "bad_format"]

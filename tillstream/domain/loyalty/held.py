@@ -29,8 +29,8 @@ class Word(Struct, array_like=True, gc=False):
 
 
 class HoldOrder(Struct, frozen=True, gc=False):
-    """Of `fraud.actions.Hold`; HoldOrder.java is the same contract. A release or decline has neither region nor currency; without a customer it
-    is about a sale of nobody, or of a release of before."""
+    """Of `fraud.actions.Hold`; HoldOrder.java is the same contract. A release or decline has neither
+    region nor currency; without a customer it is about a sale of nobody, or of a release of before."""
 
     transaction_id: Id
     action: Action
