@@ -139,7 +139,7 @@ def _loyalty(
     ledger = ledger.filter(ours)
     hot, words = held.balances(), words_of(held.holds())
     too_many = {
-        _transaction_id(raw)
+        _transaction_id(raw) or ""
         for reason, raw in held.dead_letters().values()
         if reason == "too_many_held"
     }
