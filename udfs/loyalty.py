@@ -21,7 +21,7 @@ from tillstream.domain.loyalty.adjustments import (
 )
 from tillstream.domain.loyalty.held import parse_order
 from tillstream.domain.loyalty.holds import parse_request
-from tillstream.domain.loyalty.households import parse_household, posted_elsewhere
+from tillstream.domain.loyalty.households import ACCOUNT, parse_household, posted_elsewhere
 from tillstream.domain.loyalty.ledger import (
     DAY_MS,
     LedgerEntry,
@@ -34,7 +34,7 @@ from tillstream.domain.loyalty.notices import redemption_notice
 from tillstream.domain.loyalty.orders import on_order
 from tillstream.domain.loyalty.parts import Part, claimed_of, parts, read
 from tillstream.domain.loyalty.requests import on_request
-from tillstream.domain.receipt.reading import arrival, opened
+from tillstream.domain.receipt.reading import NOT_CANONICAL, arrival, opened
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.state_schemas.keyed import loyalty_account
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -104,6 +104,9 @@ class LoyaltyLedger(BatchedStage):
             self.refuse(envelope, "validate", error.reason, error.message, out)
             return None
         if not receipt.customer:
+            return None
+        if receipt.customer.startswith(ACCOUNT):  # the front door lets no such customer through
+            self.refuse(envelope, "validate", NOT_CANONICAL, "$.customer is a household", out)
             return None
         member = receipt.customer if account else ""
         if account:
@@ -190,7 +193,8 @@ class LoyaltyLedger(BatchedStage):
 
     def _elsewhere(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         back = posted_elsewhere(*passing.elsewhere(value))
-        after, entries = apply(state, back, self.rules, back.event_time_ms)
+        # Without an arrival of its own it moves no horizon.
+        after, entries = apply(state, back, self.rules, 0)
         if not isinstance(
             entries, Refused
         ):  # else the receipt itself was too old, and has its dead letter

@@ -84,6 +84,17 @@ STATES = (
         "returns of a receipt",
     ),
     KeyedState(
+        "loyalty", "receipt-owners", "receipt-words", None, "receipt of which fraud spoke first",
+        TRANSACTIONS_A_DAY // 1_000,
+        "until its sale is there, or TTL of loyalty.horizon_days (183) in processing time; the newest "
+        "hold, release and decline",
+    ),
+    KeyedState(
+        "loyalty", "receipt-owners", "receipt-held", None, "sale that fraud holds",
+        TRANSACTIONS_A_DAY // 1_000,
+        "until its verdict, or TTL of ten years in processing time",
+    ),
+    KeyedState(
         "archive", "archive-once", "archived", archived_mark.CODEC,
         "transaction", TRANSACTIONS_A_DAY * 26 // 24,
         "archive.dedupe_hours (26) from its arrival, by the stream's own time",
@@ -149,8 +160,13 @@ STATES = (
     KeyedState(
         "sales", "held-sales", "held-sale", None, "sale that fraud has held",
         TRANSACTIONS_A_DAY // 1_000 * 183,
-        "TTL of sales.held_days (183) from the last word about it, in processing time; in the JVM "
+        "TTL of sales.held_days (183) from its last verdict, in processing time; in the JVM "
         "(HeldSales.java)",
+    ),
+    KeyedState(
+        "sales", "held-sales", "held-sale-open", None, "sale that fraud holds",
+        TRANSACTIONS_A_DAY // 1_000,
+        "until its verdict, or TTL of ten years in processing time",
     ),
     KeyedState(
         "shortage", "shelf-watch", "store-watch", store_watch.CODEC, "store", STORES,

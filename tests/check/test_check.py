@@ -16,8 +16,11 @@ from tests.support.sales import sale as sold
 from tillstream import conf as settings
 from tillstream.check import report
 from tillstream.check.compare import LEDGER, check
+from tillstream.check.held import said as said_by_check
 from tillstream.check.rules import Sent, replay
 from tillstream.check.sent import NoTruth, read_truth
+from tillstream.domain.loyalty.held import parse_order
+from tillstream.domain.transaction import InvalidTransaction
 
 ALICE = "C0000000001"
 
@@ -589,3 +592,82 @@ def test_a_job_that_does_not_follow_fraud_is_found_out(truth: Path) -> None:
     platform.beside = {ALICE: 30}
     causes = [one.cause for one in run(truth, platform).differences]
     assert "1 entries missing, first a0:released:9 (posted)" in causes
+
+
+def test_what_the_topic_of_holds_no_longer_has_is_taken_from_the_ledger_and_each_step_checked(
+    truth,
+):
+    platform = following(*HISTORY, word("held", "a0", 5))
+    platform.beside, platform.trimmed = {ALICE: 30}, True
+    found = run(truth, platform)
+    assert found.ok, found.differences
+    assert found.others["words of fraud that are no longer in their topic"] == 1
+    platform.rows[-1]["delta"] = -20
+    assert not run(truth, platform).ok
+
+
+def test_a_word_that_was_refused_for_too_many_held_is_not_missed(truth):
+    platform = following(*HISTORY)
+    platform.ordered = [ordered("hold", "a0", 5)]
+    platform.letters |= {"holds/0/1": ("too_many_held", json.dumps(platform.ordered[0]).encode())}
+    found = run(truth, platform)
+    assert found.ok, found.differences
+
+
+def test_a_word_about_a_sale_that_counts_elsewhere_is_missed_in_one_account_alone(tmp_path):
+    one = {"class": "ok", "record": _record(sale("l", 50), BEN) | {"event_time_ms": 60}}
+    lines = [one, joined("b", "join", BEN, 50, points="none"), one]
+    (tmp_path / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    held_there = [sale("l", 50), word("held", "l", 70)]
+    platform = Held(
+        {BEN: held_there, HOME: [sale("l", 50), Sent("l:elsewhere", "void", 0, 0, "l")]}
+    )
+    platform.door, platform.ids = platform.door[:1], ["l"]
+    platform.ordered, platform.beside = [ordered("hold", "l", 70, BEN)], {BEN: 5}
+    found = run(tmp_path, platform)
+    assert found.ok, found.differences
+
+
+def test_a_return_that_counts_elsewhere_and_came_as_a_claim_is_not_undone(tmp_path):
+    def at(at_ms: int, one: Sent) -> dict[str, Any]:
+        return {"class": "ok", "record": _record(one, ALICE) | {"event_time_ms": at_ms}}
+
+    back = refund("r", 100, "x")
+    lines = [
+        at(5, sale("x", 100)), joined("a", "join", ALICE, 10, points="none"), at(20, back),
+        joined("b", "leave", ALICE, 15),
+    ]  # fmt: skip
+    (tmp_path / "sent.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = Sent("r:elsewhere", "void", 0, 0, "r")
+    bought = [sale("x", 100), back._replace(claimed=True), again]
+    assert [step.balance for step in replay(bought)] == [10, 0, 0]
+    platform = Held({ALICE: bought, HOME: [back]})
+    platform.ids = ["x", "r"]
+    platform.door = [one for one in platform.door if one["transaction_id"] in platform.ids]
+    found = run(tmp_path, platform)
+    assert found.ok, found.differences
+
+
+GOOD = {"transaction_id": "sale-1", "action": "hold", "store": 1, "event_time_ms": 1_764_000_000_000,
+        "ordered_at_ms": 1_764_000_000_500, "customer_id": ALICE, "currency": "ZAR", "total_cents": 100,
+        "region": "gauteng"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"action": "keep"}, {"transaction_id": None}, {"store": "1"}, {"ordered_at_ms": 5}, {"currency": "rand"},
+     {"customer_id": ""}, {"total_cents": 1.5}, {"event_time_ms": True}, {"region": "x" * 65}],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_word_of_fraud_the_check_leaves_out_as_the_jobs_do(change):
+    raw = json.dumps(GOOD | change).encode()
+    assert said_by_check(raw, GOOD["ordered_at_ms"], 0) is None
+    with pytest.raises(InvalidTransaction):
+        parse_order(raw)
+
+
+def test_a_word_ahead_of_its_arrival_a_tombstone_or_no_object_is_left_out_by_the_check():
+    raw = json.dumps(GOOD).encode()
+    assert said_by_check(raw, GOOD["ordered_at_ms"] - 300_000, 300_000) == GOOD
+    assert said_by_check(raw, GOOD["ordered_at_ms"] - 300_001, 300_000) is None
+    assert [said_by_check(one, 0, 0) for one in (b"", b"[]", b"null", b"{")] == [None] * 4

@@ -8,17 +8,24 @@ from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyflink.common import Row, Types
+from pyflink.datastream import DataStream
 
 from tests.support.collected import collected
+from tests.support.contracts import accepted_by_code
 from tests.support.engine import engine
 from tests.support.sales import T0
 from tillstream import catalog
 from tillstream.conf import load
 from tillstream.connectors import tracking
 from tillstream.connectors.context import JobContext
+from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.actions import Hold
+from tillstream.domain.loyalty.held import HoldOrder, parse_order
 from tillstream.udfs.engine import BYTES
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
@@ -34,13 +41,17 @@ def said(action: str, of: str, store: int, minutes: int = 0, **changes: Any) -> 
     return msgspec.to_builtins(made) | changes
 
 
-def additions(told: list[dict[str, Any] | bytes]) -> list[dict[str, Any]]:
+def rows_of(told: list[dict[str, Any] | bytes]) -> list[Row]:
     rows = []
     for n, one in enumerate(told):
         raw = one if isinstance(one, bytes) else json.dumps(one).encode()
         key = "~7" if isinstance(one, bytes) else one["transaction_id"]
         rows.append(Row(key, seal(f"kafka:holds/0/{n}", ARRIVED, raw)))
-    env = engine()
+    return rows
+
+
+def additions(told: list[dict[str, Any] | bytes]) -> list[dict[str, Any]]:
+    rows, env = rows_of(told), engine()
     context = JobContext(env, load("local", {}), catalog.job("sales"))
     return [
         json.loads(one) for one in collected(tracking.held(context, env.from_collection(rows, ROW)))
@@ -98,3 +109,47 @@ def test_a_hold_is_held_revenue_a_release_none_and_fraud_is_lost_in_the_hour_of_
         "store_hour": f"100/{HOUR}/ZAR", "store": 100, "window_start_ms": HOUR, "window_ms": 3_600_000,
         "currency": "ZAR", "held": 1, "held_cents": 10_000, "lost": 0, "lost_cents": 0,
     }  # fmt: skip
+
+
+ODD = st.sampled_from(
+    [None, "", "rand", "ZAR", "é" * 64, "é" * 65, "a b", "C0000000001",
+     0, -1, 1.5, 2**31, 2**53, T0, True, [], {}]
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("classes")
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.dictionaries(st.sampled_from([*HoldOrder.__struct_fields__, "till", "colour"]), ODD, max_size=2),
+    st.sampled_from(["", *HoldOrder.__struct_fields__]),
+)  # fmt: skip
+def test_the_jvm_and_loyalty_take_the_same_for_a_word_of_fraud(changes, without):
+    told = said("hold", "sale-1", 1, customer_id="C0000000001", region="gauteng") | changes
+    told.pop(without, None)
+    raw = json.dumps(told).encode()
+    assert _accepted(raw) == accepted_by_code(parse_order, told), told
+
+
+@pytest.mark.usefixtures("classes")
+def test_the_jvm_takes_no_word_with_a_field_twice_or_with_more_behind_it():
+    raw = json.dumps(said("hold", "sale-1", 1)).encode()
+    assert _accepted(raw)
+    for other in (raw + b"{}", raw[:-1] + b', "action": "decline"}', b"", b"[]", b"null", b"\xff"):
+        assert not _accepted(other)
+
+
+def test_a_word_that_loyalty_refuses_adds_no_revenue():
+    assert additions([said("hold", "sale-1", 1, currency="rand")]) == []
+
+
+def test_a_held_sale_is_remembered_until_its_verdict_however_long_that_takes():
+    """Everything else is forgotten after a millisecond here, which some thousand records take."""
+    many = [said("release", f"other-{n}", 1) for n in range(3_000)]
+    rows = rows_of([said("hold", "sale-1", 1), *many, said("decline", "sale-1", 1, 5)])
+    stream = engine().from_collection(rows, ROW)
+    made = DataStream(ours().HeldSales.additions(stream._j_data_stream, 1, 300_000))
+    assert sums([json.loads(one) for one in collected(made)]) == {1: LOST}
+
+
+def _accepted(raw: bytes) -> bool:
+    return bool(ours().HoldOrder.matches(seal("kafka:holds/0/1", T0, raw)))

@@ -86,6 +86,8 @@ class Made:
         self.entries = {(one["customer_id"], one["entry_id"]): one for one in self.of["ledger"]}
 
     def _row(self, n: int, topic: str, one: Any) -> Row:
+        if isinstance(one, tuple):
+            return Row(one[0], seal(f"kafka:{topic}/0/{n}", self.arrived_ms, one[1]))
         if isinstance(one, bytes):
             return Row("~1", seal(f"kafka:{topic}/0/{n}", self.arrived_ms, one))
         key = one.get("customer_id") or "~7"
@@ -330,3 +332,97 @@ def test_points_of_a_sale_that_fraud_holds_are_pending_where_the_sale_was_posted
         ("sale", 100, 0), ("held", -100, 100),
     ]  # fmt: skip
     assert made.of[DEAD_LETTERS] == []
+
+
+def pending(made: Made, account: str) -> int:
+    """As the account's newest entry says."""
+    return [one["pending"] for one in made.of["ledger"] if one["customer_id"] == account][-1]
+
+
+def test_what_fraud_said_before_its_customer_joined_and_before_the_sale_came_counts_in_the_household():
+    sale = sold("s-1", ANN, LATER, 100)
+    made = Made(held("s-1", ANN, "hold"), joins(ANN, points="none"), sale)
+    assert (made.balance(HOME), pending(made, HOME)) == (0, 10)
+    made = Made(
+        held("s-1", ANN, "hold"), held("s-1", ANN, "decline", 5), joins(ANN, points="none"), sale
+    )
+    assert (made.balance(HOME), pending(made, HOME)) == (0, 0)
+    made = Made(
+        held("s-1", ANN, "decline", 5), held("s-1", ANN, "release", 9), held("s-1", ANN, "hold"),
+        held("s-1", ANN, "release", 2), joins(ANN, points="none"), sale,
+    )  # fmt: skip
+    assert (made.balance(HOME), pending(made, HOME)) == (10, 0)
+    assert made.of[DEAD_LETTERS] == []
+
+
+def test_a_word_before_its_sale_waits_for_it_without_a_household_too():
+    made = Made(held("s-1", ANN, "hold"), sold("s-1", ANN, LATER, 100))
+    assert (made.balance(ANN), pending(made, ANN)) == (0, 10)
+
+
+def test_words_about_a_former_members_own_sales_take_no_places_of_the_household():
+    own = [
+        one
+        for n in range(64)
+        for one in (
+            sold(f"a-{n}", ANN, LATER, 10), held(f"a-{n}", ANN, "hold"), held(f"a-{n}", ANN, "release", 5),
+        )
+    ]  # fmt: skip
+    made = Made(
+        joins(ANN, points="none"), joins(BEN, points="none"), leaves(ANN, LATER - 5), *own,
+        sold("b-1", BEN, LATER, 1_000), held("b-1", BEN, "hold"),
+    )  # fmt: skip
+    assert made.of[DEAD_LETTERS] == []
+    assert (made.balance(HOME), pending(made, HOME), made.balance(ANN)) == (0, 100, 64)
+
+
+def test_words_about_a_members_sales_fill_no_account_of_their_own():
+    words = [
+        one
+        for n in range(66)
+        for one in (
+            sold(f"a-{n}", ANN, LATER, 10), held(f"a-{n}", ANN, "hold"), held(f"a-{n}", ANN, "release", 5),
+        )
+    ]  # fmt: skip
+    made = Made(joins(ANN, points="none"), *words)
+    assert made.of[DEAD_LETTERS] == []
+    assert made.balance(HOME) == 66
+
+
+def test_a_malformed_word_about_a_members_sale_is_one_dead_letter():
+    topic, word = held("s-1", ANN, "hold")
+    del word["event_time_ms"]
+    other = joins(ANN, LATER, "none", household_id="H2", event_id="second")
+    made = Made(joins(ANN, points="none"), other, (topic, word))
+    assert [one["reason"] for one in made.of[DEAD_LETTERS]] == ["missing_field"]
+    ahead = held("s-1", ANN, "hold", 60_000 + 300_001)
+    made = Made(joins(ANN, points="none"), other, ahead)
+    assert [one["reason"] for one in made.of[DEAD_LETTERS]] == ["clock_ahead"]
+
+
+def test_a_return_that_comes_again_after_a_late_leaving_does_not_give_its_points_back():
+    back = "transactions", refund("r", "x", event_time_ms=LATER + 5, cents=100_000, customer_id=ANN)
+    made = Made(
+        sold("x", ANN, T0, 1_000), joins(ANN, points="none"), back, leaves(ANN, LATER), back
+    )
+    assert (made.balance(ANN), made.balance(HOME)) == (0, 0)
+
+
+def test_a_record_that_is_no_receipt_shuts_no_account():
+    raw = {"transaction_id": "s-1", "customer": ANN, "ended_ms": 9_000_000_000_000_000}
+    bad = "transactions", (ANN, json.dumps(raw).encode())
+    made = Made(
+        sold("s-1", ANN, T0, 100), joins(ANN, points="none"), bad, sold("s-2", ANN, LATER, 100),
+        bad, sold("s-3", ANN, LATER + 1, 100),
+    )  # fmt: skip
+    assert (made.balance(ANN), made.balance(HOME)) == (10, 20)
+    assert {one["reason"] for one in made.of[DEAD_LETTERS]} == {"not_canonical"}
+
+
+def test_a_card_that_is_called_like_a_household_redeems_none_of_its_points():
+    made = Made(
+        joins(BEN), sold("b", BEN, LATER, 1_000), sold("x", HOME, LATER, 10, points_to_redeem=90),
+        asked(HOME, "sale-x", 80),
+    )  # fmt: skip
+    assert made.balance(HOME) == 100
+    assert [one["reason"] for one in made.of[DEAD_LETTERS]] == ["not_canonical", "bad_format"]

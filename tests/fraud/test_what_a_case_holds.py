@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests.support.sales import T0
 from tillstream.clients import aws as clients
 from tillstream.clients import items
 from tillstream.conf import load
+from tillstream.domain.fraud import actions
 from tillstream.fraud import commands
-from tillstream.fraud.cases import Cases, Pending, effects
+from tillstream.fraud.cases import Cases, Pending, effects, source_of
 
 CASE: dict[str, Any] = {
     "transaction_id": "0045-03-20251124-000001", "outcome": "hold", "status": "open",
@@ -92,3 +96,25 @@ def test_show_says_what_the_case_holds(monkeypatch):
     assert "1,234.00 ZAR held" in said.output
     assert "1,230 pending" in said.output
     assert "as sold" in said.output
+
+
+def test_a_case_that_was_a_hold_once_is_ended_as_one_though_it_was_judged_a_review_the_second_time():
+    first = {"transaction_id": "sale-1", "outcome": "hold", "held": "hold"}
+    again = {"transaction_id": "sale-1", "outcome": "review"}
+    assert source_of(first | again) == "hold"  # as the table merges what is written of a case
+    assert source_of(again) == "review"
+    assert source_of({"outcome": "hold"}) == "hold"  # of before
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [("hold", {"held": "hold"}), ("review", {})])
+def test_a_case_says_that_it_is_a_hold_and_one_that_is_none_overwrites_nothing(outcome, kept):
+    decision = SimpleNamespace(
+        outcome=outcome, transaction_id="s", score=1.0, rules_version="v", subject=None, customer_id=None,
+        card_token=None, store=1, till=1, total_cents=1, currency="ZAR", event_time_ms=T0, judged_at_ms=T0,
+        watched=False, hits=(), reasons=(),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(actions, "codes", lambda _: "")
+        patch.setattr(actions, "would_hold", lambda _: outcome == "hold")
+        made = json.loads(msgspec.json.encode(actions.case_of(decision, 24, 30)))  # type: ignore[arg-type]
+    assert {name: made[name] for name in ("held",) if name in made} == kept

@@ -95,7 +95,7 @@ FRAUD_CASES = Table(
         *_texts("transaction_id", "status", "open", "outcome", "reasons"),
         *_texts("rules_version", "subject", "customer_id", "card_token"),
         *_texts(
-            "currency", "verdict_source", "customer_said", "undone", "ordered", "till"
+            "currency", "verdict_source", "customer_said", "undone", "ordered", "held", "till"
         ),  # in items of 0.1.0 the till is a number
         *_numbers("version", "score", "store", "total_cents"),
         *_numbers("event_time_ms", "opened_at_ms", "verdict_at_ms", "watched_until_ms"),

@@ -12,13 +12,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tillstream.catalog.topics import TRANSACTIONS
+from tillstream.catalog.topics import HOLDS, TRANSACTIONS
 from tillstream.check import notices as sent_notices
 from tillstream.check.held import must_follow, words_of
 from tillstream.check.households import Households, by_account
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
-from tillstream.check.rules import ADJUSTMENTS, FRAUD, Sent, Step, Terms, replay
+from tillstream.check.rules import ADJUSTMENTS, ELSEWHERE, FRAUD, Sent, Step, Terms, replay
 from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
@@ -27,6 +27,7 @@ AllTerms = Mapping[str, Terms]
 Customers = Mapping[str, list[Sent]]
 Both = tuple[dict[str, list[Sent]], dict[str, list[Sent]]]
 UNDOING = ("refund", "void")
+GONE = "words of fraud that are no longer in their topic"
 
 
 class Row(NamedTuple):
@@ -137,8 +138,15 @@ def _loyalty(
     report.others["ledger entries"] = ledger.num_rows - (pc.sum(ours).as_py() or 0)
     ledger = ledger.filter(ours)
     hot, words = held.balances(), words_of(held.holds())
+    too_many = {
+        _transaction_id(raw) or ""
+        for reason, raw in held.dead_letters().values()
+        if reason == "too_many_held"
+    }
+    later = held.begins_later(HOLDS)
     shared = households.accounts
-    pending = held.pending() if words.keys() & (customers.keys() | shared) else {}
+    asked = later or words.keys() & (customers.keys() | shared)
+    pending = held.pending() if asked else {}
     report.others["customers"] = sum(1 for customer in hot if customer not in customers)
 
     for name in TOTALS:
@@ -156,9 +164,18 @@ def _loyalty(
             for one in (customer, *households.members(customer))
             for sale, told in words.get(one, {}).items()
         }
+        if later:  # what the topic no longer has the ledger itself tells
+            for word in filter(None, map(_word, rows)):
+                told = said.setdefault(word.id, [])
+                if word not in told:
+                    said[word.id] = [*told, word]
+                    report.others[GONE] = report.others.get(GONE, 0) + 1
         if said:
-            sales = {one.id for one in all_sent if one.kind == "sale"}
-            all_sent = all_sent + must_follow(said, sales, {row.entry_id for row in rows})
+            # What counts elsewhere has its words there.
+            gone = {one.refers_to for one in all_sent if one.id.endswith(ELSEWHERE)}
+            sales = {one.id for one in all_sent if one.kind == "sale" and one.id not in gone}
+            ids = {row.entry_id for row in rows}
+            all_sent = all_sent + must_follow(said, sales, ids, too_many)
         unordered = customer in beside or promised or said or customer in shared
         as_in_ledger = order == "ledger" or unordered
         steps = replay(
@@ -174,6 +191,14 @@ def _loyalty(
             _fraud(customer, steps, rows, pending.get(customer, 0), report)
         if steps:  # none of whom another's basket took the only id
             _hot_item(customer, steps[-1].balance, len(steps), hot.get(customer), report)
+
+
+def _word(row: Row) -> Sent | None:
+    """What fraud said, of an entry that follows it."""
+    if row.kind not in FRAUD:
+        return None
+    sale, _, at_ms = row.entry_id.rsplit(":", 2)
+    return Sent(sale, row.kind, 0, 0, None, at_ms=int(at_ms))
 
 
 def _blocked(rows: list[Row], promised: Mapping[str, int]) -> set[str]:
@@ -275,9 +300,9 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
                 report.differ("dead letters", identity, f"reason {reason}, must be {must}")
         elif reason == "id_conflict" and (of := _transaction_id(raw)) in told:
             told[of].add(shape(content(orjson.loads(raw))))
-        elif _transaction_id(raw) in truth.valid_ids:
+        elif _transaction_id(raw) in truth.valid_ids and b'"ordered_at_ms"' not in raw:
             report.differ("dead letters", identity, f"a valid transaction was refused: {reason}")
-        else:
+        else:  # a word of fraud about one too
             others += 1
     report.others["dead letters"] = others
     report.add("dead letters", truth.malformed.total(), matched)

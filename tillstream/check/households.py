@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tillstream.check.rules import ALL, Sent
+from tillstream.check.rules import ALL, ELSEWHERE, Sent
 
 PREFIX = "household:"
 
@@ -104,12 +104,15 @@ def by_account(
         for one in parts:
             receipt = one.id.partition("#")[0]
             may_be = households.may_be(customer, *when.get(receipt, (0, 0)))
-            back = f"{receipt}:elsewhere"
+            back = receipt + ELSEWHERE
             # Where it came again, that account had to take it back.
             again = {account for account in {customer, *may_be} if (account, back) in entries}
             found = [of for of in may_be if (of, one.entry_id) in entries and of not in again]
             own = one.kind in ("expiry", "transfer_out")
             out.setdefault(customer if own else (found or may_be)[0], []).append(one)
             for other in again:
-                out.setdefault(other, []).extend([one, Sent(back, "void", 0, 0, receipt)])
+                # A return may have come there as a claim alone.
+                here = one.kind == "sale" or (other, one.entry_id) in entries
+                back_there = Sent(back, "void", 0, 0, receipt)
+                out.setdefault(other, []).extend([one, back_there] if here else [back_there])
     return out

@@ -14,9 +14,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tillstream.check.by_hand.cards import masked
+from tillstream.check.by_hand.taken_back import quantity, taken_back
 from tillstream.check.by_hand.taxes import Taxed, in_parts, summed, tax_entries
 from tillstream.check.rules import Sent
-from tillstream.check.taken_back import quantity, taken_back
 
 Record = dict[str, Any]
 GTINS = (8, 12, 13, 14)
@@ -211,7 +211,7 @@ def _kept(lines: list[Record], amounts: list[int]) -> list[int]:
             if kept[m] == -kept[n]
             and lines[m]["amount"] == -line["amount"]
             and lines[m].get("unit", "each") == line.get("unit", "each")
-            and _quantity(lines[m]) == _quantity(line)
+            and quantity(lines[m]) == quantity(line)
         ]
         for m in [*twins[-1:], *reversed(earlier)]:
             if kept[m] > 0 > kept[n]:

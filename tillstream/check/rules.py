@@ -16,6 +16,7 @@ Terms = tuple[int, int]  # minor units that earn a point, and that one pays
 ADJUSTMENTS = {"goodwill": "", "expiry": "", "transfer_out": "#out", "transfer_in": "#in"}
 FRAUD = ("held", "released", "fraud")  # what was said of a sale
 ALL = -1
+ELSEWHERE = ":elsewhere"  # after a receipt's id: it counts in another account
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
@@ -173,7 +174,8 @@ def replay(
         if kept:
             waiting[receipt] = kept
         for early in waited:
-            if early.kind == "void" or part in sales:
+            undone = early.kind == "void" and early.id != receipt + ELSEWHERE
+            if undone or part in sales:
                 reverse(early, f"{early.id}:settled{mark}{number}", "settled", [part])
 
     def adjust(tx: Sent) -> None:
@@ -239,7 +241,14 @@ def replay(
             if tx.kind == "refund" and of:
                 returns[tx.id] = tx
             parts = [one for one in seen if one.partition("#")[0] == of]
-            if of in seen or (parts and tx.kind == "void") or (tx.kind == "refund" and not of):
+            elsewhere = tx.id == of + ELSEWHERE
+            if elsewhere:  # of a return there is nothing to take back
+                parts = [one for one in parts if one in sales]
+            if (
+                (of in seen and not elsewhere)
+                or (parts and tx.kind == "void")
+                or (tx.kind == "refund" and not of)
+            ):
                 reverse(tx, tx.entry_id, "posted", parts)
             else:
                 note(tx.entry_id, tx.kind, "pending_original", 0, 0)

@@ -87,7 +87,8 @@ def taking_apart(bundles: Mapping[str, Iterable[tuple[str, int, str]]]) -> Any:
 
 
 class Accounts(NamedTuple):
-    """Rows of (account, record): of ``all`` records, and of ``transactions`` alone. members: JSON bytes, who
+    """Rows of (account, record): of ``all`` records, but for words of fraud, which are with ``transactions``,
+    for `claims_of_owners` knows their accounts. members: JSON bytes, who
     is in which household now."""
 
     all: DataStream
@@ -115,9 +116,12 @@ def accounts(
 
 def claims_of_owners(context: JobContext, transactions: DataStream, remember_ms: int) -> DataStream:
     """Rows of (owner, claim): what transactions, as `accounts` gives them, take back of receipts of another
-    account, or without one of the till's. See ReceiptOwners.java; `udfs.passing.loyalty` reads them."""
+    account, or without one of the till's; and of (owner, word), what fraud says of their receipts. See
+    ReceiptOwners.java; `udfs.passing.loyalty` reads them."""
     context.state("receipt-owner")
     context.state("receipt-claims")
+    context.state("receipt-words")
+    context.state("receipt-held")
     return DataStream(ours().ReceiptOwners.claims(transactions._j_data_stream, remember_ms))
 
 

@@ -47,6 +47,7 @@ def held(context: JobContext, orders: DataStream) -> DataStream:
     """What fraud holds and has lost by store and hour, as JSON bytes; ``orders``: rows of transaction id and
     enveloped record of the topic of holds."""
     context.state("held-sale")
+    context.state("held-sale-open")
     conf = context.conf
     days, ahead_ms = conf.sales.held_days, conf.source.clock_ahead_ms
     made = ours().HeldSales.additions(orders._j_data_stream, days * DAY_MS, ahead_ms)

@@ -72,6 +72,11 @@ def _points(pending: Pending | None) -> str:
     return f"{pending.household:,} pending of all held sales of the household{own}"
 
 
+def source_of(case: dict[str, Any]) -> str:
+    """Of a verdict's label: hold, where there was one to be ended, though it was judged again since."""
+    return "hold" if "hold" in (case["outcome"], case.get("held")) else "review"
+
+
 class Cases:
     """Reads the table of cases; decides by way of the topic of labels. Raises botocore's errors."""
 
@@ -131,7 +136,7 @@ class Cases:
             case["till"],
             case.get("customer_id"),
             case.get("card_token"),
-            "hold" if case["outcome"] == "hold" else "review",
+            source_of(case),
         )
         began = time.monotonic()
         topic = self.conf.topic(topics.FRAUD_LABELS)

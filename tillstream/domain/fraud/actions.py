@@ -84,7 +84,8 @@ class Hold(msgspec.Struct, gc=False):
 class Case(msgspec.Struct, gc=False):
     """A case for a person, as it is opened. version 1; a verdict is a higher one.
 
-    open: only open cases have it, which puts them into the index of open cases.
+    open: only open cases have it, which puts them into the index of open cases. held: of a hold alone,
+    "hold". A sale that is judged again, after a crash, may be a review then: left out, it stays there.
     """
 
     transaction_id: str
@@ -106,6 +107,7 @@ class Case(msgspec.Struct, gc=False):
     status: str = "open"
     open: str | None = "open"
     version: int = 1
+    held: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Closed(msgspec.Struct, gc=False):
@@ -196,6 +198,7 @@ def case_of(decision: Decision, watch_hours: float, keep_days: int) -> Case:
         decision.judged_at_ms,
         until,
         (decision.judged_at_ms + keep_days * DAY_MS) // 1000,
+        held="hold" if decision.outcome == "hold" else msgspec.UNSET,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode
-from tillstream.domain.receipt.contract import Currency, Id
+from tillstream.domain.receipt.contract import Currency, Id, Minor
 
 Action = Literal["hold", "release", "decline"]
 KINDS = {"hold": "held", "release": "released", "decline": "fraud"}  # of the ledger's entries
@@ -29,8 +29,8 @@ class Word(Struct, array_like=True, gc=False):
 
 
 class HoldOrder(Struct, frozen=True, gc=False):
-    """Of `fraud.actions.Hold`. A release or decline has neither region nor currency; without a customer it
-    is about a sale of nobody, or of a release of before."""
+    """Of `fraud.actions.Hold`; HoldOrder.java is the same contract. A release or decline has neither
+    region nor currency; without a customer it is about a sale of nobody, or of a release of before."""
 
     transaction_id: Id
     action: Action
@@ -40,6 +40,7 @@ class HoldOrder(Struct, frozen=True, gc=False):
     customer_id: Id | None = None
     region: Annotated[str, Meta(max_length=64)] | None = None
     currency: Currency | None = None
+    total_cents: Minor | None = None  # for revenue alone
 
 
 def parse_order(raw: bytes) -> HoldOrder:

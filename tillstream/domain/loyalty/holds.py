@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, StoreNumber, decode, refuse
-from tillstream.domain.receipt.contract import Currency, Id
+from tillstream.domain.receipt.contract import Currency, CustomerId, Id
 
 GRACE_MS = 86_400_000
 Till = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,39}\Z")]
@@ -41,7 +41,7 @@ class PointsRequest(Struct, frozen=True, gc=False, forbid_unknown_fields=True, k
     schema: Literal[1]
     request_id: Id
     kind: Literal["hold", "release"]
-    customer_id: Id
+    customer_id: CustomerId
     transaction_id: Id
     store: StoreNumber
     till: Till

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
 from tillstream.domain.loyalty.adjustments import NO_REGION, Code
+from tillstream.domain.loyalty.ledger import ELSEWHERE
 from tillstream.domain.loyalty.parts import Part
 from tillstream.domain.receipt.contract import Id
 
@@ -52,7 +53,8 @@ def parse_household(raw: bytes) -> HouseholdEvent:
 
 def posted_elsewhere(receipt: str, account: str, sold_ms: int) -> Part:
     """Takes back what a receipt did in ``account`` when it came there again: it counts in another one, where
-    its customer had points when it came first."""
+    its customer had points when it came first. Of what was sold alone: a return that is elsewhere has taken
+    nothing here, or as a claim what it had to."""
     return Part(
-        f"{receipt}:elsewhere", "void", sold_ms, account, 0, NO_REGION, "", 0, refers_to=receipt
+        receipt + ELSEWHERE, "void", sold_ms, account, 0, NO_REGION, "", 0, refers_to=receipt
     )

@@ -88,6 +88,8 @@ MOST = 2**62  # of a sum, in minor units
 # Of no store, so of no region: the folder of the history that other records without one have.
 NO_REGION = "unknown"
 NO_ENTRIES: tuple[LedgerEntry, ...] = ()
+# After a receipt's id: takes back what it did here, for it counts in another account.
+ELSEWHERE = ":elsewhere"
 
 
 def standing(sale: Posting, refunded_cents: int, excluded_refunded_cents: int = 0) -> Effect:
@@ -258,6 +260,8 @@ def _post_void(account: Account, txn: Part) -> LedgerEntry:
     """Undoes every part of a receipt that the account has, and later those that are still to come."""
     receipt = txn.refers_to or ""
     found = [name for name in account.postings if receipt and name.partition("#")[0] == receipt]
+    if txn.transaction_id == receipt + ELSEWHERE:
+        found = [name for name in found if account.postings[name].is_sale]
     account.postings[txn.transaction_id] = Posting(txn.event_time_ms)
     claim = _claim(txn)
     account.pending.setdefault(receipt, []).append(claim)
@@ -277,6 +281,9 @@ def _settle(account: Account, txn: Part) -> list[LedgerEntry]:
         return []
     posted, entries, left = account.postings[txn.transaction_id], [], []
     for claim in waiting:
+        if claim.transaction_id == receipt + ELSEWHERE and not posted.is_sale:
+            left.append(claim)
+            continue
         if claim.cents is None:
             change = _undo(account, txn.transaction_id)
         elif posted.is_sale:

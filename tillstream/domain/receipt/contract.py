@@ -19,6 +19,8 @@ SCHEMA_VERSION = 2
 
 ID = r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}"
 Id = Annotated[str, Meta(pattern=rf"^{ID}\Z")]
+# The accounts of households are called so: no till may name one.
+CustomerId = Annotated[str, Meta(pattern=rf"^(?!household:){ID}\Z")]
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
 Code = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{0,64}\Z")]
 Token = Annotated[str, Meta(pattern=r"^tok_[0-9a-z]{16,32}\Z")]
@@ -117,7 +119,7 @@ class Loyalty(_Part, frozen=True, kw_only=True):
     """``asked``: points the customer wants to redeem; ``granted``, ``earned``: what the till gave for, if it
     knows."""
 
-    customer: Id
+    customer: CustomerId
     asked: Points = 0
     granted: Points | None = None
     earned: Points | None = None

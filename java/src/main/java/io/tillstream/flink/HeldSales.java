@@ -1,6 +1,5 @@
 package io.tillstream.flink;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
@@ -10,8 +9,6 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.api.java.tuple.Tuple6;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.types.Row;
@@ -28,16 +25,14 @@ public final class HeldSales {
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
     static final long HOUR_MS = 3_600_000;
-    private static final long FROM_2015_MS = 1_420_070_400_000L;
-    private static final long TO_2100_MS = 4_133_980_800_000L;
-    private static final long MOST = (1L << 53) - 1;
 
     private HeldSales() {}
 
     /**
      * @param rows (transaction id, enveloped record of the topic of holds); what is none is left out: the
      *     loyalty job puts it with the dead letters
-     * @param rememberMs how long a sale is remembered after the last word about it; 0: for ever
+     * @param rememberMs how long a sale is remembered after its last verdict; 0: for ever. One that is
+     *     held, ten years
      * @param aheadMs what was said so much after it arrived is left out: no verdict could overrule it
      */
     public static DataStream<byte[]> additions(
@@ -50,77 +45,16 @@ public final class HeldSales {
                 .name("revenue that is held or lost");
     }
 
-    /** One record of the topic, {@code tillstream/domain/fraud/actions.py}. */
-    private static final class Order {
-        String action;
-        Integer store;
-        Long soldMs;
-        Long orderedMs;
-        Long cents;
-        String currency;
-
-        /** Null where {@code envelope} holds none. Never throws. */
-        static Order read(byte[] envelope) {
-            int start = Envelope.headEnd(envelope) + 1;
-            try (JsonParser parser =
-                    TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
-                Order order = new Order();
-                order.fill(parser);
-                return parser.nextToken() == null && order.isWhole() ? order : null;
-            } catch (IOException | RuntimeException notOne) {
-                return null;
-            }
-        }
-
-        private void fill(JsonParser parser) throws IOException {
-            CanonicalReceipt.expect(parser.nextToken() == JsonToken.START_OBJECT);
-            String name;
-            while ((name = parser.nextFieldName()) != null) {
-                boolean isNull = parser.nextToken() == JsonToken.VALUE_NULL;
-                switch (name) {
-                    case "action":
-                        action = CanonicalReceipt.text(parser);
-                        break;
-                    case "store":
-                        store = (int) whole(parser, 0, Integer.MAX_VALUE);
-                        break;
-                    case "event_time_ms":
-                        soldMs = whole(parser, FROM_2015_MS, TO_2100_MS - 1);
-                        break;
-                    case "ordered_at_ms":
-                        orderedMs = whole(parser, FROM_2015_MS, TO_2100_MS - 1);
-                        break;
-                    case "total_cents":
-                        cents = isNull ? null : (Long) whole(parser, -MOST, MOST);
-                        break;
-                    case "currency":
-                        currency = isNull ? null : CanonicalReceipt.text(parser);
-                        break;
-                    default:
-                        CanonicalReceipt.skip(parser);
-                }
-            }
-        }
-
-        private static long whole(JsonParser parser, long least, long most) throws IOException {
-            CanonicalReceipt.expect(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
-            long value = parser.getLongValue();
-            CanonicalReceipt.expect(least <= value && value <= most);
-            return value;
-        }
-
-        private boolean isWhole() {
-            return action != null && store != null && soldMs != null && orderedMs != null
-                    && (action.equals("hold") || action.equals("release") || action.equals("decline"));
-        }
-    }
-
-    /** action, when it was said, store, hour, currency ("" until the hold is there), amount. */
+    /**
+     * action, when it was said, store, hour, currency ("" until the hold is there), amount. Kept apart while
+     * the sale is held: loyalty forgets no such sale either, and its verdict may come after half a year.
+     */
     private static final class Follow extends KeyedProcessFunction<String, Row, byte[]> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
         private final long aheadMs;
         private transient ValueState<Tuple6<String, Long, Integer, Long, String, Long>> known;
+        private transient ValueState<Tuple6<String, Long, Integer, Long, String, Long>> open;
 
         Follow(long rememberMs, long aheadMs) {
             this.rememberMs = rememberMs;
@@ -129,45 +63,56 @@ public final class HeldSales {
 
         @Override
         public void open(OpenContext context) {
+            TypeInformation<Tuple6<String, Long, Integer, Long, String, Long>> type =
+                    Types.TUPLE(
+                            Types.STRING, Types.LONG, Types.INT, Types.LONG, Types.STRING,
+                            Types.LONG);
             ValueStateDescriptor<Tuple6<String, Long, Integer, Long, String, Long>> descriptor =
-                    new ValueStateDescriptor<>(
-                            "held-sale",
-                            Types.TUPLE(
-                                    Types.STRING, Types.LONG, Types.INT, Types.LONG, Types.STRING,
-                                    Types.LONG));
+                    new ValueStateDescriptor<>("held-sale", type);
             StateLife.of(descriptor, rememberMs, false);
             known = getRuntimeContext().getState(descriptor);
+            ValueStateDescriptor<Tuple6<String, Long, Integer, Long, String, Long>> until =
+                    new ValueStateDescriptor<>("held-sale-open", type);
+            StateLife.of(until, rememberMs == 0 ? 0 : Math.max(rememberMs, StateLife.HELD_MS), false);
+            open = getRuntimeContext().getState(until);
         }
 
         @Override
         public void processElement(Row row, Context context, Collector<byte[]> out)
                 throws Exception {
             byte[] envelope = (byte[]) row.getField(1);
-            Order order = Order.read(envelope);
+            HoldOrder order = HoldOrder.read(envelope);
             boolean keyless = context.getCurrentKey().startsWith(Envelope.KEYLESS);
             if (keyless || order == null || order.orderedMs > ArrivalTimes.of(envelope) + aheadMs) {
                 return;
             }
-            Tuple6<String, Long, Integer, Long, String, Long> before = known.value();
+            Tuple6<String, Long, Integer, Long, String, Long> held = open.value();
+            Tuple6<String, Long, Integer, Long, String, Long> before =
+                    held == null ? known.value() : held;
             Tuple6<String, Long, Integer, Long, String, Long> now = after(before, order);
             if (now == null) {
                 return;
             }
-            known.update(now);
-            long held = count(now, "hold") - count(before, "hold");
+            if (now.f0.equals("hold")) {
+                open.update(now);
+                known.clear();
+            } else {
+                known.update(now);
+                open.clear();
+            }
+            long more = count(now, "hold") - count(before, "hold");
             long lost = count(now, "decline") - count(before, "decline");
-            if (held != 0 || lost != 0) {
-                out.collect(json(now, held, lost));
+            if (more != 0 || lost != 0) {
+                out.collect(json(now, more, lost));
             }
         }
 
         /** What is known after an order; null where it changes nothing. */
         private static Tuple6<String, Long, Integer, Long, String, Long> after(
-                Tuple6<String, Long, Integer, Long, String, Long> before, Order order) {
-            if (order.action.equals("hold")) {
+                Tuple6<String, Long, Integer, Long, String, Long> before, HoldOrder order) {
+            if (order.isHold()) {
                 boolean again = before != null && !before.f4.isEmpty();
-                if (again || order.cents == null || order.currency == null
-                        || order.currency.isEmpty()) {
+                if (again || order.cents == null || order.currency == null) {
                     return null; // or of a release that did not say how much
                 }
                 long hour = order.soldMs - Math.floorMod(order.soldMs, HOUR_MS);

@@ -37,6 +37,7 @@ import org.apache.flink.util.OutputTag;
  */
 public final class Households {
     static final String MEMBER = "member:";
+    static final String WORD = "word:";
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
     private static final OutputTag<Row> TRANSACTIONS =
@@ -64,7 +65,7 @@ public final class Households {
                 .name("accounts of customers");
     }
 
-    /** Of the same stage, the rows of transactions alone. */
+    /** Of the same stage, the rows of transactions alone, and {@code word:}, a newline, what fraud says of one. */
     public static DataStream<Row> transactions(SingleOutputStreamOperator<Row> accounts) {
         return accounts.getSideOutput(TRANSACTIONS);
     }
@@ -74,15 +75,39 @@ public final class Households {
         return accounts.getSideOutput(MEMBERS);
     }
 
-    /** What came, of a value that this stage made of a transaction. */
+    /** What came, of a value that this stage made of a transaction or of a word. */
     static byte[] envelope(byte[] value) {
-        return isMember(value)
+        return isMember(value) || isWord(value)
                 ? Arrays.copyOfRange(value, Envelope.headEnd(value) + 1, value.length)
                 : value;
     }
 
     static boolean isMember(byte[] value) {
         return startsWith(value, MEMBER);
+    }
+
+    static boolean isWord(byte[] value) {
+        return startsWith(value, WORD);
+    }
+
+    /** What came to {@code customer}, for the account of a household or of another. */
+    static Row of(String account, Row row, String customer) {
+        if (account.isEmpty()) {
+            return row;
+        }
+        StringBuilder head = new StringBuilder(80).append(MEMBER).append("[\"");
+        CanonicalReceipt.quote(head, account);
+        head.append("\",\"");
+        CanonicalReceipt.quote(head, customer);
+        head.append("\"]");
+        return Row.of(account, stamped(head.toString(), (byte[]) row.getField(1)));
+    }
+
+    private static byte[] stamped(String head, byte[] value) {
+        byte[] first = (head + '\n').getBytes(StandardCharsets.UTF_8);
+        byte[] made = Arrays.copyOf(first, first.length + value.length);
+        System.arraycopy(value, 0, made, first.length, value.length);
+        return made;
     }
 
     private static boolean startsWith(byte[] value, String text) {
@@ -152,7 +177,7 @@ public final class Households {
             } else if (startsWith(value, requests)) {
                 out.collect(ofAccount(row, customer, AT_MS));
             } else if (startsWith(value, holds)) {
-                everywhere(row, customer, out);
+                word(row, context, out);
             } else {
                 boolean known = !customer.startsWith(Envelope.KEYLESS); // else nobody's: no state to look for
                 Row made = known ? ofAccount(row, customer, SOLD_MS) : row;
@@ -191,14 +216,15 @@ public final class Households {
             context.output(MEMBERS, told.getBytes(StandardCharsets.UTF_8));
         }
 
-        /** To every account that may have the sale, for an event may have come after it. Only one has it. */
-        private void everywhere(Row row, String customer, Collector<Row> out) throws Exception {
-            out.collect(row);
-            String stored = memberships.value();
-            if (stored != null) {
-                for (String account : Memberships.read(stored).all()) {
-                    out.collect(of(account, row, customer));
-                }
+        /** To where its receipt was posted, which is known further on. What is no word the stage behind refuses. */
+        private void word(Row row, Context context, Collector<Row> out) {
+            byte[] value = (byte[]) row.getField(1);
+            HoldOrder order = HoldOrder.read(value);
+            boolean none = order == null || order.customer == null;
+            if (none || order.orderedMs > ArrivalTimes.of(value) + aheadMs) {
+                out.collect(row);
+            } else {
+                context.output(TRANSACTIONS, Row.of(order.customer, stamped(WORD, value)));
             }
         }
 
@@ -226,21 +252,6 @@ public final class Households {
                 adjusted.put(kind + id, account);
             }
             return of(account, row, customer);
-        }
-
-        private static Row of(String account, Row row, String customer) {
-            if (account.isEmpty()) {
-                return row;
-            }
-            String head = MEMBER + "[\"" + account + "\",\"" + customer + "\"]";
-            return Row.of(account, stamped(head, (byte[]) row.getField(1)));
-        }
-
-        private static byte[] stamped(String head, byte[] value) {
-            byte[] first = (head + '\n').getBytes(StandardCharsets.UTF_8);
-            byte[] made = Arrays.copyOf(first, first.length + value.length);
-            System.arraycopy(value, 0, made, first.length, value.length);
-            return made;
         }
 
         private static byte[] payload(byte[] envelope) {

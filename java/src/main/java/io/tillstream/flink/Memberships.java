@@ -1,9 +1,7 @@
 package io.tillstream.flink;
 
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 
 /**
  * The households of one customer, by time. What it says depends on its events alone, not on the order in
@@ -121,20 +119,6 @@ final class Memberships {
             now = after(now, event);
         }
         return now;
-    }
-
-    /** Accounts of all households that are remembered. */
-    Set<String> all() {
-        Set<String> accounts = new LinkedHashSet<>();
-        if (!before.isEmpty()) {
-            accounts.add(before);
-        }
-        for (HouseholdEvent event : events) {
-            if (event.join) {
-                accounts.add(event.household);
-            }
-        }
-        return accounts;
     }
 
     String newest() {

@@ -6,6 +6,8 @@ import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
@@ -33,6 +35,9 @@ import org.apache.flink.util.Collector;
  * belongs to the account that it came to first; where it comes to another's again, that one is given
  * {@code elsewhere:} and a JSON array of receipt, account and time of the sale, and takes it back.
  *
+ * <p>What fraud says of a receipt goes on to its owner, as {@link Households} would have handed it on, and
+ * waits for the receipt likewise: of each kind of word the newest one.
+ *
  * <p>A return that comes before its receipt waits for it, as long as a receipt is remembered. What cannot
  * wait, because there are too many, is a claim without an owner: the stage behind makes a dead letter of it.
  * What holds no transaction is left alone; the stage behind gets it anyway.
@@ -43,8 +48,8 @@ public final class ReceiptOwners {
 
     private static final TypeInformation<byte[]> BYTES =
             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
-    // receipt's id; its account, or that of who brings goods of it back, "" for nobody; what brings them, or
-    // nothing; when it was sold
+    // receipt's id; its account, or that of who brings goods of it back, "" for nobody; what brings them, a word
+    // of fraud, or nothing; when it was sold
     private static final TupleTypeInfo<Tuple4<String, String, byte[], Long>> NAMED =
             new TupleTypeInfo<>(Types.STRING, Types.STRING, BYTES, Types.LONG);
     private static final byte[] NOTHING = new byte[0];
@@ -52,7 +57,7 @@ public final class ReceiptOwners {
     private ReceiptOwners() {}
 
     /**
-     * @param rows (account, transaction of the front door as {@link Households} hands it on)
+     * @param rows (account, transaction of the front door, or a word of fraud, as {@link Households} hands it on)
      * @param rememberMs how long a receipt's owner is remembered, by the machine's clock
      */
     public static DataStream<Row> claims(DataStream<Row> rows, long rememberMs) {
@@ -100,6 +105,10 @@ public final class ReceiptOwners {
         public void flatMap(Row row, Collector<Tuple4<String, String, byte[], Long>> out) {
             byte[] value = (byte[]) row.getField(1);
             byte[] envelope = Households.envelope(value);
+            if (Households.isWord(value)) {
+                out.collect(Tuple4.of(HoldOrder.read(envelope).transactionId, "", value, 0L));
+                return;
+            }
             ReceiptParties receipt = ReceiptParties.read(envelope);
             if (receipt == null) {
                 return;
@@ -125,6 +134,8 @@ public final class ReceiptOwners {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
         private transient ValueState<String> owner;
+        private transient ValueState<String> ofHeld;
+        private transient MapState<String, byte[]> words;
         private transient ListState<Tuple2<String, byte[]>> waiting;
 
         Owner(long rememberMs) {
@@ -144,7 +155,16 @@ public final class ReceiptOwners {
                     new ListStateDescriptor<>("receipt-claims", Types.TUPLE(Types.STRING, BYTES));
             of.enableTimeToLive(life);
             early.enableTimeToLive(life);
+            MapStateDescriptor<String, byte[]> said =
+                    new MapStateDescriptor<>("receipt-words", Types.STRING, BYTES);
+            said.enableTimeToLive(life);
+            // While a sale is held its account does not forget it, and its verdict has to find the account.
+            ValueStateDescriptor<String> until =
+                    new ValueStateDescriptor<>("receipt-held", Types.STRING);
+            StateLife.of(until, Math.max(rememberMs, StateLife.HELD_MS), false);
             owner = getRuntimeContext().getState(of);
+            ofHeld = getRuntimeContext().getState(until);
+            words = getRuntimeContext().getMapState(said);
             waiting = getRuntimeContext().getListState(early);
         }
 
@@ -157,7 +177,10 @@ public final class ReceiptOwners {
                 return;
             }
             String known = owner.value();
-            if (named.f2.length > 0) {
+            known = known == null ? ofHeld.value() : known;
+            if (Households.isWord(named.f2)) {
+                said(known, Households.envelope(named.f2), out);
+            } else if (named.f2.length > 0) {
                 takenBack(known, named, out);
             } else if (known == null) { // the first one counts: the front door lets an id through once
                 owner.update(named.f1);
@@ -165,9 +188,40 @@ public final class ReceiptOwners {
                     emit(named.f0, named.f1, early.f0, early.f1, out);
                 }
                 waiting.clear();
+                for (String action : new String[] {"hold", "release", "decline"}) {
+                    byte[] word = words.get(action);
+                    if (word != null) {
+                        handOn(named.f1, word, HoldOrder.read(word), out);
+                    }
+                }
+                words.clear();
             } else if (!known.equals(named.f1) && ofHousehold(known, named.f1)) {
                 out.collect(elsewhere(named.f0, named.f1, named.f3));
             }
+        }
+
+        private void said(String known, byte[] word, Collector<Row> out) throws Exception {
+            HoldOrder order = HoldOrder.read(word);
+            if (known != null) {
+                handOn(known, word, order, out);
+                return;
+            }
+            byte[] before = words.get(order.action);
+            if (before == null || HoldOrder.read(before).orderedMs < order.orderedMs) {
+                words.put(order.action, word);
+            }
+        }
+
+        private void handOn(String account, byte[] word, HoldOrder order, Collector<Row> out)
+                throws Exception {
+            if (order.isHold()) {
+                ofHeld.update(account);
+            } else if (ofHeld.value() != null) {
+                owner.update(account); // remembered from its verdict on, which may be overturned
+                ofHeld.clear();
+            }
+            String other = account.equals(order.customer) ? "" : account;
+            out.collect(Households.of(other, Row.of(order.customer, word), order.customer));
         }
 
         private static boolean ofHousehold(String... accounts) {

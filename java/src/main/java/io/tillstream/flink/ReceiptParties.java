@@ -14,10 +14,13 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * letter of one that is none.
  */
 final class ReceiptParties {
+    private static final long FROM_2015_MS = 1_420_070_400_000L;
+    private static final long TO_2100_MS = 4_133_980_800_000L;
+
     String transactionId;
     /** "" for nobody. */
     String customer = "";
-    /** ms UTC, 0 where it does not say. */
+    /** ms UTC, 0 where it does not say, or is none that a transaction may have. */
     long endedMs;
     /** Receipts that it undoes, or of which goods come back, each once, in the order of its lines. */
     final Set<String> originals = new LinkedHashSet<>();
@@ -52,7 +55,8 @@ final class ReceiptParties {
                     break;
                 case "ended_ms":
                     boolean whole = parser.currentToken() == JsonToken.VALUE_NUMBER_INT;
-                    endedMs = whole ? parser.getLongValue() : 0;
+                    long ms = whole ? parser.getLongValue() : 0;
+                    endedMs = FROM_2015_MS <= ms && ms < TO_2100_MS ? ms : 0;
                     break;
                 case "voids":
                     original(CanonicalReceipt.text(parser));

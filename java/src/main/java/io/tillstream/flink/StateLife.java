@@ -17,6 +17,9 @@ import org.apache.flink.api.common.state.ValueStateDescriptor;
  */
 final class StateLife {
     private static final long FOR_EVER_MS = 100L * 365 * 86_400_000;
+    /** Of a sale that fraud holds and has no verdict: long past any, and yet an end. */
+    static final long HELD_MS = 10L * 365 * 86_400_000;
+
     private static final long LONGEST_OUTAGE_MS = 366L * 86_400_000; // no stream keeps records longer
 
     private StateLife() {}
