@@ -108,6 +108,8 @@ def test_every_state_of_a_sized_job_is_in_the_model():
         ("fraud", "fraud-store"),  # 2,900 keys
         ("loyalty", "household-members"),  # a tenth of the customers, some 160 bytes
         ("loyalty", "household-adjusted"),  # 800,000 of some 60 bytes
+        ("loyalty", "receipt-words"),  # of held sales alone
+        ("loyalty", "receipt-held"),
         ("inventory", "store-day"),  # 2,900 keys
         ("inventory", "stock-transfer"),  # of some days
         ("inventory", "document"),  # half a million of ten bytes, beside 87 million levels
