@@ -292,15 +292,15 @@ def apply_label(profile: Profile | None, label: Label, rules: Rules) -> Profile 
 
     Fraud: counted once, the card is marked as misused, what was held is forgotten, the subject is
     watched from the verdict on. Not fraud: what was held is learnt after all, a watch it caused
-    ends, a mark it left is taken back. A person's verdict about a subject without a sale waits for its sale.
-    Any other about an unknown subject has no effect, nor has one about a sale of nobody, or a customer's
-    "yes" about what is not held.
+    ends, a mark it left is taken back. A person's verdict about a hold waits for its sale where the
+    subject has none. Any other about an unknown subject has no effect, nor has one about a sale of nobody,
+    or a customer's "yes" about what is not held.
     """
     if not (label.customer_id or label.card_token):
         return None
     transaction = id_hash(label.transaction_id)
     begins = profile is None or not profile.first_ms
-    if begins and not by_person(label) and not verdict_of(profile, transaction):
+    if begins and label.source != "hold" and not verdict_of(profile, transaction):
         return None
     profile = profile or of_no_sale(rules.data.profile, label.labelled_ms)
     held = ended(profile, label)
