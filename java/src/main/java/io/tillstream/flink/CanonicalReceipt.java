@@ -345,7 +345,7 @@ final class CanonicalReceipt {
         return whole(parser, -MOST, MOST);
     }
 
-    private static long whole(JsonParser parser, long least, long most) throws IOException {
+    static long whole(JsonParser parser, long least, long most) throws IOException {
         expect(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
         long value = parser.getLongValue();
         expect(least <= value && value <= most);

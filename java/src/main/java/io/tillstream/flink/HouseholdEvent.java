@@ -1,10 +1,7 @@
 package io.tillstream.flink;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
@@ -15,13 +12,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * refused. tests/connectors/test_households.py holds the two together.
  */
 public final class HouseholdEvent {
-    private static final JsonFactory STRICT =
-            new JsonFactory().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
     private static final Pattern OWN = Pattern.compile("[0-9A-Za-z][0-9A-Za-z._-]{0,52}");
-    private static final Pattern ID = Pattern.compile("[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}");
     private static final Pattern CODE = Pattern.compile("[a-z][a-z0-9_-]{0,31}");
-    private static final long FIRST_MS = 1_420_070_400_000L;
-    private static final long END_MS = 4_133_980_800_000L;
     private static final long MOST_POINTS = 1_000_000_000;
     static final String ALL = "all";
     static final String NONE = "none";
@@ -47,23 +39,16 @@ public final class HouseholdEvent {
 
     /** Null where {@code envelope} holds anything else. Never throws. */
     static HouseholdEvent read(byte[] envelope) {
-        int start = Envelope.headEnd(envelope) + 1;
-        try {
-            ByteBuffer payload = ByteBuffer.wrap(envelope, start, envelope.length - start);
-            String json = StandardCharsets.UTF_8.newDecoder().decode(payload).toString();
-            try (JsonParser parser = STRICT.createParser(json)) {
-                HouseholdEvent event = new HouseholdEvent();
-                event.fill(parser);
-                CanonicalReceipt.expect(parser.nextToken() == null);
-                return event;
-            }
-        } catch (IOException | RuntimeException notOne) {
-            return null;
-        }
+        return StrictJson.read(
+                envelope,
+                parser -> {
+                    HouseholdEvent event = new HouseholdEvent();
+                    event.fill(parser);
+                    return event;
+                });
     }
 
     private void fill(JsonParser parser) throws IOException {
-        CanonicalReceipt.expect(parser.nextToken() == JsonToken.START_OBJECT);
         boolean schema = false;
         String kind = null;
         String moved = null;
@@ -72,24 +57,24 @@ public final class HouseholdEvent {
             JsonToken token = parser.nextToken();
             switch (name) {
                 case "schema":
-                    schema = whole(parser, 1, 1) == 1;
+                    schema = CanonicalReceipt.whole(parser, 1, 1) == 1;
                     break;
                 case "event_id":
-                    id = text(parser, OWN);
+                    id = StrictJson.text(parser, OWN);
                     break;
                 case "kind":
                     kind = CanonicalReceipt.text(parser);
                     break;
                 case "customer_id":
-                    customer = text(parser, ID);
+                    customer = StrictJson.text(parser, StrictJson.ID);
                     break;
                 case "household_id":
-                    household = Memberships.ACCOUNT + text(parser, OWN);
+                    household = Memberships.ACCOUNT + StrictJson.text(parser, OWN);
                     break;
                 case "points":
                     moved =
                             token == JsonToken.VALUE_NUMBER_INT
-                                    ? Long.toString(whole(parser, 1, MOST_POINTS))
+                                    ? Long.toString(CanonicalReceipt.whole(parser, 1, MOST_POINTS))
                                     : CanonicalReceipt.text(parser);
                     CanonicalReceipt.expect(
                             token == JsonToken.VALUE_NUMBER_INT
@@ -97,13 +82,13 @@ public final class HouseholdEvent {
                                     || moved.equals(NONE));
                     break;
                 case "reason":
-                    reason = text(parser, CODE);
+                    reason = StrictJson.text(parser, CODE);
                     break;
                 case "by":
-                    by = text(parser, ID);
+                    by = StrictJson.text(parser, StrictJson.ID);
                     break;
                 case "event_time_ms":
-                    atMs = whole(parser, FIRST_MS, END_MS - 1);
+                    atMs = CanonicalReceipt.whole(parser, StrictJson.FROM_2015_MS, StrictJson.TO_2100_MS - 1);
                     break;
                 default:
                     throw new IOException("unknown field");
@@ -115,19 +100,6 @@ public final class HouseholdEvent {
         CanonicalReceipt.expect(join ? ALL.equals(moved) || NONE.equals(moved) : "leave".equals(kind));
         CanonicalReceipt.expect(!customer.startsWith(Memberships.ACCOUNT));
         points = moved == null ? NONE : moved;
-    }
-
-    private static String text(JsonParser parser, Pattern pattern) throws IOException {
-        String found = CanonicalReceipt.text(parser);
-        CanonicalReceipt.expect(pattern.matcher(found).matches());
-        return found;
-    }
-
-    private static long whole(JsonParser parser, long least, long most) throws IOException {
-        CanonicalReceipt.expect(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
-        long value = parser.getLongValue();
-        CanonicalReceipt.expect(least <= value && value <= most);
-        return value;
     }
 
     /** The same event: what its id stands for. */
