@@ -112,7 +112,7 @@ def split(open_story) -> Split:
         shards = len(clients.kinesis(shop.conf()).list_shards(StreamName=stream)["Shards"])
         shop.wait_for_entries(1_500)
         feed.stop()
-        # Parent and children are read side by side: the ledger's own order decides redemptions.
+        # What two readers had under way may pass one another: the ledger's own order decides redemptions.
         proof = shop.prove("ledger", 150, "--archive")
 
         said = {}
