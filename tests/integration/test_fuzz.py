@@ -3,10 +3,12 @@ runs on without a restart, every unusable one is a dead letter, and the rest is 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from random import Random
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -46,13 +48,33 @@ ORDERS = {
 }
 
 
+SEVERAL = re.compile(rb"\}[ \n\r\t]*\{|\n\{|\A[ \n\r\t]*\[|\A\x1f\x8b|\A\xef\xbb\xbf")
+
+
+class InJava(NamedTuple):
+    """Looked up once: by name, each would be a dozen questions to the JVM."""
+
+    list: Any
+    row: Any
+    collector: Any
+    pieces: Any
+
+
+@cache
+def in_java() -> InJava:
+    flink = java().org.apache.flink
+    collector = flink.api.common.functions.util.ListCollector
+    return InJava(java().java.util.ArrayList, flink.types.Row, collector, ours().Pieces("x"))
+
+
 def pieces_of(raw: bytes) -> list[bytes]:
     """As the source takes a record apart, which has tests of its own."""
-    out = java().java.util.ArrayList()
-    row = java().org.apache.flink.types.Row(2)
+    if not SEVERAL.search(raw):
+        return [raw]
+    jvm = in_java()
+    out, row = jvm.list(), jvm.row(2)
     row.setField(1, b"\n" + raw)
-    collector = java().org.apache.flink.api.common.functions.util.ListCollector(out)
-    ours().Pieces("x").flatMap(row, collector)
+    jvm.pieces.flatMap(row, jvm.collector(out))
     return [bytes(found.getField(1))[1:] for found in out]
 
 
