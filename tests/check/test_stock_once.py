@@ -5,21 +5,18 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import orjson
-
 from tillstream.catalog.resources import Topic
 from tillstream.check.report import Report
 from tillstream.check.stock import ACTIONS, _once
 
 
 def found(**topics: list[dict[str, Any]]) -> Report:
-    def messages(topic: Topic) -> list[SimpleNamespace]:
-        bodies = [orjson.dumps(body) for body in topics.get(topic.id, [])]
-        return [SimpleNamespace(value=lambda body=body: body) for body in bodies]
+    def documents(topic: Topic) -> list[dict[str, Any]]:
+        return topics.get(topic.id, [])
 
     assert set(topics) <= set(ACTIONS)
     report = Report()
-    _once(SimpleNamespace(messages=messages), report)
+    _once(SimpleNamespace(documents=documents), report)
     return report
 
 

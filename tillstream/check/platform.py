@@ -8,9 +8,11 @@ import operator
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from botocore.exceptions import BotoCoreError, ClientError
@@ -126,12 +128,14 @@ class Platform:
         return out
 
     def passed_on(self) -> Iterator[dict[str, Any]]:
-        """Every transaction that the front door has written, as often as it did."""
-        return (json.loads(one.value() or b"") for one in self.messages(topics.TRANSACTIONS))
+        """Every transaction that the front door has written, as often as it did. What others wrote there,
+        which no job takes for one, is left out."""
+        found = self.documents(topics.TRANSACTIONS)
+        return (one for one in found if isinstance(one.get("transaction_id"), str))
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """What tills were answered about points, as often as it was."""
-        return (json.loads(one.value() or b"") for one in self.messages(topics.POINTS_ANSWERS))
+        return self.documents(topics.POINTS_ANSWERS)
 
     def holds(self) -> Iterator[dict[str, Any]]:
         """What the fraud job said of sales, as often as it did; what is no word of it is left out."""
@@ -141,6 +145,14 @@ class Platform:
             for one in self.messages(topics.HOLDS)
         )
         return (one for one in found if one is not None)
+
+    def documents(self, topic: Topic) -> Iterator[dict[str, Any]]:
+        """The JSON objects of a topic; what is none is left out."""
+        for message in self.messages(topic):
+            with suppress(orjson.JSONDecodeError):
+                found = orjson.loads(message.value() or b"")
+                if isinstance(found, dict):
+                    yield found
 
     def begins_later(self, topic: Topic) -> bool:
         """Whether the topic no longer holds its first records."""

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tillstream.catalog import tables, topics
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
@@ -101,15 +99,8 @@ def _compare(
 
 def _range_orders(held: Platform) -> list[dict[str, Any]]:
     """Orders about products and stores that were sent, as far as they say what they must."""
-    found = []
-    for message in held.messages(topics.BY_ID["assortment"]):
-        try:
-            one = orjson.loads(message.value() or b"{}")
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(one, dict) and {"action", "from_ms", "assortment_id"} <= one.keys():
-            found.append(one)
-    return found
+    needed = {"action", "from_ms", "assortment_id"}
+    return [one for one in held.documents(topics.BY_ID["assortment"]) if needed <= one.keys()]
 
 
 def _about(
@@ -277,9 +268,7 @@ def _id(body: dict[str, Any]) -> str:
 
 
 def _bodies(held: Platform, topic: str) -> list[dict[str, Any]]:
-    return [
-        orjson.loads(message.value() or b"{}") for message in held.messages(topics.BY_ID[topic])
-    ]
+    return list(held.documents(topics.BY_ID[topic]))
 
 
 def _dead_letters(truth: StockTruth, held: Platform, report: Report) -> None:
