@@ -149,7 +149,9 @@ def test_the_work_on_jobs_is_over_before_they_are_cancelled(rig: Rig, monkeypatc
 def test_of_a_clock_that_was_set_nothing_stays_in_memory(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    theirs, ours = ([f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"] for pid in (ended.pid, os.getpid()))
+    theirs, ours = (
+        [f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"] for pid in (ended.pid, os.getpid())
+    )
     others = ["faketime_shm_", "sem.mp-5", "tillstream-tests-x"]
     for name in (*theirs, *ours, *others):
         (tmp_path / name).touch()

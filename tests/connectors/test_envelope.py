@@ -165,8 +165,9 @@ PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(17 << 20))
         (b"[" * 3000, [b"[" * 3000]),
         (PACKED[:-9], [PACKED[:-9]]),
         (BOMB, [BOMB]),
+        (ONE + b',"deep":\x00[[', [ONE + b',"deep":\x00[[']),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_a_record_that_holds_several_is_its_pieces_by_the_stated_rules(classes, record, pieces):
     for found in (

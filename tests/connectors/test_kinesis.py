@@ -145,7 +145,9 @@ class Resharded(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def split(self, data: Any) -> None:
-        shard = data.draw(st.sampled_from([s for s, (_, closed) in self.shards.items() if not closed]))
+        shard = data.draw(
+            st.sampled_from([s for s, (_, closed) in self.shards.items() if not closed])
+        )
         self.close_into([shard], 2)
 
     @precondition(lambda self: sum(not closed for _, closed in self.shards.values()) > 1)
@@ -208,7 +210,9 @@ class Resharded(RuleBasedStateMachine):
         for _ in range(len(self.shards) + 1):
             self.give_out()
             self.read_on(10**6)
-        assert {s: n for s, n in self.read.items() if n} == {s: n for s, n in self.length.items() if n}
+        assert {s: n for s, n in self.read.items() if n} == {
+            s: n for s, n in self.length.items() if n
+        }
 
 
 TestResharded = Resharded.TestCase
@@ -234,7 +238,7 @@ def aggregate(*records: bytes) -> bytes:
     message = part(1, b"C1") + part(1, b"C2")
     for record in records:
         message += part(3, number(1 << 3) + number(0) + part(3, record))
-    return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()  # noqa: S324
+    return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()
 
 
 def test_records_that_a_producers_library_packed_into_one_are_each_their_own(classes):
@@ -252,8 +256,8 @@ def test_records_that_a_producers_library_packed_into_one_are_each_their_own(cla
         aggregate(b"one")[:-1],
         aggregate(b"one")[:-1] + b"\x00",
         aggregate(),
-        b"\xf3\x89\x9a\xc2" + b"\x1a\xff" + hashlib.md5(b"\x1a\xff").digest(),  # noqa: S324
-        b"\xf3\x89\x9a\xc2" + b"\xff" * 12 + hashlib.md5(b"\xff" * 12).digest(),  # noqa: S324
+        b"\xf3\x89\x9a\xc2" + b"\x1a\xff" + hashlib.md5(b"\x1a\xff").digest(),
+        b"\xf3\x89\x9a\xc2" + b"\xff" * 12 + hashlib.md5(b"\xff" * 12).digest(),
     ],
     ids=range(9),
 )

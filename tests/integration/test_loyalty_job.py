@@ -143,7 +143,9 @@ def aged(shop: Shop, name: str, hours: float) -> int:
     return len(files)
 
 
-def test_a_kinesis_stream_resharded_in_mid_traffic_loses_and_repeats_nothing_and_keeps_its_order(split):
+def test_a_kinesis_stream_resharded_in_mid_traffic_loses_and_repeats_nothing_and_keeps_its_order(
+    split,
+):
     assert split.shards > 4
     assert split.proof["ok"]
 

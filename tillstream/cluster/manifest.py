@@ -16,7 +16,9 @@ from tillstream.conf import ROOT
 from tillstream.state_schemas.keyed.states import STATES
 
 FILE = "manifest.json"
-FORMAT_OF_CONSUMER = 1  # positions in Kinesis are of Flink's consumer, whose state our source does not read
+FORMAT_OF_CONSUMER = (
+    1  # positions in Kinesis are of Flink's consumer, whose state our source does not read
+)
 FORMAT = 2
 Positions = dict[str, dict[str, str]]
 
@@ -109,7 +111,9 @@ def schema_versions(job: str) -> dict[str, int]:
 _NO_END = struct.pack(">q", -(2**63))
 _TOPIC = re.compile(rb"[A-Za-z0-9._-]{1,249}")
 # A Kinesis shard in the source's state, see Shard.java.
-_OURS = re.compile(rb'\{"kinesis":"([A-Za-z0-9._-]+)","shard":"(shardId-\d{12})","after":"(\d{1,128})"')
+_OURS = re.compile(
+    rb'\{"kinesis":"([A-Za-z0-9._-]+)","shard":"(shardId-\d{12})","after":"(\d{1,128})"'
+)
 # And in that of Flink's consumer, of 0.1.0: its metadata's texts, the stream's name last, then the last
 # sequence number read, as Kryo writes a number's digits: the last one with its eighth bit set.
 _SHARD = re.compile(rb"(shardId-\d{12})")

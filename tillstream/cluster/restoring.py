@@ -104,8 +104,8 @@ def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bo
 
 
 OF_CONSUMER = (
-    "this savepoint's place in Kinesis is of Flink's consumer, whose state the source of this release does not "
-    "read: `tillstream job restore {job} --allow-dropped-state` goes on at the same place "
+    "this savepoint's place in Kinesis is of Flink's consumer, whose state the source of this release does "
+    "not read: `tillstream job restore {job} --allow-dropped-state` goes on at the same place "
     "(docs/runbooks/cut-over.md)"
 )
 

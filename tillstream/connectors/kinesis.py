@@ -20,9 +20,7 @@ def source(context: JobContext, key_field: str | None) -> Any:
     settings = conf.source.kinesis
     made = ours().kinesis.KinesisSource(settings.stream, conf.region, key_field)
     made.endpoint(settings.endpoint)
-    made.polls(
-        settings.poll_interval_ms, settings.records_per_poll, settings.discover_shards_ms
-    )
+    made.polls(settings.poll_interval_ms, settings.records_per_poll, settings.discover_shards_ms)
     if conf.aws.credentials == "basic":
         made.basicCredentials()
     if conf.source.until_ms is not None:
