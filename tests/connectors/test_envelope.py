@@ -165,7 +165,7 @@ PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(17 << 20))
         (b"[" * 3000, [b"[" * 3000]),
         (PACKED[:-9], [PACKED[:-9]]),
         (BOMB, [BOMB]),
-        (ONE + b',"deep":\x00[[', [ONE + b',"deep":\x00[[']),
+        (b'{"n":1},"deep":\x00[[', [b'{"n":1},"deep":\x00[[']),
     ],
     ids=range(23),
 )

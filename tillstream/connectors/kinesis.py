@@ -1,4 +1,4 @@
-"""The Kinesis source: ours, see java/.../flink/kinesis and docs/adr/0012-a-kinesis-source-of-our-own.md."""
+"""The Kinesis source: ours, see io.tillstream.flink.kinesis and docs/adr/0012-a-kinesis-source-of-our-own.md."""
 
 from __future__ import annotations
 
