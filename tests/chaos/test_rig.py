@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tillstream.chaos import hands
+from tillstream.chaos import clock, hands
 from tillstream.chaos.hands import Hands
 from tillstream.chaos.plan import Fault, Where, draw
 from tillstream.chaos.rig import Rig
@@ -144,6 +144,19 @@ def test_the_work_on_jobs_is_over_before_they_are_cancelled(rig: Rig, monkeypatc
     monkeypatch.setattr(rig.jobs, "cancel", lambda job: order.append(f"cancelled {job}"))
     rig.close()
     assert order == ["submitted", "up", "cancelled sales"]
+
+
+def test_of_a_clock_that_was_set_nothing_stays_in_memory(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    theirs, ours = (
+        [f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"] for pid in (ended.pid, os.getpid())
+    )
+    others = ["faketime_shm_", "sem.mp-5", "tillstream-tests-x"]
+    for name in (*theirs, *ours, *others):
+        (tmp_path / name).touch()
+    clock.sweep(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {*ours, *others}
 
 
 def restore(rig: Rig) -> str:

@@ -14,6 +14,7 @@ from tillstream.cli.times import moment_ms, span_s
 from tillstream.clients.storage import Disk, S3Folder, copy
 from tillstream.cluster.manifest import (
     Manifest,
+    consumer_positions,
     decode,
     encode,
     files_named,
@@ -38,7 +39,7 @@ def test_kafka_positions_are_found_among_other_bytes():
     }
 
 
-def test_kinesis_positions_are_found_by_stream():
+def test_positions_of_the_consumer_before_ours_are_found_by_stream():
     # As the consumer's state had it: the stand-in numbers from 1, AWS gives 56 digits.
     state = (
         b"\x02\x01\x00'85070591730234615865843651857942052863\x01\x01\x00\x15shardId-000000000000\x00"
@@ -47,13 +48,14 @@ def test_kinesis_positions_are_found_by_stream():
         b"\x00'85070591730234615865843651857942052864\x00\x020\x00\x0etill-xkinesisW\x01\xca\x8a\xab5"
         b"\x01" + b"4959" * 13 + b"123\xb4\x01"
     )
-    assert kinesis_positions(state, "till-xkinesis") == {
+    assert consumer_positions(state, "till-xkinesis") == {
         "kinesis:till-xkinesis": {
             "shardId-000000000000": "1479",
             "shardId-000000000001": "4959" * 13 + "1234",
         }
     }
-    assert kinesis_positions(state, "another") == {}
+    assert consumer_positions(state, "another") == {}
+    assert kinesis_positions(state, "till-xkinesis") == {}
 
 
 def test_history_files_that_a_sink_may_still_have_to_show_are_named():
@@ -66,6 +68,7 @@ def test_history_files_that_a_sink_may_still_have_to_show_are_named():
 def test_arbitrary_bytes_hold_no_positions_and_do_no_harm(raw):
     kafka_positions(raw + struct.pack(">q", -(2**63)))
     kinesis_positions(raw, "till-transactions")
+    consumer_positions(raw, "till-transactions")
 
 
 def test_positions_of_several_files_are_one():

@@ -28,8 +28,6 @@ CONNECTORS = [
 ]
 OURS = ("jobs", "udfs", "state_schemas", "tillstream")
 JAVA = "java/src/main/java"
-# May use what 2.x has no more; KinesisStreamsSource takes their place there.
-KINESIS = ("tillstream/connectors/kinesis.py", f"{JAVA}/io/tillstream/flink/KinesisEnvelope.java")
 
 
 class Gap(NamedTuple):

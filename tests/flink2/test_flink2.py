@@ -1,4 +1,4 @@
-"""Nothing but the Kinesis source keeps the project from Flink 2.2, and the search for it is not blind."""
+"""Nothing keeps the project from Flink 2.2, and the search for it is not blind."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ FLINK2 = flink2.folder()
 
 @pytest.mark.long  # fetches some 330 MB, once
 @pytest.mark.timeout(1800)
-def test_only_the_kinesis_source_uses_what_flink_2_lacks():
+def test_nothing_is_used_that_flink_2_lacks():
     jars.ensure_jars(print)
     flink2.fetch(FLINK2)
     found = flink2.gaps(FLINK2)
-    strays = [gap for gap in found if gap.file not in flink2.KINESIS]
-    assert not strays, "\n".join(f"{gap.file}:{gap.line}: {gap.api}" for gap in strays)
-    assert {gap.file for gap in found} == set(flink2.KINESIS)
+    assert not found, "\n".join(f"{gap.file}:{gap.line}: {gap.api}" for gap in found)
 
 
 def made_up(folder: Path, functions: str) -> flink2.Names:

@@ -315,6 +315,10 @@ def test_caught_up_means_seconds_behind_or_nothing_waiting():
     assert watch(millisBehindLatest=[-1, 400]).look().behind_ms == 400
 
 
+def test_what_kinesis_says_counts_before_the_age_of_the_last_record_of_a_quiet_stream():
+    assert watch(millisBehindLatest=[0, 0], currentEmitEventTimeLag=[90_000]).look().behind_ms == 0
+
+
 def test_a_rate_gives_the_time_by_which_all_is_read():
     line = Progress(10, 1000.0, 7_300_000, 60_000, "RUNNING").line()
     assert line.startswith("10 read, 1,000/s, 2.0 h behind, 60,000 waiting, read by ")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
              "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1")  # fmt: skip
@@ -11,6 +14,16 @@ LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
 def library() -> str:
     """Where libfaketime is; "" if it is not installed."""
     return next((path for path in LIBRARIES if Path(path).exists()), "")
+
+
+def sweep(folder: Path = Path("/dev/shm")) -> None:
+    """Removes what libfaketime shares between a process's children, of processes that were killed: it stays
+    for ever otherwise."""
+    for file in folder.glob("*faketime_s[eh]m_*"):
+        number = file.name.rpartition("_")[2]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):
+                file.unlink()
 
 
 def of_file(library: str, clock: Path) -> dict[str, str]:

@@ -162,6 +162,8 @@ class Rig:
                     steps.callback(proxy.stop)
             if self.small_disk:
                 steps.callback(disk.unmount, self.stack.layout.data)
+            if self.clock.exists():
+                steps.callback(clock.sweep)
             steps.callback(self.stack.down if self.own else self._leave)
             for thread, wait_s in (
                 (self._traffic, 60),

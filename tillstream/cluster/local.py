@@ -44,8 +44,9 @@ CLIENT_TIMEOUT_S = 180.0
 TAKE_TIMEOUT_S = 900.0
 RESTORE_TIMEOUT_S = 1800.0
 _SUBMITTED = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
+STREAMS_OWN = "millisBehindLatest"
 _FIGURES = re.compile(
-    r"^Source__.*\.numRecordsOut$|\.(?:pendingRecords|currentEmitEventTimeLag|millisBehindLatest)$"
+    rf"^Source__.*\.numRecordsOut$|\.(?:pendingRecords|currentEmitEventTimeLag|{STREAMS_OWN})$"
 )
 
 
@@ -109,6 +110,11 @@ class LocalCluster:
         found_at = standing(location, conf) if location else restoring.NOWHERE
         if not allow_dropped_state and restoring.is_before_the_door(entry, of_tills, found_at):
             raise NotReady([restoring.BEFORE_THE_DOOR.format(door=catalog.DOOR, job=name)])
+        if places := restoring.places_of_consumer(entry, conf, found_at):
+            if not allow_dropped_state:
+                raise NotReady([restoring.OF_CONSUMER.format(job=name)])
+            begins = {"source": {"kinesis": {"positions": places}}}
+            changed = settings.merge(changed, begins)
         if entry and entry.raw and restoring.writes_again(conf, found_at):
             progress(restoring.WRITES_AGAIN)
         lost = restoring.losses(conf, entry, found_at)
@@ -304,7 +310,8 @@ class LocalCluster:
 
     def figures(self, job_id: str) -> SourceFigures:
         job = self.flink.job(job_id)
-        read, waiting, behind = 0, None, None
+        read, waiting = 0, None
+        behind: dict[str, int] = {}
         for vertex in job["vertices"]:
             if not vertex["name"].startswith("Source:"):
                 continue
@@ -316,9 +323,12 @@ class LocalCluster:
                 elif name == "pendingRecords":
                     waiting = (waiting or 0) + int(row["sum"])
                 elif row["max"] >= 0:
-                    behind = max(behind or 0, int(row["max"]))
+                    behind[name] = max(behind.get(name, 0), int(row["max"]))
             read += own
-        return SourceFigures(job["state"], read, waiting, behind)
+        # Kinesis itself says how far a reader is behind. The other is of what was emitted last, and stays
+        # where it was while nothing comes.
+        behind_ms = behind.get(STREAMS_OWN, max(behind.values(), default=None))
+        return SourceFigures(job["state"], read, waiting, behind_ms)
 
     def _source_metrics(self, job_id: str, vertex: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """(name, its sum and max over subtasks); none while the engine knows none."""

@@ -16,6 +16,10 @@ from tillstream.conf import ROOT
 from tillstream.state_schemas.keyed.states import STATES
 
 FILE = "manifest.json"
+FORMAT_OF_CONSUMER = (
+    1  # positions in Kinesis are of Flink's consumer, whose state our source does not read
+)
+FORMAT = 2
 Positions = dict[str, dict[str, str]]
 
 
@@ -41,7 +45,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     finished later, but those its state names; 0 where not noted. until_ms: set when the job was told to
     leave out whatever arrived later, so the positions lie behind what the state holds, and must not be
     used. superseded_by: the replay that went back to before this savepoint and on; the history is its,
-    no longer this one's.
+    no longer this one's. format: FORMAT, or FORMAT_OF_CONSUMER of an earlier release.
     """
 
     job: str
@@ -60,7 +64,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     until_ms: int | None = None
     superseded_by: str = ""
     verified: Verified | None = None
-    format: int = 1
+    format: int = FORMAT_OF_CONSUMER
 
     @property
     def as_of_ms(self) -> int:
@@ -106,7 +110,11 @@ def schema_versions(job: str) -> dict[str, int]:
 # which is Long.MIN_VALUE for none. Layout: KafkaPartitionSplitSerializer version 0.
 _NO_END = struct.pack(">q", -(2**63))
 _TOPIC = re.compile(rb"[A-Za-z0-9._-]{1,249}")
-# A Kinesis shard in the consumer's state: its metadata's texts, the stream's name last, then the last
+# A Kinesis shard in the source's state, see Shard.java.
+_OURS = re.compile(
+    rb'\{"kinesis":"([A-Za-z0-9._-]+)","shard":"(shardId-\d{12})","after":"(\d{1,128})"'
+)
+# And in that of Flink's consumer, of 0.1.0: its metadata's texts, the stream's name last, then the last
 # sequence number read, as Kryo writes a number's digits: the last one with its eighth bit set.
 _SHARD = re.compile(rb"(shardId-\d{12})")
 _SEQUENCE = re.compile(rb".{1,14}?\x01([0-9]{1,127})([\xb0-\xb9])", re.DOTALL)
@@ -139,7 +147,18 @@ def _text_before(state: bytes, end: int) -> str:
 
 
 def kinesis_positions(state: bytes, stream: str) -> Positions:
-    """Shard -> the last sequence number read, of ``stream``, for each shard found in ``state``."""
+    """Shard -> the last sequence number read, of ``stream``, for each shard found in ``state`` that is not
+    read to its end. A shard is in two parts of a state while it is handed over: further on counts."""
+    shards: dict[str, str] = {}
+    for found in _OURS.finditer(state):
+        of, shard, after = (text.decode() for text in found.groups())
+        if of == stream:
+            shards[shard] = max(after, shards.get(shard, "0"), key=int)
+    return {f"kinesis:{stream}": shards} if shards else {}
+
+
+def consumer_positions(state: bytes, stream: str) -> Positions:
+    """The same of Flink's consumer."""
     shards: dict[str, str] = {}
     name = stream.encode()
     found = list(_SHARD.finditer(state))

@@ -67,11 +67,13 @@ def advice(said: str) -> str | None:
 
 class Standing(NamedTuple):
     """Where a savepoint or checkpoint has its sources: ``positions`` and ``read_to_ms`` as in a manifest.
-    written_ms: when it was complete (UTC)."""
+    written_ms: when it was complete (UTC). of_consumer: what it has of Kinesis is the state of Flink's
+    consumer, which was its source before ours."""
 
     positions: Mapping[str, Mapping[str, str]]
     written_ms: int
     read_to_ms: Mapping[str, Mapping[str, int]] = {}
+    of_consumer: bool = False
 
 
 NOWHERE = Standing({}, 0)
@@ -99,6 +101,20 @@ def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bo
         return False
     streams = {f"kafka:{of_tills.kafka.topic}", f"kinesis:{of_tills.kinesis.stream}"}
     return bool(streams & found.positions.keys())
+
+
+OF_CONSUMER = (
+    "this savepoint's place in Kinesis is of Flink's consumer, whose state the source of this release does "
+    "not read: `tillstream job restore {job} --allow-dropped-state` goes on at the same place "
+    "(docs/runbooks/cut-over.md)"
+)
+
+
+def places_of_consumer(job: Job | None, conf: Conf, found: Standing) -> dict[str, str]:
+    """Shard to the last sequence number that Flink's consumer read, where the job goes on from its state."""
+    if job is None or not job.raw or conf.source.kind != "kinesis" or not found.of_consumer:
+        return {}
+    return dict(found.positions.get(f"kinesis:{conf.source.kinesis.stream}", {}))
 
 
 WRITES_AGAIN = (

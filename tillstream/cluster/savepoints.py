@@ -66,9 +66,10 @@ class Savepoints:
             flink_version=taken.flink_version,
             parallelism=taken.run.parallelism,
             state_schemas=manifests.schema_versions(taken.run.name),
-            positions=_positions(storage, files, conf),
+            positions=_positions(storage, files, conf)[0],
             history_ms=history_ms,
             until_ms=until_ms,
+            format=manifests.FORMAT,
         )
         with suppress(Problem, KafkaException, BotoCoreError, ClientError):
             found.read_to_ms = restoring.read_to_ms(conf, found.positions, taken.completed_ms)
@@ -191,18 +192,27 @@ def standing(location: str, conf: Conf) -> restoring.Standing:
         found = manifests.decode(storage.read(FILE) or b"")
         # After `replay --to` the source has another uid: nothing goes on at these.
         positions = found.positions if found.until_ms is None else {}
-        return restoring.Standing(positions, found.completed_at_ms, found.read_to_ms)
+        old = found.format == manifests.FORMAT_OF_CONSUMER
+        return restoring.Standing(positions, found.completed_at_ms, found.read_to_ms, old)
     sizes = {name: file.bytes for name, file in files.items()}
     written_ms = files["_metadata"].written_ms if "_metadata" in files else 0
-    return restoring.Standing(_positions(storage, sizes, conf), written_ms)
+    positions, old = _positions(storage, sizes, conf)
+    return restoring.Standing(positions, written_ms, of_consumer=old)
 
 
-def _positions(storage: Storage, files: dict[str, int], conf: Conf) -> manifests.Positions:
-    parts = []
+def _positions(
+    storage: Storage, files: dict[str, int], conf: Conf
+) -> tuple[manifests.Positions, bool]:
+    """And whether those in Kinesis are of Flink's consumer."""
+    stream = conf.source.kinesis.stream
+    parts, of_consumer = [], []
     for state in _small_parts(storage, files):
         parts.append(manifests.kafka_positions(state))
-        parts.append(manifests.kinesis_positions(state, conf.source.kinesis.stream))
-    return manifests.merged(parts)
+        parts.append(manifests.kinesis_positions(state, stream))
+        of_consumer.append(manifests.consumer_positions(state, stream))
+    ours, theirs = manifests.merged(parts), manifests.merged(of_consumer)
+    old = bool(theirs) and f"kinesis:{stream}" not in ours
+    return (manifests.merged([ours, theirs]) if old else ours), old
 
 
 def _small_parts(storage: Storage, files: dict[str, int]) -> Iterator[bytes]:

@@ -24,7 +24,8 @@ RENAMED = {
     "loyalty.point_value_cents": "loyalty.terms.ZAR.point_value, and so for each currency",
     "demand.utc_offset_minutes": "each store's zone in reference.stores",
     "fraud.clock_ahead_hours": "source.clock_ahead_minutes",
-    "source.kinesis.consumer_name": "deployment: the consumer is <deployment>.<job>",
+    "source.kinesis.consumer_name": "nothing: shards are polled",
+    "source.kinesis.fan_out": "nothing: shards are polled, by intake alone",
 }
 _CONF: Any = msgspec.inspect.type_info(Conf)
 _YAML = "tag:yaml.org,2002:"

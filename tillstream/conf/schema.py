@@ -38,7 +38,7 @@ class KinesisSource(_Base, frozen=True):
     account: str
     endpoint: str | None
     start: Literal["TRIM_HORIZON", "LATEST"]
-    fan_out: bool
+    positions: dict[str, str]
     poll_interval_ms: NotNegative
     records_per_poll: Positive
     discover_shards_ms: int

@@ -42,10 +42,8 @@ def transaction_rows(
     if not context.job.transactions:
         raise Undeclared(f"jobs/{context.job.name}.py: its entry says transactions=False")
     if conf.source.kind == "kinesis":
-        # What the consumer gives is a row for each record, so its pieces are made behind it.
-        source = kinesis.source(context, timed).uid(conf.source.uid).name(NAME)
-        pieces = source.flatMap(ours().Pieces(key_field)).uid("transaction-pieces")
-        return _ending(pieces.name("pieces of records"), timed)
+        source = _stream(context, kinesis.source(context, key_field), NAME, timed)
+        return _ending(source.uid(kinesis.uid(conf.source.uid)).name(NAME), timed)
     settings = conf.source.kafka
     envelope = ours().KafkaEnvelope(key_field)
     if conf.source.until_ms is not None:
@@ -215,7 +213,11 @@ def _kafka(
     accepted = context.conf.source.kafka.accepted_loss
     if moves := {at: move for at, move in accepted.items() if at.rpartition("/")[0] == topic}:
         source = ours().MovedPositions(source, moved(moves))
-    nothing = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    return _stream(context, source, name, timed)
+
+
+def _stream(context: JobContext, source: Any, name: str, timed: bool) -> Any:
+    nothing = java().org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
     watermarks = ours().ArrivalTimes.watermarks(IDLE_MS) if timed else nothing
     env = context.env._j_stream_execution_environment
     return env.fromSource(source, watermarks, name)

@@ -16,7 +16,7 @@ import org.apache.flink.util.Collector;
  * payload when there is none, so that keyless records spread and the same bytes meet again.
  * {@code value} is {@code <origin>|<broker timestamp, ms>\n<payload>}, the head in Latin-1.
  */
-final class Envelope implements Serializable {
+public final class Envelope implements Serializable {
     private static final long serialVersionUID = 1L;
     static final String KEYLESS = "~";
     private static final int KEYLESS_SPREAD = 4095;
@@ -25,11 +25,11 @@ final class Envelope implements Serializable {
     private final TopLevelField keyField;
 
     /** With null the key is left empty, for a stream that is keyed later. */
-    Envelope(String keyField) {
+    public Envelope(String keyField) {
         this.keyField = keyField == null ? null : new TopLevelField(keyField);
     }
 
-    static TypeInformation<Row> type() {
+    public static TypeInformation<Row> type() {
         return Types.ROW_NAMED(
                 new String[] {"key", "value"},
                 Types.STRING,
@@ -42,7 +42,7 @@ final class Envelope implements Serializable {
     }
 
     /** The same, a row for each of the record's {@link Pieces}. */
-    void wrap(byte[] payloadOrNull, String origin, long timestampMs, Collector<Row> out) {
+    public void wrap(byte[] payloadOrNull, String origin, long timestampMs, Collector<Row> out) {
         byte[] head = head(origin, timestampMs);
         for (byte[] piece : Pieces.of(payloadOrNull == null ? EMPTY : payloadOrNull)) {
             out.collect(row(head, piece));

@@ -33,6 +33,7 @@ public final class Pieces implements FlatMapFunction<Row, Row>, ResultTypeQuerya
     private static final long serialVersionUID = 1L;
     private static final int MOST_BYTES = 16 << 20;
     private static final int MOST_PIECES = 10_000;
+    private static final int NONE = Integer.MIN_VALUE; // no byte
 
     private final Envelope envelope;
 
@@ -102,13 +103,13 @@ public final class Pieces implements FlatMapFunction<Row, Row>, ResultTypeQuerya
 
     /** Nearly every record is one object, and this alone looks at it. */
     private static boolean maybeSeveral(byte[] raw) {
-        byte before = 0; // the last one that is no blank
+        int before = NONE; // the last one that is no blank
         for (int i = 0; i < raw.length; i++) {
             byte b = raw[i];
-            if (b == '{' && (before == '}' || before != 0 && raw[i - 1] == '\n')) {
+            if (b == '{' && (before == '}' || before != NONE && raw[i - 1] == '\n')) {
                 return true;
             }
-            if (b == '[' && before == 0) {
+            if (b == '[' && before == NONE) {
                 return true;
             }
             if (!blank(b)) {
