@@ -1,0 +1,159 @@
+"""The stacks are created from nothing on a stand-in for CloudFormation, and changed; its change set
+replaces nothing that keeps data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra import golden, tools
+from tests.support.wait import wait_for
+from tillstream import catalog, conf
+from tillstream.catalog import tables
+from tillstream.catalog.resources import Table
+from tillstream.infra import data, diff, jobs
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+CONF = golden.CONF
+PARAMETERS = {
+    "KafkaName": "shop",
+    "KafkaUuid": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee-1",
+    "Vpc": "vpc-0123456789abcdef0",
+    "Subnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "SecurityGroups": "sg-0123456789abcdef0",
+}
+GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+MORE = Table("another", key=(("a", "S"),), ttl="expires_at")
+LONGER = conf.load("prod", {"infra": {"stream": {"retention_hours": 336}}})
+
+
+class Stacks:
+    """CloudFormation's calls, each until it is done."""
+
+    def __init__(self, ministack: tools.MiniStack) -> None:
+        self.ministack = ministack
+        self.client = ministack.client("cloudformation")
+        self.client_s3 = ministack.client("s3")
+        self.client_s3.create_bucket(
+            Bucket="templates", CreateBucketConfiguration={"LocationConstraint": tools.REGION}
+        )
+
+    def change(
+        self, name: str, template: dict[str, Any], kind: str, **parameters: str
+    ) -> list[dict]:
+        """Makes a change set, reads it, executes it. Returns its changes."""
+        key = f"{name}-{kind}.json"
+        self.client_s3.put_object(Bucket="templates", Key=key, Body=json.dumps(template).encode())
+        given = [{"ParameterKey": n, "ParameterValue": v} for n, v in parameters.items()]
+        self.client.create_change_set(
+            StackName=name, ChangeSetName=kind.lower(), ChangeSetType=kind, Parameters=given,
+            TemplateURL=f"{self.ministack.endpoint}/templates/{key}",
+            Capabilities=["CAPABILITY_IAM"],
+        )  # fmt: skip
+        asked = {"StackName": name, "ChangeSetName": kind.lower()}
+        wait_for(
+            lambda: self.client.describe_change_set(**asked)["Status"] == "CREATE_COMPLETE",
+            120, f"the change set of {name}",
+        )  # fmt: skip
+        found, token = [], {}
+        while True:
+            page = self.client.describe_change_set(**asked, **token)
+            found += [one["ResourceChange"] for one in page["Changes"]]
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+        self.client.execute_change_set(**asked)
+        wait_for(lambda: not self.status(name).endswith("_IN_PROGRESS"), 300, f"{name} to be done")
+        assert self.status(name) in GOOD, self.reasons(name)
+        return found
+
+    def reasons(self, name: str) -> list[str]:
+        events = self.client.describe_stack_events(StackName=name)["StackEvents"]
+        return [
+            f"{one['LogicalResourceId']}: {one['ResourceStatusReason']}"
+            for one in events
+            if one["ResourceStatus"].endswith("FAILED") and "ResourceStatusReason" in one
+        ]
+
+    def status(self, name: str) -> str:
+        return self.client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory):
+    with tools.ministack(tmp_path_factory.mktemp("ministack")) as running:
+        yield Stacks(running)
+
+
+def for_ministack(template: dict[str, Any]) -> dict[str, Any]:
+    """Without alarms on an expression: MiniStack has no metric math."""
+    kept = {name: one for name, one in template["Resources"].items()
+            if "Metrics" not in one["Properties"]}  # fmt: skip
+    return template | {"Resources": kept}
+
+
+@pytest.fixture(scope="module")
+def created(stacks):
+    first = stacks.change("data", data.template(CONF, tables.HOT), "CREATE")
+    second = stacks.change(
+        "jobs", for_ministack(jobs.template(CONF, catalog.jobs())), "CREATE", **PARAMETERS
+    )
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def changed(created, stacks):
+    return stacks.change("data", data.template(LONGER, [MORE, *tables.HOT]), "UPDATE")
+
+
+def test_both_stacks_are_created_from_nothing(created, stacks):
+    first, second = created
+    assert {one["Action"] for one in (*first, *second)} == {"Add"}
+    assert (stacks.status("data"), stacks.status("jobs")) == ("CREATE_COMPLETE", "CREATE_COMPLETE")
+
+
+def test_the_tables_are_there_as_the_catalogue_says(created, stacks):
+    client = stacks.ministack.client("dynamodb")
+    for table in tables.HOT:
+        found = client.describe_table(TableName=CONF.table(table))["Table"]
+        assert [one["AttributeName"] for one in found["KeySchema"]] == [
+            name for name, _ in table.key
+        ]
+        assert len(found.get("GlobalSecondaryIndexes", ())) == (1 if table.index else 0)
+        said = client.describe_time_to_live(TableName=CONF.table(table))["TimeToLiveDescription"]
+        assert said.get("AttributeName") == table.ttl
+
+
+def test_every_job_has_its_role_and_log(created, stacks):
+    outputs = stacks.client.describe_stacks(StackName="jobs")["Stacks"][0]["Outputs"]
+    found = {one["OutputKey"]: one["OutputValue"] for one in outputs}
+    for job in catalog.names():
+        assert ":role/" in found[f"Role{job.capitalize()}"]
+        assert found[f"Log{job.capitalize()}"].startswith("arn:aws:logs:")
+
+
+def test_a_table_more_and_longer_retention_replace_nothing(changed):
+    found = {one["LogicalResourceId"]: one for one in changed}
+    assert set(found) == {"TableAnother", "StreamTills"}
+    assert found["TableAnother"]["Action"] == "Add"
+    assert found["StreamTills"]["Action"] == "Modify"
+    for one in changed:
+        if one["Action"] == "Modify" and one["ResourceType"] in diff.STATEFUL:
+            assert one["Replacement"] == "False", one
+
+
+def test_the_change_is_made_and_what_was_there_is_still_there(changed, stacks):
+    summary = stacks.ministack.client("kinesis").describe_stream_summary(
+        StreamName=CONF.source.kinesis.stream
+    )
+    assert summary["StreamDescriptionSummary"]["RetentionPeriodHours"] == 336
+    names = stacks.ministack.client("dynamodb").list_tables()["TableNames"]
+    assert {CONF.table(one) for one in tables.HOT} | {"another"} <= set(names)
+
+
+def test_what_our_own_diff_says_is_what_cloudformation_says(changed):
+    ours = diff.changes(data.template(CONF, tables.HOT), data.template(LONGER, [MORE, *tables.HOT]))
+    theirs = {one["LogicalResourceId"]: one["Action"] for one in changed}
+    assert {one.name: {"add": "Add", "change": "Modify"}[one.what] for one in ours} == theirs
