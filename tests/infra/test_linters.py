@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 ACCEPTED = {
     "CKV_AWS_18": "who read a file is CloudTrail's to say, of the account, not of this stack",
 }
+# An interface, its subnet and its groups are statements of their own, for each has its own condition. IAM
+# takes them so; parliament looks for all three in one.
+APART = "No resources match for the given action -  - [{'action': 'ec2:CreateNetworkInterface'"
 ACTIONS = """
 import json, sys
 from policy_sentry.querying.actions import get_action_data
@@ -81,12 +83,12 @@ def resolved(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("job", catalog.names())
-def test_parliament_finds_nothing(tmp_path, job):
-    file = tmp_path / "policy.json"
-    document = resolved(policy.document(golden.CONF, catalog.job(job)))
-    file.write_text(json.dumps(document))
-    done = tools.said(tools.environment("parliament") / "parliament", "--file", file)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+def test_parliament_finds_nothing(job):
+    document = json.dumps(resolved(policy.document(golden.CONF, catalog.job(job))))
+    done = tools.said(tools.environment("parliament") / "parliament", given=document)
+    assert not done.stderr
+    found = [line for line in done.stdout.splitlines() if line and APART not in line]
+    assert not found, done.stdout
 
 
 def test_every_action_exists_and_takes_a_resource_of_the_form_it_is_given():
@@ -97,8 +99,8 @@ def test_every_action_exists_and_takes_a_resource_of_the_form_it_is_given():
             for action in one["Action"]:
                 granted.setdefault(action, set()).update(one["Resource"])
     python = tools.environment("parliament") / "python"
-    done = subprocess.run([python, "-c", ACTIONS], input=json.dumps(sorted(granted)), text=True,
-                          capture_output=True, check=True, timeout=600)  # fmt: skip
+    done = tools.said(python, "-c", ACTIONS, given=json.dumps(sorted(granted)))
+    assert done.returncode == 0, done.stderr
     forms = json.loads(done.stdout)
     for action, resources in granted.items():
         assert forms[action], f"there is no action {action}"

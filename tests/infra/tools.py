@@ -35,9 +35,17 @@ def environment(name: str) -> Path:
     return folder / "bin"
 
 
-def said(program: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def said(
+    program: Path, *arguments: str | Path, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """``given``: on its standard input."""
     return subprocess.run(
-        [program, *arguments], capture_output=True, text=True, check=False, timeout=1500
+        [program, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
     )
 
 
