@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.infra import golden, tools
 from tests.support.wait import wait_for
 from tillstream import catalog, conf
 from tillstream.catalog import tables
 from tillstream.catalog.resources import Table
-from tillstream.infra import data, diff, jobs
+from tillstream.cli import main
+from tillstream.infra import data, diff, jobs, metrics
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 CONF = golden.CONF
@@ -160,6 +162,69 @@ def test_every_job_has_its_role_and_log(created, stacks):
     for job in catalog.names():
         assert ":role/" in found[f"Role{job.capitalize()}"]
         assert found[f"Log{job.capitalize()}"].startswith("arn:aws:logs:")
+
+
+@pytest.fixture
+def infra(stacks, monkeypatch):
+    """`tillstream infra` of production, with MiniStack in AWS's place."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": stacks.ministack.endpoint, "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test", "TILLSTREAM_ENV": "prod",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["infra", *arguments])
+
+    return run
+
+
+def test_nothing_would_change_right_after_the_stack_is_created(created, infra):
+    said = infra("diff", "data", "--stack", "data")
+    assert (said.exit_code, said.output.strip()) == (0, "Nothing would change.")
+
+
+def test_a_stack_that_is_not_there_is_told(created, infra):
+    said = infra("diff", "data")
+    assert said.exit_code == 1
+    assert "there is no stack prod-tillstream-data in af-south-1" in said.output
+
+
+def test_ages_of_snapshots_arrive_where_the_alarm_looks(created, infra, stacks):
+    flink = stacks.ministack.client("kinesisanalyticsv2")
+    roles = stacks.client.describe_stacks(StackName="jobs")["Stacks"][0]["Outputs"]
+    (role,) = [one["OutputValue"] for one in roles if one["OutputKey"] == "RoleFraud"]
+    flink.create_application(
+        ApplicationName="prod.fraud", RuntimeEnvironment="FLINK-1_20", ServiceExecutionRole=role,
+        ApplicationConfiguration={
+            "ApplicationCodeConfiguration": {
+                "CodeContentType": "ZIPFILE",
+                "CodeContent": {"S3ContentLocation": {
+                    "BucketARN": "arn:aws:s3:::tillstream-code", "FileKey": "fraud/1.zip"}},
+            },
+            "ApplicationSnapshotConfiguration": {"SnapshotsEnabled": True},
+        },
+    )  # fmt: skip
+    stacks.client_s3.put_object(Bucket="tillstream-code", Key="fraud/1.zip", Body=b"PK")
+    flink.start_application(ApplicationName="prod.fraud")
+    running = "ApplicationDetail"
+    wait_for(
+        lambda: flink.describe_application(ApplicationName="prod.fraud")[running]["ApplicationStatus"],
+        60, "the application to run", lambda status: status == "RUNNING",
+    )  # fmt: skip
+    flink.create_application_snapshot(ApplicationName="prod.fraud", SnapshotName="s1")
+
+    def ages() -> list[dict]:
+        assert infra("snapshots").exit_code == 0
+        now = datetime.now(UTC)
+        return stacks.ministack.client("cloudwatch").get_metric_statistics(
+            Namespace=metrics.OURS, MetricName=metrics.SNAPSHOT_AGE, Statistics=["Maximum"], Period=3600,
+            Dimensions=metrics.dimensions({"Application": "prod.fraud"}),
+            StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=1),
+        )["Datapoints"]  # fmt: skip
+
+    (age,) = wait_for(ages, 60, "the age of a snapshot")
+    assert 0 <= age["Maximum"] < 3600
 
 
 def test_a_table_more_and_longer_retention_replace_nothing(changed):
