@@ -27,8 +27,9 @@ from tillstream.errors import Problem
 
 FOR_EVER = "-1"
 HOUR_MS = 3_600_000
-# Every record has a key of its own place, and order is by partition: another number of partitions moves
-# keys. So a topic that has more than the settings say is left alone.
+# What is to be done with a topic. Records of one key are in order because they are in one partition, and
+# another number of partitions moves keys. So `grow` is done on request only, and more partitions than
+# wanted are left alone.
 What = Literal["make", "grow", "set", "fine"]
 
 

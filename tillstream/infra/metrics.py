@@ -15,10 +15,10 @@ from tillstream.infra.names import Json, application, ref
 
 SERVICE = "AWS/KinesisAnalytics"
 OURS = "Tillstream"
-# Of the jobs themselves: Reported.java; THREAD_MODE of the Python stages.
+# Of the jobs themselves: the first two by Reported.java, the mode by what starts the Python stages.
 CHECKPOINT_AGE = "checkpointAgeSeconds"
 DEAD_LETTERS = "deadLettersPerSecond"
-THREAD_MODE = "threadMode"  # 1 or 0
+THREAD_MODE = "pythonThreadMode"  # 1 or 0
 # Of `tillstream infra snapshots`.
 SNAPSHOT_AGE = "SnapshotAgeSeconds"
 MOST_IN_AN_ALARM = 10  # metrics
