@@ -26,7 +26,6 @@ MOST_BYTES = 10_240
 # Resources that end with an asterisk, each with what is before it; docs/infrastructure.md says why.
 PREFIXES = (
     r"s3:::[a-z-]+/[a-z/-]+/\*",  # the files of a history, the zips of a job
-    r":stream/[a-z-]+/consumer/prod\.[a-z]+:\*",
     r":transactional-id/\S+/prod\.[a-z]+\.\*",
     r":topic/\S+/replay-[a-z]+-\*",
     r":ec2:\S+:(network-interface|subnet|security-group)/\*",
@@ -116,18 +115,14 @@ def test_only_the_job_s_own_application_may_take_its_role(job):
     assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
 
 
-def test_the_stream_is_read_as_the_settings_say():
+def test_the_stream_is_read_by_three_calls_and_not_at_all_where_tills_send_to_kafka():
     intake = catalog.job("intake")
-    polling = conf.load("prod", {"source": {"kinesis": {"fan_out": False}}})
 
     def kinesis(settings: conf.Conf) -> set[str]:
         found = allowed(settings, intake)
         return {action for action, _ in found if action.startswith("kinesis:")}
 
-    assert "kinesis:SubscribeToShard" in kinesis(CONF)
-    assert "kinesis:GetRecords" not in kinesis(CONF)
-    assert "kinesis:GetRecords" in kinesis(polling)
-    assert "kinesis:SubscribeToShard" not in kinesis(polling)
+    assert kinesis(CONF) == {"kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}
     kafka = conf.load("prod", {"source": {"kind": "kafka"}})
     assert not kinesis(kafka)
     read = {resource for action, resource in allowed(kafka, intake) if action.endswith("ReadData")}
@@ -177,6 +172,6 @@ def test_names_of_the_deployment_are_those_of_the_policy():
 
 def test_the_page_lists_every_resource_that_ends_with_an_asterisk():
     page = (ROOT / "docs" / "infrastructure.md").read_text()
-    for word in ("consumer/", "transactional-id/", "topic/", "network-interface/", "security-group/",
+    for word in ("transactional-id/", "topic/", "network-interface/", "security-group/",
                  "subnet/", "DescribeLogGroups"):  # fmt: skip
         assert f"{word}" in page

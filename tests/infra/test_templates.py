@@ -171,14 +171,10 @@ def test_restarts_are_counted_under_the_name_that_flink_s_line_has(line, name):
     assert one.watched[0].name == name
 
 
-def test_lag_is_that_of_the_way_the_stream_is_read():
-    polling = conf.load("prod", {"source": {"kinesis": {"fan_out": False}}})
-    for settings, name in (
-        (CONF, "SubscribeToShardEvent.MillisBehindLatest"),
-        (polling, "GetRecords.IteratorAgeMilliseconds"),
-    ):
-        (one,) = [alarm for alarm in alarms.alarms(settings, JOBS) if alarm.kind == "stream-lag"]
-        assert one.watched[0].name == name
+def test_intake_s_lag_is_that_of_the_stream():
+    (one,) = [alarm for alarm in alarms.alarms(CONF, JOBS) if alarm.kind == "stream-lag"]
+    assert one.of == "intake"
+    assert one.watched[0].dimensions == {"StreamName": "till-transactions"}
 
 
 def test_the_dashboard_is_json_once_cloudformation_has_put_its_values_in():

@@ -130,7 +130,7 @@ def _lag(conf: Conf, job: Job) -> Iterator[Alarm]:
         # A job that is down does not poll, and then nothing is said.
         yield Alarm(
             "stream-lag", job.name, f"{job.name} is behind the tills",
-            (metrics.stream_lag(conf, job),), seconds * 1000, silence="breaching",
+            (metrics.stream_lag(conf),), seconds * 1000, silence="breaching",
         )  # fmt: skip
     if lags := metrics.topic_lags(conf, job):
         assert len(lags) <= metrics.MOST_IN_AN_ALARM, (

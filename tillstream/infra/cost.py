@@ -137,22 +137,17 @@ def _stream(conf: Conf, found: sizes.Size, prices: Prices) -> Iterator[Line]:
     service, hours = "Kinesis", prices.assume("hours")
     came, count = (math.ceil(found.monthly[name]) for name in ("bytes in", "transactions"))
     beyond_h = max(conf.infra.stream.retention_hours - 24, 0)
-    fan_out = conf.source.kinesis.fan_out
     shards = conf.infra.stream.shards
     if shards is None:
         yield _line(prices, service, "the stream", "stream_hour", hours)
         yield _bytes(prices, service, "in", "stream_in", came)
-        out = "stream_fan_out" if fan_out else "stream_out"
-        yield _bytes(prices, service, "out, to intake", out, came)
+        yield _bytes(prices, service, "out, to intake", "stream_out", came)
         yield _bytes(prices, service, "kept beyond a day", "stream_kept", came * beyond_h // hours)
         return
     shards = max(shards, found.shards)
     yield _line(prices, service, f"{shards} shards", "shard_hour", shards * hours)
     each = math.ceil(came / count / UNIT_BYTES) if count else 0
     yield _line(prices, service, "in", "shard_puts", Decimal(count * each) / 1_000_000)
-    if fan_out:
-        yield _line(prices, service, "fan-out", "shard_fan_out_hour", shards * hours)
-        yield _bytes(prices, service, "out, to intake", "shard_fan_out", came)
     if beyond_h:
         yield _line(prices, service, "kept beyond a day", "shard_kept", shards * hours)
 

@@ -26,7 +26,7 @@ def resource(conf: Conf, jobs: Iterable[Job]) -> Json:
 
 def _body(conf: Conf, jobs: list[Job]) -> Json:
     limits = conf.infra.alarms
-    kinesis = [metrics.stream_lag(conf, job) for job in jobs if policy.reads_kinesis(conf, job)]
+    kinesis = [metrics.stream_lag(conf) for job in jobs if policy.reads_kinesis(conf, job)]
     kafka = [one for job in jobs for one in metrics.topic_lags(conf, job)]
     hot = sorted({conf.table(table) for job in jobs for table in job.tables})
 

@@ -62,18 +62,14 @@ def restarts(conf: Conf, job: Job) -> Metric:
     return of_application(conf, job, name, period_s=300)
 
 
-def stream_lag(conf: Conf, job: Job) -> Metric:
-    """Milliseconds behind the newest record of the tills' stream, as Kinesis counts them.
+def stream_lag(conf: Conf) -> Metric:
+    """Milliseconds behind the newest record of the tills' stream, as Kinesis counts them for all who poll it:
+    intake alone.
 
-    Not the service's own millisBehindLatest: it has a dimension per stream, and nothing at all while the
-    job is down.
+    Not the service's own millisBehindLatest: there is nothing of that while the job is down.
     """
-    source = conf.source.kinesis
-    if source.fan_out:
-        consumer = {"StreamName": source.stream, "ConsumerName": conf.own_name(job.name)}
-        return Metric("AWS/Kinesis", "SubscribeToShardEvent.MillisBehindLatest", consumer)
-    name = "GetRecords.IteratorAgeMilliseconds"
-    return Metric("AWS/Kinesis", name, {"StreamName": source.stream})
+    named = {"StreamName": conf.source.kinesis.stream}
+    return Metric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", named)
 
 
 def topic_lags(conf: Conf, job: Job) -> list[Metric]:

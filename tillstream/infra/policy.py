@@ -113,22 +113,10 @@ def _statement(grant: Grant) -> Json:
 
 
 def _kinesis(conf: Conf, job: Job) -> Iterable[Grant]:
-    """FlinkKinesisConsumer and KinesisStreamsSource, each polling or with a consumer of its own."""
-    if not reads_kinesis(conf, job):
-        return
-    because, stream = ("stream of the tills",), stream_arn(conf)
-    find = ("kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:ListShards")
-    if not conf.source.kinesis.fan_out:
-        poll = ("kinesis:GetRecords", "kinesis:GetShardIterator")
-        yield Grant("ReadTheStream", (*find, *poll), (stream,), because)
-        return
-    register = "kinesis:RegisterStreamConsumer"
-    yield Grant("FindTheStream", (*find, register), (stream,), because)
-    # The end of a consumer's ARN is when it was made.
-    name = f"stream/{conf.source.kinesis.stream}/consumer/{conf.own_name(job.name)}:*"
-    use = ("DeregisterStreamConsumer", "DescribeStreamConsumer", "SubscribeToShard")
-    own = (arn("kinesis", name),)
-    yield Grant("ReadTheStream", tuple(f"kinesis:{one}" for one in use), own, because)
+    """The source's three calls, see Stream.java."""
+    if reads_kinesis(conf, job):
+        calls = ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards")
+        yield Grant("ReadTheStream", calls, (stream_arn(conf),), ("stream of the tills",))
 
 
 def _kafka(conf: Conf, job: Job) -> Iterable[Grant]:
