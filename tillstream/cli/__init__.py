@@ -15,6 +15,7 @@ THEMES = {
     "Jobs and their state": ("cluster", "replay"),
     "Data": ("sim", "intake", "check", "dead_letters", "history"),
     "Questions and decisions": ("stock", "shortage", "fraud", "notify"),
+    "On AWS": ("infra",),
     "Measuring": ("sizing", "chaos"),
 }
 

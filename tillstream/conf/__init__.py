@@ -134,6 +134,7 @@ def _check_names(conf: Conf) -> None:
         ("kafka.topics", conf.kafka.topics, (one.id for one in topics.ALL)),
         ("dynamodb.tables", conf.dynamodb.tables, (one.id for one in tables.HOT)),
         ("s3.prefixes", conf.s3.prefixes, (one.id for one in tables.HISTORIES)),
+        ("infra.warm_tables", conf.infra.warm_tables, (one.id for one in tables.HOT)),
         ("notify.per_second", conf.notify.per_second, NOTICES),
         ("notify.sns_topics", conf.notify.sns_topics, NOTICES),
     )

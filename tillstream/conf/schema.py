@@ -14,6 +14,7 @@ from msgspec import Meta
 from tillstream.catalog.entry import Job as Entry
 from tillstream.catalog.resources import History, Table, Topic
 from tillstream.catalog.topics import TRANSACTIONS
+from tillstream.conf.infra import Infra
 
 LOCAL = "local"  # the environment of the local stack
 
@@ -299,6 +300,7 @@ class Conf(_Base, frozen=True):
     savepoints: Savepoints
     state: State
     job: Job
+    infra: Infra
 
     @property
     def local(self) -> bool:

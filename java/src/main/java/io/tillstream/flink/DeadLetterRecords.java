@@ -6,7 +6,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
+import org.apache.flink.metrics.Meter;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -29,14 +31,25 @@ public final class DeadLetterRecords implements KafkaRecordSerializationSchema<b
 
     private final String topic;
 
+    private transient Meter written; // absent where a reader of ours uses this by itself
+
     public DeadLetterRecords(String topic) {
         this.topic = topic;
+    }
+
+    @Override
+    public void open(
+            SerializationSchema.InitializationContext context, KafkaSinkContext sinkContext) {
+        written = Reported.deadLetters(context.getMetricGroup());
     }
 
     @Override
     public ProducerRecord<byte[], byte[]> serialize(
             byte[] json, KafkaSinkContext context, Long timestampMs) {
         Map<String, String> letter = fields(json);
+        if (written != null) {
+            written.markEvent();
+        }
         String id = letter.get("dead_letter_id");
         String raw = letter.get("raw_b64");
         String origin = letter.getOrDefault("origin", "");

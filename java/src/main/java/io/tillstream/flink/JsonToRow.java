@@ -8,7 +8,9 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.flink.api.common.functions.MapFunction;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.functions.RichMapFunction;
+import org.apache.flink.api.common.state.CheckpointListener;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
@@ -30,16 +32,31 @@ import org.apache.flink.table.types.logical.RowType;
  *
  * <p>Columns take the JSON field of their name. Fields without a column are skipped, columns
  * without a field are null. A bytes column reads base64, a timestamp column epoch milliseconds.
+ *
+ * <p>Files behind it appear when a checkpoint is complete, so it reports how long ago that was.
  */
-public final class JsonToRow implements MapFunction<byte[], RowData>, ResultTypeQueryable<RowData> {
+public final class JsonToRow extends RichMapFunction<byte[], RowData>
+        implements CheckpointListener, ResultTypeQueryable<RowData> {
     private static final long serialVersionUID = 1L;
 
     private final RowType type;
     private final RowReader reader;
 
+    private transient Reported.CheckpointAge checkpoint;
+
     public JsonToRow(RowType type) {
         this.type = type;
         this.reader = new RowReader(type);
+    }
+
+    @Override
+    public void open(OpenContext context) {
+        checkpoint = Reported.CheckpointAge.in(getRuntimeContext().getMetricGroup());
+    }
+
+    @Override
+    public void notifyCheckpointComplete(long id) {
+        checkpoint.complete();
     }
 
     @Override
