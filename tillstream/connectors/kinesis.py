@@ -1,4 +1,4 @@
-"""The Kinesis source: ours, see io.tillstream.flink.kinesis and docs/adr/0012-a-kinesis-source-of-our-own.md."""
+"""The Kinesis source: ours, io.tillstream.flink.kinesis; docs/adr/0012-a-kinesis-source-of-our-own.md says why."""
 
 from __future__ import annotations
 
