@@ -1,4 +1,4 @@
-"""The Kinesis source: ours, io.tillstream.flink.kinesis; docs/adr/0012-a-kinesis-source-of-our-own.md says why."""
+"""The Kinesis source: ours, io.tillstream.flink.kinesis, for the reasons in docs/adr/0012-*.md."""
 
 from __future__ import annotations
 
