@@ -41,6 +41,7 @@ MAY: dict[str, set[str]] = {
     "shortage": TOOLS | {"domain", "reference"},
     "stock": TOOLS | {"domain"},
     "sizing": TOOLS,
+    "package": TOOLS | {"connectors", "state_schemas"},
     "sim": TOOLS,
     "intake": TOOLS | {"domain", "reference"},
     "check": {"conf", "errors", "catalog", "cli", "clients"},
