@@ -12,6 +12,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import botocore.loaders
+import msgspec
 import pytest
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 
 from tillstream import catalog, jars
 from tillstream.conf import ConfError, load
+from tillstream.connectors.context import environment, python_mode
 from tillstream.errors import Problem, Problems
 from tillstream.package import archive, code, service, wheels
 from tillstream.package.build import Packer, built
@@ -279,6 +281,14 @@ def test_a_job_is_built_as_it_will_run_so_its_uids_are_those_that_are_recorded(p
     recorded = json.loads((Path(__file__).parents[1] / "jobs" / "uids.json").read_text())
     job = catalog.job("archive")
     assert built(job, packer.packed.conf, jar) == recorded["archive"]
+
+
+def test_a_job_sets_thread_mode_by_itself_unless_it_may_do_without(packer: Packer):
+    """On the service nobody else can."""
+    conf = packer.packed.conf
+    assert python_mode(environment(conf)) == "thread"
+    either = msgspec.structs.replace(conf.job, require_thread_mode=False)
+    assert python_mode(environment(msgspec.structs.replace(conf, job=either))) == "process"
 
 
 @pytest.mark.long
