@@ -164,7 +164,7 @@ public final class BatchedPython
         counted = true;
         LOG.info(
                 "Python of {} runs in thread mode; subtasks that share this interpreter: {}",
-                getOperatorName(),
+                getOperatorName().split(" -> ")[0], // the head of a chain is called after all of it
                 SHARING.incrementAndGet());
         getMetricGroup().gauge("pythonThreadMode", () -> 1);
         getMetricGroup().gauge("pythonSubtasksPerInterpreter", SHARING::get);
