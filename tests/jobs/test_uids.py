@@ -17,6 +17,7 @@ from tillstream.catalog.entry import Undeclared
 from tillstream.conf import load
 from tillstream.connectors import dead_letters, kinesis
 from tillstream.connectors.context import JobContext, make
+from tillstream.connectors.graph import operators
 
 RECORDED = Path(__file__).with_name("uids.json")
 # Nothing is connected to; files need no plugin of the cluster's.
@@ -29,18 +30,6 @@ def made(job: str, kind: str) -> JobContext:
     env = StreamExecutionEnvironment.get_execution_environment()
     env.add_jars(jars.ensure_jars(print).job.as_uri())
     return make(catalog.job(job), env, conf)
-
-
-def operators(context: JobContext) -> dict[str, str]:
-    """uid -> name of each operator."""
-    graph = context.env._j_stream_execution_environment.getStreamGraph(False)
-    found = [
-        (n.getTransformationUID(), n.getOperatorName()) for n in graph.getStreamNodes().toArray()
-    ]
-    nameless = [name for uid, name in found if not uid]
-    assert not nameless, f"no uid on {nameless}: their state would be lost at the next change"
-    assert len({uid for uid, _ in found}) == len(found), "a uid is there twice"
-    return dict(sorted(found))
 
 
 @pytest.mark.parametrize("kind", ["kinesis", "kafka"])

@@ -20,7 +20,8 @@ from typing import Any
 import msgspec
 
 from tillstream.catalog import check_versions, tables, topics
-from tillstream.conf import layers
+from tillstream.conf import beside, layers
+from tillstream.conf.beside import PACKAGED
 from tillstream.conf.layers import ConfError, merge, nest, override
 from tillstream.conf.schema import LOCAL, Conf
 
@@ -30,7 +31,6 @@ ROOT = PACKAGE.parent  # of a clone, or where packages are installed
 AMSF_PROPERTIES = Path("/etc/flink/application_properties.json")
 PRODUCTION = "prod"
 STACK_PARTS = ("kafka", "kinesis", "dynamodb", "s3", "flink", "ports", "processes")
-PACKAGED = "packaged"  # reference data of the simulator, in place of a grocer's file
 
 __all__ = ["LOCAL", "PACKAGE", "PACKAGED", "RESOURCES", "ROOT", "Conf", "ConfError", "load", "merge",
            "nest", "override"]  # fmt: skip
@@ -51,6 +51,11 @@ def own_folder() -> Path:
 def home() -> Path:
     """Where the local stack keeps its state: $TILLSTREAM_HOME, else ``own_folder``."""
     return Path(os.environ.get("TILLSTREAM_HOME") or own_folder())
+
+
+def conf_folder() -> Path:
+    """Where the YAML files of settings are: $TILLSTREAM_CONF_DIR, else those that come with the package."""
+    return Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
 
 
 def stack_file() -> Path:
@@ -74,18 +79,25 @@ def unsaid() -> bool:
     return not platform and not os.environ.get("TILLSTREAM_ENV")
 
 
-def load(environment: str | None = None, overrides: dict[str, Any] | None = None) -> Conf:
+def load(
+    environment: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    folder: Path | None = None,
+) -> Conf:
     """The settings of ``environment``, see this module's first lines.
 
-    ``overrides`` is a nested dict; so is the JSON in $TILLSTREAM_CONF, which it goes over.
+    ``overrides`` is a nested dict; so is the JSON in $TILLSTREAM_CONF, which it goes over. ``folder``:
+    where the YAML files are, instead of ``conf_folder``.
 
     Raises ConfError with the path of the wrong setting.
     """
     said = layers.properties(AMSF_PROPERTIES) if AMSF_PROPERTIES.exists() else {}
     named = said.pop("environment", None)
     chosen = environment or os.environ.get("TILLSTREAM_ENV") or named
-    chosen = chosen or (LOCAL if stack_file().exists() else PRODUCTION)
-    folder = Path(os.environ.get("TILLSTREAM_CONF_DIR") or RESOURCES / "conf")
+    # The service's user need have no home to look for a stack in.
+    local = not AMSF_PROPERTIES.exists() and stack_file().exists()
+    chosen = chosen or (LOCAL if local else PRODUCTION)
+    folder = folder or conf_folder()
     merged = layers.files(folder, chosen)
     if chosen == LOCAL and stack_file().exists():
         try:
@@ -103,7 +115,7 @@ def load(environment: str | None = None, overrides: dict[str, Any] | None = None
         raise ConfError(f"{_named(str(error))} (environment {chosen})") from None
     _check_names(conf)
     _refuse_stand_ins(conf)
-    return conf
+    return beside.found(conf, folder)
 
 
 def _named(problem: str) -> str:

@@ -6,13 +6,17 @@ import gc
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyflink.common import Configuration
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.util.java_utils import get_j_env_configuration
 
 from tillstream.catalog.entry import Job, Undeclared
 from tillstream.catalog.resources import History, Resource, Table, Topic
 from tillstream.conf import Conf, load
 from tillstream.state_schemas.keyed import states
 from tillstream.state_schemas.keyed.states import KeyedState
+
+EXECUTION_MODE = "python.execution-mode"
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ def environment(conf: Conf) -> StreamExecutionEnvironment:
     """
     states.check_versions(conf.state.write_versions)
     env = StreamExecutionEnvironment.get_execution_environment()
+    if conf.job.require_thread_mode:
+        # Where nobody can set it for the cluster, as on Amazon's service, which takes it from code.
+        env.configure(Configuration().set_string(EXECUTION_MODE, "thread"))
     # No operator of ours keeps or changes what it was given, so none needs a copy of its own.
     env.get_config().enable_object_reuse()
     if conf.job.checkpoint_interval_ms is not None:
@@ -94,10 +101,21 @@ def make(job: Job, env: StreamExecutionEnvironment, conf: Conf) -> JobContext:
     return context
 
 
+def python_mode(env: StreamExecutionEnvironment) -> str:
+    """``thread`` or ``process``: how the engine will run Python."""
+    settings = get_j_env_configuration(env._j_stream_execution_environment)
+    return settings.toMap().get(EXECUTION_MODE) or "process"
+
+
 def run(job: Job) -> None:
     """What a job file does when it is started: settings, environment, the job, off it goes."""
     conf = load()
     env = environment(conf)
     make(job, env, conf)
+    print(
+        f"job {job.name}: Python in {python_mode(env)} mode, parallelism {env.get_parallelism()}, "
+        f"settings of {conf.environment}",
+        flush=True,
+    )
     env.execute(job.name)
     gc.freeze()  # the process ends here: looking through what it imported takes a second

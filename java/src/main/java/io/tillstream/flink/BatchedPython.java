@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.flink.api.common.state.BroadcastState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
@@ -15,6 +16,7 @@ import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
@@ -27,6 +29,8 @@ import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.OutputTag;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import pemja.core.object.PyIterator;
 
 /**
@@ -72,6 +76,10 @@ public final class BatchedPython
     private static final int NEW = 0;
     private static final int RESTORED = 1;
     private static final List<Long> NONE = List.of(NO_TIMESTAMP);
+    private static final Logger LOG = LoggerFactory.getLogger(BatchedPython.class);
+
+    /** Subtasks that are open in this JVM, so in its one interpreter: they take turns at its lock. */
+    private static final AtomicInteger SHARING = new AtomicInteger();
 
     private final String stateName;
     private final long lifeMs;
@@ -91,6 +99,7 @@ public final class BatchedPython
     private transient List<Long> timestamps;
     private transient boolean lingering;
     private transient StreamRecord<byte[]> out;
+    private transient boolean counted;
 
     /**
      * @param stateName name of the one keyed state, bytes of a codec of the function's own
@@ -153,6 +162,23 @@ public final class BatchedPython
         for (Map.Entry<String, byte[]> kept : broadcast.immutableEntries()) {
             call("process_element2", marked(RESTORED, kept.getValue()), null, NONE);
         }
+        counted = true;
+        LOG.info(
+                "Python of {} runs in thread mode; subtasks that share this interpreter: {}",
+                getOperatorName().split(" -> ")[0], // the head of a chain is called after all of it
+                SHARING.incrementAndGet());
+        MetricGroup reported = getMetricGroup().addGroup(Reported.GROUP);
+        reported.gauge("pythonThreadMode", () -> 1);
+        reported.gauge("pythonSubtasksPerInterpreter", SHARING::get);
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (counted) {
+            counted = false;
+            SHARING.decrementAndGet();
+        }
+        super.close();
     }
 
     @Override

@@ -1,0 +1,110 @@
+"""A job runs from its zip as on Amazon's service: nothing of the clone, of the environment or of root."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.as_the_service import Service, can_be_imitated, told
+from tests.support.java_11 import java_11
+from tests.support.shop import shops
+from tests.support.stacks import with_free_ports
+from tests.support.wait import wait_for
+from tillstream import catalog, conf
+from tillstream.catalog import topics
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not can_be_imitated(), reason="mounts a root of its own: only root may"),
+]
+SENT = 2_000
+
+
+class Facts(NamedTuple):
+    """What was seen of the job while it ran."""
+
+    written: int
+    driver: str
+    worker: str
+    metrics: dict[str, str]
+    left: bool
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
+    folder = tmp_path_factory.mktemp("as-the-service")
+    settings = folder / "conf"
+    shutil.copytree(ROOT / "conf", settings)
+    shutil.copytree(conf.PACKAGE / "sim" / "data", settings / "own")
+    own = {
+        name: f"own/{name}.csv" for name in ("stores", "centres", "products", "rates", "bundles")
+    }
+    (settings / "prod.yaml").write_text(json.dumps({"reference": own}))  # JSON is YAML
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TILLSTREAM_HOME", str(folder))
+        stack = with_free_ports(folder)
+        try:
+            stack.up(taskmanagers=1)
+            with shops(stack, folder / "shop") as open_shop:
+                yield seen(open_shop("packed", "kafka"), settings, folder)
+        finally:
+            stack.down()
+
+
+def seen(shop: Any, settings: Path, folder: Path) -> Facts:
+    shop.environment |= {"TILLSTREAM_CONF_DIR": str(settings), "TILLSTREAM_CONF": ""}
+    pairs = [one for pair in properties_of(shop).items() for one in ("--conf", "=".join(pair))]
+    shop.run("package", "intake", "--out", str(folder), *pairs)
+    shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
+    del shop.environment["TILLSTREAM_CONF_DIR"]
+    groups = told(json.loads((folder / "intake.properties.json").read_text()))
+    service = Service(folder / "service", folder / "intake.zip", groups, java_11(folder / "java"))
+    service.set_engine(s3__endpoint=shop.conf().s3.endpoint)
+    with service.running():
+        shop.run("sim", "--to", "kafka", "--flat-out", "--count", str(SENT), "--seed", "1")
+        written = wait_for(
+            lambda: shop.written(topics.TRANSACTIONS), 120, "all sales", lambda n: n >= SENT
+        )
+        metrics = wait_for(service.python_metrics, 60, "two metrics", lambda m: len(m) == 2)
+        return Facts(
+            written, service.log("driver"), service.log("taskmanager"), metrics,
+            conf.AMSF_PROPERTIES.exists(),
+        )  # fmt: skip
+
+
+def properties_of(shop: Any) -> dict[str, str]:
+    """The shop's names and the stack's endpoints, as properties of the application."""
+    found, job = shop.conf(), catalog.job("intake")
+    return {
+        "source.kind": "kafka",
+        "source.kafka.topic": found.source.kafka.topic,
+        "source.kafka.bootstrap": found.source.kafka.bootstrap,
+        "kafka.bootstrap": found.kafka.bootstrap,
+        "s3.bucket": found.s3.bucket,
+        "job.parallelism": "1",
+        **{f"kafka.topics.{one.id}": found.topic(one) for one in job.topics},
+        **{f"s3.prefixes.{one.id}": found.prefix(one) for one in job.histories},
+    }
+
+
+def test_what_was_sent_is_checked_and_written(facts: Facts):
+    assert facts.written >= SENT
+
+
+def test_the_job_says_at_its_start_how_its_python_runs(facts: Facts):
+    assert "job intake: Python in thread mode, parallelism 1, settings of prod" in facts.driver
+    assert "runs in thread mode; subtasks that share this interpreter: 1" in facts.worker
+
+
+def test_a_metric_says_so_too(facts: Facts):
+    assert facts.metrics == {"pythonThreadMode": "1", "pythonSubtasksPerInterpreter": "1"}
+
+
+def test_nothing_is_left_where_the_service_puts_the_properties(facts: Facts):
+    assert not facts.left
