@@ -12,7 +12,7 @@ import pytest
 from tillstream import catalog, conf
 from tillstream.catalog import topics
 from tillstream.cluster.job_commands import overrides_of
-from tillstream.conf import ConfError, load, nest
+from tillstream.conf import ConfError, layers, load, nest
 from tillstream.domain.notice import KINDS
 from tillstream.reference import clocks, network, price_list
 
@@ -417,3 +417,21 @@ def test_every_job_s_settings_load_as_production_s(nobody_says, monkeypatch, job
     assert found.job.require_thread_mode
     assert found.aws.credentials == "default"
     assert found.own_name(job) == f"prod.{job}"
+
+
+def test_settings_go_to_properties_and_back():
+    said = {
+        "source": {"start_ms": 5, "until_ms": None, "kafka": {"offsets": {"a.b/0": 7}}},
+        "intake": {"keep_raw": False, "scales": ["20IIIIIVPPPPC"]},
+        "kafka": {"properties": {"security.protocol": "SSL"}},
+        "deployment": "prod",
+    }
+    flat = layers.flat(said)
+    assert flat["source.kafka.offsets"] == '{"a.b/0": 7}'
+    assert flat["source.until_ms"] == "null"
+    assert all(isinstance(text, str) for text in flat.values())
+    read = nest(flat)
+    assert read["source"]["kafka"]["offsets"] == {"a.b/0": 7}
+    assert read["kafka"] == said["kafka"]
+    assert read["intake"]["scales"] == ["20IIIIIVPPPPC"]
+    assert read["source"]["until_ms"] is None

@@ -285,6 +285,9 @@ class LocalCluster:
             if last == "_metadata" and "/" not in inner:
                 yield file.written_ms, f"{storage.root}/{inner}"
 
+    def discard(self, location: str) -> None:
+        """Nothing: it is all in the folder."""
+
     def last_checkpoint(self, job_id: str) -> str | None:
         return max(self._complete(f"{self._checkpoints_at}/{job_id}"), default=(0, None))[1]
 
