@@ -13,6 +13,7 @@ from tillstream.cli.errors import in_one_line
 THEMES = {
     "The local stack": ("local", "demo"),
     "Jobs and their state": ("cluster", "replay"),
+    "On Amazon's service": ("deploy",),
     "Data": ("sim", "intake", "check", "dead_letters", "history"),
     "Questions and decisions": ("stock", "shortage", "fraud", "notify"),
     "Measuring": ("sizing", "chaos"),

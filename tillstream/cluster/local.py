@@ -369,7 +369,11 @@ class LocalCluster:
 
 
 def open_cluster(conf: settings.Conf) -> Cluster:
-    """The cluster that conf means. Today always the local stack's; Amazon's service is to be the other."""
+    """The cluster that conf means: the local stack's, or Amazon's service in every other environment."""
+    if not conf.local:
+        from tillstream.deploy.cluster import AmsfCluster
+
+        return AmsfCluster(conf)
     return LocalCluster(savepoints_at=conf.savepoints.location)
 
 
