@@ -359,6 +359,24 @@ def test_two_that_begin_at_the_same_moment_do_not_both_begin(amazon):
         second.begin(made, wanted.config, None)
 
 
+def test_a_note_that_was_sent_twice_is_not_taken_for_somebody_elses(amazon, monkeypatch):
+    """boto3 sends again what got no answer, and S3 refuses the second."""
+    one = amazon.office().deployer("loyalty")
+    one.journal.read()
+    made, wanted, _ = doing.planned(amazon.office(), "loyalty", amazon.asked())
+    storage = amazon.office().releases.storage
+    real = type(storage).swap
+
+    def twice(self, name, data, tag):
+        real(self, name, data, tag)
+        return real(self, name, data, tag)
+
+    monkeypatch.setattr(type(storage), "swap", twice)
+    entry = one.begin(made, wanted.config, None)
+    one.journal.note(entry)
+    assert amazon.office().journal("loyalty").read() == entry
+
+
 def test_what_somebody_changed_by_hand_meanwhile_is_not_overwritten(amazon, monkeypatch):
     amazon.apply()
     amazon.package(release="0.3.0")

@@ -159,7 +159,9 @@ class Journal:
         tag = self._storage.swap(self.name, _encoded(entry), self._tag)
         if tag is None:
             now = self.read()
-            raise self._taken(now.holder if now and now.holder else "it has just ended")
+            if now != entry or self._tag is None:
+                raise self._taken(now.holder if now and now.holder else "it has just ended")
+            tag = self._tag  # it is our own, whose answer was lost and which was sent again
         self._tag, self.entry, self._beaten_ms = tag, entry, self._clock.now_ms()
 
 
