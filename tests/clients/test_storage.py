@@ -118,6 +118,31 @@ def test_no_other_place_is_taken_for_a_local_one():
         open_storage("s3:/bucket", load("local"))
 
 
+def test_of_two_who_write_the_version_they_have_read_one_is_told_no(client):
+    folder = S3Folder(client, "bucket")
+    first = folder.swap("journal", b"1", None)
+    assert first
+    assert folder.swap("journal", b"x", None) is None  # it is there already
+    second = folder.swap("journal", b"2", first)
+    assert second
+    assert folder.swap("journal", b"x", first) is None
+    assert folder.tagged("journal") == (b"2", second)
+    assert folder.tagged("none") is None
+    assert folder.swap("none", b"x", first) is None  # deleted meanwhile
+
+
+def test_a_bucket_that_is_not_there_is_no_somebody_else_who_was_first(client):
+    with pytest.raises(StorageError, match="nowhere"):
+        S3Folder(client, "nowhere").swap("journal", b"1", None)
+
+
+def test_a_file_is_uploaded_as_it_is(client, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"zip")
+    folder = S3Folder(client, "bucket")
+    folder.upload("loyalty/a.zip", tmp_path / "a.zip")
+    assert folder.read("loyalty/a.zip") == b"zip"
+
+
 class TestListing(ListingContract):
     """As Amazon lists, and as the local stand-in does; tests/integration runs it on the stand-in itself."""
 

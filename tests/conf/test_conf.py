@@ -12,7 +12,7 @@ import pytest
 from tillstream import catalog, conf
 from tillstream.catalog import topics
 from tillstream.cluster.job_commands import overrides_of
-from tillstream.conf import ConfError, load, nest
+from tillstream.conf import ConfError, layers, load, nest
 from tillstream.domain.notice import KINDS
 from tillstream.reference import clocks, network, price_list
 
@@ -442,3 +442,21 @@ def test_on_the_service_nobody_looks_for_a_local_stack(nobody_says, monkeypatch)
     service(monkeypatch, nobody_says, {})
     monkeypatch.setattr(conf, "stack_file", lambda: pytest.fail("looked for a stack"))
     assert load().environment == "prod"
+
+
+def test_settings_go_to_properties_and_back():
+    said = {
+        "source": {"start_ms": 5, "until_ms": None, "kafka": {"offsets": {"a.b/0": 7}}},
+        "intake": {"keep_raw": False, "scales": ["20IIIIIVPPPPC"]},
+        "kafka": {"properties": {"security.protocol": "SSL"}},
+        "deployment": "prod",
+    }
+    flat = layers.flat(said)
+    assert flat["source.kafka.offsets"] == '{"a.b/0": 7}'
+    assert flat["source.until_ms"] == "null"
+    assert all(isinstance(text, str) for text in flat.values())
+    read = nest(flat)
+    assert read["source"]["kafka"]["offsets"] == {"a.b/0": 7}
+    assert read["kafka"] == said["kafka"]
+    assert read["intake"]["scales"] == ["20IIIIIVPPPPC"]
+    assert read["source"]["until_ms"] is None

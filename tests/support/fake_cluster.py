@@ -140,6 +140,9 @@ class FakeCluster:
             raise JobError(f"{name} has left no savepoint or checkpoint")
         return found[start_from][-1]
 
+    def discard(self, location: str) -> None:
+        """It is all in the folder."""
+
     def last_checkpoint(self, job_id: str) -> str | None:
         left = self.left.get(job_id)
         return left[-1] if left else None

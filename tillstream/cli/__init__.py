@@ -13,10 +13,9 @@ from tillstream.cli.errors import in_one_line
 THEMES = {
     "The local stack": ("local", "demo"),
     "Jobs and their state": ("cluster", "replay"),
-    "On Amazon's service": ("package",),
+    "On Amazon's service": ("package", "deploy", "infra"),
     "Data": ("sim", "intake", "check", "dead_letters", "history"),
     "Questions and decisions": ("stock", "shortage", "fraud", "notify"),
-    "On AWS": ("infra",),
     "Measuring": ("sizing", "chaos"),
 }
 

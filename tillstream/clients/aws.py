@@ -39,6 +39,23 @@ def s3(conf: Conf, pool: int = 10) -> Any:
     return _client("s3", conf, conf.s3.endpoint, pool)
 
 
+def managed_flink(conf: Conf) -> Any:
+    """Amazon Managed Service for Apache Flink."""
+    return _client("kinesisanalyticsv2", conf, conf.deploy.endpoint, 4)
+
+
+def cloudwatch(conf: Conf) -> Any:
+    return _client("cloudwatch", conf, conf.deploy.endpoint, 4)
+
+
+def cloudwatch_logs(conf: Conf) -> Any:
+    return _client("logs", conf, conf.deploy.endpoint, 4)
+
+
+def cloudformation(conf: Conf) -> Any:
+    return _client("cloudformation", conf, conf.deploy.endpoint, 2)
+
+
 def _client(service: str, conf: Conf, endpoint: str | None, pool: int, **more: int) -> Any:
     if conf.local and endpoint is None:
         raise Unreachable(

@@ -205,6 +205,33 @@ class S3Folder:
             found = self._unless_absent(self._client.head_object, name)
             return int(found["ContentLength"]) if found else None
 
+    def upload(self, name: str, file: Path) -> None:
+        """``write`` of a file that need not fit into memory; S3 takes 5 GB in one request."""
+        with self._asked(), file.open("rb") as data:
+            self._client.put_object(**self._at(name), Body=data)
+
+    def tagged(self, name: str) -> tuple[bytes, str] | None:
+        """What is there, and the tag that ``swap`` goes by; None if there is none."""
+        with self._asked():
+            found = self._unless_absent(self._client.get_object, name)
+            return (found["Body"].read(), found["ETag"]) if found else None
+
+    def swap(self, name: str, data: bytes, tag: str | None) -> str | None:
+        """Writes if the file is still as ``tag`` says, None: not there. Returns the new tag, None if
+        somebody else was first."""
+        held = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
+        with self._asked():
+            try:
+                answer = self._client.put_object(**self._at(name), Body=data, **held)
+            except ClientError as error:
+                # 409: of two at the same moment; 404: what was to match is gone.
+                status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+                absent = status == 404 and error.response["Error"].get("Code") != "NoSuchBucket"
+                if status in (409, 412) or absent:
+                    return None
+                raise
+            return str(answer["ETag"])
+
     def delete(self, names: list[str]) -> None:
         for at in range(0, len(names), DELETED_AT_ONCE):
             some = [{"Key": self._prefix + name} for name in names[at : at + DELETED_AT_ONCE]]

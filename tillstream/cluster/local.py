@@ -291,6 +291,9 @@ class LocalCluster:
             if last == "_metadata" and "/" not in inner:
                 yield file.written_ms, f"{storage.root}/{inner}"
 
+    def discard(self, location: str) -> None:
+        """Nothing: it is all in the folder."""
+
     def last_checkpoint(self, job_id: str) -> str | None:
         return max(self._complete(f"{self._checkpoints_at}/{job_id}"), default=(0, None))[1]
 
@@ -376,7 +379,11 @@ class LocalCluster:
 
 
 def open_cluster(conf: settings.Conf) -> Cluster:
-    """The cluster that conf means. Today always the local stack's; Amazon's service is to be the other."""
+    """The cluster that conf means: the local stack's, or Amazon's service in every other environment."""
+    if not conf.local:
+        from tillstream.deploy.cluster import AmsfCluster
+
+        return AmsfCluster(conf)
     return LocalCluster(savepoints_at=conf.savepoints.location)
 
 

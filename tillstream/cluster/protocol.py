@@ -1,7 +1,7 @@
 """What runs jobs, as commands, savepoints and replay see it.
 
-``LocalCluster`` is the one of the local stack. Amazon's service is meant to be the second: there a job is
-an application, ``submit`` is StartApplication, a savepoint is a snapshot with a name and no path, and
+``LocalCluster`` is the one of the local stack, ``AmsfCluster`` Amazon's service: there a job is an
+application, ``submit`` is StartApplication, a savepoint is a snapshot with a name and no path, and
 figures come from CloudWatch. So nothing here speaks of folders, ports or Flink's own client.
 tests/support/cluster_contract.py is what every implementation has to pass.
 """
@@ -177,6 +177,10 @@ class Cluster(Protocol):
     def locate(self, name: str, start_from: str) -> str:
         """Location of a savepoint or checkpoint: one already, or one of the words ``latest...``.
         Raises JobError if there is none."""
+        ...
+
+    def discard(self, location: str) -> None:
+        """Lets go of what the cluster itself keeps of a savepoint; its folder is the caller's."""
         ...
 
     def last_checkpoint(self, job_id: str) -> str | None:

@@ -171,6 +171,7 @@ class Savepoints:
         for one in gone:
             progress(one)
             if not dry_run:
+                self.cluster.discard(one.location)
                 self.storage(job).remove(one.location.rpartition("/")[2])
         return len(gone)
 

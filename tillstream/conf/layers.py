@@ -246,6 +246,19 @@ def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def flat(settings: Mapping[str, Any], kind: Any = _CONF) -> dict[str, str]:
+    """What `nest` reads back: a name with dots for each setting, its value as text or JSON."""
+    out: dict[str, str] = {}
+    _, kinds = _names(kind)
+    for name, value in settings.items():
+        inner = kinds(name)
+        if isinstance(value, Mapping) and _member(inner, msgspec.inspect.StructType):
+            out |= {f"{name}.{rest}": text for rest, text in flat(value, inner).items()}
+        else:
+            out[name] = value if isinstance(value, str) else json.dumps(value)
+    return out
+
+
 def _path(dotted: str) -> tuple[list[str], Any]:
     """The names on the way to a setting, and its type."""
     if not dotted:

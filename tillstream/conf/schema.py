@@ -267,6 +267,17 @@ class Sales(_Base, frozen=True):
     held_days: NotNegative
 
 
+class Deploy(_Base, frozen=True):
+    """Of `tillstream deploy`. endpoint: of a local service in place of Amazon's."""
+
+    endpoint: str | None
+    parallelism_per_kpu: Annotated[int, Meta(ge=1, le=8)]
+    checkpoint_interval_ms: CheckpointMs
+    checkpoint_pause_ms: NotNegative
+    healthy_checkpoints: Positive
+    healthy_minutes: Positive
+
+
 class Job(_Base, frozen=True):
     parallelism: Positive
     max_parallelism: Annotated[int, Meta(ge=1, le=32768)]
@@ -299,6 +310,7 @@ class Conf(_Base, frozen=True):
     notify: Notify
     savepoints: Savepoints
     state: State
+    deploy: Deploy
     job: Job
     infra: Infra
 

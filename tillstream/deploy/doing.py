@@ -1,0 +1,168 @@
+"""What the commands do to one job: each returns when the job is well, or raises Problem."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from tillstream.deploy import plan as plans
+from tillstream.deploy.apply import CHANGE, HALT, TAKE, UPLOAD, Deployer
+from tillstream.deploy.journal import GIVEN_UP, HEALTHY, Entry
+from tillstream.deploy.office import Office
+from tillstream.deploy.plan import Consents, Plan, Wanted
+from tillstream.deploy.release import Packed, packed
+from tillstream.deploy.service import ServiceError
+from tillstream.errors import Problems
+
+
+class Asked(NamedTuple):
+    """Of `plan` and `apply`. ``packages``: the folder they are in."""
+
+    packages: Path
+    consents: Consents
+    parallelism: int | None = None
+
+
+def planned(office: Office, job: str, asked: Asked) -> tuple[Plan, Wanted, Packed]:
+    """What `apply` would do. Raises Problem where there is no package."""
+    found = packed(job, asked.packages)
+    running = office.running(job)
+    wanted = office.wanted(found, running, asked.parallelism)
+    made = plans.make(wanted, running, asked.consents)
+    usual = found.release.manifest.parallelism
+    if asked.parallelism is None and wanted.config.parallelism != usual:
+        made.warnings.append(
+            f"parallelism stays {wanted.config.parallelism}, the settings say {usual}: `tillstream deploy "
+            f"scale {job} --parallelism {usual}`"
+        )
+    return made, wanted, found
+
+
+def applied(office: Office, job: str, asked: Asked) -> bool:
+    """Goes on with a deployment that is open, then does what is wanted if that is something else. Returns
+    whether there was anything to do."""
+    deployer = office.deployer(job)
+    last = deployer.journal.read()
+    went_on = False
+    if last and last.open:
+        entry = deployer.journal.take(office.say)
+        if entry.step == UPLOAD:  # nothing was touched yet, so what is wanted now is begun instead
+            deployer.journal.close(entry, GIVEN_UP)
+        else:
+            office.say(
+                f"{job}: the last deployment is not through, going on with step {entry.step}"
+            )
+            deployer.run(entry)
+            went_on = True
+    made, wanted, found = planned(office, job, asked)
+    if made.refusals:
+        raise Problems([f"{job}: {one}" for one in made.refusals])
+    for line in made.warnings:
+        office.say(f"{job}: {line}")
+    if made.action == plans.NONE:
+        office.say(f"{job}: nothing to change")
+        return went_on
+    deployer.packed = found
+    _begun(office, deployer, job, made, wanted, UPLOAD)
+    return True
+
+
+def _begun(
+    office: Office, deployer: Deployer, job: str, made: Plan, wanted: Wanted, first: str,
+    restore_from: str | None = None,
+) -> Entry:  # fmt: skip
+    now = office.service.find(office.application(job))
+    if made.action == plans.START and restore_from is None and now:
+        newest = office.service.newest(now.name)
+        restore_from = newest.name if newest else None
+    entry = deployer.begin(made, wanted.config, now, restore_from, first)
+    return deployer.run(entry)
+
+
+def scaled(office: Office, job: str, parallelism: int | None, factor: float | None) -> Plan:
+    """``factor``: of what it has. A job that does not run is refused."""
+    running = office.running(job)
+    if running is None or not running.application.runs:
+        raise ServiceError(f"{job} does not run: `tillstream deploy apply {job} --parallelism N`")
+    deployer = office.deployer(job)
+    _must_be_through(deployer, job)
+    asked = parallelism or math.ceil(running.application.parallelism * (factor or 1))
+    wanted = office.scaled(running, job, asked)
+    made = plans.make(wanted, running)
+    if made.refusals:
+        raise Problems([f"{job}: {one}" for one in made.refusals])
+    if made.action == plans.NONE:
+        office.say(f"{job}: it has parallelism {asked} already")
+    else:
+        _begun(office, deployer, job, made, wanted, TAKE)
+    return made
+
+
+def restored(office: Office, job: str, snapshot: str | None) -> Entry:
+    """Starts what is stopped, as it is, from a snapshot; None: the newest."""
+    running = office.running(job)
+    if running is None:
+        raise ServiceError(
+            f"there is no application of {job}: `tillstream deploy apply {job}` makes it"
+        )
+    now = running.application
+    if now.status != "READY":
+        raise ServiceError(
+            f"{job} is {now.status}: `tillstream deploy stop {job}` first; to undo an update, `tillstream "
+            f"deploy rollback {job}`"
+        )
+    deployer = office.deployer(job)
+    _must_be_through(deployer, job)
+    kept = [one for one in office.service.snapshots(now.name) if one.status == "READY"]
+    chosen = next((one for one in kept if snapshot in (None, one.name)), None)
+    if chosen is None:
+        raise ServiceError(
+            f"there is no snapshot {snapshot or ''} of {job}: `tillstream deploy status {job}` lists them; "
+            f"`tillstream deploy apply {job}` starts a job that never had any"
+        )
+    made = Plan(job, plans.START)
+    entry = deployer.begin(made, running.config, now, chosen.name, CHANGE)
+    return deployer.run(entry)
+
+
+def rolled_back(office: Office, job: str) -> Entry:
+    """Undoes the last update, or the one that is under way: the settings and the code of before it, from
+    the snapshot of before it. What came since is read again."""
+    deployer = office.deployer(job)
+    last = deployer.journal.read()
+    if last and last.open:
+        entry = deployer.journal.take(office.say)
+        if entry.step in (UPLOAD, TAKE):
+            deployer.journal.close(entry, GIVEN_UP)
+            office.say(f"{job}: given up, nothing was changed")
+            return entry
+        entry.problem = entry.problem or "rolled back by hand"
+        entry.step = (
+            HALT if entry.step not in ("change back", "start back", "watch back") else entry.step
+        )
+        deployer.journal.note(entry)
+        return deployer.run(entry)
+    if last is None or last.outcome != HEALTHY or last.before is None or not last.left:
+        raise ServiceError(
+            f"{job} has no update that could be undone: `tillstream deploy status {job}`, and `deploy "
+            "restore` starts a stopped job from a snapshot"
+        )
+    if last.goes_back:
+        raise ServiceError(
+            f"{job} was rolled back already: `tillstream deploy apply {job}` goes forward"
+        )
+    now = office.service.describe(office.application(job))
+    made = Plan(job, plans.UPDATE if now.runs else plans.START)
+    first = TAKE if now.runs else CHANGE
+    entry = deployer.begin(made, last.before, now, last.left, first, goes_back=True)
+    return deployer.run(entry)
+
+
+def _must_be_through(deployer: Deployer, job: str) -> None:
+    last = deployer.journal.read()
+    if last and last.open:
+        raise ServiceError(
+            f"a deployment of {job} is not through, it is in step {last.step}: `tillstream deploy apply "
+            f"{job}` goes on with it, `deploy rollback {job}` undoes it"
+        )
