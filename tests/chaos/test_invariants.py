@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import islice
 from types import SimpleNamespace
@@ -157,3 +158,25 @@ def test_memory_is_judged_in_long_runs_and_only_of_processes_that_lived_on():
     long = invariants.memory(grown, invariants.JUDGED_FROM_S)
     assert long.wrong == ["kafka grew from 110 to 150 MiB"]
     assert "s3 100 to 150 MiB" in long.note
+
+
+@pytest.mark.parametrize(
+    ("record", "judged"),
+    [
+        ({"kind": "sale", "schema": 1}, 1),
+        ({"kind": "refund", "schema": 1}, 0),
+        ({"kind": "retail", "schema": 2, "total": 100}, 1),
+        ({"kind": "retail", "schema": 2, "total": -100}, 0),
+        ({"kind": "retail", "schema": 2, "total": 0}, 0),
+        ({"kind": "void", "schema": 2, "total": 100}, 0),
+        ({"kind": "retail", "schema": 2, "total": 100, "training": True}, 0),
+    ],
+)
+def test_of_both_contracts_those_count_as_sales_that_somebody_paid(tmp_path, record, judged):
+    sent = [
+        {"record": record | {"transaction_id": "T1"}},
+        {"record": None},
+        {"record": {"kind": "x"}},
+    ]
+    (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, sent)))
+    assert invariants._sales_sent(tmp_path)["T1"] == judged

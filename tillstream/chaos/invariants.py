@@ -144,11 +144,19 @@ def _fraud(rig: Rig, truth: Path) -> Finding:
 
 
 def _sales_sent(truth: Path) -> Counter[str]:
-    """How often each was."""
+    """How often each was, of both contracts."""
     with (truth / "sent.jsonl").open() as file:
         records = (json.loads(line).get("record") for line in file)
         return Counter(one["transaction_id"] for one in records
-                       if one and one["kind"] == "sale" and "transaction_id" in one)  # fmt: skip
+                       if one and "transaction_id" in one and _is_sale(one))  # fmt: skip
+
+
+def _is_sale(record: dict[str, Any]) -> bool:
+    """Whether the fraud job judges it: somebody paid."""
+    if record.get("schema") == 2:
+        paid = record["kind"] == "retail" and record["total"] > 0
+        return bool(paid and not record.get("training"))
+    return bool(record["kind"] == "sale")
 
 
 def _shortage(rig: Rig, sold: bool) -> Finding:
