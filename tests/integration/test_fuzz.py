@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from functools import cache, partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import pytest
@@ -21,7 +21,7 @@ from tillstream import catalog
 from tillstream.catalog import topics
 from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings
-from tillstream.connectors.gateway import java, ours
+from tillstream.connectors.gateway import ours
 from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.fraud.control import InForce, Refused, apply_order
@@ -51,31 +51,17 @@ ORDERS = {
 SEVERAL = re.compile(rb"\}[ \n\r\t]*\{|\n\{|\A[ \n\r\t]*\[|\A\x1f\x8b|\A\xef\xbb\xbf")
 
 
-class InJava(NamedTuple):
-    """Looked up once: by name, each would be a dozen questions to the JVM."""
-
-    list: Any
-    row: Any
-    collector: Any
-    pieces: Any
-
-
 @cache
-def in_java() -> InJava:
-    flink = java().org.apache.flink
-    collector = flink.api.common.functions.util.ListCollector
-    return InJava(java().java.util.ArrayList, flink.types.Row, collector, ours().Pieces("x"))
+def taken_apart() -> Any:
+    """Looked up once: by name it would be a dozen questions to the JVM."""
+    return ours().Pieces.of
 
 
 def pieces_of(raw: bytes) -> list[bytes]:
     """As the source takes a record apart, which has tests of its own."""
     if not SEVERAL.search(raw):
         return [raw]
-    jvm = in_java()
-    out, row = jvm.list(), jvm.row(2)
-    row.setField(1, b"\n" + raw)
-    jvm.pieces.flatMap(row, jvm.collector(out))
-    return [bytes(found.getField(1))[1:] for found in out]
+    return [bytes(piece) for piece in taken_apart()(raw)]
 
 
 def unusable(job: str, topic: str, seed: int, count: int) -> Iterator[tuple[bytes, list[bytes]]]:

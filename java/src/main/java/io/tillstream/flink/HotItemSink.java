@@ -5,10 +5,6 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.retry.RetryPolicy;
 import software.amazon.awssdk.http.apache.ApacheHttpClient;
 import software.amazon.awssdk.regions.Region;
@@ -185,15 +181,11 @@ public final class HotItemSink implements Serializable {
     }
 
     DynamoDbClient client() {
-        AwsCredentialsProvider credentials =
-                basicCredentials
-                        ? StaticCredentialsProvider.create(AwsBasicCredentials.create("local", "local"))
-                        : DefaultCredentialsProvider.create();
         Duration timeout = Duration.ofMillis(requestTimeoutMs);
         DynamoDbClientBuilder builder =
                 DynamoDbClient.builder()
                         .region(Region.of(region))
-                        .credentialsProvider(credentials)
+                        .credentialsProvider(AwsCredentials.of(basicCredentials))
                         .httpClientBuilder(
                                 ApacheHttpClient.builder()
                                         .maxConnections(inFlight)

@@ -6,13 +6,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.zip.GZIPInputStream;
-import org.apache.flink.api.common.functions.FlatMapFunction;
-import org.apache.flink.api.common.typeinfo.TypeInformation;
-import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
-import org.apache.flink.types.Row;
-import org.apache.flink.util.Collector;
 
 /**
  * What a record holds, where that is several documents. By these rules, and no others:
@@ -25,40 +20,17 @@ import org.apache.flink.util.Collector;
  *   <li>a broken object ends where a line begins with the next one, or takes all that is left
  * </ul>
  *
- * <p>After 10,000 pieces all that is left is one more. Anything else is one piece, as it came. As a
- * function: rows of (any key, enveloped record) to rows of (key, enveloped piece), for a source that
- * can give only one row for each record.
+ * <p>After 10,000 pieces all that is left is one more. Anything else is one piece, as it came.
  */
-public final class Pieces implements FlatMapFunction<Row, Row>, ResultTypeQueryable<Row> {
-    private static final long serialVersionUID = 1L;
+public final class Pieces {
     private static final int MOST_BYTES = 16 << 20;
     private static final int MOST_PIECES = 10_000;
     private static final int NONE = Integer.MIN_VALUE; // no byte
 
-    private final Envelope envelope;
-
-    public Pieces(String keyField) {
-        this.envelope = new Envelope(keyField);
-    }
-
-    @Override
-    public void flatMap(Row row, Collector<Row> out) {
-        byte[] value = (byte[]) row.getField(1);
-        int newline = Envelope.headEnd(value);
-        byte[] head = Arrays.copyOf(value, newline + 1);
-        byte[] payload = Arrays.copyOfRange(value, newline + 1, value.length);
-        for (byte[] piece : of(payload)) {
-            out.collect(envelope.row(head, piece));
-        }
-    }
-
-    @Override
-    public TypeInformation<Row> getProducedType() {
-        return Envelope.type();
-    }
+    private Pieces() {}
 
     /** At least one. Never throws. */
-    static List<byte[]> of(byte[] payload) {
+    public static List<byte[]> of(byte[] payload) {
         byte[] raw = payload;
         if (begins(raw, 0x1f, 0x8b)) {
             raw = unpacked(raw);

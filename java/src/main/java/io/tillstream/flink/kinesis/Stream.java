@@ -1,5 +1,6 @@
 package io.tillstream.flink.kinesis;
 
+import io.tillstream.flink.AwsCredentials;
 import java.io.Serializable;
 import java.net.URI;
 import java.time.Duration;
@@ -7,10 +8,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.SdkSystemSetting;
 import software.amazon.awssdk.core.exception.SdkClientException;
@@ -70,15 +67,10 @@ final class Stream implements Serializable {
                 // A stand-in for Kinesis speaks no CBOR: its records would not be read, and nothing says so.
                 System.setProperty(SdkSystemSetting.CBOR_ENABLED.property(), "false");
             }
-            AwsCredentialsProvider credentials =
-                    basicCredentials
-                            ? StaticCredentialsProvider.create(
-                                    AwsBasicCredentials.create("local", "local"))
-                            : DefaultCredentialsProvider.create();
             KinesisClientBuilder builder =
                     KinesisClient.builder()
                             .region(Region.of(region))
-                            .credentialsProvider(credentials)
+                            .credentialsProvider(AwsCredentials.of(basicCredentials))
                             .httpClientBuilder(
                                     ApacheHttpClient.builder()
                                             .connectionTimeout(CONNECT)
