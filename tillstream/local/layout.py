@@ -53,7 +53,8 @@ class Layout:
         found = self.read()
         if not found:
             conf.load(conf.LOCAL)
-            raise StackError("there is no stack: run `tillstream up`")
+            elsewhere = "; for another environment set TILLSTREAM_ENV" if conf.unsaid() else ""
+            raise StackError(f"there is no stack: run `tillstream up`{elsewhere}")
         return found
 
     def read(self) -> dict[str, Any]:
