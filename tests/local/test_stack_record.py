@@ -52,7 +52,9 @@ def test_without_a_stack_a_broken_setting_is_told_first(home: Path, monkeypatch,
     assert done.output.startswith("error: loyalty.notify: expected bool, got int")
     monkeypatch.delenv("TILLSTREAM_CONF")
     said = CliRunner().invoke(main, command).output
-    assert "there is no stack: run `tillstream up`; for another environment set TILLSTREAM_ENV" in said
+    assert (
+        "there is no stack: run `tillstream up`; for another environment set TILLSTREAM_ENV" in said
+    )
 
 
 def test_a_broken_setting_of_a_submission_is_told_without_a_stack_too(home: Path):
