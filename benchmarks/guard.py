@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from contextlib import ExitStack, closing
@@ -70,8 +70,7 @@ def unpack(version: str, folder: Path) -> Path:
     """The tree of ``version``, under ``folder``."""
     archive, tree = folder / "base.tar", folder / "base"
     git("archive", "--output", str(archive), version)
-    with tarfile.open(archive) as packed:
-        packed.extractall(tree, filter="tar")
+    shutil.unpack_archive(archive, tree)  # tarfile's `filter` is not in every 3.11
     archive.unlink()
     return tree
 
