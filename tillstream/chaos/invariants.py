@@ -18,8 +18,8 @@ from tillstream.chaos.watch import SHOWN, Fallbacks, Watch
 from tillstream.check.compare import check
 from tillstream.check.platform import Platform
 from tillstream.check.report import Report
+from tillstream.check.sales import check_sales
 from tillstream.check.stock import check_stock
-from tillstream.check.stock_sent import read_stock_truth
 from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.protocol import SourceFigures
 from tillstream.errors import Problem
@@ -177,7 +177,7 @@ def _shortage(rig: Rig, sold: bool) -> Finding:
 
 
 def _sales(rig: Rig, truth: Path) -> Finding:
-    """Sums by minute and hour equal what was sent. The job is drained: no later sale closes its windows."""
+    """The job is drained: no later sale closes its windows."""
     what, run = "sums of sales equal what was sent", rig.jobs.running("sales")
     if run:
         try:  # a drain stops the source where it is, and what the front door has not written is not waiting
@@ -186,23 +186,7 @@ def _sales(rig: Rig, truth: Path) -> Finding:
         except NotInTime as error:
             return Finding(what, [error.message])
         rig.jobs.stop("sales", drain=True)
-    wanted = {
-        f"{store}/{product}": sold
-        for (store, product), moves in read_stock_truth(truth, rig.conf.intake.kinds).lines.items()
-        if (sold := -sum(m.pieces for m in moves.values() if m.kind in ("sale", "refund", "void")))
-        or any(m.kind == "sale" for m in moves.values())
-    }
-    wrong = []
-    for windows in (tables.SALES_BY_MINUTE, tables.SALES_BY_HOUR):
-        found: Counter[str] = Counter()
-        for row in Platform(rig.conf).parquet(windows, ["shelf", "sold", "returned"]).to_pylist():
-            found[row["shelf"]] += row["sold"] - row["returned"]
-        for shelf in sorted(wanted.keys() | found.keys()):
-            if found[shelf] != wanted.get(shelf, 0):
-                wrong.append(
-                    f"{windows.id} {shelf}: {found[shelf]}, must be {wanted.get(shelf, 0)}"
-                )
-    return Finding(what, wrong[:SHOWN], f"{len(wanted):,} products in stores")
+    return _compared(what, check_sales(truth, rig.conf, wait_seconds=EQUAL_S))
 
 
 def wait_until_read(
