@@ -139,7 +139,7 @@ def test_a_replay_killed_with_everything_in_its_midst_is_taken_up_again(shop):
     said = shop.run("replay", "--job", "loyalty", "--resume")
     assert "restoring its last checkpoint" in said
     assert "loyalty is live" in said
-    assert "were written again" in said
+    assert "rows of before are replaced" in said
     uncertain = settle_notices(shop)
     reader.stop()
     assert len(uncertain) <= shop.conf().notify.workers
