@@ -117,10 +117,14 @@ def test_what_is_brought_back_and_taken_out_again_is_read_alike(document):
     made = of_contract(parse(json.dumps(document).encode()), ROSEBANK, "pos/2")
     own = read(document)
     assert own is not None
+    read_by_jobs = baskets.read(msgspec.json.encode(made))
+    assert {n for n, one in enumerate(own.lines) if one.gone} == baskets.taken_out(
+        read_by_jobs.lines
+    )
     for product in {line.product for line in own.lines}:
         assert sum(-o.units for o in own.lines
                    if o.product == product and o.fate == "shelf" and not o.gone
-        ) == to_shelf(baskets.read(msgspec.json.encode(made)), product)  # fmt: skip
+        ) == to_shelf(read_by_jobs, product)  # fmt: skip
 
 
 def to_shelf(receipt: baskets.Receipt, product: str) -> int:

@@ -172,17 +172,18 @@ def _paid(record: Record, lines: list[Record]) -> tuple[list[int], list[Taxed]]:
 
 
 def _pairs(said: list[Record], lines: list[Line]) -> list[tuple[int, int]]:
-    """Places of corrections of goods and of what they take out whole, the latest that is alike."""
+    """Places of corrections of goods and of what they take out whole, the latest that is alike; a till may
+    print either first."""
     pairs: list[tuple[int, int]] = []
     for n, line in enumerate(lines):
-        if not line.corrects or line.kind not in ("sale", "return"):
+        if line.kind not in ("sale", "return"):
             continue
         for m in range(n - 1, -1, -1):
             other = lines[m]
             alike = (
                 (other.kind, other.product, other.unit) == (line.kind, line.product, line.unit)
                 and other.fate == line.fate
-                and not other.corrects
+                and other.corrects is not line.corrects
                 and other.paid == -line.paid
                 and said[m]["amount"] == -said[n]["amount"]
                 and quantity(said[m]) == quantity(said[n])
