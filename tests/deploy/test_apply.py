@@ -276,9 +276,8 @@ def test_a_crash_right_behind_a_call_does_not_make_it_twice(amazon, clients, mon
     assert amazon.newest.manifest["release"] == "0.3.0"
 
 
-def test_ctrl_c_leaves_the_deployment_to_whoever_goes_on_at_once(amazon):
-    amazon.apply()
-    amazon.package(release="0.3.0")
+def interrupted_once_it_starts(amazon) -> None:
+    """Applies, with Ctrl-C while the second run comes up."""
 
     def pressed() -> None:
         if len(amazon.engine.runs) == 2:
@@ -288,6 +287,12 @@ def test_ctrl_c_leaves_the_deployment_to_whoever_goes_on_at_once(amazon):
     amazon.clock.waiting.append(pressed)
     with pytest.raises(KeyboardInterrupt):
         amazon.apply()
+
+
+def test_ctrl_c_leaves_the_deployment_to_whoever_goes_on_at_once(amazon):
+    amazon.apply()
+    amazon.package(release="0.3.0")
+    interrupted_once_it_starts(amazon)
     entry = amazon.office().journal("loyalty").read()
     assert (entry.open, entry.holder) == (True, "")
     amazon.apply()
@@ -299,15 +304,7 @@ def test_ctrl_c_and_then_a_rollback(amazon):
     amazon.apply()
     good = amazon.newest
     amazon.package(release="0.3.0")
-
-    def pressed() -> None:
-        if len(amazon.engine.runs) == 2:
-            amazon.clock.waiting.clear()
-            raise KeyboardInterrupt
-
-    amazon.clock.waiting.append(pressed)
-    with pytest.raises(KeyboardInterrupt):
-        amazon.apply()
+    interrupted_once_it_starts(amazon)
     with pytest.raises(NotHealthy, match="rolled back by hand"):
         doing.rolled_back(amazon.office(), "loyalty")
     assert (amazon.newest.code, amazon.status()) == (good.code, "RUNNING")
