@@ -12,12 +12,17 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tillstream import conf as settings
+from tillstream import reference
 from tillstream.chaos import invariants
 from tillstream.chaos.plan import Fault
 from tillstream.chaos.watch import Fallbacks, Watch
 from tillstream.check.report import Difference, Report
 from tillstream.cluster.protocol import SourceFigures
 from tillstream.conf import load
+from tillstream.domain.fraud.sale import made_of
+from tillstream.domain.receipt.front_door import of_contract
+from tillstream.domain.receipt.parse import parse
+from tillstream.sim.simulator import Simulator
 
 
 def test_a_hot_item_that_falls_back_is_named_even_if_it_ends_right():
@@ -166,11 +171,12 @@ def test_memory_is_judged_in_long_runs_and_only_of_processes_that_lived_on():
     [
         ({"kind": "sale", "schema": 1}, 1),
         ({"kind": "refund", "schema": 1}, 0),
-        ({"kind": "retail", "schema": 2, "total": 100}, 1),
-        ({"kind": "retail", "schema": 2, "total": -100}, 0),
-        ({"kind": "retail", "schema": 2, "total": 0}, 0),
-        ({"kind": "void", "schema": 2, "total": 100}, 0),
-        ({"kind": "retail", "schema": 2, "total": 100, "training": True}, 0),
+        ({"kind": "retail", "schema": 2, "total": 100, "lines": []}, 1),
+        ({"kind": "retail", "schema": 2, "total": -100, "lines": []}, 0),
+        ({"kind": "retail", "schema": 2, "total": 0, "lines": [{"kind": "return"}]}, 0),
+        ({"kind": "retail", "schema": 2, "total": 0, "lines": [{"kind": "sale"}]}, 1),
+        ({"kind": "void", "schema": 2, "total": 100, "lines": []}, 0),
+        ({"kind": "retail", "schema": 2, "total": 100, "lines": [], "training": True}, 0),
     ],
 )
 def test_of_both_contracts_those_count_as_sales_that_somebody_paid(tmp_path, record, judged):
@@ -181,3 +187,16 @@ def test_of_both_contracts_those_count_as_sales_that_somebody_paid(tmp_path, rec
     ]
     (tmp_path / "sent.jsonl").write_text("\n".join(map(json.dumps, sent)))
     assert invariants._sales_sent(tmp_path)["T1"] == judged
+
+
+def test_of_what_tills_send_those_are_sales_that_the_job_takes_for_some():
+    stores = reference.known_stores(load("local"))
+    seen = set()
+    for one in Simulator("normal", 7, count=8_000, contract="v2"):
+        record, receipt = one.record, parse(one.raw)
+        if receipt.training:
+            continue  # no job sees it
+        sale = made_of(of_contract(receipt, stores.of(receipt.store), "pos/2"))
+        assert invariants._is_sale(record or {}) == (sale.kind == "sale"), record
+        seen.add(sale.kind)
+    assert seen == {"sale", "refund", "void"}

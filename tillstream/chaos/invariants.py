@@ -152,11 +152,13 @@ def _sales_sent(truth: Path) -> Counter[str]:
 
 
 def _is_sale(record: dict[str, Any]) -> bool:
-    """Whether the fraud job judges it: somebody paid."""
-    if record.get("schema") == 2:
-        paid = record["kind"] == "retail" and record["total"] > 0
-        return bool(paid and not record.get("training"))
-    return bool(record["kind"] == "sale")
+    """Whether the fraud job judges it: somebody paid, or goods went out for goods of the same price."""
+    if record.get("schema") != 2:
+        return bool(record["kind"] == "sale")
+    if record["kind"] != "retail" or record.get("training"):
+        return False
+    sold = any(line["kind"] == "sale" for line in record["lines"])
+    return bool(record["total"] > 0 or (record["total"] == 0 and sold))
 
 
 def _shortage(rig: Rig, sold: bool) -> Finding:
