@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tillstream.infra.metrics import CHECKPOINT_AGE
+
 # What code may set from Flink 2.x on, of the service's list; an entry with a dot at its end is a prefix.
 ALLOWED = (
     "python.execution-mode", "python.operator-chaining.enabled", "pipeline.name", "pipeline.jars",
@@ -223,7 +225,9 @@ class FakeEngine:
         if metric == "numberOfFailedCheckpoints":
             return whole if run.fault == "no checkpoints" else 0
         if metric in ("lastCheckpointDuration", "lastCheckpointSize"):
-            return 850 if whole > 0 and not run.fault else None
+            return 850 if whole > 0 and not run.fault else -1  # Flink's word for none yet
+        if metric == CHECKPOINT_AGE:
+            return None if run.fault else since % self.CHECKPOINT_MS / 1000
         return {"numRecordsIn": 10 * since / 1000}.get(metric)
 
     def logs(self, application: str) -> list[tuple[int, str]]:

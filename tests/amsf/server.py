@@ -47,6 +47,9 @@ class LocalService:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(ours.flink.clock.now_ms() / 1000)
+
             def log_message(self, *_: Any) -> None:
                 pass
 

@@ -195,3 +195,30 @@ def test_either_a_name_or_all(fake: FakeCluster, command: str):
         code, said = run(*arguments)
         assert (code, "either NAME or --all" in said) == (2, True)
     assert run("restore", "--all", "--from", "/a/savepoint")[0] == 2
+
+
+def test_a_job_that_sums_goes_on_from_its_last_state_alone(cluster: LocalCluster, tmp_path: Path):
+    def left(name: str, at_s: int) -> Path:
+        folder = cluster.layout.savepoints / name
+        folder.mkdir(parents=True)
+        (folder / "_metadata").write_bytes(b"")
+        os.utime(folder / "_metadata", (at_s, at_s))
+        return folder
+
+    old = left("sales/savepoint-0a1b2c-1", 1)
+    left("sales/savepoint-0a1b2c-2", 2)
+    other = left("loyalty/savepoint-0a1b2c-1", 1)
+    left("loyalty/savepoint-0a1b2c-2", 2)
+    for start in (str(old), old.as_uri()):
+        with pytest.raises(
+            NotReady, match=r"adds that up again.*savepoint-0a1b2c-2; --counted-again"
+        ):
+            cluster.submit("sales", start_from=start)
+
+    def goes_on(name: str, **how: Any) -> None:
+        with pytest.raises(AttributeError, match="overview"):  # it came so far as to ask for slots
+            cluster.submit(name, parallelism=1, **how)
+
+    goes_on("sales", start_from="latest")
+    goes_on("sales", start_from=str(old), counted_again=True)
+    goes_on("loyalty", start_from=str(other))

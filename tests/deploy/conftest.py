@@ -83,7 +83,7 @@ def _no_code(bucket: str, key: str) -> bytes | None:
 def listening() -> Iterator[LocalService]:
     clock = Clock()
     outputs = {"Subnets": "subnet-1,subnet-2", "SecurityGroups": "sg-1"}
-    for job in ("loyalty", "intake", "archive"):
+    for job in ("loyalty", "intake", "archive", "sales"):
         outputs |= {names.logical("role", job): ROLE, names.logical("log", job): STREAM}
     found = LocalService(ManagedFlink(FakeEngine(clock), clock, _no_code), outputs)
     with found.listening():

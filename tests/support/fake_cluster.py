@@ -50,6 +50,7 @@ class FakeCluster:
         progress: Any = None,
         allow_dropped_state: bool = False,
         accept_loss: bool = False,
+        counted_again: bool = False,
     ) -> str:
         if self.running(name):
             raise NotReady([f"{name} runs already: `tillstream job stop {name}` first"])

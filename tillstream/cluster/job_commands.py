@@ -42,6 +42,7 @@ class _Submission(NamedTuple):
     start: str | None
     allow_dropped_state: bool
     accept_loss: bool
+    counted_again: bool
 
     def one(self, cluster: Cluster, name: str) -> None:
         began = time.monotonic()
@@ -53,6 +54,7 @@ class _Submission(NamedTuple):
             progress=click.echo,
             allow_dropped_state=self.allow_dropped_state,
             accept_loss=self.accept_loss,
+            counted_again=self.counted_again,
         )
         click.echo(f"{name} runs: {job_id} ({time.monotonic() - began:.1f} s)")
 
@@ -92,6 +94,10 @@ def _submits(command: Callable[[str | None, _Submission], None]) -> Callable[...
         ),
         click.option(
             "--accept-loss", is_flag=True, help="Go on without what the streams no longer hold."
+        ),
+        click.option(
+            "--counted-again", is_flag=True,
+            help="A job that adds up may start from a state that is not its last one.",
         ),
         click.argument("name", required=False),
     ):  # fmt: skip

@@ -15,10 +15,10 @@ from typing import Any
 
 from tillstream import catalog
 from tillstream import conf as settings
-from tillstream.clients.flink import TERMINAL, FlinkRest
+from tillstream.clients.flink import FlinkRest
 from tillstream.clients.programs import outcome
 from tillstream.clients.storage import StorageError, file_uri, local_folder, open_storage
-from tillstream.clients.wait import NotInTime, wait_until
+from tillstream.clients.wait import wait_until
 from tillstream.cluster import manifest, preflight, restoring
 from tillstream.cluster.protocol import (
     Checkpoint,
@@ -33,7 +33,7 @@ from tillstream.cluster.protocol import (
     silent,
 )
 from tillstream.cluster.savepoints import standing
-from tillstream.cluster.starting import Startup, client_cause
+from tillstream.cluster.starting import Startup, await_slots, client_cause
 from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
 from tillstream.local import flink_home, processes
@@ -80,6 +80,7 @@ class LocalCluster:
         progress: Say = silent,
         allow_dropped_state: bool = False,
         accept_loss: bool = False,
+        counted_again: bool = False,
     ) -> str:
         """Submits jobs/<name>.py, or ``job_file``; all else as the protocol says."""
         overrides = overrides or {}
@@ -97,6 +98,8 @@ class LocalCluster:
         if not file.exists() or not (entry or job_file):
             raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         location = self.locate(name, start_from) if start_from else None
+        if location and entry and entry.sums and not counted_again:
+            self._must_be_last(name, location)
         parallelism = parallelism or overrides.get("job", {}).get("parallelism")
         source = ""
         if location and not parallelism:
@@ -104,7 +107,7 @@ class LocalCluster:
             source = "as it had" if parallelism else "conf's, as nothing says which it had"
         parallelism = parallelism or conf.job.parallelism
         changed = settings.merge(changed, {"job": {"parallelism": parallelism}})
-        self._await_slots(flink, parallelism)
+        await_slots(flink, lambda: self.layout.read().get("taskmanagers", 0), parallelism)
         if problems := preflight.problems(conf, entry, flink, self.layout, parallelism):
             raise NotReady(problems)
         found_at = standing(location, conf) if location else restoring.NOWHERE
@@ -115,7 +118,7 @@ class LocalCluster:
                 raise NotReady([restoring.OF_CONSUMER.format(job=name)])
             begins = {"source": {"kinesis": {"positions": places}}}
             changed = settings.merge(changed, begins)
-        if entry and entry.raw and restoring.writes_again(conf, found_at):
+        if entry and entry.raw and restoring.writes_again(conf, found_at.written_ms):
             progress(restoring.WRITES_AGAIN)
         lost = restoring.losses(conf, entry, found_at)
         accepted = conf.source.kafka.accepted_loss
@@ -149,16 +152,13 @@ class LocalCluster:
         self.wait_running(job_id, timeout_s)
         return job_id
 
-    def _await_slots(self, flink: FlinkRest, needed: int, timeout_s: float = 30.0) -> None:
-        """Waits for slots that no job holds any more, e.g. of a JobManager that was killed."""
-
-        def free() -> bool:
-            expected = self.layout.read().get("taskmanagers", 0)
-            held = any(found["state"] not in TERMINAL for found in flink.jobs())
-            return flink.overview()["slots-available"] >= needed or held or expected < needed
-
-        with contextlib.suppress(Unreachable, NotInTime):  # the checks that follow say it in full
-            wait_until(free, timeout_s, f"{needed} slots are not free", every_s=0.25)
+    def _must_be_last(self, name: str, location: str) -> None:
+        """Of a job that sums."""
+        last = location
+        with contextlib.suppress(JobError):  # it has left nothing here: it is another cluster's
+            last = self.locate(name, "latest")
+        if location != last:
+            raise NotReady([restoring.NOT_LAST.format(job=name, location=location, last=last)])
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
         """Returns once every task of the job runs.

@@ -118,6 +118,7 @@ class Cluster(Protocol):
         progress: Say = silent,
         allow_dropped_state: bool = False,
         accept_loss: bool = False,
+        counted_again: bool = False,
     ) -> str:
         """Starts the job, waits until all of it runs, returns the run's id.
 
@@ -126,7 +127,8 @@ class Cluster(Protocol):
         ``parallelism`` the job gets the one that ``start_from`` had, or conf's.
         ``allow_dropped_state``: state of an operator that is gone may be lost. ``accept_loss``: goes on
         where the streams begin now if they no longer hold what follows ``start_from``; what is lost is
-        said and noted. Otherwise that is NotReady, a line for each partition or shard.
+        said and noted. Otherwise that is NotReady, a line for each partition or shard. ``counted_again``: a
+        job that sums may start from a state that is not its last one, else that is NotReady too.
         Raises NotReady before anything is started, JobError with the innermost cause after.
         """
         ...

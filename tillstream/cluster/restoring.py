@@ -117,16 +117,23 @@ def places_of_consumer(job: Job | None, conf: Conf, found: Standing) -> dict[str
     return dict(found.positions.get(f"kinesis:{conf.source.kinesis.stream}", {}))
 
 
+NOT_LAST = (
+    "{job} has added up since {location}, and started from there it adds that up again, which nothing "
+    "undoes: `tillstream job restore {job}` goes on from its last state, {last}; --counted-again if that "
+    "is meant"
+)
+
+
 WRITES_AGAIN = (
     "warning: this state of intake is older than what sales and archive remember of transactions: what it "
     "writes again counts twice there (docs/runbooks/replay.md)"
 )
 
 
-def writes_again(conf: Conf, found: Standing) -> bool:
-    """Whether intake, from there, writes again what other jobs have forgotten."""
+def writes_again(conf: Conf, of_ms: int) -> bool:
+    """Whether intake, from its state of then, writes again what other jobs have forgotten. 0: not known."""
     hours = min(conf.sales.dedupe_hours or 10**6, conf.archive.dedupe_hours or 10**6)
-    return bool(found.written_ms) and now_ms() - found.written_ms > hours * HOUR_MS
+    return bool(of_ms) and now_ms() - of_ms > hours * HOUR_MS
 
 
 def losses(conf: Conf, job: Job | None, found: Standing) -> list[Loss]:

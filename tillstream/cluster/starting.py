@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tillstream.clients.flink import TERMINAL, FlinkRest, root_cause
+from tillstream.clients.wait import NotInTime, wait_until
 from tillstream.cluster.protocol import JobError
+from tillstream.errors import Unreachable
 
 FAILURES_TOLERATED = 2
 SETTLED_S = 1.5  # a job that fails on its first records runs for a moment too
@@ -92,3 +95,17 @@ def client_cause(said: str) -> str:
             return "\n  ".join([block[-1], *(line.strip() for line in block[-5:-1])])
         return root_cause(said, python_lines=0)  # those are py4j's own
     return root_cause(said)
+
+
+def await_slots(
+    flink: FlinkRest, to_come: Callable[[], int], needed: int, timeout_s: float = 30.0
+) -> None:
+    """Waits for slots that no job holds any more, e.g. of a JobManager that was killed. ``to_come``: how many
+    there are once all TaskManagers are back."""
+
+    def free() -> bool:
+        held = any(found["state"] not in TERMINAL for found in flink.jobs())
+        return flink.overview()["slots-available"] >= needed or held or to_come() < needed
+
+    with suppress(Unreachable, NotInTime):  # the checks that follow say it in full
+        wait_until(free, timeout_s, f"{needed} slots are not free", every_s=0.25)

@@ -8,23 +8,25 @@ call for each, so that at no point it depends on what the service would do by it
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from tillstream import catalog
 from tillstream.cli.times import shown
 from tillstream.deploy import requests
-from tillstream.deploy.figures import Figures, Watch
+from tillstream.deploy.figures import Health, Watch
 from tillstream.deploy.journal import DONE, FAILED, HEALTHY, ROLLED_BACK, Entry, Journal
-from tillstream.deploy.plan import CREATE, START, UPDATE, Config, Plan, config_of
+from tillstream.deploy.plan import CREATE, START, UPDATE, Config, Plan, can_read, config_of
 from tillstream.deploy.release import Packed, Releases
-from tillstream.deploy.runs import CANCELLED, STOPPED, Runs
+from tillstream.deploy.runs import CANCELLED, STOPPED, Runs, rows_again, sums_again
 from tillstream.deploy.service import START_S, STOP_S, Application, Busy, Service, ServiceError
 
 RUNNING, READY = frozenset({"RUNNING"}), frozenset({"READY"})
-MOST_RESTARTS = 3  # without a checkpoint between them
 # Step of an action -> what comes first; every step says what follows it.
 UPLOAD, MAKE, TAKE, STOP, CHANGE, LAUNCH, WATCH = (
     "upload", "create", "snapshot", "stop", "change", "start", "watch"
 )  # fmt: skip
 HALT, CHANGE_BACK, LAUNCH_BACK, WATCH_BACK = "halt", "change back", "start back", "watch back"
+BACK = frozenset({CHANGE_BACK, LAUNCH_BACK, WATCH_BACK})
 AFTER_UPLOAD = {CREATE: MAKE, START: CHANGE, UPDATE: TAKE}
 
 
@@ -44,11 +46,13 @@ class Deployer:
         runs: Runs,
         healthy: tuple[int, int],
     ) -> None:
-        self.service, self.journal, self.releases, self.watch = service, journal, releases, watch
+        self.service, self.journal, self.releases = service, journal, releases
         self.name, self.job, self.clock = runs.application, journal.job, service.clock
         self.runs = runs
-        self.checkpoints, self.minutes = healthy
+        self.health = Health(service, watch, self.name, *healthy)
         self.packed: Packed | None = None
+        found = catalog.find(self.job)
+        self.sums = bool(found and found.sums)
 
     def begin(
         self,
@@ -58,8 +62,11 @@ class Deployer:
         restore_from: str | None = None,
         first: str = UPLOAD,
         goes_back: bool = False,
+        from_before: bool = False,
+        counted_again: bool = False,
     ) -> Entry:
-        """Opens the journal with what ``plan`` says. ``restore_from``: for a job that does not run."""
+        """Opens the journal with what ``plan`` says. ``restore_from``: for a job that does not run, or to go
+        back to."""
         started = self.clock.now_ms()
         entry = Entry(
             id=f"{shown(started).translate(str.maketrans('', '', ' :-Z'))}-{self.journal.me[-6:]}",
@@ -75,9 +82,19 @@ class Deployer:
             drops=tuple(plan.dropped),
             version=now.version if now else 0,
             goes_back=goes_back,
+            from_before=from_before,
+            counted_again=counted_again,
+            reads_back=now is not None and self._reads_back(config_of(now), wanted),
         )
         self.journal.open(entry)
         return entry
+
+    def _reads_back(self, before: Config, wanted: Config) -> bool:
+        old = self.releases.find(before.bucket, before.key)
+        new = self.releases.find(wanted.bucket, wanted.key)
+        if self.packed and self.packed.release.key == wanted.key:
+            new = self.packed.release
+        return bool(old and new and can_read(old.manifest, new.manifest))
 
     def run(self, entry: Entry) -> Entry:
         """Goes on with ``entry`` to its end. Raises NotHealthy if that is not the wanted one, and whatever
@@ -110,9 +127,8 @@ class Deployer:
         why = f"{self.job} did not get healthy: {entry.problem}"
         look = f"`tillstream deploy logs {self.job}` has the cause"
         if entry.outcome == ROLLED_BACK:
-            return (
-                f"{why}. It was rolled back and runs as before, from snapshot {entry.left}. {look}"
-            )
+            start = entry.newest or entry.left
+            return f"{why}. It was rolled back and runs as before, from snapshot {start}. {look}"
         return f"{why}. {look}, `tillstream deploy status {self.job}` how it is"
 
     # -- forward ---------------------------------------------------------------------------------------
@@ -142,10 +158,12 @@ class Deployer:
             except Busy:
                 raise
             except ServiceError as error:
-                if not entry.goes_back:  # who goes back does so because the job is not well
+                # Who goes back does so because the job is not well.
+                if not entry.goes_back or self._would_count_again(entry):
                     self._close(entry, FAILED, error.message)
                     return DONE
                 entry.taken = ""
+        self._keep(entry)
         return STOP
 
     def stop(self, entry: Entry) -> str:
@@ -160,15 +178,27 @@ class Deployer:
                     entry, FAILED, f"it could not be stopped ({said}) and runs on as it was"
                 )
                 return DONE
-        newest = self.service.newest(self.name)
-        if newest and newest.made_ms >= entry.started_ms:
-            entry.left = newest.name
-        else:  # somebody stopped it by force, in between
-            entry.left = entry.taken
-        self.runs.ended(STOPPED, self.clock.now_ms(), entry.left)
-        if not entry.goes_back:
-            entry.restore_from = entry.left or (newest.name if newest else None)
+        by_force = self.stopped(entry)
+        if not entry.goes_back or (entry.left and not entry.from_before):
+            entry.restore_from = entry.left
+        if not entry.restore_from:
+            self._close(
+                entry, FAILED, "it was stopped by force meanwhile, and there is no snapshot"
+            )
+            return DONE
+        if by_force and self._would_count_again(entry):
+            self._close(
+                entry, FAILED, f"it was stopped by force meanwhile; {self._counted(entry.left)}"
+            )
+            return DONE
         return CHANGE
+
+    def stopped(self, entry: Entry) -> bool:
+        """Notes what the stop has left. Returns whether somebody has stopped it by force, in between."""
+        own = self.service.since(self.name, entry.kept or ())
+        entry.left = own or entry.taken
+        self.runs.ended(STOPPED, self.clock.now_ms(), own)
+        return not own
 
     def change(self, entry: Entry) -> str:
         try:
@@ -180,11 +210,12 @@ class Deployer:
         return LAUNCH
 
     def launch(self, entry: Entry) -> str:
+        entry.kept = None  # of the stop that is over
         problem = self._start(entry, entry.restore_from, entry.allow_dropped_state)
         return self._unwell(entry, problem) if problem else WATCH
 
     def look(self, entry: Entry) -> str:
-        if problem := self._problem(entry):
+        if problem := self.health.problem(entry.start_ms, entry.running_ms):
             return self._unwell(entry, problem)
         self._close(entry, HEALTHY)
         return DONE
@@ -197,13 +228,23 @@ class Deployer:
         return HALT
 
     def halt(self, entry: Entry) -> str:
-        """By force: a job that restarts for ever takes no snapshot, and nothing of it is wanted."""
+        """With a snapshot where the new version may have written something, and the old one can read it:
+        then that is neither lost nor made again. Else by force, as of one that restarts for ever."""
         now = self.service.describe(self.name)
-        if now.status != "READY":
-            if now.status not in ("FORCE_STOPPING", "STOPPING"):
+        if now.status not in ("READY", "STOPPING", "FORCE_STOPPING"):
+            if entry.kept is None:
+                entry.wrote = entry.wrote or self._may_have_written(entry)
+                self._keep(entry)
+            if now.runs and entry.wrote and entry.reads_back:
+                with suppress(ServiceError):
+                    self.service.stop(self.name)
+                    now = self.service.wait(self.name, READY, STOP_S)
+            if now.status != "READY":
                 self.service.stop(self.name, force=True)
-            self.service.wait(self.name, READY, STOP_S)
-        self.runs.ended(CANCELLED, self.clock.now_ms())
+        self.service.wait(self.name, READY, STOP_S)
+        if entry.kept is not None and entry.wrote and entry.reads_back:
+            entry.newest = self.service.since(self.name, entry.kept)
+        self.runs.ended(STOPPED if entry.newest else CANCELLED, self.clock.now_ms(), entry.newest)
         if entry.before is None:
             self._close(
                 entry, FAILED, f"{entry.problem}; there is nothing to go back to, so it is stopped"
@@ -211,32 +252,63 @@ class Deployer:
             return DONE
         return CHANGE_BACK
 
+    def _may_have_written(self, entry: Entry) -> bool:
+        return bool(entry.running_ms) and self.health.may_have_written(entry.start_ms)
+
     def change_back(self, entry: Entry) -> str:
         assert entry.before is not None
         self._set(entry.before, None)
-        if not entry.ran or not entry.left:
-            self._close(
-                entry, FAILED, f"{entry.problem}; it is stopped, with the settings it had before"
-            )
+        problem = ""
+        if not entry.ran or not (entry.newest or entry.left):
+            problem = "it is stopped, with the settings it had before"
+        elif not entry.newest and entry.wrote and self._would_count_again(entry):
+            problem = f"it is stopped, with the settings it had before; {self._counted(entry.left)}"
+        if problem:
+            self._close(entry, FAILED, f"{entry.problem}; {problem}")
             return DONE
         return LAUNCH_BACK
 
     def launch_back(self, entry: Entry) -> str:
-        if problem := self._start(entry, entry.left, False):
-            self._close(
-                entry, FAILED, f"{entry.problem}; rolled back it did not start either: {problem}"
-            )
-            return DONE
+        start = entry.newest or entry.left
+        if problem := self._start(entry, start, False):
+            return self._not_back(entry, f"it did not start from {start} either: {problem}")
         return WATCH_BACK
 
     def look_back(self, entry: Entry) -> str:
-        if problem := self._problem(entry):
-            self._close(
-                entry, FAILED, f"{entry.problem}; rolled back it is not well either: {problem}"
-            )
-        else:
-            self._close(entry, ROLLED_BACK)
+        if problem := self.health.problem(entry.start_ms, entry.running_ms):
+            start = entry.newest or entry.left
+            return self._not_back(entry, f"from {start} it is not well either: {problem}")
+        self._close(entry, ROLLED_BACK)
+        if entry.wrote and not entry.newest:
+            self.say_written_again(entry.left)
         return DONE
+
+    def _not_back(self, entry: Entry, problem: str) -> str:
+        entry.problem = f"{entry.problem}; rolled back, {problem}"
+        if entry.newest and entry.left and not self._would_count_again(entry):
+            self.service.say(f"{self.job}: {problem}; now from {entry.left}")
+            entry.newest, entry.reads_back = "", False  # perhaps it is the state that is bad
+            return HALT
+        self._close(entry, FAILED)
+        return DONE
+
+    # -- what is made again ----------------------------------------------------------------------------
+
+    def _would_count_again(self, entry: Entry) -> bool:
+        """Whether a start from a state that is not the last one does harm that nobody has accepted."""
+        return self.sums and not entry.counted_again
+
+    def _counted(self, snapshot: str) -> str:
+        return sums_again(self.job, snapshot)
+
+    def still_runs(self) -> bool:
+        """Once nothing is on its way."""
+        return self._settled().runs
+
+    def say_written_again(self, snapshot: str) -> None:
+        found = self.service.snapshot(self.name, snapshot)
+        if found:
+            self.service.say(rows_again(self.job, found.made_ms, self.clock.now_ms()))
 
     # -- what both ways do -----------------------------------------------------------------------------
 
@@ -244,6 +316,10 @@ class Deployer:
         entry.problem = problem or entry.problem
         self.journal.close(entry, outcome)
         self.service.say(f"{self.job}: {outcome}")
+
+    def _keep(self, entry: Entry) -> None:
+        entry.kept = self.service.names_of_snapshots(self.name)
+        self.journal.note(entry)
 
     def _settled(self) -> Application:
         """Once nothing is on its way."""
@@ -268,52 +344,20 @@ class Deployer:
         now = self._settled()
         try:
             if not now.runs:
-                entry.start_ms = self.clock.now_ms()
+                entry.start_ms, entry.running_ms = self.clock.now_ms(), 0
                 self.journal.note(entry)
                 self.service.say(
                     f"{self.job}: from {f'snapshot {snapshot}' if snapshot else 'no state'}"
                 )
-                self.service.start(self.name, snapshot, allow)
+                entry.start_ms = self.service.start(self.name, snapshot, allow)
+                self.journal.note(entry)
                 now = self.service.wait(self.name, RUNNING, START_S)
         except Busy:
             raise
         except ServiceError as error:
             return error.message
         if now.runs:
+            entry.running_ms = entry.running_ms or self.clock.now_ms()
             self.runs.begun(entry.start_ms, now.parallelism, snapshot)
             return ""
         return f"it is {now.status} after its start: {self.service.problem(self.name) or 'no reason given'}"
-
-    def _problem(self, entry: Entry) -> str:
-        """What is wrong, "" once enough checkpoints are complete and nothing has restarted of late. A state
-        that does not fit looks like a success: the application is RUNNING and its job restarts for ever."""
-        until = entry.start_ms + self.minutes * 60_000
-        while True:
-            now = self.service.describe(self.name)
-            if not now.runs:
-                return f"it is {now.status}: {self.service.problem(self.name) or 'no reason given'}"
-            found = self.watch.figures(self.name, entry.start_ms, self.clock.now_ms())
-            if problem := self._verdict(found):
-                return problem
-            if self._well(found):
-                return ""
-            if self.clock.now_ms() >= until:
-                return self._said(found, self.minutes)
-            self.service.pause()
-
-    def _well(self, found: Figures) -> bool:
-        done = found.completed_checkpoints >= self.checkpoints
-        return done and found.restarts is not None and found.restarts_of_late == 0
-
-    def _verdict(self, found: Figures) -> str:
-        """A problem that no waiting helps."""
-        if (found.restarts or 0) >= MOST_RESTARTS and not found.completed_checkpoints:
-            return f"{found.restarts} restarts and no checkpoint"
-        return ""
-
-    def _said(self, found: Figures, minutes: int) -> str:
-        restarts = "unknown" if found.restarts is None else found.restarts
-        return (
-            f"after {minutes} minutes {found.completed_checkpoints} checkpoints of {self.checkpoints}, "
-            f"{found.failed_checkpoints} failed, restarts: {restarts}"
-        )

@@ -14,6 +14,7 @@ import msgspec
 
 from tillstream import catalog
 from tillstream.clients.storage import open_storage
+from tillstream.cluster import restoring
 from tillstream.cluster.protocol import (
     Checkpoint,
     Checkpoints,
@@ -67,6 +68,7 @@ class AmsfCluster:
         progress: Say = silent,
         allow_dropped_state: bool = False,
         accept_loss: bool = False,
+        counted_again: bool = False,
     ) -> str:
         """Starts the code that the application has; one that is not there yet is created from its package.
         ``overrides`` are properties of the application until the next submission."""
@@ -84,6 +86,9 @@ class AmsfCluster:
         location = self.locate(name, start_from) if start_from else None
         runs = self.office.runs(name)
         last = runs.last()
+        left = self._location(name, last.left) if last else location
+        if location and location != left and catalog.job(name).sums and not counted_again:
+            raise NotReady([restoring.NOT_LAST.format(job=name, location=location, last=left)])
         parallelism = parallelism or (last.parallelism if location and last else None)
         now = self._application(name) or self._create(name)
         base = last.base if last and last.base is not None else config_of(now).properties
@@ -118,8 +123,7 @@ class AmsfCluster:
             if change := requests.update(now, config):
                 self._service.update(now.name, now.version, change)
             progress(f"from {location}" if location else "without state")
-            started = self.office.clock.now_ms()
-            self._service.start(now.name, snapshot, allow)
+            started = self._service.start(now.name, snapshot, allow)
             found = self._service.wait(now.name, frozenset({"RUNNING"}), START_S)
         except ServiceError as error:
             raise JobError(error.message) from None
@@ -193,18 +197,20 @@ class AmsfCluster:
             raise JobError(
                 "the service keeps snapshots itself and cannot drain: leave --savepoint DIR and --drain out"
             )
-        began, application = self.office.clock.now_ms(), self.office.application(run.name)
+        application = self.office.application(run.name)
         try:
+            kept = self._service.names_of_snapshots(application)
             self._service.stop(application)
             now = self._service.wait(application, frozenset({"READY"}), STOP_S)
         except ServiceError as error:
             raise JobError(error.message) from None
-        newest = self._service.newest(application)
-        if now.runs or newest is None or newest.made_ms < began:
+        left = self._service.since(application, kept)
+        found = self._service.snapshot(application, left) if left else None
+        if now.runs or found is None:
             said = self._service.problem(application) or "it left no snapshot"
             raise JobError(f"{run.name} is {now.status}: {said}")
-        self.office.runs(run.name).ended(STOPPED, self.office.clock.now_ms(), newest.name)
-        return self._taken(run, newest.name, newest.made_ms, now)
+        self.office.runs(run.name).ended(STOPPED, self.office.clock.now_ms(), left)
+        return self._taken(run, left, found.made_ms, now)
 
     def cancel(self, name_or_id: str) -> str:
         run = self._must_run(name_or_id)

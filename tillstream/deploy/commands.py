@@ -64,15 +64,21 @@ def _of_jobs(down: bool = False) -> Callable[[Callable[..., None]], Callable[...
     return options
 
 
+_counted_again = click.option(
+    "--counted-again", is_flag=True,
+    help="A job that adds up may start from a state that is not its last one.",
+)  # fmt: skip
+
+
 def _planning(command: Callable[..., None]) -> Callable[..., None]:
     """The options of `plan` and `apply`, handed on as ``asked``."""
 
     @functools.wraps(command)
     def with_asked(
         packages: Path | None, drop_state: tuple[str, ...], accept: tuple[str, ...], one_way: bool,
-        parallelism: int | None, **said: Any,
+        counted_again: bool, parallelism: int | None, **said: Any,
     ) -> None:  # fmt: skip
-        consents = Consents(frozenset(drop_state), frozenset(accept), one_way)
+        consents = Consents(frozenset(drop_state), frozenset(accept), one_way, counted_again)
         folder = packages or packages_folder(settings.load())
         command(asked=doing.Asked(folder, consents, parallelism), **said)
 
@@ -83,6 +89,7 @@ def _planning(command: Callable[..., None]) -> Callable[..., None]:
                      help="This operator or keyed state may be gone, and what it holds lost."),
         click.option("--accept", multiple=True, metavar="SETTING",
                      help="This setting may change, though it says what the state means."),
+        _counted_again,
         click.option("--one-way", is_flag=True, help="From Flink 1.20 to 2.x: there is no way back."),
         click.option("--parallelism", type=click.IntRange(1),
                      help="Default: as it runs, or as the settings say."),
@@ -290,8 +297,13 @@ def stop(jobs: list[str], force: bool) -> None:
 @deploy.command()
 @_of_jobs()
 @click.option("--from", "start", default="latest", show_default=True, metavar="latest|SNAPSHOT")
-def restore(jobs: list[str], start: str) -> None:
-    """Start a stopped job from a snapshot, with the code and settings it has, and wait until it is well."""
+@_counted_again
+def restore(jobs: list[str], start: str, counted_again: bool) -> None:
+    """Start a stopped job from a snapshot, with the code and settings it has, and wait until it is well.
+
+    From a snapshot that is not its last state a job makes again what it has made since. One that adds up
+    counts that twice, so it is refused.
+    """
     if len(jobs) > 1 and start != "latest":
         raise click.UsageError("with --all, --from is latest")
     office = _open()
@@ -302,20 +314,28 @@ def restore(jobs: list[str], start: str) -> None:
             if len(jobs) > 1 and (running is None or running.application.runs):
                 click.echo(f"{job} {'runs already' if running else 'was never deployed'}")
                 continue
-            entry = doing.restored(office, job, chosen)
+            entry = doing.restored(office, job, chosen, counted_again)
             click.echo(f"{job} runs from snapshot {entry.restore_from}")
 
 
 @deploy.command()
 @click.argument("name", metavar="JOB")
-def rollback(name: str) -> None:
-    """Undo the last update: code and settings of before it, from the snapshot of before it.
+@click.option(
+    "--state-of-before",
+    is_flag=True,
+    help="From the snapshot of before the update, though the job's last state can be read.",
+)
+@_counted_again
+def rollback(name: str, state_of_before: bool, counted_again: bool) -> None:
+    """Undo the last update, also one that is under way: code and settings of before it.
 
-    Also one that is under way. What has come since that snapshot is read again.
+    They go on from the job's last state, if they can read it, so that nothing is made twice. Else, or with
+    --state-of-before, from the snapshot of before the update: what has come since is read and made again.
+    A job that adds up would count that twice, so it is refused.
     """
     catalog.job(name)
     with _interrupted("the rollback"):
-        entry = doing.rolled_back(_open(), name)
+        entry = doing.rolled_back(_open(), name, state_of_before, counted_again)
     click.echo(f"{name}: {entry.outcome}")
 
 

@@ -6,13 +6,16 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
+from tillstream import catalog
+from tillstream.cluster import restoring
 from tillstream.deploy import plan as plans
-from tillstream.deploy.apply import CHANGE, HALT, TAKE, UPLOAD, Deployer
+from tillstream.deploy.apply import BACK, CHANGE, CHANGE_BACK, HALT, STOP, TAKE, UPLOAD, Deployer
 from tillstream.deploy.journal import GIVEN_UP, HEALTHY, Entry
 from tillstream.deploy.office import Office
 from tillstream.deploy.plan import Consents, Plan, Wanted
 from tillstream.deploy.release import Packed, packed
-from tillstream.deploy.service import ServiceError
+from tillstream.deploy.runs import rows_again, sums_again
+from tillstream.deploy.service import ServiceError, Snapshot
 from tillstream.errors import Problems
 
 
@@ -64,20 +67,38 @@ def applied(office: Office, job: str, asked: Asked) -> bool:
         office.say(f"{job}: nothing to change")
         return went_on
     deployer.packed = found
-    _begun(office, deployer, job, made, wanted, UPLOAD)
+    _begun(office, deployer, job, made, wanted, UPLOAD, asked.consents.counted_again)
     return True
 
 
 def _begun(
     office: Office, deployer: Deployer, job: str, made: Plan, wanted: Wanted, first: str,
-    restore_from: str | None = None,
+    counted_again: bool = False,
 ) -> Entry:  # fmt: skip
+    restore_from: str | None = None
     now = office.service.find(office.application(job))
     if made.action == plans.START and restore_from is None and now:
         newest = office.service.newest(now.name)
         restore_from = newest.name if newest else None
-    entry = deployer.begin(made, wanted.config, now, restore_from, first)
+        if newest:
+            _may_start(office, deployer, newest, counted_again)
+    entry = deployer.begin(
+        made, wanted.config, now, restore_from, first, counted_again=counted_again
+    )
     return deployer.run(entry)
+
+
+def _may_start(office: Office, deployer: Deployer, snapshot: Snapshot, accepted: bool) -> None:
+    """Says what a job makes again from there. Raises ServiceError where that harms, unless ``accepted``."""
+    job, last = deployer.job, deployer.runs.last()
+    if catalog.job(job).raw and restoring.writes_again(office.conf, snapshot.made_ms):
+        office.say(restoring.WRITES_AGAIN)
+    if last is None or last.left == snapshot.name:
+        return  # nothing has come after it
+    if not deployer.sums:
+        office.say(rows_again(job, snapshot.made_ms, office.clock.now_ms()))
+    elif not accepted:
+        raise ServiceError(sums_again(job, snapshot.name))
 
 
 def scaled(office: Office, job: str, parallelism: int | None, factor: float | None) -> Plan:
@@ -99,8 +120,9 @@ def scaled(office: Office, job: str, parallelism: int | None, factor: float | No
     return made
 
 
-def restored(office: Office, job: str, snapshot: str | None) -> Entry:
-    """Starts what is stopped, as it is, from a snapshot; None: the newest."""
+def restored(office: Office, job: str, snapshot: str | None, counted_again: bool = False) -> Entry:
+    """Starts what is stopped, as it is, from a snapshot; None: the newest. ``counted_again``: a job that sums
+    may start from one that is not its last state."""
     running = office.running(job)
     if running is None:
         raise ServiceError(
@@ -121,28 +143,24 @@ def restored(office: Office, job: str, snapshot: str | None) -> Entry:
             f"there is no snapshot {snapshot or ''} of {job}: `tillstream deploy status {job}` lists them; "
             f"`tillstream deploy apply {job}` starts a job that never had any"
         )
+    _may_start(office, deployer, chosen, counted_again)
     made = Plan(job, plans.START)
-    entry = deployer.begin(made, running.config, now, chosen.name, CHANGE)
+    entry = deployer.begin(
+        made, running.config, now, chosen.name, CHANGE, counted_again=counted_again
+    )
     return deployer.run(entry)
 
 
-def rolled_back(office: Office, job: str) -> Entry:
-    """Undoes the last update, or the one that is under way: the settings and the code of before it, from
-    the snapshot of before it. What came since is read again."""
+def rolled_back(
+    office: Office, job: str, state_of_before: bool = False, counted_again: bool = False
+) -> Entry:
+    """Undoes the last update, or the one that is under way: the settings and the code of before it. From the
+    job's last state, if that code can read it, unless ``state_of_before`` asks for the snapshot of before:
+    then what has come since is read and made again. ``counted_again``: also by a job that sums."""
     deployer = office.deployer(job)
     last = deployer.journal.read()
     if last and last.open:
-        entry = deployer.journal.take(office.say)
-        if entry.step in (UPLOAD, TAKE):
-            deployer.journal.close(entry, GIVEN_UP)
-            office.say(f"{job}: given up, nothing was changed")
-            return entry
-        entry.problem = entry.problem or "rolled back by hand"
-        entry.step = (
-            HALT if entry.step not in ("change back", "start back", "watch back") else entry.step
-        )
-        deployer.journal.note(entry)
-        return deployer.run(entry)
+        return _given_up(office, deployer, state_of_before, counted_again)
     if last is None or last.outcome != HEALTHY or last.before is None or not last.left:
         raise ServiceError(
             f"{job} has no update that could be undone: `tillstream deploy status {job}`, and `deploy "
@@ -153,9 +171,51 @@ def rolled_back(office: Office, job: str) -> Entry:
             f"{job} was rolled back already: `tillstream deploy apply {job}` goes forward"
         )
     now = office.service.describe(office.application(job))
+    from_before = state_of_before or not last.reads_back
+    if from_before and deployer.sums and not counted_again:
+        raise ServiceError(
+            f"the release of before cannot read what {job} has now, so it would go back to snapshot "
+            f"{last.left}, and add up again what has come since, which nothing undoes: --counted-again "
+            f"if that is meant, else `tillstream deploy apply {job}` with a release "
+            "that is mended"
+        )
+    start, first = last.left, TAKE
+    if not now.runs:
+        first = CHANGE
+        ended = deployer.runs.last()
+        start = ended.left if ended and ended.left and not from_before else last.left
+        if found := office.service.snapshot(now.name, start):
+            _may_start(office, deployer, found, counted_again)
     made = Plan(job, plans.UPDATE if now.runs else plans.START)
-    first = TAKE if now.runs else CHANGE
-    entry = deployer.begin(made, last.before, now, last.left, first, goes_back=True)
+    entry = deployer.begin(
+        made, last.before, now, start, first, goes_back=True, from_before=from_before,
+        counted_again=counted_again,
+    )  # fmt: skip
+    deployer.run(entry)
+    if now.runs and entry.restore_from == last.left:
+        deployer.say_written_again(last.left)
+    return entry
+
+
+def _given_up(
+    office: Office, deployer: Deployer, state_of_before: bool, counted_again: bool
+) -> Entry:
+    """Of a deployment that is under way."""
+    entry, job = deployer.journal.take(office.say), deployer.job
+    stopping = entry.step == STOP
+    if entry.step in (UPLOAD, TAKE) or (stopping and deployer.still_runs()):
+        deployer.journal.close(entry, GIVEN_UP)
+        office.say(f"{job}: given up, nothing was changed")
+        return entry
+    entry.problem = entry.problem or "rolled back by hand"
+    entry.counted_again = entry.counted_again or counted_again
+    entry.reads_back = entry.reads_back and not state_of_before
+    if stopping:
+        entry.wrote = deployer.stopped(entry)  # by force: what came after the snapshot comes again
+        entry.step = CHANGE_BACK
+    elif entry.step not in BACK:
+        entry.step = HALT
+    deployer.journal.note(entry)
     return deployer.run(entry)
 
 

@@ -1,4 +1,4 @@
-"""What CloudWatch says of an application: figures, and the log."""
+"""What CloudWatch says of an application: figures, the log, and whether it is well."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tillstream.deploy.service import Service
 from tillstream.errors import Unreachable
 from tillstream.infra.metrics import CHECKPOINT_AGE
 
@@ -22,6 +23,7 @@ DURATION, SIZE = "lastCheckpointDuration", "lastCheckpointSize"
 READ, BEHIND = "numRecordsIn", "millisBehindLatest"
 NAMES = (*RESTARTS, FAILED_CHECKPOINTS, DURATION, SIZE, CHECKPOINT_AGE, READ, BEHIND)
 STALE_S = 180  # a checkpoint as old as this is not one of the minute it is reported in
+MOST_RESTARTS = 3  # without a checkpoint between them
 Series = list[tuple[int, float]]
 
 
@@ -47,16 +49,27 @@ class Figures:
 
     @property
     def completed_checkpoints(self) -> int:
-        """Minutes with a completed checkpoint: the service has no count of them. A minute counts if the
-        last one is not stale, as far as the job itself reports its age, and none has failed in it."""
+        """Minutes with a completed checkpoint: the service has no count of them. A minute counts if none
+        has failed in it and the last one is not stale by the age that the job reports, or where it reports
+        none, is not just as long and large as that of the minute before."""
         ages = dict(self.series.get(CHECKPOINT_AGE, ()))
+        sizes = dict(self.series.get(SIZE, ()))
+        told = [(value, sizes.get(at)) for at, value in self.series.get(DURATION, ())]
         failed = self.series.get(FAILED_CHECKPOINTS, [])
         before = {at: (failed[n - 1][1] if n else 0) for n, (at, _) in enumerate(failed)}
         worse = {at for at, value in failed if value > before[at]}
         return sum(
-            value >= 0 and at not in worse and ages.get(at, 0) < STALE_S
-            for at, value in self.series.get(DURATION, ())
+            value >= 0
+            and at not in worse
+            and (ages[at] < STALE_S if at in ages else not n or told[n] != told[n - 1])
+            for n, (at, value) in enumerate(self.series.get(DURATION, ()))
         )
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether a checkpoint may be complete, also where nothing is known."""
+        durations = self.series.get(DURATION, ())
+        return not durations or any(value >= 0 for _, value in durations)
 
     @property
     def restarts_of_late(self) -> int:
@@ -162,3 +175,50 @@ def _pages(call: Any, asked: dict[str, Any], token: str, answers: str) -> Iterat
         if not page.get(answers):
             return
         asked = {**asked, token: page[answers]}
+
+
+class Health:
+    """Of one application: well is what has completed enough checkpoints, and has not restarted of late.
+    ``checkpoints``, ``minutes``: it has so many in that time once it is RUNNING."""
+
+    def __init__(
+        self, service: Service, watch: Watch, application: str, checkpoints: int, minutes: int
+    ) -> None:
+        self._service, self._watch, self._name = service, watch, application
+        self._checkpoints, self._minutes = checkpoints, minutes
+
+    def problem(self, started_ms: int, running_ms: int) -> str:
+        """What is wrong, "" once it is well. A state that does not fit looks like a success: the application
+        is RUNNING and its job restarts for ever."""
+        until = running_ms + self._minutes * 60_000
+        while True:
+            now = self._service.describe(self._name)
+            if not now.runs:
+                said = self._service.problem(self._name) or "no reason given"
+                return f"it is {now.status}: {said}"
+            found = self._figures(started_ms)
+            if (found.restarts or 0) >= MOST_RESTARTS and not found.completed_checkpoints:
+                return f"{found.restarts} restarts and no checkpoint"
+            if self._well(found):
+                return ""
+            if self._service.clock.now_ms() >= until:
+                return self._said(found)
+            self._service.pause()
+
+    def may_have_written(self, started_ms: int) -> bool:
+        """Whether a checkpoint may be complete since then, so that what it holds is there for all to see."""
+        return self._figures(started_ms).may_have_written
+
+    def _figures(self, started_ms: int) -> Figures:
+        return self._watch.figures(self._name, started_ms, self._service.clock.now_ms())
+
+    def _well(self, found: Figures) -> bool:
+        done = found.completed_checkpoints >= self._checkpoints
+        return done and found.restarts is not None and found.restarts_of_late == 0
+
+    def _said(self, found: Figures) -> str:
+        restarts = "unknown" if found.restarts is None else found.restarts
+        return (
+            f"after {self._minutes} minutes {found.completed_checkpoints} checkpoints of "
+            f"{self._checkpoints}, {found.failed_checkpoints} failed, restarts: {restarts}"
+        )

@@ -30,10 +30,15 @@ HEALTHY, ROLLED_BACK, FAILED, GIVEN_UP = "healthy", "rolled back", "failed", "gi
 class Entry(msgspec.Struct):
     """One deployment. ``step``: the one under way. ``before``: what ran, None where nothing did.
     ``ran``: whether the job ran before. ``taken``: the snapshot that is taken before anything stops.
-    ``left``: what the old version goes on from if it has to, "" if nothing. ``restore_from``: what the new
-    one starts from, None without state. ``version``: the application's, before it is changed.
-    ``start_ms``: when it was last started. ``outcome``: "" while it is open. ``goes_back``: it undoes
-    another. ``beat``: counted up by its holder.
+    ``kept``: names of those there are before a stop that is under way, so the stop's own is the new one,
+    whatever anybody's clock says. ``left``: the state of before, "" if there is none. ``restore_from``: what
+    the new one starts from, None without state. ``version``: the application's, before it is changed.
+    ``start_ms``, ``running_ms``: when it was last started, and when it ran. ``wrote``: since then it may
+    have completed a checkpoint, so what it made is there for all to see. ``reads_back``: the version of
+    before can read what the new one writes. ``newest``: the new one's last state, which that goes on from
+    then. ``outcome``: "" while it is open. ``goes_back``: it undoes another; ``from_before``: from the state
+    of before that. ``counted_again``: whoever asked accepts that sums count again. ``beat``: counted up by
+    its holder.
     """
 
     id: str
@@ -51,6 +56,13 @@ class Entry(msgspec.Struct):
     drops: tuple[str, ...] = ()
     version: int = 0
     start_ms: int = 0
+    running_ms: int = 0
+    kept: tuple[str, ...] | None = None
+    wrote: bool = False
+    reads_back: bool = False
+    newest: str = ""
+    from_before: bool = False
+    counted_again: bool = False
     problem: str = ""
     outcome: str = ""
     ended_ms: int = 0

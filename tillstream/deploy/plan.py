@@ -12,6 +12,7 @@ import msgspec
 from tillstream.conf.layers import GROUP
 from tillstream.deploy.release import MEANING, Release
 from tillstream.deploy.service import Application
+from tillstream.package.manifest import PackageManifest
 
 USUAL_KPUS = 64  # quota of an application, unless it was raised
 NONE, CREATE, START, UPDATE = "none", "create", "start", "update"
@@ -79,11 +80,13 @@ class Running(NamedTuple):
 
 class Consents(NamedTuple):
     """What the caller has said may be. ``drop_state``: uids of operators, or names of keyed states.
-    ``accept``: settings that change what state means, or ``unknown-code``."""
+    ``accept``: settings that change what state means, or ``unknown-code``. ``counted_again``: what a job has
+    added up since a snapshot may be added up once more."""
 
     drop_state: frozenset[str] = frozenset()
     accept: frozenset[str] = frozenset()
     one_way: bool = False
+    counted_again: bool = False
 
 
 UNKNOWN_CODE = "unknown-code"
@@ -154,6 +157,17 @@ def make(wanted: Wanted, running: Running | None, consents: Consents | None = No
     _nothing_else_named(plan, gone.keys() | lost, consents)
     _same_meaning(plan, running, wanted, consents)
     return plan
+
+
+def can_read(old: PackageManifest, new: PackageManifest) -> bool:
+    """Whether ``old`` restores all of a snapshot that ``new`` has left."""
+    lines = [tuple(map(int, one.line.split("."))) for one in (old, new)]
+    return (
+        lines[0] >= lines[1]
+        and old.max_parallelism == new.max_parallelism
+        and new.operators.keys() <= old.operators.keys()
+        and all(old.state_versions.get(name, -1) >= at for name, at in new.state_versions.items())
+    )
 
 
 def changes(before: Config | None, after: Config) -> list[Change]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tillstream import catalog
+from tillstream.cli.times import shown
 from tillstream.clients.storage import S3Folder
 from tillstream.deploy.journal import FOLDER
 from tillstream.deploy.service import ServiceError
@@ -84,3 +86,24 @@ class Runs:
             if after == before or self._storage.swap(self._name, after, tag):
                 return
         raise ServiceError(f"{self._name} is being written by others all the time: try again")
+
+
+def sums_again(job: str, snapshot: str) -> str:
+    """Of a job that sums, to whoever would start it from there."""
+    return (
+        f"{job} has added up since snapshot {snapshot}, and started from there it adds that up again, which "
+        f"nothing undoes: `tillstream deploy restore {job} --from {snapshot} --counted-again` "
+        "if that is better than to stand still"
+    )
+
+
+def rows_again(job: str, since_ms: int, until_ms: int) -> str:
+    """Of any other job, once it runs from there. ``since_ms``: of the state; ``until_ms``: of the start."""
+    histories = catalog.job(job).set_aside
+    if not histories:
+        return f"{job} makes again what it has made since {shown(since_ms)}"
+    return (
+        f"{job} makes again what it has made since {shown(since_ms)}. Rows on S3 are there twice: once it "
+        f"has caught up, `tillstream history settle {job} --since '{shown(since_ms)}' --until "
+        f"'{shown(until_ms)}'` sets the earlier ones aside"
+    )

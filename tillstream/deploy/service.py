@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -179,8 +180,8 @@ class Service:
             )
         return application(answer["ApplicationDetail"])
 
-    def start(self, name: str, snapshot: str | None, allow_dropped_state: bool = False) -> str:
-        """From that snapshot, or without state; returns the operation's id, "" where there is none."""
+    def start(self, name: str, snapshot: str | None, allow_dropped_state: bool = False) -> int:
+        """From that snapshot, or without state; returns when that was, ms by the service's own clock."""
         restore = {"ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT"}
         if snapshot:
             restore = {
@@ -193,7 +194,12 @@ class Service:
         }
         with _asked(name):
             answer = self._client.start_application(ApplicationName=name, RunConfiguration=run)
-            return str(answer.get("OperationId", ""))
+        return self._dated(answer)
+
+    def _dated(self, answer: Json) -> int:
+        """When the service gave ``answer``; it may differ from our clock by minutes."""
+        said = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        return int(parsedate_to_datetime(said).timestamp() * 1000) if said else self.clock.now_ms()
 
     def stop(self, name: str, force: bool = False) -> None:
         """``force``: without a snapshot. Does not wait."""
@@ -248,6 +254,20 @@ class Service:
     def newest(self, name: str) -> Snapshot | None:
         """The newest that can be restored."""
         return next((one for one in self.snapshots(name) if one.status == "READY"), None)
+
+    def names_of_snapshots(self, name: str) -> tuple[str, ...]:
+        """Whatever their status."""
+        return tuple(one.name for one in self.snapshots(name))
+
+    def since(self, name: str, kept: Collection[str]) -> str:
+        """The newest that can be restored and is not one of ``kept``, "" if none. So a stop's own is found
+        without comparing clocks."""
+        new = (
+            one.name
+            for one in self.snapshots(name)
+            if one.status == "READY" and one.name not in kept
+        )
+        return next(new, "")
 
     def snapshot(self, name: str, snapshot: str) -> Snapshot | None:
         try:

@@ -6,17 +6,21 @@ from datetime import datetime
 
 import click
 
+from tillstream import catalog
 from tillstream import conf as settings
 from tillstream.catalog.tables import HISTORIES
 from tillstream.cli import tables
 from tillstream.cli.sizes import human
 from tillstream.cli.tables import Column, Table
-from tillstream.cli.times import SPAN, shown
+from tillstream.cli.times import MOMENT, SPAN, shown
 from tillstream.clients.storage import open_bucket
 from tillstream.cluster.savepoint_commands import open_savepoints
+from tillstream.errors import Problem
 from tillstream.history import raw as raw_records
+from tillstream.history import settle
 from tillstream.history.compact import Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
+from tillstream.history.settle import Span
 
 MB = 1_000_000
 
@@ -91,6 +95,32 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
             click.echo(f"{name}: {ended} left over from an earlier run finished")
         groups = compactor.plan(prefix, before_ms, target_mb * MB, named)
         _compact(compactor, name, prefix, groups, dry_run)
+
+
+@history.command("settle")
+@click.argument("name", metavar="JOB")
+@click.option("--since", type=MOMENT, required=True, metavar="TIME",
+              help="Of the older state that the job went back to.")  # fmt: skip
+@click.option("--until", type=MOMENT, required=True, metavar="TIME",
+              help="When it was started from there.")  # fmt: skip
+def settle_(name: str, since: int, until: int) -> None:
+    """Set aside what JOB has written to S3 twice, since it went back to an older state.
+
+    Of what was finished between the two times, the rows that it has written again later, by their ids; they
+    lie under _replayed then, which no reader opens. Run it once the job has caught up; before that, or run
+    twice, it does no harm. A replay does the same by itself.
+    """
+    if since >= until:
+        raise click.UsageError("--since must be before --until")
+    entry, conf = catalog.job(name), settings.load()
+    if entry.sums:
+        raise Problem(f"{name} writes rows without an id: which are there twice nobody can tell")
+    mark = f"again-{since}-{until}"
+    done = settle.settle(conf, name, Span(since, until, whole=False), mark)
+    open_savepoints().supersede(name, since, until, mark)
+    click.echo(
+        f"{name}: {done.rows:,} rows in {done.files:,} files were there twice and are set aside"
+    )
 
 
 @history.command("raw")
