@@ -59,6 +59,11 @@ class Refused(NamedTuple):
     message: str
 
 
+BEYOND = Refused(
+    "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
+)
+
+
 class Effect(NamedTuple):
     """What still stands of a sale. ``pending``: so many of the points earned are not in the balance, for
     fraud holds the sale."""
@@ -164,9 +169,7 @@ def opened_account(
     if name in account.postings:
         return None, NO_ENTRIES
     if beyond(account, event_ms, rules) and not together:
-        return None, Refused(
-            "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
-        )
+        return None, BEYOND
     return account, NO_ENTRIES
 
 
