@@ -166,7 +166,9 @@ class LoyaltyLedger(BatchedStage):
         self, state: Account | None, change: Adjustment, envelope: Envelope, out: Outputs,
         member: str = "",
     ) -> Account | None:  # fmt: skip
-        after, made, sent_on = adjust(state, change, self.rules, envelope.arrived_ms)
+        after, made, sent_on = adjust(
+            state, change, self.rules, envelope.arrived_ms, envelope.origin
+        )
         if sent_on is not None:
             out.emit(self.json(sent_on), "points-transfers")
         return self._emitted(after, made, envelope, out, member)

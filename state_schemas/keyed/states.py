@@ -57,7 +57,8 @@ STATES = (
         "loyalty", "loyalty-ledger", "loyalty-account", loyalty_account.CODEC,
         "account: customer or household", CUSTOMERS,
         "for ever: points are owed until they are spent. What it remembers of transactions goes "
-        "after loyalty.horizon_days (183), at most loyalty.max_postings (1024) of them",
+        "after loyalty.horizon_days (183), at most loyalty.max_postings (1024) of them, or four times as "
+        "many where they are of one moment; of transfers that came as many besides",
     ),
     KeyedState(
         "loyalty", "household-accounts", "household-members", None, "customer who was in a household",

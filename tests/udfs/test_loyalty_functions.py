@@ -174,6 +174,7 @@ def test_a_transfer_goes_out_once_and_comes_in_once():
     assert json.loads(sent) == {
         "adjustment_id": "desk-1", "customer_id": BEN, "sender": ANN, "points": 500,
         "reason": "card_replaced", "by": "agent-17", "event_time_ms": T0,
+        "record": "kafka:loyalty-adjustments/0/1", "refused": False,
     }  # fmt: skip
     for offset in (1, 2):
         shop.harness.process((BEN, seal(f"kafka:points-transfers/0/{offset}", T0, sent)))

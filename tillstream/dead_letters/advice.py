@@ -56,6 +56,7 @@ _REPAIRS = {
     "else repair the tax that its message names.",
     "beyond_horizon": "Look the transaction id up in the ledger first: if it was posted, leave it "
     "dead. Repair its time only when the till's clock was wrong.",
+    "too_many_at_once": "It was not posted. Give it a time of its own, some ms later, and redrive it.",
     "too_many_returns": "Leave it dead, other jobs have posted it: take its points back by a goodwill "
     "adjustment (docs/jobs/loyalty.md).",
     "too_many_held": "Decide some of the customer's cases first (`tillstream fraud cases`), then redrive.",

@@ -157,6 +157,7 @@ def totals(records: Iterable[DeadRecord]) -> dict[str, int]:
 TIME_REASONS = {
     "beyond_horizon": "it is older than what loyalty remembers of its customer, so it cannot be "
     "told from a duplicate",
+    "too_many_at_once": "more of one moment than loyalty remembers of its customer",
     "clock_ahead": "its time is ahead of the broker's clock: the clock of whoever sent it was wrong",
 }
 ID_REASONS = {

@@ -21,7 +21,7 @@ from tillstream.domain.loyalty.adjustments import (
     parse_adjustment,
     receive,
 )
-from tillstream.domain.loyalty.ledger import DAY_MS, Account, Refused, apply
+from tillstream.domain.loyalty.ledger import DAY_MS, Account, LoyaltyRules, Refused, apply
 from tillstream.domain.loyalty.requests import on_request
 from tillstream.state_schemas.keyed import loyalty_account
 
@@ -51,8 +51,8 @@ class Accounts:
             ANN, *apply(self.of.get(ANN), txn(name, points * 1_000, **changes), RULES, T0)
         )
 
-    def adjust(self, one: Adjustment) -> Any:
-        after, made, sent = adjust(self.of.get(one.customer_id), one, RULES, T0)
+    def adjust(self, one: Adjustment, record: str = "kafka:loyalty-adjustments/0/1") -> Any:
+        after, made, sent = adjust(self.of.get(one.customer_id), one, RULES, T0, record)
         self.sent += [sent] if sent else []
         return self._kept(one.customer_id, after, made)
 
@@ -269,7 +269,64 @@ def test_a_transfer_that_can_no_longer_be_decided_takes_back_what_it_may_have_se
     shop.earn(300)
     shop.of[ANN].floor_ms = T0
     assert shop.adjust(change("transfer", 100, to=BEN)).reason == "beyond_horizon"
-    assert [one.points for one in shop.sent] == [0]
+    assert [(one.points, one.refused) for one in shop.sent] == [(0, True)]
+
+
+def decided_otherwise(record: str, of: str | None = None) -> Accounts:
+    """A transfer that was posted in both accounts, and comes in ``record`` when its sender has forgotten it.
+    of: what its receiver knows the sender and the record as."""
+    shop = Accounts()
+    shop.earn(300)
+    one = change("transfer", 100, to=BEN)
+    shop.adjust(one)
+    shop.arrive(shop.sent[0])
+    if of is not None:
+        shop.of[BEN].postings["#desk-001#in"].of = of
+    del shop.of[ANN].postings["#desk-001"]
+    shop.of[ANN].floor_ms = T0
+    assert shop.adjust(one, record).reason == "beyond_horizon"
+    shop.arrive(shop.sent[1])
+    return shop
+
+
+@pytest.mark.parametrize("of", [None, ANN, ""])
+def test_a_transfer_that_comes_again_after_its_sender_forgot_it_takes_nothing_from_its_receiver(of):
+    shop = decided_otherwise("kafka:loyalty-adjustments/0/2", of)
+    assert (shop.balance(ANN), shop.balance(BEN)) == (200, 100)
+
+
+def test_a_transfer_that_was_posted_before_a_crash_and_is_refused_after_it_is_taken_back():
+    assert decided_otherwise("kafka:loyalty-adjustments/0/1").balance(BEN) == 0
+
+
+def test_a_busy_account_knows_what_it_was_given_and_takes_what_comes_late():
+    shop, rules = Accounts(), LoyaltyRules(max_postings=16)
+    shop.earn(300)
+    for n in range(2):
+        shop.adjust(change("transfer", 100, f"desk-{n}", to=BEN))
+    account, _ = receive(None, shop.sent[0], rules, T0)
+    for n in range(100):
+        account, _ = apply(account, txn(f"sale-{n:03d}", 1_000, at=T0 + n), rules, T0 + n)
+    assert account.floor_ms > T0
+    assert len(account.postings) <= 17
+    assert receive(account, shop.sent[0], rules, T0) == (None, ())
+    account, _ = receive(account, shop.sent[1], rules, T0)
+    assert account.balance == 300
+
+
+def test_of_what_an_account_was_given_the_newest_are_known_and_an_older_one_is_refused():
+    shop, rules = Accounts(), LoyaltyRules(max_postings=16)
+    shop.earn(300)
+    shop.adjust(change("transfer", 1, to=BEN))
+    account = None
+    for n in range(20):
+        word = msgspec.structs.replace(shop.sent[0], adjustment_id=f"desk-{n:02d}")
+        account, _ = receive(account, word, rules, T0 + n)
+    assert (len(account.postings), account.balance) == (16, 20)
+    for n in range(20):
+        word = msgspec.structs.replace(shop.sent[0], adjustment_id=f"desk-{n:02d}")
+        after, made = receive(account, word, rules, T0 + n)
+        assert (after, isinstance(made, Refused)) == (None, n < 4)
 
 
 def test_a_transfer_does_not_move_the_receivers_horizon_to_the_present():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import msgspec
@@ -9,12 +10,18 @@ import msgspec
 from tillstream.domain.loyalty.held import Word
 from tillstream.domain.loyalty.holds import Hold
 
+# Times max_postings: so many are remembered where many are of one moment.
+AT_ONCE = 4
+# Ends the name of what came by a transfer.
+RECEIVED = "#in"
+
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
     """What one transaction did, with the terms it was done on. Of total and refunded cents the excluded ones
     are for goods that earn nothing. What came back of a sale is added up as it was asked
     for, and may be more than the sale: so any of it can be undone, in any order. A return keeps what it
-    asked for, and of which receipt; a void its time alone."""
+    asked for, and of which receipt; a void its time alone. What came by a transfer keeps its sender there, a
+    blank, and the record that decided it."""
 
     event_time_ms: int
     total_cents: int = 0
@@ -72,19 +79,51 @@ def forget(account: Account, horizon_ms: int, max_postings: int) -> None:
     horizon = account.newest_ms - horizon_ms
     if account.oldest_ms < horizon:
         account.floor_ms = max(account.floor_ms, horizon - 1)
-        _drop_to_floor(account)
+        _drop_to_floor(account, horizon)
     if len(account.postings) > max_postings:
-        # An eighth at a time, so that a busy card does not pay for this at each transaction.
-        times = sorted(p.event_time_ms for p in account.postings.values())
-        account.floor_ms = max(account.floor_ms, times[max(len(times) // 8 - 1, 0)])
-        _drop_to_floor(account)
+        times = _capped(account)
+        if len(times) <= max_postings:
+            return
+        # An eighth at a time, so that a busy card does not pay for this at each transaction. A moment is
+        # forgotten whole or not at all, for the floor is a time: the rest of it may be still to come.
+        spare = len(times) - max_postings + max_postings // 8
+        whole = bisect_left(times, times[spare])
+        if not whole and len(times) <= AT_ONCE * max_postings:
+            return
+        account.floor_ms = times[max(whole - 1, 0)]
+        _drop_to_floor(account, horizon)
 
 
-def _drop_to_floor(account: Account) -> None:
+def is_crowded(account: Account, event_ms: int, max_postings: int) -> bool:
+    """Whether all there is room for is of that moment or newer: to post one more would forget it at once."""
+    most = AT_ONCE * max_postings
+    if len(account.postings) < most:
+        return False
+    times = _capped(account)
+    return len(times) >= most and event_ms <= times[0]
+
+
+def _capped(account: Account) -> list[int]:
+    """Times of what the cap is for: not of what waits for fraud's verdict below the floor, or was given."""
+    floor = account.floor_ms
+    some = account.postings.items()
+    return sorted(
+        p.event_time_ms for k, p in some if p.event_time_ms > floor and not k.endswith(RECEIVED)
+    )
+
+
+def _drop_to_floor(account: Account, horizon: int) -> None:
     floor, words = account.floor_ms, account.words
     # What is held stays until its verdict, however long that takes.
     held = {name for name, word in words.items() if word.action == "hold"} if words else ()
-    kept = {k: p for k, p in account.postings.items() if p.event_time_ms > floor or k in held}
+    kept = {
+        k: p
+        for k, p in account.postings.items()
+        if p.event_time_ms > floor
+        or k in held
+        # Sales do not make an account forget what it was given: the giver may still take it back.
+        or (p.event_time_ms >= horizon and k.endswith(RECEIVED))
+    }
     account.postings = kept
     account.pending = _younger(account.pending, floor)
     if words:

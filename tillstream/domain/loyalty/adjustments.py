@@ -3,7 +3,8 @@
 A transfer is two entries, one in each account. The first takes the points and sends a `PointsTransfer` to the
 other account, at least once; the second posts it once. So no point is lost or made. A job that goes back to
 an older state, after a crash too, decides again, perhaps otherwise: the last of two records is right, so one
-is sent even where nothing moves.
+is sent even where nothing moves. One that was refused takes back what the same record had given before the
+job went back, and nothing else: under another record it may be a repeat of what was posted and is forgotten.
 
 The contract of an adjustment is state_schemas/events/loyalty_adjustment/v1.json; this is the same contract as
 code.
@@ -16,10 +17,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
-from tillstream.domain.loyalty.account import Account, Posting
+from tillstream.domain.loyalty.account import RECEIVED, Account, Posting, new_account
 from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.holds import held
 from tillstream.domain.loyalty.ledger import (
+    BEYOND,
     NO_ENTRIES,
     NO_REGION,
     LoyaltyRules,
@@ -54,7 +56,7 @@ class Adjustment(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_o
 
 class PointsTransfer(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """The second half of a transfer, for the account ``customer_id``: points that ``sender`` has given, below
-    zero where it gave its debt."""
+    zero where it gave its debt. ``record``: where the adjustment was read. ``refused``: it was not posted."""
 
     adjustment_id: Id
     customer_id: Id
@@ -63,6 +65,8 @@ class PointsTransfer(Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
     reason: Code
     by: Id
     event_time_ms: Ms | None = None  # of the adjustment
+    record: Annotated[str, Meta(max_length=512)] = ""
+    refused: bool = False
 
 
 def parse_adjustment(raw: bytes) -> Adjustment:
@@ -86,16 +90,22 @@ def parse_transfer(raw: bytes) -> PointsTransfer:
 
 
 def adjust(
-    account: Account | None, change: Adjustment, rules: LoyaltyRules, arrived_ms: int
+    account: Account | None,
+    change: Adjustment,
+    rules: LoyaltyRules,
+    arrived_ms: int,
+    record: str = "",
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused, PointsTransfer | None]:
-    """The account after ``change``, its entries as `ledger.apply` gives them, and what another one gets."""
+    """The account after ``change``, its entries as `ledger.apply` gives them, and what another one gets.
+    ``record``: where it was read, the same when it is read again after a crash."""
     name, said = f"#{change.adjustment_id}", f"{change.kind}/{change.points}/{change.to or ''}"
     if account is not None and (known := account.postings.get(name)) and known.of not in ("", said):
         return None, CONFLICT, None
     account, refused = opened_account(account, name, change.event_time_ms, rules)
     if account is None:
         # It may have been decided otherwise, by a job that has gone back since.
-        return None, refused, _sent(change, 0) if isinstance(refused, Refused) else None
+        word = _sent(change, 0, record, True) if isinstance(refused, Refused) else None
+        return None, refused, word
     free = account.balance - held(account.holds, arrived_ms)
     kind, points, outcome, reason = change.kind, change.points, "posted", change.reason
     if kind == "goodwill":
@@ -117,15 +127,18 @@ def adjust(
                   change.event_time_ms)  # fmt: skip
     account.postings[name].of = said
     remembered(account, change.event_time_ms, arrived_ms, rules)
-    return account, (entry,), _sent(change, -delta)
+    return account, (entry,), _sent(change, -delta, record)
 
 
-def _sent(change: Adjustment, points: int) -> PointsTransfer | None:
+def _sent(
+    change: Adjustment, points: int, record: str, refused: bool = False
+) -> PointsTransfer | None:
     if not change.to:
         return None
     return PointsTransfer(
         adjustment_id=change.adjustment_id, customer_id=change.to, sender=change.customer_id,
         points=points, reason=change.reason, by=change.by, event_time_ms=change.event_time_ms,
+        record=record, refused=refused,
     )  # fmt: skip
 
 
@@ -133,27 +146,55 @@ def receive(
     account: Account | None, transfer: PointsTransfer, rules: LoyaltyRules, arrived_ms: int
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused]:
     """The account that a transfer is for, after it. It is remembered from its arrival on, and moves the
-    account's horizon no further than the adjustment itself would."""
-    name = f"#{transfer.adjustment_id}#in"
+    account's horizon no further than the adjustment itself would. However busy the account is, it takes what
+    another has given, and knows that it did."""
+    name, by = f"#{transfer.adjustment_id}{RECEIVED}", f"{transfer.sender} {transfer.record}"
     known = account.postings.get(name) if account is not None else None
     delta, ending = transfer.points, ""
     if account is not None and known is not None:
-        if known.of not in ("", transfer.sender):
+        sender, _, record = known.of.partition(" ")
+        if transfer.refused and (not record or known.of != by):
+            return None, NO_ENTRIES  # perhaps a repeat of what was posted, which its sender forgot
+        if sender not in ("", transfer.sender):
             return None, CONFLICT
         delta -= known.total_cents
         ending = f":{account.version + 1}"  # was decided again, otherwise
-    elif delta:
-        account, refused = opened_account(account, name, arrived_ms, rules)
-        if account is None:
-            return None, refused
+        if not delta and known.of != by:
+            known.of = by
+            return account, NO_ENTRIES
+    elif delta and account is not None and _forgotten(account, arrived_ms, rules):
+        return None, BEYOND
+    elif delta and account is None:
+        account = new_account(arrived_ms)
     if account is None or not delta:
         return None, NO_ENTRIES
     entry = _post(account, name, ending, "transfer_in", "posted", transfer.reason, delta,
                   transfer, transfer.sender, arrived_ms)  # fmt: skip
     account.postings[name].total_cents = transfer.points
-    account.postings[name].of = transfer.sender
+    account.postings[name].of = by
+    _keep_newest(account, rules)
     remembered(account, transfer.event_time_ms or arrived_ms, arrived_ms, rules)
     return account, (entry,)
+
+
+def _received(account: Account) -> dict[str, int]:
+    """When what others have given arrived."""
+    some = account.postings.items()
+    return {name: one.event_time_ms for name, one in some if name.endswith(RECEIVED)}
+
+
+def _forgotten(account: Account, arrived_ms: int, rules: LoyaltyRules) -> bool:
+    """Whether a transfer that came then may have been posted and forgotten."""
+    if arrived_ms < account.newest_ms - rules.horizon_ms:
+        return True
+    times = _received(account).values()
+    return len(times) >= rules.max_postings and arrived_ms <= min(times)
+
+
+def _keep_newest(account: Account, rules: LoyaltyRules) -> None:
+    times = _received(account)
+    if len(times) > rules.max_postings:
+        del account.postings[min(times, key=times.__getitem__)]
 
 
 def _post(

@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.loyalty.account import Account, Pending, Posting, forget, new_account
+from tillstream.domain.loyalty.account import (
+    AT_ONCE,
+    Account,
+    Pending,
+    Posting,
+    forget,
+    is_crowded,
+    new_account,
+)
 from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.held import KINDS, Word
 from tillstream.domain.loyalty.holds import held, promised
@@ -36,7 +44,8 @@ class LoyaltyRules(msgspec.Struct, frozen=True, gc=False):
     """Terms of the programme, by currency (ISO 4217), and what is remembered.
 
     horizon_ms: how long before a customer's newest transaction an id is remembered.
-    max_postings: at most so many per customer; the oldest is forgotten first.
+    max_postings: at most so many per customer; the oldest is forgotten first. Where many are of one moment,
+    four times as many.
     earn_nothing: categories of goods on which no point is earned.
     hold_ms: how long points are set aside for a sale to come. max_holds: for so many at most per customer.
     max_held: so many sales at most that fraud holds, or has said something of and that have not come. 0: what
@@ -57,6 +66,11 @@ class Refused(NamedTuple):
 
     reason: str
     message: str
+
+
+BEYOND = Refused(
+    "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
+)
 
 
 class Effect(NamedTuple):
@@ -164,9 +178,11 @@ def opened_account(
     if name in account.postings:
         return None, NO_ENTRIES
     if beyond(account, event_ms, rules) and not together:
-        return None, Refused(
-            "beyond_horizon", "older than what is remembered of this customer: may be a duplicate"
-        )
+        return None, BEYOND
+    if is_crowded(account, event_ms, rules.max_postings) and not together:
+        most = AT_ONCE * rules.max_postings
+        message = f"{most} of this customer are of its moment or newer: no more are remembered"
+        return None, Refused("too_many_at_once", message)
     return account, NO_ENTRIES
 
 
