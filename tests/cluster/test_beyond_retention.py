@@ -225,6 +225,14 @@ def test_a_record_that_is_ahead_by_the_services_clock_is_the_one_that_was_read(s
     assert lost(at, now_ms() - 80_000) == []  # what is kept goes back to long before the savepoint
 
 
+def test_accepting_a_loss_is_for_shards_of_which_nothing_was_read_too():
+    conf = load("local", {"source": {"kind": "kinesis"}})
+    ((place, (at, until_ms)),) = restoring.accepted_by_time(conf, catalog.job("intake")).items()
+    assert (place, at) == (f"{TOPIC}/*", 0)
+    assert abs(until_ms - now_ms()) < 10_000
+    assert restoring.accepted_by_time(conf, catalog.job("loyalty")) == {}
+
+
 def test_a_shard_in_which_nothing_came_has_lost_nothing(stream):
     assert lost("4711", T0, read_to=OLDEST + HOUR) == []
 

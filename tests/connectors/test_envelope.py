@@ -137,7 +137,8 @@ PRETTY = orjson.dumps(
 )
 
 
-PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(17 << 20))
+DEEP = b'{"customer_id":"C1","deep":' + b"[" * 1_001 + b"]" * 1_001 + b"}"
+PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(9 << 20))
 
 
 @pytest.mark.parametrize(
@@ -165,9 +166,10 @@ PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(17 << 20))
         (b"[" * 3000, [b"[" * 3000]),
         (PACKED[:-9], [PACKED[:-9]]),
         (BOMB, [BOMB]),
+        (DEEP + b"\n" + ONE, [DEEP, ONE]),
         (b'{"n":1},"deep":\x00[[', [b'{"n":1},"deep":\x00[[']),
     ],
-    ids=range(23),
+    ids=range(24),
 )
 def test_a_record_that_holds_several_is_its_pieces_by_the_stated_rules(classes, record, pieces):
     for found in (

@@ -100,3 +100,12 @@ def test_a_wrong_type_names_the_field_and_not_its_value(classes):
 def test_a_column_type_without_a_json_form_is_refused_at_once(classes):
     with pytest.raises(Py4JJavaError, match="no JSON form"):
         row_of(classes, "ROW<m MAP<STRING, INT>>", b"{}")
+
+
+def test_a_dead_letter_that_is_not_all_readable_keeps_what_is(classes):
+    whole = orjson.dumps(LETTER)
+    cut = whole[: whole.index(b"raw_b64") + 11]
+    record = classes.DeadLetterRecords("dead").serialize(cut, java_context(), None)
+    assert bytes(record.key()).decode() == LETTER["dead_letter_id"]
+    assert bytes(record.headers().lastHeader("tillstream.reason").value()) == b"not_json"
+    assert bytes(record.headers().lastHeader("tillstream.left.out.bytes").value())

@@ -86,6 +86,19 @@ def test_latest_begins_with_open_shards_now_and_with_later_ones_at_their_start(p
     assert "since_ms" not in ready(plan)["d"]
 
 
+def test_a_shard_that_is_new_has_lost_nothing_of_before_it_was_there(plan, classes):
+    plan.found(listed({"a": ([], False)}), begin(), 5)
+    plan.isRead("a")
+    plan.found(listed({"a": ([], False)}), begin(), 70)
+    plan = classes.kinesis.ShardPlan.of(plan.toBytes())
+    plan.found(listed(SPLIT), begin(), 80)
+    plan.isAtItsEnd("a")
+    assert {shard: one["read_to_ms"] for shard, one in ready(plan).items()} == {"b": 70, "c": 70}
+    plan = classes.kinesis.ShardPlan(STREAM)
+    plan.found(listed({"a": ([], False)}), begin(latest=True), 77)
+    assert ready(plan)["a"]["read_to_ms"] == 77
+
+
 def test_a_moment_begins_every_shard_there(plan):
     plan.found(listed(SPLIT), begin(since_ms=42), 77)
     assert ready(plan)["a"]["since_ms"] == 42
@@ -289,6 +302,7 @@ def test_a_place_is_text_that_a_manifest_can_find_and_that_comes_back(classes):
         (unread, {}),
         (unread.since(7), {}),
         (unread.after("4959"), {f"kinesis:{STREAM}": {"shardId-000000000001": "4959"}}),
+        (unread.after("4959").readTo(7), {f"kinesis:{STREAM}": {"shardId-000000000001": "4959"}}),
         (unread.atItsEnd(), {}),
     ):
         raw = bytes(serializer.serialize(shard))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from tests.support.cluster_contract import ClusterContract
+from tillstream.cli.times import now_ms
 from tillstream.cluster.protocol import Cluster, JobError, NotReady
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.deploy.cluster import AmsfCluster
@@ -48,6 +50,15 @@ def test_settings_of_one_submission_are_not_those_of_the_next(amazon, cluster):
     cluster.submit("loyalty", start_from="latest")
     assert amazon.newest.properties["tillstream"] == {"environment": "prod"}
     assert amazon.newest.parallelism == 2
+
+
+def test_an_accepted_loss_is_whatever_intake_has_lost_until_then(amazon, cluster):
+    amazon.package("intake")
+    cluster.submit("intake", 2, accept_loss=True)
+    given = amazon.newest.properties["tillstream"]["source.kafka.accepted_loss"]
+    (place,) = orjson.loads(given).items()
+    assert place[0] == "till-transactions/*"
+    assert abs(place[1][1] - now_ms()) < 60_000
 
 
 def test_a_job_that_the_service_has_stopped_is_lost_and_a_cancelled_one_is_not(amazon, cluster):

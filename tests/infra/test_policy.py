@@ -115,14 +115,15 @@ def test_only_the_job_s_own_application_may_take_its_role(job):
     assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
 
 
-def test_the_stream_is_read_by_three_calls_and_not_at_all_where_tills_send_to_kafka():
+def test_the_stream_is_read_by_four_calls_and_not_at_all_where_tills_send_to_kafka():
     intake = catalog.job("intake")
 
     def kinesis(settings: conf.Conf) -> set[str]:
         found = allowed(settings, intake)
         return {action for action, _ in found if action.startswith("kinesis:")}
 
-    assert kinesis(CONF) == {"kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}
+    calls = {"DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards"}
+    assert kinesis(CONF) == {f"kinesis:{call}" for call in calls}
     kafka = conf.load("prod", {"source": {"kind": "kafka"}})
     assert not kinesis(kafka)
     read = {resource for action, resource in allowed(kafka, intake) if action.endswith("ReadData")}

@@ -130,6 +130,8 @@ class LocalCluster:
         for one in lost:
             progress(f"lost, and accepted: {one.said}")
         moves = {one.place: [one.at, one.to] for one in lost}
+        if accept_loss:
+            moves |= restoring.accepted_by_time(conf, entry)
         # Of a file that is not in the catalogue nobody knows which it reads.
         for section in (entry.source,) if entry else ("source", "transactions"):
             changed = settings.merge(changed, {section: {"kafka": {"accepted_loss": moves}}})

@@ -1,7 +1,7 @@
 """Why a savepoint does not restore, and what to do about it.
 
-Among the reasons: its sources stand where the stream holds nothing any more. A source would go on where
-the stream begins now, so that is found out before a job is submitted.
+Among the reasons: its sources stand where the stream holds nothing any more. They stop there by
+themselves; here it is found out before a job is submitted, and how much it is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ _MEANING = (
         ("OffsetOutOfRangeException", "are out of range for partitions", "LogTruncationException"),
         "the topic no longer holds what the job is to read next, and it does not skip: `tillstream job "
         "restore` says how much is gone, and what to do",
+    ),
+    (
+        ("no longer holds what follows", "it was trimmed, or created again"),
+        "the tills' stream no longer holds what the job is to read next, and it does not skip: the line "
+        "says from when to when, and docs/runbooks/savepoints.md what to do",
     ),
     (
         ("Max parallelism mismatch", "maximum parallelism"),
@@ -223,6 +228,14 @@ def kinesis_losses(
         )
         lost.append(Loss(f"{stream}/{shard}", at, at, said))
     return lost
+
+
+def accepted_by_time(conf: Conf, job: Job | None) -> dict[str, list[int]]:
+    """What --accept-loss means for shards of which nothing is known here, e.g. as nothing was read of them:
+    whatever they have lost until now."""
+    if conf.source.kind != "kinesis" or job is None or not job.raw:
+        return {}
+    return {f"{conf.source.kinesis.stream}/*": [0, now_ms()]}
 
 
 def read_to_ms(

@@ -29,9 +29,11 @@ def source(context: JobContext, key_field: str | None) -> Any:
     for shard, sequence in settings.positions.items():
         positions.put(shard, sequence)
     # Whatever --accept-loss has accepted, of topics and shards.
-    for place in conf.source.kafka.accepted_loss:
+    for place, (at, to) in conf.source.kafka.accepted_loss.items():
         stream, _, shard = place.rpartition("/")
-        if stream == settings.stream:
-            made.acceptsLossOf(shard)
+        if stream == settings.stream and shard == "*":
+            made.acceptsLossBefore(to)
+        elif stream == settings.stream:
+            made.acceptsLossOf(shard, str(at))
     latest = settings.start == "LATEST" and conf.source.start_ms is None
     return made.begins(latest, conf.source.start_ms or 0, positions)

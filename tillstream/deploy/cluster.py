@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tillstream import catalog
+from tillstream import conf as settings
 from tillstream.clients.storage import open_storage
 from tillstream.cluster import restoring
 from tillstream.cluster.protocol import (
@@ -92,9 +93,13 @@ class AmsfCluster:
         parallelism = parallelism or (last.parallelism if location and last else None)
         now = self._application(name) or self._create(name)
         base = last.base if last and last.base is not None else config_of(now).properties
+        overrides = overrides or {}
+        if accept_loss and (taken := restoring.accepted_by_time(self.conf, catalog.find(name))):
+            accepted = {"source": {"kafka": {"accepted_loss": taken}}}
+            overrides = settings.merge(overrides, accepted)
         config = msgspec.structs.replace(
             config_of(now),
-            properties=_over(base, overrides or {}),
+            properties=_over(base, overrides),
             parallelism=parallelism or self.conf.job.parallelism,
         )
         return self._start(name, now, config, location, allow_dropped_state, progress, base)

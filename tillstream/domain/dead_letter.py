@@ -11,6 +11,7 @@ from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.envelope import Envelope
 
 MOST_TEXT = 1000  # characters of a message
+MOST_RAW = 8 << 20  # as Json.java: JSON with more in base64 is not read by Flink 2.x
 MOST_BYTES = 900_000  # on Kafka: a broker takes 1 MiB unless told otherwise
 
 
@@ -18,7 +19,8 @@ class DeadLetter(msgspec.Struct, gc=False):
     """One dead letter. The same bytes of the same record refused twice are one dead letter: its id is
     the record's origin and, as several may come of one record, a hash of its bytes.
 
-    raw_b64: its bytes in base64, anything in free text that is like a card number masked.
+    raw_b64: its bytes in base64, anything in free text that is like a card number masked; of more than
+    MOST_RAW the first, and the message says so.
     failed_at_ms: ms since epoch, UTC.
     """
 
@@ -48,13 +50,14 @@ def dead_letter(
     """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
     raw = envelope.raw if envelope.typed else mask_card_numbers(envelope.raw)
     origin = envelope.origin
+    cut = f" (its first bytes of {len(raw)})" if len(raw) > MOST_RAW else ""
     letter = DeadLetter(
         dead_letter_id=id_of(origin, raw),
         job=job,
         stage=stage,
         reason=reason,
-        message=_masked(message)[:MOST_TEXT],
-        raw_b64=base64.b64encode(raw).decode("ascii"),
+        message=_masked(message)[:MOST_TEXT] + cut,
+        raw_b64=base64.b64encode(raw[:MOST_RAW]).decode("ascii"),
         origin=origin,
         schema_version=version,
         failed_at_ms=now_ms,

@@ -132,6 +132,11 @@ def _lag(conf: Conf, job: Job) -> Iterator[Alarm]:
             "stream-lag", job.name, f"{job.name} is behind the tills",
             (metrics.stream_lag(conf),), seconds * 1000, silence="breaching",
         )  # fmt: skip
+        # Half of the retention is left to do something about it. Of a job that is down stream-lag tells.
+        yield Alarm(
+            "stream-trim", job.name, f"{job.name} nears the end of what the stream keeps",
+            (metrics.stream_lag(conf),), conf.infra.stream.retention_hours * 1_800_000,
+        )  # fmt: skip
     if lags := metrics.topic_lags(conf, job):
         assert len(lags) <= metrics.MOST_IN_AN_ALARM, (
             f"{job.name} reads too many topics for an alarm"

@@ -113,9 +113,10 @@ def _statement(grant: Grant) -> Json:
 
 
 def _kinesis(conf: Conf, job: Job) -> Iterable[Grant]:
-    """The source's three calls, see Stream.java."""
+    """The source's four calls, see Stream.java."""
     if reads_kinesis(conf, job):
-        calls = ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards")
+        names = ("DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
+        calls = tuple(f"kinesis:{name}" for name in names)
         yield Grant("ReadTheStream", calls, (stream_arn(conf),), ("stream of the tills",))
 
 

@@ -5,7 +5,8 @@ the other, and both are confirmed. The lock makes a confirmed record a kept one.
 
 Of a shard that is split or merged moto moves or copies the records, under new numbers, and goes on filling
 the old shard. In Kinesis they stay where they are, the old shard takes no more, and who has read it to
-its end is given no iterator any more. `as_kinesis_reshards` makes it so.
+its end is given no iterator any more. And Kinesis keeps a record for the stream's retention: who asks for
+what follows one that is trimmed gets the oldest kept, and no word of it. `as_kinesis` makes it so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from hashlib import md5
@@ -33,10 +35,10 @@ def one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable
     return locked
 
 
-def as_kinesis_reshards() -> None:
-    """For this process's moto."""
+def as_kinesis(now: Callable[[], float] = time.time) -> None:
+    """For this process's moto. ``now``: seconds since the epoch."""
     from moto.kinesis import models
-    from moto.kinesis.utils import decompose_shard_iterator
+    from moto.kinesis.utils import compose_shard_iterator, decompose_shard_iterator
 
     def records_stay(reshard: Callable[..., None]) -> Callable[..., None]:
         def resharded(stream: Any, *shards: str) -> None:
@@ -65,17 +67,32 @@ def as_kinesis_reshards() -> None:
     backends, streams = kinesis.KinesisBackend, kinesis.Stream
     get_records = backends.get_records
 
-    def with_an_end(backend: Any, stream_arn: Any, iterator: str, limit: Any) -> Any:
+    def trimmed(shard: Any, hours: int) -> int:
+        """Number of the last record that is not kept. Those are few to look at, or none."""
+        oldest_s, last = now() - hours * 3600, 0
+        for number, record in shard.records.items():
+            if record.created_at >= oldest_s:
+                break
+            last = number
+        return last
+
+    def as_it_is_kept(backend: Any, stream_arn: Any, iterator: str, limit: Any) -> Any:
+        stream_name, shard_id, last = decompose_shard_iterator(iterator)
+        stream = backend.describe_stream(stream_arn, stream_name)
+        shard = stream.get_shard(shard_id)
+        start = max(int(last), trimmed(shard, stream.retention_period_hours))
+        iterator = compose_shard_iterator(stream_name, shard, start)
         after, records, behind_ms = get_records(backend, stream_arn, iterator, limit)
-        stream_name, shard_id, last = decompose_shard_iterator(after)
-        shard = backend.describe_stream(stream_arn, stream_name).get_shard(shard_id)
+        if behind_ms:  # moto's are behind the newest record, Kinesis's behind now
+            behind_ms = int((now() - records[-1].created_at) * 1000)
+        last = decompose_shard_iterator(after)[-1]
         ended = not shard.is_open and int(last) >= shard.get_max_sequence_number()
         return None if ended else after, records, behind_ms
 
     streams.split_shard = records_stay(streams.split_shard)
     streams.merge_shards = records_stay(streams.merge_shards)
     streams.get_shard_for_key = of_open
-    backends.get_records = with_an_end
+    backends.get_records = as_it_is_kept
 
 
 def main() -> None:
@@ -86,7 +103,7 @@ def main() -> None:
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
-    as_kinesis_reshards()
+    as_kinesis()
     app = DomainDispatcherApplication(create_backend_app)
     run_simple("127.0.0.1", port, one_at_a_time(app), threaded=True)
 

@@ -92,11 +92,22 @@ def _deep(raw: bytes, rng: Random) -> bytes:
 
 
 def _long_number(raw: bytes, rng: Random) -> bytes:
-    return raw[:-1] + b',"number":' + b"9" * 30 + b"}"
+    digits = 30 if len(raw) % 2 else 1_200  # Flink 2.x reads 1,000
+    return raw[:-1] + b',"number":' + b"9" * digits + b"}"
 
 
 def _large(raw: bytes, rng: Random) -> bytes:
     return raw[:-1] + b',"text":"' + b"x" * (LARGE - len(raw)) + b'"}' if len(raw) < LARGE else raw
+
+
+def _packed_large(raw: bytes, rng: Random) -> bytes:
+    """Small on the stream, and unpacked as much as is taken of one record, or more."""
+    mib = 7 if len(raw) % 2 else 15
+    return gzip.compress(raw[:-1] + b',"text":"' + b"x" * (mib << 20) + b'"}', mtime=0)
+
+
+def _heavy(raw: bytes, rng: Random) -> bytes:
+    return {0: _large, 1: _packed_large}.get(rng.randrange(10), _deep)(raw, rng)
 
 
 def _twice(raw: bytes, rng: Random) -> bytes:
@@ -113,5 +124,5 @@ _CHANGES: list[Callable[[bytes, Random], bytes]] = [
     lambda raw, rng: b"[" + raw + b"]",
     lambda raw, rng: raw + b"\n" + raw,
     lambda raw, rng: raw.decode("latin-1").encode("utf-16"),
-    lambda raw, rng: _large(raw, rng) if rng.randrange(10) == 0 else _deep(raw, rng),
+    _heavy,
 ]  # fmt: skip

@@ -97,7 +97,7 @@ final class CanonicalReceipt {
         }
         // Anybody may have put anything into the topic.
         try (JsonParser parser =
-                TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
+                Json.FACTORY.createParser(envelope, start, envelope.length - start)) {
             CanonicalReceipt receipt = new CanonicalReceipt();
             receipt.fill(parser);
             // Never after it was written here.
@@ -180,16 +180,7 @@ final class CanonicalReceipt {
 
     /** Past a value that is not needed. What the front door writes has nothing so deep. */
     static void skip(JsonParser parser) throws IOException {
-        int depth = parser.currentToken().isStructStart() ? 1 : 0;
-        while (depth > 0) {
-            JsonToken token = parser.nextToken();
-            expect(token != null);
-            if (token.isStructStart()) {
-                expect(++depth <= MOST_DEPTH);
-            } else if (token.isStructEnd()) {
-                depth--;
-            }
-        }
+        Json.skip(parser, MOST_DEPTH);
     }
 
     private static List<Line> lines(JsonParser parser) throws IOException {

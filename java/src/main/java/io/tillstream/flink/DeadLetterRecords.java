@@ -1,7 +1,6 @@
 package io.tillstream.flink;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.HashMap;
@@ -14,6 +13,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Dead letters (JSON objects) to a Kafka topic: the raw bytes as value, all else as headers.
@@ -25,6 +26,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
  */
 public final class DeadLetterRecords implements KafkaRecordSerializationSchema<byte[]> {
     private static final long serialVersionUID = 1L;
+    private static final Logger LOG = LoggerFactory.getLogger(DeadLetterRecords.class);
     private static final String CONNECT = "__connect.errors.";
     private static final String OURS = "tillstream.";
     private static final int MOST_BYTES = 900_000; // a broker takes 1 MiB unless told otherwise
@@ -69,8 +71,9 @@ public final class DeadLetterRecords implements KafkaRecordSerializationSchema<b
         add(headers, OURS + "schema.version", letter.get("schema_version"));
         add(headers, OURS + "failed.at.ms", letter.get("failed_at_ms"));
         byte[] value = raw == null ? new byte[0] : Base64.getDecoder().decode(raw);
-        if (value.length > MOST_BYTES) {
-            add(headers, OURS + "left.out.bytes", String.valueOf(value.length));
+        if (value.length > MOST_BYTES || raw == null) {
+            int length = raw == null ? json.length : value.length;
+            add(headers, OURS + "left.out.bytes", String.valueOf(length));
             value = new byte[0];
         }
         byte[] key = id == null ? null : id.getBytes(StandardCharsets.UTF_8);
@@ -98,9 +101,10 @@ public final class DeadLetterRecords implements KafkaRecordSerializationSchema<b
         }
     }
 
+    /** Of a letter that cannot be read to its end, what comes before: it is worth more than none. */
     private static Map<String, String> fields(byte[] json) {
         Map<String, String> fields = new HashMap<>();
-        try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
+        try (JsonParser parser = Json.FACTORY.createParser(json)) {
             parser.nextToken();
             String field;
             while ((field = parser.nextFieldName()) != null) {
@@ -108,11 +112,11 @@ public final class DeadLetterRecords implements KafkaRecordSerializationSchema<b
                 if (token.isScalarValue() && token != JsonToken.VALUE_NULL) {
                     fields.put(field, parser.getText());
                 }
-                parser.skipChildren();
+                Json.skip(parser);
             }
-            return fields;
-        } catch (IOException notJson) {
-            throw new UncheckedIOException("a dead letter is no JSON object: a fault of the job", notJson);
+        } catch (IOException | RuntimeException unreadable) {
+            LOG.warn("Of a dead letter of {} bytes not all can be read.", json.length, unreadable);
         }
+        return fields;
     }
 }

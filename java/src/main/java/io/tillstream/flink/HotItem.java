@@ -65,7 +65,7 @@ public final class HotItem {
             String[] values = new String[sink.attributes.size()];
             long[] versions = new long[sink.versions.size()];
             Arrays.fill(versions, ABSENT);
-            try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
+            try (JsonParser parser = Json.FACTORY.createParser(json)) {
                 parser.nextToken();
                 String field;
                 while ((field = parser.nextFieldName()) != null) {
@@ -78,9 +78,9 @@ public final class HotItem {
                     } else if (groups.containsKey(field)) { // of the sink's state
                         versions[groups.get(field)] = Long.parseLong(parser.getText());
                     }
-                    parser.skipChildren();
+                    Json.skip(parser);
                 }
-            } catch (IOException | NumberFormatException notJson) {
+            } catch (IOException | RuntimeException notJson) {
                 throw new HotItemRefusal("not_json", "not one JSON object as the sink reads it");
             }
             HotItemLimits.check(sink, values, json.length);
@@ -104,7 +104,7 @@ public final class HotItem {
         /** By field name, so that a later release may declare its attributes in another order. */
         public byte[] json(HotItem item) throws IOException {
             ByteArrayOutputStream out = new ByteArrayOutputStream(160);
-            try (JsonGenerator generator = TopLevelField.JSON.createGenerator(out)) {
+            try (JsonGenerator generator = Json.FACTORY.createGenerator(out)) {
                 generator.writeStartObject();
                 for (int i = 0; i < item.values.length; i++) {
                     if (item.values[i] == REMOVED) {

@@ -129,7 +129,7 @@ public final class HotItemOperator extends AbstractStreamOperator<byte[]>
             masked = masked.substring(0, MOST_MESSAGE);
         }
         ByteArrayOutputStream out = new ByteArrayOutputStream();
-        try (JsonGenerator json = TopLevelField.JSON.createGenerator(out)) {
+        try (JsonGenerator json = Json.FACTORY.createGenerator(out)) {
             json.writeStartObject();
             json.writeStringField("dead_letter_id", origin.toString());
             json.writeStringField("job", sink.job);

@@ -61,7 +61,7 @@ public final class JsonToRow extends RichMapFunction<byte[], RowData>
 
     @Override
     public RowData map(byte[] json) throws IOException {
-        try (JsonParser parser = TopLevelField.JSON.createParser(json)) {
+        try (JsonParser parser = Json.FACTORY.createParser(json)) {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 throw new IOException("expected a JSON object, found " + parser.currentToken());
             }
@@ -150,7 +150,7 @@ public final class JsonToRow extends RichMapFunction<byte[], RowData>
                 parser.nextToken();
                 Integer position = positions.get(field);
                 if (position == null) {
-                    parser.skipChildren();
+                    Json.skip(parser);
                     continue;
                 }
                 try {

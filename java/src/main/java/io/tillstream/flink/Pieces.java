@@ -13,7 +13,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * What a record holds, where that is several documents. By these rules, and no others:
  *
  * <ul>
- *   <li>gzip is unpacked, up to 16 MiB; what does not unpack stays as it came
+ *   <li>gzip is unpacked, up to 8 MiB; what does not unpack stays as it came
  *   <li>a byte order mark of UTF-8 is taken off
  *   <li>a JSON array of objects is its elements
  *   <li>objects one after the other, with or without a newline between them, are each their own
@@ -23,7 +23,6 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * <p>After 10,000 pieces all that is left is one more. Anything else is one piece, as it came.
  */
 public final class Pieces {
-    private static final int MOST_BYTES = 16 << 20;
     private static final int MOST_PIECES = 10_000;
     private static final int NONE = Integer.MIN_VALUE; // no byte
 
@@ -66,8 +65,8 @@ public final class Pieces {
 
     private static byte[] unpacked(byte[] raw) {
         try (GZIPInputStream in = new GZIPInputStream(new ByteArrayInputStream(raw))) {
-            byte[] found = in.readNBytes(MOST_BYTES + 1);
-            return found.length > MOST_BYTES ? raw : found;
+            byte[] found = in.readNBytes(Json.MOST_BYTES + 1);
+            return found.length > Json.MOST_BYTES ? raw : found;
         } catch (IOException notGzip) {
             return raw;
         }
@@ -100,7 +99,7 @@ public final class Pieces {
         int end = start;
         boolean array = false;
         try (JsonParser parser =
-                TopLevelField.JSON.createParser(raw, start, raw.length - start)) {
+                Json.FACTORY.createParser(raw, start, raw.length - start)) {
             JsonToken token;
             while (pieces.size() < MOST_PIECES && (token = parser.nextToken()) != null) {
                 if (token == JsonToken.START_ARRAY && !array && start == 0 && pieces.isEmpty()) {
@@ -110,10 +109,7 @@ public final class Pieces {
                     end = start + (int) parser.getCurrentLocation().getByteOffset();
                 } else if (token == JsonToken.START_OBJECT) {
                     int from = start + (int) parser.getTokenLocation().getByteOffset();
-                    parser.skipChildren();
-                    if (parser.currentToken() != JsonToken.END_OBJECT) {
-                        break;
-                    }
+                    Json.skip(parser);
                     end = start + (int) parser.getCurrentLocation().getByteOffset();
                     pieces.add(Arrays.copyOfRange(raw, from, end));
                     if (array) {

@@ -31,7 +31,7 @@ final class ReceiptParties {
     static ReceiptParties read(byte[] envelope) {
         int start = Envelope.headEnd(envelope) + 1;
         try (JsonParser parser =
-                TopLevelField.JSON.createParser(envelope, start, envelope.length - start)) {
+                Json.FACTORY.createParser(envelope, start, envelope.length - start)) {
             ReceiptParties receipt = new ReceiptParties();
             receipt.fill(parser);
             boolean named = receipt.transactionId != null && !receipt.transactionId.isEmpty();

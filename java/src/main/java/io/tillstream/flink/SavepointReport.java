@@ -55,7 +55,7 @@ public final class SavepointReport {
                             location.getExternalPointer());
         }
         OutputStream out = new BufferedOutputStream(System.out);
-        try (JsonGenerator json = TopLevelField.JSON.createGenerator(out)) {
+        try (JsonGenerator json = Json.FACTORY.createGenerator(out)) {
             new SavepointReport(Integer.parseInt(arguments[1])).write(metadata, json);
         }
     }

@@ -2,7 +2,6 @@ package io.tillstream.flink;
 
 import java.io.IOException;
 import java.io.Serializable;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 
@@ -19,8 +18,6 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 final class TopLevelField implements Serializable {
     private static final long serialVersionUID = 1L;
 
-    static final JsonFactory JSON = new JsonFactory();
-
     private final String[] names;
 
     TopLevelField(String name) {
@@ -33,7 +30,7 @@ final class TopLevelField implements Serializable {
             return null;
         }
         // Input is whatever a till sent: any failure of the parser means only "no such field".
-        try (JsonParser parser = JSON.createParser(json)) {
+        try (JsonParser parser = Json.FACTORY.createParser(json)) {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 return null;
             }
@@ -46,7 +43,7 @@ final class TopLevelField implements Serializable {
                         found[i] = counts(token) ? parser.getText() : null;
                     }
                 }
-                parser.skipChildren();
+                Json.skip(parser);
             }
             return parser.currentToken() == JsonToken.END_OBJECT ? joined(found) : null;
         } catch (IOException | RuntimeException notJson) {

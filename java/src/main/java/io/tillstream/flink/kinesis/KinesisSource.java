@@ -13,6 +13,8 @@ import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.types.Row;
+import org.apache.flink.util.clock.Clock;
+import org.apache.flink.util.clock.SystemClock;
 
 /**
  * Rows of (key, enveloped record) of a Kinesis stream; their time is when the stream took them.
@@ -61,9 +63,15 @@ public final class KinesisSource
         return this;
     }
 
-    /** Of that shard it goes on where it can, if what follows its position is gone. */
-    public KinesisSource acceptsLossOf(String shard) {
-        stream.mayBeGone.add(shard);
+    /** Of that shard it goes on where it can, if what follows that position is gone; "0": its beginning. */
+    public KinesisSource acceptsLossOf(String shard, String after) {
+        stream.accepted.put(shard, after);
+        return this;
+    }
+
+    /** And of every shard what it had lost by then (ms UTC). */
+    public KinesisSource acceptsLossBefore(long ms) {
+        stream.acceptedMs = ms;
         return this;
     }
 
@@ -81,12 +89,17 @@ public final class KinesisSource
 
     @Override
     public SourceReader<Row, Shard> createReader(SourceReaderContext context) {
-        ShardPolling.Lag lag = new ShardPolling.Lag();
-        context.metricGroup().gauge("millisBehindLatest", () -> lag.ms);
+        ShardPolling.Progress progress = new ShardPolling.Progress();
+        context.metricGroup().gauge("millisBehindLatest", () -> progress.behindMs);
         return new ShardReader(
-                () -> new ShardPolling(stream, pollMs, mostRecords, lag),
+                () -> polling(SystemClock.getInstance(), progress),
                 new RowEmitter(keyField, untilMs),
+                progress,
                 context);
+    }
+
+    public ShardPolling polling(Clock clock, ShardPolling.Progress progress) {
+        return new ShardPolling(stream, pollMs, mostRecords, clock, progress);
     }
 
     @Override

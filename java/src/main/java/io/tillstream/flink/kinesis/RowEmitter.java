@@ -27,6 +27,7 @@ public final class RowEmitter implements RecordEmitter<Record, Row, ShardReader.
     public void emitRecord(Record record, SourceOutput<Row> out, ShardReader.At at) {
         output.out = out;
         output.arrivedMs = record.approximateArrivalTimestamp().toEpochMilli();
+        at.arrivedMs = output.arrivedMs;
         byte[] data = record.data().asByteArrayUnsafe();
         at.shard = emit(data, at.shard.after(record.sequenceNumber()), output.arrivedMs, output);
     }

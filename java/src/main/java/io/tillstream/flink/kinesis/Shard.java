@@ -13,8 +13,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  * A shard of a stream and how far it is read.
  *
  * <p>As JSON: {@code {"kinesis": stream, "shard": id, "after": sequence number, "since_ms": time,
- * "parents": [id, ..]}}, without {@code after} where nothing was read, {@code since_ms} where it begins
- * with its first record. Of one that is read to its end, only that: {@code "ended": true}.
+ * "read_to_ms": time, "parents": [id, ..]}}, without {@code after} where nothing was read, {@code
+ * since_ms} where it begins with its first record, {@code read_to_ms} where that is not known. Of one that
+ * is read to its end, only that: {@code "ended": true}.
  * {@code tillstream/cluster/manifest.py} finds these texts in a savepoint.
  */
 public final class Shard implements SourceSplit {
@@ -28,6 +29,12 @@ public final class Shard implements SourceSplit {
     /** Without {@link #after}: where it begins, ms UTC; 0 with its first record. */
     public final long sinceMs;
 
+    /**
+     * All that arrived in it before (ms UTC) is read; 0 where that is not known, as of states of before.
+     * It may be much later than the last record: while nothing comes, time goes on.
+     */
+    public final long readToMs;
+
     public final boolean ended;
 
     private Shard(
@@ -36,30 +43,37 @@ public final class Shard implements SourceSplit {
             List<String> parents,
             String after,
             long sinceMs,
+            long readToMs,
             boolean ended) {
         this.stream = stream;
         this.id = id;
         this.parents = List.copyOf(parents);
         this.after = after;
         this.sinceMs = sinceMs;
+        this.readToMs = readToMs;
         this.ended = ended;
     }
 
     /** Nothing of it was read; it begins with its first record. */
     public static Shard unread(String stream, String id, List<String> parents) {
-        return new Shard(stream, id, parents, null, 0, false);
+        return new Shard(stream, id, parents, null, 0, 0, false);
     }
 
     public Shard since(long ms) {
-        return new Shard(stream, id, parents, null, ms, false);
+        return new Shard(stream, id, parents, null, ms, readToMs, false);
     }
 
     public Shard after(String sequenceNumber) {
-        return new Shard(stream, id, parents, sequenceNumber, 0, false);
+        return new Shard(stream, id, parents, sequenceNumber, 0, readToMs, false);
+    }
+
+    /** Never back: what is read stays read. */
+    public Shard readTo(long ms) {
+        return ms <= readToMs ? this : new Shard(stream, id, parents, after, sinceMs, ms, false);
     }
 
     public Shard atItsEnd() {
-        return new Shard(stream, id, parents, null, 0, true);
+        return new Shard(stream, id, parents, null, 0, 0, true);
     }
 
     @Override
@@ -82,6 +96,9 @@ public final class Shard implements SourceSplit {
         } else if (sinceMs != 0) {
             out.put("since_ms", sinceMs);
         }
+        if (readToMs != 0) {
+            out.put("read_to_ms", readToMs);
+        }
         parents.forEach(out.putArray("parents")::add);
         return out;
     }
@@ -95,6 +112,7 @@ public final class Shard implements SourceSplit {
                 parents,
                 json.path("after").textValue(),
                 json.path("since_ms").longValue(),
+                json.path("read_to_ms").longValue(),
                 json.path("ended").booleanValue());
     }
 

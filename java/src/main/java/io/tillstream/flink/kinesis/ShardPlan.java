@@ -53,6 +53,7 @@ public final class ShardPlan {
 
     private final String stream;
     private boolean begun;
+    private long listedMs; // when the stream was listed last; 0: not known, as of states of before
     private final TreeMap<String, Shard> waiting = new TreeMap<>();
     private final Set<String> reading = new TreeSet<>();
     private final Set<String> ended = new TreeSet<>();
@@ -61,17 +62,19 @@ public final class ShardPlan {
         this.stream = stream;
     }
 
-    /** All shards that the stream lists now. {@code nowMs} and {@code begin} count for the first time alone. */
+    /** All shards that the stream lists now. {@code begin} counts for the first time alone. */
     public void found(Collection<Listed> listed, Begin begin, long nowMs) {
         if (begun) {
             Set<String> ids = new HashSet<>();
             for (Listed one : listed) {
                 ids.add(one.id);
                 if (isNew(one)) {
-                    waiting.put(one.id, Shard.unread(stream, one.id, one.parents));
+                    // It was not there the last time, so nothing came to it before.
+                    waiting.put(one.id, Shard.unread(stream, one.id, one.parents).readTo(listedMs));
                 }
             }
             ended.retainAll(ids);
+            listedMs = nowMs;
             return;
         }
         Set<String> before = ancestors(listed, begin.positions.keySet());
@@ -83,10 +86,12 @@ public final class ShardPlan {
             } else if (before.contains(one.id) || begin.latest && one.closed) {
                 ended.add(one.id);
             } else {
-                waiting.put(one.id, shard.since(begin.latest ? nowMs : begin.sinceMs));
+                Shard since = shard.since(begin.latest ? nowMs : begin.sinceMs);
+                waiting.put(one.id, begin.latest ? since.readTo(nowMs) : since);
             }
         }
         begun = !listed.isEmpty();
+        listedMs = nowMs;
     }
 
     private boolean isNew(Listed one) {
@@ -141,6 +146,7 @@ public final class ShardPlan {
 
     public byte[] toBytes() throws IOException {
         ObjectNode out = Shard.JSON.createObjectNode().put("stream", stream).put("begun", begun);
+        out.put("listed_ms", listedMs);
         waiting.values().forEach(one -> out.withArray("waiting").add(one.toJson()));
         reading.forEach(out.withArray("reading")::add);
         ended.forEach(out.withArray("ended")::add);
@@ -151,6 +157,7 @@ public final class ShardPlan {
         JsonNode json = Shard.JSON.readTree(bytes);
         ShardPlan plan = new ShardPlan(json.get("stream").textValue());
         plan.begun = json.get("begun").booleanValue();
+        plan.listedMs = json.path("listed_ms").longValue();
         json.path("waiting").forEach(one -> plan.waiting.put(one.get("shard").textValue(), Shard.of(one)));
         json.path("reading").forEach(one -> plan.reading.add(one.textValue()));
         json.path("ended").forEach(one -> plan.ended.add(one.textValue()));

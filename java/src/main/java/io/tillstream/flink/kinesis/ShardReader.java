@@ -26,20 +26,24 @@ final class ShardReader
     /** A shard and how far its records were handed on. */
     static final class At {
         Shard shard;
+        long arrivedMs; // of the last one; 0: none yet
 
         At(Shard shard) {
             this.shard = shard;
         }
     }
 
+    private final ShardPolling.Progress progress;
     private final TreeMap<String, Shard> ended = new TreeMap<>();
     private final TreeMap<Long, List<String>> keptBy = new TreeMap<>(); // checkpoint to ended shards
 
     ShardReader(
             Supplier<SplitReader<Record, Shard>> polling,
             RecordEmitter<Record, Row, At> emitter,
+            ShardPolling.Progress progress,
             SourceReaderContext context) {
         super(polling, emitter, context.getConfiguration(), context);
+        this.progress = progress;
     }
 
     @Override
@@ -91,6 +95,6 @@ final class ShardReader
 
     @Override
     protected Shard toSplitType(String id, At at) {
-        return at.shard;
+        return progress.readTo(at.shard, at.arrivedMs);
     }
 }

@@ -6,8 +6,9 @@ import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.SdkSystemSetting;
 import software.amazon.awssdk.core.exception.SdkClientException;
@@ -22,20 +23,25 @@ import software.amazon.awssdk.services.kinesis.model.GetShardIteratorRequest;
 import software.amazon.awssdk.services.kinesis.model.ListShardsRequest;
 import software.amazon.awssdk.services.kinesis.model.ListShardsResponse;
 import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
+import software.amazon.awssdk.services.kinesis.model.StreamDescriptionSummary;
 
-/** A stream's name and address, and the three calls that reading it takes. */
+/** A stream's name and address, and the four calls that reading it takes. */
 final class Stream implements Serializable {
     private static final long serialVersionUID = 1L;
 
+    private static final long CLOCKS_MS = 60_000; // between ours and the stream's
     private static final Duration CONNECT = Duration.ofSeconds(5);
     private static final Duration ANSWER = Duration.ofSeconds(20);
+    private static final long ASK_NANOS = TimeUnit.MINUTES.toNanos(10); // an account has 20 a second
 
     final String name;
     final String region;
     String endpoint;
     boolean basicCredentials;
-    /** Shards of which somebody has accepted that they hold no more what follows a position. */
-    final HashSet<String> mayBeGone = new HashSet<>();
+    /** Shard to the position of which somebody has accepted that what follows it is gone. */
+    final HashMap<String, String> accepted = new HashMap<>();
+    /** And of shards that are not read up to then (ms UTC). */
+    long acceptedMs;
 
     Stream(String name, String region) {
         this.name = name;
@@ -61,6 +67,8 @@ final class Stream implements Serializable {
     /** One client; every call is one try. All throw SdkException. */
     final class Calls implements AutoCloseable {
         private final KinesisClient client;
+        private StreamDescriptionSummary summary;
+        private long askedNanos;
 
         private Calls() {
             if (endpoint != null) {
@@ -110,12 +118,27 @@ final class Stream implements Serializable {
             return out;
         }
 
-        /** For what follows the shard's position. */
-        String iterator(Shard shard) {
+        /** What arrived at or after this time (ms UTC) is kept, as far as can be known. */
+        long oldestMs(long nowMs) {
+            if (summary == null || System.nanoTime() - askedNanos > ASK_NANOS) {
+                summary =
+                        client.describeStreamSummary(asked -> asked.streamName(name))
+                                .streamDescriptionSummary();
+                askedNanos = System.nanoTime();
+            }
+            long keptMs = TimeUnit.HOURS.toMillis(summary.retentionPeriodHours());
+            return Math.max(summary.streamCreationTimestamp().toEpochMilli() - CLOCKS_MS, nowMs - keptMs);
+        }
+
+        /** For what follows the shard's position; {@code with} the record there, if that is kept. */
+        String iterator(Shard shard, boolean with) {
             GetShardIteratorRequest.Builder asked =
                     GetShardIteratorRequest.builder().streamName(name).shardId(shard.id);
             if (shard.after != null) {
-                asked.shardIteratorType(ShardIteratorType.AFTER_SEQUENCE_NUMBER)
+                asked.shardIteratorType(
+                                with
+                                        ? ShardIteratorType.AT_SEQUENCE_NUMBER
+                                        : ShardIteratorType.AFTER_SEQUENCE_NUMBER)
                         .startingSequenceNumber(shard.after);
             } else if (shard.sinceMs != 0) {
                 asked.shardIteratorType(ShardIteratorType.AT_TIMESTAMP)
