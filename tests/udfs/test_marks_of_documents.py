@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import Any
 
 import pytest
 from pyflink.common import Row
 from pyflink.datastream import DataStream
 
-from tests.support.collected import collected
+from tests.support.collected import collected, collecting
 from tests.support.engine import engine
 from tests.support.harness import KeyedHarness
+from tests.udfs.test_forgetting import timed
 from tests.udfs.test_inventory_functions import HOUR_MS, KINDS, MILK, SETTINGS, T0, movement
-from tests.udfs.test_timers_are_faithful import ROWS
+from tests.udfs.test_timers_are_faithful import ROWS, endless
 from tillstream.connectors import sources
 from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal, unseal
@@ -50,12 +52,12 @@ def first_seen(life_ms: int, *arrived: tuple[str, int]) -> list[str]:
         rows.append(Row(key, seal(place, at_ms, key.encode())))
     # In a task of its own: one that sleeps makes no marks.
     slow = env.from_collection(rows, ROWS).map(slowly, ROWS).disable_chaining()
-    timed = slow._j_data_stream.assignTimestampsAndWatermarks(
+    stream = slow._j_data_stream.assignTimestampsAndWatermarks(
         ours().ArrivalTimes.watermarks(30_000)
     )
     stage = Once(SETTINGS)
     stage.life_ms = life_ms
-    made = sources.keyed(DataStream(timed)).process(stage, BYTES).uid("once")
+    made = sources.keyed(DataStream(stream)).process(stage, BYTES).uid("once")
     return [one.decode() for one in collected(made)]
 
 
@@ -67,6 +69,44 @@ def test_a_mark_is_forgotten_once_the_stream_is_so_much_older():
     assert first_seen(
         DAY_MS, ("a", T0), ("a", T0 + DAY_MS - 1), ("b", T0 + DAY_MS + 10), ("a", T0 + DAY_MS + 20)
     ) == ["a", "b", "a"]
+
+
+def test_marks_of_a_savepoint_of_before_are_known_though_they_have_no_timers(tmp_path):
+    """Their life went by the machine's clock, and their source was not timed."""
+
+    class Known(SingleStage):
+        codec: Any = property(lambda _: archived_mark.CODEC)
+        kept = "document"
+
+        def record(self, state, value, out):
+            out.emit(b"new" if state is None else b"known")
+            return archived_mark.Mark(b"") if state is None else None
+
+    def stage(life_ms: int) -> SingleStage:
+        made = Known(SETTINGS)
+        made.life_ms = life_ms
+        return made
+
+    env, mark = engine(**{"python.operator-chaining.enabled": "false"}), tmp_path / "seen"
+
+    def seen(value: bytes) -> bytes:
+        mark.touch()
+        return value
+
+    made = sources.keyed(endless(env)).process(stage(0), BYTES).uid("once")
+    made.map(seen, BYTES).print().uid("end")
+    job = env.execute_async()
+    while not mark.exists():
+        time.sleep(0.1)
+    time.sleep(1)
+    saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
+    env = engine(
+        **{"execution.state-recovery.path": saved,
+           "execution.state-recovery.ignore-unclaimed-state": "true"}
+    )  # fmt: skip
+    again = sources.keyed(timed(endless(env))).process(stage(DAY_MS), BYTES).uid("once")
+    with collecting(again) as results:
+        assert list(islice(results, 3)) == [b"known"] * 3
 
 
 def test_a_document_is_remembered_for_longer_than_its_repeat_could_be_taken_for_new():
