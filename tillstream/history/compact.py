@@ -192,7 +192,9 @@ def _alike(bodies: dict[str, bytes]) -> dict[pa.Schema, list[str]]:
     return found
 
 
-def _merged(schema: pa.Schema, bodies: list[bytes], folder: str, beat: Callable[[], None]) -> bytes:
+def _merged(
+    schema: pa.Schema, bodies: list[bytes], folder: str, beat: Callable[[], None] = lambda: None
+) -> bytes:
     """One Parquet file of all their rows, one after the other. Raises CompactError."""
     out = io.BytesIO()
     rows, waiting = 0, 0
