@@ -29,7 +29,7 @@ class Streams(NamedTuple):
 
 def read(context: JobContext) -> tuple[DataStream, DataStream, DataStream]:
     """Lines of baskets by store and product, enveloped documents by their id, not yet keyed; orders."""
-    rows = [sources.topic_rows(context, topic, topic.default) for topic in DOCUMENTS.values()]
+    rows = [sources.topic_rows(context, one, one.default, timed=True) for one in DOCUMENTS.values()]
     orders = sources.topic_rows(context, topics.ASSORTMENT, "assortment").set_parallelism(1)
     lines = sources.stock_lines(context, bundles(context.conf))
     return lines, rows[0].union(*rows[1:]), orders

@@ -140,7 +140,7 @@ class IntakeOnce(BatchedStage):
         if taken is None:
             return None
         sent, place, receipt, tax_fault = taken
-        said = content.of_receipt(receipt)
+        said = content.of_receipt(receipt, sent)
         if state is None:
             written = _json(receipt)
             if len(written) > MOST_BYTES:
@@ -161,7 +161,7 @@ class IntakeOnce(BatchedStage):
                 }
                 self._count(tax_rates.TAX_RATE, place, receipt, why, out)
             return archived_mark.Mark(said)
-        if state.fingerprint != said:
+        if state.fingerprint != said and state.fingerprint != content.as_before(receipt):
             message = "another transaction with this transaction_id came before it"
             self.refuse(envelope, "apply", "id_conflict", message, out)
         return None

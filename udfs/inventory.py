@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from pyflink.common import Row, Time, Types
+from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 
 from tillstream.conf import Conf
@@ -73,7 +73,7 @@ class StockDocuments(SingleStage):
         self.bundles = frozenset(bundles)
         self.kinds = kinds
         self.stores = stores
-        self.life = Time.hours(horizon_hours + 24)
+        self.life_ms = (horizon_hours + 24) * HOUR_MS
         self.horizon_ms = horizon_hours * HOUR_MS
         self.count_behind_ms = count_behind_hours * HOUR_MS
 

@@ -1,6 +1,8 @@
 """A stage that is called once for each record, as PyFlink has it: for streams of few records.
 
-Its state is PyFlink's pickle of the codec's bytes, as savepoints have it.
+Its state is PyFlink's pickle of the codec's bytes, as savepoints have it. A key is forgotten as in
+StateLife.java: by a timer of the stream's time, which stands still while the job is down. Flink's own life
+goes on then; it is there for state from savepoints without such timers.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from tillstream.udfs.engine import BYTES, STATE_BYTES, life_of
 from tillstream.udfs.stage import MAIN, Stage
+
+LONGEST_OUTAGE_MS = 366 * 86_400_000  # no stream keeps records longer
+END_OF_TIME = 2**63 - 1
 
 
 class Emitted:
@@ -47,11 +52,12 @@ class Emitted:
 
 
 class SingleStage(Stage, KeyedProcessFunction):
-    """kept: name of the keyed state, its values bytes of ``codec``; None: there is none. life: how long after
-    its last change a key's state goes; None: it stays."""
+    """kept: name of the keyed state, its values bytes of ``codec``; None: there is none. life_ms: how long
+    after it was first written a key's state goes, by the stream's time, of a source that is ``timed``; None:
+    it stays."""
 
     kept: ClassVar[str | None] = None
-    life: Time | None = None
+    life_ms: int | None = None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         super().open(runtime_context)
@@ -59,8 +65,10 @@ class SingleStage(Stage, KeyedProcessFunction):
         self._state: ValueState | None = None
         if self.kept is not None:
             kept = ValueStateDescriptor(self.kept, STATE_BYTES)
-            if self.life is not None:
-                kept.enable_time_to_live(life_of(self.life))
+            if self.life_ms is not None:
+                kept.enable_time_to_live(
+                    life_of(Time.milliseconds(self.life_ms + LONGEST_OUTAGE_MS))
+                )
             self._state = runtime_context.get_state(kept)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterable[Any]:
@@ -71,4 +79,19 @@ class SingleStage(Stage, KeyedProcessFunction):
         after = self._safely(rule, partial(self._source, value), out)
         if after is not None and self._state is not None:
             self._state.update(after)
+            if before is None and self.life_ms is not None:
+                self._forget_after(self.life_ms, ctx)
         return out.made()
+
+    @staticmethod
+    def _forget_after(life_ms: int, ctx: KeyedProcessFunction.Context) -> None:
+        timers = ctx.timer_service()
+        if (arrived_ms := ctx.timestamp()) is not None:
+            end_ms = max(arrived_ms, timers.current_watermark()) + life_ms
+            timers.register_event_time_timer(end_ms)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterable[Any]:
+        # A drained job ends the stream's time, but may be restored all the same.
+        if self._state is not None and ctx.timer_service().current_watermark() < END_OF_TIME:
+            self._state.clear()
+        return ()

@@ -27,7 +27,8 @@ from tillstream.udfs.batched import BatchedStage, Outputs
 from tillstream.udfs.passing import stock as stock_passing
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
-TRANSFER_LIFE_MS = 30 * DAY_MS  # of one that was never settled
+# Past any outage: what of a reference is another transfer's, the rule says by the documents' own times.
+TRANSFER_LIFE_MS = (30 + 366) * DAY_MS
 
 
 def _act(actions: list[Action], out: Outputs) -> None:

@@ -130,8 +130,8 @@ STATES = (
     KeyedState(
         "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",
         DOCUMENTS_A_DAY * 9,
-        "TTL of a day more than inventory.horizon_hours (192), in processing time: a document that old "
-        "moves no stock",
+        "a day more than inventory.horizon_hours (192) from its arrival, by the stream's own time: a "
+        "document that old moves no stock",
     ),
     KeyedState(
         "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,
@@ -144,9 +144,10 @@ STATES = (
     ),
     KeyedState(
         "inventory", "stock-transfers", "stock-transfer", stock_transfer.CODEC, "transfer reference",
-        STORES * 30,
-        "30 days from the last change, in processing time; one that is settled holds nothing. At most 4,000 "
-        "products",
+        STORES * 396,
+        "396 days from the last change, in processing time, past any outage; one that is settled holds "
+        "nothing. At most 4,000 products. After 30 days, by the documents' times, a reference is of another "
+        "transfer",
     ),
     KeyedState(
         "promotions", "promotions-once", "promotion", promotion_known.CODEC, "promotion", 100_000,

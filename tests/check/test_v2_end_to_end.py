@@ -81,7 +81,7 @@ class Shop:
         if taken is None:
             return
         receipt = taken.receipt
-        said = content.of_receipt(receipt)
+        said = content.of_receipt(receipt, taken.sent)
         if self.known.setdefault(receipt.transaction_id, said) != said:
             self.letters[str(n)] = "id_conflict", sent.raw
         elif said is self.known[receipt.transaction_id]:

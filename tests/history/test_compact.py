@@ -26,6 +26,7 @@ from tillstream.cluster.savepoints import Savepoints
 from tillstream.history import commands, compact
 from tillstream.history.compact import CompactError, Compactor
 from tillstream.history.files import CLOCKS_MS, File, finished
+from tillstream.history.lease import Lease
 
 BUCKET, PREFIX = "tillstream", "ledger/loyalty"
 DAY = f"{PREFIX}/date=2026-01-05"
@@ -68,10 +69,15 @@ def rows(client) -> Counter:
     return found
 
 
+def lease(client) -> Lease:
+    return Lease(S3Folder(client, BUCKET), PREFIX, "test")
+
+
 def run(client, target: int = 10**6):
-    made = Compactor(S3Folder(client, BUCKET))
-    ended = made.finish(PREFIX)
-    return ended, made.compact(PREFIX, made.plan(PREFIX, LATE, target), lambda _: None)
+    with lease(client) as mine:
+        made = Compactor(mine)
+        ended = made.finish()
+        return ended, made.compact(made.plan(LATE, target), lambda _: None)
 
 
 def test_files_of_a_folder_become_one_and_folders_stay_apart(s3):
@@ -107,7 +113,7 @@ def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
     for n in range(40):
         put(s3, f"{DAY}/small-{n:02}.parquet", [n])
     small = max(file.bytes for file in files(s3) if "small" in file.key)
-    groups = Compactor(S3Folder(s3, BUCKET)).plan(PREFIX, LATE, 10 * small)
+    groups = Compactor(lease(s3)).plan(LATE, 10 * small)
     assert large > 5 * small
     assert f"{DAY}/large.parquet" not in {file.key for group in groups for file in group.files}
     assert [len(group.files) for group in groups] == [10, 10, 10, 10]
@@ -117,11 +123,11 @@ def test_large_files_stay_and_targets_are_filled_and_not_passed(s3):
 def test_what_a_savepoint_may_name_is_left_alone(s3, monkeypatch):
     put(s3, f"{DAY}/a.parquet", [1])
     put(s3, f"{DAY}/b.parquet", [2])
-    made = Compactor(S3Folder(s3, BUCKET))
+    made = Compactor(lease(s3))
     oldest = files(s3)[0].finished_ms
-    assert made.plan(PREFIX, oldest, 10**6) == []
+    assert made.plan(oldest, 10**6) == []
     monkeypatch.setattr(compact, "CLOCKS_MS", CLOCKS_MS)
-    assert made.plan(PREFIX, LATE, 10**6) == []  # and the newest, whatever was asked for
+    assert made.plan(LATE, 10**6) == []  # and the newest, whatever was asked for
 
 
 def test_columns_that_a_release_added_do_not_mix(s3):
@@ -143,7 +149,7 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_one_ends_it(s3, step, 
         put(s3, f"{DAY}/part-{n}.parquet", [n])
     before = rows(s3)
     bucket = S3Folder(s3, BUCKET)
-    broken = Compactor(bucket)
+    mine = Lease(bucket, PREFIX, "test")
     real, calls = getattr(bucket, step), 0
 
     def breaks(*args):
@@ -156,26 +162,34 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_one_ends_it(s3, step, 
             raise Broken
 
     setattr(bucket, step, breaks)
-    with pytest.raises(Broken):
-        broken.compact(PREFIX, broken.plan(PREFIX, LATE, 10**6), lambda _: None)
+    with mine:
+        broken = Compactor(mine)
+        groups = broken.plan(LATE, 10**6)
+        with pytest.raises(Broken):
+            broken.compact(groups, lambda _: None)
     assert set(rows(s3)) == set(before)  # twice perhaps, but never too few
     run(s3)
     assert rows(s3) == before
     assert len(files(s3)) == 1
-    assert Compactor(S3Folder(s3, BUCKET)).finish(PREFIX) == 0
+    assert run(s3)[0] == 0
 
 
 def test_a_file_that_arrives_short_deletes_nothing(s3, monkeypatch):
     put(s3, f"{DAY}/a.parquet", [1])
     put(s3, f"{DAY}/b.parquet", [2])
-    made = Compactor(S3Folder(s3, BUCKET))
-    groups = made.plan(PREFIX, LATE, 10**6)
-    real = s3.put_object
-    monkeypatch.setattr(s3, "put_object", lambda **k: real(**{**k, "Body": k["Body"][:-1]}))
-    with pytest.raises(CompactError, match="bytes after"):
-        made.compact(PREFIX, groups, lambda _: None)
+    before, real = rows(s3), s3.put_object
+
+    def short(Key, Body, **more):
+        return real(Key=Key, Body=Body[:-1] if Key.endswith(".parquet") else Body, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(s3, "put_object", short)
+        with pytest.raises(CompactError, match="bytes after"):
+            run(s3)
     keys = {file.key for file in files(s3)}
     assert {f"{DAY}/a.parquet", f"{DAY}/b.parquet"} <= keys
+    run(s3)
+    assert rows(s3) == before
 
 
 @settings(
@@ -205,7 +219,7 @@ def planned(monkeypatch, *found: tuple[str, int]) -> set[str]:
     monkeypatch.setattr(compact, "CLOCKS_MS", CLOCKS_MS)
     dated = [File(f"{DAY}/{name}", hour * HOUR_MS, 1) for name, hour in found]
     monkeypatch.setattr(compact, "finished", lambda *_: sorted(dated, key=lambda f: f.finished_ms))
-    groups = Compactor(S3Folder(None, BUCKET)).plan(PREFIX, LATE, 10**6)
+    groups = Compactor(lease(None)).plan(LATE, 10**6)
     return {file.key.rpartition("/")[2] for group in groups for file in group.files}
 
 

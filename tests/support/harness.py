@@ -1,18 +1,21 @@
 """A stage of one call a record without an engine: keyed state in a dict, outputs in lists.
 
 It does what the engine does for the stages of this project, and nothing more: state by key and by
-descriptor's name, values passed through the serialisation the engine would use, side outputs by tag.
+descriptor's name, values passed through the serialisation the engine would use, side outputs by tag, timers
+of the stream's time.
 test_harness_is_faithful.py compares it with a real mini cluster.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections import defaultdict
 from typing import Any
 
 from pyflink.datastream import OutputTag
 
+from tillstream.domain.envelope import unseal
 from tillstream.udfs.single import SingleStage
 
 
@@ -45,13 +48,28 @@ class _Context:
     def get_current_key(self) -> str:
         return self._harness.key
 
+    def timestamp(self) -> int | None:
+        return self._harness.arrived_ms
+
+    def timer_service(self) -> _Context:
+        return self
+
+    def current_watermark(self) -> int:
+        return self._harness.watermark_ms
+
+    def register_event_time_timer(self, at_ms: int) -> None:
+        self._harness.timers.add((at_ms, self._harness.key))
+
 
 class KeyedHarness:
-    """Runs one SingleStage. ``state``: key -> {state name -> pickled value}."""
+    """Runs one SingleStage. ``state``: key -> {state name -> pickled value}. ``timers``: (when, key)."""
 
     def __init__(self, function: SingleStage):
         self.state: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.key = ""
+        self.arrived_ms: int | None = None
+        self.watermark_ms = -(2**63)
+        self.timers: set[tuple[int, str]] = set()
         self.main: list[Any] = []
         self.side: dict[str, list[Any]] = defaultdict(list)
         function.settings = function.settings._replace(thread_mode=False)
@@ -62,7 +80,18 @@ class KeyedHarness:
     def process(self, key: str, value: Any) -> list[Any]:
         """The main outputs of this one element."""
         self.key = key
+        with contextlib.suppress(ValueError):
+            self.arrived_ms = unseal(value).arrived_ms
         return self._take(self._function.process_element(value, self._context))
+
+    def advance_to(self, watermark_ms: int) -> None:
+        """The stream is so far."""
+        self.watermark_ms = watermark_ms
+        for timer in sorted(self.timers):
+            at_ms, self.key = timer
+            if at_ms <= watermark_ms:
+                self.timers.remove(timer)
+                self._take(self._function.on_timer(at_ms, self._context))
 
     def _take(self, outputs: Any) -> list[Any]:
         made = []

@@ -142,15 +142,15 @@ def topic(context: JobContext, topic: Topic, uid: str) -> KeyedStream:
 
 
 def topic_rows(
-    context: JobContext, topic: Topic, uid: str, key_field: str | None = None
+    context: JobContext, topic: Topic, uid: str, key_field: str | None = None, timed: bool = False
 ) -> DataStream:
     """The same as rows of (key, enveloped record), not yet keyed; ``key_field`` instead of the
-    topic's key."""
+    topic's key. timed: as of `transactions`."""
     conf, name = context.conf, context.reads(topic)
     consumer = _consumer(context, conf.kafka.properties)
     envelope = ours().KafkaEnvelope(key_field or topic.key)
     earliest = ours().StartOffsets.of(_offsets().earliest())
-    source = _kafka(context, conf.kafka.bootstrap, name, earliest, envelope, name, consumer)
+    source = _kafka(context, conf.kafka.bootstrap, name, earliest, envelope, name, consumer, timed)
     return DataStream(source.uid(uid).name(name))
 
 

@@ -3,6 +3,7 @@ promotion's revision may be sent again with other content."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
@@ -10,9 +11,12 @@ import msgspec
 
 from tillstream.domain.promotions.promotion import Announcement
 from tillstream.domain.receipt.canonical import Receipt
+from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.stock.movement import Movement
+from tillstream.domain.transaction import Transaction
 
 T = TypeVar("T", bound=msgspec.Struct)
+Line = tuple[int, int, str, str]  # amount, thousandths, receipt that it was on, lot
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -40,18 +44,49 @@ class Fingerprint(Generic[T]):
         return blake2b(_encode(said), digest_size=8).digest()
 
 
-def of_receipt(receipt: Receipt) -> bytes:
-    """Of what the till said. What the grocer's tables and rules made of it (region, business day, kinds and
-    categories of goods, scales' codes taken apart) may be another a day later, when it comes again."""
+def of_receipt(receipt: Receipt, sent: RetailTransaction | Transaction) -> bytes:
+    """Of what the till said in ``sent``. What the grocer's tables and rules made of it in ``receipt`` (number
+    of the store, region, business day, kinds and categories of goods, scales' codes taken apart) may be
+    another a day later, when it comes again."""
+    if isinstance(sent, Transaction):
+        return _of(receipt, sent.store)
+    by_weight = [item for item in receipt.lines if item.unit == "kg"]
+    return _of(receipt, _named(sent.store), _rung(receipt, sent) if by_weight else ())
+
+
+def as_before(receipt: Receipt) -> bytes:
+    """The same as earlier releases have it in their marks: with the store's number of the table, and weights
+    of scales' codes. Of most receipts it is no other."""
+    return _of(receipt, receipt.store)
+
+
+def _of(receipt: Receipt, store: int | str, lines: Sequence[Line] = ()) -> bytes:
     said = (
-        receipt.kind, receipt.store, receipt.till, receipt.ended_ms, receipt.currency, receipt.total,
+        receipt.kind, store, receipt.till, receipt.ended_ms, receipt.currency, receipt.total,
         receipt.customer, receipt.points_asked, receipt.voids, receipt.cashier, receipt.sequence,
-        [(line.amount, line.thousandths, line.of, line.lot) for line in receipt.lines],
+        lines or [(line.amount, line.thousandths, line.of, line.lot) for line in receipt.lines],
         [(paid.kind, paid.amount, paid.card_token, paid.cashback) for paid in receipt.tenders],
         # Marks of before, of receipts that say nothing of it, stay valid.
         *(() if receipt.points_granted is None else (receipt.points_granted,)),
     )  # fmt: skip
     return blake2b(_encode(said), digest_size=8).digest()
+
+
+def _named(store: str) -> int | str:
+    """A number, with or without zeros before it, is the store's own in almost every table."""
+    return int(store) if store.isascii() and store.isdigit() and len(store) < 19 else store
+
+
+def _rung(receipt: Receipt, sent: RetailTransaction) -> list[Line]:
+    """Lines with the quantities that were sent: a scale's code makes a weight of one piece."""
+    rung = []
+    lines = (line for line in sent.lines if not line.voided)
+    for item, line in zip(receipt.lines, lines, strict=True):
+        thousandths = item.thousandths
+        if item.unit != line.unit:
+            thousandths = 1000 if thousandths > 0 else -1000
+        rung.append((item.amount, thousandths, item.of, item.lot))
+    return rung
 
 
 of_movement = Fingerprint(Movement, "document_id")

@@ -20,6 +20,7 @@ from tillstream.history import raw as raw_records
 from tillstream.history import settle
 from tillstream.history.compact import Compactor, Group
 from tillstream.history.files import CLOCKS_MS, COMPACTED, finished
+from tillstream.history.lease import Lease
 from tillstream.history.settle import Span
 
 MB = 1_000_000
@@ -72,13 +73,12 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
 
     Files that a kept savepoint may need are left alone: all that are younger than the oldest one, or named
     by one without a manifest. While a manifest cannot be read, nothing is done. For a few seconds a reader
-    may see rows twice, never too few. Run one at a time; what an interrupted run began, the next run
-    finishes.
+    may see rows twice, never too few. What an interrupted run began, the next run finishes. While another
+    run, or a replay, is at a history, this one ends with an error.
     """
     conf = settings.load()
     chosen = _chosen(conf, names)
     bucket = open_bucket(conf)
-    compactor = Compactor(bucket)
     before_ms = bucket.now_ms() - older_than * 1000
     savepoints = open_savepoints()
     named = {key for at, key in savepoints.named_without_manifest() if at == conf.s3.bucket}
@@ -91,10 +91,17 @@ def compact(names: tuple[str, ...], older_than: int, target_mb: int, dry_run: bo
             f"finished before {shown(before_ms)} (`tillstream savepoint prune`)"
         )
     for name, prefix in chosen.items():
-        if not dry_run and (ended := compactor.finish(prefix)):
-            click.echo(f"{name}: {ended} left over from an earlier run finished")
-        groups = compactor.plan(prefix, before_ms, target_mb * MB, named)
-        _compact(compactor, name, prefix, groups, dry_run)
+        lease = Lease(bucket, prefix, "history compact", click.echo)
+        if dry_run:
+            lease.read()
+            groups = Compactor(lease).plan(before_ms, target_mb * MB, named)
+            _say_what_would_be(name, groups)
+            continue
+        with lease:
+            compactor = Compactor(lease)
+            if ended := compactor.finish():
+                click.echo(f"{name}: {ended} left over from an earlier run finished")
+            _compact(compactor, name, compactor.plan(before_ms, target_mb * MB, named))
 
 
 @history.command("settle")
@@ -116,7 +123,7 @@ def settle_(name: str, since: int, until: int) -> None:
     if entry.sums:
         raise Problem(f"{name} writes rows without an id: which are there twice nobody can tell")
     mark = f"again-{since}-{until}"
-    done = settle.settle(conf, name, Span(since, until, whole=False), mark)
+    done = settle.settle(conf, name, Span(since, until, whole=False), mark, click.echo)
     open_savepoints().supersede(name, since, until, mark)
     click.echo(
         f"{name}: {done.rows:,} rows in {done.files:,} files were there twice and are set aside"
@@ -149,22 +156,27 @@ def raw_(what: str, day: datetime | None) -> None:
         )
 
 
-def _compact(
-    compactor: Compactor, name: str, prefix: str, groups: list[Group], dry_run: bool
-) -> None:
-    files, size = sum(len(g.files) for g in groups), sum(g.bytes for g in groups)
+def _say_what_would_be(name: str, groups: list[Group]) -> None:
+    files, size = _sums(groups)
+    would = f"{files:,} files ({human(size)}) would become {len(groups):,}"
+    click.echo(f"{name}: {would if groups else 'nothing to do'}")
+
+
+def _compact(compactor: Compactor, name: str, groups: list[Group]) -> None:
     if not groups:
         click.echo(f"{name}: nothing to do")
         return
-    if dry_run:
-        click.echo(f"{name}: {files:,} files ({human(size)}) would become {len(groups):,}")
-        return
-    seen = 0
+    seen, (files, _) = 0, _sums(groups)
 
     def progress(group: Group) -> None:
         nonlocal seen
         seen += len(group.files)
         click.echo(f"  {group.folder}: {len(group.files):,} files; {seen:,} of {files:,}")
 
-    done = compactor.compact(prefix, groups, progress)
+    done = compactor.compact(groups, progress)
     click.echo(f"{name}: {done.files:,} files ({human(done.bytes)}) became {done.into:,}")
+
+
+def _sums(groups: list[Group]) -> tuple[int, int]:
+    """Files and their bytes."""
+    return sum(len(group.files) for group in groups), sum(group.bytes for group in groups)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -18,7 +19,9 @@ from tillstream import catalog
 from tillstream.clients import parquet
 from tillstream.clients.storage import S3Folder, open_bucket, open_storage
 from tillstream.conf import Conf
+from tillstream.history.compact import Compactor
 from tillstream.history.files import CLOCKS_MS, COMPACTED, KEPT, File, finished
+from tillstream.history.lease import Lease, Taken
 
 ASIDE = "_replayed"  # readers skip names that begin with an underscore
 
@@ -79,9 +82,12 @@ class Span(NamedTuple):
         return file.finished_ms < self.boundary_ms and file.key not in self.named
 
 
-def settle(conf: Conf, job: str, span: Span, replay_id: str) -> Settled:
+def settle(
+    conf: Conf, job: str, span: Span, replay_id: str, say: Callable[[str], None] = lambda _: None
+) -> Settled:
     """Sets aside what the run before the replay wrote after the savepoint: whole files where all of
-    them is known to be so, else the rows that files since the boundary repeat. Raises UnknownJob.
+    them is known to be so, else the rows that files since the boundary repeat. Waits for whoever else is at
+    these files. Raises UnknownJob, and Taken if somebody takes them from us.
     """
     if catalog.job(job).sums:
         raise ValueError(
@@ -91,21 +97,25 @@ def settle(conf: Conf, job: str, span: Span, replay_id: str) -> Settled:
     for history in catalog.job(job).set_aside:
         bucket = bucket or open_bucket(conf)
         prefix = conf.prefix(history)
-        found = finished(bucket, prefix, span.since_ms - CLOCKS_MS)
-        files, rows = _settle(bucket, prefix, found, history.identity, span, replay_id)
+        with Lease(bucket, prefix, f"replay of {job}", say, wait=True) as lease:
+            Compactor(lease).finish()
+            found = [
+                file
+                for file in finished(bucket, prefix, span.since_ms - CLOCKS_MS)
+                if file.key not in lease.dropped
+            ]
+            files, rows = _settle(lease, found, history.identity, span, replay_id)
         done = Settled(done.files + files, done.rows + rows)
     return done
 
 
 def _settle(
-    bucket: S3Folder,
-    prefix: str,
-    found: list[File],
-    identity: tuple[str, ...],
-    span: Span,
-    replay_id: str,
+    lease: Lease, found: list[File], identity: tuple[str, ...], span: Span, replay_id: str
 ) -> Settled:
+    bucket, prefix = lease.bucket, lease.prefix
+
     def set_aside(file: File) -> None:
+        lease.check()
         bucket.move(file.key, f"{prefix}/{ASIDE}/{replay_id}{file.key.removeprefix(prefix)}")
 
     files = rows = 0
@@ -113,7 +123,7 @@ def _settle(
     for file in found:
         old, new = folders[file.key.rpartition("/")[0]]
         if span.are_over(file):
-            files, rows = files + 1, rows + len(_ids(bucket, file, identity))
+            files, rows = files + 1, rows + len(_ids(lease, file, identity))
             set_aside(file)
         elif span.may_be_over(file):
             old.append(file)
@@ -123,30 +133,37 @@ def _settle(
     for old, new in folders.values():
         if not old or not new:
             continue
-        again = pa.concat_arrays([c for f in new for c in _ids(bucket, f, identity).chunks])
+        again = pa.concat_arrays([c for f in new for c in _ids(lease, f, identity).chunks])
         for file in old:
-            repeated = pc.is_in(_ids(bucket, file, identity), value_set=again)
+            repeated = pc.is_in(_ids(lease, file, identity), value_set=again)
             count = pc.sum(repeated).as_py() or 0
             if not count:
                 continue
             if count < len(repeated):
-                _keep(bucket, file, pc.invert(repeated), replay_id)
+                _keep(lease, file, pc.invert(repeated), replay_id)
             set_aside(file)
             files, rows = files + 1, rows + count
     return Settled(files, rows)
 
 
-def _ids(bucket: S3Folder, file: File, identity: tuple[str, ...]) -> pa.ChunkedArray:
-    table = parquet.table(bucket.get(file.key), identity)
+def _ids(lease: Lease, file: File, identity: tuple[str, ...]) -> pa.ChunkedArray:
+    lease.beat()
+    table = parquet.table(lease.bucket.get(file.key), identity)
     parts = [table[name].cast(pa.string()) for name in identity]
     return pc.binary_join_element_wise(*parts, "\n") if len(parts) > 1 else parts[0]
 
 
-def _keep(bucket: S3Folder, file: File, mask: pa.Array, replay_id: str) -> None:
+def _keep(lease: Lease, file: File, mask: pa.Array, replay_id: str) -> None:
     """Writes the rows of ``mask`` beside the file, which then goes."""
     out = io.BytesIO()
-    pq.write_table(parquet.table(bucket.get(file.key)).filter(mask), out, compression="zstd")
+    pq.write_table(parquet.table(lease.bucket.get(file.key)).filter(mask), out, compression="zstd")
     folder, _, name = file.key.removesuffix(".parquet").rpartition("/")
     # Dated as the file that it is of, for the next replay.
     name = f"{folder}/{COMPACTED}{file.finished_ms}-{name}{KEPT}{replay_id}.parquet"
-    bucket.write(name, out.getvalue())
+    lease.check()
+    lease.bucket.write(name, out.getvalue())
+    try:
+        lease.check()
+    except Taken:  # whoever has it now may have merged the file itself
+        lease.bucket.delete([name])
+        raise

@@ -291,7 +291,7 @@ class Replay:
             frozenset(origin.named),
             whole=not origin.accept_loss,
         )
-        settled = history.settle(self.conf, origin.job, span, origin.replay_id)
+        settled = history.settle(self.conf, origin.job, span, origin.replay_id, self.say)
         self.savepoints.supersede(
             origin.job, origin.taken_at_ms, origin.boundary_ms, origin.replay_id
         )

@@ -55,10 +55,12 @@ class Transfer(msgspec.Struct, array_like=True):
 
 class TransferRules(msgspec.Struct, frozen=True, gc=False):
     """wait_hours: from the first end to the comparison; again_hours: how long a job that is behind, as after
-    an outage or in a replay, waits for what has come meanwhile."""
+    an outage or in a replay, waits for what has come meanwhile; keep_hours: a reference that was never
+    settled and is named so much later is of another transfer."""
 
     wait_hours: int = 48
     again_hours: int = 6
+    keep_hours: int = 30 * 24
 
 
 def end_of(reference: str, kind: str, lines: list[Line], arrived_ms: int) -> TransferEnd:
@@ -78,6 +80,8 @@ def on_end(
     """(the transfer after it; when to compare). Each document comes here once."""
     state = state or Transfer()
     wake_at = None
+    if end.event_time_ms - state.at_ms > rules.keep_hours * HOUR_MS:
+        state = Transfer()
     if not state.products:
         # In a replay its wait is long over, but the other end is yet to be read.
         due_ms = end.arrived_ms + rules.wait_hours * HOUR_MS
