@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -61,6 +62,7 @@ class StockDocuments(SingleStage):
 
     codec = archived_mark.CODEC
     kept = "document"
+    rest = "document-rest"
     sides = (DEAD_LETTERS, "actions", "transfers")
 
     def __init__(
@@ -85,10 +87,25 @@ class StockDocuments(SingleStage):
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
 
-    def _promoted(self, announced: promotion.Announcement) -> Iterator[PromotionLine]:
-        """Nobody knows how much more is sold of what is in a bundle."""
-        lines = promotion.lines(announced, self.stores)
+    def _promoted(
+        self, announced: promotion.Announcement, stores: Sequence[int] = ()
+    ) -> Iterator[PromotionLine]:
+        """``stores``: of all those only these. Nobody knows how much more is sold of what is in a bundle."""
+        lines = promotion.lines(announced, stores or announced.stores or self.stores)
         return (line for line in lines if line.product not in self.bundles)
+
+    @staticmethod
+    def _rows(lines: Callable[[Any], Iterable[Any]], found: Any, arrived_ms: int) -> Iterator[Row]:
+        return (_row(line, arrived_ms) for line in lines(found))
+
+    def piece(self, value: bytes, after: int) -> tuple[Iterable[Row], int | None]:
+        """Some stores of a promotion, in their order; a part's number is its store's."""
+        envelope = unseal(value)
+        found = promotion.parse(envelope.raw)
+        left = sorted({store for store in found.stores or self.stores if store > after})
+        some = left[: max(self.at_once // len(found.products), 1)]
+        rows = self._rows(partial(self._promoted, stores=some), found, envelope.arrived_ms)
+        return rows if some else (), some[-1] if len(some) < len(left) else None
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Emitted
@@ -108,8 +125,11 @@ class StockDocuments(SingleStage):
             return None
         if state is None and isinstance(found, stock_movement.Movement):
             self._once(found, envelope.arrived_ms, out)
-        # One by one: a promotion of 500 products in all stores is 1.45 million rows.
-        out.emit_each(lambda: (_row(line, envelope.arrived_ms) for line in lines(found)))
+        rows = partial(self._rows, lines, found, envelope.arrived_ms)
+        if isinstance(found, promotion.Announcement):  # 1.45 million, of 500 products in all stores
+            out.in_pieces(rows)
+        else:
+            out.emit_each(rows)
         return archived_mark.Mark(said) if said and state is None else None
 
     def _once(self, found: stock_movement.Movement, arrived_ms: int, out: Emitted) -> None:

@@ -23,6 +23,7 @@ from tillstream.state_schemas.keyed import (
     stock_transfer,
     store_day,
     store_watch,
+    unfinished,
 )
 from tillstream.state_schemas.keyed.versioned import Codec, UnknownVersion
 
@@ -132,6 +133,10 @@ STATES = (
         DOCUMENTS_A_DAY * 9,
         "a day more than inventory.horizon_hours (192) from its arrival, by the stream's own time: a "
         "document that old moves no stock",
+    ),
+    KeyedState(
+        "inventory", "stock-documents", "document-rest", unfinished.CODEC, "promotion", 100,
+        "until the last line is made: 5,000 a second at most",
     ),
     KeyedState(
         "inventory", "stock-ledger", "stock", stock.CODEC, "store and product", STORE_PRODUCTS,

@@ -8,10 +8,12 @@ import json
 from tests.support import ROOT
 from tillstream.state_schemas.keyed.states import STATES
 
+STATES_OF_A_STAGE = ("kept", "rest")
+
 
 def named_states() -> set[str]:
-    """Names of the states that functions in udfs/ have as ``kept``, that jobs name for batched ones, and
-    connectors for operators of the JVM."""
+    """Names of the states that functions in udfs/ have as STATES_OF_A_STAGE, that jobs name for batched
+    ones, and connectors for operators of the JVM."""
     found = set()
     of_the_jvm = [ROOT / f"tillstream/connectors/{name}.py" for name in ("sources", "tracking")]
     for path in [*(ROOT / "udfs").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), *of_the_jvm]:
@@ -19,7 +21,9 @@ def named_states() -> set[str]:
             names: list[ast.expr] = []
             if isinstance(node, ast.ClassDef):
                 said = [one for one in node.body if isinstance(one, ast.Assign)]
-                names = [one.value for one in said if ast.unparse(one.targets[0]) == "kept"]
+                names = [
+                    one.value for one in said if ast.unparse(one.targets[0]) in STATES_OF_A_STAGE
+                ]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func).rpartition(".")[2]
                 makes = called in ("process", "stage")  # the latter of `batched.Stages`

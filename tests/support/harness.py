@@ -2,7 +2,7 @@
 
 It does what the engine does for the stages of this project, and nothing more: state by key and by
 descriptor's name, values passed through the serialisation the engine would use, side outputs by tag, timers
-of the stream's time.
+of the stream's time and of the machine's.
 test_harness_is_faithful.py compares it with a real mini cluster.
 """
 
@@ -14,6 +14,7 @@ from collections import defaultdict
 from typing import Any
 
 from pyflink.datastream import OutputTag
+from pyflink.datastream.time_domain import TimeDomain
 
 from tillstream.domain.envelope import unseal
 from tillstream.udfs.single import SingleStage
@@ -60,9 +61,19 @@ class _Context:
     def register_event_time_timer(self, at_ms: int) -> None:
         self._harness.timers.add((at_ms, self._harness.key))
 
+    def current_processing_time(self) -> int:
+        return self._harness.now_ms
+
+    def register_processing_time_timer(self, at_ms: int) -> None:
+        self._harness.alarms.add((at_ms, self._harness.key))
+
+    def time_domain(self) -> TimeDomain:
+        return self._harness.domain
+
 
 class KeyedHarness:
-    """Runs one SingleStage. ``state``: key -> {state name -> pickled value}. ``timers``: (when, key)."""
+    """Runs one SingleStage. ``state``: key -> {state name -> pickled value}. ``timers``, ``alarms``: (when,
+    key), by the stream's time and by the machine's."""
 
     def __init__(self, function: SingleStage):
         self.state: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -70,6 +81,9 @@ class KeyedHarness:
         self.arrived_ms: int | None = None
         self.watermark_ms = -(2**63)
         self.timers: set[tuple[int, str]] = set()
+        self.alarms: set[tuple[int, str]] = set()
+        self.now_ms = 0
+        self.domain = TimeDomain.EVENT_TIME
         self.main: list[Any] = []
         self.side: dict[str, list[Any]] = defaultdict(list)
         function.settings = function.settings._replace(thread_mode=False)
@@ -83,6 +97,18 @@ class KeyedHarness:
         with contextlib.suppress(ValueError):
             self.arrived_ms = unseal(value).arrived_ms
         return self._take(self._function.process_element(value, self._context))
+
+    def wait(self, ms: int) -> list[Any]:
+        """The main outputs of the timers that are due by then."""
+        made = []
+        end = self.now_ms + ms
+        self.domain = TimeDomain.PROCESSING_TIME
+        while due := [alarm for alarm in self.alarms if alarm[0] <= end]:
+            self.alarms.remove(alarm := min(due))
+            self.now_ms, self.key = alarm
+            made += self._take(self._function.on_timer(self.now_ms, self._context))
+        self.now_ms, self.domain = end, TimeDomain.EVENT_TIME
+        return made
 
     def advance_to(self, watermark_ms: int) -> None:
         """The stream is so far."""

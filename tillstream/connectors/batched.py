@@ -110,8 +110,8 @@ def each(
 ) -> DataStream:
     """``records`` through ``function`` (of ``udfs.single``), one at a time; ``made``: type of what
     comes out."""
-    if function.kept is not None:
-        context.state(function.kept)
+    for state in filter(None, (function.kept, function.rest)):
+        context.state(state)
     return records.process(function, made).uid(uid).name(name)
 
 
