@@ -108,6 +108,24 @@ def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bo
     return bool(streams & found.positions.keys())
 
 
+ELSEWHERE = (
+    "the state that {job} goes on from has its place in {stands}, and these settings read {reads}: it would "
+    "leave unread what is waiting there. Give the --conf that it was submitted with (source.kind=...); "
+    "--allow-dropped-state if it is to change over, once it has read all of {stands}"
+)
+
+
+def elsewhere(job: Job | None, conf: Conf, found: Standing) -> str:
+    """Why the front door cannot go on from a state whose place is in a stream of the other kind than it is
+    to read; "" if it can."""
+    reads = conf.source.stream
+    if job is None or not job.raw or reads in found.positions:
+        return ""
+    other = "kinesis:" if conf.source.kind == "kafka" else "kafka:"
+    stands = [name for name in sorted(found.positions) if name.startswith(other)]
+    return ELSEWHERE.format(job=job.name, stands=stands[0], reads=reads) if stands else ""
+
+
 OF_CONSUMER = (
     "this savepoint's place in Kinesis is of Flink's consumer, whose state the source of this release does "
     "not read: `tillstream job restore {job} --allow-dropped-state` goes on at the same place "
