@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from tests.support import sales
 from tillstream import conf as settings
-from tillstream.cli import times
+from tillstream.cli import main, times
 from tillstream.cli.times import moment_ms
 from tillstream.clients import aws, kinesis
 from tillstream.clients.delivery import Receipt, deliver
@@ -50,6 +50,7 @@ from tillstream.dead_letters.send import redrive
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.stock import movement
+from tillstream.errors import Unreachable
 
 SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
@@ -649,3 +650,17 @@ def test_of_other_topics_than_the_tills_source_kind_says_nothing(monkeypatch, lo
     seen = [sighting(OF_LABEL, orjson.dumps(LABEL))]
     sent = run(monkeypatch, seen, "redrive", "--all", "--yes")
     assert (sent.exit_code, log.happened) == (0, [("send", [OF_LABEL]), ("mark", 1)])
+
+
+def test_without_a_stack_that_is_told_before_production_lacks_credentials(monkeypatch, tmp_path):
+    def from_kafka(*_: object) -> None:
+        raise Unreachable("Kafka needs AWS credentials (there are none)")
+
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    monkeypatch.delenv("TILLSTREAM_ENV", raising=False)
+    monkeypatch.setattr(dlq_read, "from_kafka", from_kafka)
+    first, second = CliRunner().invoke(main, ["dlq", "list"]).output.splitlines()
+    assert first.startswith(
+        "error: there is no stack: run `tillstream up`; for another environment"
+    )
+    assert second == "note: with these, Kafka needs AWS credentials (there are none)"
