@@ -46,7 +46,7 @@ MAY: dict[str, set[str]] = {
     "package": TOOLS | {"connectors", "state_schemas"},
     "sim": TOOLS | {"cluster"},
     "intake": TOOLS | {"domain", "reference"},
-    "check": {"conf", "errors", "catalog", "cli", "clients"},
+    "check": {"conf", "errors", "catalog", "cli", "clients", "cluster"},  # how far jobs have read
     "demo": TOOLS | {"check", "cluster", "local", "sim"},
     "chaos": TOOLS | {"check", "cluster", "fraud", "local", "sim"},
     "resources": set(),
