@@ -265,6 +265,12 @@ def test_what_a_savepoint_has_read_is_known_by_time(stream):
     assert restoring.read_to_ms(conf, {name: {SHARD: "99999999"}}, later) == {}
 
 
+def test_what_was_read_is_known_by_the_state_whatever_kind_the_settings_say(stream):
+    conf = load("local", {"source": {"kind": "kafka"}})
+    name = f"kinesis:{TOPIC}"
+    assert name in restoring.read_to_ms(conf, {name: {SHARD: put(stream)}}, now_ms())
+
+
 # -- where the front door begins for a job of before it ------------------------------------------------
 
 

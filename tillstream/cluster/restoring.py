@@ -122,6 +122,8 @@ def elsewhere(job: Job | None, conf: Conf, found: Standing) -> str:
     if job is None or not job.raw or reads in found.positions:
         return ""
     other = "kinesis:" if conf.source.kind == "kafka" else "kafka:"
+    if other == "kinesis:" and found.of_consumer:  # which no source reads any more
+        return ""
     stands = [name for name in sorted(found.positions) if name.startswith(other)]
     return ELSEWHERE.format(job=job.name, stands=stands[0], reads=reads) if stands else ""
 
@@ -267,11 +269,12 @@ def read_to_ms(
     out: dict[str, dict[str, int]] = {}
     for stream, begun in positions.items():
         kind, _, name = stream.partition(":")
-        if kind == "kafka" and name == conf.source.kafka.topic and conf.source.kind == "kafka":
+        # The state says what was read: a submission's --conf may have said another kind than ours.
+        if kind == "kafka" and name == conf.source.kafka.topic:
             places = {int(number): int(at) for number, at in begun.items()}
             times = last_before(conf, name, conf.source.kafka.bootstrap, places)
             out[stream] = {str(number): at for number, at in times.items()}
-        elif kind == "kinesis" and conf.source.kind == "kinesis":
+        elif kind == "kinesis":
             client = kinesis.open_stream(conf)
             for shard, text in begun.items():
                 last = kinesis.first_kept(client, name, shard, int(text))
