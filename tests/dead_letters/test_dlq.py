@@ -645,6 +645,13 @@ def test_nothing_goes_where_intake_was_not_submitted_to_read(monkeypatch, log, t
     assert redriven(monkeypatch, letter=ID).exit_code == 0
 
 
+def test_of_an_intake_that_was_stopped_nobody_knows_what_it_reads_next(monkeypatch, log, tmp_path):
+    submitted(tmp_path, "kafka")
+    Submissions(tmp_path / "stack" / "jobs.jsonl").note("intake", "a" * 32, ended="stopped")
+    assert "other_stream" in redriven(monkeypatch).output
+    assert redriven(monkeypatch, letter=ID).exit_code == 0
+
+
 def test_of_other_topics_than_the_tills_source_kind_says_nothing(monkeypatch, log, tmp_path):
     submitted(tmp_path, "kafka")
     seen = [sighting(OF_LABEL, orjson.dumps(LABEL))]

@@ -54,9 +54,11 @@ class Submissions:
         return None
 
     def read_by(self, name: str) -> str | None:
-        """The stream that the job's last submission reads, as `Source.stream`; None if nothing says so."""
+        """The stream that the job's last submission reads, as `Source.stream`. None if nothing says so, or if
+        that run has ended: the next one may read another."""
+        over = {entry["job_id"] for entry in self._lines() if "ended" in entry}
         runs = [entry for entry in self.all() if entry["name"] == name]
-        return runs[-1].get("reads") if runs else None
+        return runs[-1].get("reads") if runs and runs[-1]["job_id"] not in over else None
 
     def stopped_with(self, name: str) -> tuple[int, str] | None:
         """(ms, location) of the savepoint that the job's last stop left."""
