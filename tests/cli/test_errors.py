@@ -123,6 +123,6 @@ def test_where_nobody_said_which_environment_is_meant_a_failure_says_which_was_t
     monkeypatch.delenv("TILLSTREAM_ENV")
     monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
     said = lines(ends(failing), 1)
-    assert said[0] == "error: no such table"
-    assert "TILLSTREAM_ENV is not set" in said[1]
+    assert "run `tillstream up`; for another environment set TILLSTREAM_ENV" in said[0]
+    assert said[1] == "note: with these, no such table"
     assert lines(ends(raising(Problem("no such file"))), 1) == ["error: no such file"]

@@ -128,6 +128,22 @@ def test_a_savepoint_from_before_the_front_door_says_how_to_change_over(cluster,
     assert changed["transactions"] == {"kafka": {"accepted_loss": {}}}
 
 
+def test_a_state_of_kafka_is_not_restored_to_read_kinesis_and_the_stream_that_is_read_is_noted(
+    cluster, tmp_path, monkeypatch
+):
+    start = left(tmp_path)
+    monkeypatch.delenv("TILLSTREAM_CONF")  # as `job restore` without the --conf of the submission
+    with pytest.raises(NotReady, match=r"has its place in kafka:till-.*source\.kind"):
+        cluster.submit("intake", start_from=start)
+    assert cluster.given == []
+    by_kafka = {"source": {"kind": "kafka"}}
+    cluster.submit("intake", overrides=by_kafka, start_from=start, accept_loss=True)
+    assert cluster.submissions.read_by("intake") == f"kafka:{TOPIC}"
+    monkeypatch.setattr(restoring, "losses", lambda *_: [])
+    cluster.submit("intake", start_from=start, allow_dropped_state=True)
+    assert cluster.submissions.read_by("intake") == f"kinesis:{TOPIC}"
+
+
 def test_an_accepted_loss_is_said_noted_and_moves_those_positions_alone(cluster, tmp_path):
     lines: list[str] = []
     start = left(tmp_path)
@@ -247,6 +263,12 @@ def test_what_a_savepoint_has_read_is_known_by_time(stream):
     (found,) = restoring.read_to_ms(conf, {name: {SHARD: second}}, later)[name].values()
     assert found == later - restoring.SLACK_MS
     assert restoring.read_to_ms(conf, {name: {SHARD: "99999999"}}, later) == {}
+
+
+def test_what_was_read_is_known_by_the_state_whatever_kind_the_settings_say(stream):
+    conf = load("local", {"source": {"kind": "kafka"}})
+    name = f"kinesis:{TOPIC}"
+    assert name in restoring.read_to_ms(conf, {name: {SHARD: put(stream)}}, now_ms())
 
 
 # -- where the front door begins for a job of before it ------------------------------------------------

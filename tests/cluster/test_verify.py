@@ -11,7 +11,7 @@ from tests.support.fake_cluster import FakeCluster
 from tillstream import conf as settings
 from tillstream.clients.wait import NotInTime
 from tillstream.cluster import verify
-from tillstream.cluster.manifest import Manifest
+from tillstream.cluster.manifest import FORMAT, Manifest
 from tillstream.cluster.protocol import JobError
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.errors import Unreachable
@@ -76,3 +76,14 @@ def test_a_savepoint_whose_restore_does_not_end_in_time_is_bad(verified, monkeyp
     monkeypatch.setattr(verify, "_history", lambda *_: "")
     monkeypatch.setattr(verify, "LocalCluster", lambda stack: type("C", (), {"submit": slow})())
     assert verified().problem == "job loyalty does not run after 1800 s"
+
+
+@pytest.mark.parametrize(("streams", "written", "kind"), [
+    (["kafka:till-transactions"], FORMAT, "kafka"), (["kinesis:till-transactions"], FORMAT, "kinesis"),
+    ([], FORMAT, "kinesis"), (["kinesis:till-transactions"], FORMAT - 1, "kafka"),
+])  # fmt: skip
+def test_the_scratch_job_reads_the_kind_of_stream_that_the_state_is_of(streams, written, kind):
+    """The settings say Kinesis, the job was submitted with --conf source.kind=kafka."""
+    places = {stream: {"0": "7"} for stream in streams}
+    one = Manifest("intake", "i", "file:///s", 1, 1, 1, "1", "1", 1, {}, places, format=written)
+    assert verify._read_from(one, settings.load("local")) == kind

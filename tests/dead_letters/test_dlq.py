@@ -17,12 +17,14 @@ from moto import mock_aws
 
 from tests.support import sales
 from tillstream import conf as settings
-from tillstream.cli import times
+from tillstream.cli import main, times
 from tillstream.cli.times import moment_ms
 from tillstream.clients import aws, kinesis
 from tillstream.clients.delivery import Receipt, deliver
+from tillstream.cluster.submissions import Submissions
 from tillstream.dead_letters import commands as dlq_commands
 from tillstream.dead_letters import read as dlq_read
+from tillstream.dead_letters import send as dlq_send
 from tillstream.dead_letters.advice import advice
 from tillstream.dead_letters.commands import hexdump
 from tillstream.dead_letters.contracts import contracts
@@ -48,6 +50,7 @@ from tillstream.dead_letters.send import redrive
 from tillstream.domain.dead_letter import dead_letter
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.stock import movement
+from tillstream.errors import Unreachable
 
 SOLD = {"event_time_ms": 1_795_500_000_000, "customer_id": "C0001234567", "pieces": 2}
 ID = "kinesis:till-transactions/shardId-000000000000/4965"
@@ -569,3 +572,102 @@ def test_tax_that_is_refused_stays_dead_until_it_is_accepted():
         conf = settings.load("local", {"intake": {"tax_rates": said}})
         outcomes.append(getattr(judge(letter, contracts=contracts(conf)), "reason", "goes back"))
     assert outcomes == ["tax_rate", "goes back"]
+
+
+# --- where intake reads
+
+
+class Marks(Log):
+    def at(self, conf, topic):
+        self.name = topic or conf.source.stream
+        return self
+
+    def put(self, batch):
+        self.happened.append(("send", [one.dead_letter_id for one in batch]))
+        return [Receipt("o", None) for _ in batch]
+
+
+OF_KAFKA = "kafka:till-transactions/2/753#1f703f1f"
+BY_KAFKA = ("--conf", "source.kind=kafka")
+
+
+@pytest.fixture
+def log(monkeypatch, tmp_path):
+    """Where redrive would send, and the stack whose submissions say what intake reads."""
+    monkeypatch.setenv("TILLSTREAM_ENV", "local")
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    (tmp_path / "stack").mkdir()
+    log = Marks()
+    monkeypatch.setattr(dlq_send, "open_source", lambda conf, topic=None: log.at(conf, topic))
+    monkeypatch.setattr(dlq_send, "open_markers", lambda conf: log)
+    return log
+
+
+def submitted(tmp_path, kind):
+    noted = {"from": None, "parallelism": 1, "reads": f"{kind}:till-transactions"}
+    Submissions(tmp_path / "stack" / "jobs.jsonl").note("intake", "a" * 32, **noted)
+
+
+def redriven(monkeypatch, *args, letter=OF_KAFKA):
+    seen = [sighting(letter, orjson.dumps(sale()))]
+    return run(monkeypatch, seen, "redrive", "--all", "--yes", *args)
+
+
+def test_what_came_through_kafka_is_not_put_where_only_the_settings_say_that_intake_reads(
+    monkeypatch, log
+):
+    refused = redriven(monkeypatch)
+    assert (refused.exit_code, log.happened) == (1, [])
+    assert f"stays dead  {OF_KAFKA}  other_stream" in refused.output
+    assert "--conf source.kind=kafka" in refused.output
+    sent = redriven(monkeypatch, *BY_KAFKA)
+    assert (sent.exit_code, sent.output) == (0, "1 of 1 sent to kafka:till-transactions.\n")
+    assert log.happened == [("send", [OF_KAFKA]), ("mark", 1)]
+
+
+def test_what_came_through_kinesis_goes_to_kafka_once_it_is_said_that_intake_has_moved_there(
+    monkeypatch, log
+):
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"source": {"kind": "kafka"}}')
+    assert "--conf source.kind=kafka if it has moved" in redriven(monkeypatch, letter=ID).output
+    assert redriven(monkeypatch, *BY_KAFKA, letter=ID).exit_code == 0
+    assert log.happened == [("send", [ID]), ("mark", 1)]
+
+
+def test_nothing_goes_where_intake_was_not_submitted_to_read(monkeypatch, log, tmp_path):
+    submitted(tmp_path, "kafka")
+    refused = redriven(monkeypatch, letter=ID)
+    assert (refused.exit_code, log.happened) == (1, [])
+    assert "intake was submitted to read kafka:till-transactions" in refused.output
+    assert "give --conf source.kind=kafka" in refused.output
+    # The submission says it: nobody has to confirm that it has moved.
+    monkeypatch.setenv("TILLSTREAM_CONF", '{"source": {"kind": "kafka"}}')
+    assert redriven(monkeypatch, letter=ID).exit_code == 0
+
+
+def test_of_an_intake_that_was_stopped_nobody_knows_what_it_reads_next(monkeypatch, log, tmp_path):
+    submitted(tmp_path, "kafka")
+    Submissions(tmp_path / "stack" / "jobs.jsonl").note("intake", "a" * 32, ended="stopped")
+    assert "other_stream" in redriven(monkeypatch).output
+    assert redriven(monkeypatch, letter=ID).exit_code == 0
+
+
+def test_of_other_topics_than_the_tills_source_kind_says_nothing(monkeypatch, log, tmp_path):
+    submitted(tmp_path, "kafka")
+    seen = [sighting(OF_LABEL, orjson.dumps(LABEL))]
+    sent = run(monkeypatch, seen, "redrive", "--all", "--yes")
+    assert (sent.exit_code, log.happened) == (0, [("send", [OF_LABEL]), ("mark", 1)])
+
+
+def test_without_a_stack_that_is_told_before_production_lacks_credentials(monkeypatch, tmp_path):
+    def from_kafka(*_: object) -> None:
+        raise Unreachable("Kafka needs AWS credentials (there are none)")
+
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    monkeypatch.delenv("TILLSTREAM_ENV", raising=False)
+    monkeypatch.setattr(dlq_read, "from_kafka", from_kafka)
+    first, second = CliRunner().invoke(main, ["dlq", "list"]).output.splitlines()
+    assert first.startswith(
+        "error: there is no stack: run `tillstream up`; for another environment"
+    )
+    assert second == "note: with these, Kafka needs AWS credentials (there are none)"

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 from pathlib import Path
 
+import msgspec
+import orjson
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support import ROOT
 from tillstream import conf as settings
 from tillstream.cli import main
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.intake import mappings
+from tillstream.intake.ours import OurContracts, is_ours, may_be_ours
+from tillstream.udfs.intake import IntakeOnce, intake_once
 
 MAPPING = """\
 mapping: corner-shop
@@ -247,3 +256,89 @@ def test_tax_that_does_not_follow_from_its_rate_is_shown_and_by_the_setting_refu
     done = run("try", shop / "file.csv", "--mapping", shop / "shop.yaml")
     assert (done.exit_code, why in done.output) == (1, True), done.output
     assert "1 would be dead letters" in done.output
+
+
+# -- our own contracts: no mapping is needed
+
+EXAMPLES = ROOT / "state_schemas/events/pos_transaction"
+VALID = sorted(EXAMPLES.glob("examples*/valid/*.json"))
+INVALID = sorted(one for one in EXAMPLES.glob("examples*/invalid/*.json") if one.stat().st_size)
+CASES = sorted(Path(os.environ.get("TILLSTREAM_CASES", "/nowhere")).glob("*sale*"))
+
+
+@pytest.fixture(scope="module")
+def job() -> IntakeOnce:
+    return intake_once(settings.load("local"))
+
+
+@pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
+def test_a_record_of_our_contracts_is_shown_in_the_canonical_form_of_the_job(job, shop, file):
+    (line,) = run("try", file, "--json").output.splitlines()
+    taken = job.take(Envelope("kafka:t/0/1", 2**41, file.read_bytes()))
+    made = orjson.loads(msgspec.json.encode(taken.receipt))
+    arrival = ("key", "arrived_ms", "origin")
+    shown = json.loads(line)["canonical"]
+    assert {n: v for n, v in shown.items() if n not in arrival} == {
+        n: v for n, v in made.items() if n not in arrival
+    }
+
+
+@pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)
+def test_a_record_that_is_refused_has_the_reason_of_the_job(job, file: Path) -> None:
+    raw = file.read_bytes()
+    assert is_ours(raw) or may_be_ours(raw)
+    for one in OurContracts().transactions(raw, job.stores.get, {}):
+        problem = None
+        try:
+            job.take(Envelope("kafka:t/0/1", 2**41, one.raw()))
+        except InvalidTransaction as error:
+            problem = str(error)
+        assert problem == (str(one.problem) if one.problem else None)
+
+
+def test_a_sale_and_its_refund_are_shown_with_their_amounts(shop: Path) -> None:
+    done = run("try", EXAMPLES / "examples/valid/anonymous_refund.json")
+    assert done.exit_code == 0, done.output
+    assert "contracts v1 and v2: 1 transactions, -" in done.output
+
+
+@pytest.mark.parametrize(("file", "figures"), [
+    ("examples_v2/invalid/lines_total--one_cent_short.json", "discounts 0.00 ZAR, makes"),
+    ("examples_v2/invalid/tenders_total--change_forgotten.json", "(makes"),
+    ("examples/invalid/total_mismatch--one_cent_short.json", "discounts 0.00 ZAR, makes"),
+])  # fmt: skip
+def test_sums_that_do_not_hold_are_shown_with_their_figures(shop, file, figures) -> None:
+    assert figures in " ".join(run("try", EXAMPLES / file).output.split())
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+def test_every_case_of_a_sale_is_judged_by_its_contract(shop: Path, file: Path) -> None:
+    done = run("try", file)
+    assert "contracts v1 and v2:" in done.output
+    assert "no mapping" not in done.output
+
+
+def test_sales_in_one_record_are_each_shown(shop: Path) -> None:
+    one = json.loads((EXAMPLES / "examples/valid/paid_by_eft.json").read_bytes())
+    many = [one | {"transaction_id": f"0045-03-20261124-00012{n}"} for n in range(3)]
+    (shop / "many.json").write_text("\n".join(map(json.dumps, many)) + "\nnot one\n")
+    done = run("try", shop / "many.json")
+    assert "3 transactions" in done.output
+    assert "1 would be dead letters" in done.output
+    (shop / "many.json").write_bytes(gzip.compress(json.dumps(many).encode()))
+    assert "3 transactions" in run("try", shop / "many.json").output
+
+
+def test_what_the_settings_refuse_is_refused_here_too(shop, monkeypatch) -> None:
+    one = json.loads((EXAMPLES / "examples/valid/paid_by_eft.json").read_bytes())
+    (shop / "one.json").write_text(json.dumps(one | {"currency": "BWP"}))
+    assert run("try", shop / "one.json").exit_code == 0
+    conf = settings.load("local", {"intake": {"other_currencies": "refuse"}})
+    monkeypatch.setattr(settings, "load", lambda **over: conf)
+    assert "other_currency" in run("try", shop / "one.json").output
+
+
+def test_fields_cannot_be_set_beside_a_contract(shop: Path) -> None:
+    done = run("try", VALID[0], "--set", "till=9")
+    assert done.exit_code == 2
+    assert "--set is for what a mapping reads" in done.output

@@ -29,7 +29,8 @@ class Shop:
     def __init__(self, monkeypatch, kind):
         tag = uuid.uuid4().hex[:8]
         self.dead, self.topic, self.stream = f"dead-{tag}", f"till-{tag}", f"till-{tag}"
-        self.ids = [f"kafka:{self.topic}/0/{n}" for n in range(3)]
+        place = f"{self.topic}/0" if kind == "kafka" else f"{self.stream}/shardId-000000000000"
+        self.ids = [f"{kind}:{place}/{n}" for n in range(3)]
         overrides = {
             "source": {
                 "kind": kind,
@@ -144,7 +145,8 @@ def test_a_wrong_source_is_told_before_anything_is_sent(stack, monkeypatch):
     ):
         overrides = {"source": source, "kafka": {"topics": {"dead_letters": shop.dead}}}
         monkeypatch.setenv("TILLSTREAM_CONF", json.dumps(overrides))
-        result = shop.run("redrive", shop.ids[0], "--yes")
+        said = f"source.kind={source['kind']}"
+        result = shop.run("redrive", shop.ids[0], "--yes", "--conf", said)
         assert result.exit_code == 1
         assert says in result.output
         assert len(result.output.splitlines()) == 1

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tillstream import conf
 from tillstream.cli import main
-from tillstream.local import ports, services
+from tillstream.local import ports, services, stack
 from tillstream.local.layout import StackError
 from tillstream.local.stack import Stack
 
@@ -105,7 +105,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch)
     monkeypatch.setenv("TILLSTREAM_ENV", "local")
     done = CliRunner().invoke(main, ["up"])
     assert done.exit_code == 1
-    assert "Not a directory: choose a place that can be read and written" in done.output
+    assert "(Not a directory): set TILLSTREAM_HOME to a folder that can be written" in done.output
     assert len(done.output.splitlines()) == 1
 
 
@@ -114,3 +114,17 @@ def test_javas_properties_hold_every_letter(tmp_path: Path):
     services._write_properties(file, {"log.dirs": "/hö m/Ж/😀"})
     (line,) = file.read_bytes().decode("ascii").splitlines()
     assert json.loads(f'"{line}"') == "log.dirs=/hö m/Ж/😀"
+
+
+@pytest.mark.parametrize("below", ["a file/home", "a file"])
+def test_a_home_that_cannot_be_written_is_told_as_one_and_not_as_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path / below))
+    monkeypatch.setattr(stack, "ensure_jars", lambda progress: None)
+    monkeypatch.setattr(stack, "free_mib", lambda folder: 0)
+    done = CliRunner().invoke(main, ["up"])
+    assert done.exit_code == 1
+    assert "set TILLSTREAM_HOME to a folder that can be written" in done.output
+    assert "disk" not in done.output

@@ -19,8 +19,9 @@ from confluent_kafka import Consumer
 from tillstream import conf as settings
 from tillstream.cli import main
 from tillstream.clients import delivery, kinesis
+from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
-from tillstream.sim import senders
+from tillstream.sim import commands, kinesis_sender, senders
 from tillstream.sim.commands import _sender
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.senders import FileSender, KafkaSender, Spool, read_spool, spool_line
@@ -107,6 +108,21 @@ def test_a_file_of_records_reads_back(tmp_path: Path) -> None:
     sender.send("C1", b"\xff{}")
     sender.close()
     assert list(read_spool(tmp_path / "records.jsonl")) == [("C1", b"\xff{}", "tills")]
+
+
+def test_who_sends_where_intake_was_not_submitted_to_read_is_told_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TILLSTREAM_ENV", "local")
+    monkeypatch.setenv("TILLSTREAM_HOME", str(tmp_path))
+    monkeypatch.setattr(commands, "KafkaSender", lambda *_: None)
+    monkeypatch.setattr(kinesis_sender, "KinesisSender", lambda *_: None)
+    (tmp_path / "stack").mkdir()
+    noted = {"from": None, "reads": "kafka:till-transactions"}
+    Submissions(tmp_path / "stack" / "jobs.jsonl").note("intake", "a" * 32, **noted)
+    _sender("kafka", tmp_path, tmp_path, senders.TILLS)
+    _sender("kinesis", tmp_path, tmp_path, senders.MOVEMENTS)
+    assert capsys.readouterr().err == ""
+    _sender("kinesis", tmp_path, tmp_path, senders.TILLS)
+    assert "nothing reads kinesis:till-transactions: --to kafka" in capsys.readouterr().err
 
 
 def test_a_spooled_record_goes_back_to_the_stream_it_was_meant_for(

@@ -288,6 +288,7 @@ def test_a_record_that_does_not_add_up_is_a_dead_letter_by_itself_that_the_mappi
 
 @pytest.mark.parametrize(("raw", "reason"), [
     (b"", "not_json"), (b"{}", "missing_field"), (b"[1]", "not_an_object"), (b"<a/>", "not_json"),
+    (b"[]", "not_an_object"), (b"[]\n[]\n", "not_json"), (b"\n", "not_json"),
     (json.dumps(sale() | {"till": 0}).encode(), "out_of_range"),
 ])  # fmt: skip
 def test_what_no_mapping_knows_is_refused_as_contract_v1_would(raw, reason):

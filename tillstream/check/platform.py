@@ -6,7 +6,7 @@ import itertools
 import json
 import operator
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,18 @@ from tillstream.errors import Unreachable
 
 READERS = 8
 UP = "run `tillstream status`, then `tillstream up`"
+# What the check takes of a record. Anybody may write one that says less: it stops no job, and no check.
+Says = Mapping[str, type]
+A_RECEIPT: Says = {
+    "transaction_id": str,
+    "store": int,
+    "business_day": str,
+    "currency": str,
+    "total": int,
+    "lines": list,
+}
+A_TAX: Says = {"code": str, "amount": int, "rate": str, "added": bool, "net": int}
+AN_ANSWER: Says = {"outcome": str, "customer_id": str, "transaction_id": str, "points": int}
 
 
 class Platform:
@@ -114,15 +126,19 @@ class Platform:
         outbox: Counter[str] = Counter()
         file = Path(self.conf.notify.file or settings.home() / "notices.jsonl")
         if self.conf.notify.sender == "file" and file.exists():
-            lines = file.read_bytes().splitlines()
-            outbox = Counter(json.loads(line)["notice_id"] for line in lines)
+            for line in file.read_bytes().splitlines():
+                with suppress(ValueError, LookupError, TypeError):  # cut short by a crash
+                    outbox[json.loads(line)["notice_id"]] += 1
         return NoticeLog(status, outbox)
 
     def dead_letters(self) -> dict[str, tuple[str, bytes]]:
-        """(reason, raw bytes) by dead letter id: several jobs may have refused the same record."""
+        """(reason, raw bytes) by dead letter id: several jobs may have refused the same record. Without marks
+        of what was redriven, which have a letter's key and nothing in them."""
         out: dict[str, tuple[str, bytes]] = {}
         for message in self.messages(topics.DEAD_LETTERS):
             headers = dict(message.headers() or [])
+            if "tillstream.reason" not in headers:
+                continue
             reason = _text(headers.get("tillstream.reason"))
             out[_text(message.key())] = (reason, message.value() or b"")
         return out
@@ -130,12 +146,14 @@ class Platform:
     def passed_on(self) -> Iterator[dict[str, Any]]:
         """Every transaction that the front door has written, as often as it did. What others wrote there,
         which no job takes for one, is left out."""
-        found = self.documents(topics.TRANSACTIONS)
-        return (one for one in found if isinstance(one.get("transaction_id"), str))
+        for one in self.documents(topics.TRANSACTIONS):
+            taxes = one.get("taxes", [])
+            if says(one, A_RECEIPT) and isinstance(taxes, list) and all(map(_is_tax, taxes)):
+                yield one
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """What tills were answered about points, as often as it was."""
-        return self.documents(topics.POINTS_ANSWERS)
+        return (one for one in self.documents(topics.POINTS_ANSWERS) if says(one, AN_ANSWER))
 
     def holds(self) -> Iterator[dict[str, Any]]:
         """What the fraud job said of sales, as often as it did; what is no word of it is left out."""
@@ -148,11 +166,15 @@ class Platform:
 
     def documents(self, topic: Topic) -> Iterator[dict[str, Any]]:
         """The JSON objects of a topic; what is none is left out."""
+        return _objects(self.messages(topic))
+
+    def accepted(self, topic: Topic) -> Iterator[dict[str, Any]]:
+        """The JSON objects of a topic that a job reads, but for those that it has refused."""
+        refused = {identity.partition("#")[0] for identity in self.dead_letters()}
         for message in self.messages(topic):
-            with suppress(orjson.JSONDecodeError):
-                found = orjson.loads(message.value() or b"")
-                if isinstance(found, dict):
-                    yield found
+            place = f"{message.topic()}/{message.partition()}/{message.offset()}"
+            if f"kafka:{place}" not in refused:
+                yield from _objects([message])
 
     def begins_later(self, topic: Topic) -> bool:
         """Whether the topic no longer holds its first records."""
@@ -171,6 +193,25 @@ def grouped(table: pa.Table, *key: str) -> Iterator[tuple[Any, list[dict[str, An
     rows = (row for batch in batches for row in batch.to_pylist())
     for of, group in itertools.groupby(rows, operator.itemgetter(*key)):
         yield of, list(group)
+
+
+def says(document: Mapping[str, Any], what: Says) -> bool:
+    """Whether it has these fields, each of its type."""
+    return all(type(document.get(name)) is kind for name, kind in what.items())
+
+
+def _is_tax(tax: Any) -> bool:
+    if not isinstance(tax, dict):
+        return False
+    return says({"rate": "", "added": False, "net": 0} | tax, A_TAX)
+
+
+def _objects(messages: list[Message]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        with suppress(orjson.JSONDecodeError):
+            found = orjson.loads(message.value() or b"")
+            if isinstance(found, dict):
+                yield found
 
 
 def _text(value: Any) -> str:

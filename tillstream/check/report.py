@@ -20,7 +20,8 @@ class Difference:
 @dataclass
 class Report:
     """``totals``: name -> (recomputed, found). ``others``: what is of other runs or jobs, shown only.
-    ``figures``: recomputed, and nowhere held."""
+    ``figures``: recomputed, and nowhere held. ``behind``: of each job that had not read all, how far it was;
+    then differences mean nothing."""
 
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Report:
     count: int = 0
     sent: int = 0
     seconds: float = 0.0
+    behind: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -41,7 +41,7 @@ class SentFile:
             for number, line in enumerate(file, start=1):
                 try:
                     self._take(orjson.loads(line))
-                except (orjson.JSONDecodeError, KeyError) as error:
+                except (orjson.JSONDecodeError, KeyError, TypeError) as error:
                     raise NoTruth(
                         f"{path} line {number} is not one of the simulator's: {error}"
                     ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tillstream.catalog import tables, topics
-from tillstream.check.platform import Platform, grouped
+from tillstream.check.platform import Platform, Says, grouped, says
 from tillstream.check.report import Report, until_equal
 from tillstream.check.sent import shape
 from tillstream.check.stock_rules import Wanted, replay
@@ -21,6 +21,27 @@ ACTIONS = (
     *("stock_requests", "stock_orders", "truck_routes", "transfer_offers", "central_stock"),
     "stock_notices",
 )
+# What is taken of each. A record that says less is somebody else's: no job takes it for an action.
+_TAKEN: dict[str, Says] = {
+    "stock_requests": {"request_id": str, "ask": str, "order_id": str, "quantity": int},
+    "stock_orders": {"line_id": str, "order_id": str, "centre": int, "product": str, "quantity": int,
+                     "emergency": bool},
+    "truck_routes": {"route_id": str},
+    "transfer_offers": {"offer_id": str},
+    "central_stock": {"update_id": str},
+    "stock_notices": {"notice_id": str, "template": str, "recipient": str, "cause": str, "params": dict},
+}  # fmt: skip
+_TOLD: dict[str, Says] = {  # by template, of params
+    "transfer_differs": {
+        "reference": str,
+        "product": str,
+        "sent": int,
+        "received": int,
+        "missing": int,
+    },
+    "never_counted": {"day": str, "shelves": int, "products": str},
+}
+_A_RANGE_ORDER: Says = {"assortment_id": str, "action": str, "from_ms": int}
 COLUMNS = [
     *("store", "product", "version", "entry_id", "kind", "outcome", "quantity", "moved"),
     *("old_quantity", "new_quantity", "event_time_ms", "low", "reorder_point", "order_up_to"),
@@ -99,8 +120,7 @@ def _compare(
 
 def _range_orders(held: Platform) -> list[dict[str, Any]]:
     """Orders about products and stores that were sent, as far as they say what they must."""
-    needed = {"action", "from_ms", "assortment_id"}
-    return [one for one in held.documents(topics.BY_ID["assortment"]) if needed <= one.keys()]
+    return [one for one in held.accepted(topics.BY_ID["assortment"]) if says(one, _A_RANGE_ORDER)]
 
 
 def _about(
@@ -237,11 +257,11 @@ def _transfers(truth: StockTruth, held: Platform, report: Report) -> None:
 
 def _never_counted(body: dict[str, Any], decided: dict[Key, Wanted], report: Report) -> None:
     """What a store was told of a day; what came after the telling is not in it."""
-    store, told = int(body["recipient"].partition(":")[2]), body["params"]
+    store, told = body["recipient"].partition(":")[2], body["params"]
     of_day = {
         product
         for (place, product), wanted in decided.items()
-        if place == store and told["day"] in wanted.uncounted
+        if str(place) == store and told["day"] in wanted.uncounted
     }
     named = set(told["products"].split(", "))
     if not 0 < told["shelves"] <= len(of_day) or not named <= of_day:
@@ -264,11 +284,16 @@ def _once(held: Platform, report: Report) -> None:
 
 def _id(body: dict[str, Any]) -> str:
     names = ("request_id", "line_id", "route_id", "offer_id", "update_id", "notice_id")
-    return next(body[name] for name in names if name in body)
+    return next(str(body[name]) for name in names if name in body)
 
 
 def _bodies(held: Platform, topic: str) -> list[dict[str, Any]]:
-    return list(held.documents(topics.BY_ID[topic]))
+    """What the job has sent. Of its requests, which it reads itself, what it has not refused."""
+    read = held.accepted if topic == "stock_requests" else held.documents
+    found = [one for one in read(topics.BY_ID[topic]) if says(one, _TAKEN[topic])]
+    if topic != "stock_notices":
+        return found
+    return [one for one in found if says(one["params"], _TOLD.get(one["template"], {}))]
 
 
 def _dead_letters(truth: StockTruth, held: Platform, report: Report) -> None:

@@ -17,7 +17,8 @@ FIX = (
     "is missing; elsewhere check conf and the credentials"
 )
 UNSAID = (
-    "note: no local stack is here and TILLSTREAM_ENV is not set, so production's settings were used"
+    "there is no stack: run `tillstream up`; for another environment set TILLSTREAM_ENV. Nothing says "
+    "which is meant, so production's settings were used"
 )
 _AWS = {"botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError"}
 # What a request to AWS may name -> what that is.
@@ -63,12 +64,16 @@ def in_one_line() -> Iterator[None]:
 
 
 def _with_environment(error: Problem) -> Problem:
-    """The same, with a line more where nobody said which environment is meant."""
+    """The same. Where nobody said which environment is meant, that comes first: what production's settings
+    lack, credentials say, is not what is wrong."""
     from tillstream import conf
 
-    if isinstance(error, Unreachable) and conf.unsaid():
-        error.notes.append(UNSAID)
-    return error
+    outside = isinstance(error, Unreachable) or type(error).__name__ == "StorageError"
+    if not outside or not conf.unsaid():
+        return error
+    told = Unreachable(UNSAID)
+    told.notes = [f"note: with these, {error.message}", *error.notes]
+    return told
 
 
 def _reason(error: Exception) -> str:

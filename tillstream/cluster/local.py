@@ -113,6 +113,8 @@ class LocalCluster:
         found_at = standing(location, conf) if location else restoring.NOWHERE
         if not allow_dropped_state and restoring.is_before_the_door(entry, of_tills, found_at):
             raise NotReady([restoring.BEFORE_THE_DOOR.format(door=catalog.DOOR, job=name)])
+        if not allow_dropped_state and (why := restoring.elsewhere(entry, conf, found_at)):
+            raise NotReady([why])
         if places := restoring.places_of_consumer(entry, conf, found_at):
             if not allow_dropped_state:
                 raise NotReady([restoring.OF_CONSUMER.format(job=name)])
@@ -145,6 +147,7 @@ class LocalCluster:
         arguments += ["-pyexec", python, "-pyclientexec", python]
         job_id = self._client([*arguments, "-py", str(file)], changed)
         noted = {"from": location} | ({"lost": [one.said for one in lost]} if lost else {})
+        noted |= {"reads": of_tills.stream} if entry and entry.raw else {}
         self.submissions.note(name, job_id, parallelism=parallelism, **noted)
         progress(f"submitted {name}: {job_id}")
         if entry and entry.transactions and not entry.raw and not self.running(catalog.DOOR):

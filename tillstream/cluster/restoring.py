@@ -108,6 +108,26 @@ def is_before_the_door(job: Job | None, of_tills: Source, found: Standing) -> bo
     return bool(streams & found.positions.keys())
 
 
+ELSEWHERE = (
+    "the state that {job} goes on from has its place in {stands}, and these settings read {reads}: it would "
+    "leave unread what is waiting there. Give the --conf that it was submitted with (source.kind=...); "
+    "--allow-dropped-state if it is to change over, once it has read all of {stands}"
+)
+
+
+def elsewhere(job: Job | None, conf: Conf, found: Standing) -> str:
+    """Why the front door cannot go on from a state whose place is in a stream of the other kind than it is
+    to read; "" if it can."""
+    reads = conf.source.stream
+    if job is None or not job.raw or reads in found.positions:
+        return ""
+    other = "kinesis:" if conf.source.kind == "kafka" else "kafka:"
+    if other == "kinesis:" and found.of_consumer:  # which no source reads any more
+        return ""
+    stands = [name for name in sorted(found.positions) if name.startswith(other)]
+    return ELSEWHERE.format(job=job.name, stands=stands[0], reads=reads) if stands else ""
+
+
 OF_CONSUMER = (
     "this savepoint's place in Kinesis is of Flink's consumer, whose state the source of this release does "
     "not read: `tillstream job restore {job} --allow-dropped-state` goes on at the same place "
@@ -249,11 +269,12 @@ def read_to_ms(
     out: dict[str, dict[str, int]] = {}
     for stream, begun in positions.items():
         kind, _, name = stream.partition(":")
-        if kind == "kafka" and name == conf.source.kafka.topic and conf.source.kind == "kafka":
+        # The state says what was read: a submission's --conf may have said another kind than ours.
+        if kind == "kafka" and name == conf.source.kafka.topic:
             places = {int(number): int(at) for number, at in begun.items()}
             times = last_before(conf, name, conf.source.kafka.bootstrap, places)
             out[stream] = {str(number): at for number, at in times.items()}
-        elif kind == "kinesis" and conf.source.kind == "kinesis":
+        elif kind == "kinesis":
             client = kinesis.open_stream(conf)
             for shard, text in begun.items():
                 last = kinesis.first_kept(client, name, shard, int(text))

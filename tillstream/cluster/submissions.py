@@ -8,12 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tillstream import catalog
+from tillstream import conf as settings
 from tillstream.cluster.protocol import JobRun
+from tillstream.conf import Conf
 
 
 class Submissions:
-    """A line of JSON for each submission (name, job_id, time_ms, from, parallelism) and for each end
-    (name, job_id, time_ms, ended, savepoint)."""
+    """A line of JSON for each submission (name, job_id, time_ms, from, parallelism, of the front door what
+    it reads) and for each end (name, job_id, time_ms, ended, savepoint)."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -50,6 +53,13 @@ class Submissions:
                 return entry.get("parallelism")
         return None
 
+    def read_by(self, name: str) -> str | None:
+        """The stream that the job's last submission reads, as `Source.stream`. None if nothing says so, or if
+        that run has ended: the next one may read another."""
+        over = {entry["job_id"] for entry in self._lines() if "ended" in entry}
+        runs = [entry for entry in self.all() if entry["name"] == name]
+        return runs[-1].get("reads") if runs and runs[-1]["job_id"] not in over else None
+
     def stopped_with(self, name: str) -> tuple[int, str] | None:
         """(ms, location) of the savepoint that the job's last stop left."""
         found = [e for e in self._lines() if e["name"] == name and "savepoint" in e]
@@ -74,3 +84,26 @@ class Submissions:
                 if entry["name"] and entry["job_id"] and entry["time_ms"]:
                     found.append(entry)
         return found
+
+
+def read_by_the_door(conf: Conf) -> str | None:
+    """The stream that the front door reads, whatever ``conf`` says: a submission may have said otherwise.
+    None where that is not known, as on Amazon's service."""
+    if not conf.local:
+        return None
+    return Submissions(settings.stack_file().parent / "jobs.jsonl").read_by(catalog.DOOR)
+
+
+def not_read(conf: Conf, stream: str) -> str:
+    """That the front door reads another stream than ``stream``, with the fix; "" if that is not so."""
+    reads = read_by_the_door(conf)
+    if reads is None or reads == stream:
+        return ""
+    kind, _, name = reads.partition(":")
+    own = conf.source.kafka.topic if kind == "kafka" else conf.source.kinesis.stream
+    named = "kafka.topic" if kind == "kafka" else "kinesis.stream"
+    more = "" if name == own else f" --conf source.{named}={name}"
+    return (
+        f"{catalog.DOOR} was submitted to read {reads}, so nothing reads {stream}: give --conf "
+        f"source.kind={kind}{more}"
+    )

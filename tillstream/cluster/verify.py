@@ -13,6 +13,7 @@ from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.manifest import FORMAT, Manifest, Verified, code_version
 from tillstream.cluster.protocol import Checkpoint, Cluster, JobError, Say
 from tillstream.cluster.savepoints import Savepoints
+from tillstream.conf import Conf
 from tillstream.errors import Problem
 from tillstream.history import settle as history
 from tillstream.local.stack import Stack
@@ -50,14 +51,24 @@ def verify(
             _partitions(stack, manifest)
             problem = _history(stack, savepoints, manifest)
             if not problem:
-                # A place in Kinesis of an earlier release is of a source that is no more.
-                kind = savepoints.conf.source.kind if manifest.format >= FORMAT else "kafka"
+                kind = _read_from(manifest, savepoints.conf)
                 return _restore(stack, manifest, copied, job_file, kind, at_ms, progress)
         except JobError as error:
             problem = str(error)
         finally:
             stack.down()
     return Verified(at_ms, code_version(), problem=problem)
+
+
+def _read_from(manifest: Manifest, conf: Conf) -> str:
+    """The kind of the tills' stream that the state has its places in, whatever the settings say of now: the
+    job may have been submitted with others."""
+    if manifest.format < FORMAT:  # a place in Kinesis is of a source that is no more
+        return "kafka"
+    if f"kafka:{conf.source.kafka.topic}" in manifest.positions:
+        return "kafka"
+    of_kinesis = any(stream.startswith("kinesis:") for stream in manifest.positions)
+    return "kinesis" if of_kinesis else conf.source.kind
 
 
 def _history(stack: Stack, savepoints: Savepoints, manifest: Manifest) -> str:

@@ -69,6 +69,13 @@ class Source(_Base, frozen=True):
     def clock_ahead_ms(self) -> int:
         return self.clock_ahead_minutes * 60_000
 
+    @property
+    def stream(self) -> str:
+        """``kafka:<topic>`` or ``kinesis:<stream>``, as origins of what came through it begin."""
+        if self.kind == "kafka":
+            return f"kafka:{self.kafka.topic}"
+        return f"kinesis:{self.kinesis.stream}"
+
 
 class TransactionsTopic(_Base, frozen=True):
     from_archive: bool

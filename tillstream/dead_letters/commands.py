@@ -13,6 +13,8 @@ import click
 from tillstream.cli import tables
 from tillstream.cli.tables import Column, Table
 from tillstream.cli.times import MOMENT, shown
+from tillstream.cluster.job_commands import overrides_of
+from tillstream.cluster.submissions import not_read, read_by_the_door
 from tillstream.conf import Conf, load
 from tillstream.dead_letters import model
 from tillstream.dead_letters.advice import advice
@@ -170,6 +172,8 @@ def hexdump(raw: bytes, limit: int = 256) -> str:
     "--source", type=SOURCES, default="kafka", show_default=True, help="Where to read them."
 )
 @click.option("--again", is_flag=True, help="Also those redriven already.")
+@click.option("--conf", "pairs", multiple=True, metavar="KEY=VALUE",
+              help="Over conf/; as in `job submit`, such as source.kind=kafka.")  # fmt: skip
 @click.option("--by", default=None, help="Who, for the record [your user name].")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -181,20 +185,23 @@ def redrive(
     edit: bool,
     source: str,
     again: bool,
+    pairs: tuple[str, ...],
     by: str | None,
     dry_run: bool,
     yes: bool,
 ) -> None:
     """Put dead letters back on the stream or topic they came from, each one checked first.
 
-    Exit code 1 if anything that was asked for stays dead.
+    What tills sent goes where intake reads. Where that is not where a dead letter came from it stays dead,
+    unless --conf says source.kind. Exit code 1 if anything that was asked for stays dead.
     """
     if edit and (len(ids) != 1 or reasons or everything or repaired):
         raise click.UsageError("--edit takes exactly one ID, and no --reason, --all or --repaired")
     fixes = model.read_repaired(repaired) if repaired else {}
     if not (ids or reasons or everything or fixes):
         raise click.UsageError("say which: IDs, --reason, --all, or --repaired FILE")
-    conf = load()
+    overrides = overrides_of(pairs)
+    conf = load(overrides=overrides)
     many = bool(reasons or everything)
     records = _read(conf, source, None if many else {*ids, *fixes}, marks_needed=True)
     if missing := [one for one in (*ids, *fixes) if one not in records]:
@@ -207,11 +214,43 @@ def redrive(
         fixes = {ids[0]: _edited(wanted[ids[0]], contracts(conf))}
     in_order = model.choose(wanted.values(), with_redriven=True)
     sendable, refused = model.judge_all(in_order, fixes, again, contracts(conf))
+    elsewhere = _unread(conf, sendable, "kind" in overrides.get("source", {}))
+    dead = {refusal.dead_letter_id for refusal in elsewhere}
+    refused += elsewhere
+    sendable = [one for one in sendable if one.dead_letter_id not in dead]
     for refusal in refused:
         click.echo(f"stays dead  {refusal.dead_letter_id}  {refusal.reason}: {refusal.message}")
     failed = _send(conf, sendable, by or getpass.getuser(), dry_run, yes)
     if refused or failed:
         sys.exit(1)
+
+
+def _unread(conf: Conf, sendable: Sequence[Sendable], is_said: bool) -> list[Refusal]:
+    """Those that would be put where intake may not read. ``is_said``: the operator says where it does.
+    Raises DlqError where it is known to read elsewhere."""
+    of_tills = [one for one in sendable if one.topic is None]
+    stream = conf.source.stream
+    if of_tills and (why := not_read(conf, stream)):
+        raise DlqError(f"nothing was sent: {why}")
+    if is_said or read_by_the_door(conf) == stream:  # wherever they came through
+        return []
+    return _from_elsewhere(of_tills, stream)
+
+
+def _from_elsewhere(sendable: Sequence[Sendable], stream: str) -> list[Refusal]:
+    """Of what tills sent, those that did not come through ``stream``: where they would be put nobody may
+    read, and nothing would tell."""
+    return [
+        Refusal(
+            one.dead_letter_id,
+            "other_stream",
+            f"it came through {came}, and these settings say that {stream} is read: --conf source.kind="
+            f"{came.partition(':')[0]} if intake reads where it came through, --conf source.kind="
+            f"{stream.partition(':')[0]} if it has moved to {stream} since",
+        )
+        for one in sendable
+        if (came := model.stream_of(one.dead_letter_id)) not in ("", stream)
+    ]
 
 
 def _edited(record: DeadRecord, known: Mapping[str, Contract]) -> dict[str, Any]:

@@ -119,6 +119,12 @@ def origin_of(dead_letter_id: str) -> str:
     return dead_letter_id.partition("#")[0]
 
 
+def stream_of(dead_letter_id: str) -> str:
+    """``kafka:<topic>`` or ``kinesis:<stream>`` that it came through; "" of what came through none."""
+    stream = origin_of(dead_letter_id).rsplit("/", 2)[0]
+    return stream if stream.startswith(("kafka:", "kinesis:")) else ""
+
+
 def choose(
     records: Iterable[DeadRecord],
     *,
@@ -299,8 +305,8 @@ def _times(document: Any) -> dict[str, Any]:
 
 
 def _topic_of(dead_letter_id: str) -> str:
-    kind, _, place = origin_of(dead_letter_id).partition(":")
-    return place.rsplit("/", 2)[0] if kind == "kafka" else ""
+    kind, _, name = stream_of(dead_letter_id).partition(":")
+    return name if kind == "kafka" else ""
 
 
 def judge_all(

@@ -23,14 +23,17 @@ from tillstream.domain.mapping.mapper import Mapped, Mapper, Stores, made_of
 from tillstream.domain.mapping.values import WrongValue
 from tillstream.domain.receipt.amounts import shown
 from tillstream.domain.receipt.contract import RetailTransaction
-from tillstream.domain.receipt.front_door import of_contract
+from tillstream.domain.receipt.currencies import refuse_other
+from tillstream.domain.receipt.front_door import StorePlace, of_contract
 from tillstream.domain.receipt.product import BY_COUNTRY, Embedded
 from tillstream.domain.receipt.tax_rates import TAX_RATE, fault
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.errors import Problem
 from tillstream.intake import mappings as files
+from tillstream.intake.ours import OurContracts, canonical_v1, is_ours, may_be_ours
 
 OF_A_VALUE = frozenset({"bad_format", "not_allowed", "out_of_range", "wrong_type"})
+OF_LINES = frozenset({"lines_total", "total_mismatch"})  # by contract v2, and by v1
 LONGEST_SHOWN = 60
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -77,13 +80,16 @@ def try_(
     """Show what would come of FILE; nothing is sent.
 
     Each record becomes a transaction of contract v2, is skipped because the mapping says so, or would be a
-    dead letter with its reason. Exit code 1 if there is one of those.
+    dead letter with its reason and figures. A record of contract v1 or v2 needs no mapping. Exit code 1 if
+    there is a dead letter.
     """
     raw = file.read_bytes()
     if not raw.strip():
         raise Problem(f"{file} is empty")
     context = _context(said)
     mapper = files.load(mapping) if mapping else _known(raw, file)
+    if context and isinstance(mapper, OurContracts):
+        raise click.UsageError(f"--set is for what a mapping reads, and {file} is of {mapper.name}")
     over = {"reference": {"stores": stores}} if stores else None
     conf = settings.load(overrides=over)
     places = reference.known_stores(conf)
@@ -91,6 +97,8 @@ def try_(
         found = list(mapper.transactions(raw, places.get, context, traced=unread))
     except InvalidTransaction as problem:
         raise Problem(f"{file} is nothing for {mapper.name}: {problem}") from None
+    if conf.intake.other_currencies == "refuse":
+        found = [_without_other_currency(one, places.get) for one in found]
     if conf.intake.tax_rates == "refuse":
         found = list(map(_without_tax_faults, found))
     if not found and mapper.is_empty(raw):
@@ -123,8 +131,10 @@ def _context(said: tuple[str, ...]) -> dict[str, str]:
     return context
 
 
-def _known(raw: bytes, file: Path) -> Mapper:
-    """The one mapping of the package that knows the file's records."""
+def _known(raw: bytes, file: Path) -> Mapper | OurContracts:
+    """Our contracts, or else the one mapping of the package that knows the file's records."""
+    if is_ours(raw):
+        return OurContracts()
     knows, told = [], []
     for mapper in files.all_packaged():
         try:
@@ -136,6 +146,8 @@ def _known(raw: bytes, file: Path) -> Mapper:
     if len(knows) == 1:
         return knows[0]
     names = ", ".join(mapper.name for mapper in knows)
+    if not knows and may_be_ours(raw):
+        return OurContracts()
     if not knows and (why := why_unread(raw, told)):
         raise Problem(f"{file} cannot be read: {why}")
     raise Problem(
@@ -144,15 +156,13 @@ def _known(raw: bytes, file: Path) -> Mapper:
     )  # fmt: skip
 
 
-def _line(mapper: Mapper, one: Mapped, stores: Stores, intake: Intake, unread: bool) -> str:
+def _line(
+    mapper: Mapper | OurContracts, one: Mapped, stores: Stores, intake: Intake, unread: bool
+) -> str:
     if one.receipt:
         place = stores(one.receipt.store)
         assert place is not None  # else it would be a problem
-        scales = tuple(map(Embedded, intake.scales)) or None
-        canonical = of_contract(
-            one.receipt, place, mapper.name, embedded=scales, kinds=intake.kinds
-        )
-        told: dict[str, Any] = {"receipt": one.receipt, "canonical": canonical}
+        told: dict[str, Any] = _transaction(mapper, one, one.receipt, place, intake)
     elif one.problem:
         told = {"reason": one.problem.reason, "message": one.problem.message, "draft": one.draft}
     else:
@@ -160,7 +170,25 @@ def _line(mapper: Mapper, one: Mapped, stores: Stores, intake: Intake, unread: b
     return _encode(told | ({"unread": one.unread} if unread else {})).decode()
 
 
-def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
+def _transaction(
+    mapper: Mapper | OurContracts,
+    one: Mapped,
+    receipt: RetailTransaction,
+    place: StorePlace,
+    intake: Intake,
+) -> dict[str, Any]:
+    """As it was sent, or as the mapping makes it, and the canonical form."""
+    source = mapper.name
+    if isinstance(mapper, OurContracts):
+        if v1 := canonical_v1(one.raw(), place, intake.kinds):
+            return {"receipt": v1[0], "canonical": v1[1]}
+        source = receipt.source or "pos/2"
+    scales = tuple(map(Embedded, intake.scales)) or None
+    canonical = of_contract(receipt, place, source, embedded=scales, kinds=intake.kinds)
+    return {"receipt": receipt, "canonical": canonical}
+
+
+def _show(mapper: Mapper | OurContracts, found: list[Mapped], unread: bool) -> None:
     table = Table(Column("transaction", below=True), "store", "till", "ended", Column("lines", right=True),
                   Column("total", right=True), "paid by", Column("problem", prose=True))  # fmt: skip
     sums: Counter[str] = Counter()
@@ -200,7 +228,7 @@ def _show(mapper: Mapper, found: list[Mapped], unread: bool) -> None:
             click.echo(f"  {place}{f'  ({count:,})' if count > 1 else ''}")
 
 
-def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
+def _sums(mapper: Mapper | OurContracts, found: list[Mapped], sums: Counter[str]) -> None:
     skipped = Counter(one.skipped for one in found if one.skipped)
     bad = sum(one.problem is not None for one in found)
     good = [one.receipt for one in found if one.receipt]
@@ -228,7 +256,7 @@ def _sums(mapper: Mapper, found: list[Mapped], sums: Counter[str]) -> None:
         name for one in found if one.problem and one.problem.reason == "missing_field"
         for name in RECEIPT if one.problem.message == f"$.{name} is required"
     }  # fmt: skip
-    if missing:
+    if missing and isinstance(mapper, Mapper):
         wanted = " ".join(f"--set {name}=..." for name in sorted(missing))
         click.echo(f"what the file does not say can be said with {wanted}")
 
@@ -263,7 +291,7 @@ def _figures(one: Mapped) -> str:
     """Behind a sum that does not hold, what it is made of."""
     assert one.problem is not None
     draft, tenders = one.draft, one.draft.get("tenders", ())
-    if one.problem.reason == "lines_total":
+    if one.problem.reason in OF_LINES:
         made = made_of(draft)
     elif one.problem.reason == "tenders_total":
         made = sum(tender.get("amount", 0) for tender in tenders if not tender.get("declined"))
@@ -272,8 +300,19 @@ def _figures(one: Mapped) -> str:
     lines = sum(line["amount"] for line in draft.get("lines", ()) if not line.get("voided"))
     off = sum(discount["amount"] for discount in draft.get("discounts", ()))
     of_lines = f"lines {_amount(draft, lines)}, discounts {_amount(draft, off)}, "
-    told = of_lines if one.problem.reason == "lines_total" else ""
+    told = of_lines if one.problem.reason in OF_LINES else ""
     return f" ({told}makes {_amount(draft, made)})"
+
+
+def _without_other_currency(one: Mapped, stores: Stores) -> Mapped:
+    """With intake.other_currencies: refuse."""
+    place = stores(one.receipt.store) if one.receipt else None
+    if one.receipt and place:
+        try:
+            refuse_other(one.receipt.currency, place.currency, place.country)
+        except InvalidTransaction as problem:
+            return one._replace(receipt=None, problem=problem)
+    return one
 
 
 def _without_tax_faults(one: Mapped) -> Mapped:
@@ -290,4 +329,9 @@ def _tax(receipt: RetailTransaction) -> str:
 
 
 def _amount(draft: Mapping[str, Any], minor: int | None) -> str:
-    return "" if minor is None else shown(minor, draft["currency"])
+    if minor is None:
+        return ""
+    try:
+        return shown(minor, draft["currency"])
+    except (LookupError, TypeError):  # there is none, or none that is known
+        return str(minor)

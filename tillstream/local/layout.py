@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,20 @@ class Layout:
     def read(self) -> dict[str, Any]:
         """stack.json, {} if there is none or it is damaged."""
         return conf.read_stack(self.file)
+
+    def must_be_writable(self) -> None:
+        """Makes the stack's folder. Raises StackError where none can be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            if error.errno == errno.ENOSPC:  # which has words of its own
+                return
+            raise StackError(
+                f"the stack cannot be kept under {self.home} ({error.strerror}): set TILLSTREAM_HOME to "
+                "a folder that can be written"
+            ) from None
 
     def write(self, stack: dict[str, Any]) -> None:
         """Replaces stack.json whole: a reader sees the old or the new."""

@@ -58,6 +58,7 @@ class Stack:
         None keeps the number of TaskManagers (first 2) and the state backend (first hashmap).
         Returns the content of stack.json. Whatever this call started is ended if it fails.
         """
+        self.layout.must_be_writable()
         jars = ensure_jars(progress)
         if problem := self.disk_problem():
             raise StackError(problem)

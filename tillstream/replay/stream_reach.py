@@ -55,10 +55,7 @@ def reach(conf: Conf) -> Reach:
 
 def stream_of(conf: Conf) -> str:
     """How origins of till transactions begin."""
-    source = conf.source
-    if source.kind == "kafka":
-        return f"kafka:{source.kafka.topic}"
-    return f"kinesis:{source.kinesis.stream}"
+    return conf.source.stream
 
 
 def committed(conf: Conf, topic: str, bootstrap: str | None, group: str) -> dict[int, int]:

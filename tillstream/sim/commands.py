@@ -16,6 +16,8 @@ from tillstream.catalog import topics
 from tillstream.cli import tables
 from tillstream.cli.numbers import Finite
 from tillstream.cli.stopping import stop_on_signal
+from tillstream.cluster.submissions import read_by_the_door
+from tillstream.conf import Conf
 from tillstream.errors import Problem
 from tillstream.sim.households import WithHouseholds
 from tillstream.sim.runner import run
@@ -197,12 +199,27 @@ def _sender(to: str, out: Path, spool: Path, stream: str) -> Sender:
     if to == "file":
         return FileSender(out, stream)
     conf = settings.load()
+    if stream == TILLS:
+        _warn_unread(conf, to)
     if to == "kafka" or stream != TILLS:
         topic = conf.topic(OF_STREAM[stream]) if stream != TILLS else None
         return KafkaSender(conf, spool, topic, stream)
     from tillstream.sim.kinesis_sender import KinesisSender  # boto3 is slow to import
 
     return KinesisSender(conf, spool)
+
+
+def _warn_unread(conf: Conf, to: str) -> None:
+    """Sending first and reading later is usual: no error."""
+    reads = read_by_the_door(conf)
+    kafka, kinesis = conf.source.kafka.topic, conf.source.kinesis.stream
+    goes_to = f"kafka:{kafka}" if to == "kafka" else f"kinesis:{kinesis}"
+    if reads and reads != goes_to:
+        click.echo(
+            f"note: intake was submitted to read {reads}, so nothing reads {goes_to}: --to "
+            f"{reads.partition(':')[0]} sends where it reads",
+            err=True,
+        )
 
 
 def _send(

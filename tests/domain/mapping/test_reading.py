@@ -454,7 +454,7 @@ def test_what_is_damaged_says_why_by_the_form_it_has(raw, said):
 @pytest.mark.parametrize(("spec", "raw"), [
     (SPEC, b'{"sales": [], "cursor": null}'), (SPEC, b'{"sales": []}\n{"sales": []}\n'),
     (SPEC, b'{"sales": [], "errors": [], "default": true, "error": null, "status": 200}'),
-    (SPEC, b"[]"), (SPEC, b'{"sales": [], "page": {"no": 1}}'),
+    (SPEC, b'{"sales": [], "page": {"no": 1}}'),
     (SPEC | {"records": "data.sales"}, b'{"data": {"sales": []}}'),
     (XML, b"<day/>"), (XML, b'<?xml version="1.0"?><day xmlns="u" n="1">\n</day>'),
     (SHOP, HEADER.encode()), (SHOP | {"header": 2}, b"Monday\n" + HEADER.encode() + b"\n;;;\n"),
@@ -471,7 +471,8 @@ def test_a_page_without_receipts_is_nothing_to_refuse(spec, raw):
     b'{"sales": [], "items": [1]}', b'{"sales": null}', b'{"x": []}', b"null", b"<day><x/></day>", b"<week/>",
     b"shop;item\n", b"x", b'{"sales": [], "error": "timeout"}', b'<day status="error"/>',
     b'{"sales": [], "page": {"errors": ["gone"]}}', b'{"sales": [], "status": 503}',
-    b'{"sales": []}\n{"sales": [], "message": "Request timed out"}',
+    b'{"sales": []}\n{"sales": [], "message": "Request timed out"}', b"[]", b" [ ]\n", b"[[], []]",
+    b"[]\n[]\n", b"\xef\xbb\xbf[]", b"{}", b"[{}]", b"[null]", b"\n\n", b"",
 ])  # fmt: skip
 def test_what_may_be_more_than_an_empty_page_is_told(raw):
     known = Known(Mapper(read(spec)) for spec in (SPEC, XML, SHOP, SHOP | {"header": NAMES}, TEXT))

@@ -184,7 +184,7 @@ class Mapper:
             )
         if self.spec.form not in ("json", "xml"):
             return False
-        return all(map(self._has_none, found))
+        return bool(found) and all(map(self._has_none, found))  # an empty array is no page
 
     def _has_none(self, tree: Any) -> bool:
         if not self._records or tells_trouble(tree):
