@@ -49,7 +49,7 @@ def _adjustment(text: str) -> bytes:
 
 
 RECEIPTS = ids(TransactionId, 3)
-CUSTOMERS = ids(CustomerId, 2)
+CUSTOMERS = [*ids(CustomerId, 2), "A:out"]
 MOVES = [one for one in texts(2) if _takes(partial(parse_adjustment, _adjustment(one)))]
 MOVES += [ACCOUNT + one for one in ids(OwnId, 2)]
 DOCUMENTS = [
