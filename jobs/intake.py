@@ -8,11 +8,12 @@ from pyflink.datastream import DataStream
 
 from tillstream.catalog import tables, topics
 from tillstream.catalog.entry import DEAD_LETTERS, Job
-from tillstream.connectors import batched, dead_letters, kafka, s3, sources
+from tillstream.connectors import batched, dead_letters, kafka, s3, sources, tracking
 from tillstream.connectors.context import JobContext, run
 from tillstream.intake.mappings import load
 from tillstream.udfs.engine import BYTES
-from tillstream.udfs.intake import NOTICES, RAW, by_mapping, intake_once
+from tillstream.udfs.intake import NOTICES, RAW, VOIDS, VoidsJudged, by_mapping, intake_once
+from tillstream.udfs.stage import StageSettings
 
 HOUR_MS = 3_600_000
 
@@ -46,9 +47,14 @@ def build(records: DataStream, context: JobContext) -> Streams:
         intake_once(conf, mappings), state="intake-mark", uid="intake-once", name="each transaction once",
         by_arrival=True, life_ms=conf.intake.dedupe_hours * HOUR_MS,
     )  # fmt: skip
-    raw = batched.side(mapped, RAW).union(batched.side(once, RAW))
+    voids = batched.each(
+        context, tracking.first_voids(context, batched.side(once, VOIDS)),
+        VoidsJudged(StageSettings.of("intake", conf)), BYTES,
+        uid="voids-judged", name="voids that count",
+    )  # fmt: skip
+    raw = batched.sides(RAW, mapped, once, voids)
     notices = batched.side(once, NOTICES)
-    return Streams(once, raw, notices, batched.refused(mapped, once))
+    return Streams(once.union(voids), raw, notices, batched.refused(mapped, once, voids))
 
 
 def write(streams: Streams, context: JobContext) -> None:

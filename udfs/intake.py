@@ -37,13 +37,21 @@ from tillstream.domain.receipt.raw_record import has_free_text, raw_record
 from tillstream.domain.transaction import InvalidTransaction, Transaction
 from tillstream.state_schemas.keyed import archived_mark
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.passing import voids as passing
 from tillstream.udfs.single import Emitted, SingleStage
-from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
+from tillstream.udfs.stage import DEAD_LETTERS, Out, StageSettings
 
 RAW = "raw"  # side outputs
 NOTICES = "notices"
+VOIDS = "voids"
 DAY_MS = 86_400_000
 MOST_TOLD = 4096
+# Why a void does not count, by FirstVoids.java's word for it.
+UNCOUNTED = {
+    "voided_already": "the receipt was voided already, by {}",
+    "not_a_sale": "{}, which it voids, is a void itself: send the sale again under another id",
+    "overtaken": "{} voids this void, came before it, and has taken its goods back",
+}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _json = msgspec.json.Encoder().encode
@@ -100,9 +108,10 @@ class Taken(NamedTuple):
 class IntakeOnce(BatchedStage):
     """Keyed by transaction id. In: enveloped transactions of contract v1 or v2. Out: the canonical form as
     JSON bytes, once; to the sides: dead letters, notices, and if ``keep_raw`` the `RawRecord` of what a till
-    sent itself. Of a training till nothing comes out."""
+    sent itself. A void goes to the side, as `passing.voids` has it: whether it counts is known behind here.
+    Of a training till nothing comes out."""
 
-    sides = (DEAD_LETTERS, RAW, NOTICES)
+    sides = (DEAD_LETTERS, RAW, NOTICES, VOIDS)
     codec = archived_mark.CODEC
 
     def __init__(
@@ -147,9 +156,13 @@ class IntakeOnce(BatchedStage):
                 message = f"$ is more than {MOST_BYTES:,} bytes as the front door would write it"
                 self.refuse(envelope, "validate", "too_large", message, out)
                 return None
-            out.emit(written)
-            if self.keep_raw:
-                self._keep(sent, envelope, out)
+            kept = self._kept(sent, envelope) if self.keep_raw else None
+            if receipt.kind == "void":
+                came = passing.TakenVoid(value, written, kept)
+                name = receipt.transaction_id
+                out.emit(passing.to_be_judged(name, receipt.voids, came), VOIDS)
+            else:
+                _pass_on(written, kept, out)
             if place.region == UNKNOWN:
                 self._tell("unknown_store", place, envelope.arrived_ms, out)
             if not is_used(receipt.currency, place.currency, place.country):
@@ -194,15 +207,13 @@ class IntakeOnce(BatchedStage):
         )
         return Taken(sent, place, made, tax_fault)
 
-    def _keep(
-        self, sent: RetailTransaction | Transaction, envelope: Envelope, out: Outputs
-    ) -> None:
+    def _kept(self, sent: RetailTransaction | Transaction, envelope: Envelope) -> bytes | None:
         free_text = False
         if isinstance(sent, RetailTransaction):
             if sent.source in self.mapped:
-                return
+                return None
             free_text = has_free_text(sent)
-        out.emit(raw_record(envelope, sent.transaction_id, free_text), RAW)
+        return raw_record(envelope, sent.transaction_id, free_text)
 
     def _tell(self, what: str, place: StorePlace, arrived_ms: int, out: Outputs) -> None:
         """That a store is not in the table, once a day."""
@@ -249,6 +260,30 @@ class IntakeOnce(BatchedStage):
 
     def abandon(self) -> None:
         self.told.clear()
+
+
+class VoidsJudged(SingleStage):
+    """Keyed by a void's id. In: what FirstVoids.java makes of it. Out: the canonical form of one that counts;
+    to the sides: dead letters of those that do not, and what is kept of it as it came."""
+
+    sides = (DEAD_LETTERS, RAW)
+
+    def record(self, state: None, value: bytes, out: Emitted) -> None:
+        reason, about, taken = passing.judged(value)
+        if not reason:
+            _pass_on(taken.written, taken.raw, out)
+            return
+        code = "not_a_sale" if reason == "not_a_sale" else "voided_already"
+        self.refuse(unseal(taken.sent), "apply", code, UNCOUNTED[reason].format(about), out)
+
+    def sent(self, value: bytes) -> Envelope:
+        return unseal(passing.judged(value)[2].sent)
+
+
+def _pass_on(written: bytes, kept: bytes | None, out: Out) -> None:
+    out.emit(written)
+    if kept is not None:
+        out.emit(kept, RAW)
 
 
 def by_mapping(conf: Conf, mappings: Sequence[MappingSpec]) -> ByMapping:

@@ -16,6 +16,7 @@ from tillstream.domain.loyalty.adjustments import (
     Adjustment,
     adjust,
     parse_adjustment,
+    parse_move,
     parse_transfer,
     receive,
 )
@@ -167,7 +168,7 @@ class LoyaltyLedger(BatchedStage):
         member: str = "",
     ) -> Account | None:  # fmt: skip
         after, made, sent_on = adjust(
-            state, change, self.rules, envelope.arrived_ms, envelope.origin
+            state, change, self.rules, envelope.arrived_ms, envelope.origin, member
         )
         if sent_on is not None:
             out.emit(self.json(sent_on), "points-transfers")
@@ -187,7 +188,7 @@ class LoyaltyLedger(BatchedStage):
     def _moved(self, state: Account | None, value: bytes, out: Outputs) -> Account | None:
         """What a customer takes along into a household, or out of it."""
         change, event = passing.move(value)
-        return self._adjust(state, parse_adjustment(change), event, out)
+        return self._adjust(state, parse_move(change), event, out)
 
     def _refused(self, state: Account | None, value: bytes, out: Outputs) -> None:
         reason, event = passing.refused(value)

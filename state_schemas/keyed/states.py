@@ -129,6 +129,11 @@ STATES = (
         "intake.dedupe_hours (48) from its arrival, by the stream's own time",
     ),
     KeyedState(
+        "intake", "intake-voids", "intake-voids", None, "all voids together", 1,
+        "TTL of 31 days, or of intake.dedupe_hours where that is more, in processing time; for each void two "
+        "ids, its own and its receipt's, twice; in the JVM (FirstVoids.java)",
+    ),
+    KeyedState(
         "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",
         DOCUMENTS_A_DAY * 9,
         "a day more than inventory.horizon_hours (192) from its arrival, by the stream's own time: a "

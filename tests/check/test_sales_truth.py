@@ -121,3 +121,32 @@ def test_goods_that_go_to_waste_move_no_stock_and_lines_keep_their_places(truth_
     } == {"1": -1}
     # The kettle that came back goes to the supplier: only the other one moves.
     assert [move.pieces for name, move in moves.items() if name[0] != "s"] == [-1]
+
+
+@pytest.mark.parametrize("contract", [1, 2])
+def test_of_several_voids_of_a_sale_one_takes_it_back_and_none_takes_back_a_void(
+    truth_of, contract
+):
+    if contract == 1:
+        sold = sale("sale-0001")
+        some = [
+            void(f"void-000{n}", of) for n, of in enumerate(["sale-0001", "void-0000", "void-0001"])
+        ]
+        last = void("void-0003", "sale-0001")
+    else:
+        sold = example("apples_of_734_grams", transaction_id="sale-0001")
+        some = [voided(sold, "void-0000")]
+        some += [voided(some[-1], "void-0001")]
+        some += [voided(some[-1], "void-0002")]
+        last = voided(sold, "void-0003")
+    truth = truth_of(sold, *some, last, last)
+    ((_, units, back, paid, paid_back),) = truth.sold.values()
+    assert (units, paid) == (back, paid_back)
+    assert truth.uncounted == {
+        "void-0001": "not_a_sale", "void-0002": "not_a_sale", "void-0003": "voided_already",
+    }  # fmt: skip
+
+
+def test_voids_of_one_another_count_once(truth_of):
+    truth = truth_of(void("void-000x", "void-000y"), void("void-000y", "void-000x"))
+    assert truth.uncounted == {"void-000y": "voided_already"}

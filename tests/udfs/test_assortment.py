@@ -9,8 +9,9 @@ import pytest
 from tests.support.batched_harness import BatchedHarness
 from tests.udfs.test_inventory_functions import HOUR_MS, KEY, MILK, NEAR, SETTINGS, T0, line
 from tillstream.domain import notice
-from tillstream.domain.envelope import seal
+from tillstream.domain.envelope import seal, unseal
 from tillstream.domain.stock import assortment
+from tillstream.domain.stock.assortment import Range
 from tillstream.domain.stock.inventory import InventoryRules
 from tillstream.state_schemas.keyed import stock
 from tillstream.udfs.inventory import StockLedger
@@ -134,6 +135,30 @@ def test_a_bad_order_is_one_dead_letter_and_changes_nothing(said, reason):
     (letter,) = map(json.loads, shelves.side["dead-letters"])
     assert (letter["reason"], letter["job"]) == (reason, "inventory")
     assert shelves.kept == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [order("delist", product=MILK, store=46), order("delist", product="6001240100035", store=45),
+     order("close", store=46), order("delist", product=MILK)],
+)  # fmt: skip
+def test_an_id_of_an_order_about_another_store_or_product_is_a_conflict(other):
+    shelves = ledger()
+    for one in (delist(store=45), other, delist(store=45)):  # the same again changes nothing
+        shelves.control(one)
+    (letter,) = map(json.loads, shelves.side["dead-letters"])
+    assert letter["reason"] == "id_conflict"
+
+
+def test_orders_that_a_release_before_has_kept_under_one_id_are_restored():
+    known = Range(COUNTRIES)
+    for store in (45, 46):
+        one = assortment.parse(unseal(delist(store=store)).raw)
+        orders = known.after(one, None)
+        assert orders == [one]
+        known.put(one.key, orders)
+    assert known.ended(45, MILK, T0) is not None
+    assert known.ended(46, MILK, T0) is not None
 
 
 def test_open_orders_of_a_store_that_closes_are_told_to_the_supply_team_although_it_sells_no_more():

@@ -24,7 +24,8 @@ from tillstream.domain.notice import parse as parse_notice
 from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.currencies import is_used
 from tillstream.domain.receipt.product import check_digit
-from tillstream.udfs.intake import RAW, ByMapping, IntakeOnce, intake_once
+from tillstream.udfs.intake import RAW, VOIDS, ByMapping, IntakeOnce, intake_once
+from tillstream.udfs.passing.voids import judged
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
 CONF = load("local")
@@ -60,7 +61,10 @@ def sent(harness: BatchedHarness, raw: bytes, offset: int = 0) -> list[Receipt]:
     before = len(harness.main)
     key = json.loads(raw)["transaction_id"]
     harness.process((key, seal(f"kafka:tills/0/{offset}", ARRIVED, raw)))
-    return [msgspec.json.decode(made, type=Receipt) for made in harness.main[before:]]
+    made = harness.main[before:] + [
+        judged(value)[2].written for value in harness.side.pop(VOIDS, ())
+    ]
+    return [msgspec.json.decode(one, type=Receipt) for one in made]
 
 
 def letters(harness: Any) -> list[tuple[str, str]]:

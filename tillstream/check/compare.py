@@ -290,6 +290,7 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
     waiting = truth.malformed.copy()
     told: dict[str, set[bytes]] = {identity: set() for identity in truth.conflicts}
     matched = others = 0
+    uncounted = set(truth.uncounted.items())
     for identity, (reason, raw) in letters.items():
         blotted = shape(raw)
         if waiting[blotted] > 0:
@@ -298,6 +299,8 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
             if reason not in truth.reasons.get(blotted, {reason}):
                 must = " or ".join(sorted(truth.reasons[blotted]))
                 report.differ("dead letters", identity, f"reason {reason}, must be {must}")
+        elif (_transaction_id(raw), reason) in uncounted:
+            uncounted.discard((_transaction_id(raw) or "", reason))
         elif reason == "id_conflict" and (of := _transaction_id(raw)) in told:
             told[of].add(shape(content(orjson.loads(raw))))
         elif _transaction_id(raw) in truth.valid_ids and b'"ordered_at_ms"' not in raw:
@@ -306,6 +309,11 @@ def _dead_letters(truth: Truth, held: Platform, report: Report) -> None:
             others += 1
     report.others["dead letters"] = others
     report.add("dead letters", truth.malformed.total(), matched)
+    if truth.uncounted:
+        of_voids = len(truth.uncounted)
+        report.add("voids that do not count", of_voids, of_voids - len(uncounted))
+    for void, why in sorted(uncounted):
+        report.differ("dead letters", void, f"a void that must be refused: {why}")
     lacking = [raw for raw, count in waiting.items() if count > 0]
     for raw in lacking:
         report.differ("dead letters", f"{len(raw)} bytes", "a malformed record has no dead letter")
@@ -346,6 +354,8 @@ def _passed_on(truth: Truth, held: Platform, report: Report) -> None:
         identity = document["transaction_id"]
         if identity in truth.training:
             report.differ("transactions", identity, "of a training till, and passed on")
+        if identity in truth.uncounted:
+            report.differ("transactions", identity, "a void that does not count, and passed on")
         if identity not in truth.facts:
             continue
         times[identity] += 1

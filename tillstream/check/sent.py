@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from tillstream.check import households, receipts
+from tillstream.check.by_hand.voids import Voids
 from tillstream.check.rules import ALL, Sent
 from tillstream.errors import Problem
 
@@ -26,11 +27,13 @@ class NoTruth(Problem):
 @dataclass
 class SentFile:
     """``malformed``: what must be a dead letter, as ``shape`` shows it; ``reasons``: of those of which the
-    simulator says why. ``sent``: records counted."""
+    simulator says why. ``sent``: records counted. ``uncounted``: voids without effect, by id, and why."""
 
     malformed: Counter[bytes] = field(default_factory=Counter)
     reasons: dict[bytes, set[str]] = field(default_factory=dict)
     sent: int = 0
+    uncounted: dict[str, str] = field(default_factory=dict)
+    _voids: Voids = field(default_factory=Voids)
 
     def read(self, directory: Path, command: str) -> Self:
         """Takes in the lines that ``command`` left in ``directory``. Raises NoTruth."""
@@ -54,6 +57,8 @@ class SentFile:
             self.malformed[blotted] += 1
             if "reason" in entry:
                 self.reasons.setdefault(blotted, set()).add(entry["reason"])
+        elif "stream" not in entry and (why := self._voids.why_not(entry["record"])):
+            self.uncounted[entry["record"]["transaction_id"]] = why
         else:
             self._add(entry)
 

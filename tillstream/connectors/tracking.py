@@ -1,18 +1,20 @@
-"""Sales by store and product, and taxes, in windows of event time, and what fraud holds of them: see
-SalesTracking.java and HeldSales.java."""
+"""Sales by store and product, and taxes, in windows of event time, what fraud holds of them, and which void
+takes a sale back: see SalesTracking.java, HeldSales.java and FirstVoids.java."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pyflink.datastream import DataStream
+from pyflink.datastream import DataStream, KeyedStream
 
 from tillstream.conf import Conf
+from tillstream.connectors import sources
 from tillstream.connectors.context import JobContext
 from tillstream.connectors.gateway import java, ours
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+VOIDS_MS = 31 * DAY_MS  # how long a void is remembered, at least
 
 
 class Tracked(NamedTuple):
@@ -52,3 +54,12 @@ def held(context: JobContext, orders: DataStream) -> DataStream:
     days, ahead_ms = conf.sales.held_days, conf.source.clock_ahead_ms
     made = ours().HeldSales.additions(orders._j_data_stream, days * DAY_MS, ahead_ms)
     return DataStream(made)
+
+
+def first_voids(context: JobContext, voids: DataStream) -> KeyedStream:
+    """By its id each void of ``voids`` and whether it counts, both as `udfs.passing.voids` has them."""
+    context.state("intake-voids")
+    hours = context.conf.intake.dedupe_hours
+    remember_ms = max(hours * HOUR_MS, VOIDS_MS) if hours else 0
+    rows = ours().FirstVoids.judged(voids._j_data_stream, remember_ms)
+    return sources.keyed(DataStream(rows))

@@ -61,6 +61,9 @@ _REPAIRS = {
     "adjustment (docs/jobs/loyalty.md).",
     "too_many_held": "Decide some of the customer's cases first (`tillstream fraud cases`), then redrive.",
     "clock_ahead": "Repair the time that its message names.",
+    "voided_already": "Leave it dead. If it should void another receipt, repair that and give it an id of "
+    "its own.",
+    "not_a_sale": "Leave it dead. If the first void was a mistake, send the sale again under another id.",
     "id_conflict": "Find out what each job did with it (docs/runbooks/dead-letters.md) before it gets an "
     "id of its own; after a crash this one may have been kept and not the other.",
 }

@@ -169,6 +169,8 @@ TIME_REASONS = {
 ID_REASONS = {
     "id_conflict": "another record has its id: the first is kept",
     "outdated": "a later revision of this promotion was passed on before it",
+    "voided_already": "another void of the same receipt counted before it: a receipt is voided once",
+    "not_a_sale": "it voids a void, which takes nothing back",
 }
 # What tells records of a topic apart.
 _IDS = ("transaction_id", "document_id", "promotion_id", "revision")

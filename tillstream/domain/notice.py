@@ -65,8 +65,10 @@ def notice(
     event_time_ms: int,
     params: dict[str, str | int],
 ) -> Notice:
-    """A notice whose id follows from what it is about: ``<template>:<recipient>:<cause>``."""
-    notice_id = f"{template}:{recipient}:{cause}"
+    """A notice whose id follows from what it is about: ``<template>:<recipient>:<cause>``. Both of these may
+    hold colons: within a recipient's own id they become ``~``, which no id from outside has."""
+    role, _, own = recipient.partition(":")
+    notice_id = f"{template}:{role}:{own.replace(':', '~')}:{cause}"
     return Notice(notice_id, kind, recipient, template, params, cause, event_time_ms)
 
 

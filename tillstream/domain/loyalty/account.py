@@ -14,6 +14,8 @@ from tillstream.domain.loyalty.holds import Hold
 AT_ONCE = 4
 # Ends the name of what came by a transfer.
 RECEIVED = "#in"
+# What the id of a household's account begins with, and that of what moves points into it or out of it.
+ACCOUNT = "household:"
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
-from tillstream.domain.loyalty.account import RECEIVED, Account, Posting, new_account
+from tillstream.domain.loyalty.account import ACCOUNT, RECEIVED, Account, Posting, new_account
 from tillstream.domain.loyalty.entry import LedgerEntry
 from tillstream.domain.loyalty.holds import held
 from tillstream.domain.loyalty.ledger import (
@@ -71,6 +71,14 @@ class PointsTransfer(Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
 def parse_adjustment(raw: bytes) -> Adjustment:
     """The adjustment in ``raw`` (UTF-8 JSON). Raises InvalidTransaction, and nothing else."""
+    found = parse_move(raw)
+    if found.adjustment_id.startswith(ACCOUNT):  # its name would be that of a household's move
+        raise refuse("bad_format", f"$.adjustment_id must not begin with {ACCOUNT}")
+    return found
+
+
+def parse_move(raw: bytes) -> Adjustment:
+    """The same, of what moves a household's points too."""
     found = decode(raw, Adjustment)
     transfer = found.kind == "transfer"
     if found.to is None and transfer:
@@ -95,12 +103,21 @@ def adjust(
     rules: LoyaltyRules,
     arrived_ms: int,
     record: str = "",
+    member: str = "",
 ) -> tuple[Account | None, tuple[LedgerEntry, ...] | Refused, PointsTransfer | None]:
     """The account after ``change``, its entries as `ledger.apply` gives them, and what another one gets.
-    ``record``: where it was read, the same when it is read again after a crash."""
-    name, said = f"#{change.adjustment_id}", f"{change.kind}/{change.points}/{change.to or ''}"
-    if account is not None and (known := account.postings.get(name)) and known.of not in ("", said):
-        return None, CONFLICT, None
+    ``record``: where it was read, the same when it is read again after a crash. ``member``: of a household,
+    who was given points."""
+    name, before = f"#{change.adjustment_id}", f"{change.kind}/{change.points}/{change.to or ''}"
+    # An id is the customer's own, so two members of a household may be given points under one.
+    whose = member or (change.customer_id if change.customer_id.startswith(ACCOUNT) else "")
+    said = f"{before}/{whose}" if whose and change.kind == "goodwill" else before
+    if account is not None and (known := account.postings.get(name)):
+        if said != before and _given_to(known) not in ("", whose):
+            name = f"{name}#of:{whose}"
+            known = account.postings.get(name)
+        if known is not None and known.of not in ("", before, said):
+            return None, CONFLICT, None
     account, refused = opened_account(account, name, change.event_time_ms, rules)
     if account is None:
         # It may have been decided otherwise, by a job that has gone back since.
@@ -148,15 +165,13 @@ def receive(
     """The account that a transfer is for, after it. It is remembered from its arrival on, and moves the
     account's horizon no further than the adjustment itself would. However busy the account is, it takes what
     another has given, and knows that it did."""
-    name, by = f"#{transfer.adjustment_id}{RECEIVED}", f"{transfer.sender} {transfer.record}"
+    name, by = _received_as(account, transfer), f"{transfer.sender} {transfer.record}"
     known = account.postings.get(name) if account is not None else None
     delta, ending = transfer.points, ""
     if account is not None and known is not None:
-        sender, _, record = known.of.partition(" ")
+        _, _, record = known.of.partition(" ")
         if transfer.refused and (not record or known.of != by):
             return None, NO_ENTRIES  # perhaps a repeat of what was posted, which its sender forgot
-        if sender not in ("", transfer.sender):
-            return None, CONFLICT
         delta -= known.total_cents
         ending = f":{account.version + 1}"  # was decided again, otherwise
         if not delta and known.of != by:
@@ -175,6 +190,20 @@ def receive(
     _keep_newest(account, rules)
     remembered(account, transfer.event_time_ms or arrived_ms, arrived_ms, rules)
     return account, (entry,)
+
+
+def _received_as(account: Account | None, transfer: PointsTransfer) -> str:
+    """An id is its sender's own: where another's has come under it, this one has the sender in its name."""
+    name = f"#{transfer.adjustment_id}{RECEIVED}"
+    own = f"#{transfer.adjustment_id}#from:{transfer.sender}{RECEIVED}"
+    known = account.postings.get(name) if account is not None else None
+    taken = known is not None and known.of.partition(" ")[0] not in ("", transfer.sender)
+    return own if taken or (account is not None and own in account.postings) else name
+
+
+def _given_to(known: Posting) -> str:
+    """The member who was given these points, "" where that is not known."""
+    return known.of.partition("//")[2] if known.of.startswith("goodwill/") else ""
 
 
 def _received(account: Account) -> dict[str, int]:

@@ -12,13 +12,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tillstream.domain.documents import Ms, decode, refuse
+from tillstream.domain.loyalty.account import ACCOUNT
 from tillstream.domain.loyalty.adjustments import NO_REGION, Code
 from tillstream.domain.loyalty.ledger import ELSEWHERE
 from tillstream.domain.loyalty.parts import Part
 from tillstream.domain.receipt.contract import Id
 
-# What the id of a household's account begins with.
-ACCOUNT = "household:"
 # One character less than an id, for each becomes a part of one.
 OwnId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,52}\Z")]
 Some = Annotated[int, Meta(ge=1, le=1_000_000_000)]

@@ -74,6 +74,7 @@ class Range:
     def __init__(self, countries: Mapping[int, str]) -> None:
         self._countries = countries
         self._orders: dict[str, list[RangeOrder]] = {}
+        self._by_id: dict[str, RangeOrder] = {}
         self._count = 0
         self._now_ms = 0  # the latest arrival: an order that comes again brings an old one
 
@@ -84,7 +85,9 @@ class Range:
         known = self._orders.get(order.key, [])
         if order in known:
             return None
-        if any(one.assortment_id == order.assortment_id for one in known):
+        # Releases of before have kept orders of several products or stores under one id: those stay.
+        other = self._by_id.get(order.assortment_id)
+        if other is not None and (now_ms is not None or other.key == order.key):
             raise refuse("id_conflict", "another order with this assortment_id came before it")
         orders = sorted([*known, order], key=_begins)
         if now_ms is not None:
@@ -105,7 +108,12 @@ class Range:
         before = self._orders.get(key, [])
         self._orders[key] = orders
         self._count += len(orders) - len(before)
-        return [one.name for one in before if one not in orders]
+        gone = [one for one in before if one not in orders]
+        for one in gone:
+            if self._by_id.get(one.assortment_id) is one:
+                del self._by_id[one.assortment_id]
+        self._by_id.update((one.assortment_id, one) for one in orders)
+        return [one.name for one in gone]
 
     def ended(self, store: int, product: str, at_ms: int) -> RangeOrder | None:
         """The order by which nothing is sold on this shelf at that time. Centres have none."""

@@ -124,6 +124,7 @@ public final class Households {
 
     private static final class Accounts extends KeyedProcessFunction<Row, Row, Row> {
         private static final long serialVersionUID = 1L;
+        private static final String RECEIVED = "in:"; // before the id of a transfer
         private static final TopLevelField SOLD_MS = new TopLevelField("ended_ms");
         private static final TopLevelField AT_MS = new TopLevelField("event_time_ms");
         private static final TopLevelField KIND = new TopLevelField("kind");
@@ -169,7 +170,7 @@ public final class Households {
             if (startsWith(value, events)) {
                 household(row, context, out);
             } else if (startsWith(value, transfers)) {
-                out.collect(once("in:", row, customer));
+                out.collect(once(RECEIVED, row, customer));
             } else if (startsWith(value, adjustments)) {
                 // An expiry or a transfer takes from the account that it names.
                 boolean given = "goodwill".equals(KIND.read(payload(value)));
@@ -245,11 +246,15 @@ public final class Households {
             if (id == null) {
                 return row;
             }
-            String account = adjusted.get(kind + id);
+            String name = kind + id;
+            if (kind.isEmpty() && id.startsWith(RECEIVED)) {
+                name = '#' + id; // no id begins so
+            }
+            String account = adjusted.get(name);
             if (account == null) {
                 Row made = ofAccount(row, customer, AT_MS);
                 account = made == row ? "" : (String) made.getField(0);
-                adjusted.put(kind + id, account);
+                adjusted.put(name, account);
             }
             return of(account, row, customer);
         }

@@ -1,8 +1,8 @@
 package io.tillstream.flink;
 
 import java.time.Duration;
+import org.apache.flink.api.common.state.StateDescriptor;
 import org.apache.flink.api.common.state.StateTtlConfig;
-import org.apache.flink.api.common.state.ValueStateDescriptor;
 
 /**
  * How long a key's state lives.
@@ -25,7 +25,7 @@ final class StateLife {
     private StateLife() {}
 
     /** @param ms life from the last write; 0: for ever, for now */
-    static void of(ValueStateDescriptor<?> state, long ms, boolean byArrival) {
+    static void of(StateDescriptor<?, ?> state, long ms, boolean byArrival) {
         long flinks = ms == 0 ? FOR_EVER_MS : byArrival ? ms + LONGEST_OUTAGE_MS : ms;
         state.enableTimeToLive(StateTtlConfig.newBuilder(Duration.ofMillis(flinks)).build());
     }
