@@ -1,4 +1,4 @@
-"""E-mail addresses, telephone numbers and card numbers in digits of any script, in what must not have them."""
+"""E-mail addresses, telephone numbers, and card numbers in digits of any script, where they must not be."""
 
 from __future__ import annotations
 
@@ -99,18 +99,10 @@ def told(**params: str | int) -> bytes:
     [*ADDRESSES, *INTERNATIONAL, *NATIONAL, FOURS, in_script(FOURS, 0xFF10), in_script(card_number(), 0x660)],
 )  # fmt: skip
 def test_a_notice_with_personal_data_is_neither_sent_nor_kept(said):
-    for raw in (told(note=said), told(note=f"call {said}, thanks"), told(transaction_id=said)):
-        if said.isascii() and said.isalnum() and b"transaction_id" in raw:
-            continue  # of the form of an id
-        if b"transaction_id" in raw and not contains_personal_data(said):
-            continue
-        try:
+    for raw in (told(note=said), told(note=f"call {said}, thanks")):
+        with pytest.raises(InvalidNotice) as refused:
             parse(raw)
-        except InvalidNotice as refused:
-            assert refused.reason == "personal_data"
-        else:
-            assert b"transaction_id" in raw  # 082-555-0123 may be an id
-            continue
+        assert refused.value.reason == "personal_data"
         letter = without_personal_data(raw)
         assert said.encode() not in letter
         assert not contains_personal_data(str(msgspec.json.decode(letter)["params"]))

@@ -1,4 +1,4 @@
-"""Digits of any script as ASCII has them: full-width ones, Arabic, superscripts, in UTF-8 or as JSON's escapes.
+"""Digits of any script as ASCII has them: full-width ones, Arabic, superscripts, in UTF-8 or JSON's escapes.
 
 What NFKC makes a digit is one, and so is every decimal digit of Unicode 14. Digits.java has the same list.
 """

@@ -71,7 +71,7 @@ def contains_personal_data(text: str) -> bool:
 
 def mask_personal_data(raw: bytes) -> bytes:
     """``raw`` with ``*`` for each address, international number, and digit of a card but its last four; the
-    length stays. CardNumbers.java is the same."""
+    length stays. PersonalData.java is the same."""
     return mask(raw, _to_mask)
 
 

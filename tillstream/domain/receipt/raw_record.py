@@ -39,7 +39,7 @@ def raw_record(envelope: Envelope, transaction_id: str | None, free_text: bool) 
 
 def has_free_text(sent: RetailTransaction) -> bool:
     """Whether a field that takes any text may hold personal data: so many digits that they may be a card
-    number, an at or plus sign, or letters of any script, whose digits are many. All other fields are typed."""
+    number, signs of an address or a telephone number, digits of another script. All others are typed."""
     texts = [sent.fiscal_id or "", sent.source or ""]
     for line in sent.lines:
         texts += (line.description or "", line.lot or "", line.category or "", line.override or "")
