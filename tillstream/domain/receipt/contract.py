@@ -18,6 +18,7 @@ from tillstream.domain.receipt.amounts import MOST
 SCHEMA_VERSION = 2
 
 ID = r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}"
+DECIMAL = r"-?[0-9]+(\.[0-9]+)?"  # one that is a text, not a number of JSON
 Id = Annotated[str, Meta(pattern=rf"^{ID}\Z")]
 # The accounts of households are called so: no till may name one.
 CustomerId = Annotated[str, Meta(pattern=rf"^(?!household:){ID}\Z")]
