@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from random import Random
 
 import orjson
 import pytest
@@ -138,6 +139,7 @@ PRETTY = orjson.dumps(
 
 
 DEEP = b'{"customer_id":"C1","deep":' + b"[" * 1_001 + b"]" * 1_001 + b"}"
+NOISE = Random(1).randbytes(1 << 18) + b"\n{}\n" + ONE  # compressed bytes are as good as that
 PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(9 << 20))
 
 
@@ -168,8 +170,11 @@ PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(9 << 20))
         (BOMB, [BOMB]),
         (DEEP + b"\n" + ONE, [DEEP, ONE]),
         (b'{"n":1},"deep":\x00[[', [b'{"n":1},"deep":\x00[[']),
+        (NOISE, [NOISE]),
+        (b"\x1f\x8b" + NOISE, [b"\x1f\x8b" + NOISE]),
+        (b'{"customer_id":"\xff\x01' + b" " * 64 + b"\n" + TWO, [b'{"customer_id":"\xff\x01', TWO]),
     ],
-    ids=range(24),
+    ids=range(27),
 )
 def test_a_record_that_holds_several_is_its_pieces_by_the_stated_rules(classes, record, pieces):
     for found in (
