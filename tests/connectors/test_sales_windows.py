@@ -152,6 +152,8 @@ def test_revenue_is_what_was_paid_for_goods_alone():
             Item("sale", "plu-4011", 1_024, 1_000, 512, "kg"),
             *(Item(kind, BREAD, 500, 450) for kind in NO_REVENUE),
             Item("coupon", "", -500, -500),
+            Item("sale", "", 700, 700),  # of no product, so on no shelf
+            Item("return", "", -300, -300, -1_000, back_to="shelf"),
         )]
     )  # fmt: skip
     assert figures(made) == [
