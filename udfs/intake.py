@@ -156,7 +156,7 @@ class IntakeOnce(BatchedStage):
             if not is_used(receipt.currency, place.currency, place.country):
                 self._count("other_currency", place, receipt, {}, out)
             if any(line.kind in GOODS and not line.product for line in receipt.lines):
-                of = {"transaction_id": receipt.transaction_id}
+                of: dict[str, str | int] = {"transaction_id": receipt.transaction_id}
                 self._count("no_product", place, receipt, of, out)
             if tax_fault:
                 why: dict[str, str | int] = {

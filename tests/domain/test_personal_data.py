@@ -11,13 +11,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.domain.test_card_numbers import card_number, grouped, ids
+from tests.domain.test_card_numbers import (
+    LABEL,
+    MOVEMENT,
+    PROMOTION,
+    REFUND,
+    REQUEST,
+    SALE,
+    card_number,
+    grouped,
+    ids,
+)
 from tillstream.conf import load
 from tillstream.dead_letters.model import _masked as is_seen_as_masked
-from tillstream.domain import digits
+from tillstream.domain import digits, transaction
 from tillstream.domain.card_numbers import contains_card_number, is_printed_card, mask_card_numbers
+from tillstream.domain.documents import decode
+from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.notice import InvalidNotice, notice, parse, without_personal_data
 from tillstream.domain.personal_data import contains_personal_data, mask_personal_data
+from tillstream.domain.promotions import promotion
+from tillstream.domain.stock import movement
+from tillstream.domain.stock.actions import Request
 from tillstream.reference import price_list
 
 T0 = 1_764_000_000_000
@@ -146,6 +161,20 @@ def test_a_card_number_as_cards_print_it_is_no_id(gap):
             assert mask_personal_data(raw).count(b"*") == 12
     for one in ("2025-1124-0045-0003", "4111-1111-1111-1112", "0045-0003-0017-0001"):
         assert not is_printed_card(one)
+
+
+def test_no_contract_takes_a_card_number_as_cards_print_it_for_an_id():
+    one = FOURS.replace(" ", "-")
+    for read, document in (
+        (transaction.parse, SALE | {"transaction_id": one}),
+        (transaction.parse, REFUND | {"refers_to": one}),
+        (movement.parse, MOVEMENT | {"document_id": one}),
+        (promotion.parse, PROMOTION | {"promotion_id": one}),
+        (parse_label, LABEL | {"transaction_id": one}),
+        (lambda raw: decode(raw, Request), REQUEST | {"request_id": one}),
+    ):
+        with pytest.raises(transaction.InvalidTransaction, match="bad_format"):
+            read(json.dumps(document).encode())
 
 
 @settings(max_examples=300, deadline=None)

@@ -69,6 +69,7 @@ _TYPED = (
     r'|"products"\s*:\s*\[(?P<products>[^\]]*)'
 )
 _printed = re.compile(_PRINTED).fullmatch
+_find_printed = re.compile(rf'"({_PRINTED})"'.encode()).finditer
 _find = re.compile(_CARD.encode("latin-1")).finditer
 _find_untyped = re.compile(f"{_TYPED}|{_CARD}".encode("latin-1")).finditer
 _find_unlisted = re.compile(f"{_PRODUCT}|{_CARD}".encode("latin-1")).finditer
@@ -91,6 +92,11 @@ def is_printed_card(one: str) -> bool:
     if len(one) < 19 or not _printed(one):
         return False
     return passes_luhn("".join(filter(str.isdigit, one)))
+
+
+def holds_printed_card(raw: bytes) -> bool:
+    """Whether a text of the JSON document ``raw`` is one."""
+    return any(is_printed_card(found[1].decode()) for found in _find_printed(raw))
 
 
 def contains_card_number(text: str) -> bool:
