@@ -33,7 +33,7 @@ from tests.support.wait import wait_for
 from tillstream import jars
 from tillstream.connectors import gateway
 from tillstream.domain.card_numbers import mask_card_numbers
-from tillstream.domain.personal_data import mask_personal_data
+from tillstream.domain.personal.personal_data import mask_personal_data
 
 KEY = "customer_id"
 MARSHALLER = (

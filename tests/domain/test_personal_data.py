@@ -24,12 +24,13 @@ from tests.domain.test_card_numbers import (
 )
 from tillstream.conf import load
 from tillstream.dead_letters.model import _masked as is_seen_as_masked
-from tillstream.domain import digits, transaction
+from tillstream.domain import transaction
 from tillstream.domain.card_numbers import contains_card_number, is_printed_card, mask_card_numbers
 from tillstream.domain.documents import decode
 from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.notice import InvalidNotice, notice, parse, without_personal_data
-from tillstream.domain.personal_data import contains_personal_data, mask_personal_data
+from tillstream.domain.personal import digits
+from tillstream.domain.personal.personal_data import contains_personal_data, mask_personal_data
 from tillstream.domain.promotions import promotion
 from tillstream.domain.stock import movement
 from tillstream.domain.stock.actions import Request

@@ -25,7 +25,7 @@ from tillstream.connectors.gateway import ours
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.fraud.control import InForce, Refused, apply_order
 from tillstream.domain.fraud.ruleset import load_rules
-from tillstream.domain.personal_data import mask_personal_data
+from tillstream.domain.personal.personal_data import mask_personal_data
 from tillstream.reference import packaged_clocks
 from tillstream.sim.fuzz import fuzzed
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from tillstream.domain.digits import fold
+from tillstream.domain.personal.digits import fold
 
 # All in bytes, for dead letters need not be UTF-8; JSON's escapes of a digit or a sign count as these.
 _D = r"(?:[0-9]|\\u003[0-9])"

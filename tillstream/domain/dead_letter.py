@@ -8,7 +8,7 @@ from hashlib import sha256
 import msgspec
 
 from tillstream.domain.envelope import Envelope
-from tillstream.domain.personal_data import mask_personal_data
+from tillstream.domain.personal.personal_data import mask_personal_data
 
 MOST_TEXT = 1000  # characters of a message
 MOST_RAW = 8 << 20  # as Json.java: JSON with more in base64 is not read by Flink 2.x

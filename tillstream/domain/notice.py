@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from tillstream.domain.card_numbers import IDS, STORES, is_printed_card
-from tillstream.domain.personal_data import contains_personal_data
+from tillstream.domain.personal.personal_data import contains_personal_data
 
 KINDS = ("sms", "alert", "order")
 PERSONAL_DATA = "personal_data"  # the reason

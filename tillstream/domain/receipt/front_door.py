@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tillstream.domain.personal_data import masked
+from tillstream.domain.personal.personal_data import masked
 from tillstream.domain.receipt.amounts import thousandths
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt, TaxOf
 from tillstream.domain.receipt.contract import Back, ReceiptLine, RetailTransaction

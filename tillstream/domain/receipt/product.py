@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import normalize
 
-from tillstream.domain.personal_data import masked
+from tillstream.domain.personal.personal_data import masked
 
 GTIN = re.compile(r"[0-9]{14}")
 _LENGTHS = (8, 12, 13, 14)

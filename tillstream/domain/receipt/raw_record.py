@@ -8,7 +8,7 @@ import msgspec
 
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.envelope import Envelope
-from tillstream.domain.personal_data import mask_personal_data
+from tillstream.domain.personal.personal_data import mask_personal_data
 from tillstream.domain.receipt.contract import RetailTransaction
 
 _DIGITS = "0123456789"

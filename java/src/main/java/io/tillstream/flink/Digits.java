@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Digits of any script as ASCII's, as {@code tillstream/domain/digits.py} has them; a test compares both. */
+/** Digits of any script as ASCII has them, like {@code tillstream/domain/personal/digits.py}. */
 final class Digits {
     private static final String ZEROS =
             "660 6F0 7C0 966 9E6 A66 AE6 B66 BE6 C66 CE6 D66 DE6 E50 ED0 F20 1040 1090 17E0 "

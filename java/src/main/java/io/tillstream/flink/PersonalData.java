@@ -5,7 +5,7 @@ import java.util.regex.Pattern;
 
 /**
  * Masks card numbers, e-mail addresses and international telephone numbers as {@code
- * tillstream/domain/personal_data.py} does, which says what is one; a test compares both.
+ * tillstream/domain/personal/personal_data.py} does, which says what is one; a test compares both.
  */
 public final class PersonalData {
     private static final String AT =
