@@ -18,12 +18,7 @@ from hypothesis import strategies as st
 from tests.support import ROOT
 from tillstream import domain
 from tillstream.conf import load
-from tillstream.domain.card_numbers import (
-    contains_card_number,
-    is_printed_card,
-    mask_card_numbers,
-    passes_luhn,
-)
+from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers, passes_luhn
 from tillstream.domain.documents import decode
 from tillstream.domain.fraud.decision import parse_label
 from tillstream.domain.notice import InvalidNotice, notice
@@ -94,15 +89,13 @@ def test_every_product_passes_through_every_contract():
 
 
 def ids(rng: Random, count: int):
-    """Of five forms: UUID, till's number, digits of 13 to 19, letters and digits, groups of four that are not
-    a card number as cards print it."""
+    """Of five forms: UUID, till's number, digits of 13 to 19, letters and digits, groups of four."""
     for _ in range(count):
         yield str(uuid.UUID(int=rng.getrandbits(128), version=4))
         yield f"{rng.randrange(1, 2901):04d}-{rng.randrange(1, 100):02d}-{T0 + rng.getrandbits(34)}"
         yield str(rng.randrange(10**12, 10 ** rng.randrange(13, 20)))
         yield "".join(rng.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=26))
-        fours = iter(lambda: "-".join(f"{rng.randrange(10_000):04d}" for _ in range(4)), "")
-        yield next(one for one in fours if not is_printed_card(one))
+        yield "-".join(f"{rng.randrange(10_000):04d}" for _ in range(4))
 
 
 def test_a_hundred_thousand_ids_of_five_forms_pass_through_every_contract():

@@ -12,28 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.domain.test_card_numbers import (
-    LABEL,
-    MOVEMENT,
-    PROMOTION,
-    REFUND,
-    REQUEST,
-    SALE,
     card_number,
     grouped,
     ids,
 )
 from tillstream.conf import load
 from tillstream.dead_letters.model import _masked as is_seen_as_masked
-from tillstream.domain import transaction
-from tillstream.domain.card_numbers import contains_card_number, is_printed_card, mask_card_numbers
-from tillstream.domain.documents import decode
-from tillstream.domain.fraud.decision import parse_label
+from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
 from tillstream.domain.notice import InvalidNotice, notice, parse, without_personal_data
 from tillstream.domain.personal import digits
 from tillstream.domain.personal.personal_data import contains_personal_data, mask_personal_data
-from tillstream.domain.promotions import promotion
-from tillstream.domain.stock import movement
-from tillstream.domain.stock.actions import Request
 from tillstream.reference import price_list
 
 T0 = 1_764_000_000_000
@@ -150,32 +138,6 @@ def test_typed_fields_hold_no_telephone_number():
         b"+1.234.567,00", b"amount +12500.00\t+300.00", b"a@b", b"5 @ 12.50", b"x@1.25",
     ):  # fmt: skip
         assert mask_personal_data(text) == text, text
-
-
-@pytest.mark.parametrize("gap", "-./_")
-def test_a_card_number_as_cards_print_it_is_no_id(gap):
-    for head in ("", "card-", "pan:"):
-        one = head + FOURS.replace(" ", gap)
-        assert is_printed_card(one)
-        for job_field in ("transaction_id", "document_id", "origin"):
-            raw = msgspec.json.encode({job_field: one, "n": 1})
-            assert mask_personal_data(raw).count(b"*") == 12
-    for one in ("2025-1124-0045-0003", "4111-1111-1111-1112", "0045-0003-0017-0001"):
-        assert not is_printed_card(one)
-
-
-def test_no_contract_takes_a_card_number_as_cards_print_it_for_an_id():
-    one = FOURS.replace(" ", "-")
-    for read, document in (
-        (transaction.parse, SALE | {"transaction_id": one}),
-        (transaction.parse, REFUND | {"refers_to": one}),
-        (movement.parse, MOVEMENT | {"document_id": one}),
-        (promotion.parse, PROMOTION | {"promotion_id": one}),
-        (parse_label, LABEL | {"transaction_id": one}),
-        (lambda raw: decode(raw, Request), REQUEST | {"request_id": one}),
-    ):
-        with pytest.raises(transaction.InvalidTransaction, match="bad_format"):
-            read(json.dumps(document).encode())
 
 
 @settings(max_examples=300, deadline=None)

@@ -9,8 +9,7 @@ the decimals of a number, nor what begins with 0, or with 1 and is as long as a 
 
 A tenth of all digits pass the Luhn check, GTINs too. So a field whose contract says what it holds, an
 id, a product, a token, a time, is never searched if it is of that form: only free text is. The form may
-be DynamoDB's, ``{"S": "..."}``. An id that is a card number as cards print it, 4-4-4-4 with or without a
-word before it, is not of that form (`is_printed_card`).
+be DynamoDB's, ``{"S": "..."}``.
 """
 
 from __future__ import annotations
@@ -54,13 +53,8 @@ IDS = (
     r"|shortage|notice|dead_letter|fiscal|answer|adjustment|assortment|household|event|record|case|overlap)_id|refers_to|voids|receipt|reference|cause|origin|shelf|area"
     r"|regional_alert|stock_key"
 )
-# As cards print it: only what a card may begin with, for dates and numbers of stores are ids in fours too.
-_PRINTED = (
-    r"(?:[A-Za-z]+[:._/~#@-])?(?:222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720|35[0-9]{2}|[4-6][0-9]{3})"
-    r"(?P<gap>[._/-])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{4}"
-)
 _TYPED = (
-    rf'"(?:{IDS})"{_TEXT}"(?!{_PRINTED}")[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
+    rf'"(?:{IDS})"{_TEXT}"[0-9A-Za-z][0-9A-Za-z:._/#~@-]*"'
     rf'|"(?:product|code)"{_TEXT}{_PRODUCT}'
     rf'|"open_orders"{_TEXT}"[0-9:;,-]*"'
     rf'|"stores"\s*:\s*"{STORES}"'
@@ -68,8 +62,6 @@ _TYPED = (
     rf'|"[a-z_]+_ms"{_NUMBER}(?:1[4-9]|2[0-9]|3[0-9]|40|41)[0-9]{{11}}(?![0-9])'
     r'|"products"\s*:\s*\[(?P<products>[^\]]*)'
 )
-_printed = re.compile(_PRINTED).fullmatch
-_find_printed = re.compile(rf'"({_PRINTED})"'.encode()).finditer
 _find = re.compile(_CARD.encode("latin-1")).finditer
 _find_untyped = re.compile(f"{_TYPED}|{_CARD}".encode("latin-1")).finditer
 _find_unlisted = re.compile(f"{_PRODUCT}|{_CARD}".encode("latin-1")).finditer
@@ -85,18 +77,6 @@ def passes_luhn(digits: str | bytes) -> bool:
     raw = digits.encode("ascii") if isinstance(digits, str) else digits
     total = sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED))
     return (total - ord("0") * len(raw)) % 10 == 0
-
-
-def is_printed_card(one: str) -> bool:
-    """Whether what should be an id is a card number in groups of four."""
-    if len(one) < 19 or not _printed(one):
-        return False
-    return passes_luhn("".join(filter(str.isdigit, one)))
-
-
-def holds_printed_card(raw: bytes) -> bool:
-    """Whether a text of the JSON document ``raw`` is one."""
-    return any(is_printed_card(found[1].decode()) for found in _find_printed(raw))
 
 
 def contains_card_number(text: str) -> bool:

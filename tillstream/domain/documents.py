@@ -8,7 +8,6 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from tillstream.domain.card_numbers import holds_printed_card
 from tillstream.domain.transaction import (
     LINE_PATTERNS,
     PATTERNS,
@@ -52,8 +51,6 @@ def decode(raw: bytes, kind: type[T], nulls: bool = False) -> T:
         found = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise _why(document, str(error)) from None
-    if holds_printed_card(raw):
-        raise refuse("bad_format", "$ has a card number in groups in place of an id")
     if raw.count(b'"') != orjson.dumps(document).count(b'"'):
         refuse_twice(raw)
     if not nulls and b"null" in raw:  # msgspec reads null as absent

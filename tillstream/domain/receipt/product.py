@@ -11,8 +11,8 @@ name     only a name is known          ``name-`` and the name
 ======== ============================= ==================================================
 
 A GTIN whose check digit is wrong is no GTIN but somebody's own code: it becomes a sku, and no basket is
-refused for it. So is one of any other length: of 16 digits it may be a card number. Of somebody's own code
-and of a name what `personal_data` finds is masked, but not in a UUID, nor in 8 to 14 digits, which are typed.
+refused for it. So is one of any other length. In a name, and in an own code that has blanks or signs as prose
+has, what `personal_data` finds is masked.
 A UPC-E cannot be told from a GTIN-8: a till has to send the UPC-A that it stands for.
 Check digit: GS1 General Specifications, section 7.9.
 """
@@ -31,7 +31,7 @@ GTIN = re.compile(r"[0-9]{14}")
 _LENGTHS = (8, 12, 13, 14)
 _PLU = re.compile(r"[0-9]{1,5}")
 _V1 = re.compile(r"[0-9]{8,14}")  # a product of contract v1
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_CODE = re.compile(r"[0-9A-Za-z._/:#~-]*")
 
 
 class Embedded(NamedTuple):
@@ -121,8 +121,7 @@ def _canonical(scheme: str, code: str, embedded: tuple[Embedded, ...]) -> Produc
 
 
 def _own(code: str) -> Product:
-    typed = _V1.fullmatch(code) or _UUID.fullmatch(code)
-    return Product(f"sku-{code if typed else masked(code)}")
+    return Product(f"sku-{code if _CODE.fullmatch(code) else masked(code)}")
 
 
 def _scanned(code: str, embedded: Sequence[Embedded]) -> Product:

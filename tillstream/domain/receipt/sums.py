@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from tillstream.domain.card_numbers import is_printed_card
 from tillstream.domain.receipt.amounts import MOST, NotExact, exponent, thousandths
 from tillstream.domain.receipt.contract import ReceiptLine, RetailTransaction, Tax
 from tillstream.domain.transaction import InvalidTransaction
@@ -45,7 +44,6 @@ LONGEST_SALE, LONGEST_DAY = timedelta(days=2), timedelta(days=31)
 
 def check(receipt: RetailTransaction) -> None:
     """Raises InvalidTransaction with the first rule that is broken."""
-    _ids(receipt)
     _header(receipt)
     _lines(receipt)
     _corrections(receipt)
@@ -55,27 +53,6 @@ def check(receipt: RetailTransaction) -> None:
 
 def broken(reason: str, message: str) -> InvalidTransaction:
     return InvalidTransaction(reason, message)
-
-
-def _ids(receipt: RetailTransaction) -> None:
-    """No id is a card number as cards print it."""
-    ids = {
-        "transaction_id": receipt.transaction_id, "store": receipt.store, "till": receipt.till,
-        "cashier": receipt.cashier, "approved_by": receipt.approved_by, "voids": receipt.voids,
-        "loyalty.customer": receipt.loyalty.customer if receipt.loyalty else None,
-    }  # fmt: skip
-    for name, one in ids.items():
-        _id(one, f"$.{name}")
-    for n, line in enumerate(receipt.lines):
-        if line.back:
-            _id(line.back.receipt, f"$.lines[{n}].back.receipt")
-        for discount in line.discounts:
-            _id(discount.promotion, f"$.lines[{n}].discounts[...].promotion")
-
-
-def _id(one: str | None, where: str) -> None:
-    if one is not None and is_printed_card(one):
-        raise broken("bad_format", f"{where} must be an id, not a card number in groups")
 
 
 def _header(receipt: RetailTransaction) -> None:
