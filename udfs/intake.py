@@ -24,6 +24,7 @@ from tillstream.domain.receipt.canonical import Receipt
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.currencies import is_used, refuse_other
 from tillstream.domain.receipt.front_door import (
+    GOODS,
     NO_KINDS,
     UNKNOWN,
     KnownStores,
@@ -167,6 +168,9 @@ class IntakeOnce(BatchedStage):
                 self._tell("unknown_store", place, envelope.arrived_ms, out)
             if not is_used(receipt.currency, place.currency, place.country):
                 self._count("other_currency", place, receipt, {}, out)
+            if any(line.kind in GOODS and not line.product for line in receipt.lines):
+                of: dict[str, str | int] = {"transaction_id": receipt.transaction_id}
+                self._count("no_product", place, receipt, of, out)
             if tax_fault:
                 why: dict[str, str | int] = {
                     "transaction_id": receipt.transaction_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from random import Random
 
 import orjson
 import pytest
@@ -139,6 +140,7 @@ PRETTY = orjson.dumps(
 
 
 DEEP = b'{"customer_id":"C1","deep":' + b"[" * 1_001 + b"]" * 1_001 + b"}"
+NOISE = Random(1).randbytes(1 << 18) + b"\n{}\n" + ONE  # compressed bytes are as good as that
 PACKED, BOMB = gzip.compress(ONE), gzip.compress(bytes(9 << 20))
 
 
@@ -172,6 +174,9 @@ SEVERAL = [
     (BOMB, [BOMB]),
     (DEEP + b"\n" + ONE, [DEEP, ONE]),
     (b'{"n":1},"deep":\x00[[', [b'{"n":1},"deep":\x00[[']),
+    (NOISE, [NOISE]),
+    (b"\x1f\x8b" + NOISE, [b"\x1f\x8b" + NOISE]),
+    (b'{"customer_id":"\xff\x01' + b" " * 64 + b"\n" + TWO, [b'{"customer_id":"\xff\x01', TWO]),
 ]
 
 

@@ -18,6 +18,7 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyflink.datastream import StreamExecutionEnvironment
 
+from tests.domain import test_personal_data
 from tests.support.collected import collected
 from tests.support.fake_dynamodb import (
     THROTTLED,
@@ -32,6 +33,7 @@ from tests.support.wait import wait_for
 from tillstream import jars
 from tillstream.connectors import gateway
 from tillstream.domain.card_numbers import mask_card_numbers
+from tillstream.domain.personal.personal_data import mask_personal_data
 
 KEY = "customer_id"
 MARSHALLER = (
@@ -169,6 +171,22 @@ def random_texts(rng: Random, count: int) -> Iterator[bytes]:
         yield text.encode(rng.choice(("utf-8", "utf-8", "utf-16", "utf-16-be")))
 
 
+def texts_about_people(rng: Random, count: int) -> Iterator[bytes]:
+    """Addresses, telephone numbers and digits of other scripts, whole and cut."""
+    parts = [
+        *test_personal_data.ADDRESSES, *test_personal_data.INTERNATIONAL,
+        '"', ' ', "\\n", "\\", "@", "+", "1", ".",
+        "\uff14", "4111",
+        " 1111", "\uff11111", "\\uff11", "\u0661" * 4, "\U0001d7d2", "\u00e9", "\u2460", "-",
+    ]  # fmt: skip
+    for _ in range(count):
+        text = "".join(
+            rng.choice(parts)[rng.choice((0, 0, 1)) :] for _ in range(rng.randrange(1, 9))
+        )
+        raw = text.encode(rng.choice(("utf-8", "utf-8", "utf-16", "utf-16-be")))
+        yield raw[rng.choice((0, 0, 1)) :]
+
+
 def test_a_card_number_is_masked_as_elsewhere(classes):
     texts = [
         b'{"a":"4111111111111111","product":"6009150008063","event_time_ms":1700000000000}',
@@ -187,10 +205,13 @@ def test_a_card_number_is_masked_as_elsewhere(classes):
         b"4111 " * 100_000,
         b'{"order_id":"' + b"4" * 1_000_000 + b'"}',
         b"1 " * 500_000,
+        b'{"transaction_id":"4111-1111-1111-1111","document_id":"card-4111.1111.1111.1111"}',
         *random_texts(Random(5), 2_000),
+        *texts_about_people(Random(6), 3_000),
     ]
     for text in texts:
         assert bytes(classes.CardNumbers.mask(text)) == mask_card_numbers(text)
+        assert bytes(classes.PersonalData.mask(text)) == mask_personal_data(text)
 
 
 def free_port() -> int:

@@ -22,10 +22,10 @@ from tillstream.catalog import topics
 from tillstream.clients.delivery import open_producer
 from tillstream.clients.kafka import client_settings
 from tillstream.connectors.gateway import ours
-from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.dead_letter import id_of
 from tillstream.domain.fraud.control import InForce, Refused, apply_order
 from tillstream.domain.fraud.ruleset import load_rules
+from tillstream.domain.personal.personal_data import mask_personal_data
 from tillstream.reference import packaged_clocks
 from tillstream.sim.fuzz import fuzzed
 
@@ -103,7 +103,7 @@ def bury(shop: Shop, job: str, seed: int, count: int) -> set[str]:
             def arrived(error, message, pieces=pieces):
                 assert error is None, error
                 place = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
-                ids.update(id_of(place, mask_card_numbers(piece)) for piece in pieces)
+                ids.update(id_of(place, mask_personal_data(piece)) for piece in pieces)
 
             producer.produce(name, raw, on_delivery=arrived)
             producer.poll(0)

@@ -140,3 +140,17 @@ def test_whatever_the_bytes_they_are_a_notice_that_its_log_takes_or_are_refused(
     again = msgspec.json.encode(found)
     assert parse(again) == found
     assert len(again) + len(found.notice_id.encode()) < 400_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["jan.jansen@example.com", "jan@localhost", "082 555 0123", "+27 82 555 0123", "+271234"],
+)
+def test_what_a_notice_was_refused_for_is_not_in_its_dead_letter(said):
+    kafka = Kafka()
+    one, _ = service(kafka)
+    one._handle([message(msgspec.json.encode({**GOOD, "params": {"note": said, "level": 3}}))])
+    ((_, value, headers),) = kafka.letters
+    assert headers["tillstream.reason"] == "personal_data"
+    assert said.encode() not in value
+    assert msgspec.json.decode(value)["params"] == {"note": "********", "level": 3}

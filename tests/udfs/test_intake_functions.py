@@ -148,6 +148,26 @@ def test_dollars_at_a_rand_store_are_taken_and_told_and_counted():
     assert json.loads(harness.side["notices"][2])["params"]["currency"] == "BWP"
 
 
+@pytest.mark.parametrize("code", ["", " ", "00000000"])
+def test_goods_without_a_product_are_taken_and_told_and_counted(code):
+    harness = front_door()
+    for n in range(10):
+        document = json.loads(wrongly_taxed(n, store="1"))
+        line = {"number": 1, "kind": "sale", "amount": 1_500, "code": code}
+        document |= {"lines": [line, line | {"number": 2, "kind": "fee"}], "total": 3_000}
+        (receipt,) = sent(harness, json.dumps(document).encode())
+        assert (receipt.total, receipt.lines[0].product, receipt.lines[0].paid) == (
+            3_000,
+            "",
+            1_500,
+        )
+    told = [parse_notice(one) for one in harness.side["notices"]]
+    assert [(one.template, one.params["transactions"]) for one in told] == [
+        ("no_product", 1), ("no_product", 10),
+    ]  # fmt: skip
+    assert letters(harness) == []
+
+
 def test_rand_where_they_are_tender_too_is_nothing_to_tell():
     harness = front_door()
     assert len(sent(harness, priced_in("ZAR", 1, store="147"))) == 1  # in Namibia

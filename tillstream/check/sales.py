@@ -92,6 +92,7 @@ class SalesTruth(SentFile):
                     line.kind not in ("sale", "return")
                     or line.category in self.no_goods
                     or line.gone
+                    or not line.product
                 ):
                     continue
                 shelf = Shelf(f"{receipt.store}/{line.product}", receipt.currency, line.unit)

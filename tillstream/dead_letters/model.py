@@ -268,7 +268,7 @@ def judge(
     except InvalidTransaction as error:
         hint = ""
         if _masked(payload.replace(b"\0", b"")):  # as UTF-16 has
-            hint = "; a card number was masked and is not kept: repair it, or have the till send it"
+            hint = "; personal data was masked and is not kept: repair it, or have the till send it"
         return refuse(error.reason, error.message + hint)
     of_time = [reason for reason in record.reasons if reason in TIME_REASONS]
     if of_time and (times := _times(document)) == _times(original):

@@ -5,7 +5,7 @@ them, with the same blank, dash or other sign in each gap, wherever they stand a
 after a till's number, before a security code. A run of more than 19 digits is no card number, nor are
 the decimals of a number, nor what begins with 0, or with 1 and is as long as a time since the epoch: 13,
 16 or 19 digits (ms, µs, ns; 1... until 2033). Cards begin with 2 to 6, UATP's of 15 digits with 1
-(ISO/IEC 7812). Digits of other scripts are not looked for, nor is anything within compressed bytes.
+(ISO/IEC 7812). Digits of other scripts count as digits (`digits`). Nothing is found within compressed bytes.
 
 A tenth of all digits pass the Luhn check, GTINs too. So a field whose contract says what it holds, an
 id, a product, a token, a time, is never searched if it is of that form: only free text is. The form may
@@ -15,7 +15,9 @@ be DynamoDB's, ``{"S": "..."}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from tillstream.domain.personal.digits import fold
 
 # All in bytes, for dead letters need not be UTF-8; JSON's escapes of a digit or a sign count as these.
 _D = r"(?:[0-9]|\\u003[0-9])"
@@ -80,6 +82,9 @@ def passes_luhn(digits: str | bytes) -> bool:
 def contains_card_number(text: str) -> bool:
     """Whether the free ``text`` holds 13 to 19 digits that look like a card number."""
     raw = text.encode("utf-8", "surrogatepass")
+    folded = fold(raw)
+    if folded:
+        raw = folded.raw
     return any(True for found in _find(raw) for _ in _card_numbers(found))
 
 
@@ -90,19 +95,24 @@ def mask_card_numbers(raw: bytes) -> bytes:
     digit. Typed fields are left alone wherever they stand, for a dead letter without them could not be
     repaired.
     """
+    return mask(raw, card_digits)
+
+
+def mask(raw: bytes, find: Callable[[bytes], Iterator[tuple[int, int]]]) -> bytes:
+    """``raw`` with ``*`` for all bytes that ``find`` has (start, end) of; it sees no zeros."""
     masked = bytearray(raw)
     if 0 not in raw:
-        for start, end in _to_mask(raw):
+        for start, end in find(raw):
             masked[start:end] = b"*" * (end - start)
         return bytes(masked)
     places = [place for place, byte in enumerate(raw) if byte]
-    for start, end in _to_mask(raw.replace(b"\0", b"")):
+    for start, end in find(raw.replace(b"\0", b"")):
         for place in places[start:end]:
             masked[place] = ord("*")
     return bytes(masked)
 
 
-def _to_mask(raw: bytes) -> Iterator[tuple[int, int]]:
+def card_digits(raw: bytes) -> Iterator[tuple[int, int]]:
     """(start, end) of each digit to be masked, some more than once."""
     for found in _find_untyped(raw):
         start, end = found.span("products")
@@ -114,6 +124,13 @@ def _to_mask(raw: bytes) -> Iterator[tuple[int, int]]:
         else:
             for digits in _card_numbers(found):
                 yield from digits[:-4]
+    if folded := fold(raw):  # no typed field has other digits than ASCII's
+        for found in _find(folded.raw):
+            for digits in _card_numbers(found):
+                whole = [(digits[0][0], digits[-1][1])]
+                if any(folded.of_others(whole)):
+                    for at, to in digits[:-4]:
+                        yield folded.before(at), folded.before(to)
 
 
 def _card_numbers(found: re.Match[bytes]) -> Iterator[list[tuple[int, int]]]:

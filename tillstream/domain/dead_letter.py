@@ -7,8 +7,8 @@ from hashlib import sha256
 
 import msgspec
 
-from tillstream.domain.card_numbers import mask_card_numbers
 from tillstream.domain.envelope import Envelope
+from tillstream.domain.personal.personal_data import mask_personal_data
 
 MOST_TEXT = 1000  # characters of a message
 MOST_RAW = 8 << 20  # as Json.java: JSON with more in base64 is not read by Flink 2.x
@@ -19,8 +19,8 @@ class DeadLetter(msgspec.Struct, gc=False):
     """One dead letter. The same bytes of the same record refused twice are one dead letter: its id is
     the record's origin and, as several may come of one record, a hash of its bytes.
 
-    raw_b64: its bytes in base64, anything in free text that is like a card number masked; of more than
-    MOST_RAW the first, and the message says so.
+    raw_b64: its bytes in base64, anything in free text that is like a card number masked, and each address of
+    e-mail and international telephone number; of more than MOST_RAW the first, and the message says so.
     failed_at_ms: ms since epoch, UTC.
     """
 
@@ -38,7 +38,7 @@ class DeadLetter(msgspec.Struct, gc=False):
 def _masked(message: str) -> str:
     """A message may quote what it refuses."""
     raw = message.encode("utf-8", "surrogatepass")
-    return mask_card_numbers(raw).decode("utf-8", "surrogatepass")
+    return mask_personal_data(raw).decode("utf-8", "surrogatepass")
 
 
 _encoder = msgspec.json.Encoder()
@@ -48,7 +48,7 @@ def dead_letter(
     envelope: Envelope, job: str, stage: str, reason: str, message: str, version: int, now_ms: int
 ) -> bytes:
     """A dead letter as JSON bytes. ``stage`` is ``validate`` or ``apply``."""
-    raw = envelope.raw if envelope.typed else mask_card_numbers(envelope.raw)
+    raw = envelope.raw if envelope.typed else mask_personal_data(envelope.raw)
     origin = envelope.origin
     cut = f" (its first bytes of {len(raw)})" if len(raw) > MOST_RAW else ""
     letter = DeadLetter(

@@ -10,6 +10,7 @@ import zlib
 MOST_BYTES = 8 << 20  # as Json.java
 MOST_PIECES = 10_000
 _BLANK = b" \n\r\t"
+_CONTROLS = [bytes([one]) for one in range(32) if one not in _BLANK]
 # Nearly every record is one object: see maybeSeveral in Pieces.java.
 _several = re.compile(rb"\}[ \n\r\t]*\{|[^ \n\r\t][^{]*\n\{|\A[ \n\r\t]*\[", re.DOTALL).search
 _next_line = re.compile(rb"\n\{").search
@@ -18,8 +19,11 @@ _object = json.JSONDecoder().raw_decode
 
 def pieces(payload: bytes) -> list[bytes]:
     """At least one; as it came where it is no such record."""
-    raw = unpacked(payload).removeprefix(b"\xef\xbb\xbf")
-    if not _several(raw):
+    raw = unpacked(payload)
+    if raw[:2] == b"\x1f\x8b" and raw == payload:
+        return [raw]
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not _several(raw) or _is_binary(raw):
         return [raw]
     found: list[bytes] = []
     at = _objects(raw, 0, found)
@@ -30,6 +34,16 @@ def pieces(payload: bytes) -> list[bytes]:
         return [raw]
     _add(found, raw[at:])
     return found
+
+
+def _is_binary(raw: bytes) -> bool:
+    if sum(map(raw.count, _CONTROLS)) <= len(raw) // 32:
+        return False
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def unpacked(raw: bytes) -> bytes:

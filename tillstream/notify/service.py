@@ -18,7 +18,13 @@ from tillstream.conf import Conf
 from tillstream.domain.dead_letter import dead_letter as as_dead_letter
 from tillstream.domain.dead_letter import kafka_record
 from tillstream.domain.envelope import Envelope
-from tillstream.domain.notice import InvalidNotice, Notice, parse
+from tillstream.domain.notice import (
+    PERSONAL_DATA,
+    InvalidNotice,
+    Notice,
+    parse,
+    without_personal_data,
+)
 from tillstream.errors import Unreachable
 from tillstream.notify.notifier import Notifier, Stopped
 
@@ -130,7 +136,10 @@ class Service:
 
     def _bury(self, message: Message, error: InvalidNotice) -> None:
         origin = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
-        envelope = Envelope(origin, message.timestamp()[1], message.value() or b"")
+        raw = message.value() or b""
+        if error.reason == PERSONAL_DATA:
+            raw = without_personal_data(raw)
+        envelope = Envelope(origin, message.timestamp()[1], raw)
         letter = as_dead_letter(
             envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tillstream.domain.receipt.contract import RetailTransaction
+from tillstream.domain.receipt.contract import DECIMAL, RetailTransaction
 
 
 def schema() -> bytes:
@@ -27,7 +27,7 @@ def _plain(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if node.get("format") == "decimal":
-        return {"type": ["number", "string"], "pattern": "^-?[0-9]+(\\.[0-9]+)?$"}
+        return {"type": ["number", "string"], "pattern": f"^{DECIMAL}$"}
     changed = {key: _plain(value) for key, value in node.items()}
     if changed.get("format") == "date-time":
         changed["pattern"] = "([Zz]|[+-][0-9]{2}:?[0-9]{2})$"  # the offset is not optional

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support import ROOT
 from tests.support.receipts import receipts
+from tillstream.domain.receipt import contract
 from tillstream.domain.receipt.contract import RetailTransaction
 from tillstream.domain.receipt.parse import convert, parse
 from tillstream.domain.receipt.sums import RULES
@@ -105,3 +107,55 @@ def test_a_receipt_passes_and_one_unit_more_or_less_anywhere_does_not(document, 
 def test_nothing_but_a_refusal_comes_of_anything_else(raw: bytes) -> None:
     with pytest.raises(InvalidTransaction):
         parse(raw)
+
+
+def with_decimal(field: str, value: Any) -> dict[str, Any]:
+    tax = {"code": "S", "amount": 0}
+    line = {"number": 1, "kind": "sale", "amount": 100, "code": "", "taxes": [tax]}
+    document: dict[str, Any] = {
+        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "1", "till": "1", "total": 100,
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "lines": [line], "taxes": [dict(tax)],
+    }  # fmt: skip
+    if field == "lines.rate":
+        tax["rate"] = value
+    elif field == "rate":
+        document["taxes"][0]["rate"] = value
+    else:
+        line[field] = value
+    return document
+
+
+DECIMALS = ("quantity", "list_price", "price", "lines.rate", "rate")
+
+
+def test_every_decimal_of_the_contract_is_looked_at():
+    names = [
+        field.name
+        for part in (contract.ReceiptLine, contract.Tax, contract.Tender, contract.Discount,
+                     contract.Loyalty, contract.Back, RetailTransaction)
+        for field in msgspec.structs.fields(part)
+        if "Decimal" in str(field.type)
+    ]  # fmt: skip
+    assert set(names) == {name.removeprefix("lines.") for name in DECIMALS}
+
+
+@given(
+    st.sampled_from(DECIMALS),
+    st.sampled_from(["1e3", "1E0", "\uff10.7", "\u0661", "1_000", " 1", "1 ", "+1", ".5", "1.", "-0", "0x1",
+                     "01", "NaN", "inf", "1.50", "", "7"])
+    | st.text("0123456789.-+eE_ \uff11\u0661", max_size=6),
+)  # fmt: skip
+def test_a_decimal_that_is_a_text_has_the_form_of_the_schema(field, text):
+    document = with_decimal(field, text)
+    raw = json.dumps(document, ensure_ascii=False).encode()
+    ways: tuple[tuple[Any, Any], ...] = ((parse, raw), (convert, document))
+    for read, sent in ways:
+        try:
+            read(sent)
+            taken = True
+        except InvalidTransaction as error:
+            taken = error.reason in ("quantity", "out_of_range")  # its value, not its form
+        if not taken or not SCHEMA.is_valid(document):
+            with pytest.raises(InvalidTransaction):
+                read(sent)
+            assert not SCHEMA.is_valid(document), text

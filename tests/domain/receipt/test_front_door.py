@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import uuid
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -15,7 +18,8 @@ from tests.domain.receipt.test_contract import VALID
 from tests.support import ROOT
 from tests.support.receipts import receipts
 from tillstream.domain import transaction
-from tillstream.domain.receipt import front_door, parse
+from tillstream.domain.envelope import Envelope
+from tillstream.domain.receipt import front_door, parse, product, raw_record
 from tillstream.domain.receipt.canonical import Receipt, TaxOf
 from tillstream.domain.receipt.front_door import StorePlace, shared
 from tillstream.domain.stock.baskets import taken_out
@@ -309,3 +313,75 @@ def test_contract_v1_has_the_same_form(path: Path) -> None:
     assert msgspec.json.decode(msgspec.json.encode(made), type=Receipt) == made
     undone = made.voids or next((line.of for line in made.lines if line.of), None)
     assert undone == sent.refers_to
+
+
+PAN = "4111 1111 1111 1111"
+
+
+def with_texts(**texts: Any) -> dict[str, Any]:
+    """A sale whose line and tax have those."""
+    line = {
+        "number": 1, "kind": "sale", "amount": 1000, "scheme": "sku", "code": "BREAD-1",
+        "taxes": [{"code": "vat", "amount": 0}],
+    }  # fmt: skip
+    top = {name: value for name, value in texts.items() if name in ("source", "fiscal_id")}
+    line["taxes"] = [{"code": texts.get("tax", "vat"), "amount": 0}]
+    line |= {n: v for n, v in texts.items() if n not in (*top, "tax")}
+    return {
+        "schema": 2, "transaction_id": "T-1", "kind": "retail", "store": "147", "till": "1",
+        "ended_at": "2026-11-29T15:18:04+02:00", "currency": "ZAR", "total": 1000, "lines": [line], **top,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"lot": "%s"}, {"source": "%s"}, {"tax": "%s"}, {"code": "card %s"},
+        *({"scheme": scheme, "code": "for %s"} for scheme in ("name", "sku", "gtin", "barcode", "plu")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "said",
+    [
+        PAN, "4111-1111-1111-1111", "4111111111111111", "jan.jansen@example.com", "+27 82 555 0123",
+        "\uff14111 1111 1111 1111", "jan\uff20example.com",
+    ],
+)  # fmt: skip
+def test_personal_data_in_any_text_of_a_receipt_goes_neither_on_nor_to_the_archive(texts, said):
+    document = with_texts(**{name: text.replace("%s", said) for name, text in texts.items()})
+    raw = json.dumps(document, ensure_ascii=False).encode()
+    sent = parse.parse(raw)
+    written = msgspec.json.encode(front_door.of_contract(sent, ROSEBANK, sent.source or "pos/2"))
+    assert said.encode() not in written
+    assert b"****" in written
+    kept = raw_record.raw_record(
+        Envelope("kafka:t/0/1", 0, raw), "T-1", raw_record.has_free_text(sent)
+    )
+    assert said.encode() not in base64.b64decode(msgspec.json.decode(kept)["raw"])
+
+
+def test_a_code_of_sixteen_digits_is_somebodys_own_and_a_slug_of_as_many_is_masked():
+    for scheme in ("gtin", "barcode", "sku"):
+        made = canonical(with_texts(scheme=scheme, code="4111111111111111"))
+        assert made.lines[0].product == "sku-4111111111111111"
+    made = canonical(with_texts(category="c-4111111111111111", override="r-4111-1111-1111-1111"))
+    assert made.lines[0].category == "c-************1111"
+    assert made.lines[0].reason == "r-****-****-****-1111"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "M-MM1-N-MAG", "0016.21.00", "000000000006576605", "M-Fanta-glass", "60091500080630",
+        "7dd713a0-d4d8-4fdd-932d-be06bca84f75", "10012", "W-SOA1000",
+    ],
+)  # fmt: skip
+def test_real_codes_of_grocers_stay(code):
+    assert canonical(with_texts(code=code)).lines[0].product == f"sku-{code}"
+
+
+def test_a_hundred_thousand_random_codes_that_are_typed_stay():
+    rng = Random(6)
+    for _ in range(50_000):
+        for code in (str(uuid.UUID(int=rng.getrandbits(128))), str(rng.randrange(10**7, 10**14))):
+            assert product.canonical("sku", code).code == f"sku-{code}"

@@ -18,6 +18,7 @@ from tillstream.domain.receipt.amounts import MOST
 SCHEMA_VERSION = 2
 
 ID = r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}"
+DECIMAL = r"-?[0-9]+(\.[0-9]+)?"  # one that is a text, not a number of JSON
 Id = Annotated[str, Meta(pattern=rf"^{ID}\Z")]
 # By what stands before or behind an id here jobs name lines of documents, claims, words of fraud.
 _OURS = r"(?![MPR]:)(?!.*(?:/card|:owner|:elsewhere|:settled|:(?:held|released|fraud):[0-9]+)$)"

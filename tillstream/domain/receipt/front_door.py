@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tillstream.domain.card_numbers import contains_card_number, mask_card_numbers
+from tillstream.domain.personal.personal_data import masked
 from tillstream.domain.receipt.amounts import thousandths
 from tillstream.domain.receipt.canonical import Item, Paid, Receipt, TaxOf
 from tillstream.domain.receipt.contract import Back, ReceiptLine, RetailTransaction
@@ -72,7 +72,10 @@ def of_contract(
 ) -> Receipt:
     """The canonical form of a checked transaction. ``categories``: of canonical products, for lines that say
     none; ``embedded``: how scales print prices and weights, in place of the country's usual ways; ``kinds``:
-    by category, what tills sell like goods and is none (`kind_of`)."""
+    by category, what tills sell like goods and is none (`kind_of`).
+
+    No text of the sender comes into it as it was but ids, dates and codes of a declared form: lots, sources,
+    slugs, codes of taxes and products of other forms are free text, in which `personal_data` is masked."""
     way = -1 if sent.kind == "void" else 1
     rules = BY_COUNTRY.get(place.country, ()) if embedded is None else embedded
     lines = [line for line in sent.lines if not line.voided]
@@ -81,9 +84,7 @@ def of_contract(
     items = []
     columns = (lines, paid, off, taxes.by_line, _backs(lines))
     for line, share, less, taxed, back in zip(*columns, strict=True):
-        # A code is typed; a name is text, in which a card's number may be.
-        code = _masked(line.code) if line.scheme == "name" else line.code
-        product = canonical(line.scheme, code, rules)
+        product = canonical(line.scheme, line.code, rules)
         quantity, unit = _quantity(line, product)
         category = line.category or (categories or {}).get(product.code, "")
         kind = kind_of(line.kind, category, kinds)
@@ -95,17 +96,17 @@ def of_contract(
                 paid=way * share,
                 thousandths=way * quantity,
                 unit=unit,
-                category=category,
+                category=masked(category) if category else "",
                 list_price=None if line.list_price is None else round(line.list_price),
                 off=way * less,
                 tax=way * sum(taxed.values()),
                 back_to=back.fate if back else "shelf" if line.kind == "return" else "",
                 of=back.receipt or "" if back else "",
-                reason=(back.reason if back else None) or line.override or "",
-                agency=line.agency or (category if kind == "agency" else ""),
+                reason=masked((back.reason if back else None) or line.override or ""),
+                agency=line.agency or (masked(category) if kind == "agency" else ""),
                 promotions=tuple(d.promotion for d in line.discounts if d.promotion),
                 expires=line.expires.isoformat() if line.expires else "",
-                lot=line.lot or "",
+                lot=masked(line.lot) if line.lot else "",
                 taxed=tuple(place_of[at] for at in taxed),
                 taxes=tuple(way * amount for amount in taxed.values()) if len(taxed) > 1 else (),
             )
@@ -115,7 +116,7 @@ def of_contract(
     return Receipt(
         transaction_id=sent.transaction_id,
         kind=sent.kind,
-        source=source,
+        source=masked(source),
         store=place.number,
         region=place.region,
         till=sent.till,
@@ -202,10 +203,6 @@ def partition_of(receipt: Receipt) -> str:
         return receipt.customer
     token = next((tender.card_token for tender in receipt.tenders if tender.card_token), "")
     return token or f"{receipt.store}/{receipt.till}"
-
-
-def _masked(name: str) -> str:
-    return mask_card_numbers(name.encode()).decode() if contains_card_number(name) else name
 
 
 def _ms(at: datetime) -> int:
@@ -324,7 +321,7 @@ def _alike(line: ReceiptLine, correction: ReceiptLine) -> bool:
 
 def _tax_of(at: Rated, way: int, amount: int, on: int | None) -> TaxOf:
     return TaxOf(
-        _masked(at.code), way * amount, at.rate, not at.included, None if on is None else way * on
+        masked(at.code), way * amount, at.rate, not at.included, None if on is None else way * on
     )
 
 

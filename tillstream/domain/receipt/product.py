@@ -11,7 +11,9 @@ name     only a name is known          ``name-`` and the name
 ======== ============================= ==================================================
 
 A GTIN whose check digit is wrong is no GTIN but somebody's own code: it becomes a sku, and no basket is
-refused for it. A UPC-E cannot be told from a GTIN-8: a till has to send the UPC-A that it stands for.
+refused for it. So is one of any other length. In a name, and in an own code that has blanks or signs as prose
+has, what `personal_data` finds is masked.
+A UPC-E cannot be told from a GTIN-8: a till has to send the UPC-A that it stands for.
 Check digit: GS1 General Specifications, section 7.9.
 """
 
@@ -23,10 +25,13 @@ from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import normalize
 
+from tillstream.domain.personal.personal_data import masked
+
 GTIN = re.compile(r"[0-9]{14}")
 _LENGTHS = (8, 12, 13, 14)
 _PLU = re.compile(r"[0-9]{1,5}")
 _V1 = re.compile(r"[0-9]{8,14}")  # a product of contract v1
+_CODE = re.compile(r"[0-9A-Za-z._/:#~-]*")
 
 
 class Embedded(NamedTuple):
@@ -111,17 +116,21 @@ def _canonical(scheme: str, code: str, embedded: tuple[Embedded, ...]) -> Produc
     if scheme == "plu" and _PLU.fullmatch(code):
         return Product(f"plu-{code.lstrip('0') or '0'}")
     if scheme == "name":
-        return Product(f"name-{'-'.join(code.casefold().split())}")
-    return Product(f"sku-{code}")
+        return Product(f"name-{'-'.join(masked(code).casefold().split())}")
+    return _own(code)
+
+
+def _own(code: str) -> Product:
+    return Product(f"sku-{code if _CODE.fullmatch(code) else masked(code)}")
 
 
 def _scanned(code: str, embedded: Sequence[Embedded]) -> Product:
     if not (code.isascii() and code.isdigit()):
-        return Product(f"sku-{code}")
+        return _own(code)
     if len(code) in (4, 5):  # keyed in: what is scanned is longer
         return Product(f"plu-{code.lstrip('0') or '0'}")
     if not _is_gtin(code):
-        return Product(f"sku-{code}")
+        return _own(code)
     long = code.zfill(14)
     if long[0] == "0":
         for rule in embedded:

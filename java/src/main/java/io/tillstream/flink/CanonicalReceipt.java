@@ -42,6 +42,11 @@ final class CanonicalReceipt {
         /** Rung up and taken out again within its receipt, or the line that took it out. */
         boolean takenOut;
 
+        /** Goods of a known product; others are on no shelf, like deposits and fees. */
+        boolean isOnShelf() {
+            return isTrade() && !product.isEmpty();
+        }
+
         boolean isTrade() {
             return kind.equals("sale") || kind.equals("return");
         }

@@ -3,6 +3,7 @@ package io.tillstream.flink;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -52,11 +53,23 @@ public final class CardNumbers {
     private static final Pattern UNLISTED = Pattern.compile(PRODUCT + "|" + CARD);
     private static final Pattern DIGITS = Pattern.compile(SEPARATOR + "|(" + D + ")");
 
+    private static final Pattern FREE = Pattern.compile(CARD);
+
+    /** Gets places of what is to be masked, some more than once. */
+    interface Spans {
+        void add(int start, int end);
+    }
+
     private CardNumbers() {}
 
     /** {@code raw} with every card number's digits but the last four as {@code *}. */
     public static byte[] mask(byte[] raw) {
-        int[] places = new int[raw.length]; // of the bytes that are not 0: UTF-16 has such
+        return mask(raw, CardNumbers::find);
+    }
+
+    /** {@code raw} with {@code *} for what is found; zeros are not seen, for UTF-16 has such. */
+    static byte[] mask(byte[] raw, BiConsumer<String, Spans> find) {
+        int[] places = new int[raw.length]; // of the bytes that are not 0
         byte[] full = new byte[raw.length];
         int count = 0;
         for (int i = 0; i < raw.length; i++) {
@@ -67,44 +80,77 @@ public final class CardNumbers {
         }
         byte[] masked = raw.clone();
         // A byte is a char here, so nothing is changed that is no number.
-        Matcher found = UNTYPED.matcher(new String(full, 0, count, StandardCharsets.ISO_8859_1));
+        find.accept(
+                new String(full, 0, count, StandardCharsets.ISO_8859_1),
+                (start, end) -> {
+                    for (int i = start; i < end; i++) {
+                        masked[places[i]] = '*';
+                    }
+                });
+        return masked;
+    }
+
+    static void find(String text, Spans to) {
+        Matcher found = UNTYPED.matcher(text);
         while (found.find()) {
             String listed = found.group("products");
             if (listed == null) {
-                mask(found, 0, places, masked);
+                find(found, 0, to);
                 continue;
             }
             Matcher one = UNLISTED.matcher(listed);
             while (one.find()) {
-                mask(one, found.start("products"), places, masked);
+                find(one, found.start("products"), to);
             }
         }
-        return masked;
-    }
-
-    /** For each form in which a card number begins here. */
-    private static void mask(Matcher found, int start, int[] places, byte[] masked) {
-        for (String name : NAMES) {
-            String text = found.group(name);
-            if (text == null) {
-                continue;
-            }
-            List<int[]> digits = new ArrayList<>();
-            StringBuilder number = new StringBuilder();
-            for (Matcher digit = DIGITS.matcher(text); digit.find(); ) {
-                if (digit.group(1) != null) {
-                    digits.add(new int[] {digit.start(), digit.end()});
-                    number.append(text.charAt(digit.end() - 1));
-                }
-            }
-            if (isCardNumber(number)) {
-                for (int[] digit : digits.subList(0, digits.size() - 4)) {
-                    for (int i = digit[0]; i < digit[1]; i++) {
-                        masked[places[start + found.start(name) + i]] = '*';
+        Digits folded = Digits.fold(text);
+        if (folded == null) {
+            return;
+        }
+        // No typed field has other digits than ASCII's.
+        Matcher other = FREE.matcher(folded.text);
+        while (other.find()) {
+            for (String name : NAMES) {
+                List<int[]> digits = digits(other, name);
+                if (!digits.isEmpty() && folded.hasOther(digits.get(0)[0], last(digits)[1])) {
+                    for (int[] digit : digits.subList(0, digits.size() - 4)) {
+                        to.add(folded.before(digit[0]), folded.before(digit[1]));
                     }
                 }
             }
         }
+    }
+
+    private static int[] last(List<int[]> digits) {
+        return digits.get(digits.size() - 1);
+    }
+
+    /** For each form in which a card number begins here. */
+    private static void find(Matcher found, int start, Spans to) {
+        for (String name : NAMES) {
+            List<int[]> digits = digits(found, name);
+            for (int[] digit : digits.subList(0, Math.max(digits.size() - 4, 0))) {
+                to.add(start + digit[0], start + digit[1]);
+            }
+        }
+    }
+
+    /** Places of the digits of a card number of this form; none if it is none. */
+    private static List<int[]> digits(Matcher found, String name) {
+        String text = found.group(name);
+        if (text == null) {
+            return List.of();
+        }
+        List<int[]> digits = new ArrayList<>();
+        StringBuilder number = new StringBuilder();
+        int at = found.start(name);
+        for (Matcher digit = DIGITS.matcher(text); digit.find(); ) {
+            if (digit.group(1) != null) {
+                digits.add(new int[] {at + digit.start(), at + digit.end()});
+                number.append(text.charAt(digit.end() - 1));
+            }
+        }
+        return isCardNumber(number) ? digits : List.of();
     }
 
     private static boolean isCardNumber(CharSequence digits) {

@@ -119,11 +119,11 @@ public final class HotItemOperator extends AbstractStreamOperator<byte[]>
         for (int i = 0; i < 12; i++) {
             origin.append(String.format("%02x", hash[i]));
         }
-        byte[] raw = CardNumbers.mask(item);
+        byte[] raw = PersonalData.mask(item);
         String cut = raw.length > MOST_BYTES ? " (its first bytes of " + raw.length + ")" : "";
         String masked =
                 new String(
-                        CardNumbers.mask(message.getBytes(StandardCharsets.UTF_8)),
+                        PersonalData.mask(message.getBytes(StandardCharsets.UTF_8)),
                         StandardCharsets.UTF_8);
         if (masked.length() > MOST_MESSAGE) {
             masked = masked.substring(0, MOST_MESSAGE);

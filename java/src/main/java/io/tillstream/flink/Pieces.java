@@ -2,6 +2,9 @@ package io.tillstream.flink;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -13,7 +16,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
  * What a record holds, where that is several documents. By these rules, and no others:
  *
  * <ul>
- *   <li>gzip is unpacked, up to 8 MiB; what does not unpack stays as it came
+ *   <li>gzip is unpacked, up to 8 MiB; what does not unpack is one, as it came
+ *   <li>what is no text is one: no UTF-8, and more than one byte in 32 is a control character
  *   <li>a byte order mark of UTF-8 is taken off
  *   <li>a JSON array of objects is its elements
  *   <li>objects one after the other, with or without a newline between them, are each their own
@@ -33,11 +37,14 @@ public final class Pieces {
         byte[] raw = payload;
         if (begins(raw, 0x1f, 0x8b)) {
             raw = unpacked(raw);
+            if (raw == payload) {
+                return List.of(raw);
+            }
         }
         if (begins(raw, 0xef, 0xbb, 0xbf)) {
             raw = Arrays.copyOfRange(raw, 3, raw.length);
         }
-        if (!maybeSeveral(raw)) {
+        if (!maybeSeveral(raw) || isBinary(raw)) {
             return List.of(raw);
         }
         List<byte[]> pieces = new ArrayList<>();
@@ -88,6 +95,26 @@ public final class Pieces {
             }
         }
         return false;
+    }
+
+    /** Compressed bytes and pictures are; a line of text with a damaged byte or two is not. */
+    private static boolean isBinary(byte[] raw) {
+        int controls = 0;
+        for (byte b : raw) {
+            if (b >= 0 && b < ' ' && !blank(b)) {
+                controls++;
+            }
+        }
+        return controls > raw.length / 32 && !isUtf8(raw);
+    }
+
+    private static boolean isUtf8(byte[] raw) {
+        try {
+            StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(raw)); // reports what is malformed
+            return true;
+        } catch (CharacterCodingException malformed) {
+            return false;
+        }
     }
 
     private static boolean blank(byte b) {

@@ -469,7 +469,7 @@ public final class SalesTracking {
                 Context context,
                 Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out) {
             for (CanonicalReceipt.Line line : receipt.lines) {
-                if (line.isTrade() && !line.takenOut) {
+                if (line.isOnShelf() && !line.takenOut) {
                     int side = soldAgain || receipt.isSold(line) ? SOLD : BACK;
                     out.collect(lineOf(receipt, line, soldAgain ? -1 : 1, side));
                 }
@@ -492,7 +492,7 @@ public final class SalesTracking {
                 CanonicalReceipt undone,
                 Collector<Tuple7<String, Long, Long, Long, Long, Long, Integer>> out) {
             for (CanonicalReceipt.Line line : undone.lines) {
-                if (line.isTrade() && !line.takenOut) {
+                if (line.isOnShelf() && !line.takenOut) {
                     out.collect(lineOf(undone, line, -1, NEVER_BACK));
                     out.collect(lineOf(undone, line, -1, SOLD));
                 }
