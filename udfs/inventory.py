@@ -16,7 +16,7 @@ from tillstream.domain.arrival import refuse_ahead
 from tillstream.domain.content import of_movement
 from tillstream.domain.demand.model import DemandRules
 from tillstream.domain.envelope import Envelope, unseal
-from tillstream.domain.local_time import RulesByPlace
+from tillstream.domain.local_time import UTC, RulesByPlace
 from tillstream.domain.promotions import promotion
 from tillstream.domain.promotions.promotion import PromotionLine
 from tillstream.domain.stock import baskets, store_day
@@ -47,6 +47,7 @@ from tillstream.udfs.range_orders import RangeOrders
 from tillstream.udfs.single import Emitted, SingleStage
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
 
+NO_ZONES: Mapping[int, str] = {}
 _encode = msgspec.json.Encoder().encode
 # As the rows that Java makes of till transactions: key, value.
 LINES = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
@@ -68,11 +69,13 @@ class StockDocuments(SingleStage):
     def __init__(
         self, settings: StageSettings, kinds: dict[str, str], stores: tuple[int, ...],
         horizon_hours: int = 192, count_behind_hours: int = 24, bundles: Collection[str] = (),
+        zones: Mapping[int, str] = NO_ZONES,
     ) -> None:  # fmt: skip
         """``kinds``: topic -> movement, request or promotion; ``stores``: all there are; ``bundles``: what
-        has no shelf, for its parts have."""
+        has no shelf, for its parts have. ``zones``: of stores; UTC where it is not there."""
         super().__init__(settings)
         self.bundles = frozenset(bundles)
+        self.zones = zones
         self.kinds = kinds
         self.stores = stores
         self.life_ms = (horizon_hours + 24) * HOUR_MS
@@ -137,7 +140,12 @@ class StockDocuments(SingleStage):
         at_ms = found.event_time_ms
         if found.kind in ABSOLUTE:
             for action in store_day.count_behind(
-                found.store, found.document_id, at_ms, arrived_ms, self.count_behind_ms
+                found.store,
+                found.document_id,
+                at_ms,
+                arrived_ms,
+                self.count_behind_ms,
+                self.zones.get(found.store, UTC),
             ):
                 out.emit(stock_passing.routed(action), "actions")
         # An older one may be a repeat of one that was forgotten.
@@ -272,7 +280,12 @@ def documents(conf: Conf, kinds: dict[str, str]) -> StockDocuments:
     numbers = sorted({store.number for store in stores})
     hours = conf.inventory.horizon_hours, conf.inventory.count_behind_hours
     return StockDocuments(
-        StageSettings.of("inventory", conf), kinds, tuple(numbers), *hours, bundles(conf)
+        StageSettings.of("inventory", conf),
+        kinds,
+        tuple(numbers),
+        *hours,
+        bundles(conf),
+        zones(conf),
     )
 
 

@@ -48,7 +48,9 @@ def test_what_was_never_counted_alerts_nobody_by_itself_and_its_store_once_a_day
 
 def test_what_came_too_late_is_told_once_for_each_document_and_once_a_day_for_tills():
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
-    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores = BatchedHarness(
+        StoreReports(SETTINGS, ReportRules(6), {45: "Africa/Nairobi"}), now_ms=T0
+    )
     old = T0 - 9 * 24 * HOUR_MS
     for n, product in enumerate([MILK, "2000000000015"], start=1):
 
@@ -67,7 +69,7 @@ def test_what_came_too_late_is_told_once_for_each_document_and_once_a_day_for_ti
     (told,) = [notice.parse(one.partition(b"\n")[2]) for one in stores.main]
     assert told.notice_id == "document_too_late:store:45:count-0045-0"
     assert told.params == {
-        "document_id": "count-0045-0", "kind": "count", "at": "2025-11-16 12:00 UTC",
+        "document_id": "count-0045-0", "kind": "count", "at": "2025-11-16 15:00",
         "fix": "count again under another document_id",
     }  # fmt: skip
     ((at_ms, _),) = stores.timers
@@ -77,7 +79,9 @@ def test_what_came_too_late_is_told_once_for_each_document_and_once_a_day_for_ti
 
 
 def test_grams_of_bananas_do_not_outsell_pieces_of_bread():
-    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores = BatchedHarness(
+        StoreReports(SETTINGS, ReportRules(6), {45: "Africa/Nairobi"}), now_ms=T0
+    )
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
     for n, (product, units, unit) in enumerate(
         [("plu-4011", -1_512, "kg"), (MILK, -3, "each"), ("2000000000015", -1, "each")]
@@ -110,7 +114,9 @@ def late_sale(ledger: BatchedHarness, newest_ms: int, arrived_ms: int) -> list[t
 
 def test_a_line_too_late_of_a_shelf_that_has_sold_nothing_for_days_is_told_the_day_after_it_came():
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
-    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores = BatchedHarness(
+        StoreReports(SETTINGS, ReportRules(6), {45: "Africa/Nairobi"}), now_ms=T0
+    )
     stores.process(*late_sale(ledger, T0 - 5 * 24 * HOUR_MS, T0))
     ((at_ms, _),) = stores.timers
     (told,) = stores.advance_to(at_ms)
@@ -126,7 +132,9 @@ def test_a_line_that_came_too_late_days_ago_is_told_to_nobody_in_a_replay():
 
 
 def test_a_day_is_not_told_before_the_job_has_read_what_came_while_it_was_away():
-    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores = BatchedHarness(
+        StoreReports(SETTINGS, ReportRules(6), {45: "Africa/Nairobi"}), now_ms=T0
+    )
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
     for n, product in enumerate([MILK, "2000000000015"]):
         sold = ["sale", f"t/{n}", 45, product, -1, T0, None, T0, "each"]
@@ -143,7 +151,9 @@ def test_a_day_is_not_told_before_the_job_has_read_what_came_while_it_was_away()
 
 
 def test_a_day_of_which_the_job_is_a_day_behind_is_told_to_nobody_and_forgotten():
-    stores = BatchedHarness(StoreReports(SETTINGS, ReportRules(6), {}), now_ms=T0)
+    stores = BatchedHarness(
+        StoreReports(SETTINGS, ReportRules(6), {45: "Africa/Nairobi"}), now_ms=T0
+    )
     ledger = BatchedHarness(StockLedger(SETTINGS, InventoryRules(), NEAR, {}))
     ledger.process(line("sale", "t/1", -1))
     stores.process(*[("45", one.partition(b"\n")[2]) for one in ledger.side["stores"]])

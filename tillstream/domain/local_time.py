@@ -24,6 +24,11 @@ def clock(zone: str, at_ms: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
+def day_and_time(zone: str, at_ms: int) -> str:
+    """As people there read it: 2026-11-29 18:14."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
 @lru_cache(maxsize=65_536)
 def _offset_ms(zone: str, slot: int) -> int:
     offset = datetime.fromtimestamp(slot * (_SLOT_MS // 1000), ZoneInfo(zone)).utcoffset()

@@ -11,13 +11,12 @@ numbers and the best sellers of two days, and the last documents.
 from __future__ import annotations
 
 import re
-from datetime import UTC as UTC_ZONE
-from datetime import date, datetime
+from datetime import date
 
 import msgspec
 
 from tillstream.domain.documents import SHELF_PRODUCT
-from tillstream.domain.local_time import UTC, offset_ms
+from tillstream.domain.local_time import UTC, day_and_time, offset_ms
 from tillstream.domain.notice import notice
 from tillstream.domain.stock.actions import Action
 from tillstream.domain.stock.ledger import ABSOLUTE, DAY_MS, FIRST_CENTRE, HOUR_MS, Line, Stock
@@ -132,7 +131,7 @@ def on_news(
         if news.document_id in state.documents:
             return None, [], None
         state.documents = [*state.documents, news.document_id][-DOCUMENTS:]
-        return state, [_document_told(store, news)], None
+        return state, [_document_told(store, news, rules.zone)], None
     if news.day <= state.told_day:
         return None, [], None
     day = next((one for one in state.days if one.day == news.day), None)
@@ -188,16 +187,16 @@ def told_ms(day: int, rules: ReportRules) -> int:
 
 
 def count_behind(
-    store: int, document_id: str, at_ms: int, arrived_ms: int, behind_ms: int
+    store: int, document_id: str, at_ms: int, arrived_ms: int, behind_ms: int, zone: str
 ) -> list[Action]:
     """A count that came more than ``behind_ms`` after its own time is applied at that time, if it still can
-    be: the store hears of it, for the clock that it was made by may be wrong."""
+    be: the store hears of it, for the clock that it was made by may be wrong. ``zone``: the store's."""
     if arrived_ms - at_ms <= behind_ms:
         return []
     params: dict[str, str | int] = {
         "document_id": document_id,
-        "counted_at": _utc(at_ms),
-        "came_at": _utc(arrived_ms),
+        "counted_at": day_and_time(zone, at_ms),
+        "came_at": day_and_time(zone, arrived_ms),
         "fix": "if the clock was wrong, set it and count again under another document_id",
     }
     return [_alert(store, "count_behind", document_id, at_ms, params)]
@@ -216,12 +215,12 @@ def _told(store: int, day: Day, at_ms: int) -> list[Action]:
     return actions
 
 
-def _document_told(store: int, news: ShelfNews) -> Action:
+def _document_told(store: int, news: ShelfNews, zone: str) -> Action:
     again = news.document_kind in ABSOLUTE
     params: dict[str, str | int] = {
         "document_id": news.document_id,
         "kind": news.document_kind,
-        "at": _utc(news.at_ms),
+        "at": day_and_time(zone, news.at_ms),
         "fix": "count again under another document_id" if again else "count its products",
     }
     return _alert(store, "document_too_late", news.document_id, news.at_ms, params)
@@ -233,7 +232,3 @@ def _alert(
     recipient = f"store:{store}"
     told = notice("alert", recipient, template, cause, at_ms, params)
     return Action("notices", recipient, told)
-
-
-def _utc(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms // 1000, UTC_ZONE).strftime("%Y-%m-%d %H:%M UTC")
