@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -90,11 +90,9 @@ class StockDocuments(SingleStage):
         }
         self.read = {topic: read[kind] for topic, kind in self.kinds.items()}
 
-    def _promoted(
-        self, announced: promotion.Announcement, stores: Sequence[int] = ()
-    ) -> Iterator[PromotionLine]:
-        """``stores``: of all those only these. Nobody knows how much more is sold of what is in a bundle."""
-        lines = promotion.lines(announced, stores or announced.stores or self.stores)
+    def _promoted(self, announced: promotion.Announcement) -> Iterator[PromotionLine]:
+        """Nobody knows how much more is sold of what is in a bundle."""
+        lines = promotion.lines(announced, self.stores)
         return (line for line in lines if line.product not in self.bundles)
 
     @staticmethod
@@ -107,8 +105,11 @@ class StockDocuments(SingleStage):
         found = promotion.parse(envelope.raw)
         left = sorted({store for store in found.stores or self.stores if store > after})
         some = left[: max(self.at_once // len(found.products), 1)]
-        rows = self._rows(partial(self._promoted, stores=some), found, envelope.arrived_ms)
-        return rows if some else (), some[-1] if len(some) < len(left) else None
+        if not some:
+            return (), None
+        part = msgspec.structs.replace(found, stores=tuple(some))
+        rows = self._rows(self._promoted, part, envelope.arrived_ms)
+        return rows, some[-1] if len(some) < len(left) else None
 
     def record(
         self, state: archived_mark.Mark | None, value: bytes, out: Emitted

@@ -164,8 +164,9 @@ def test_what_topics_are_filled_with_is_what_the_front_door_writes():
     stage = in_python.Stage("intake-mark", intake.intake_once(load("local")))
     pairs = zip(traffic.sales, traffic.sent, strict=True)
     written = stage.run([(sale.transaction_id, value) for sale, value in pairs])
-    assert len(written) == 60
-    for sale, raw in zip(traffic.sales, written, strict=True):
+    counted = [sale for sale in traffic.sales if sale.kind != "void"]  # those go another way
+    assert len(written) == len(counted) > 50
+    for sale, raw in zip(counted, written, strict=True):
         key, filled = front_door.canonical(sale)
         origin = msgspec.json.decode(raw)["origin"]
         assert filled == raw.replace(origin.encode(), b"kafka:tills/0/0")

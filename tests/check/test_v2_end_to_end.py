@@ -16,6 +16,7 @@ import pytest
 from tillstream import conf as settings
 from tillstream.catalog import tables
 from tillstream.catalog.resources import History
+from tillstream.check.by_hand.voids import Voids
 from tillstream.check.compare import LEDGER, check
 from tillstream.check.sales import SUMS, TAX_SUMS, Shelf, TaxOf, check_sales, read_sales_truth
 from tillstream.check.stock_sent import level, read_stock_truth
@@ -53,6 +54,7 @@ class Shop:
     def __init__(self) -> None:
         self.door = intake_once(CONF)
         self.known: dict[str, bytes] = {}
+        self.voids = Voids()
         self.ordered: list[dict[str, Any]] = []
         self.held: list[dict[str, Any]] = []
         self.receipts: list[bytes] = []
@@ -85,7 +87,11 @@ class Shop:
         if self.known.setdefault(receipt.transaction_id, said) != said:
             self.letters[str(n)] = "id_conflict", sent.raw
         elif said is self.known[receipt.transaction_id]:
-            self.pass_on(receipt)
+            # FirstVoids.java by the check's own rule: tests/connectors/test_first_voids.py has Java's.
+            if why := self.voids.why_not(sent.record or {}):
+                self.letters[str(n)] = why, sent.raw
+            else:
+                self.pass_on(receipt)
 
     def pass_on(self, receipt: Receipt) -> None:
         raw = msgspec.json.encode(receipt)

@@ -112,6 +112,7 @@ def test_every_state_of_a_sized_job_is_in_the_model():
         ("loyalty", "receipt-held"),
         ("inventory", "store-day"),  # 2,900 keys
         ("inventory", "stock-transfer"),  # of some days
+        ("inventory", "document-rest"),  # of some minutes
         ("inventory", "document"),  # half a million of ten bytes, beside 87 million levels
     }
     assert listed == {(n, s) for n, job in MODEL["jobs"].items() for s in job["states"]}
@@ -236,4 +237,4 @@ def test_what_python_alone_takes_is_in_the_model_until_the_job_is_measured(file,
     job = json.loads(file.read_text())["jobs"]["intake"]
     assert job["cpu_us"] == law
     assert "at_least" not in job
-    assert job["states"] == ["intake-mark"]
+    assert job["states"] == ["intake-mark", "intake-voids"]

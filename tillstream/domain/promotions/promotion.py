@@ -84,11 +84,11 @@ def kept_of(announced: Announcement) -> Promotion:
     )
 
 
-def lines(announced: Announcement, stores: Iterable[int]) -> Iterable[PromotionLine]:
+def lines(announced: Announcement, all_stores: Iterable[int]) -> Iterable[PromotionLine]:
     """One line for each product and store."""
     kept = kept_of(announced)
     products = [same(product) for product in announced.products]
-    for store in stores:
+    for store in announced.stores or all_stores:
         for product in products:
             yield PromotionLine(store, product, announced.announced_ms, kept)
 
