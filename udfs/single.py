@@ -32,7 +32,7 @@ class Emitted:
     def __init__(self, tags: Mapping[str, OutputTag]) -> None:
         self._tags = tags
         self._parts: list[Iterable[Any]] = []
-        self.is_in_pieces = self.failed = False
+        self.is_in_pieces = False
 
     def emit(self, value: Any, side: str = MAIN) -> None:
         """To the main output, or to the side output ``side``."""
@@ -62,7 +62,7 @@ class Emitted:
     def clear(self) -> None:
         """A rule has failed."""
         self._parts.clear()
-        self.is_in_pieces, self.failed = False, True
+        self.is_in_pieces = False
 
 
 class SingleStage(Stage, KeyedProcessFunction):
@@ -130,17 +130,19 @@ class SingleStage(Stage, KeyedProcessFunction):
             return ()
         waiting, out = unfinished.CODEC.decode(stored).records, Emitted(self._tags)
         first = waiting[0]
-        last: list[int | None] = [None]
+        last: int | None = None
 
         def rule() -> None:
-            made, last[0] = self.piece(first.value, first.after)
+            nonlocal last
+            made, end = self.piece(first.value, first.after)
             out.add(list(made))
+            last = end
 
         self._safely(rule, partial(self._source, first.value), out)
-        if last[0] is None or out.failed:
+        if last is None:  # it is through, or its dead letter is made
             del waiting[0]
         else:
-            first.after = last[0]
+            first.after = last
         if waiting:
             self._rest.update(unfinished.CODEC.encode(unfinished.Unfinished(waiting)))
             self._wake(ctx)

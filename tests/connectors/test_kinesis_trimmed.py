@@ -166,22 +166,25 @@ def test_a_job_that_was_down_for_longer_than_the_stream_keeps_stops_and_says_wha
     assert f"to {until}" in said
 
 
+def stopped_and_missed(tills: Any, reader: Any, lost: bytes, kept: bytes) -> Any:
+    """The state that the reader leaves; ``lost`` comes and is trimmed meanwhile, ``kept`` is not."""
+    state = reader.stop()
+    tills.put(lost)
+    tills.pass_hours(25)
+    tills.put(kept)
+    return state
+
+
 def test_what_was_accepted_is_that_position_alone(tills):
     at = tills.put(b"1")
     reader = tills.reader(tills.unread())
     reader.read()
-    state = reader.stop()
-    tills.put(b"lost")
-    tills.pass_hours(25)
-    tills.put(b"2")
+    state = stopped_and_missed(tills, reader, b"lost", b"2")
     with pytest.raises(Py4JJavaError, match=LOST):
         tills.reader(state, **{SHARD: "7"}).read()
     reader = tills.reader(state, **{SHARD: at})
     assert reader.read() == [b"2"]
-    state = reader.stop()
-    tills.put(b"lost too")
-    tills.pass_hours(25)
-    tills.put(b"3")
+    state = stopped_and_missed(tills, reader, b"lost too", b"3")
     with pytest.raises(Py4JJavaError, match=LOST):
         tills.reader(state, **{SHARD: at}).read()
 
@@ -189,17 +192,11 @@ def test_what_was_accepted_is_that_position_alone(tills):
 def test_what_was_lost_before_it_was_accepted_is_no_later_loss(tills):
     reader = tills.reader(tills.unread())
     assert reader.read() == []
-    state = reader.stop()
-    tills.put(b"lost")
-    tills.pass_hours(25)
-    tills.put(b"1")
+    state = stopped_and_missed(tills, reader, b"lost", b"1")
     accepted_ms = tills.now_ms()
     reader = tills.reader(state, accepted_ms)
     assert reader.read() == [b"1"]
-    state = reader.stop()
-    tills.put(b"lost too")
-    tills.pass_hours(25)
-    tills.put(b"2")
+    state = stopped_and_missed(tills, reader, b"lost too", b"2")
     with pytest.raises(Py4JJavaError, match=LOST):
         tills.reader(state, accepted_ms).read()
 
@@ -283,10 +280,7 @@ def test_empty_pages_before_the_first_record_are_no_loss_and_no_end(tills):
 def test_a_shard_without_a_record_read_may_have_lost_what_came_since_it_was_seen(tills):
     reader = tills.reader(tills.unread())
     assert reader.read() == []
-    state = reader.stop()
-    tills.put(b"lost")
-    tills.pass_hours(25)
-    tills.put(b"1")
+    state = stopped_and_missed(tills, reader, b"lost", b"1")
     with pytest.raises(Py4JJavaError, match=r"\[0, 0\]"):
         tills.reader(state).read()
     assert tills.reader(state, **{SHARD: "0"}).read() == [b"1"]

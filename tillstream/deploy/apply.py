@@ -188,7 +188,9 @@ class Deployer:
             return DONE
         if by_force and self._would_count_again(entry):
             self._close(
-                entry, FAILED, f"it was stopped by force meanwhile; {self._counted(entry.left)}"
+                entry,
+                FAILED,
+                f"it was stopped by force meanwhile; {sums_again(self.job, entry.left)}",
             )
             return DONE
         return CHANGE
@@ -262,7 +264,7 @@ class Deployer:
         if not entry.ran or not (entry.newest or entry.left):
             problem = "it is stopped, with the settings it had before"
         elif not entry.newest and entry.wrote and self._would_count_again(entry):
-            problem = f"it is stopped, with the settings it had before; {self._counted(entry.left)}"
+            problem = f"it is stopped, with the settings it had before; {sums_again(self.job, entry.left)}"
         if problem:
             self._close(entry, FAILED, f"{entry.problem}; {problem}")
             return DONE
@@ -297,9 +299,6 @@ class Deployer:
     def _would_count_again(self, entry: Entry) -> bool:
         """Whether a start from a state that is not the last one does harm that nobody has accepted."""
         return self.sums and not entry.counted_again
-
-    def _counted(self, snapshot: str) -> str:
-        return sums_again(self.job, snapshot)
 
     def still_runs(self) -> bool:
         """Once nothing is on its way."""
