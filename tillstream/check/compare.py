@@ -18,7 +18,17 @@ from tillstream.check.held import must_follow, words_of
 from tillstream.check.households import Households, by_account
 from tillstream.check.platform import Platform, grouped
 from tillstream.check.report import Report, until_equal
-from tillstream.check.rules import ADJUSTMENTS, ELSEWHERE, FRAUD, Sent, Step, Terms, replay
+from tillstream.check.rules import (
+    ADJUSTMENTS,
+    ELSEWHERE,
+    FRAUD,
+    Sent,
+    Step,
+    Terms,
+    in_ledger_order,
+    replay,
+    with_voids_overtaken,
+)
 from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
 
@@ -177,9 +187,9 @@ def _loyalty(
             ids = {row.entry_id for row in rows}
             all_sent = all_sent + must_follow(said, sales, ids, too_many)
         unordered = customer in beside or promised or said or customer in shared
-        as_in_ledger = order == "ledger" or unordered
+        ordered = in_ledger_order if order == "ledger" or unordered else with_voids_overtaken
         steps = replay(
-            _in_ledger_order(all_sent, rows) if as_in_ledger else all_sent, terms,
+            ordered(all_sent, [row.entry_id for row in rows]), terms,
             promised=promised, blocked=_blocked(rows, promised), given=given,
         )  # fmt: skip
         if fault := _fault(steps, rows):
@@ -232,13 +242,6 @@ def _hot_item(
         stale = " (stale: an older version)" if item[1] < version else ""
         found = f"balance {item[0]} at version {item[1]}"
         report.differ("hot table", customer, f"{found}, must be {balance} at {version}{stale}")
-
-
-def _in_ledger_order(sent: list[Sent], rows: list[Row]) -> list[Sent]:
-    """What the ledger has, as it has it; then what it lacks, which shows as missing entries."""
-    by_id = {tx.entry_id: tx for tx in reversed(sent)}
-    ordered = [by_id.pop(row.entry_id) for row in rows if row.entry_id in by_id]
-    return ordered + [tx for tx in sent if tx.entry_id in by_id]
 
 
 def _sums(entries: list[Step] | list[Row]) -> dict[str, int]:

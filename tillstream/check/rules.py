@@ -7,7 +7,7 @@ mistake would agree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -258,3 +258,28 @@ def replay(
         if tx.kind != "void":
             settle(tx.id)
     return steps
+
+
+def in_ledger_order(sent: Sequence[Sent], entries: Sequence[str]) -> list[Sent]:
+    """What the ledger has, as its ``entries`` (ids) have it; then what it lacks, which shows as missing."""
+    by_id = {tx.entry_id: tx for tx in reversed(sent)}
+    ordered = [by_id.pop(entry) for entry in entries if entry in by_id]
+    return ordered + [tx for tx in sent if tx.entry_id in by_id]
+
+
+def with_voids_overtaken(sent: Sequence[Sent], entries: Sequence[str]) -> list[Sent]:
+    """The order of sending, but a void as late as the ledger's ``entries`` (ids) have it: it goes through
+    one stage more of the front door than what its customer does next."""
+    places = {entry: place for place, entry in enumerate(entries)}
+    ordered: list[Sent] = []
+    voids: list[Sent] = []
+    for tx in sent:
+        if tx.kind == "void" and tx.entry_id in places:
+            voids.append(tx)
+            continue
+        # What has no entry yet overtakes nothing.
+        place = places.get(tx.entry_id, len(places))
+        while voids and places[voids[0].entry_id] < place:
+            ordered.append(voids.pop(0))
+        ordered.append(tx)
+    return ordered + voids
