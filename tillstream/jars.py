@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from tillstream import conf
+from tillstream import conf, flink_line
 from tillstream.errors import Problem
 
 POM = conf.RESOURCES / "conf" / "pom.xml"
@@ -40,6 +40,7 @@ PARTS = {
     "dynamodb": "dynamodb",
     "s3proxy": "s3proxy",
 }
+OF_FLINK = ("job", "s3-plugin")  # built for one line of Flink; the stand-ins serve all
 
 Progress = Callable[[str], None]
 
@@ -49,12 +50,14 @@ class JarsError(Problem):
 
 
 class JarSet:
-    """Where the jars are: one file for the job, one folder for each local stand-in."""
+    """Where the jars are: one file for the job, one folder for each local stand-in. What is built for the
+    installed line of Flink, if that is not the first, is in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.job = folder / PARTS["job"]  # the one shaded jar with every connector
-        self.plugins = folder / "plugins"  # to link into a Flink home: holds s3-fs-hadoop/
+        of_flink = _home(folder, "job")
+        self.job = of_flink / PARTS["job"]  # the one shaded jar with every connector
+        self.plugins = of_flink / "plugins"  # to link into a Flink home: holds s3-fs-hadoop/
         self.kafka = folder / PARTS["kafka"]
         self.dynamodb = folder / PARTS["dynamodb"]
         self.dynamodb_native = self.dynamodb / "native"  # for its -Djava.library.path
@@ -102,11 +105,26 @@ def ensure_jars(
 
 
 def _fresh(folder: Path, part: str) -> bool:
-    return (folder / PARTS[part]).exists() and _stamp(folder, part) == _digest(part)
+    return (_home(folder, part) / PARTS[part]).exists() and _stamp(folder, part) == _digest(part)
+
+
+def _of_line(part: str) -> str:
+    """Profile of the pom with a line's versions, and folder of what is built by it; "" of the first line, and
+    of what serves all."""
+    line = flink_line.installed()
+    return f"flink-{line.name}" if part in OF_FLINK and line is not flink_line.FIRST else ""
+
+
+def _home(folder: Path, part: str) -> Path:
+    return folder / _of_line(part)
+
+
+def _profiles(part: str) -> list[str]:
+    return [part, *filter(None, [_of_line(part)])]
 
 
 def _stamp(folder: Path, part: str) -> str:
-    stamp = folder / ".stamps" / part
+    stamp = _home(folder, part) / ".stamps" / part
     return stamp.read_text().strip() if stamp.exists() else ""
 
 
@@ -114,7 +132,8 @@ def _digest(part: str) -> str:
     """Hash of everything that decides what ``part`` becomes."""
     pom = ET.parse(POM).getroot()
     digest = hashlib.sha256()
-    for path in ("m:properties", "m:build", f"m:profiles/m:profile[m:id='{part}']"):
+    profiles = [f"m:profiles/m:profile[m:id='{profile}']" for profile in _profiles(part)]
+    for path in ("m:properties", "m:build", *profiles):
         node = pom.find(path, _NS)
         if node is None:
             raise JarsError(f"conf/pom.xml has no {path.replace('m:', '')}")
@@ -133,14 +152,15 @@ def missing_tools() -> list[str]:
 
 def _build(folder: Path, part: str) -> None:
     """Build aside, then swap in, so that an interrupted build leaves the old result whole."""
+    folder = _home(folder, part)
     aside = folder / ".build" / part
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     log = folder / "logs" / f"{part}.log"
-    log.parent.mkdir(exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     digest = _digest(part)
     command = [
-        *("mvn", "-B", "-ntp", "-f", str(POM), "-P", part),
+        *("mvn", "-B", "-ntp", "-f", str(POM), "-P", ",".join(_profiles(part))),
         f"-Dtillstream.jars={aside}",
         f"-Dtillstream.target={aside}",
         f"-Dproject.build.outputTimestamp={BUILT_AT}",

@@ -12,7 +12,7 @@ def no_java() -> str:
 @pytest.mark.parametrize(
     "finding",
     [
-        doctor.python((3, 12)),
+        doctor.python((3, 13)),
         doctor.java_version(no_java),
         doctor.java_version(lambda: 'openjdk version "21.0.1"'),
         doctor.java_version(lambda: 'java version "1.8.0_292"'),

@@ -18,7 +18,7 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from packaging.requirements import Requirement
 
-from tillstream import catalog, jars
+from tillstream import catalog, flink_line, jars
 from tillstream.conf import ConfError, load
 from tillstream.connectors.context import environment, python_mode
 from tillstream.errors import Problem, Problems
@@ -257,16 +257,16 @@ def test_the_properties_are_as_create_application_takes_them(
         not ParamValidator().validate(said, model.shape_for("EnvironmentProperties")).has_errors()
     )
     runtimes = model.shape_for("RuntimeEnvironment").enum
-    assert {line.runtime for line in service.LINES.values()} <= set(runtimes)
+    assert {line.runtime for line in flink_line.LINES.values()} <= set(runtimes)
 
 
 def test_the_manifest_says_what_a_deployment_compares(packer: Packer, tmp_path):
     made = packer.package("loyalty", tmp_path)
     with ZipFile(made.file) as held:
         found = decode(held.read("manifest.json"))
-    assert (found.job, found.environment, found.line, found.runtime) == (
-        "loyalty", "prod", "1.20", "FLINK-1_20",
-    )  # fmt: skip
+    line = flink_line.installed()
+    assert (found.job, found.environment) == ("loyalty", "prod")
+    assert (found.line, found.runtime, found.python) == (line.name, line.runtime, line.python)
     assert found.max_parallelism == 720
     assert found.state_versions == {"loyalty_account": 4}
     assert found.operators == {"a-uid": "an operator of loyalty"}
@@ -295,9 +295,9 @@ def test_a_job_sets_thread_mode_by_itself_unless_it_may_do_without(packer: Packe
 @pytest.mark.parametrize("line", ["1.20", "2.2"])
 def test_every_package_has_a_wheel_for_the_service_s_python(line, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = wheels.fetch(service.LINES[line])
+    found = wheels.fetch(flink_line.LINES[line])
     assert set(found) == set(wheels.NEEDED)
-    tag = "cp" + service.LINES[line].python.replace(".", "")
+    tag = "cp" + flink_line.LINES[line].python.replace(".", "")
     native = [wheel.name for wheel in found.values() if not wheel.name.endswith("-any.whl")]
     assert len(native) == 3
     assert all(tag in name and wheels.PLATFORM in name for name in native)

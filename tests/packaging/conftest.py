@@ -15,7 +15,7 @@ from tests.support import ROOT
 
 NOT_COPIED = (
     ".git",
-    ".venv",
+    ".venv*",
     ".tillstream",
     "build",
     "dist",

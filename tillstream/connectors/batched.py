@@ -6,7 +6,10 @@ from typing import Any, Protocol
 
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream
-from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
+from pyflink.datastream.data_stream import (
+    _create_j_data_stream_python_function_info,
+    _get_one_input_stream_operator,
+)
 from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 from pyflink.util.java_utils import get_j_env_configuration
 
@@ -112,7 +115,10 @@ def each(
     comes out."""
     for state in filter(None, (function.kept, function.rest)):
         context.state(state)
-    return records.process(function, made).uid(uid).name(name)
+    keyed = UserDefinedDataStreamFunction.KEYED_PROCESS
+    operator, made_type = _get_one_input_stream_operator(records, function, keyed, made)
+    of_python = ours().Wiring.python(records._j_data_stream, name, made_type, operator)
+    return DataStream(of_python.uid(uid).name(name))
 
 
 def refused(*stages: DataStream) -> DataStream:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tillstream import conf, jars
+from tillstream import conf, flink_line, jars
 from tillstream.clients.java import java
 from tillstream.clients.programs import outcome
 from tillstream.errors import Problem
@@ -59,8 +59,8 @@ def examine(stack: Stack) -> list[Finding]:
 def python(version: tuple[int, ...]) -> Finding:
     text = ".".join(map(str, version))
     return Finding(
-        version == (3, 11),
-        f"Python {text} (3.11 is needed)",
+        text in {line.python for line in flink_line.LINES.values()},
+        f"Python {text} (3.11 is needed, or 3.12 for Flink 2.x)",
         "install Python 3.11 (Debian: apt-get install python3.11-venv), then bin/setup",
     )
 
@@ -102,11 +102,17 @@ def maven(missing: list[str]) -> Finding:
 
 
 def dependencies() -> list[Finding]:
-    """Installed versions against constraints.txt."""
+    """Installed versions against those that bin/setup takes."""
     if not conf.is_clone():  # pip has chosen the versions
         return []
+    try:
+        of_flink = flink_line.installed()
+    except Problem as problem:
+        return [Finding(False, str(problem), "bin/setup")]
+    file = "constraints.txt" if of_flink is flink_line.FIRST else "constraints-2.txt"
+    exact = (conf.ROOT / file).read_text().splitlines()
     wrong = []
-    for line in (conf.ROOT / "constraints.txt").read_text().splitlines():
+    for line in (*exact, f"apache-flink=={of_flink.flink}"):
         name, _, wanted = line.partition("==")
         installed = importlib.metadata.distributions(name=name)
         found = next((one.version for one in installed), "missing")
@@ -114,7 +120,7 @@ def dependencies() -> list[Finding]:
             wrong.append(f"{name} {found} instead of {wanted}")
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     text = f": {', '.join(wrong[:3])}{more}" if wrong else ""
-    return [Finding(not wrong, f"Python packages as in constraints.txt{text}", "bin/setup")]
+    return [Finding(not wrong, f"Python packages as in {file}{text}", "bin/setup")]
 
 
 def thread_mode() -> Finding:

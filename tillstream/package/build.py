@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tillstream import catalog, jars
+from tillstream import catalog, flink_line, jars
 from tillstream.catalog.entry import Job
 from tillstream.conf import Conf
 from tillstream.package import archive, code, service, wheels
@@ -57,8 +57,7 @@ class Packer:
     ) -> None:
         self.packed, self.jar, self.operators, self.say = packed, jar, operators, say
         self.wheels = held
-        self.flink = service.flink_version()
-        self.line, self.runs_on = service.line_of(self.flink)
+        self.line = flink_line.installed()
         self.jar_sha256 = archive.sha256(jar)
         self.libraries = {
             f"{service.PYTHON}/{name}": raw
@@ -109,10 +108,10 @@ class Packer:
             deployment=conf.deployment,
             release=release(),
             commit=commit(),
-            flink=self.flink,
-            line=self.line,
-            runtime=self.runs_on.runtime,
-            python=self.runs_on.python,
+            flink=self.line.flink,
+            line=self.line.name,
+            runtime=self.line.runtime,
+            python=self.line.python,
             jar=self.jar_sha256,
             packages=wheels.pinned(),
             wheels={wheel.name: archive.sha256(wheel) for wheel in self.wheels.values()},
@@ -124,8 +123,7 @@ class Packer:
 
 
 def packer(packed: Packed, say: wheels.Say) -> Packer:
-    """With the job jar and the wheels of the line it is for, made or downloaded where they are not there yet.
-    Raises Problem."""
-    _, line = service.line_of(service.flink_version())
+    """With the job jar and the wheels of the line that is installed, made or downloaded where they are not
+    there yet. Raises Problem."""
     jar = jars.ensure_jars(say, ("job",)).job
-    return Packer(packed, jar, wheels.fetch(line, say), say=say)
+    return Packer(packed, jar, wheels.fetch(flink_line.installed(), say), say=say)

@@ -17,7 +17,7 @@ from tillstream.state_schemas.keyed.states import STATES
 class PackageManifest(msgspec.Struct, omit_defaults=True):
     """manifest.json of a zip.
 
-    flink: version that the jar is built for; line, runtime: how the service calls it. commit: of a clone,
+    flink: of PyFlink, at packing; line, runtime: how the service calls it. commit: of a clone,
     ending with ``-changed`` where files differed from it; "" elsewhere. jar: SHA-256. packages: name ->
     version. wheels: file -> SHA-256. operators: uid -> name. state_versions: the version written of each
     keyed state, by its codec's name. max_parallelism: once there is a snapshot it never changes.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
 from tillstream import jars
 from tillstream.conf.layers import GROUP
-from tillstream.errors import Problem
 
 MOST_BYTES = 512 * 2**20  # of an application's code
 RUN_OPTIONS = "kinesis.analytics.flink.run.options"
@@ -18,40 +14,6 @@ MAIN = "main.py"
 JAR = f"lib/{jars.PARTS['job']}"
 PYTHON = "dep"
 MANIFEST = "manifest.json"
-
-
-class Line(NamedTuple):
-    """A line of Flink as the service runs it. python: as in 3.11."""
-
-    runtime: str
-    python: str
-    java: int
-
-
-LINES = {
-    "1.20": Line("FLINK-1_20", "3.11", 11),
-    "2.2": Line("FLINK-2_2", "3.12", 17),
-    "2.3": Line("FLINK-2_3", "3.12", 17),
-}
-
-
-def flink_version() -> str:
-    """What the job jar is built for, as conf/pom.xml says. Raises Problem."""
-    found = re.search(r"<flink\.version>([^<]+)</flink\.version>", jars.POM.read_text())
-    if found is None:
-        raise Problem(f"{jars.POM} has no flink.version: take it from the release again")
-    return found[1]
-
-
-def line_of(flink: str) -> tuple[str, Line]:
-    """The line of a version of Flink. Raises Problem where the service does not run it."""
-    name = ".".join(flink.split(".")[:2])
-    if name not in LINES:
-        raise Problem(
-            f"the job jar is for Flink {flink}, and the service runs {', '.join(LINES)}: set flink.version "
-            "in conf/pom.xml to one of those"
-        )
-    return name, LINES[name]
 
 
 def main_file(job: str) -> bytes:

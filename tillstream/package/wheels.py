@@ -15,7 +15,7 @@ from pathlib import Path
 from tillstream import conf
 from tillstream.clients.programs import outcome
 from tillstream.errors import Problem
-from tillstream.package.service import Line
+from tillstream.flink_line import FlinkLine
 
 # All that jobs import. What they do not, such as boto3, stays out; PyFlink and what it brings itself (numpy,
 # pandas, pyarrow, protobuf, cloudpickle, py4j, pemja) is the service's own and must not be there twice.
@@ -42,13 +42,13 @@ def pinned() -> dict[str, str]:
     return {name: versions[name] for name in NEEDED}
 
 
-def cache(line: Line) -> Path:
+def cache(line: FlinkLine) -> Path:
     """Where wheels are kept for all clones of a user: $XDG_CACHE_HOME, else ~/.cache."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "tillstream" / "wheels" / f"cp{line.python.replace('.', '')}-{PLATFORM}"
 
 
-def fetch(line: Line, say: Say = lambda text: None) -> dict[str, Path]:
+def fetch(line: FlinkLine, say: Say = lambda text: None) -> dict[str, Path]:
     """NEEDED as wheels for ``line``; downloads what the cache has not. Raises Problem."""
     folder = cache(line)
     wanted = pinned()
@@ -68,7 +68,7 @@ def _cached(folder: Path, name: str, version: str) -> Path | None:
     return None
 
 
-def _download(line: Line, wanted: list[str], folder: Path) -> None:
+def _download(line: FlinkLine, wanted: list[str], folder: Path) -> None:
     """Aside first, so that what is in the cache is always whole."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as aside:

@@ -4,7 +4,10 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.operators.ChainingStrategy;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperatorFactory;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
+import org.apache.flink.streaming.api.operators.TwoInputStreamOperatorFactory;
 import org.apache.flink.streaming.api.transformations.PhysicalTransformation;
 
 /** How operators of our own are put into a job, said in types so that the compiler checks it. */
@@ -19,13 +22,24 @@ public final class Wiring {
         return made;
     }
 
-    /** {@code operator} over {@code records}, each subtask of it sees all of {@code control}. */
+    /** {@code operator} of Python over {@code records}, each subtask of it sees all of {@code control}. */
     public static <A, B, T> SingleOutputStreamOperator<T> withControl(
             DataStream<A> records,
             DataStream<B> control,
             String name,
             TypeInformation<T> type,
             TwoInputStreamOperator<A, B, T> operator) {
-        return records.connect(control.broadcast()).transform(name, type, operator);
+        TwoInputStreamOperatorFactory<A, B, T> factory = new PythonFactory<A, B, T>(operator);
+        return records.connect(control.broadcast()).transform(name, type, factory);
+    }
+
+    /** {@code operator} of PyFlink's over {@code records}. */
+    public static <A, T> SingleOutputStreamOperator<T> python(
+            DataStream<A> records,
+            String name,
+            TypeInformation<T> type,
+            OneInputStreamOperator<A, T> operator) {
+        OneInputStreamOperatorFactory<A, T> factory = new PythonFactory<A, Void, T>(operator);
+        return records.transform(name, type, factory);
     }
 }
