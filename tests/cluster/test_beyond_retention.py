@@ -325,3 +325,31 @@ def test_a_state_of_intake_that_others_have_forgotten_is_warned_of(cluster, tmp_
     lines: list[str] = []
     cluster.submit("intake", start_from=left(tmp_path), accept_loss=True, progress=lines.append)
     assert any("counts twice there" in line for line in lines)
+
+
+def test_a_job_that_sums_starts_anew_only_on_a_word_where_it_has_summed_of_these_records(
+    cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(kafka_client, "watermarks", lambda *_: {0: (0, 900)})
+    folder = tmp_path / "savepoint-7"
+    folder.mkdir()
+    (folder / "_metadata").write_bytes(b"")
+    conf = load("local")
+    for stream, is_told in (
+        ("of-another-shop", False),
+        (conf.of(catalog.find("sales")).source.kafka.topic, True),
+    ):
+        places = {f"kafka:{stream}": {"0": "100"}}
+        one = Manifest("sales", "i", folder.as_uri(), T0, T0, 1, "1", "1", 1, {}, places)
+        (folder / FILE).write_bytes(encode(one))
+        cluster.submissions.note("sales", "r", ended="FINISHED", savepoint=folder.as_uri())
+        if not is_told:
+            cluster.submit("sales")
+            continue
+        with pytest.raises(
+            NotReady, match=r"sales has added up before, and started anew .*restore"
+        ):
+            cluster.submit("sales")
+    cluster.submit("sales", start_from="latest")
+    cluster.submit("sales", counted_again=True)
+    assert len(cluster.given) == 3

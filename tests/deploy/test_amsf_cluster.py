@@ -95,3 +95,22 @@ def test_nothing_is_submitted_while_a_deployment_is_open(amazon, cluster):
     deployer.begin(made, wanted.config, None)
     with pytest.raises(NotReady, match="a deployment of loyalty is not through"):
         cluster.submit("loyalty")
+
+
+def test_a_job_that_sums_starts_only_from_its_last_state(amazon, cluster):
+    amazon.package("sales")
+    run = cluster.submit("sales", 2)
+    earlier = Savepoints(cluster, amazon.conf).take("sales").location
+    cluster.stop(run)
+    with pytest.raises(NotReady, match="sales has added up before, and started anew"):
+        cluster.submit("sales", 2)
+    with pytest.raises(NotReady, match=f"since {earlier}, and started from there"):
+        cluster.submit("sales", 2, start_from=earlier)
+    cluster.submit("sales", 2, start_from="latest")
+    amazon.office().service.stop("prod.sales", force=True)
+    amazon.clock.sleep(60)
+    assert cluster.lost() == ["sales"]
+    for start in (None, "latest"):
+        with pytest.raises(NotReady, match="without leaving a state; --counted-again"):
+            cluster.submit("sales", 2, start_from=start)
+    cluster.submit("sales", 2, counted_again=True)

@@ -98,8 +98,8 @@ class LocalCluster:
         if not file.exists() or not (entry or job_file):
             raise NotReady([f"there is no job {name}: there are {', '.join(catalog.names())}"])
         location = self.locate(name, start_from) if start_from else None
-        if location and entry and entry.sums and not counted_again:
-            self._must_be_last(name, location)
+        if entry and entry.sums and not counted_again:
+            self._must_be_last(name, location, conf)
         parallelism = parallelism or overrides.get("job", {}).get("parallelism")
         source = ""
         if location and not parallelism:
@@ -157,13 +157,15 @@ class LocalCluster:
         self.wait_running(job_id, timeout_s)
         return job_id
 
-    def _must_be_last(self, name: str, location: str) -> None:
+    def _must_be_last(self, name: str, location: str | None, conf: Conf) -> None:
         """Of a job that sums."""
-        last = location
-        with contextlib.suppress(JobError):  # it has left nothing here: it is another cluster's
+        try:
             last = self.locate(name, "latest")
-        if location != last:
-            raise NotReady([restoring.NOT_LAST.format(job=name, location=location, last=last)])
+        except JobError:  # it has left nothing here: it is another cluster's, or the first time
+            return
+        of_these = conf.source.stream in standing(last, conf).positions
+        if location != last and (location or of_these):
+            raise NotReady([restoring.not_last(name, location, last)])
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
         """Returns once every task of the job runs.

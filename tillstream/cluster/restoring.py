@@ -143,10 +143,19 @@ def places_of_consumer(job: Job | None, conf: Conf, found: Standing) -> dict[str
 
 
 NOT_LAST = (
-    "{job} has added up since {location}, and started from there it adds that up again, which nothing "
-    "undoes: `tillstream job restore {job}` goes on from its last state, {last}; --counted-again if that "
-    "is meant"
+    "{job} has added up {since}, and started {there} it adds that up again, which nothing undoes: {last}; "
+    "--counted-again if that is meant"
 )
+
+
+def not_last(job: str, location: str | None, last: str | None) -> str:
+    """Why a job that sums does not start from ``location``, None: from nothing. ``last``: its newer state, if
+    it has left one."""
+    since, there = (f"since {location}", "from there") if location else ("before", "anew")
+    left = "it was stopped without leaving a state"
+    if last:
+        left = f"`tillstream job restore {job}` goes on from its last state, {last}"
+    return NOT_LAST.format(job=job, since=since, there=there, last=left)
 
 
 WRITES_AGAIN = (

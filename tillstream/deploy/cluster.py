@@ -87,9 +87,10 @@ class AmsfCluster:
         location = self.locate(name, start_from) if start_from else None
         runs = self.office.runs(name)
         last = runs.last()
-        left = self._location(name, last.left) if last else location
-        if location and location != left and catalog.job(name).sums and not counted_again:
-            raise NotReady([restoring.NOT_LAST.format(job=name, location=location, last=left)])
+        if last and catalog.job(name).sums and not counted_again:
+            left = self._location(name, last.left) if last.left else None
+            if left is None or location != left:
+                raise NotReady([restoring.not_last(name, location, left)])
         parallelism = parallelism or (last.parallelism if location and last else None)
         now = self._application(name) or self._create(name)
         base = last.base if last and last.base is not None else config_of(now).properties
