@@ -129,9 +129,10 @@ STATES = (
         "intake.dedupe_hours (48) from its arrival, by the stream's own time",
     ),
     KeyedState(
-        "intake", "intake-voids", "intake-voids", None, "all voids together", 1,
-        "TTL of 31 days, or of intake.dedupe_hours where that is more, in processing time; for each void two "
-        "ids, its own and its receipt's, twice; in the JVM (FirstVoids.java)",
+        "intake", "intake-voids", "intake-voids", None, "void, and the receipt of one",
+        TRANSACTIONS_A_DAY // 100 * 31 * 2,
+        "TTL of 31 days, or of intake.dedupe_hours where that is more, in processing time; the void "
+        "that counts; in the JVM (FirstVoids.java)",
     ),
     KeyedState(
         "inventory", "stock-documents", "document", archived_mark.CODEC, "stock document",

@@ -19,6 +19,7 @@ V, W = Sent("v", "void", 100, 0, "a"), Sent("w", "void", 100, 0, "b")
         ([A, V, B, C], "abcv", "abcv"),
         ([A, B, V, W, C], "abcvw", "abcvw"),
         ([A, B, V, W, C], "abvcw", "abvcw"),
+        ([A, B, V, W, C], "abwcv", "abwcv"),  # nor do two of them keep their order
         ([A, V, B, V, C], "abvc", "abvvc"),  # the same void again counts for nothing wherever it is
         # a void does not overtake, nor does it cover for what else is in another order
         ([A, B, V], "avb", "abv"),

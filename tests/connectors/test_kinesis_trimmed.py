@@ -84,8 +84,8 @@ class Reader:
             while page.nextSplit() is not None:
                 while (record := page.nextRecordFromSplit()) is not None:
                     found.append(bytes(record.data().asByteArray()))
-                    self.shard = self.shard.after(record.sequenceNumber())
                     self.arrived_ms = record.approximateArrivalTimestamp().toEpochMilli()
+                    self.shard = self.shard.after(record.sequenceNumber(), self.arrived_ms)
         return found
 
     def state(self) -> Any:
@@ -237,6 +237,40 @@ def test_a_job_whose_last_record_is_kept_still_has_lost_nothing_however_old_its_
     tills.client.decrease_stream_retention_period(StreamName=STREAM, RetentionPeriodHours=41)
     tills.empty_pages = 2
     assert tills.reader(old).read(5) == [b"3"]
+
+
+def raised(tills: Tills, hours: int) -> None:
+    """What the stream keeps, as whoever sees the alarm does it; what is trimmed by then stays so."""
+    tills.reader(tills.unread()).stop()
+    shard = shard_of(STREAM)
+    for number, record in list(shard.records.items()):
+        if record.created_at < time.time() + tills.ahead_s - RETENTION_H * 3600:
+            del shard.records[number]
+    tills.client.increase_stream_retention_period(StreamName=STREAM, RetentionPeriodHours=hours)
+
+
+def test_what_was_trimmed_before_the_stream_was_made_to_keep_more_is_missed_all_the_same(tills):
+    tills.put(b"1")
+    reader = tills.reader(tills.unread())
+    reader.read()
+    state = stopped_and_missed(tills, reader, b"lost", b"2")
+    raised(tills, 7 * 24)
+    with pytest.raises(Py4JJavaError, match=f"{LOST}.*to a day ago"):
+        tills.reader(state).read()
+
+
+def test_of_a_quiet_shard_nothing_is_missed_though_its_last_record_is_gone_and_more_is_kept(tills):
+    tills.put(b"1")
+    reader = tills.reader(tills.unread())
+    found = reader.read()
+    for _ in range(4):
+        tills.pass_hours(23)
+        found += reader.read(1)
+    state = reader.stop()
+    tills.pass_hours(25)
+    tills.put(b"2")
+    raised(tills, 48)
+    assert [*found, *tills.reader(state).read()] == [b"1", b"2"]
 
 
 def test_a_reader_that_falls_behind_what_the_stream_keeps_stops(tills):

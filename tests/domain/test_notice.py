@@ -8,7 +8,7 @@ import pytest
 from tests.support.sales import part, sale
 from tillstream.domain.loyalty.ledger import Account, LoyaltyRules, apply
 from tillstream.domain.loyalty.notices import redemption_notice
-from tillstream.domain.notice import InvalidNotice, notice, parse
+from tillstream.domain.notice import InvalidNotice, notice, parse, without_personal_data
 
 T0 = 1_764_000_000_000
 CUSTOMER = "C0000000001"
@@ -90,3 +90,28 @@ def test_a_customer_is_told_why_points_were_not_redeemed():
 def test_nobody_is_told_of_a_sale_that_only_earns():
     (entry,) = entries(points=0, balance=24)
     assert redemption_notice(entry) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipient": "customer:0821234567", "notice_id": "sms:customer:0821234567:1"},
+        {"recipient": "082 123 4567"},
+        {"kind": "letter"},
+        {"notice_id": ""},
+        {"cause": 7},
+        {"event_time_ms": "x" * 300},
+    ],
+)
+def test_whatever_a_notice_is_refused_for_its_dead_letter_has_no_telephone_number(changes):
+    raw = encoded(params={"note": "call 082 123 4567"}, **changes)
+    with pytest.raises(InvalidNotice):
+        parse(raw)
+    letter = without_personal_data(raw)
+    assert b"082" not in letter
+    assert without_personal_data(letter) == letter
+
+
+def test_what_is_no_personal_data_is_kept_as_it_was_sent():
+    for raw in (encoded(kind="letter"), encoded(recipient="store"), b'{"a": 1}', b"\xff{"):
+        assert without_personal_data(raw) == raw

@@ -279,7 +279,7 @@ def with_voids_overtaken(sent: Sequence[Sent], entries: Sequence[str]) -> list[S
             continue
         # What has no entry yet overtakes nothing.
         place = places.get(tx.entry_id, len(places))
-        while voids and places[voids[0].entry_id] < place:
-            ordered.append(voids.pop(0))
-        ordered.append(tx)
-    return ordered + voids
+        due = [one for one in voids if places[one.entry_id] < place]
+        voids = [one for one in voids if one not in due]
+        ordered += [*sorted(due, key=lambda one: places[one.entry_id]), tx]
+    return ordered + sorted(voids, key=lambda one: places[one.entry_id])

@@ -157,14 +157,14 @@ class LocalCluster:
         self.wait_running(job_id, timeout_s)
         return job_id
 
-    def _must_be_last(self, name: str, location: str | None, conf: Conf) -> None:
+    def _must_be_last(self, name: str, location: str | None, conf: settings.Conf) -> None:
         """Of a job that sums."""
-        try:
+        last = None
+        with contextlib.suppress(JobError):  # it has left nothing: another cluster's, or it is new
             last = self.locate(name, "latest")
-        except JobError:  # it has left nothing here: it is another cluster's, or the first time
+        if last in (None, location):
             return
-        of_these = conf.source.stream in standing(last, conf).positions
-        if location != last and (location or of_these):
+        if location or conf.source.stream in standing(last, conf).positions:
             raise NotReady([restoring.not_last(name, location, last)])
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
@@ -187,10 +187,8 @@ class LocalCluster:
             raise
 
     def runs(self) -> list[JobRun]:
-        found = [
-            JobRun(job["jid"], job["name"], job["state"], job["start-time"])
-            for job in self.flink.jobs()
-        ]
+        jobs = self.flink.jobs()
+        found = [JobRun(one["jid"], one["name"], one["state"], one["start-time"]) for one in jobs]
         self.submissions.note_ended(found)
         return sorted(found, key=lambda run: -run.started_ms)
 

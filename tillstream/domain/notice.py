@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from tillstream.domain.card_numbers import IDS, STORES
-from tillstream.domain.personal.personal_data import contains_personal_data
+from tillstream.domain.personal.personal_data import contains_personal_data, mask_of_our_texts
 
 KINDS = ("sms", "alert", "order")
 PERSONAL_DATA = "personal_data"  # the reason
@@ -112,16 +112,27 @@ def parse(raw: bytes) -> Notice:
 
 
 def without_personal_data(raw: bytes) -> bytes:
-    """A notice that was refused for personal data without it, for its dead letter. More is refused than can
-    be found to be masked, so the whole text goes."""
-    found = _decode(raw)
+    """A notice that was refused, for whatever reason, without personal data, for its dead letter. More is
+    refused than can be found to be masked, so the whole text goes; a recipient that is like a telephone
+    number goes from the id too."""
+    try:
+        found = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return mask_of_our_texts(raw)
     params = {
         _masked(name): _masked(value) if not _typed(name, str(value)) else value
         for name, value in found.params.items()
     }
-    return msgspec.json.encode(
-        msgspec.structs.replace(found, template=_masked(found.template), params=params)
-    )
+    role, _, own = found.recipient.rpartition(":")
+    made = msgspec.structs.replace(found, template=_masked(found.template), params=params)
+    is_id = _RECIPIENT.fullmatch(found.recipient) and not _PHONE.fullmatch(found.recipient)
+    if own and not is_id and (_PHONE.fullmatch(found.recipient) or contains_personal_data(own)):
+        made = msgspec.structs.replace(
+            made,
+            recipient=f"{role}:{MASKED}".lstrip(":"),
+            notice_id=found.notice_id.replace(own, MASKED),
+        )
+    return raw if made == found else msgspec.json.encode(made)
 
 
 def _masked(said: T) -> T | str:

@@ -19,7 +19,6 @@ from tillstream.domain.dead_letter import dead_letter as as_dead_letter
 from tillstream.domain.dead_letter import kafka_record
 from tillstream.domain.envelope import Envelope
 from tillstream.domain.notice import (
-    PERSONAL_DATA,
     InvalidNotice,
     Notice,
     parse,
@@ -136,9 +135,7 @@ class Service:
 
     def _bury(self, message: Message, error: InvalidNotice) -> None:
         origin = f"kafka:{message.topic()}/{message.partition()}/{message.offset()}"
-        raw = message.value() or b""
-        if error.reason == PERSONAL_DATA:
-            raw = without_personal_data(raw)
+        raw = without_personal_data(message.value() or b"")
         envelope = Envelope(origin, message.timestamp()[1], raw)
         letter = as_dead_letter(
             envelope, "notifier", "validate", error.reason, error.message, 1, now_ms()

@@ -97,6 +97,21 @@ def test_goodwill_for_two_members_of_a_household_under_one_id_is_two():
     assert adjust(account, change("goodwill", 1), RULES, T0, member=BEN)[1].reason == "id_conflict"
 
 
+def test_goodwill_of_the_second_member_is_known_once_the_first_ones_is_forgotten():
+    account = None
+    days = {ANN: 0, BEN: 100}
+    for member, day in days.items():
+        one = change("goodwill", 500, customer_id="household:H1", event_time_ms=T0 + day * DAY_MS)
+        account, _, _ = adjust(account, one, RULES, T0 + day * DAY_MS, member=member)
+    now = T0 + 190 * DAY_MS
+    other = change("goodwill", 1, "desk-002", customer_id="household:H1", event_time_ms=now)
+    account, _, _ = adjust(account, other, RULES, now, member=ANN)
+    assert account is not None
+    assert "#desk-001" not in account.postings
+    again = change("goodwill", 500, customer_id="household:H1", event_time_ms=T0 + 100 * DAY_MS)
+    assert adjust(account, again, RULES, now, member=BEN)[:2] == (None, ())
+
+
 def test_goodwill_that_a_release_before_has_posted_for_a_member_is_known():
     account, _, _ = adjust(None, change("goodwill", 500), RULES, T0)
     again = change("goodwill", 500, customer_id="household:H1")

@@ -112,10 +112,11 @@ def adjust(
     # An id is the customer's own, so two members of a household may be given points under one.
     whose = member or (change.customer_id if change.customer_id.startswith(ACCOUNT) else "")
     said = f"{before}/{whose}" if whose and change.kind == "goodwill" else before
-    if account is not None and (known := account.postings.get(name)):
-        if said != before and _given_to(known) not in ("", whose):
-            name = f"{name}#of:{whose}"
-            known = account.postings.get(name)
+    if account is not None:
+        known, own = account.postings.get(name), f"{name}#of:{whose}"
+        taken = known is not None and said != before and _given_to(known) not in ("", whose)
+        if taken or own in account.postings:  # the other's may be forgotten since
+            name, known = own, account.postings.get(own)
         if known is not None and known.of not in ("", before, said):
             return None, CONFLICT, None
     account, refused = opened_account(account, name, change.event_time_ms, rules)

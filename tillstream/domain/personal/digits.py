@@ -40,10 +40,13 @@ def _any_of(texts: Iterable[bytes]) -> bytes:
     )
 
 
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # of surrogates
 # UTF-16 without its zeros has a full-width digit as these two bytes, in either order; UTF-8 has no ff.
 _find = re.compile(
     _any_of(_OF_BYTES)
-    + rb"|\xff[\x10-\x19]|[\x10-\x19]\xff|\\u(?!00[0-9aA])[0-9a-fA-F]{4}|\\u00[bB][239]"
+    + rb"|\xff[\x10-\x19]|[\x10-\x19]\xff|"
+    + _PAIR
+    + rb"|\\u(?!00[0-9aA])[0-9a-fA-F]{4}|\\u00[bB][239]"
 ).finditer
 
 
@@ -91,7 +94,10 @@ def fold(raw: bytes) -> Folded | None:
 
 def _digit(text: bytes) -> bytes | None:
     if text.startswith(b"\\"):
-        return _OF_CODE.get(int(text[2:], 16))
+        code = int(text[2:6], 16)
+        if len(text) > 6:
+            code = 0x10000 + (code - 0xD800) * 0x400 + int(text[8:], 16) - 0xDC00
+        return _OF_CODE.get(code)
     if b"\xff" in text:
         return b"%d" % ((text[1] if text[0] == 0xFF else text[0]) - 0x10)
     return _OF_BYTES[text]

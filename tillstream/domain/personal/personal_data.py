@@ -17,13 +17,17 @@ from tillstream.domain.card_numbers import card_digits, contains_card_number, ma
 from tillstream.domain.personal.digits import fold
 
 _AT = rb"(?:@|\\u0040|%40|&#64;|\xef\xbc\xa0|\xef\xb9\xab|\\u[fF][fF]20)"
-_LABEL = rb"[0-9A-Za-z\x80-\xf4-]{1,63}"
-# Begins where a word does: after a JSON escape such as \n, but not within one.
-_ADDRESS = re.compile(
-    rb"(?:(?<![0-9A-Za-z._%+'\\-])|(?<=\\)[bfnrt])(?![\x80-\xbf])"
-    rb"(?P<whole>(?:\\u[0-9a-fA-F]{4}|[0-9A-Za-z._%+'\x80-\xf4-]){1,64}" + _AT
-    + rb"(?:" + _LABEL + rb"\.){1,8}[A-Za-z\x80-\xf4]{2,24})"
-)  # fmt: skip
+_LOCAL = rb"0-9A-Za-z._%+'\x80-\xf4-"  # signs of the part before the @
+_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
+_LABEL = rb"(?:[0-9A-Za-z\x80-\xf4-]|\\u(?!002[eE])[0-9a-fA-F]{4}){1,63}"
+_HOST = rb"(?:" + _LABEL + rb"(?:\.|\\u002[eE])){1,8}[A-Za-z\x80-\xf4]{2,24}"
+# From the @ on: what is before it is found by going back, for its beginning may be anywhere in a long text.
+_FROM_AT = re.compile(rb"(?<=[" + _LOCAL + rb"])" + _AT + _HOST)
+_IS_LOCAL = frozenset(
+    byte for byte in range(256) if re.match(rb"[" + _LOCAL + rb"]", bytes([byte]))
+)
+_MOST_LOCAL = 64  # as RFC 5321 has it
+_LETTERS = frozenset(b"bfnrt")  # of JSON's escapes, such as \n
 _HAS_AT = re.compile(_AT).search
 _PLUS = rb"(?:\+|\\u002[bB]|%2[bB]|&#43;|\xef\xbc\x8b|\\u[fF][fF]0[bB])"
 _D = rb"(?:[0-9]|\\u003[0-9])"
@@ -31,9 +35,14 @@ _GAP = (
     rb"(?:[ ()/-]|\xc2?[\xa0\xad]|\xe2[\x80\x81][\x80-\xbf]|\xe2\x88\x92|%20|&nbsp;|\\/|\\u00[aA][0dD]"
     rb"|\\u20[0-6][0-9a-fA-F]|\\u2212){0,3}"
 )
-# Dots alone part groups of other lengths than thousands.
+_DATE = (
+    rb"(?:(?:19|20)[0-9]{2}[./-](?:0[1-9]|1[0-2])[./-][0-3][0-9]"
+    rb"|[0-3][0-9][./-](?:0[1-9]|1[0-2])[./-](?:19|20)[0-9]{2})"
+)
+# Dots alone part groups of other lengths than thousands. An amount before a date is no number.
 _INTERNATIONAL = re.compile(
-    rb"(?<![0-9])" + _PLUS + _GAP + rb"(?:(?=[1-9\\])" + _D + rb"(?:" + _GAP + _D + rb"){7,14}"
+    rb"(?<![0-9])" + _PLUS + _GAP + rb"(?![0-9]{1,9} {1,3}" + _DATE + rb"(?![0-9]))"
+    rb"(?:(?=[1-9\\])" + _D + rb"(?:" + _GAP + _D + rb"){7,14}"
     rb"|(?![0-9]{1,3}(?:\.[0-9]{3})+(?![0-9.]))[1-9][0-9]{0,3}(?=[0-9.]{8,18})(?:\.[0-9]{2,4}){2,5})"
     rb"(?![0-9])"
 )  # fmt: skip
@@ -51,7 +60,7 @@ _NATIONAL = {
 }
 _national = re.compile(
     rf"(?<![0-9A-Za-z/-])(?<![0-9][.,: ])(?:{'|'.join(_NATIONAL.values())})(?![0-9A-Za-z/-])(?![.,: ][0-9])"
-).search
+)
 _SHORT = re.compile(r"@|\+[0-9]{6}")
 
 
@@ -63,7 +72,7 @@ def contains_personal_data(text: str) -> bool:
     plain = normalize("NFKC", raw.decode("utf-8", "surrogatepass"))
     return bool(
         _SHORT.search(plain)
-        or _national(plain)
+        or _national.search(plain)
         or contains_card_number(text)
         or any(True for _ in _of_people(raw))
     )
@@ -73,6 +82,12 @@ def mask_personal_data(raw: bytes) -> bytes:
     """``raw`` with ``*`` for each address, international number, and digit of a card but its last four; the
     length stays. PersonalData.java is the same; a test compares them."""
     return mask(raw, _to_mask)
+
+
+def mask_of_our_texts(raw: bytes) -> bytes:
+    """The same and national forms too, in what is ours and cannot be read."""
+    text = mask_personal_data(raw).decode("latin-1")
+    return _national.sub(lambda found: "*" * len(found[0]), text).encode("latin-1")
 
 
 @lru_cache(maxsize=100_000)  # codes of taxes, lots, names of sources: the same again and again
@@ -91,8 +106,30 @@ def _to_mask(raw: bytes) -> Iterator[tuple[int, int]]:
 
 def _of_people(raw: bytes) -> Iterator[tuple[int, int]]:
     if _HAS_AT(raw):
-        for found in _ADDRESS.finditer(raw):
-            yield found.span("whole")
+        for found in _FROM_AT.finditer(raw):
+            start = _begins(raw, found.start())
+            if start < found.start():
+                yield start, found.end()
     if _HAS_PLUS(raw):
         for found in _INTERNATIONAL.finditer(raw):
             yield found.span()
+
+
+def _begins(raw: bytes, at: int) -> int:
+    """Where the address begins whose @ is there; there, if nothing is before it."""
+    start = at
+    for _ in range(_MOST_LOCAL):
+        if start >= 6 and _ESCAPE.fullmatch(raw, start - 6, start):
+            start -= 6
+        elif start and raw[start - 1] in _IS_LOCAL:
+            start -= 1
+        else:
+            break
+    while start < at and 0x80 <= raw[start] < 0xC0:  # amid a sign
+        start += 1
+    if start < at and raw[start] in _LETTERS:
+        slash = start
+        while slash and raw[slash - 1] == 0x5C:
+            slash -= 1
+        start += (start - slash) % 2  # of an escape, unless that backslash is escaped itself
+    return start

@@ -36,6 +36,7 @@ final class Digits {
             Pattern.compile(
                     "[\\xc2\\xd9\\xdb\\xdf][\\x80-\\xbf]|[\\xe0-\\xef][\\x80-\\xbf]{2}"
                             + "|\\xf0[\\x80-\\xbf]{3}|\\xff[\\x10-\\x19]|[\\x10-\\x19]\\xff"
+                            + "|\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}"
                             + "|\\\\u[0-9a-fA-F]{4}");
 
     final String text;
@@ -100,7 +101,13 @@ final class Digits {
     private static Character digit(String raw, int start, int end) {
         char first = raw.charAt(start);
         if (first == '\\') {
-            return OF_CODE.get(Integer.parseInt(raw.substring(start + 2, end), 16));
+            int escaped = Integer.parseInt(raw.substring(start + 2, start + 6), 16);
+            return OF_CODE.get(
+                    end - start == 6
+                            ? escaped
+                            : Character.toCodePoint(
+                                    (char) escaped,
+                                    (char) Integer.parseInt(raw.substring(start + 8, end), 16)));
         }
         if (end - start == 2 && (first == 0xff || raw.charAt(start + 1) == 0xff)) {
             return (char) ('0' - 0x10 + (first == 0xff ? raw.charAt(start + 1) : first));

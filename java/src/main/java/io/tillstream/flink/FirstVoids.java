@@ -2,24 +2,27 @@ package io.tillstream.flink;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.state.MapState;
-import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.datastream.DataStream;
-import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
-import org.apache.flink.util.Collector;
 
 /**
  * Of all voids of a receipt the first one counts, and a void cannot be voided.
  *
  * <p>A void touches two ids, its own and the receipt's, and what it says of the one decides what another
- * void may say of the other. So all voids are of one key: they are few, and no order of arrival lets two of
- * them take back the same goods.
+ * void may say of the other. So one subtask sees all voids and has the states of all ids: they are few, and
+ * no order of arrival lets two of them take back the same goods. Each id is a key of its own: with all of
+ * them in one map, Flink's clean-up of what has expired would go through the whole map at each access.
  *
  * <p>{@code udfs/passing/voids.py} is the other end: it writes what comes in and reads what goes out.
  */
@@ -38,64 +41,83 @@ public final class FirstVoids {
      * @param rememberMs how long a void is remembered, by the machine's clock; 0: for ever
      */
     public static DataStream<Row> judged(DataStream<byte[]> voids, long rememberMs) {
-        KeySelector<byte[], String> together = value -> "";
-        return voids.keyBy(together, Types.STRING)
-                .process(new Judge(rememberMs))
-                .returns(Envelope.type())
-                .uid("intake-voids")
-                .name("first void of each receipt");
+        KeySelector<byte[], String> byId = value -> head(value).split(" ", 2)[0];
+        return voids.keyBy(byId, Types.STRING)
+                .transform("first void of each receipt", Envelope.type(), new Judge(rememberMs))
+                .setParallelism(1)
+                .uid("intake-voids");
     }
 
-    private static final class Judge extends KeyedProcessFunction<String, byte[], Row> {
+    private static String head(byte[] value) {
+        int end = 0;
+        while (value[end] != '\n') {
+            end++;
+        }
+        return new String(value, 0, end, StandardCharsets.UTF_8);
+    }
+
+    private static final class Judge extends AbstractStreamOperator<Row>
+            implements OneInputStreamOperator<byte[], Row> {
         private static final long serialVersionUID = 1L;
         private final long rememberMs;
-        /** By id: the void that has voided it, or IS_VOID. */
-        private transient MapState<String, String> known;
+        /** Of the current id: the void that has voided it, or IS_VOID. */
+        private transient ValueState<String> known;
+
+        private transient StreamRecord<Row> out;
 
         Judge(long rememberMs) {
             this.rememberMs = rememberMs;
         }
 
         @Override
-        public void open(OpenContext context) {
-            MapStateDescriptor<String, String> descriptor =
-                    new MapStateDescriptor<>("intake-voids", Types.STRING, Types.STRING);
+        public void open() throws Exception {
+            super.open();
+            out = new StreamRecord<>(null);
+            ValueStateDescriptor<String> descriptor =
+                    new ValueStateDescriptor<>("intake-voids", Types.STRING);
             StateLife.of(descriptor, rememberMs, false);
-            known = getRuntimeContext().getMapState(descriptor);
+            known =
+                    getPartitionedState(
+                            VoidNamespace.INSTANCE, VoidNamespaceSerializer.INSTANCE, descriptor);
         }
 
         @Override
-        public void processElement(byte[] value, Context context, Collector<Row> out)
-                throws Exception {
-            int end = 0;
-            while (value[end] != '\n') {
-                end++;
-            }
-            String head = new String(value, 0, end, StandardCharsets.UTF_8);
-            int blank = head.indexOf(' ');
-            String id = head.substring(0, blank);
-            byte[] verdict =
-                    verdict(id, head.substring(blank + 1)).getBytes(StandardCharsets.UTF_8);
+        public void processElement(StreamRecord<byte[]> record) throws Exception {
+            byte[] value = record.getValue();
+            String head = head(value);
+            String[] ids = head.split(" ", 2);
+            byte[] verdict = verdict(ids[0], ids[1]).getBytes(StandardCharsets.UTF_8);
+            int end = head.getBytes(StandardCharsets.UTF_8).length;
             byte[] made = Arrays.copyOf(verdict, verdict.length + value.length - end);
             System.arraycopy(value, end, made, verdict.length, value.length - end);
-            out.collect(Row.of(id, made));
+            output.collect(out.replace(Row.of(ids[0], made)));
+        }
+
+        private String known(String id) throws Exception {
+            setCurrentKey(id);
+            return known.value();
+        }
+
+        private void put(String id, String by) throws Exception {
+            setCurrentKey(id);
+            known.update(by);
         }
 
         private String verdict(String id, String receipt) throws Exception {
-            String early = known.get(id);
+            String early = known(id);
             if (early == null) {
-                known.put(id, IS_VOID);
+                put(id, IS_VOID);
             }
-            String first = receipt.isEmpty() ? id : known.get(receipt);
+            String first = receipt.isEmpty() ? id : known(receipt);
             if (early != null && !early.equals(IS_VOID)) {
                 // It counted before anyone knew that this is no sale: it stands for this one.
                 if (first == null) {
-                    known.put(receipt, early);
+                    put(receipt, early);
                 }
                 return "overtaken " + early;
             }
             if (first == null) {
-                known.put(receipt, id);
+                put(receipt, id);
                 return "";
             }
             if (first.equals(IS_VOID)) {

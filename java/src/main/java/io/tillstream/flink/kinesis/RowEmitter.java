@@ -29,7 +29,8 @@ public final class RowEmitter implements RecordEmitter<Record, Row, ShardReader.
         output.arrivedMs = record.approximateArrivalTimestamp().toEpochMilli();
         at.arrivedMs = output.arrivedMs;
         byte[] data = record.data().asByteArrayUnsafe();
-        at.shard = emit(data, at.shard.after(record.sequenceNumber()), output.arrivedMs, output);
+        Shard read = at.shard.after(record.sequenceNumber(), output.arrivedMs);
+        at.shard = emit(data, read, output.arrivedMs, output);
     }
 
     /** {@code read}: the shard, this record read, which is returned. */

@@ -13,9 +13,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  * A shard of a stream and how far it is read.
  *
  * <p>As JSON: {@code {"kinesis": stream, "shard": id, "after": sequence number, "since_ms": time,
- * "read_to_ms": time, "parents": [id, ..]}}, without {@code after} where nothing was read, {@code
- * since_ms} where it begins with its first record, {@code read_to_ms} where that is not known. Of one that
- * is read to its end, only that: {@code "ended": true}.
+ * "arrived_ms": time, "read_to_ms": time, "parents": [id, ..]}}, without {@code after} where nothing was
+ * read, {@code since_ms} where it begins with its first record, the others where that is not known. Of one
+ * that is read to its end, only that: {@code "ended": true}.
  * {@code tillstream/cluster/manifest.py} finds these texts in a savepoint.
  */
 public final class Shard implements SourceSplit {
@@ -26,6 +26,9 @@ public final class Shard implements SourceSplit {
     public final List<String> parents;
     /** Sequence number of the last record read; null: none yet. */
     public final String after;
+    /** When that record arrived, ms UTC; 0 where that is not known. */
+    public final long arrivedMs;
+
     /** Without {@link #after}: where it begins, ms UTC; 0 with its first record. */
     public final long sinceMs;
 
@@ -42,6 +45,7 @@ public final class Shard implements SourceSplit {
             String id,
             List<String> parents,
             String after,
+            long arrivedMs,
             long sinceMs,
             long readToMs,
             boolean ended) {
@@ -49,6 +53,7 @@ public final class Shard implements SourceSplit {
         this.id = id;
         this.parents = List.copyOf(parents);
         this.after = after;
+        this.arrivedMs = arrivedMs;
         this.sinceMs = sinceMs;
         this.readToMs = readToMs;
         this.ended = ended;
@@ -56,24 +61,30 @@ public final class Shard implements SourceSplit {
 
     /** Nothing of it was read; it begins with its first record. */
     public static Shard unread(String stream, String id, List<String> parents) {
-        return new Shard(stream, id, parents, null, 0, 0, false);
+        return new Shard(stream, id, parents, null, 0, 0, 0, false);
     }
 
     public Shard since(long ms) {
-        return new Shard(stream, id, parents, null, ms, readToMs, false);
+        return new Shard(stream, id, parents, null, 0, ms, readToMs, false);
     }
 
     public Shard after(String sequenceNumber) {
-        return new Shard(stream, id, parents, sequenceNumber, 0, readToMs, false);
+        return after(sequenceNumber, 0);
+    }
+
+    public Shard after(String sequenceNumber, long arrivedMs) {
+        return new Shard(stream, id, parents, sequenceNumber, arrivedMs, 0, readToMs, false);
     }
 
     /** Never back: what is read stays read. */
     public Shard readTo(long ms) {
-        return ms <= readToMs ? this : new Shard(stream, id, parents, after, sinceMs, ms, false);
+        return ms <= readToMs
+                ? this
+                : new Shard(stream, id, parents, after, arrivedMs, sinceMs, ms, false);
     }
 
     public Shard atItsEnd() {
-        return new Shard(stream, id, parents, null, 0, 0, true);
+        return new Shard(stream, id, parents, null, 0, 0, 0, true);
     }
 
     @Override
@@ -96,6 +107,9 @@ public final class Shard implements SourceSplit {
         } else if (sinceMs != 0) {
             out.put("since_ms", sinceMs);
         }
+        if (arrivedMs != 0) {
+            out.put("arrived_ms", arrivedMs);
+        }
         if (readToMs != 0) {
             out.put("read_to_ms", readToMs);
         }
@@ -111,6 +125,7 @@ public final class Shard implements SourceSplit {
                 json.get("shard").textValue(),
                 parents,
                 json.path("after").textValue(),
+                json.path("arrived_ms").longValue(),
                 json.path("since_ms").longValue(),
                 json.path("read_to_ms").longValue(),
                 json.path("ended").booleanValue());

@@ -31,6 +31,10 @@ import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
  * harlow/kinesis-consumer#125; the API's reference is silent), and so does one that was there before. So
  * each shard's state says up to when all is read. Where the stream keeps only what came later, the record
  * at the position is asked for: if it is still there nothing after it is gone, else the job stops.
+ *
+ * <p>What the stream keeps may have been raised since it trimmed, which brings nothing back. So whoever starts
+ * further behind than any stream keeps at least asks too. There a record that is gone although it is younger
+ * than what is kept now says that the stream has trimmed; one that is older says nothing.
  */
 public final class ShardPolling implements SplitReader<Record, Shard> {
     private static final Logger LOG = LoggerFactory.getLogger(ShardPolling.class);
@@ -38,6 +42,8 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
     private static final long SLACK_MS = 60_000;
     /** Who begins at the oldest record races with what is trimmed there, until so far ahead of it. */
     private static final long CLEAR_MS = 600_000;
+    /** No stream keeps less. */
+    private static final long LEAST_KEPT_MS = TimeUnit.HOURS.toMillis(24);
     /** Pages may be empty before the first record: so many are waited for. */
     private static final int LOOKS = 200;
 
@@ -155,7 +161,8 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
                 return gone(polled, lost(shard, oldestMs), null);
             }
             if (polled.iterator == null || late && polled.looks < 0) {
-                boolean doubted = shard.after != null && shard.readToMs < oldestMs;
+                long surelyKeptMs = Math.max(oldestMs, askedMs - LEAST_KEPT_MS);
+                boolean doubted = shard.after != null && shard.readToMs < surelyKeptMs;
                 polled.iterator = calls.iterator(shard, doubted);
                 polled.looks = doubted ? 0 : -1;
             }
@@ -183,6 +190,8 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
             throws IOException {
         Shard shard = polled.shard;
         boolean known = shard.readToMs != 0;
+        boolean missed =
+                known && (shard.readToMs < oldestMs || shard.arrivedMs > oldestMs + SLACK_MS);
         if (got.records().isEmpty()) {
             Long behindMs = got.millisBehindLatest();
             boolean nothing = got.nextShardIterator() == null || behindMs != null && behindMs == 0;
@@ -190,7 +199,7 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
                 polled.iterator = got.nextShardIterator();
                 return null;
             }
-            if (known) {
+            if (missed) {
                 return gone(polled, lost(shard, oldestMs), null);
             }
         } else {
@@ -203,11 +212,16 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
             }
             // Of a state of before nobody knows how old it is. A shard that goes on right where the stream
             // begins has lost what was before that; any other is quiet, or next to it.
-            if (known || first.approximateArrivalTimestamp().toEpochMilli() < oldestMs + CLEAR_MS) {
+            long firstMs = first.approximateArrivalTimestamp().toEpochMilli();
+            if (missed || !known && firstMs < oldestMs + CLEAR_MS) {
                 return gone(polled, lost(shard, oldestMs), null);
             }
         }
-        LOG.warn("{} no longer holds the last record read: whether others are gone is not known.", shard);
+        if (!known) {
+            LOG.warn(
+                    "{} no longer holds the last record read: whether others are gone is not known.",
+                    shard);
+        }
         polled.looks = -1;
         return got;
     }
@@ -216,7 +230,8 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
         String since = shard.readToMs == 0 ? "" : " from " + Instant.ofEpochMilli(shard.readToMs);
         return "shard " + shard.id + " of the Kinesis stream " + stream.name + " no longer holds what follows "
                 + (shard.after == null ? "its beginning" : shard.after) + ": what arrived" + since + " to "
-                + Instant.ofEpochMilli(oldestMs) + " may be lost";
+                + (shard.readToMs < oldestMs ? Instant.ofEpochMilli(oldestMs) : "a day ago")
+                + " may be lost";
     }
 
     /** Stops the job, or where that was accepted goes on: {@code cause} says whether the shard is there. */
@@ -253,8 +268,8 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
         long readToMs = 0;
         if (polled.hadRecords) {
             Record last = got.records().get(got.records().size() - 1);
-            polled.shard = polled.shard.after(last.sequenceNumber());
             readToMs = last.approximateArrivalTimestamp().toEpochMilli();
+            polled.shard = polled.shard.after(last.sequenceNumber(), readToMs);
         }
         if (got.millisBehindLatest() != null) {
             polled.behindMs = got.millisBehindLatest();
