@@ -27,7 +27,7 @@ from tillstream.check.rules import (
     Terms,
     in_ledger_order,
     replay,
-    with_voids_overtaken,
+    with_voids_apart,
 )
 from tillstream.check.sent import Fact, Truth, content, read_truth, shape
 from tillstream.conf import Conf
@@ -187,7 +187,7 @@ def _loyalty(
             ids = {row.entry_id for row in rows}
             all_sent = all_sent + must_follow(said, sales, ids, too_many)
         unordered = customer in beside or promised or said or customer in shared
-        ordered = in_ledger_order if order == "ledger" or unordered else with_voids_overtaken
+        ordered = in_ledger_order if order == "ledger" or unordered else with_voids_apart
         steps = replay(
             ordered(all_sent, [row.entry_id for row in rows]), terms,
             promised=promised, blocked=_blocked(rows, promised), given=given,

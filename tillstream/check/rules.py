@@ -267,19 +267,17 @@ def in_ledger_order(sent: Sequence[Sent], entries: Sequence[str]) -> list[Sent]:
     return ordered + [tx for tx in sent if tx.entry_id in by_id]
 
 
-def with_voids_overtaken(sent: Sequence[Sent], entries: Sequence[str]) -> list[Sent]:
-    """The order of sending, but a void as late as the ledger's ``entries`` (ids) have it: it goes through
-    one stage more of the front door than what its customer does next."""
+def with_voids_apart(sent: Sequence[Sent], entries: Sequence[str]) -> list[Sent]:
+    """The order of sending, but voids where the ledger's ``entries`` (ids) have them: they go through a stage
+    of the front door that nothing else goes through, so they may come before or after what is beside them."""
     places = {entry: place for place, entry in enumerate(entries)}
+    found = {tx.entry_id: tx for tx in sent if tx.kind == "void" and tx.entry_id in places}
+    voids = sorted(found.values(), key=lambda tx: places[tx.entry_id])
     ordered: list[Sent] = []
-    voids: list[Sent] = []
     for tx in sent:
-        if tx.kind == "void" and tx.entry_id in places:
-            voids.append(tx)
+        if tx.entry_id in found:
             continue
-        # What has no entry yet overtakes nothing.
-        place = places.get(tx.entry_id, len(places))
-        due = [one for one in voids if places[one.entry_id] < place]
-        voids = [one for one in voids if one not in due]
-        ordered += [*sorted(due, key=lambda one: places[one.entry_id]), tx]
-    return ordered + sorted(voids, key=lambda one: places[one.entry_id])
+        while voids and places[voids[0].entry_id] < places.get(tx.entry_id, -1):
+            ordered.append(voids.pop(0))
+        ordered.append(tx)
+    return ordered + voids
