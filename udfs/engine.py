@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pyflink.common import Time, Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.state import StateTtlConfig
@@ -22,6 +24,24 @@ def life_of(life: Time) -> StateTtlConfig:
     said = StateTtlConfig.new_builder(life).disable_cleanup_in_background()
     said = said.cleanup_incrementally(5, run_cleanup_for_every_record=False)
     return said.cleanup_in_rocksdb_compact_filter(1000, periodic_compaction_time="unread").build()
+
+
+class Subtask(NamedTuple):
+    """number: from 0. of: how many there are."""
+
+    number: int
+    of: int
+
+
+def subtask_of(context: RuntimeContext) -> Subtask:
+    """Which it is. In thread mode PyFlink's own getters ask what Java's context has no longer in Flink 2."""
+    of_java = getattr(context, "_runtime_context", None)
+    if of_java is None:
+        return Subtask(
+            context.get_index_of_this_subtask(), context.get_number_of_parallel_subtasks()
+        )
+    info = of_java.getTaskInfo()
+    return Subtask(info.getIndexOfThisSubtask(), info.getNumberOfParallelSubtasks())
 
 
 class NotThreadMode(RuntimeError):

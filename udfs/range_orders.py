@@ -11,6 +11,7 @@ from tillstream.domain.stock import assortment
 from tillstream.domain.stock.assortment import Range
 from tillstream.domain.transaction import InvalidTransaction
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.engine import subtask_of
 
 
 class RangeOrders(BatchedStage):
@@ -19,7 +20,7 @@ class RangeOrders(BatchedStage):
     countries: Mapping[int, str]
 
     def start(self, runtime_context: RuntimeContext) -> None:
-        self.subtask = runtime_context.get_index_of_this_subtask()
+        self.subtask, _ = subtask_of(runtime_context)
         self.range = Range(self.countries)
 
     def control(self, value: bytes, restored: bool, out: Outputs) -> None:

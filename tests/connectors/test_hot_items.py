@@ -20,6 +20,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from tests.domain import test_personal_data
 from tests.support.collected import collected
+from tests.support.engine import saved
 from tests.support.fake_dynamodb import (
     THROTTLED,
     Answer,
@@ -261,7 +262,7 @@ def test_checkpoints_and_savepoints_come_through_while_the_table_takes_nothing(t
             done = lambda: asked_of(port, f"{job}/checkpoints")["counts"]["completed"]  # noqa: E731
             before = done()
             wait_for(done, 90, "three more checkpoints", lambda count: count >= before + 3)
-            client.trigger_savepoint(str(tmp_path / "savepoint")).result()
+            saved(client, str(tmp_path / "savepoint"))
             seen = wait_for(figures, 20, "its age", lambda seen: seen.get("oldestWaitingMs", 0) > 0)
             # Bounded: the job is slowed down all the same.
             assert seen["waiting"] < 20_000

@@ -15,7 +15,7 @@ from pyflink.datastream.connectors.file_system import FileSource, StreamFormat
 from pyflink.util.java_utils import to_jarray
 
 from tests.support.collected import collected
-from tests.support.engine import engine
+from tests.support.engine import engine, stopped
 from tests.support.sales import (
     PRODUCT,
     T0,
@@ -358,7 +358,7 @@ def test_only_a_drain_closes_the_windows_of_a_quiet_source(drain, tmp_path):
         time.sleep(0.1)
     time.sleep(1)  # idle
     assert not made.exists()
-    job.stop_with_savepoint(drain, f"file://{tmp_path}/saved").result()
+    stopped(job, f"file://{tmp_path}/saved", drain)
     job.get_job_execution_result().result()
     found = made.read_text().splitlines() if made.exists() else []
     assert [json.loads(line)["lines"] for line in found] == ([2] if drain else [])

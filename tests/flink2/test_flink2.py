@@ -87,8 +87,8 @@ def test_our_java_is_compiled_and_no_error_hides_another(jar_folder, tmp_path, m
         "class B {\n  void f() { org.apache.flink.Made.of(1).gone(); }\n}\n"
     )
     monkeypatch.setenv("TILLSTREAM_JARS", str(tmp_path / "none"))
-    (tmp_path / "none").mkdir()
-    empty = tmp_path / "none" / "tillstream-flink.jar"
+    empty = jars.jar_set().job
+    empty.parent.mkdir(parents=True)
     subprocess.run(["jar", "cf", str(empty), "-C", str(sources), "A.java"], check=True, timeout=60)
     found = {(file.name, line) for file, line, _ in compile_errors(jar_folder, sources)}
     assert found == {("A.java", 1), ("A.java", 2), ("B.java", 2)}

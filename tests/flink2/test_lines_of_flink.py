@@ -58,6 +58,7 @@ def test_what_is_packed_has_the_same_version_on_each_line():
 def test_the_jars_of_another_line_are_built_of_its_versions_beside_those_of_the_first(
     line, monkeypatch, tmp_path
 ):
+    monkeypatch.setattr(flink_line, "installed", lambda: flink_line.FIRST)
     first = jars.JarSet(tmp_path), {part: jars._digest(part) for part in jars.PARTS}
     monkeypatch.setattr(flink_line, "installed", lambda: line)
     there = jars.JarSet(tmp_path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pyflink.common import Configuration
+from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 
 from tillstream import jars
+from tillstream.connectors.gateway import java
 
 
 def engine(**settings: str) -> StreamExecutionEnvironment:
@@ -18,3 +20,16 @@ def engine(**settings: str) -> StreamExecutionEnvironment:
     env = StreamExecutionEnvironment.get_execution_environment(conf)
     env.add_jars(jars.ensure_jars(print).job.as_uri())
     return env
+
+
+def stopped(job: JobClient, folder: str, drain: bool = False) -> str:
+    """Where the savepoint is that it is stopped with. Flink 2 does not understand PyFlink's own call."""
+    formats = java().org.apache.flink.core.execution.SavepointFormatType
+    client = job._j_job_client
+    return str(client.stopWithSavepoint(drain, folder, formats.CANONICAL).get())
+
+
+def saved(job: JobClient, folder: str) -> str:
+    """The same of one that runs on."""
+    formats = java().org.apache.flink.core.execution.SavepointFormatType
+    return str(job._j_job_client.triggerSavepoint(folder, formats.CANONICAL).get())

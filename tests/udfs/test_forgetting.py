@@ -15,6 +15,7 @@ from pyflink.datastream import DataStream
 from pyflink.datastream.state import StateTtlConfig
 
 from tests.support.collected import collected, collecting
+from tests.support.engine import stopped
 from tests.support.sales import T0, canonical, sale
 from tests.udfs.test_timers_are_faithful import ROWS, Probe, endless, probing
 from tillstream.connectors import batched, sources
@@ -58,9 +59,7 @@ def saved(folder: Path, life_ms: int | None, drain: bool = False) -> dict[str, s
         time.sleep(0.1)
     time.sleep(1)
     return {
-        "execution.state-recovery.path": job.stop_with_savepoint(
-            drain, f"file://{folder}/saved"
-        ).result(),
+        "execution.state-recovery.path": stopped(job, f"file://{folder}/saved", drain),
         "execution.state-recovery.ignore-unclaimed-state": "true",
     }
 

@@ -15,7 +15,7 @@ from pyflink.datastream.time_domain import TimeDomain
 
 from tests.support import ROOT
 from tests.support.collected import collected
-from tests.support.engine import engine
+from tests.support.engine import engine, stopped
 from tests.support.failing import letters
 from tests.support.harness import KeyedHarness
 from tests.support.wait import wait_for
@@ -169,7 +169,7 @@ def test_a_savepoint_amid_the_pieces_loses_and_doubles_none(tmp_path):
 
     job = running()
     wait_for(lambda: len(lines()) >= 200, 60, "some pieces")
-    saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
+    saved = stopped(job, f"file://{tmp_path}/saved")
     before = len(lines())
     assert 200 <= before < 1_000
     job = running(**{"execution.state-recovery.path": saved})

@@ -11,7 +11,7 @@ from pyflink.common import Row
 from pyflink.datastream import DataStream
 
 from tests.support.collected import collected, collecting
-from tests.support.engine import engine
+from tests.support.engine import engine, stopped
 from tests.support.harness import KeyedHarness
 from tests.udfs.test_forgetting import timed
 from tests.udfs.test_inventory_functions import HOUR_MS, KINDS, MILK, SETTINGS, T0, movement
@@ -99,7 +99,7 @@ def test_marks_of_a_savepoint_of_before_are_known_though_they_have_no_timers(tmp
     while not mark.exists():
         time.sleep(0.1)
     time.sleep(1)
-    saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
+    saved = stopped(job, f"file://{tmp_path}/saved")
     env = engine(
         **{"execution.state-recovery.path": saved,
            "execution.state-recovery.ignore-unclaimed-state": "true"}

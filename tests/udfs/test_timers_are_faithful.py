@@ -21,7 +21,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from tests.support.batched_harness import BatchedHarness
 from tests.support.collected import collected, collecting
-from tests.support.engine import engine
+from tests.support.engine import engine, stopped
 from tests.udfs.test_shortage_functions import history, watch_function
 from tillstream.connectors import batched, sources
 from tillstream.udfs.batched import BatchedStage, Outputs
@@ -152,7 +152,7 @@ def test_state_and_timers_of_one_call_a_record_are_found_in_a_savepoint(tmp_path
     job = env.execute_async()
     while not (tmp_path / "other-2").exists():
         time.sleep(0.1)
-    saved = job.stop_with_savepoint(False, f"file://{tmp_path}/saved").result()
+    saved = stopped(job, f"file://{tmp_path}/saved")
     assert not (tmp_path / "too-early").exists()
 
     env = probing(**{

@@ -36,6 +36,7 @@ from tillstream.domain.rates import Rates
 from tillstream.reference import clocks, rates
 from tillstream.state_schemas.keyed import fraud_profile
 from tillstream.udfs.batched import BatchedStage, Outputs
+from tillstream.udfs.engine import subtask_of
 from tillstream.udfs.fraud.counters import CountAtTill, CountByCard
 from tillstream.udfs.passing.fraud import Passing, read_at_judge
 from tillstream.udfs.stage import DEAD_LETTERS, StageSettings
@@ -83,8 +84,7 @@ class JudgeSales(BatchedStage):
 
     def start(self, runtime_context: RuntimeContext) -> None:
         self.now = InForce(load_rules(self.first_rules, self.places, self.rates), None)
-        self.subtask = runtime_context.get_index_of_this_subtask()
-        self.subtasks = runtime_context.get_number_of_parallel_subtasks()
+        self.subtask, self.subtasks = subtask_of(runtime_context)
         self.heard_ms = 0  # newest arrival of a sale
 
     # -- transactions and labels -------------------------------------------------------------------
