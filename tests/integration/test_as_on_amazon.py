@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import ENGINE
-from tests.support.java_11 import java_11
+from tests.support.java_of_line import java_11
 from tests.support.shop import Shop, shops
 from tests.support.stacks import kill, with_free_ports
 from tests.support.wait import wait_for

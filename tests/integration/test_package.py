@@ -12,11 +12,11 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.as_the_service import Service, can_be_imitated, told
-from tests.support.java_11 import java_11
+from tests.support.java_of_line import java_of_line
 from tests.support.shop import shops
 from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
-from tillstream import catalog, conf
+from tillstream import catalog, conf, flink_line
 from tillstream.catalog import topics
 
 pytestmark = [
@@ -29,11 +29,13 @@ SENT = 2_000
 class Facts(NamedTuple):
     """What was seen of the job while it ran."""
 
-    written: int
     driver: str
     worker: str
+    written: int
     metrics: dict[str, str]
     left: bool
+    written_anew: int
+    metrics_anew: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     own = {
         name: f"own/{name}.csv" for name in ("stores", "centres", "products", "rates", "bundles")
     }
-    (settings / "prod.yaml").write_text(json.dumps({"reference": own}))  # JSON is YAML
+    said = {"reference": own, "infra": {"flink": flink_line.installed().name}}
+    (settings / "prod.yaml").write_text(json.dumps(said))  # JSON is YAML
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILLSTREAM_HOME", str(folder))
         stack = with_free_ports(folder)
@@ -64,18 +67,27 @@ def seen(shop: Any, settings: Path, folder: Path) -> Facts:
     shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
     del shop.environment["TILLSTREAM_CONF_DIR"]
     groups = told(json.loads((folder / "intake.properties.json").read_text()))
-    service = Service(folder / "service", folder / "intake.zip", groups, java_11(folder / "java"))
+    java = java_of_line(folder / "java")
+    service = Service(folder / "service", folder / "intake.zip", groups, java)
     service.set_engine(s3__endpoint=shop.conf().s3.endpoint)
     with service.running():
-        shop.run("sim", "--to", "kafka", "--flat-out", "--count", str(SENT), "--seed", "1")
-        written = wait_for(
-            lambda: shop.written(topics.TRANSACTIONS), 120, "all sales", lambda n: n >= SENT
-        )
-        metrics = wait_for(service.python_metrics, 60, "two metrics", lambda m: len(m) == 2)
+        first = traffic(shop, service, 1)
+        driver, worker = service.log("driver"), service.log("taskmanager")
+        service.started_anew()
         return Facts(
-            written, service.log("driver"), service.log("taskmanager"), metrics,
-            conf.AMSF_PROPERTIES.exists(),
-        )  # fmt: skip
+            driver, worker, *first, conf.AMSF_PROPERTIES.exists(), *traffic(shop, service, 2)
+        )
+
+
+def traffic(shop: Any, service: Service, times: int) -> tuple[int, dict[str, str]]:
+    """How many transactions are written once it has come, and what the job tells of its Python then."""
+    seed = str(times)
+    shop.run("sim", "--to", "kafka", "--flat-out", "--count", str(SENT), "--seed", seed)
+    everything = times * SENT
+    written = wait_for(
+        lambda: shop.written(topics.TRANSACTIONS), 120, "all sales", lambda n: n >= everything
+    )
+    return written, wait_for(service.python_metrics, 60, "two metrics", lambda m: len(m) == 2)
 
 
 def properties_of(shop: Any) -> dict[str, str]:
@@ -108,3 +120,8 @@ def test_a_metric_says_so_too(facts: Facts):
 
 def test_nothing_is_left_where_the_service_puts_the_properties(facts: Facts):
     assert not facts.left
+
+
+def test_submitted_anew_it_goes_on_in_thread_mode(facts: Facts):
+    assert facts.written_anew >= 2 * SENT
+    assert facts.metrics_anew == facts.metrics

@@ -9,16 +9,17 @@ from zipfile import ZipFile
 
 import pytest
 
-from tillstream import conf
+from tillstream import conf, flink_line
 from tillstream.package import wheels
 from tillstream.package.build import Packer
 from tillstream.package.settings import pack
 
-PROD = """
+PROD = f"""
 deployment: shop
-source: {kinesis: {account: "210987654321"}}
-kafka: {bootstrap: "b-1.shop.kafka:9098"}
-reference: {stores: own/stores.csv, centres: own/centres.csv, products: own/products.csv}
+infra: {{flink: "{flink_line.installed().name}"}}
+source: {{kinesis: {{account: "210987654321"}}}}
+kafka: {{bootstrap: "b-1.shop.kafka:9098"}}
+reference: {{stores: own/stores.csv, centres: own/centres.csv, products: own/products.csv}}
 """
 
 

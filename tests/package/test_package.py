@@ -228,6 +228,13 @@ def test_what_a_job_needs_and_nobody_has_set_is_named(monkeypatch, tmp_path):
     ]
 
 
+def test_a_zip_of_another_line_than_the_settings_say_is_refused(packer: Packer, monkeypatch):
+    other = next(one for one in flink_line.LINES.values() if one is not flink_line.installed())
+    monkeypatch.setattr(flink_line, "installed", lambda: other)
+    with pytest.raises(Problems, match=rf"this environment has Flink {other.name} \(`bin/setup"):
+        must_suit(catalog.job("loyalty"), packer.packed.conf)
+
+
 def test_the_properties_are_as_create_application_takes_them(
     packer: Packer, own, jar, installed, tmp_path
 ):

@@ -29,7 +29,7 @@ from packaging.requirements import Requirement
 
 from tests.support.wait import wait_for
 from tillstream import conf, jars
-from tillstream.clients.flink import FlinkRest, FlinkRestError
+from tillstream.clients.flink import TERMINAL, FlinkRest, FlinkRestError
 from tillstream.clients.java import java_options, wheel
 from tillstream.errors import Unreachable
 from tillstream.local import ports
@@ -37,8 +37,19 @@ from tillstream.local.layout import CREDENTIAL, REGION
 from tillstream.package import service
 
 NOBODY = "65534:65534"
-OF_ETC = ("passwd", "group", "hosts", "nsswitch.conf", "resolv.conf", "ld.so.cache", "ssl")
+OF_ETC = (
+    "passwd",
+    "group",
+    "hosts",
+    "nsswitch.conf",
+    "resolv.conf",
+    "ld.so.cache",
+    "ssl",
+    "java-17-openjdk",
+)
 FLINK, JAVA, APPLICATION, BIN = "/opt/flink", "/opt/java", "/opt/application", "/opt/bin"
+SAVEPOINTS = "s3://tillstream/savepoints-of-the-service"
+ANOTHER_JOBS_PYTHON = 70  # a TaskManager that ends with it is started again: see OnePemja.java
 # What the images of Flink set; nothing of the application's.
 ENVIRONMENT = {
     "PATH": f"{BIN}:{FLINK}/bin:{JAVA}/bin:/usr/bin:/bin",
@@ -46,6 +57,17 @@ ENVIRONMENT = {
     "FLINK_HOME": FLINK,
     "FLINK_LOG_DIR": "/tmp/log",
 }
+
+# As the service starts a container anew; told to end, it ends what it has started.
+AGAIN = f"""
+trap 'kill $child; wait $child; exit' TERM
+while :; do
+    {FLINK}/bin/taskmanager.sh start-foreground & child=$!
+    wait $child
+    code=$?
+    [ $code = {ANOTHER_JOBS_PYTHON} ] || exit $code
+done
+"""
 
 
 def can_be_imitated() -> bool:
@@ -77,25 +99,38 @@ class Service:
     def running(self) -> Iterator[Service]:
         """Until the block ends; the job runs in it."""
         manager = ["bash", f"{FLINK}/bin/jobmanager.sh", "start-foreground"]
-        worker = ["bash", f"{FLINK}/bin/taskmanager.sh", "start-foreground"]
-        # The service's properties are called as these options of Flink's client, its own reference for them.
-        driver = [
-            *("bash", f"{FLINK}/bin/flink", "run", "--detached"),
-            *("--python", f"{APPLICATION}/{self.options['python']}"),
-            *("--jarfile", f"{APPLICATION}/{self.options['jarfile']}"),
-            *("--pyFiles", f"{APPLICATION}/{self.options['pyFiles']}"),
-        ]
+        worker = ["bash", "-c", AGAIN]
         with ExitStack() as started:
             processes = [
                 started.enter_context(self._process("jobmanager", manager)),
                 started.enter_context(self._process("taskmanager", worker)),
             ]
-            wait_for(self._slots, 240, "a free slot", every_s=1)
-            with self._process("driver", driver) as submitting:
-                assert submitting.wait(240) == 0, self.log("driver")[-4000:]
-            wait_for(self.state, 240, "the job to run", "RUNNING".__eq__, every_s=1)
+            self._submit("driver")
             yield self
             assert not [one for one in processes if one.poll() is not None], "a process has ended"
+
+    def started_anew(self) -> None:
+        """Stops the job and submits it again to the same TaskManager, from the savepoint."""
+        location = self.rest.stop_with_savepoint(self._run(), SAVEPOINTS, timeout_s=120)
+        self._submit("driver-anew", "--fromSavepoint", location)
+
+    def _submit(self, name: str, *options: str) -> None:
+        # The service's properties are called as these options of Flink's client, its own reference for them.
+        driver = [
+            *("bash", f"{FLINK}/bin/flink", "run", "--detached", *options),
+            *("--python", f"{APPLICATION}/{self.options['python']}"),
+            *("--jarfile", f"{APPLICATION}/{self.options['jarfile']}"),
+            *("--pyFiles", f"{APPLICATION}/{self.options['pyFiles']}"),
+        ]
+        wait_for(self._slots, 240, "a free slot", every_s=1)
+        with self._process(name, driver) as submitting:
+            assert submitting.wait(240) == 0, self.log(name)[-4000:]
+        wait_for(self.state, 240, "the job to run", "RUNNING".__eq__, every_s=1)
+
+    def _run(self) -> str:
+        """Id of the one job that has not ended."""
+        (run,) = (one["jid"] for one in self.rest.jobs() if one["state"] not in TERMINAL)
+        return str(run)
 
     def _slots(self) -> int:
         with suppress(Unreachable, FlinkRestError, OSError):
@@ -103,20 +138,19 @@ class Service:
         return 0
 
     def state(self) -> str:
-        """Of the one job: RUNNING once all its tasks do."""
-        with suppress(Unreachable, FlinkRestError, OSError):
-            for one in self.rest.jobs():
-                vertices = self.rest.job(one["jid"])["vertices"]
-                states = {vertex["status"] for vertex in vertices}
-                return "RUNNING" if states == {"RUNNING"} else f"{one['state']}: {sorted(states)}"
+        """Of the job that has not ended: RUNNING once all its tasks do."""
+        with suppress(Unreachable, FlinkRestError, OSError, ValueError):
+            run = self.rest.job(self._run())
+            states = {vertex["status"] for vertex in run["vertices"]}
+            return "RUNNING" if states == {"RUNNING"} else f"{run['state']}: {sorted(states)}"
         return "not there yet"
 
     def python_metrics(self) -> dict[str, str]:
         """What the TaskManagers tell of how their Python runs, by name, of all operators the largest."""
         found: dict[str, str] = {}
-        (run,) = self.rest.jobs()
-        for vertex in self.rest.job(run["jid"])["vertices"]:
-            url = f"{self.rest.url}/jobs/{run['jid']}/vertices/{vertex['id']}/metrics"
+        run = self._run()
+        for vertex in self.rest.job(run)["vertices"]:
+            url = f"{self.rest.url}/jobs/{run}/vertices/{vertex['id']}/metrics"
             names = [one["id"] for one in requests.get(url, timeout=10).json()]
             wanted = [name for name in names if ".python" in name]
             if wanted:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tillstream import conf as settings
+from tillstream import flink_line
 from tillstream.catalog.entry import Job
 from tillstream.conf import LOCAL, RESOURCES, Conf, beside
 from tillstream.errors import Problem, Problems
@@ -73,8 +74,14 @@ def pack(environment: str, pairs: tuple[str, ...], folder: Path) -> Packed:
 
 
 def must_suit(job: Job, conf: Conf) -> None:
-    """Raises Problems for what the job needs and nobody has set."""
+    """Raises Problems for what the job needs and nobody has set, and for another line of Flink than ours."""
     found = []
+    line = flink_line.installed().name
+    if conf.infra.flink != line:
+        found.append(
+            f"infra.flink is {conf.infra.flink}, and this environment has Flink {line} (`bin/setup --flink "
+            f'{conf.infra.flink}` makes the other): set it to "{line}"'
+        )
     if not conf.kafka.bootstrap:
         found.append("kafka.bootstrap is not set: name your brokers")
     tills = conf.source
