@@ -352,4 +352,8 @@ def test_a_job_that_sums_starts_anew_only_on_a_word_where_it_has_summed_of_these
             cluster.submit("sales")
     cluster.submit("sales", start_from="latest")
     cluster.submit("sales", counted_again=True)
+    folder.rename(tmp_path / "elsewhere")  # as on a disk that is not mounted
+    for start in (None, str(tmp_path / "elsewhere")):
+        with pytest.raises(NotReady, match=r"savepoint-7 is no savepoint.*--counted-again"):
+            cluster.submit("sales", start_from=start)
     assert len(cluster.given) == 3

@@ -10,6 +10,7 @@ from tillstream.cli.times import now_ms
 from tillstream.cluster.protocol import Cluster, JobError, NotReady
 from tillstream.cluster.savepoints import Savepoints
 from tillstream.deploy.cluster import AmsfCluster
+from tillstream.errors import Problem
 
 
 @pytest.fixture
@@ -113,4 +114,21 @@ def test_a_job_that_sums_starts_only_from_its_last_state(amazon, cluster):
     for start in (None, "latest"):
         with pytest.raises(NotReady, match="without leaving a state; --counted-again"):
             cluster.submit("sales", 2, start_from=start)
+    with pytest.raises(Problem, match="--counted-again"):
+        amazon.apply("sales")
+    amazon.app("sales").snapshots.clear()
+    with pytest.raises(Problem, match=r"no snapshot is left: started anew .*--counted-again"):
+        amazon.apply("sales")
+    run = cluster.submit("sales", 2, counted_again=True)
+    cluster.cancel(run)
     cluster.submit("sales", 2, counted_again=True)
+
+
+def test_a_job_whose_last_run_has_written_nothing_starts_as_it_likes(amazon, cluster):
+    amazon.package("sales")
+    amazon.engine.fault = lambda launch: "no checkpoints"
+    run = cluster.submit("sales", 2)
+    amazon.clock.sleep(180)
+    cluster.cancel(run)
+    amazon.engine.fault = lambda launch: ""
+    cluster.submit("sales", 2)

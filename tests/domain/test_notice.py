@@ -101,10 +101,18 @@ def test_nobody_is_told_of_a_sale_that_only_earns():
         {"notice_id": ""},
         {"cause": 7},
         {"event_time_ms": "x" * 300},
+        {"cause": "082 123 4567"},
+        {"notice_id": "sms:082 123 4567"},
+        {"kind": "0821234567"},
+        {"mobile": "0821234567"},
+        {"recipient": "customer:082 123 4567:x"},
+        {"recipient": "customer:0821234567", "cause": "sale:0821234567"},
+        {"recipient": "Customer:0821234567"},
+        {"mobile": 27821234567, "kind": "letter", "params": ["0821234567"]},
     ],
 )
 def test_whatever_a_notice_is_refused_for_its_dead_letter_has_no_telephone_number(changes):
-    raw = encoded(params={"note": "call 082 123 4567"}, **changes)
+    raw = encoded(**{"params": {"note": "call 082 123 4567"}} | changes)
     with pytest.raises(InvalidNotice):
         parse(raw)
     letter = without_personal_data(raw)
@@ -112,6 +120,14 @@ def test_whatever_a_notice_is_refused_for_its_dead_letter_has_no_telephone_numbe
     assert without_personal_data(letter) == letter
 
 
+@pytest.mark.parametrize(
+    "said", ["082 123 4567", "customer:27821234567", "\uff10\uff18\uff12 123 4567", "a@b.co"]
+)
+def test_what_cannot_be_read_as_a_notice_is_kept_without_what_is_like_a_number(said):
+    for raw in (f'{{"recipient":"{said}"'.encode(), f"[1, {said}]".encode()):
+        assert said.encode() not in without_personal_data(raw)
+
+
 def test_what_is_no_personal_data_is_kept_as_it_was_sent():
-    for raw in (encoded(kind="letter"), encoded(recipient="store"), b'{"a": 1}', b"\xff{"):
+    for raw in (encoded(kind="letter"), encoded(recipient="store"), b'{ "a": 1}', b"\xff{"):
         assert without_personal_data(raw) == raw

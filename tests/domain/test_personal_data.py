@@ -151,6 +151,10 @@ def test_typed_fields_hold_no_telephone_number():
         (r"\\njohn@example.com", r"\\*****************"),
         (r"\n@example.com", r"\n@example.com"),  # before it is nothing
         ("x" * 70 + "@b.co", "x" * 6 + "*" * 69),
+        (r"C:\\u1234john@example.com", r"C:\\" + "*" * 21),
+        (r"\n\u0040jan\u0040example.com", r"\n" + "*" * 26),
+        ("info@ab.x" + "\u30ab" * 9, "*" * 33 + "\u30ab"),  # whole signs
+        ("+376312345 2025-11-24", "*" * 18 + "-24"),
     ],
 )
 def test_an_address_begins_after_a_backslash_or_its_escape(said, masked):

@@ -84,7 +84,11 @@ class Service:
         self.application = folder / "application"
         with ZipFile(package) as held:
             held.extractall(self.application)
-        self.options = properties[0]["PropertyMap"]
+        (self.options,) = (
+            group["PropertyMap"]
+            for group in properties
+            if group["PropertyGroupId"] == service.RUN_OPTIONS
+        )
         rest = ports.any_free(set())
         self.ports = {"rest": rest, "rpc": ports.any_free({rest})}
         self._etc(properties)
@@ -98,23 +102,34 @@ class Service:
     @contextmanager
     def running(self) -> Iterator[Service]:
         """Until the block ends; the job runs in it."""
+        with self.cluster():
+            self.submit("driver")
+            wait_for(self.state, 240, "the job to run", "RUNNING".__eq__, every_s=1)
+            yield self
+
+    @contextmanager
+    def cluster(self) -> Iterator[Service]:
+        """The same, without a job as yet."""
         manager = ["bash", f"{FLINK}/bin/jobmanager.sh", "start-foreground"]
-        worker = ["bash", "-c", AGAIN]
         with ExitStack() as started:
             processes = [
                 started.enter_context(self._process("jobmanager", manager)),
-                started.enter_context(self._process("taskmanager", worker)),
+                started.enter_context(self._process("taskmanager", ["bash", "-c", AGAIN])),
             ]
-            self._submit("driver")
+            wait_for(self._slots, 240, "a free slot", every_s=1)
             yield self
             assert not [one for one in processes if one.poll() is not None], "a process has ended"
 
     def started_anew(self) -> None:
         """Stops the job and submits it again to the same TaskManager, from the savepoint."""
-        location = self.rest.stop_with_savepoint(self._run(), SAVEPOINTS, timeout_s=120)
-        self._submit("driver-anew", "--fromSavepoint", location)
+        location = self.rest.stop_with_savepoint(self.run(), SAVEPOINTS, timeout_s=120)
+        wait_for(self._slots, 240, "a free slot", every_s=1)
+        self.submit("driver-anew", "--fromSavepoint", location)
+        wait_for(self.state, 240, "the job to run", "RUNNING".__eq__, every_s=1)
 
-    def _submit(self, name: str, *options: str) -> None:
+    def submit(self, name: str, *options: str) -> None:
+        """As the service submits the job, with ``options`` of Flink's client; returns once it is submitted.
+        AssertionError has the end of the driver's log. ``name``: of its root and log."""
         # The service's properties are called as these options of Flink's client, its own reference for them.
         driver = [
             *("bash", f"{FLINK}/bin/flink", "run", "--detached", *options),
@@ -122,12 +137,10 @@ class Service:
             *("--jarfile", f"{APPLICATION}/{self.options['jarfile']}"),
             *("--pyFiles", f"{APPLICATION}/{self.options['pyFiles']}"),
         ]
-        wait_for(self._slots, 240, "a free slot", every_s=1)
         with self._process(name, driver) as submitting:
             assert submitting.wait(240) == 0, self.log(name)[-4000:]
-        wait_for(self.state, 240, "the job to run", "RUNNING".__eq__, every_s=1)
 
-    def _run(self) -> str:
+    def run(self) -> str:
         """Id of the one job that has not ended."""
         (run,) = (one["jid"] for one in self.rest.jobs() if one["state"] not in TERMINAL)
         return str(run)
@@ -140,7 +153,7 @@ class Service:
     def state(self) -> str:
         """Of the job that has not ended: RUNNING once all its tasks do."""
         with suppress(Unreachable, FlinkRestError, OSError, ValueError):
-            run = self.rest.job(self._run())
+            run = self.rest.job(self.run())
             states = {vertex["status"] for vertex in run["vertices"]}
             return "RUNNING" if states == {"RUNNING"} else f"{run['state']}: {sorted(states)}"
         return "not there yet"
@@ -148,7 +161,7 @@ class Service:
     def python_metrics(self) -> dict[str, str]:
         """What the TaskManagers tell of how their Python runs, by name, of all operators the largest."""
         found: dict[str, str] = {}
-        run = self._run()
+        run = self.run()
         for vertex in self.rest.job(run)["vertices"]:
             url = f"{self.rest.url}/jobs/{run}/vertices/{vertex['id']}/metrics"
             names = [one["id"] for one in requests.get(url, timeout=10).json()]

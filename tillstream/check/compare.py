@@ -337,8 +337,13 @@ def _notices(
     customers: Customers, truth: Truth, held: Platform, terms: AllTerms, report: Report
 ) -> None:
     wanted: set[str] = set()
+    entries = {
+        customer: [row["entry_id"] for row in rows]
+        for customer, rows in grouped(held.ledger(LEDGER), "customer_id")
+    }
     for customer, sent in customers.items():
-        wanted |= sent_notices.called_for(customer, replay(sent, terms))
+        ordered = with_voids_apart(sent, entries.get(customer, ()))
+        wanted |= sent_notices.called_for(customer, replay(ordered, terms))
     sent_notices.compare(wanted, truth, held.notices(), report)
 
 

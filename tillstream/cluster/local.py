@@ -159,10 +159,13 @@ class LocalCluster:
 
     def _must_be_last(self, name: str, location: str | None, conf: settings.Conf) -> None:
         """Of a job that sums."""
-        last = None
-        with contextlib.suppress(JobError):  # it has left nothing: another cluster's, or it is new
+        try:
             last = self.locate(name, "latest")
-        if last in (None, location):
+        except JobError as error:
+            if self.submissions.stopped_with(name) is None:
+                return  # it has left nothing: another cluster's, or it is new
+            raise NotReady([f"{error}; --counted-again if it is to start without that"]) from None
+        if last == location:
             return
         if location or conf.source.stream in standing(last, conf).positions:
             raise NotReady([restoring.not_last(name, location, last)])

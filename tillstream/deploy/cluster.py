@@ -89,7 +89,8 @@ class AmsfCluster:
         last = runs.last()
         if last and catalog.job(name).sums and not counted_again:
             left = self._location(name, last.left) if last.left else None
-            if left is None or location != left:
+            summed = left or self.office.deployer(name).health.may_have_written(last.started_ms)
+            if summed and (left is None or location != left):
                 raise NotReady([restoring.not_last(name, location, left)])
         parallelism = parallelism or (last.parallelism if location and last else None)
         now = self._application(name) or self._create(name)

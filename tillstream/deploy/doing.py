@@ -77,28 +77,34 @@ def _begun(
 ) -> Entry:  # fmt: skip
     restore_from: str | None = None
     now = office.service.find(office.application(job))
-    if made.action == plans.START and restore_from is None and now:
-        newest = office.service.newest(now.name)
+    if made.action in (plans.START, plans.CREATE):
+        newest = office.service.newest(now.name) if now else None
         restore_from = newest.name if newest else None
-        if newest:
-            _may_start(office, deployer, newest, counted_again)
+        _may_start(office, deployer, newest, counted_again)
     entry = deployer.begin(
         made, wanted.config, now, restore_from, first, counted_again=counted_again
     )
     return deployer.run(entry)
 
 
-def _may_start(office: Office, deployer: Deployer, snapshot: Snapshot, accepted: bool) -> None:
-    """Says what a job makes again from there. Raises ServiceError where that harms, unless ``accepted``."""
+def _may_start(
+    office: Office, deployer: Deployer, snapshot: Snapshot | None, accepted: bool
+) -> None:
+    """Says what a job makes again from there, None: from nothing. Raises ServiceError where that harms,
+    unless ``accepted``."""
     job, last = deployer.job, deployer.runs.last()
-    if catalog.job(job).raw and restoring.writes_again(office.conf, snapshot.made_ms):
+    made_ms = snapshot.made_ms if snapshot else 0
+    if snapshot and catalog.job(job).raw and restoring.writes_again(office.conf, made_ms):
         office.say(restoring.WRITES_AGAIN)
-    if last is None or last.left == snapshot.name:
+    if last is None or (snapshot and last.left == snapshot.name):
         return  # nothing has come after it
+    if not last.left and not deployer.health.may_have_written(last.started_ms):
+        return
     if not deployer.sums:
-        office.say(rows_again(job, snapshot.made_ms, office.clock.now_ms()))
+        if snapshot:
+            office.say(rows_again(job, made_ms, office.clock.now_ms()))
     elif not accepted:
-        raise ServiceError(sums_again(job, snapshot.name))
+        raise ServiceError(sums_again(job, snapshot.name if snapshot else None))
 
 
 def scaled(office: Office, job: str, parallelism: int | None, factor: float | None) -> Plan:

@@ -88,8 +88,13 @@ class Runs:
         raise ServiceError(f"{self._name} is being written by others all the time: try again")
 
 
-def sums_again(job: str, snapshot: str) -> str:
-    """Of a job that sums, to whoever would start it from there."""
+def sums_again(job: str, snapshot: str | None) -> str:
+    """Of a job that sums, to whoever would start it from there, None: from nothing."""
+    if snapshot is None:
+        return (
+            f"{job} has added up before, and no snapshot is left: started anew it adds all of that up again, "
+            f"which nothing undoes: `tillstream deploy apply {job} --counted-again` if that is meant"
+        )
     return (
         f"{job} has added up since snapshot {snapshot}, and started from there it adds that up again, which "
         f"nothing undoes: `tillstream deploy restore {job} --from {snapshot} --counted-again` "

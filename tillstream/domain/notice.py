@@ -7,7 +7,7 @@ made from business ids alone: a replay makes the same id again, and it is not se
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -112,27 +112,41 @@ def parse(raw: bytes) -> Notice:
 
 
 def without_personal_data(raw: bytes) -> bytes:
-    """A notice that was refused, for whatever reason, without personal data, for its dead letter. More is
-    refused than can be found to be masked, so the whole text goes; a recipient that is like a telephone
-    number goes from the id too."""
+    """What was refused as a notice, for whatever reason, without personal data, for its dead letter: as it
+    was sent, if it has none. More is refused than can be found to be masked, so a whole text goes; and what
+    is like a telephone number in a recipient goes from the ids too."""
     try:
-        found = _decode(raw)
+        found = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
         return mask_of_our_texts(raw)
-    params = {
-        _masked(name): _masked(value) if not _typed(name, str(value)) else value
-        for name, value in found.params.items()
-    }
-    role, _, own = found.recipient.rpartition(":")
-    made = msgspec.structs.replace(found, template=_masked(found.template), params=params)
-    is_id = _RECIPIENT.fullmatch(found.recipient) and not _PHONE.fullmatch(found.recipient)
-    if own and not is_id and (_PHONE.fullmatch(found.recipient) or contains_personal_data(own)):
-        made = msgspec.structs.replace(
-            made,
-            recipient=f"{role}:{MASKED}".lstrip(":"),
-            notice_id=found.notice_id.replace(own, MASKED),
-        )
-    return raw if made == found else msgspec.json.encode(made)
+    made = {str(_masked(name)): _cleaned(name, value) for name, value in found.items()}
+    numbers = re.findall(r"[0-9][0-9 ()./-]{7,}[0-9]", str(found.get("recipient", "")))
+    for name in ("notice_id", "cause") if made.get("recipient") == MASKED else ():
+        for number in numbers:
+            if isinstance(made.get(name), str):
+                made[name] = made[name].replace(number, MASKED)
+    if made == found and mask_of_our_texts(raw) == raw:
+        return raw
+    return msgspec.json.encode(made)
+
+
+def _cleaned(name: str, value: Any) -> Any:
+    """A field of a notice: ids of the right form are not searched, times are none."""
+    if name == "params" and isinstance(value, dict):
+        return {
+            str(_masked(one)): said if _typed(one, str(said)) else _masked(said)
+            for one, said in value.items()
+        }
+    if not isinstance(value, str):
+        text = msgspec.json.encode(value).decode()
+        return value if name == "event_time_ms" or _masked(text) == text else MASKED
+    form = {"notice_id": _ID, "cause": _ID, "recipient": _RECIPIENT}.get(name)
+    if form is not None and form.fullmatch(value) and not _PHONE.fullmatch(value):
+        return value
+    like_a_phone = mask_of_our_texts(value.encode()) != value.encode()
+    return MASKED if like_a_phone else _masked(value)
 
 
 def _masked(said: T) -> T | str:

@@ -19,7 +19,7 @@ from tillstream.domain.personal.digits import fold
 _AT = rb"(?:@|\\u0040|%40|&#64;|\xef\xbc\xa0|\xef\xb9\xab|\\u[fF][fF]20)"
 _LOCAL = rb"0-9A-Za-z._%+'\x80-\xf4-"  # signs of the part before the @
 _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
-_LABEL = rb"(?:[0-9A-Za-z\x80-\xf4-]|\\u(?!002[eE])[0-9a-fA-F]{4}){1,63}"
+_LABEL = rb"(?:[0-9A-Za-z\x80-\xf4-]|\\u(?!002[eE]|0040|[fF][fF]20)[0-9a-fA-F]{4}){1,63}"
 _HOST = rb"(?:" + _LABEL + rb"(?:\.|\\u002[eE])){1,8}[A-Za-z\x80-\xf4]{2,24}"
 # From the @ on: what is before it is found by going back, for its beginning may be anywhere in a long text.
 _FROM_AT = re.compile(rb"(?<=[" + _LOCAL + rb"])" + _AT + _HOST)
@@ -41,7 +41,7 @@ _DATE = (
 )
 # Dots alone part groups of other lengths than thousands. An amount before a date is no number.
 _INTERNATIONAL = re.compile(
-    rb"(?<![0-9])" + _PLUS + _GAP + rb"(?![0-9]{1,9} {1,3}" + _DATE + rb"(?![0-9]))"
+    rb"(?<![0-9])" + _PLUS + _GAP + rb"(?![0-9]{1,7} {1,3}" + _DATE + rb"(?![0-9]))"
     rb"(?:(?=[1-9\\])" + _D + rb"(?:" + _GAP + _D + rb"){7,14}"
     rb"|(?![0-9]{1,3}(?:\.[0-9]{3})+(?![0-9.]))[1-9][0-9]{0,3}(?=[0-9.]{8,18})(?:\.[0-9]{2,4}){2,5})"
     rb"(?![0-9])"
@@ -61,6 +61,7 @@ _NATIONAL = {
 _national = re.compile(
     rf"(?<![0-9A-Za-z/-])(?<![0-9][.,: ])(?:{'|'.join(_NATIONAL.values())})(?![0-9A-Za-z/-])(?![.,: ][0-9])"
 )
+_CUSTOMER = re.compile(r"(?i)(?<=customer)\W{1,3}[0-9]{9,15}(?![0-9])")
 _SHORT = re.compile(r"@|\+[0-9]{6}")
 
 
@@ -85,9 +86,17 @@ def mask_personal_data(raw: bytes) -> bytes:
 
 
 def mask_of_our_texts(raw: bytes) -> bytes:
-    """The same and national forms too, in what is ours and cannot be read."""
-    text = mask_personal_data(raw).decode("latin-1")
-    return _national.sub(lambda found: "*" * len(found[0]), text).encode("latin-1")
+    """The same and national forms too, and what a customer's id must not be, in what is ours and cannot be
+    read. Where there are any, digits of other scripts are ASCII's afterwards."""
+    masked = mask_personal_data(raw)
+    folded = fold(masked)
+    text = (folded.raw if folded else masked).decode("latin-1")
+    made = _CUSTOMER.sub(_stars, _national.sub(_stars, text))
+    return masked if made == text else made.encode("latin-1")
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
 
 
 @lru_cache(maxsize=100_000)  # codes of taxes, lots, names of sources: the same again and again
@@ -108,8 +117,11 @@ def _of_people(raw: bytes) -> Iterator[tuple[int, int]]:
     if _HAS_AT(raw):
         for found in _FROM_AT.finditer(raw):
             start = _begins(raw, found.start())
+            end = found.end()
+            while end < len(raw) and 0x80 <= raw[end] < 0xC0:  # of the last sign
+                end += 1
             if start < found.start():
-                yield start, found.end()
+                yield start, end
     if _HAS_PLUS(raw):
         for found in _INTERNATIONAL.finditer(raw):
             yield found.span()
@@ -119,7 +131,7 @@ def _begins(raw: bytes, at: int) -> int:
     """Where the address begins whose @ is there; there, if nothing is before it."""
     start = at
     for _ in range(_MOST_LOCAL):
-        if start >= 6 and _ESCAPE.fullmatch(raw, start - 6, start):
+        if start >= 6 and _ESCAPE.fullmatch(raw, start - 6, start) and _escapes(raw, start - 6):
             start -= 6
         elif start and raw[start - 1] in _IS_LOCAL:
             start -= 1
@@ -127,9 +139,14 @@ def _begins(raw: bytes, at: int) -> int:
             break
     while start < at and 0x80 <= raw[start] < 0xC0:  # amid a sign
         start += 1
-    if start < at and raw[start] in _LETTERS:
-        slash = start
-        while slash and raw[slash - 1] == 0x5C:
-            slash -= 1
-        start += (start - slash) % 2  # of an escape, unless that backslash is escaped itself
+    if start < at and raw[start] in _LETTERS and start and _escapes(raw, start - 1):
+        start += 1
     return start
+
+
+def _escapes(raw: bytes, slash: int) -> bool:
+    """Whether there is a backslash that is not escaped itself."""
+    begins = slash + 1
+    while begins and raw[begins - 1] == 0x5C:
+        begins -= 1
+    return (slash + 1 - begins) % 2 == 1

@@ -13,7 +13,8 @@ public final class PersonalData {
     private static final String LOCAL = "0-9A-Za-z._%+'\\x80-\\xf4-";
     private static final Pattern ESCAPE = Pattern.compile("\\\\u[0-9a-fA-F]{4}");
     private static final String LABEL =
-            "(?:[0-9A-Za-z\\x80-\\xf4-]|\\\\u(?!002[eE])[0-9a-fA-F]{4}){1,63}";
+            "(?:[0-9A-Za-z\\x80-\\xf4-]|\\\\u(?!002[eE]|0040|[fF][fF]20)[0-9a-fA-F]{4})"
+                    + "{1,63}";
     private static final Pattern FROM_AT =
             Pattern.compile(
                     "(?<=[" + LOCAL + "])" + AT + "(?:" + LABEL + "(?:\\.|\\\\u002[eE])){1,8}"
@@ -41,7 +42,7 @@ public final class PersonalData {
     private static final Pattern HAS_PLUS = Pattern.compile(PLUS);
     private static final Pattern INTERNATIONAL =
             Pattern.compile(
-                    "(?<![0-9])" + PLUS + GAP + "(?![0-9]{1,9} {1,3}" + DATE + "(?![0-9]))(?:(?=[1-9\\\\])" + D + "(?:" + GAP + D + "){7,14}"
+                    "(?<![0-9])" + PLUS + GAP + "(?![0-9]{1,7} {1,3}" + DATE + "(?![0-9]))(?:(?=[1-9\\\\])" + D + "(?:" + GAP + D + "){7,14}"
                             + "|(?![0-9]{1,3}(?:\\.[0-9]{3})+(?![0-9.]))[1-9][0-9]{0,3}(?=[0-9.]{8,18})"
                             + "(?:\\.[0-9]{2,4}){2,5})(?![0-9])");
 
@@ -71,8 +72,12 @@ public final class PersonalData {
         if (HAS_AT.matcher(text).find()) {
             for (Matcher found = FROM_AT.matcher(text); found.find(); ) {
                 int start = begins(text, found.start());
+                int end = found.end();
+                while (end < text.length() && isContinued(text.charAt(end))) {
+                    end++;
+                }
                 if (start < found.start()) {
-                    to.add(start, found.end());
+                    to.add(start, end);
                 }
             }
         }
@@ -87,7 +92,9 @@ public final class PersonalData {
         int start = at;
         Matcher escape = ESCAPE.matcher(text);
         for (int i = 0; i < MOST_LOCAL; i++) {
-            if (start >= 6 && escape.region(start - 6, start).matches()) {
+            if (start >= 6
+                    && escape.region(start - 6, start).matches()
+                    && escapes(text, start - 6)) {
                 start -= 6;
             } else if (start > 0 && IS_LOCAL[text.charAt(start - 1)]) {
                 start--;
@@ -95,16 +102,29 @@ public final class PersonalData {
                 break;
             }
         }
-        while (start < at && text.charAt(start) >= 0x80 && text.charAt(start) < 0xc0) {
+        while (start < at && isContinued(text.charAt(start))) {
             start++;
         }
-        if (start < at && "bfnrt".indexOf(text.charAt(start)) >= 0) {
-            int slash = start;
-            while (slash > 0 && text.charAt(slash - 1) == '\\') {
-                slash--;
-            }
-            start += (start - slash) % 2;
+        if (start > 0
+                && start < at
+                && "bfnrt".indexOf(text.charAt(start)) >= 0
+                && escapes(text, start - 1)) {
+            start++;
         }
         return start;
+    }
+
+    /** Of UTF-8, not the first byte of a sign. */
+    private static boolean isContinued(char value) {
+        return value >= 0x80 && value < 0xc0;
+    }
+
+    /** Whether there is a backslash that is not escaped itself. */
+    private static boolean escapes(String text, int slash) {
+        int begins = slash + 1;
+        while (begins > 0 && text.charAt(begins - 1) == '\\') {
+            begins--;
+        }
+        return (slash + 1 - begins) % 2 == 1;
     }
 }

@@ -24,7 +24,8 @@ final class PythonFactory<A, B, T> extends SimpleOperatorFactory<T>
     public <O extends StreamOperator<T>> O createStreamOperator(
             StreamOperatorParameters<T> parameters) {
         if (getOperator() instanceof AbstractEmbeddedPythonFunctionOperator) {
-            OnePemja.see(PythonInterpreter.class.getClassLoader());
+            OnePemja.see(
+                    PythonInterpreter.class.getClassLoader(), parameters.getContainingTask());
         }
         return super.createStreamOperator(parameters);
     }

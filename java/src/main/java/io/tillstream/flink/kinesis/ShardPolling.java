@@ -163,6 +163,9 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
             if (polled.iterator == null || late && polled.looks < 0) {
                 long surelyKeptMs = Math.max(oldestMs, askedMs - LEAST_KEPT_MS);
                 boolean doubted = shard.after != null && shard.readToMs < surelyKeptMs;
+                if (shard.after == null && shard.readToMs != 0 && shard.readToMs < surelyKeptMs) {
+                    LOG.warn("Of {} nobody knows whether records were trimmed unread.", shard);
+                }
                 polled.iterator = calls.iterator(shard, doubted);
                 polled.looks = doubted ? 0 : -1;
             }
@@ -217,11 +220,7 @@ public final class ShardPolling implements SplitReader<Record, Shard> {
                 return gone(polled, lost(shard, oldestMs), null);
             }
         }
-        if (!known) {
-            LOG.warn(
-                    "{} no longer holds the last record read: whether others are gone is not known.",
-                    shard);
-        }
+        LOG.warn("{} no longer holds the last record read: whether others are gone is not known.", shard);
         polled.looks = -1;
         return got;
     }
