@@ -119,6 +119,7 @@ def dead_letters(shop: Shop, job: str) -> dict[str, dict]:
 
 def all_that_come(shop: Shop, job: str, expected: set[str]) -> dict[str, dict]:
     """Its dead letters once all that are expected are there, or none has come for a while."""
+    within(shop, len(expected))
     found = dead_letters(shop, job)
     newest = time.monotonic()
     while not set(found) >= expected and time.monotonic() - newest < QUIET_S:
@@ -127,6 +128,17 @@ def all_that_come(shop: Shop, job: str, expected: set[str]) -> dict[str, dict]:
         if len(found) > before:
             newest = time.monotonic()
     return found
+
+
+def within(shop: Shop, count: int) -> None:
+    """Until so many places of the topic of dead letters are taken, or no more for a while: to read tens of
+    thousands of them again and again would take longer than to write them."""
+    seen, newest = -1, time.monotonic()
+    while seen < count and time.monotonic() - newest < QUIET_S:
+        time.sleep(1)
+        before, seen = seen, shop.written(topics.DEAD_LETTERS)
+        if seen > before:
+            newest = time.monotonic()
 
 
 def lives_through(open_shop, job: str, seed: int, count: int) -> None:
