@@ -26,6 +26,7 @@ from tillstream.connectors.gateway import ours
 from tillstream.domain.envelope import seal
 from tillstream.domain.fraud.actions import Hold
 from tillstream.domain.loyalty.held import HoldOrder, parse_order
+from tillstream.domain.transaction import InvalidTransaction
 from tillstream.udfs.engine import BYTES
 
 ROW = Types.ROW_NAMED(["key", "value"], [Types.STRING(), BYTES])
@@ -136,6 +137,26 @@ def test_the_jvm_takes_no_word_with_a_field_twice_or_with_more_behind_it():
     assert _accepted(raw)
     for other in (raw + b"{}", raw[:-1] + b', "action": "decline"}', b"", b"[]", b"null", b"\xff"):
         assert not _accepted(other)
+
+
+@pytest.mark.usefixtures("classes")
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 308, "9" * 309, "-" + "9" * 1_200, "1e308", "1e309", "0." + "9" * 900, "[" + "9" * 309 + "]",
+     '{"a":-1e999}', "[1e308, 2]"],
+    ids=lambda number: number[:6],
+)  # fmt: skip
+def test_a_number_beyond_all_numbers_is_no_json_to_both(number):
+    """Else a hold would wait for its sale in the one, and not be refused by the other before that comes."""
+    whole = json.dumps(said("hold", "sale-1", 1)).encode()
+    raw = b'{"number":' + number.encode() + b"," + whole[1:]
+    refused = ""
+    try:
+        parse_order(raw)
+    except InvalidTransaction as error:
+        refused = error.reason
+    assert refused in ("", "not_json")
+    assert _accepted(raw) == (not refused)
 
 
 def test_a_word_that_loyalty_refuses_adds_no_revenue():

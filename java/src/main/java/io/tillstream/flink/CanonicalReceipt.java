@@ -185,7 +185,7 @@ final class CanonicalReceipt {
 
     /** Past a value that is not needed. What the front door writes has nothing so deep. */
     static void skip(JsonParser parser) throws IOException {
-        Json.skip(parser, MOST_DEPTH);
+        Json.skipStrictly(parser, MOST_DEPTH);
     }
 
     private static List<Line> lines(JsonParser parser) throws IOException {
