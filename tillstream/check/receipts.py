@@ -70,7 +70,7 @@ def read(record: Record, scales: Iterable[str] = ()) -> Receipt | None:
     lines = []
     for n, (line, paid) in enumerate(zip(counted, paid_by_line, strict=True), start=1):
         scheme, said = line.get("scheme", "gtin"), line.get("code", "")
-        product, grams = shelf(scheme, masked(said) if scheme == "name" else said, scales)
+        product, grams = shelf(scheme, said, scales)
         units, unit = _units(line, grams)
         source = taken_back(counted, n - 1) if line.get("correction") else line
         back = line.get("back") or source.get("back") or {}
@@ -250,7 +250,7 @@ def shelf(scheme: str, code: str, scales: Iterable[str] = ()) -> tuple[str, int 
     if not code:
         return "", None
     if scheme == "name":
-        return "name-" + "-".join(code.casefold().split()), None
+        return "name-" + "-".join(masked(code).casefold().split()), None
     if scheme == "plu" and re.fullmatch("[0-9]{1,5}", code):
         return f"plu-{int(code)}", None
     if scheme in ("gtin", "barcode") and re.fullmatch("[0-9]+", code):

@@ -162,19 +162,16 @@ class LocalCluster:
         try:
             last = self.locate(name, "latest")
         except JobError as error:
-            if self.submissions.stopped_with(name) is None:
-                return  # it has left nothing: another cluster's, or it is new
-            raise NotReady([f"{error}; --counted-again if it is to start without that"]) from None
-        if last == location:
-            return
-        if location or conf.source.stream in standing(last, conf).positions:
+            if self.submissions.stopped_with(name):
+                raise NotReady([f"{error}; --counted-again if it is to start without"]) from None
+            return  # it has left nothing: another cluster's, or it is new
+        of_these = location or conf.source.stream in standing(last, conf).positions
+        if last != location and of_these:
             raise NotReady([restoring.not_last(name, location, last)])
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
-        """Returns once every task of the job runs.
-
-        Raises JobError when it fails, keeps restarting, or starts no further task in ``timeout_s``.
-        """
+        """Returns once every task of the job runs. Raises JobError when it fails, keeps restarting, or starts
+        no further task in ``timeout_s``."""
         start = Startup(self.flink, job_id, timeout_s)
         try:
             wait_until(
@@ -190,8 +187,8 @@ class LocalCluster:
             raise
 
     def runs(self) -> list[JobRun]:
-        jobs = self.flink.jobs()
-        found = [JobRun(one["jid"], one["name"], one["state"], one["start-time"]) for one in jobs]
+        names = ("jid", "name", "state", "start-time")
+        found = [JobRun(*(job[name] for name in names)) for job in self.flink.jobs()]
         self.submissions.note_ended(found)
         return sorted(found, key=lambda run: -run.started_ms)
 
