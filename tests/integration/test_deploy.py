@@ -4,7 +4,6 @@ changed and undone."""
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,9 @@ from tests.amsf.engine import Clock
 from tests.amsf.flink_engine import FlinkEngine, changed
 from tests.amsf.server import LocalService
 from tests.amsf.service import ManagedFlink
-from tests.integration.test_package import properties_of
-from tests.support import ROOT
 from tests.support.as_the_service import can_be_imitated
 from tests.support.java_of_line import java_of_line
+from tests.support.packed_job import JOB, own_settings, packed
 from tests.support.shop import Shop, shops
 from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
@@ -43,7 +41,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not can_be_imitated(), reason="mounts a root of its own: only root may"),
 ]
-JOB, SENT = "intake", 1_000
+SENT = 1_000
 HEALTHY = {"healthy_checkpoints": 1, "healthy_minutes": 6}
 BROKEN = b"""
 
@@ -92,11 +90,10 @@ class Amazon:
     def office(self) -> Office:
         return Office(self.conf(), self.said.append)
 
-    def package(self, **settings_of_this: str) -> None:
-        """Makes the zip, with these settings besides."""
-        pairs = properties_of(self.shop) | settings_of_this
-        given = [one for pair in pairs.items() for one in ("--conf", "=".join(pair))]
-        self.shop.run("package", JOB, "--out", str(self.packages), *given)
+    def package(self, own: Path, **more: str) -> Path:
+        """The zip, by the grocer's settings and ``more``."""
+        packed(self.shop, own, self.packages, **more)
+        return self.packages / f"{JOB}.zip"
 
     def apply(self) -> None:
         doing.applied(self.office(), JOB, Asked(self.packages, Consents(), 1))
@@ -127,21 +124,13 @@ class Facts(NamedTuple):
     refused: str
     rolled_back: str
     after_rollback: Counter[str]
-    calls: list[str]
     snapshots: list[str | None]
 
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     folder = tmp_path_factory.mktemp("deploy")
-    own = folder / "conf"
-    shutil.copytree(ROOT / "conf", own)
-    shutil.copytree(settings.PACKAGE / "sim" / "data", own / "own")
-    tables = {
-        name: f"own/{name}.csv" for name in ("stores", "centres", "products", "rates", "bundles")
-    }
-    said = {"reference": tables, "infra": {"flink": flink_line.installed().name}}
-    (own / "prod.yaml").write_text(json.dumps(said))  # JSON is YAML
+    own = own_settings(folder / "conf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILLSTREAM_HOME", str(folder))
         stack = with_free_ports(folder)
@@ -158,48 +147,29 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
 
 
 def story(shop: Shop, own: Path, folder: Path) -> Facts:
-    overrides = shop.environment["TILLSTREAM_CONF"]
     amazon = Amazon(shop, folder)
     with amazon.server.listening():
         aws.s3(amazon.conf()).create_bucket(Bucket=names.code_bucket(amazon.conf()))
         try:
-            packed(amazon, own, overrides)
+            amazon.package(own)
             amazon.apply()
             from_nothing = amazon.traffic(1)
-            packed(amazon, own, overrides, **{"intake.dedupe_hours": "72"})
+            amazon.package(own, **{"intake.dedupe_hours": "72"})
             amazon.apply()
             updated = amazon.traffic(2)
-            packed(amazon, own, overrides, **{"intake.dedupe_hours": "96"})
-            changed(amazon.packages / f"{JOB}.zip", "manifest.json", without_a_uid)
+            later = amazon.package(own, **{"intake.dedupe_hours": "96"})
+            changed(later, "manifest.json", without_a_uid)
             with pytest.raises(Problem) as refused:
                 amazon.apply()
-            packed(amazon, own, overrides, **{"intake.dedupe_hours": "96"})
-            changed(
-                amazon.packages / f"{JOB}.zip", "dep/tillstream/udfs/intake.py",
-                lambda code: code + BROKEN,
-            )  # fmt: skip
+            later = amazon.package(own, **{"intake.dedupe_hours": "96"})
+            changed(later, "dep/tillstream/udfs/intake.py", lambda code: code + BROKEN)
             with pytest.raises(NotHealthy) as rolled_back:
                 amazon.apply()
             after = amazon.traffic(3)
         finally:
             amazon.engine.close()
-    reads = ("Describe", "List")
-    calls = [one for one in amazon.flink.calls if not one.startswith(reads)]
     starts = [one.launch.snapshot for one in amazon.engine.runs.values()]
-    return Facts(
-        from_nothing, updated, str(refused.value), str(rolled_back.value), after, calls, starts
-    )
-
-
-def packed(amazon: Amazon, own: Path, overrides: str, **more: str) -> None:
-    """By the grocer's settings alone, as `tillstream package` takes them."""
-    environment = amazon.shop.environment
-    environment |= {"TILLSTREAM_CONF_DIR": str(own), "TILLSTREAM_CONF": ""}
-    try:
-        amazon.package(**more)
-    finally:
-        environment["TILLSTREAM_CONF"] = overrides
-        del environment["TILLSTREAM_CONF_DIR"]
+    return Facts(from_nothing, updated, str(refused.value), str(rolled_back.value), after, starts)
 
 
 def without_a_uid(raw: bytes) -> bytes:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import ROOT
 from tests.support.as_the_service import Service, can_be_imitated, told
 from tests.support.java_of_line import java_of_line
+from tests.support.packed_job import JOB, own_settings, packed
 from tests.support.shop import shops
 from tests.support.stacks import with_free_ports
 from tests.support.wait import wait_for
-from tillstream import catalog, conf, flink_line
+from tillstream import conf
 from tillstream.catalog import topics
 
 pytestmark = [
@@ -41,34 +40,23 @@ class Facts(NamedTuple):
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     folder = tmp_path_factory.mktemp("as-the-service")
-    settings = folder / "conf"
-    shutil.copytree(ROOT / "conf", settings)
-    shutil.copytree(conf.PACKAGE / "sim" / "data", settings / "own")
-    own = {
-        name: f"own/{name}.csv" for name in ("stores", "centres", "products", "rates", "bundles")
-    }
-    said = {"reference": own, "infra": {"flink": flink_line.installed().name}}
-    (settings / "prod.yaml").write_text(json.dumps(said))  # JSON is YAML
+    own = own_settings(folder / "conf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TILLSTREAM_HOME", str(folder))
         stack = with_free_ports(folder)
         try:
             stack.up(taskmanagers=1)
             with shops(stack, folder / "shop") as open_shop:
-                yield seen(open_shop("packed", "kafka"), settings, folder)
+                yield seen(open_shop("packed", "kafka"), own, folder)
         finally:
             stack.down()
 
 
-def seen(shop: Any, settings: Path, folder: Path) -> Facts:
-    shop.environment |= {"TILLSTREAM_CONF_DIR": str(settings), "TILLSTREAM_CONF": ""}
-    pairs = [one for pair in properties_of(shop).items() for one in ("--conf", "=".join(pair))]
-    shop.run("package", "intake", "--out", str(folder), *pairs)
-    shop.environment["TILLSTREAM_CONF"] = json.dumps(shop.overrides)
-    del shop.environment["TILLSTREAM_CONF_DIR"]
-    groups = told(json.loads((folder / "intake.properties.json").read_text()))
+def seen(shop: Any, own: Path, folder: Path) -> Facts:
+    packed(shop, own, folder)
+    groups = told(json.loads((folder / f"{JOB}.properties.json").read_text()))
     java = java_of_line(folder / "java")
-    service = Service(folder / "service", folder / "intake.zip", groups, java)
+    service = Service(folder / "service", folder / f"{JOB}.zip", groups, java)
     service.set_engine(s3__endpoint=shop.conf().s3.endpoint)
     with service.running():
         first = traffic(shop, service, 1)
@@ -88,21 +76,6 @@ def traffic(shop: Any, service: Service, times: int) -> tuple[int, dict[str, str
         lambda: shop.written(topics.TRANSACTIONS), 120, "all sales", lambda n: n >= everything
     )
     return written, wait_for(service.python_metrics, 60, "two metrics", lambda m: len(m) == 2)
-
-
-def properties_of(shop: Any) -> dict[str, str]:
-    """The shop's names and the stack's endpoints, as properties of the application."""
-    found, job = shop.conf(), catalog.job("intake")
-    return {
-        "source.kind": "kafka",
-        "source.kafka.topic": found.source.kafka.topic,
-        "source.kafka.bootstrap": found.source.kafka.bootstrap,
-        "kafka.bootstrap": found.kafka.bootstrap,
-        "s3.bucket": found.s3.bucket,
-        "job.parallelism": "1",
-        **{f"kafka.topics.{one.id}": found.topic(one) for one in job.topics},
-        **{f"s3.prefixes.{one.id}": found.prefix(one) for one in job.histories},
-    }
 
 
 def test_what_was_sent_is_checked_and_written(facts: Facts):

@@ -165,8 +165,8 @@ class LocalCluster:
             if self.submissions.stopped_with(name):
                 raise NotReady([f"{error}; --counted-again if it is to start without"]) from None
             return  # it has left nothing: another cluster's, or it is new
-        of_these = location or conf.source.stream in standing(last, conf).positions
-        if last != location and of_these:
+        same_records = location or conf.source.stream in standing(last, conf).positions
+        if last != location and same_records:
             raise NotReady([restoring.not_last(name, location, last)])
 
     def wait_running(self, job_id: str, timeout_s: float = 90.0) -> None:
@@ -187,8 +187,8 @@ class LocalCluster:
             raise
 
     def runs(self) -> list[JobRun]:
-        names = ("jid", "name", "state", "start-time")
-        found = [JobRun(*(job[name] for name in names)) for job in self.flink.jobs()]
+        jobs = self.flink.jobs()
+        found = [JobRun(one["jid"], one["name"], one["state"], one["start-time"]) for one in jobs]
         self.submissions.note_ended(found)
         return sorted(found, key=lambda run: -run.started_ms)
 
