@@ -43,7 +43,7 @@ MAY: dict[str, set[str]] = {
     "shortage": TOOLS | {"domain", "reference"},
     "stock": TOOLS | {"domain"},
     "sizing": TOOLS,
-    "infra": TOOLS | {"sizing"},
+    "infra": TOOLS | {"flink_line", "sizing"},
     "package": TOOLS | {"connectors", "flink_line", "state_schemas"},
     "sim": TOOLS | {"cluster"},
     "intake": TOOLS | {"domain", "reference"},

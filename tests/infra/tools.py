@@ -19,6 +19,7 @@ PACKAGES = {
     "ministack": ("ministack==1.5.33",),
     "parliament": ("parliament==1.6.4", "policy-sentry==0.15.2", "setuptools<81"),
     "checkov": ("checkov==3.3.30",),
+    "kubernetes": ("kubernetes-validate==1.37.0",),
 }
 REGION = "af-south-1"
 

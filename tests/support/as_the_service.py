@@ -76,11 +76,19 @@ def can_be_imitated() -> bool:
 
 
 class Service:
-    """One application; ``folder``: where its root, logs and files are put. ``java``: a Java home."""
+    """One application; ``folder``: where its root, logs and files are put. ``java``: a Java home.
+    ``on``: runs on the cluster of that one, and has none itself."""
 
-    def __init__(self, folder: Path, package: Path, properties: list[dict[str, Any]], java: Path):
+    def __init__(
+        self,
+        folder: Path,
+        package: Path,
+        properties: list[dict[str, Any]],
+        java: Path,
+        on: Service | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.java = folder, java
+        self.folder, self.java, self.host = folder, java, on or self
         self.application = folder / "application"
         with ZipFile(package) as held:
             held.extractall(self.application)
@@ -89,11 +97,14 @@ class Service:
             for group in properties
             if group["PropertyGroupId"] == service.RUN_OPTIONS
         )
-        rest = ports.any_free(set())
-        self.ports = {"rest": rest, "rpc": ports.any_free({rest})}
         self._etc(properties)
-        self._flink()
-        self._python()
+        if on is None:
+            rest = ports.any_free(set())
+            self.ports = {"rest": rest, "rpc": ports.any_free({rest})}
+            self._flink()
+            self._python()
+        else:
+            self.ports = on.ports
 
     @property
     def rest(self) -> FlinkRest:
@@ -108,15 +119,16 @@ class Service:
             yield self
 
     @contextmanager
-    def cluster(self) -> Iterator[Service]:
+    def cluster(self, taskmanagers: int = 1) -> Iterator[Service]:
         """The same, without a job as yet."""
         manager = ["bash", f"{FLINK}/bin/jobmanager.sh", "start-foreground"]
+        workers = ["taskmanager", *(f"taskmanager-{n}" for n in range(2, taskmanagers + 1))]
         with ExitStack() as started:
             processes = [
                 started.enter_context(self._process("jobmanager", manager)),
-                started.enter_context(self._process("taskmanager", ["bash", "-c", AGAIN])),
+                *(started.enter_context(self._process(w, ["bash", "-c", AGAIN])) for w in workers),
             ]
-            wait_for(self._slots, 240, "a free slot", every_s=1)
+            wait_for(self._slots, 240, "free slots", lambda n: n == taskmanagers, every_s=1)
             yield self
             assert not [one for one in processes if one.poll() is not None], "a process has ended"
 
@@ -140,9 +152,10 @@ class Service:
         with self._process(name, driver) as submitting:
             assert submitting.wait(240) == 0, self.log(name)[-4000:]
 
-    def run(self) -> str:
-        """Id of the one job that has not ended."""
-        (run,) = (one["jid"] for one in self.rest.jobs() if one["state"] not in TERMINAL)
+    def run(self, job: str = "") -> str:
+        """Id of the one job that has not ended; of several, the one of that name."""
+        left = [one for one in self.rest.jobs() if one["state"] not in TERMINAL]
+        (run,) = (one["jid"] for one in left if job in ("", one["name"]))
         return str(run)
 
     def _slots(self) -> int:
@@ -150,10 +163,10 @@ class Service:
             return int(self.rest.overview()["slots-available"])
         return 0
 
-    def state(self) -> str:
+    def state(self, job: str = "") -> str:
         """Of the job that has not ended: RUNNING once all its tasks do."""
         with suppress(Unreachable, FlinkRestError, OSError, ValueError):
-            run = self.rest.job(self.run())
+            run = self.rest.job(self.run(job))
             states = {vertex["status"] for vertex in run["vertices"]}
             return "RUNNING" if states == {"RUNNING"} else f"{run['state']}: {sorted(states)}"
         return "not there yet"
@@ -282,11 +295,11 @@ class Service:
             "/etc": self.folder / "etc",
             "/dev": Path("/dev"),
             "/proc": Path("/proc"),
-            FLINK: self.folder / "flink",
+            FLINK: self.host.folder / "flink",
             JAVA: self.java,
             APPLICATION: self.application,
             **({} if prefix == Path("/usr") else {str(prefix): prefix}),
-            str(packages): self.folder / "site",
+            str(packages): self.host.folder / "site",
         }
         lines = [f"mount -t tmpfs -o mode=755 tmpfs {root}", f"mkdir -p {root}/tmp {root}{BIN}"]
         for name in ("bin", "sbin", "lib", "lib64"):

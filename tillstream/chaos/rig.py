@@ -30,7 +30,7 @@ from tillstream.errors import Problem
 from tillstream.local import ports
 from tillstream.local.layout import CODE
 from tillstream.local.resources import create_resources
-from tillstream.local.services import KAFKA_PROXY
+from tillstream.local.services import KAFKA, listener
 from tillstream.local.stack import Stack
 
 Say = Callable[[str], None]
@@ -117,7 +117,8 @@ class Rig:
     def _prepare(self) -> None:
         """What the stack's processes are told by their environment."""
         self._kafka_port = ports.any_free(set(ports.DEFAULTS.values()))
-        os.environ[KAFKA_PROXY] = f"{self._kafka_port}:{self.proxies['kafka'].port}"
+        proxied = listener("PROXIED", self._kafka_port, self.proxies["kafka"].port)
+        os.environ[KAFKA] = json.dumps(proxied)
         engine = {
             "execution.checkpointing.interval": "2 s",
             "s3.endpoint": f"http://127.0.0.1:{self.proxies['s3'].port}",
@@ -155,7 +156,7 @@ class Rig:
         of it, and each step comes whatever became of the one before."""
         self.stopping.set()
         with stop_on_signal(), contextlib.ExitStack() as steps:  # the last one comes first
-            for name in ("LD_PRELOAD", KAFKA_PROXY, CODE):
+            for name in ("LD_PRELOAD", KAFKA, CODE):
                 steps.callback(os.environ.pop, name, None)
             for proxy in self.proxies.values():
                 if proxy.port:

@@ -61,6 +61,27 @@ def template(part: str) -> None:
     click.echo(text(data.stack_policy() if part == STACK_POLICY else written(part)))
 
 
+@infra.command("kubernetes")
+@click.argument("names", metavar="[JOB]...", nargs=-1)
+@click.option(
+    "--image",
+    required=True,
+    help="That of docker/Dockerfile, or one made from it, in your registry.",
+)
+def kubernetes_(names: tuple[str, ...], image: str) -> None:
+    """Print manifests for the Flink Kubernetes Operator, of all jobs or these.
+
+    A service account, its binding and a FlinkDeployment for each: `| kubectl apply -f -`.
+    """
+    import yaml
+
+    from tillstream.infra import kubernetes
+
+    conf = settings.load()
+    chosen = [catalog.job(name) for name in names] or catalog.jobs()
+    click.echo(yaml.safe_dump_all(kubernetes.manifests(conf, chosen, image), sort_keys=False))
+
+
 @infra.command("diff")
 @part_argument
 @click.argument(

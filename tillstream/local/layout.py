@@ -42,6 +42,11 @@ class Layout:
             self.data / "leader"
         )  # what a new JobManager takes over: which jobs run, blobs
 
+    def make(self) -> None:
+        """The folders that the processes expect."""
+        for folder in (self.checkpoints, self.savepoints, self.data / "tmp", self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+
     def log(self, name: str) -> Path:
         """What a process logs itself; rotated by its logging library."""
         return self.logs / f"{name}.log"

@@ -18,6 +18,7 @@ from tillstream.clients.flink import FlinkRest
 from tillstream.clients.java import java, java_with_log, wheel
 from tillstream.clients.kafka import kafka_settings
 from tillstream.clients.programs import outcome
+from tillstream.conf.layers import read_json
 from tillstream.jars import JarSet
 from tillstream.local import flink_home
 from tillstream.local.layout import (
@@ -29,8 +30,9 @@ from tillstream.local.layout import (
     environment,
 )
 
-# PORT:ADVERTISED. Who comes to the broker by PORT is sent on to ADVERTISED, where a proxy listens.
-KAFKA_PROXY = "TILLSTREAM_KAFKA_PROXY"
+# A JSON object of broker settings; LISTENERS are added to the broker's own, all others replace.
+KAFKA = "TILLSTREAM_KAFKA"
+LISTENERS = ("listeners", "advertised.listeners", "listener.security.protocol.map")
 IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
 FORMAT_S = 180
 HEALTH_S = 3
@@ -121,11 +123,9 @@ def _kafka(context: Context) -> list[str]:
         "log.retention.bytes": 4294967296,
         "log.cleaner.dedupe.buffer.size": 16777216,
     }
-    if proxied := os.environ.get(KAFKA_PROXY):
-        port, _, advertised = proxied.partition(":")
-        settings["listeners"] += f",PROXIED://127.0.0.1:{port}"
-        settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{advertised}"
-        settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
+    more = read_json(os.environ.get(KAFKA) or "{}", KAFKA)
+    own = {name: settings[name] for name in LISTENERS}
+    settings |= more | {name: ",".join(filter(None, (own[name], more.get(name)))) for name in own}
     file = data / "server.properties"
     _write_properties(file, settings)
     if not (data / "logs" / "meta.properties").exists():
@@ -153,6 +153,15 @@ def _format(context: Context, file: Path) -> None:
             f"Kafka cannot prepare {file.parent}: {said[-1] if said else 'no reason given'}; "
             "`tillstream up --fresh` begins with an empty folder"
         )
+
+
+def listener(name: str, port: int, advertised: int, protocol: str = "PLAINTEXT") -> dict[str, str]:
+    """Settings for $TILLSTREAM_KAFKA: who comes to the broker by ``port`` is sent on to ``advertised``."""
+    return {
+        "listeners": f"{name}://127.0.0.1:{port}",
+        "advertised.listeners": f"{name}://127.0.0.1:{advertised}",
+        "listener.security.protocol.map": f"{name}:{protocol}",
+    }
 
 
 def _kafka_healthy(context: Context) -> bool:

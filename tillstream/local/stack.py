@@ -58,6 +58,7 @@ class Stack:
         None keeps the number of TaskManagers (first 2) and the state backend (first hashmap).
         Returns the content of stack.json. Whatever this call started is ended if it fails.
         """
+        self.refuse_containers()
         self.layout.must_be_writable()
         jars = ensure_jars(progress)
         if problem := self.disk_problem():
@@ -124,6 +125,7 @@ class Stack:
         """
         if not self.layout.root.exists():
             return 0
+        self.refuse_containers()
         with self.lock():
             ended = self._down()
         if purge:
@@ -172,6 +174,7 @@ class Stack:
         """Every process with its health on its own protocol, all asked at once. Raises as
         ``Layout.must_read`` does."""
         stack = self.layout.must_read()
+        self.refuse_containers()
         context = Context(self.layout, jar_set(), stack["ports"])
         with ThreadPoolExecutor(12) as pool:
             every = services(stack["taskmanagers"])
@@ -227,28 +230,24 @@ class Stack:
         ]
         processes.end(surplus, self.layout.root)
         chosen = ports.choose(_ports_in_use(running, old.get("ports", {})), old.get("ports", {}))
-        stack = {
-            "kafka": {"bootstrap": f"127.0.0.1:{chosen['kafka']}"},
-            **{
-                name: {"endpoint": f"http://127.0.0.1:{chosen[name]}"}
-                for name in ("kinesis", "dynamodb", "s3")
-            },
-            "flink": {"rest": f"http://127.0.0.1:{chosen['flink-rest']}"},
-            "region": REGION,
-            "ports": chosen,
-            "taskmanagers": count,
-            "state_backend": backend,
-            "processes": {n: r for n, r in running.items() if r["pid"] not in surplus},
-        }
+        left = {n: r for n, r in running.items() if r["pid"] not in surplus}
+        stack = record(chosen, count, backend) | {"processes": left}
         self.layout.write(stack)
         return stack
+
+    def refuse_containers(self) -> None:
+        """Raises StackError where each process is in a container of its own, and nobody here sees it."""
+        if self.layout.read().get("in_containers"):
+            raise StackError(
+                f"the stack of {self.layout.home} runs in containers: `docker compose` starts, shows and "
+                "ends them (docs/containers.md)"
+            )
 
     def _runs(self, pid: int, name: str) -> bool:
         return processes.is_ours(pid, self.layout.root, name)
 
     def _start(self, context: Context, stack: dict[str, Any], wanted: list[Service]) -> None:
-        for folder in (self.layout.checkpoints, self.layout.savepoints, self.layout.data / "tmp"):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.layout.make()
         env = environment(self.layout) | flink_home.client_environment(self.layout)
         # Kafka's first start formats its folder: let the rest begin before it is through.
         for service in sorted(wanted, key=lambda service: service.name == "kafka"):
@@ -313,6 +312,24 @@ class Stack:
     def lock(self, wait: bool = True) -> AbstractContextManager[None]:
         """One up or down at a time; the second waits, or raises BlockingIOError."""
         return one_at_a_time(self.layout.home / "stack.lock", wait=wait)
+
+
+def record(chosen: dict[str, int], taskmanagers: int, state_backend: str) -> dict[str, Any]:
+    """stack.json of a stack on these ports, before any of its processes runs."""
+    endpoints = {
+        name: {"endpoint": f"http://127.0.0.1:{chosen[name]}"}
+        for name in ("kinesis", "dynamodb", "s3")
+    }
+    return {
+        "kafka": {"bootstrap": f"127.0.0.1:{chosen['kafka']}"},
+        **endpoints,
+        "flink": {"rest": f"http://127.0.0.1:{chosen['flink-rest']}"},
+        "region": REGION,
+        "ports": chosen,
+        "taskmanagers": taskmanagers,
+        "state_backend": state_backend,
+        "processes": {},
+    }
 
 
 def _ports_in_use(running: dict[str, Any], old: dict[str, int]) -> dict[str, int]:
