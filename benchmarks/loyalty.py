@@ -22,7 +22,6 @@ Rates are taken in mid-run (benchmarks/rig.py). The stack's data lies in memory 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -35,7 +34,6 @@ from benchmarks.latency import HotItems, Told, send_and_note, stand_in
 from benchmarks.rig import BOTH, CHECKED, RAW, Rig, held, names, on_stack
 from tillstream import catalog
 from tillstream.catalog import topics
-from tillstream.local.services import IN_MEMORY
 from tillstream.sim.simulator import Simulator
 
 ONE = "the job, 1 TaskManager"
@@ -141,7 +139,6 @@ def measured(bench: Rig, what: str) -> dict[str, Any]:
 
 def measure(bench: Rig, args: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {**output.about(), "count": args.count, "disk": str(args.disk)}
-    figures["hot_table"] = args.hot_table
     if args.only != "latency":
         fill(bench, args)
     if args.only in (None, "rates"):
@@ -198,18 +195,10 @@ def main() -> None:
     parser.add_argument("--all-sinks-count", type=int, default=100_000)
     parser.add_argument("--latency-seconds", type=int, default=100)
     parser.add_argument(
-        "--hot-table",
-        choices=["memory", "disk"],
-        default="memory",
-        help="where the stand-in for DynamoDB keeps its tables",
-    )
-    parser.add_argument(
         "--only", choices=["rates", "scaling", "latency"], help="leave the others out"
     )
     parser.add_argument("--rounds", type=int, default=5, help="of TaskManagers held to a share")
     args = parser.parse_args()
-    if args.hot_table == "memory":
-        os.environ[IN_MEMORY] = "1"
     on_stack(args, measure, show)
 
 

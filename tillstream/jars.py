@@ -37,7 +37,6 @@ PARTS = {
     "job": "tillstream-flink.jar",
     "s3-plugin": "plugins/s3-fs-hadoop",
     "kafka": "kafka",
-    "dynamodb": "dynamodb",
     "s3proxy": "s3proxy",
 }
 OF_FLINK = ("job", "s3-plugin")  # built for one line of Flink; the stand-ins serve all
@@ -59,8 +58,6 @@ class JarSet:
         self.job = of_flink / PARTS["job"]  # the one shaded jar with every connector
         self.plugins = of_flink / "plugins"  # to link into a Flink home: holds s3-fs-hadoop/
         self.kafka = folder / PARTS["kafka"]
-        self.dynamodb = folder / PARTS["dynamodb"]
-        self.dynamodb_native = self.dynamodb / "native"  # for its -Djava.library.path
         self.s3proxy = folder / PARTS["s3proxy"]
 
     @property

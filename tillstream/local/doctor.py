@@ -43,7 +43,7 @@ def examine(stack: Stack) -> list[Finding]:
         virtual_environment(),
         java_home(os.environ.get("JAVA_HOME")),
         java_version(_java_says),
-        maven(jars.missing_tools()),
+        maven(jars.missing_tools() if jars.stale() else []),
         *dependencies(),
         thread_mode(),
         memory(available_mib, running),
@@ -98,7 +98,7 @@ def java_version(says: Callable[[], str]) -> Finding:
 
 def maven(missing: list[str]) -> Finding:
     lacking = f": missing {' and '.join(missing)}" if missing else ""
-    return Finding(not missing, f"Maven and a JDK{lacking}", jars.INSTALL)
+    return Finding(not missing, f"Maven and a JDK, to build jars{lacking}", jars.INSTALL)
 
 
 def dependencies() -> list[Finding]:

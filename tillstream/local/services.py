@@ -20,7 +20,7 @@ from tillstream.clients.kafka import kafka_settings
 from tillstream.clients.programs import outcome
 from tillstream.conf.layers import read_json
 from tillstream.jars import JarSet
-from tillstream.local import flink_home
+from tillstream.local import flink_home, table_server
 from tillstream.local.layout import (
     CREDENTIAL,
     HERE,
@@ -33,7 +33,6 @@ from tillstream.local.layout import (
 # A JSON object of broker settings; LISTENERS are added to the broker's own, all others replace.
 KAFKA = "TILLSTREAM_KAFKA"
 LISTENERS = ("listeners", "advertised.listeners", "listener.security.protocol.map")
-IN_MEMORY = "TILLSTREAM_DYNAMODB_IN_MEMORY"
 FORMAT_S = 180
 HEALTH_S = 3
 SMALL_JVM = ["-XX:+UseSerialGC", "-Xss512k"]
@@ -181,17 +180,13 @@ def _kinesis(context: Context) -> list[str]:
 
 
 def _dynamodb(context: Context) -> list[str]:
-    data = context.layout.data / "dynamodb"
-    return [
-        *_java(context, "dynamodb", "-Xmx768m", *SMALL_JVM),
-        f"-Djava.library.path={context.jars.dynamodb_native}",
-        *("-cp", f"{context.jars.dynamodb}/*"),
-        "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
-        *("-port", str(context.ports["dynamodb"])),
-        *("-sharedDb", "-disableTelemetry"),
-        # For a benchmark that the stand-in's disk must not decide: a third less CPU a put.
-        *(["-inMemory"] if os.environ.get(IN_MEMORY) else ["-dbPath", str(data)]),
-    ]
+    return table_server.command(context.ports["dynamodb"], context.layout.data / "dynamodb")
+
+
+def _dynamodb_healthy(context: Context) -> bool:
+    aws("dynamodb", url(context, "dynamodb"), HEALTH_S).list_tables()
+    table_server.index_changes(context.layout.data / "dynamodb")
+    return True
 
 
 def _write_properties(file: Path, settings: dict[str, Any]) -> None:
@@ -283,7 +278,7 @@ STAND_INS = (
         "jobmanager", "flink-rest", lambda c: flink_home.jobmanager(c.layout), _jobmanager_healthy
     ),
     Service("kinesis", "kinesis", _kinesis, _answers("kinesis", "list_streams", "StreamNames")),
-    Service("dynamodb", "dynamodb", _dynamodb, _answers("dynamodb", "list_tables", "TableNames")),
+    Service("dynamodb", "dynamodb", _dynamodb, _dynamodb_healthy),
     Service("s3", "s3", _s3, _answers("s3", "list_buckets", "Buckets")),
 )
 

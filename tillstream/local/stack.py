@@ -14,7 +14,7 @@ from typing import Any
 
 from tillstream import conf as settings
 from tillstream.jars import ensure_jars, jar_set, one_at_a_time
-from tillstream.local import flink_home, ports, processes, resources
+from tillstream.local import flink_home, ports, processes, resources, table_server
 from tillstream.local.layout import REGION, Layout, StackError, environment, free_mib
 from tillstream.local.services import Context, Service, is_cluster, services, url
 
@@ -61,6 +61,7 @@ class Stack:
         self.refuse_containers()
         self.layout.must_be_writable()
         jars = ensure_jars(progress)
+        table_server.ensure(progress)
         if problem := self.disk_problem():
             raise StackError(problem)
         with self.lock():
