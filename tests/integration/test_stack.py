@@ -23,7 +23,7 @@ from tillstream.clients.storage import Disk, S3Folder
 from tillstream.cluster import preflight, starting
 from tillstream.cluster.local import LocalCluster
 from tillstream.cluster.protocol import JobError, NotReady
-from tillstream.local import ports, processes
+from tillstream.local import ports, processes, table_server
 from tillstream.local.services import aws
 from tillstream.local.stack import Stack
 
@@ -206,6 +206,7 @@ def test_a_process_whose_port_was_taken_meanwhile_moves_to_another(stack):
     assert streams == ["till-transactions"]
 
 
+@pytest.mark.skipif(table_server.program() is None, reason="moto's tables are in memory")
 @pytest.mark.long
 def test_data_outlives_down_and_fresh_deletes_it(tmp_path):
     stack = with_free_ports(tmp_path)

@@ -98,3 +98,7 @@ def _built(progress: Progress) -> str:
             except subprocess.TimeoutExpired:
                 return f"dynoxide could not be built in {BUILD_TIMEOUT_S // 60} min: {log}"
     return "" if done.returncode == 0 else f"dynoxide could not be built: {log}"
+
+
+if __name__ == "__main__":
+    ensure(print)
