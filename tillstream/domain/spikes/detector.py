@@ -1,121 +1,143 @@
-"""prototype"""
+"""A spike or a collapse in a series of numbers, found as its records come.
+
+One pass, no look ahead, a state of fixed size: about STREAMS * 2 histograms and the baseline. For each
+record every stream of `evidence` says how strange it is, and `tails` how rare so much strangeness was. A
+stream counts if it is rarer than one in ``odds``; the strength is
+
+    max over streams (rarity + weight * min(log2 strangeness, octaves)),  rarity = -log10 P
+
+Rarity alone would find as many spikes in a series of mere noise as in one with real spikes, so size counts
+too. The stated false-alarm rate is that of ``odds``, for as long as records are exchangeable: size and rest
+only take findings away.
+"""
+
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from tillstream.domain.spikes import baseline as bl
-from tillstream.domain.spikes import tails
-from tillstream.domain.spikes.baseline import Baseline
-from tillstream.domain.spikes.rules import SpikeRules
-from tillstream.domain.spikes.tails import Tail
+from tillstream.domain.spikes import evidence, tails
+from tillstream.domain.spikes.evidence import Levels
+from tillstream.domain.spikes.rules import STREAMS, SpikeRules
+from tillstream.domain.spikes.tails import LEAST, Tail
 
-FAST, SHORT, LONG, CALM = 0.3, 1 / 6, 1 / 36, 1 / 24
-STREAMS = 7
-import os
-OFF = set(os.environ.get("OFF","").split(","))
-BONUS = float(os.environ.get("BONUS","0.3"))
-PR = float(os.environ.get("PR","0.5"))
-REST = os.environ.get("REST")
+SPIKE, COLLAPSE = "spike", "collapse"
+NAMES = ("season", "short", "long", "jump", "restless", "range", "trend")
+LEVELS = 4.0  # strength is compared in quarters while the detector rests
+_SMALLEST = 2.0**LEAST
+
 
 class Watch(msgspec.Struct, array_like=True, gc=False):
-    base: Baseline
+    """What is known of one series. tails: upwards and downwards of each stream. total: records that they
+    hold, old ones counting less. held: strength of the last evidence, rested: records since."""
+
+    levels: Levels
     tails: list[Tail]
-    last_ms: int
-    interval_ms: float = 0.0
-    seen: int = 0
     total: float = 0.0
-    fast: float = 0.0
-    jump: float = 0.0
-    previous: float = 0.0
-    short: float = 0.0
-    long: float = 0.0
-    calm: float = 0.0
-    usual: float = 0.0
-    middle: float = 0.0
-    reach: float = 0.0
-    slow: float = 0.0
-    hold: float = 0.0
+    held: float = 0.0
     rested: int = 0
 
 
-def observe(watch, at_ms, value, rules):
-    if rules.counts:
-        value = math.sqrt(max(value, 0) + 0.375)
+class Point(NamedTuple):
+    """A record: ms since the epoch (UTC), and a finite number."""
+
+    at_ms: int
+    value: float
+
+
+class Judged(NamedTuple):
+    """What a record looks like. strength: 0 for nothing new. stream: index of the strangest; expected: the
+    value, by the baseline; way: SPIKE or COLLAPSE, by the sign of what was strange."""
+
+    strength: float
+    stream: int
+    way: str
+    expected: float
+
+
+class Finding(NamedTuple):
+    """A record that is an alarm. stream: its name in NAMES, why it is."""
+
+    at_ms: int
+    way: str
+    stream: str
+    strength: float
+    value: float
+    expected: float
+
+
+def observe(
+    watch: Watch | None, point: Point, rules: SpikeRules
+) -> tuple[Watch, Sequence[Finding], int | None]:
+    """(state, findings, wake_at). Of counts ``wake_at`` (ms) is when a window without any is overdue: who has
+    heard nothing by then gives a record of 0. Raises ValueError for a value that is not finite."""
+    watch, judged = judge(watch, point.at_ms, point.value, rules)
+    levels = watch.levels
+    due = int(levels.last_ms + 2 * levels.interval_ms) if rules.counts else None
+    if judged.strength <= 0 or judged.strength < rules.alarm:
+        return watch, (), due
+    found = Finding(
+        point.at_ms, judged.way, NAMES[judged.stream], judged.strength, point.value, judged.expected
+    )
+    return watch, (found,), due
+
+
+def judge(
+    watch: Watch | None, at_ms: int, value: float, rules: SpikeRules
+) -> tuple[Watch, Judged]:
+    """The state after the record, and how the record looked before it was learnt. A record that is not later
+    than the one before it counts as at the same time. Raises ValueError for a value that is not finite."""
+    if not math.isfinite(value):
+        raise ValueError(f"a value of a series is a finite number, not {value}")
+    seen = evidence.scaled(value, rules)
     if watch is None:
-        watch = Watch(bl.new_baseline(value), [tails.new_tail() for _ in range(2 * STREAMS + 1)], at_ms)
-        watch.fast = watch.middle = watch.previous = value
-        watch.seen = 1
-        return watch, (0.0, 0.0)
-    gap = at_ms - watch.last_ms
-    watch.last_ms = at_ms
-    watch.seen += 1
-    w = watch
-    if w.seen < 20 or not w.interval_ms:
-        w.interval_ms = gap if not w.interval_ms else min(w.interval_ms, gap)
-    else:
-        w.interval_ms += w.interval_ms * 0.02 * (1 if gap > w.interval_ms else -1)
-    where = bl.place(at_ms, w.interval_ms, rules)
-    expected, spread = bl.expected(w.base, where, rules)
-    residual = value - expected
-    rate = 1.0 / w.seen
-    floor = 1e-3 * w.reach + 1e-12 * abs(value) + 1e-300
-    z = residual / (spread + floor)
-    jump = value - w.fast
-    strange = [z, jump / (w.jump + floor)]
-    zc = max(-12.0, min(12.0, z))
-    w.short += (zc - w.short) * SHORT
-    w.long += (zc - w.long) * LONG
-    strange += [w.short, w.long]
-    step = abs(value - w.previous)
-    w.previous = value
-    lim = 8 * w.usual
-    w.calm += ((step if step < lim or w.seen < 50 else lim) - w.calm) * CALM
-    ratio = (w.calm + floor) / (w.usual + floor)
-    strange.append(ratio-1 if ratio >= 1 else -(1 / ratio-1))
-    away = value - w.middle
-    strange.append(away / (w.reach + floor))
-    strange.append((w.fast-w.slow)/(w.reach + floor))
-    w.total += 1.0
-    score = second = 0.0
-    for n, a in enumerate(strange):
-        if str(n) in OFF: continue
-        side = w.tails[2 * n + (a < 0)]
-        octave = math.log2(abs(a)) if abs(a) > 0.016 else tails.LEAST
-        s = tails.rarity(side, octave, w.total)
-        if s > score:
-            score, second = s, score
-        elif s > second:
-            second = s
-        tails.learn(side, octave, w.total, PR)
-    score += BONUS * second
-    last = w.tails[-1]
-    octave = score * 3.3219
-    final = tails.rarity(last, octave, w.total)
-    tails.learn(last, octave, w.total, 1.44)
-    if w.total > 2 * rules.memory:
-        w.total /= 2
-        for tail in w.tails:
+        fresh = Watch(
+            evidence.new_levels(at_ms, seen), [tails.new_tail() for _ in range(2 * STREAMS)]
+        )
+        return fresh, Judged(0.0, 0, SPIKE, value)
+    strange, expected = evidence.weigh(watch.levels, at_ms, seen, rules)
+    strength, stream = _strength(watch, strange, rules)
+    way = COLLAPSE if strange[stream] < 0 else SPIKE
+    if watch.total > 2 * rules.memory:
+        watch.total /= 2
+        for tail in watch.tails:
             tails.forget(tail)
-    bl.learn(w.base, where, residual, spread, rules)
-    w.fast += jump * FAST
-    size = abs(jump)
-    w.jump += ((size if size < 4 * w.jump or w.seen < 50 else 4 * w.jump) - w.jump) * max(rate, 0.003)
-    w.usual += ((step if step < lim or w.seen < 50 else lim) - w.usual) * max(rate, 0.001)
-    w.slow += (w.fast-w.slow)*max(rate,0.004)
-    far = abs(away)
-    if far > 4 * w.reach and w.seen > 50:
-        away, far = math.copysign(4 * w.reach, away), 4 * w.reach
-    w.middle += away * max(rate, 0.002)
-    w.reach += (far - w.reach) * max(rate, 0.002)
-    w.rested += 1
-    raw = final
-    if w.seen < rules.learn:
-        final = 0.0
-    rest = int(REST) if REST else rules.rest
-    if w.rested < rest and int(final * 4) <= int(w.hold * 4):
-        return w, (0.0, raw)
-    if final > 0:
-        w.hold, w.rested = final, 0
-    return w, (final, raw)
+    return watch, Judged(_rested(watch, strength, rules), stream, way, expected)
+
+
+def _strength(watch: Watch, strange: Sequence[float], rules: SpikeRules) -> tuple[float, int]:
+    """(strength, the stream it is of) of the strangest stream; all are learnt."""
+    watch.total = total = watch.total + 1.0
+    least = math.log10(rules.odds)
+    early = math.log10(total) - 0.2  # so few records cannot be rarer
+    if early < least and least < 3.0:
+        least = early
+    strength, found = 0.0, 0
+    for stream in rules.streams:
+        size = strange[stream]
+        tail = watch.tails[2 * stream + (size < 0)]
+        size = abs(size)
+        octave = math.log2(size) if size > _SMALLEST else LEAST
+        rare = tails.rarity(tail, octave, total)
+        if rare > least:
+            rare += rules.weight * min(octave, rules.octaves)
+            if rare > strength:
+                strength, found = rare, stream
+        tails.learn(tail, octave, total)
+    return strength, found
+
+
+def _rested(watch: Watch, strength: float, rules: SpikeRules) -> float:
+    """The strength, or 0 while the detector learns or rests from as much."""
+    watch.rested += 1
+    seen = watch.levels.seen
+    if strength <= 0.0 or seen < rules.learn:
+        return 0.0
+    resting = watch.rested < min(rules.rest, rules.rest_share * seen)
+    if resting and int(strength * LEVELS) <= int(watch.held * LEVELS):
+        return 0.0
+    watch.held, watch.rested = strength, 0
+    return strength

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from tillstream.domain.local_time import UTC, offset_ms
+from tillstream.domain.local_time import UTC
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
 NORMAL, PAYDAY, MONTH_END, HOLIDAY = 0, 1, 2, 3
 KINDS = 4
+# What is looked at; see `evidence`. The first three know the baseline.
+SEASON, SHORT, LONG, JUMP, RESTLESS, RANGE, TREND = range(7)
+STREAMS = 7
+BASELINE = (SEASON, SHORT, LONG)
+ALL = tuple(range(STREAMS))
 
 
 class Calendar(msgspec.Struct, frozen=True, gc=False):
@@ -28,27 +33,55 @@ class Calendar(msgspec.Struct, frozen=True, gc=False):
 
 
 class SpikeRules(msgspec.Struct, frozen=True, gc=False):
-    """How the detector judges. Numbers of records are those of one series.
+    """How the detector judges; the defaults are for a series that nothing is known of. Numbers of records
+    are those of one series.
 
-    counts: values are counts, so their square roots are judged, whose noise does not grow with them;
-    nothing below 0 is expected. odds: without a change one record in so many is an alarm; the stated
-    false-alarm rate, before rest makes it less. rest: for so many records after an alarm only a stronger
-    one is another. learn: records before the first alarm. memory: records after which
-    what is learnt of strangeness counts half. weeks: whether weekdays are told apart.
+    streams: what is looked at. odds: of one stream's records one in so many is as strange, upwards or
+    downwards, before it is any evidence. weight: what an octave of size adds to the strength, up to ``octaves``.
+    alarm: the least strength of a finding.
+    rest: for so many records after some evidence only stronger one is any; less at first, a part
+    ``rest_share`` of the records seen. learn: records before any evidence. memory: after twice so many
+    records what is known of strangeness counts half.
+    counts: values are counts, so their square roots are judged, whose noise does not grow with them.
+    weeks: whether weekdays are told apart.
     """
 
     calendar: Calendar = Calendar()
-    counts: bool = False
-    weeks: bool = True
-    odds: float = 1000.0
+    streams: tuple[int, ...] = ALL
+    odds: float = 400.0
+    weight: float = 0.4
+    octaves: float = 5.0
+    alarm: float = 3.6
     rest: int = 150
+    rest_share: float = 0.04
     learn: int = 200
     memory: int = 20_000
+    counts: bool = False
+    weeks: bool = True
 
 
-def odds_of(false_alarms_a_year: float, interval_ms: float) -> float:
-    """``SpikeRules.odds`` for a series with a record each ``interval_ms``. Raises ValueError unless both
-    are above 0."""
-    if false_alarms_a_year <= 0 or interval_ms <= 0:
-        raise ValueError("a rate of false alarms and an interval are above 0")
-    return max(YEAR_MS / interval_ms / false_alarms_a_year, 1.0)
+def odds_of(false_alarms_a_year: float, interval_ms: float, streams: int) -> float:
+    """``SpikeRules.odds`` for a series with a record each ``interval_ms`` (ms) that so many ``streams`` look
+    at, each upwards and downwards: at most so many findings a year while nothing changes (union bound).
+    Raises ValueError unless all are above 0."""
+    if false_alarms_a_year <= 0 or interval_ms <= 0 or streams <= 0:
+        raise ValueError("a rate of false alarms, an interval and a number of streams are above 0")
+    return max(2 * streams * YEAR_MS / interval_ms / false_alarms_a_year, 1.0)
+
+
+def payment_rules(
+    calendar: Calendar, false_alarms_a_year: float = 4.0, interval_ms: int = 300_000
+) -> SpikeRules:
+    """For counts of payments in windows of ``interval_ms``: only the baseline's streams are looked at, from
+    three weeks on, and each finding is as rare as the stated rate wants it. Rest is four hours."""
+    return SpikeRules(
+        calendar=calendar,
+        streams=BASELINE,
+        odds=odds_of(false_alarms_a_year, interval_ms, len(BASELINE)),
+        alarm=0.0,
+        rest=4 * 3_600_000 // interval_ms,
+        rest_share=1.0,
+        learn=21 * DAY_MS // interval_ms,
+        memory=50_000,
+        counts=True,
+    )

@@ -16,7 +16,7 @@ STEP = 4  # bins to an octave
 LEAST = -6.0  # log2 of what is in the lowest bin
 BINS = 96
 TOP = 0.03  # the part that Hill's estimator takes
-PRIOR = 4.0  # numbers that its prior is worth
+PRIOR, ABOVE = 4.0, 0.5  # numbers that its prior is worth, and by how many octaves they are above the cut
 REFRESH = 32
 _LOG10_E = math.log10(math.e)
 
@@ -51,16 +51,17 @@ def rarity(tail: Tail, octave: float, total: float) -> float:
     return min(by_tail, math.log10(total + 1) + 0.3 + beyond * tail.slope)
 
 
-def learn(tail: Tail, octave: float, total: float, prior: float) -> None:
-    """Adds a number. ``prior``: octaves by which a number of the top is believed to be above the cut."""
+def learn(tail: Tail, octave: float, total: float) -> None:
+    """Adds a number."""
     place = int((octave - LEAST) * STEP) if octave > LEAST else 0
     tail.seen[place if place < BINS else BINS - 1] += 1.0
     tail.due -= 1
     if tail.due <= 0:
-        refresh(tail, total, prior)
+        _refresh(tail, total)
 
 
-def refresh(tail: Tail, total: float, prior: float) -> None:
+def _refresh(tail: Tail, total: float) -> None:
+    """Takes the top and its slope again."""
     tail.due = REFRESH
     wanted = max(8.0, TOP * total)
     count, above, seen = 0.0, 0.0, tail.seen
@@ -71,9 +72,9 @@ def refresh(tail: Tail, total: float, prior: float) -> None:
         count += seen[place]
     tail.cut = LEAST + place / STEP
     tail.share = math.log10((total + 1) / (count + 1)) if total > count else 0.0
-    tail.slope = _LOG10_E * (count + PRIOR) / (above + PRIOR * prior)
+    tail.slope = _LOG10_E * (count + PRIOR) / (above + PRIOR * ABOVE)
 
 
 def forget(tail: Tail) -> None:
-    """Everything counts half from now on."""
-    tail.seen = [count * 0.5 if count > 0.01 else 0.0 for count in tail.seen]
+    """What was seen counts half from now on; what has become a thousandth is forgotten."""
+    tail.seen = [count * 0.5 if count > 0.002 else 0.0 for count in tail.seen]
