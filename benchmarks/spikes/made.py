@@ -51,7 +51,9 @@ def _makers() -> Iterator[tuple[str, Callable[[Random], Made]]]:
     known = (_temperature, _rides, _requests, _misconfigured, _typing, _machine)
     for make in known:
         yield f"known_cause/{make.__name__[1:]}.csv", make
-    for n, what in enumerate(("speed", "occupancy", "travel_time", "speed", "travel_time", "occupancy")):
+    for n, what in enumerate(
+        ("speed", "occupancy", "travel_time", "speed", "travel_time", "occupancy")
+    ):
         yield f"traffic/{n}_{what}.csv", lambda chance, w=what: _traffic(chance, w)
     for n in range(6):
         yield f"tweets/{n}.csv", _tweets
@@ -355,7 +357,9 @@ def _traffic(chance: Random, what: str) -> Made:
     anomalies = _places(chance, n, chance.randint(1, 3), 0.18)
     jams = {}
     for index in [chance.randrange(n) for _ in range(chance.randint(3, 12))]:  # of every day
-        jams.update(dict.fromkeys(range(index, index + chance.randint(1, 5)), chance.uniform(0.15, 0.6)))
+        jams.update(
+            dict.fromkeys(range(index, index + chance.randint(1, 5)), chance.uniform(0.15, 0.6))
+        )
     for index in anomalies:
         strength = chance.uniform(0.35, 1.0)
         jams.update(dict.fromkeys(range(index, index + chance.choice((2, 6, 20))), strength))

@@ -1,11 +1,14 @@
 """What is normal at a time: level, time of day, weekday, payday, learnt robustly as records come.
 
-    expected = level + day[half hour] + w week[weekday, hour] + v special[kind of day, hour]
+    shape = day[half hour] + w week[weekday, hour]        w = h / (h + 2) after h hours of it
+    expected = level + shape                              of any series
+    expected = luck * special[kind of day] * shape        of counts, whose parts multiply
 
 Each part is a running mean of what the others leave, whose step falls with the hours it has seen; a
-record further off than CLIP times its usual deviation moves it no more than one so far (Huber 1964). An
-hour of a weekday, or of a special day, is shrunk to nothing while it was seldom seen: ``w = h / (h + 2)`` after
-``h`` hours. Deviations are means of absolute residuals, by half hour, shrunk to that of all hours.
+record further off than CLIP times its usual deviation moves it no more than one so far (Huber 1964).
+``luck`` and ``special`` are slopes through the origin, so that quiet hours hardly move them, shrunk to 1:
+luck over ``level_hours``, special over all such days. Deviations are means of absolute residuals, by half hour,
+shrunk to that of all hours. A kind of day that is hardly known may be anything within a quarter.
 """
 
 from __future__ import annotations
@@ -28,119 +31,152 @@ from tillstream.domain.spikes.rules import (
     SpikeRules,
 )
 
-SLOTS = 48
+SLOTS, WEEK = 48, 168
 CLIP = 3.0
 HOUR_MS = 3_600_000
-EPOCH = date(1970, 1, 1).toordinal()
 DAYS_KEPT = 20.0  # the day's shape is the mean of about so many days
-WEEKS_KEPT = 6.0
-SHRINK = 2.0
-LEVEL_HOURS = 24.0
-UNKNOWN = 1.0  # by so much wider is what is expected of a kind of day that was never seen
+WEEKS_KEPT = 6.0  # hours
+SHRINK = 2.0  # hours
+SPECIAL_HOURS = 72.0  # of a kind of day that count
+UNKNOWN, KNOWN_HOURS = 0.25, 8.0  # part of the expected; hours after which it is half
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Baseline(msgspec.Struct, array_like=True, gc=False):
-    """level: of all. day, day_hours: value and hours seen by half hour; spread: mean absolute residual
-    there. week, week_hours: by weekday and hour. special, special_hours: by kind of day but NORMAL, and
-    hour. wide: mean absolute residual of all records; seen: records."""
+    """level: of all. day, day_hours, spread: value, hours seen and mean absolute residual by half hour. week,
+    week_hours: by weekday and hour. special: by kind of day, sums of expected times actual and of expected
+    squared; special_hours: seen. luck: the same two sums of lately. wide: mean absolute residual of all
+    records; seen: records."""
 
-    level: float = 0.0
-    day: list[float] = []
-    day_hours: list[float] = []
-    spread: list[float] = []
-    week: list[float] = []
-    week_hours: list[float] = []
-    special: list[float] = []
-    special_hours: list[float] = []
+    level: float
+    day: list[float]
+    day_hours: list[float]
+    spread: list[float]
+    week: list[float]
+    week_hours: list[float]
+    special: list[float]
+    special_hours: list[float]
+    luck: list[float]
     wide: float = 0.0
     seen: int = 0
 
 
 class Place(msgspec.Struct, array_like=True, gc=False):
-    """Where in the local calendar a record is: indices into the baseline's lists; special: -1 on a normal
-    day. hours: how much time it stands for."""
+    """Where in the local calendar a record is: indices into the baseline's lists; hours: how much time it
+    stands for."""
 
     slot: int
     week: int
-    special: int
+    kind: int
     hours: float
+
+
+class Normal(msgspec.Struct, array_like=True, gc=False):
+    """What is expected: value, mean absolute deviation, and the parts it is made of."""
+
+    value: float
+    spread: float
+    shape: float
+    special: float
+    luck: float
 
 
 def new_baseline(value: float) -> Baseline:
     return Baseline(
-        value, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * 168, [0.0] * 168,
-        [0.0] * (24 * (KINDS - 1)), [0.0] * (24 * (KINDS - 1)),
+        value, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * WEEK, [0.0] * WEEK,
+        [0.0] * (2 * KINDS), [0.0] * KINDS, [0.0, 0.0],
     )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def kind_of_day(calendar: Calendar, day: int) -> int:
-    """What is special of a local day (since the epoch): HOLIDAY, PAYDAY, MONTH_END or NORMAL."""
+    """What is special of a local day (since the epoch): HOLIDAY, PAYDAY and above, MONTH_END or NORMAL."""
     if day in calendar.holidays:
         return HOLIDAY
     if not calendar.paydays and not calendar.month_end:
         return NORMAL
-    here = date.fromordinal(EPOCH + day)
-    for back in range(calendar.payday_days):
-        if date.fromordinal(EPOCH + day - back).day in calendar.paydays:
-            return PAYDAY
-    tomorrow = date.fromordinal(EPOCH + day + 1)
-    if calendar.month_end and (here.day == 1 or tomorrow.day == 1):
-        return MONTH_END
-    return NORMAL
+    for back in range(min(calendar.payday_days, KINDS - PAYDAY)):
+        if date.fromordinal(_EPOCH + day - back).day in calendar.paydays:
+            return PAYDAY + back
+    edges = (date.fromordinal(_EPOCH + day).day, date.fromordinal(_EPOCH + day + 1).day)
+    return MONTH_END if calendar.month_end and 1 in edges else NORMAL
 
 
 def place(at_ms: int, interval_ms: float, rules: SpikeRules) -> Place:
     local = at_ms + offset_ms(rules.calendar.zone, at_ms)
     day, inside = divmod(local, DAY_MS)
-    hour = inside // HOUR_MS
-    kind = kind_of_day(rules.calendar, day)
     return Place(
         inside * SLOTS // DAY_MS,
-        (day + 3) % 7 * 24 + hour,
-        (kind - 1) * 24 + hour if kind else -1,
+        (day + 3) % 7 * 24 + inside // HOUR_MS,
+        kind_of_day(rules.calendar, day) if rules.counts else NORMAL,
         min(interval_ms / HOUR_MS, 1.0),
     )
 
 
-def expected(base: Baseline, where: Place, rules: SpikeRules) -> tuple[float, float]:
-    """(value, mean absolute deviation) at that place."""
-    value = base.level + base.day[where.slot]
+def expected(base: Baseline, where: Place, rules: SpikeRules) -> Normal:
+    """What is expected at that place."""
+    shape = base.day[where.slot]
     if rules.weeks:
         hours = base.week_hours[where.week]
-        value += base.week[where.week] * hours / (hours + SHRINK)
+        shape += base.week[where.week] * hours / (hours + SHRINK)
     known = base.day_hours[where.slot] * 2.0
     spread = (known * base.spread[where.slot] + 4.0 * base.wide) / (known + 4.0)
-    if where.special >= 0:
-        hours = base.special_hours[where.special]
-        value += base.special[where.special] * hours / (hours + 0.5)
-        spread *= 1.0 + UNKNOWN / (1.0 + hours)
-    return value, spread
+    if not rules.counts:
+        return Normal(base.level + shape, spread, shape, 1.0, 1.0)
+    shape = max(shape + base.level, 0.0)
+    special = 1.0
+    if where.kind:
+        hours = base.special_hours[where.kind]
+        actual, due = base.special[2 * where.kind : 2 * where.kind + 2]
+        special = _slope(actual, due, due / (hours + 1.0))
+        spread += UNKNOWN * shape / (1.0 + hours / KNOWN_HOURS)
+    luck = _slope(*base.luck, base.luck[1] * 0.1)
+    return Normal(luck * special * shape, spread, shape, special, luck)
 
 
-def learn(base: Baseline, where: Place, residual: float, spread: float, rules: SpikeRules) -> None:
+def _slope(actual: float, due: float, belief: float) -> float:
+    """Through the origin, shrunk to 1 with the weight ``belief``; 1 of nothing."""
+    return (actual + belief) / (due + belief) if due + belief > 0 else 1.0
+
+
+def learn(base: Baseline, where: Place, normal: Normal, residual: float, rules: SpikeRules) -> None:
     """The record was by ``residual`` above what was expected there."""
     base.seen += 1
     size = abs(residual)
-    limit = CLIP * spread
+    limit = CLIP * normal.spread
     # At first there is no deviation to clip by.
     if size > limit and base.seen > 50:
         residual = math.copysign(limit, residual)
         size = limit if base.seen > 400 else size
-    hours, slot = where.hours, where.slot
     base.wide += (size - base.wide) * max(1.0 / base.seen, 0.002)
+    hours, slot = where.hours, where.slot
     known = base.day_hours[slot] = min(base.day_hours[slot] + hours, DAYS_KEPT / 2)
-    step = hours / known
-    base.spread[slot] += (size - base.spread[slot]) * step
-    if where.special >= 0:
-        known = min(base.special_hours[where.special] + hours, 6.0)
-        base.special_hours[where.special] = known
-        base.special[where.special] += residual * hours / known
-        return
-    base.day[slot] += residual * step * 0.5
+    base.spread[slot] += (size - base.spread[slot]) * hours / known
+    if rules.counts:
+        residual = _learn_factors(base, where, normal, residual, rules)
+        if where.kind:
+            return
+    base.day[slot] += residual * hours / known * 0.5
     if rules.weeks:
-        known = base.week_hours[where.week] = min(
-            base.week_hours[where.week] + hours, WEEKS_KEPT
-        )
+        known = base.week_hours[where.week] = min(base.week_hours[where.week] + hours, WEEKS_KEPT)
         base.week[where.week] += residual * hours / known * 0.7
-    base.level += residual * max(hours / LEVEL_HOURS, 1.0 / base.seen)
+    if not rules.counts:
+        base.level += residual * max(hours / rules.level_hours, 1.0 / base.seen)
+
+
+def _learn_factors(
+    base: Baseline, where: Place, normal: Normal, residual: float, rules: SpikeRules
+) -> float:
+    """What the shape itself has to learn: the residual without luck and special."""
+    hours, value = where.hours, normal.value + residual
+    due, kind = normal.shape * normal.special, where.kind
+    fade = math.exp(-hours / rules.level_hours)
+    base.luck[0] = base.luck[0] * fade + due * value * hours
+    base.luck[1] = base.luck[1] * fade + due * due * hours
+    if kind:
+        # The luck of a special day is part of what makes it special.
+        fade = 1.0 - hours / SPECIAL_HOURS
+        base.special_hours[kind] = base.special_hours[kind] * fade + hours
+        base.special[2 * kind] = base.special[2 * kind] * fade + normal.shape * value * hours
+        base.special[2 * kind + 1] = base.special[2 * kind + 1] * fade + normal.shape**2 * hours
+    return residual / max(normal.luck * normal.special, 0.2)

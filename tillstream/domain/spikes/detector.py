@@ -85,9 +85,7 @@ def observe(
     return watch, (found,), due
 
 
-def judge(
-    watch: Watch | None, at_ms: int, value: float, rules: SpikeRules
-) -> tuple[Watch, Judged]:
+def judge(watch: Watch | None, at_ms: int, value: float, rules: SpikeRules) -> tuple[Watch, Judged]:
     """The state after the record, and how the record looked before it was learnt. A record that is not later
     than the one before it counts as at the same time. Raises ValueError for a value that is not finite."""
     if not math.isfinite(value):
@@ -110,23 +108,22 @@ def judge(
 
 def _strength(watch: Watch, strange: Sequence[float], rules: SpikeRules) -> tuple[float, int]:
     """(strength, the stream it is of) of the strangest stream; all are learnt."""
+    if watch.levels.seen <= rules.settle:
+        return 0.0, 0
     watch.total = total = watch.total + 1.0
     least = math.log10(rules.odds)
-    early = math.log10(total) - 0.2  # so few records cannot be rarer
-    if early < least and least < 3.0:
-        least = early
     strength, found = 0.0, 0
     for stream in rules.streams:
         size = strange[stream]
         tail = watch.tails[2 * stream + (size < 0)]
         size = abs(size)
         octave = math.log2(size) if size > _SMALLEST else LEAST
-        rare = tails.rarity(tail, octave, total)
+        rare = tails.rarity(tail, octave, total, rules.light)
         if rare > least:
             rare += rules.weight * min(octave, rules.octaves)
             if rare > strength:
                 strength, found = rare, stream
-        tails.learn(tail, octave, total)
+        tails.learn(tail, octave, total, rules.light)
     return strength, found
 
 

@@ -28,7 +28,7 @@ _ROUNDING = 1e-12
 _ENOUGH = 50  # records before a deviation limits what it learns
 _FAR = 1e12
 _BOUND = 12.0  # deviations of one record in the running means of what lasts
-_GAP = 6.0  # intervals without a record, after which what lasted is over
+_GAP = 48.0  # intervals without a record, after which what lasted is over
 
 
 class Levels(msgspec.Struct, array_like=True, gc=False):
@@ -68,10 +68,10 @@ def weigh(
     """(strangeness by stream, what was expected in the series' own unit); the record is learnt."""
     _tick(levels, at_ms)
     where = bl.place(levels.last_ms, levels.interval_ms, rules)
-    expected, spread = bl.expected(levels.base, where, rules)
-    residual = value - expected
+    normal = bl.expected(levels.base, where, rules)
+    residual = value - normal.value
     floor = 1e-3 * levels.reach + _ROUNDING * abs(value) + 1e-300
-    off = _ratio(residual, spread + floor)
+    off = _ratio(residual, normal.spread + floor)
     bounded = min(max(off, -_BOUND), _BOUND)
     levels.short += (bounded - levels.short) * SHORT
     levels.long += (bounded - levels.long) * LONG
@@ -88,9 +88,9 @@ def weigh(
         _ratio(away, levels.reach + floor),
         _ratio(levels.fast - levels.slow, levels.reach + floor),
     )
-    bl.learn(levels.base, where, residual, spread, rules)
+    bl.learn(levels.base, where, normal, residual, rules)
     _learn(levels, value, jump, away, step)
-    return strange, max(expected, 0.0) ** 2 if rules.counts else expected
+    return strange, max(normal.value, 0.0) ** 2 if rules.counts else normal.value
 
 
 def _tick(levels: Levels, at_ms: int) -> None:
