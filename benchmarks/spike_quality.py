@@ -2,14 +2,15 @@
 
 ``python benchmarks/spike_quality.py [--data FILE_OR_FOLDER [--labels FILE]] [--profile standard]``
 
-``--data``: a CSV of NAB's form (timestamp, value), or a folder of them like NAB's ``data``; ``--labels``: NAB's
-``combined_windows.json`` or one of its form. Without labels the detections are listed. Without ``--data`` the
-series are made by ``--seed``: 45 of seven kinds, of which seeds 1 to 5 were developed on.
+``--data``: a CSV of NAB's form (timestamp, value), or a folder of them like NAB's ``data``; ``--labels``:
+NAB's ``combined_windows.json`` or one of its form. Without labels the detections are listed. Without
+``--data`` the series are made by ``--seed``: 45 of seven kinds; the detector was developed on seeds 1 to 5.
 
-The detector is the pure one of `tillstream/domain/spikes/`, with the same rules for every series: it knows no file, no
-minimum or maximum, and nothing that comes later. Two scores are given. "best threshold" takes the one threshold for
-all series that scores best, as NAB's own runner does: this is what compares with published scores. "own threshold" is
-the detector's alarm as it ships. Random numbers and a sliding Gaussian are scored beside it.
+The detector is the pure one of `tillstream/domain/spikes/`, with the same rules for every series: it knows
+no file, no minimum or maximum, and nothing that comes later. Two scores are given. "best threshold" takes
+the one threshold for all series that scores best, as NAB's own runner does: this is what compares with
+published scores. "own threshold" is the detector's alarm as it ships. Random numbers and a sliding Gaussian
+are scored beside it.
 
 ``--payments``: instead, a year of simulated payments: false alarms against the stated rate, delays.
 """

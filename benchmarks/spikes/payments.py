@@ -1,8 +1,9 @@
-"""Payments that a grocer's tills might make in a year, by region and method, and what the detector says of it.
+"""Payments that a grocer's tills might make in a year, by region and method, and what the detector finds.
 
 Counts in windows of five minutes. The truth has weekdays, hours, wages on the 25th and at the month's end,
-public holidays (of South Africa, 2027), growth, the luck of a day and an hour, and Poisson noise. It is none of the detector's:
-its hours are bumps, its parts multiply, its payday lasts three days and fades, its luck is lognormal, and holidays shift hours.
+public holidays (of South Africa, 2027), growth, the luck of a day and an hour, and Poisson noise. It is not
+the detector's own model: its hours are bumps, its weekends have others, its luck is lognormal and jumps at
+midnight and each hour, and holidays shift the hours. The calendar that both know is the same.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ LEARN_DAYS = 42  # of a series before anything is counted or planted
 HOLIDAYS = tuple(
     date(2027, month, day)
     for month, day in (
-        (1, 1), (3, 22), (3, 26), (3, 29), (4, 27), (5, 1), (6, 16), (8, 9), (9, 24), (12, 16), (12, 25), (12, 27),
+        (1, 1), (3, 22), (3, 26), (3, 29), (4, 27), (5, 1), (6, 16), (8, 9), (9, 24), (12, 16),
+        (12, 25), (12, 27),
     )
 )  # fmt: skip
 FACTORS = (5.0, 3.0, 2.0, 0.3, 0.1, 0.0)
@@ -91,8 +93,8 @@ def _of_day(day: date) -> float:
 
 
 def measure(seed: int, days: int, false_alarms_a_year: float, plants: int) -> list[dict[str, Any]]:
-    """A row for each kind of series: false alarms in a year, and delays by factor. Something is planted in a copy
-    of the detector at random hours between 8:00 and 20:00, ``plants`` times for each factor."""
+    """A row for each kind of series: false alarms in a year, and delays by factor. Something is planted in a
+    copy of the detector at random times from 8:00 to 18:00, ``plants`` times for each factor."""
     return [_measured(kind, seed, days, rules(false_alarms_a_year), plants) for kind in KINDS]
 
 

@@ -7,8 +7,8 @@
 Each part is a running mean of what the others leave, whose step falls with the hours it has seen; a
 record further off than CLIP times its usual deviation moves it no more than one so far (Huber 1964).
 ``luck`` and ``special`` are slopes through the origin, so that quiet hours hardly move them, shrunk to 1:
-luck over ``level_hours``, special over all such days. Deviations are means of absolute residuals, by half hour,
-shrunk to that of all hours. A kind of day that is hardly known may be anything within a quarter.
+luck over ``level_hours``, special over all such days. Deviations are means of absolute residuals, by half
+hour, shrunk to that of all hours. A kind of day that is hardly known may be anything within a quarter.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ DAYS_KEPT = 20.0  # the day's shape is the mean of about so many days
 WEEKS_KEPT = 6.0  # hours
 SHRINK = 2.0  # hours
 SPECIAL_HOURS = 72.0  # of a kind of day that count
+LUCK_HOURS = 120.0  # of which the mean of luck is
 UNKNOWN, KNOWN_HOURS = 0.25, 8.0  # part of the expected; hours after which it is half
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -45,8 +46,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 class Baseline(msgspec.Struct, array_like=True, gc=False):
     """level: of all. day, day_hours, spread: value, hours seen and mean absolute residual by half hour. week,
     week_hours: by weekday and hour. special: by kind of day, sums of expected times actual and of expected
-    squared; special_hours: seen. luck: the same two sums of lately. wide: mean absolute residual of all
-    records; seen: records."""
+    squared; special_hours: seen. luck: the same two sums of lately, and its mean on normal days. wide: mean
+    absolute residual of all records; seen: records."""
 
     level: float
     day: list[float]
@@ -84,7 +85,7 @@ class Normal(msgspec.Struct, array_like=True, gc=False):
 def new_baseline(value: float) -> Baseline:
     return Baseline(
         value, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * SLOTS, [0.0] * WEEK, [0.0] * WEEK,
-        [0.0] * (2 * KINDS), [0.0] * KINDS, [0.0, 0.0],
+        [0.0] * (2 * KINDS), [0.0] * KINDS, [0.0, 0.0, 1.0],
     )  # fmt: skip
 
 
@@ -130,7 +131,8 @@ def expected(base: Baseline, where: Place, rules: SpikeRules) -> Normal:
         actual, due = base.special[2 * where.kind : 2 * where.kind + 2]
         special = _slope(actual, due, due / (hours + 1.0))
         spread += UNKNOWN * shape / (1.0 + hours / KNOWN_HOURS)
-    luck = _slope(*base.luck, base.luck[1] * 0.1)
+    actual, due, _ = base.luck
+    luck = _slope(actual, due, due * 0.1)
     return Normal(luck * special * shape, spread, shape, special, luck)
 
 
@@ -177,6 +179,9 @@ def _learn_factors(
         # The luck of a special day is part of what makes it special.
         fade = 1.0 - hours / SPECIAL_HOURS
         base.special_hours[kind] = base.special_hours[kind] * fade + hours
-        base.special[2 * kind] = base.special[2 * kind] * fade + normal.shape * value * hours
-        base.special[2 * kind + 1] = base.special[2 * kind + 1] * fade + normal.shape**2 * hours
+        due = normal.shape * base.luck[2]
+        base.special[2 * kind] = base.special[2 * kind] * fade + due * value * hours
+        base.special[2 * kind + 1] = base.special[2 * kind + 1] * fade + due * due * hours
+    else:
+        base.luck[2] += (normal.luck - base.luck[2]) * hours / LUCK_HOURS
     return residual / max(normal.luck * normal.special, 0.2)

@@ -31,8 +31,9 @@ _SMALLEST = 2.0**LEAST
 
 
 class Watch(msgspec.Struct, array_like=True, gc=False):
-    """What is known of one series. tails: upwards and downwards of each stream. total: records that they
-    hold, old ones counting less. held: strength of the last evidence, rested: records since."""
+    """What is known of one series. tails: upwards and downwards of each stream that is looked at. total:
+    records that they hold, old ones counting less. held: strength of the last evidence, rested: records
+    since."""
 
     levels: Levels
     tails: list[Tail]
@@ -92,8 +93,10 @@ def judge(watch: Watch | None, at_ms: int, value: float, rules: SpikeRules) -> t
         raise ValueError(f"a value of a series is a finite number, not {value}")
     seen = evidence.scaled(value, rules)
     if watch is None:
+        used = [stream in rules.streams for stream in range(STREAMS) for _ in (SPIKE, COLLAPSE)]
         fresh = Watch(
-            evidence.new_levels(at_ms, seen), [tails.new_tail() for _ in range(2 * STREAMS)]
+            evidence.new_levels(at_ms, seen),
+            [tails.new_tail() if here else Tail([]) for here in used],
         )
         return fresh, Judged(0.0, 0, SPIKE, value)
     strange, expected = evidence.weigh(watch.levels, at_ms, seen, rules)

@@ -21,8 +21,8 @@ class Calendar(msgspec.Struct, frozen=True, gc=False):
     """By whose clocks days are, and which of them are special.
 
     zone: IANA. paydays: days of the month on which wages are paid; such a day is PAYDAY, and the
-    ``payday_days - 1`` (up to four) after it the kinds above that. month_end: whether the last day of a month and
-    the first of the next are MONTH_END. holidays: local days, days since the epoch; they go before both.
+    ``payday_days - 1`` (up to four) after it the kinds above that. month_end: whether the last day of a month
+    and the first of the next are MONTH_END. holidays: local days, days since the epoch; they go before both.
     Only counts have special days.
     """
 
@@ -38,12 +38,12 @@ class SpikeRules(msgspec.Struct, frozen=True, gc=False):
     are those of one series.
 
     streams: what is looked at. odds: of one stream's records one in so many is as strange, upwards or
-    downwards, before it is any evidence. weight: what an octave of size adds to the strength, up to ``octaves``.
-    alarm: the least strength of a finding.
+    downwards, before it is any evidence. weight: what an octave of size adds to the strength, up to
+    ``octaves``. alarm: the least strength of a finding.
     rest: for so many records after some evidence only stronger one is any; less at first, a part
-    ``rest_share`` of the records seen. learn: records before any evidence; settle: before strangeness is learnt, for
-    a baseline that is not yet known finds all strange. memory: after twice so many
-    records what is known of strangeness counts half.
+    ``rest_share`` of the records seen.
+    learn: records before any evidence; settle: before strangeness is learnt, for a baseline that is not yet
+    known finds all strange. memory: after twice so many records what is known of strangeness counts half.
     counts: values are counts, so their square roots are judged, whose noise does not grow with them.
     weeks: whether weekdays are told apart. level_hours: how fast the level follows. light: whether the tails
     of strangeness are exponential, not Pareto.
@@ -79,7 +79,8 @@ def payment_rules(
     calendar: Calendar, false_alarms_a_year: float = 12.0, interval_ms: int = 300_000
 ) -> SpikeRules:
     """For counts of payments in windows of ``interval_ms``: only the baseline's streams are looked at, from
-    three weeks on, and each finding is as rare as the stated rate wants it. Rest is four hours."""
+    three weeks on, and each finding is as rare as the stated rate for one series wants it. After one, only
+    a stronger one is another for four hours."""
     return SpikeRules(
         calendar=calendar,
         streams=BASELINE,

@@ -1,14 +1,15 @@
 """How rare a number is among those seen before: its tail probability, learnt as it goes.
 
-Numbers are kept as a histogram of their binary logarithm, in bins of a quarter of an octave. Where enough
-were as large, the probability is their share, as of a conformal p-value (Vovk et al. 2005): ``(k + 1/2) / (n + 1)``.
+Numbers are kept as a histogram of their binary logarithm, in bins of a quarter of an octave. Where some were
+as large, the probability is no less than their share, ``(k + 1/2) / (n + 1)``, much as a conformal p-value
+(Vovk et al. 2005).
 Beyond, the share of the largest is carried on by a tail fitted to the top of the histogram, as in streaming
 extreme-value thresholds (Siffer et al. 2017), with a prior:
 
-- heavy: Pareto, whose index is Hill's estimator (Hill 1975): ``P ~ (x / cut) ** -1/m``, where ``m`` is the mean of
-  ``ln(x / cut)`` of the top. For series that nothing is known of.
-- light: exponential, ``P ~ exp(-(x - cut) / m)``, ``m`` the mean of ``x - cut`` of the top. For deviations from a
-  baseline that fits, whose tails are Gaussian to exponential.
+- heavy: Pareto, whose index is Hill's estimator (Hill 1975): ``P ~ (x / cut) ** -(1/m)``, where ``m`` is the
+  mean of ``ln(x / cut)`` of the top. For series that nothing is known of.
+- light: exponential, ``P ~ exp(-(x - cut) / m)``, where ``m`` is the mean of ``x - cut`` of the top. For
+  deviations from a baseline that fits, whose tails are Gaussian to exponential.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
     until these are taken again."""
 
     seen: list[float]
-    cut: float = math.inf
+    cut: float = 1e9
     share: float = 0.0
     slope: float = 1.0
     due: int = REFRESH
