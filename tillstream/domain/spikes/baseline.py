@@ -37,6 +37,7 @@ HOUR_MS = 3_600_000
 DAYS_KEPT = 20.0  # the day's shape is the mean of about so many days
 WEEKS_KEPT = 6.0  # hours
 SHRINK = 2.0  # hours
+WEEK_HOURS = 3.5  # of a half hour, a week: before that weekdays cannot be told from the level
 SPECIAL_HOURS = 72.0  # of a kind of day that count
 LUCK_HOURS = 120.0  # of which the mean of luck is
 UNKNOWN, KNOWN_HOURS = 0.25, 8.0  # part of the expected; hours after which it is half
@@ -158,8 +159,9 @@ def learn(base: Baseline, where: Place, normal: Normal, residual: float, rules: 
         residual = _learn_factors(base, where, normal, residual, rules)
         if where.kind:
             return
-    base.day[slot] += residual * hours / known * 0.5
-    if rules.weeks:
+    week_known = known >= WEEK_HOURS
+    base.day[slot] += residual * hours / known * (0.5 if week_known else 1.0)
+    if rules.weeks and week_known:
         known = base.week_hours[where.week] = min(base.week_hours[where.week] + hours, WEEKS_KEPT)
         base.week[where.week] += residual * hours / known * 0.7
     if not rules.counts:
