@@ -1,9 +1,10 @@
 """Payments that a grocer's tills might make in a year, by region and method, and what the detector finds.
 
 Counts in windows of five minutes. The truth has weekdays, hours, wages on the 25th and at the month's end,
-public holidays (of South Africa, 2027), growth, the luck of a day and an hour, and Poisson noise. It is not
-the detector's own model: its hours are bumps, its weekends have others, its luck is lognormal and jumps at
-midnight and each hour, and holidays shift the hours. The calendar that both know is the same.
+public holidays (of South Africa, 2027), growth, the luck of a day and an hour, and Poisson noise. Its hours
+are bumps, its weekends have others, its luck is lognormal and jumps at midnight and each hour, and holidays
+shift the hours, none of which the detector knows. But its parts multiply, as the detector's do, and the
+calendar is the same.
 """
 
 from __future__ import annotations
