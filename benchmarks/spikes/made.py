@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
+from benchmarks.spikes.chance import bump, heavy, poisson, remembering
+
 DAY_S = 86_400
 FIRST_S = 1_396_310_400  # 2014-04-01, a Tuesday
 
@@ -82,31 +84,12 @@ def _places(chance: Random, n: int, count: int, start: float = 0.2) -> list[int]
     return [int(n * (start + step * (i + chance.uniform(0.1, 0.9)))) for i in range(count)]
 
 
-def _remembering(chance: Random, n: int, memory: float, scale: float) -> list[float]:
-    """AR(1) of this standard deviation."""
-    out, value, own = [], 0.0, math.sqrt(1 - memory**2)
-    for _ in range(n):
-        value = memory * value + own * chance.gauss(0, scale)
-        out.append(value)
-    return out
-
-
 def _hour(second: float) -> float:
     return second % DAY_S / 3600
 
 
-def _bump(hour: float, middle: float, width: float) -> float:
-    away = min(abs(hour - middle), 24 - abs(hour - middle))
-    return math.exp(-0.5 * (away / width) ** 2)
-
-
 def _weekend(second: float) -> bool:
     return (int(second // DAY_S) + 3) % 7 >= 5
-
-
-def _heavy(chance: Random, shape: float) -> float:
-    """From 1 up, P(above x) = x ** -shape."""
-    return chance.random() ** (-1 / shape)
 
 
 # Artificial, without and with an anomaly
@@ -179,14 +162,14 @@ def _cloud(chance: Random) -> Made:
     daily = chance.choice((0.0, 0.0, 0.3))
     job = chance.choice((0, 0, 12, 72, 288))  # a regular task every so many records
     stray = chance.choice((0.0, 0.002, 0.01))  # spikes that are nothing
-    noise = _remembering(chance, n, chance.choice((0.0, 0.5, 0.9)), own)
+    noise = remembering(chance, n, chance.choice((0.0, 0.5, 0.9)), own)
     values = []
     for i, second in enumerate(times):
-        value = 1 + noise[i] + daily * _bump(_hour(second), 14, 4)
+        value = 1 + noise[i] + daily * bump(_hour(second), 14, 4)
         if job and i % job < 2:
             value += 0.8
         if chance.random() < stray:
-            value += own * 4 * _heavy(chance, 2.5)
+            value += own * 4 * heavy(chance, 2.5)
         values.append(value)
     anomalies = _places(chance, n, chance.choice((1, 1, 2, 2, 3)))
     for index in anomalies:
@@ -224,14 +207,14 @@ def _break_server(chance: Random, values: list[float], index: int, own: float) -
 def _ads(chance: Random) -> Made:
     n = chance.randint(1540, 1650)
     times = _every(n, 3600)
-    noise = _remembering(chance, n, chance.uniform(0.3, 0.8), chance.uniform(0.08, 0.35))
+    noise = remembering(chance, n, chance.uniform(0.3, 0.8), chance.uniform(0.08, 0.35))
     daily, base = chance.uniform(0, 0.3), 10 ** chance.uniform(-1.3, 0.3)
     values = [
-        base * math.exp(noise[i] + daily * _bump(_hour(second), 20, 5))
+        base * math.exp(noise[i] + daily * bump(_hour(second), 20, 5))
         for i, second in enumerate(times)
     ]
     for _ in range(chance.randint(3, 15)):  # nobody minded these
-        values[chance.randrange(n)] *= chance.uniform(1.3, 2.0) * _heavy(chance, 3.0)
+        values[chance.randrange(n)] *= chance.uniform(1.3, 2.0) * heavy(chance, 3.0)
     anomalies = _places(chance, n, chance.randint(1, 4), 0.17)
     for index in anomalies:
         up = chance.choice((True, True, True, False))
@@ -247,11 +230,10 @@ def _temperature(chance: Random) -> Made:
     """Of a room by the hour: slow, with the sun; two failures."""
     n = 7200
     times = _every(n, 3600)
-    slow = _remembering(chance, n, 0.995, 3.5)
-    noise = _remembering(chance, n, 0.6, 0.7)
+    slow = remembering(chance, n, 0.995, 3.5)
+    noise = remembering(chance, n, 0.6, 0.7)
     values = [
-        70 + slow[i] + noise[i] + 1.5 * _bump(_hour(second), 15, 4)
-        for i, second in enumerate(times)
+        70 + slow[i] + noise[i] + 1.5 * bump(_hour(second), 15, 4) for i, second in enumerate(times)
     ]
     anomalies = _places(chance, n, 2)
     for index in anomalies:
@@ -265,13 +247,13 @@ def _rides(chance: Random) -> Made:
     """Taxis by the half hour: weekdays differ; holidays, a marathon, a storm."""
     n = 10_320
     times = _every(n, 1800)
-    noise = _remembering(chance, n, 0.8, 0.06)
+    noise = remembering(chance, n, 0.8, 0.06)
     luck = [chance.gauss(1, 0.04) for _ in range(n // 48 + 1)]
     values = []
     for i, second in enumerate(times):
         hour, free = _hour(second), _weekend(second)
-        shape = 4 + 14 * _bump(hour, 19.5, 4.5) + (4 if free else 9) * _bump(hour, 9, 2.5)
-        shape += 9 * _bump(hour, 0.5, 2) if free else 0
+        shape = 4 + 14 * bump(hour, 19.5, 4.5) + (4 if free else 9) * bump(hour, 9, 2.5)
+        shape += 9 * bump(hour, 0.5, 2) if free else 0
         values.append(1000 * shape * luck[i // 48] * math.exp(noise[i]))
     anomalies = [place // 48 * 48 + chance.randint(10, 30) for place in _places(chance, n, 5)]
     for index in anomalies:
@@ -285,7 +267,7 @@ def _requests(chance: Random) -> Made:
     """Latency of a server before it fails."""
     n = 4032
     times = _every(n, 300)
-    values = [45 + noise for noise in _remembering(chance, n, 0.3, 2.0)]
+    values = [45 + noise for noise in remembering(chance, n, 0.3, 2.0)]
     for _ in range(12):
         values[chance.randrange(n)] += chance.uniform(6, 14)
     anomalies = _places(chance, n, 3, 0.4)
@@ -299,12 +281,12 @@ def _misconfigured(chance: Random) -> Made:
     """A group of servers by the day; then it works hard all night."""
     n = 9000
     times = _every(n, 300)
-    noise = _remembering(chance, n, 0.7, 4.0)
+    noise = remembering(chance, n, 0.7, 4.0)
     index = _places(chance, n, 1, 0.6)[0]
     length = chance.randint(500, 1200)
     values = []
     for i, second in enumerate(times):
-        day = 35 * _bump(_hour(second), 15, 5) * (0.6 if _weekend(second) else 1)
+        day = 35 * bump(_hour(second), 15, 5) * (0.6 if _weekend(second) else 1)
         wrong = index <= i < index + length
         values.append(max(0.0, 20 + (38 if wrong else day) + noise[i]))
     return Made(times, values, [index])
@@ -321,7 +303,7 @@ def _typing(chance: Random) -> Made:
         times.append(second)
         strange = i in other[0] or i in other[1]
         typical = chance.lognormvariate(-2.4 if not strange else -1.9, 0.25)
-        values.append(typical * (_heavy(chance, 1.5) if chance.random() < 0.03 else 1))
+        values.append(typical * (heavy(chance, 1.5) if chance.random() < 0.03 else 1))
     return Made(times, values, anomalies)
 
 
@@ -329,8 +311,8 @@ def _machine(chance: Random) -> Made:
     """Of a machine's part: slow, shut down once on purpose, unwell before it fails."""
     n = 12_000
     times = _every(n, 300)
-    slow = _remembering(chance, n, 0.999, 5.0)
-    noise = _remembering(chance, n, 0.9, 1.2)
+    slow = remembering(chance, n, 0.999, 5.0)
+    noise = remembering(chance, n, 0.9, 1.2)
     values = [88 + slow[i] + noise[i] for i in range(n)]
     anomalies = _places(chance, n, 4)
     for number, index in enumerate(anomalies):
@@ -353,7 +335,7 @@ def _traffic(chance: Random, what: str) -> Made:
         if chance.random() < 0.004:
             second += 3600 * chance.randint(1, 20)
         times.append(second)
-    noise = _remembering(chance, n, chance.uniform(0.2, 0.8), 1.0)
+    noise = remembering(chance, n, chance.uniform(0.2, 0.8), 1.0)
     anomalies = _places(chance, n, chance.randint(1, 3), 0.18)
     jams = {}
     for index in [chance.randrange(n) for _ in range(chance.randint(3, 12))]:  # of every day
@@ -366,17 +348,17 @@ def _traffic(chance: Random, what: str) -> Made:
     values = []
     for i, second in enumerate(times):
         hour = _hour(second)
-        rush = 0.0 if _weekend(second) else _bump(hour, 8, 1.2) + 0.8 * _bump(hour, 17, 1.5)
+        rush = 0.0 if _weekend(second) else bump(hour, 8, 1.2) + 0.8 * bump(hour, 17, 1.5)
         jam = jams.get(i, 0.0)
         if what == "speed":
             value = 72 + 3.5 * noise[i] - 9 * rush - 45 * jam
         elif what == "occupancy":
-            value = 4 + 5 * _bump(hour, 13, 5) + 6 * rush + abs(1.8 * noise[i]) + 22 * jam
+            value = 4 + 5 * bump(hour, 13, 5) + 6 * rush + abs(1.8 * noise[i]) + 22 * jam
         else:
             value = (220 + 160 * rush) * math.exp(0.3 * noise[i])
             value *= 1 + 7 * jam * chance.uniform(0.5, 1.2)
             if chance.random() < 0.01:
-                value *= _heavy(chance, 2.0)
+                value *= heavy(chance, 2.0)
         values.append(max(0.0, value))
     return Made(times, values, anomalies)
 
@@ -388,7 +370,7 @@ def _tweets(chance: Random) -> Made:
     n = 8000
     times = _every(n, 300)
     base, burst = 10 ** chance.uniform(0.3, 1.9), 0.0
-    noise = _remembering(chance, n, 0.9, 0.35)
+    noise = remembering(chance, n, 0.9, 0.35)
     anomalies = _places(chance, n, chance.randint(2, 4))
     events = {i: chance.uniform(3, 16) for i in anomalies}
     values = []
@@ -397,18 +379,8 @@ def _tweets(chance: Random) -> Made:
         if i in events:
             burst += events[i]
         elif chance.random() < 0.003:  # talk that nobody labelled
-            burst += _heavy(chance, 1.6) - 0.5
-        day = (0.45 + 0.9 * _bump(_hour(second), 18, 5)) * (0.7 if _weekend(second) else 1)
+            burst += heavy(chance, 1.6) - 0.5
+        day = (0.45 + 0.9 * bump(_hour(second), 18, 5)) * (0.7 if _weekend(second) else 1)
         rate = base * math.exp(noise[i]) * day * (1 + burst)
-        values.append(float(_poisson(chance, rate)))
+        values.append(float(poisson(chance, rate)))
     return Made(times, values, anomalies)
-
-
-def _poisson(chance: Random, mean: float) -> int:
-    if mean > 60:
-        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
-    left, n = chance.expovariate(1), 0
-    while left < mean:
-        left += chance.expovariate(1)
-        n += 1
-    return n

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from benchmarks.spikes.made import _bump, _poisson, _remembering
+from benchmarks.spikes.chance import bump, poisson, remembering
 from tillstream.domain.spikes import detector
 from tillstream.domain.spikes.detector import Point, Watch
 from tillstream.domain.spikes.rules import Calendar, SpikeRules, payment_rules
@@ -67,7 +67,7 @@ def rules(false_alarms_a_year: float) -> SpikeRules:
 def counts(kind: Kind, days: int, seed: int) -> Iterator[Point]:
     """A record for each window of so many days from FIRST."""
     chance = Random(f"{seed}/{kind.name}")
-    hours = _remembering(chance, days * 24, 0.7, 0.04)
+    hours = remembering(chance, days * 24, 0.7, 0.04)
     growth = chance.uniform(0.0, 0.25)
     start = int(datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC).timestamp() * 1000)
     for number in range(days):
@@ -76,12 +76,12 @@ def counts(kind: Kind, days: int, seed: int) -> Iterator[Point]:
         late = 1.5 if day in HOLIDAYS else 0.0
         for window in range(A_DAY):
             hour = window / 12
-            shape = _bump(hour, 12.5 + late, 2.5) + 1.1 * _bump(hour, 17.5, 1.8) + 0.01
+            shape = bump(hour, 12.5 + late, 2.5) + 1.1 * bump(hour, 17.5, 1.8) + 0.01
             if day.weekday() >= 5:
-                shape = 1.3 * _bump(hour, 11.5 + late, 3) + 0.01
+                shape = 1.3 * bump(hour, 11.5 + late, 3) + 0.01
             rate = kind.mean * factor * shape * math.exp(hours[number * 24 + window // 12])
             at_ms = start + (number * A_DAY + window) * WINDOW_MS - 2 * 3_600_000
-            yield Point(at_ms, float(_poisson(chance, rate)))
+            yield Point(at_ms, float(poisson(chance, rate)))
 
 
 def _of_day(day: date) -> float:
@@ -135,7 +135,7 @@ def _delay(
         if factor <= 1:
             value = float(sum(chance.random() < factor for _ in range(int(point.value))))
         else:
-            value = point.value + _poisson(chance, (factor - 1) * point.value)
+            value = point.value + poisson(chance, (factor - 1) * point.value)
         watch, found, _ = detector.observe(watch, Point(point.at_ms, value), judging)
         if any(one.way == (detector.SPIKE if factor > 1 else detector.COLLAPSE) for one in found):
             return number * WINDOW_MS / 60_000
