@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from tillstream.clients.kafka import partitions
+from tillstream.clients.retry import Receipt
 
 DELIVERY_S = 10
+_FINAL = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD)
 
 Record = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]  # key, value, headers
-
-
-class Receipt(NamedTuple):
-    """``origin``, as jobs name it, of a record that all in-sync replicas have; else ``error``."""
-
-    origin: str | None
-    error: str | None
 
 
 def open_producer(settings: dict[str, Any]) -> Producer:
@@ -82,7 +77,7 @@ def deliver(producer: Producer, topic: str, records: Sequence[Record]) -> list[R
     def delivered(n: int) -> Callable[[Any, Any], None]:
         def on_delivery(error: Any, message: Any) -> None:
             if error is not None:
-                receipts[n] = Receipt(None, error.str())
+                receipts[n] = _failed(error)
             else:
                 origin = f"kafka:{topic}/{message.partition()}/{message.offset()}"
                 receipts[n] = Receipt(origin, None)
@@ -93,7 +88,11 @@ def deliver(producer: Producer, topic: str, records: Sequence[Record]) -> list[R
         try:
             producer.produce(topic, value, key, headers=headers, on_delivery=delivered(n))
         except KafkaException as error:  # larger than the client takes
-            receipts[n] = Receipt(None, error.args[0].str())
+            receipts[n] = _failed(error.args[0])
         producer.poll(0)
     producer.flush(DELIVERY_S + 2)
     return receipts
+
+
+def _failed(error: KafkaError) -> Receipt:
+    return Receipt(None, error.str(), error.code() in _FINAL)

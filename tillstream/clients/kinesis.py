@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tillstream.clients import aws
-from tillstream.clients.delivery import Receipt
+from tillstream.clients.retry import RETRY_AFTER_S, Keyed, Receipt, put_again
 from tillstream.conf import Conf
 from tillstream.errors import Unreachable
 
-RETRY_AFTER_S = (0.1, 0.2, 0.4)
 BATCH_RECORDS = 500  # Kinesis takes no more in one request
 BATCH_BYTES = 4_500_000  # nor more than 5 MB, keys included
 RECORD_BYTES = 1_048_576  # and of one record, key included, not more than this
+# What a request is answered with for the sake of one record in it.
+NOT_VALID = ("ValidationException", "InvalidArgumentException", "ParamValidationError")
+TOO_LARGE = "larger than Kinesis takes (1 MiB)"
 HOUR_MS = 3_600_000
 LOOKS = 200  # at a shard, for its first record
 LOOK_EVERY_S = 0.21  # five times a second and shard
@@ -85,30 +88,41 @@ def first_kept(
     raise Unreachable(f"shard {shard} of {stream} gives no record: try again")
 
 
-def put(client: Any, stream: str, records: Sequence[tuple[str, bytes]]) -> list[Receipt]:
+def put(client: Any, stream: str, records: Sequence[Keyed]) -> list[Receipt]:
     """A receipt for each (key, data), in the order given: at most a batch of them. Only those that
     failed are put again, after 0.1, 0.2 and 0.4 s."""
-    receipts = [Receipt(None, "larger than Kinesis takes (1 MiB)")] * len(records)
-    sizes = [len(data) + len(key) for key, data in records]
-    waiting = [n for n, size in enumerate(sizes) if size <= RECORD_BYTES]
-    for wait_s in (0, *RETRY_AFTER_S):
-        if not waiting:
-            break
-        time.sleep(wait_s)
-        asked = [{"Data": records[n][1], "PartitionKey": records[n][0]} for n in waiting]
-        for n, receipt in zip(waiting, _put(client, stream, asked), strict=True):
-            receipts[n] = receipt
-        waiting = [n for n in waiting if receipts[n].error]
+    receipts = [Receipt(None, TOO_LARGE)] * len(records)
+    fit = [n for n, (key, data) in enumerate(records) if size(key, data) <= RECORD_BYTES]
+    put_once = partial(put_records, client, stream)
+    found = put_again(put_once, [records[n] for n in fit], RETRY_AFTER_S, time.sleep)
+    for n, receipt in zip(fit, found, strict=True):
+        receipts[n] = receipt
     return receipts
 
 
-def _put(client: Any, stream: str, records: list[dict[str, Any]]) -> list[Receipt]:
+def size(key: str, data: bytes) -> int:
+    """Bytes of a record as Kinesis counts them."""
+    return len(key.encode()) + len(data)
+
+
+def put_records(
+    client: Any, stream: str, records: Sequence[Keyed], kinds: bool = False
+) -> list[Receipt]:
+    """One request, a receipt for each. Where there is no answer they may have been taken: nobody knows, so
+    they count as failed. kinds: errors are a code or a name, without texts, which may repeat a key."""
+    asked = [{"Data": data, "PartitionKey": key} for key, data in records]
     try:
-        answer = client.put_records(StreamName=stream, Records=records)
-    except (BotoCoreError, ClientError) as error:
-        # They may have been taken: nobody knows, so they count as failed.
-        return [Receipt(None, str(error))] * len(records)
-    return [_receipt(stream, said) for said in answer["Records"]]
+        answer = client.put_records(StreamName=stream, Records=asked)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "ClientError")
+        return [Receipt(None, code if kinds else str(error))] * len(records)
+    except BotoCoreError as error:
+        said = type(error).__name__ if kinds else str(error)
+        return [Receipt(None, said)] * len(records)
+    receipts = [_receipt(stream, said) for said in answer["Records"]]
+    if kinds:
+        receipts = [Receipt(o, e and e.partition(":")[0]) for o, e in receipts]
+    return receipts
 
 
 def _receipt(stream: str, said: dict[str, str]) -> Receipt:

@@ -15,6 +15,7 @@ from tillstream.catalog.entry import Job as Entry
 from tillstream.catalog.resources import History, Table, Topic
 from tillstream.catalog.topics import TRANSACTIONS
 from tillstream.conf.infra import Infra
+from tillstream.conf.till import Till
 
 LOCAL = "local"  # the environment of the local stack
 
@@ -320,6 +321,7 @@ class Conf(_Base, frozen=True):
     deploy: Deploy
     job: Job
     infra: Infra
+    till: Till
 
     @property
     def local(self) -> bool:

@@ -1,0 +1,123 @@
+"""Where records go: one small protocol, and Kinesis and Kafka behind it.
+
+Errors name a kind and never what was sent: AWS repeats keys in its messages, and a key may be a customer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tillstream.clients.retry import Keyed, Receipt
+from tillstream.till.keys import KEY_CHARACTERS
+
+if TYPE_CHECKING:  # a forwarder to one of them does not load the other's client
+    from tillstream.conf import Conf
+
+BATCH_BYTES = 4_500_000
+
+
+class Target(Protocol):
+    """``name``: as origins of what goes through it begin, e.g. ``kinesis:till-transactions``."""
+
+    name: str
+
+    def never(self, key: str, raw: bytes) -> str:
+        """Why this record can never be taken; empty where it may be."""
+        ...
+
+    def put(self, batch: Sequence[Keyed]) -> list[Receipt]:
+        """One attempt: a receipt for each record, in the order given. The batch holds each key once, has 500
+        records and, if they are more than one, 4.5 MB at most. Called from one thread per lane. Raises
+        nothing for what a stream may do; what has no answer counts as failed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_target(conf: Conf) -> Target:
+    """Of conf.source.kind. Needs no network: a store forwards whatever the state of its line is."""
+    return KinesisTarget(conf) if conf.source.kind == "kinesis" else KafkaTarget(conf)
+
+
+class KinesisTarget:
+    """PutRecords. Needs ``kinesis:PutRecords`` on the stream alone."""
+
+    def __init__(self, conf: Conf, client: Any = None) -> None:
+        from tillstream.clients import aws, kinesis
+
+        self._client = client or aws.client(
+            "kinesis", conf.source.kinesis.endpoint, conf.region, conf.aws.credentials == "basic",
+            pool=conf.till.lanes, attempts=1, read_timeout_s=max(conf.till.answer_ms // 1000, 1),
+        )  # fmt: skip
+        self._kinesis, self._stream = kinesis, conf.source.kinesis.stream
+        self.name = f"kinesis:{self._stream}"
+
+    def never(self, key: str, raw: bytes) -> str:
+        if not 0 < len(key) <= KEY_CHARACTERS:
+            return f"its key has not 1 to {KEY_CHARACTERS} characters"
+        if self._kinesis.size(key, raw) > self._kinesis.RECORD_BYTES:
+            return str(self._kinesis.TOO_LARGE)
+        return ""
+
+    def put(self, batch: Sequence[Keyed]) -> list[Receipt]:
+        receipts = self._kinesis.put_records(self._client, self._stream, batch, kinds=True)
+        if len(batch) > 1 and receipts[0].error in self._kinesis.NOT_VALID:
+            # One that it does not take as it is fails all: the others go without it.
+            half = len(batch) // 2
+            return [*self.put(batch[:half]), *self.put(batch[half:])]
+        return list(receipts)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class KafkaTarget:
+    """An idempotent producer, waited for. It is given up with whatever it still holds after a failure, so that
+    nothing it was believed to have lost comes later, behind younger records."""
+
+    def __init__(self, conf: Conf) -> None:
+        from tillstream.clients import delivery, kafka
+
+        self._delivery = delivery
+        self._settings = kafka.source_settings(conf) | {
+            "delivery.timeout.ms": conf.till.answer_ms,
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "allow.auto.create.topics": False,
+        }
+        self._limit = int(self._settings.get("message.max.bytes", 1_000_000))
+        self._topic = conf.source.kafka.topic
+        self._producers: dict[int, Any] = {}
+        self.name = f"kafka:{self._topic}"
+
+    def never(self, key: str, raw: bytes) -> str:
+        if len(key.encode()) + len(raw) > self._limit:
+            return f"larger than Kafka's message.max.bytes ({self._limit:,})"
+        return ""
+
+    def put(self, batch: Sequence[Keyed]) -> list[Receipt]:
+        import threading
+
+        lane = threading.get_ident()
+        if lane not in self._producers:
+            self._producers[lane] = self._delivery.open_producer(self._settings)
+        producer = self._producers[lane]
+        records = [(key.encode(), raw, []) for key, raw in batch]
+        receipts: list[Receipt] = self._delivery.deliver(producer, self._topic, records)
+        if len(batch) > 1 and any(one.final for one in receipts):
+            # A broker fails all that came in one request with a record that it does not take.
+            return [
+                self.put([record])[0] if receipt.final else receipt
+                for record, receipt in zip(batch, receipts, strict=True)
+            ]
+        if any(one.error for one in receipts):
+            del self._producers[lane]
+            producer.purge()
+            producer.flush(1)
+        return receipts
+
+    def close(self) -> None:
+        for producer in self._producers.values():
+            producer.purge()
+            producer.flush(1)
