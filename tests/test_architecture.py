@@ -45,7 +45,8 @@ MAY: dict[str, set[str]] = {
     "sizing": TOOLS,
     "infra": TOOLS | {"flink_line", "sizing"},
     "package": TOOLS | {"connectors", "flink_line", "state_schemas"},
-    "sim": TOOLS | {"cluster"},
+    "till": {"conf", "errors", "cli", "clients"},
+    "sim": TOOLS | {"cluster", "till"},
     "intake": TOOLS | {"domain", "reference"},
     "check": {"conf", "errors", "catalog", "cli", "clients", "cluster"},  # how far jobs have read
     "demo": TOOLS | {"check", "cluster", "local", "sim"},

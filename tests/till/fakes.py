@@ -25,8 +25,8 @@ def settings(**changed: Any) -> Any:
 
 
 class FakeTarget:
-    """``taken`` in the order of arrival. ``outcome(key, raw)``: ``taken``, ``refused``, ``final`` or ``lost``, which
-    is taken without an answer; ``away`` answers nothing and takes nothing."""
+    """``taken`` in the order of arrival. ``outcome(key, raw)``: taken, refused, final, or lost: taken without
+    an answer. away: answers nothing and takes nothing."""
 
     name = "fake:tills"
 

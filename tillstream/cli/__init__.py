@@ -14,7 +14,7 @@ THEMES = {
     "The local stack": ("local", "demo"),
     "Jobs and their state": ("cluster", "replay"),
     "On Amazon's service": ("package", "deploy", "infra"),
-    "Data": ("sim", "intake", "check", "dead_letters", "history"),
+    "Data": ("till", "sim", "intake", "check", "dead_letters", "history"),
     "Questions and decisions": ("stock", "shortage", "fraud", "notify"),
     "Measuring": ("sizing", "chaos"),
 }

@@ -121,7 +121,7 @@ def put_records(
         return [Receipt(None, said)] * len(records)
     receipts = [_receipt(stream, said) for said in answer["Records"]]
     if kinds:
-        receipts = [Receipt(o, e and e.partition(":")[0]) for o, e in receipts]
+        receipts = [Receipt(o, e and e.partition(":")[0]) for o, e, _ in receipts]
     return receipts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import NamedTuple, TypeVar
 
 # After the first attempt, which is made at once.
@@ -29,7 +30,7 @@ def put_again(
     until: Callable[[], bool] = lambda: False,
 ) -> list[Receipt]:
     """A receipt for each record, in the order given. ``put`` is asked at once, and again after each of
-    ``waits_s`` with those that failed and may yet be taken. No further attempt is begun once ``until`` is true."""
+    ``waits_s`` with those that failed and may yet be taken; no further time once ``until`` is true."""
     receipts = [Receipt(None, "not sent")] * len(records)
     waiting = list(range(len(records)))
     for n, wait_s in enumerate((0, *waits_s)):
@@ -40,3 +41,18 @@ def put_again(
             receipts[at] = receipt
         waiting = [at for at in waiting if receipts[at].error and not receipts[at].final]
     return receipts
+
+
+class Backoff:
+    """After an outage thousands of stores come back at once: without a spread they would come in step.
+
+    ``failures`` in a row lead to waits of half to all of first_s, 2 first_s, 4 first_s, ... most_s."""
+
+    def __init__(self, first_s: float, most_s: float, random: Random | None = None) -> None:
+        self._first_s, self._most_s = first_s, max(first_s, most_s)
+        self._random = random or Random()
+
+    def wait_s(self, failures: int) -> float:
+        """After the ``failures``-th failure in a row, counted from 1."""
+        whole = min(self._first_s * 2 ** min(failures - 1, 40), self._most_s)
+        return float(whole * self._random.uniform(0.5, 1))

@@ -88,7 +88,10 @@ def redrive(
     """
     for batch in _batches(sendable):
         receipts = source.put(batch)
-        sent = [Sent(one.dead_letter_id, *to) for one, to in zip(batch, receipts, strict=True)]
+        sent = [
+            Sent(one.dead_letter_id, to.origin, to.error)
+            for one, to in zip(batch, receipts, strict=True)
+        ]
         arrived = [one for one in sent if one.error is None]
         unmarked = markers.write(arrived, by, now_ms()) if arrived else []
         yield Batch(sent, unmarked)

@@ -33,12 +33,12 @@ class Message(NamedTuple):
 def put(conf: Conf, topic: str, key: str, value: bytes) -> str:
     """Writes one record and waits until all in-sync replicas have it; returns its origin."""
     producer = open_producer(client_settings(conf))
-    ((origin, problem),) = deliver(producer, topic, [(key.encode(), value, [])])
-    if origin is None:
+    (receipt,) = deliver(producer, topic, [(key.encode(), value, [])])
+    if receipt.origin is None:
         raise TopicError(
-            f"Kafka does not take records for {topic} ({problem}): see `tillstream status`"
+            f"Kafka does not take records for {topic} ({receipt.error}): see `tillstream status`"
         )
-    return origin
+    return receipt.origin
 
 
 def read_all(conf: Conf, topic: str) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,30 +20,38 @@ HOST = "127.0.0.1"
 AT_ONCE = 32  # requests; more wait for their turn in the kernel
 SILENCE_S = 10  # a client that sends nothing for so long is hung up on
 RETRY_AFTER_S = 5
+ANSWERED_S = 15.0  # for each answer under way at the end
 NDJSON = "application/x-ndjson"
 
 
 class Endpoint:
     """Listens from the start; ``run`` answers. port: 0 is any free one."""
 
-    def __init__(self, port: int, forwarder: Forwarder, default_key: str, request_bytes: int) -> None:
-        handler = type(
-            "Handler",
-            (_Handler,),
-            {"forwarder": forwarder, "default_key": default_key, "request_bytes": request_bytes,
-             "turns": threading.BoundedSemaphore(AT_ONCE)},
-        )  # fmt: skip
+    def __init__(
+        self, port: int, forwarder: Forwarder, default_key: str, request_bytes: int
+    ) -> None:
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        own = {"forwarder": forwarder, "default_key": default_key, "turns": self._turns}
+        handler = type("Handler", (_Handler,), own | {"request_bytes": request_bytes})
         try:
             self._server = _Server((HOST, port), handler)
         except OSError as error:
-            raise Problem(f"port {port} of {HOST}: {error.strerror}: give another --listen") from None
+            raise Problem(
+                f"port {port} of {HOST}: {error.strerror}: give another --listen"
+            ) from None
         self.url = f"http://{HOST}:{self._server.server_port}"
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``; requests under way are answered."""
-        threading.Thread(target=lambda: (stop.wait(), self._server.shutdown()), daemon=True).start()
+        threading.Thread(target=self._end_on, args=(stop,), daemon=True).start()
         self._server.serve_forever(poll_interval=0.1)
         self._server.server_close()
+        for _ in range(AT_ONCE):
+            self._turns.acquire(timeout=ANSWERED_S)
+
+    def _end_on(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._server.shutdown()
 
 
 class _Server(ThreadingHTTPServer):
@@ -92,8 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _made_safe(self, body: bytes) -> tuple[int, str]:
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind == NDJSON:
-            records = list(keyed(body.splitlines(keepends=True) if b"\r" not in body
-                                 else _lines(body), self.default_key))  # fmt: skip
+            records = list(keyed(io.BytesIO(body).readlines(), self.default_key))
         else:
             records = [(key_of(body, self.default_key), body)] if body else []
         for key, raw in records:
@@ -121,7 +129,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a log line per request would wear out a till's disk."""
-
-
-def _lines(body: bytes) -> list[bytes]:
-    return [line + b"\n" for line in body.split(b"\n")]

@@ -1,4 +1,4 @@
-"""Files of newline-delimited records in a folder: each handed over by a rename, and gone once all of it is safe.
+"""Files of newline-delimited records in a folder: each comes by a rename, and goes once all of it is safe.
 
 How far a file is read is in the spool, with a digest of what was read: after a crash it goes on there. A file
 that fits in one batch has no such note; it is read again.

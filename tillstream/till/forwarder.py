@@ -18,9 +18,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tillstream.clients import retry
-from tillstream.clients.retry import Keyed, Receipt
+from tillstream.clients.retry import Backoff, Keyed, Receipt
 from tillstream.errors import Problem
-from tillstream.till.backoff import Backoff
 from tillstream.till.progress import Progress
 from tillstream.till.queues import Queues, Record, Ticket
 from tillstream.till.spool import Spool, SpoolFull, Waiting
@@ -29,7 +28,9 @@ from tillstream.till.targets import BATCH_BYTES, Target
 if TYPE_CHECKING:
     from tillstream.conf.till import Till
 
-PROBE = 10  # records that ask whether a stream that was away is back: so many may come twice each time
+PROBE = (
+    10  # records that ask whether a stream that was away is back: so many may come twice each time
+)
 IDLE_S = 0.5
 
 
@@ -64,7 +65,9 @@ class Forwarder:
         self._gone: list[int] = []  # delivered, and still in the spool for want of room on its disk
         self._draining = self._closing = self._finishing = False
         self._fatal: BaseException | None = None
-        self._threads = [threading.Thread(target=self._guarded(self._keep), name="till-keep", daemon=True)]
+        self._threads = [
+            threading.Thread(target=self._guarded(self._keep), name="till-keep", daemon=True)
+        ]
         self._threads += [
             threading.Thread(target=self._guarded(self._lane), name=f"till-lane-{n}", daemon=True)
             for n in range(settings.lanes)
@@ -79,8 +82,8 @@ class Forwarder:
         self.accept_many([(key, raw)])
 
     def accept_many(self, records: Sequence[Keyed]) -> None:
-        """Returns once all are safe: delivered, kept to be delivered, or set aside as what the stream can never
-        take. Raises SpoolFull, whose ``left`` are the only ones that are not; Closed; SpoolDamaged."""
+        """Returns once all are safe: delivered, kept to be delivered, or set aside as what the stream never
+        takes. Raises SpoolFull, whose ``left`` are the only ones that are not; Closed; SpoolDamaged."""
         self.submit(records).wait()
 
     def submit(self, records: Sequence[Keyed]) -> Ticket:
@@ -127,7 +130,8 @@ class Forwarder:
         if isinstance(self._fatal, Problem):
             raise self._fatal
         if self._closing or self._fatal is not None:
-            raise Closed(f"the forwarder ends ({self._fatal or 'it was told to'}): send it again later")
+            why = type(self._fatal).__name__ if self._fatal else "it was told to"
+            raise Closed(f"the forwarder ends ({why}): send it again once it runs")
 
     # -- the keeper --------------------------------------------------------------------------------
 
@@ -183,7 +187,11 @@ class Forwarder:
                     [(one.key, one.raw) for one in kept if not one.refused],
                     [(one.key, one.raw, one.refused) for one in kept if one.refused],
                 )
-                why = "" if len(kept) == len(taken) else self.spool.full([(o.key, o.raw) for o in taken])
+                why = (
+                    ""
+                    if len(kept) == len(taken)
+                    else self.spool.full([(o.key, o.raw) for o in taken])
+                )
             except SpoolFull as full:
                 kept, why = [], full.why
             except Problem as problem:
@@ -212,7 +220,9 @@ class Forwarder:
         fits, beyond = 0, len(taken)
         while beyond - fits > 1:
             middle = (fits + beyond) // 2
-            fits, beyond = (middle, beyond) if not self.spool.full(records[:middle]) else (fits, middle)
+            fits, beyond = (
+                (middle, beyond) if not self.spool.full(records[:middle]) else (fits, middle)
+            )
         return taken[:fits]
 
     # -- a lane ------------------------------------------------------------------------------------
@@ -322,11 +332,13 @@ class Forwarder:
         return batch, receipts
 
     def _judge(self, receipts: Sequence[Receipt], keys: Sequence[str]) -> None:
-        """What a request's outcome says of the stream and of its keys. Where nothing at all was taken the stream
-        is away; keys that failed while others went through say nothing about it."""
+        """What a request's outcome says of the stream and of its keys. Where nothing at all was taken the
+        stream is away; keys that failed while others went through say nothing about it."""
         now = time.monotonic()
         self._nothing_until = 0.0
-        failed = [(k, to.error) for k, to in zip(keys, receipts, strict=True) if to.error and not to.final]
+        failed = [
+            (k, to.error) for k, to in zip(keys, receipts, strict=True) if to.error and not to.final
+        ]
         for key, to in zip(keys, receipts, strict=True):
             if to.error is None or to.final:
                 self._held.pop(key, None)

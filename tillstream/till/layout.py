@@ -18,6 +18,7 @@ from pathlib import Path
 from tillstream.errors import Problem
 
 NAME = "spool.db"
+LOCK = "spool.lock"
 APPLICATION = 0x54696C6C  # "Till", in SQLite's header of the file
 LAYOUT = 1
 BUSY_S = 30.0
@@ -25,19 +26,20 @@ _MADE = f"""
 PRAGMA page_size = 4096;
 BEGIN;
 CREATE TABLE waiting (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, size INTEGER NOT NULL, accepted_ms INTEGER NOT NULL);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, size INTEGER NOT NULL,
+    accepted_ms INTEGER NOT NULL);
 CREATE INDEX waiting_by_key ON waiting (key);
 CREATE TABLE bodies (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL);
 CREATE TABLE refused (
-    seq INTEGER PRIMARY KEY, key TEXT NOT NULL, raw BLOB NOT NULL, size INTEGER NOT NULL, accepted_ms INTEGER NOT NULL,
-    refused_ms INTEGER NOT NULL, reason TEXT NOT NULL);
+    seq INTEGER PRIMARY KEY, key TEXT NOT NULL, raw BLOB NOT NULL, size INTEGER NOT NULL,
+    accepted_ms INTEGER NOT NULL, refused_ms INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE sums (state TEXT PRIMARY KEY, records INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO sums VALUES ('waiting', 0, 0), ('refused', 0, 0);
 CREATE TABLE files (name TEXT PRIMARY KEY, read INTEGER NOT NULL, digest BLOB NOT NULL);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {LAYOUT};
 COMMIT;
-"""  # noqa: E501 (SQL)
+"""
 
 
 class SpoolDamaged(Problem):
@@ -132,8 +134,8 @@ def damaged(file: Path, error: sqlite3.DatabaseError) -> Problem:
 
 def _moved(file: Path, what: str) -> str:
     return (
-        f"{file} {what}. Nothing was changed: move it away, with {file.name}-journal if it is there, and keep "
-        "both (`sqlite3 FILE .recover` may save records that wait in it); then start again with a new spool"
+        f"{file} {what}. Nothing was changed: move it away, with {file.name}-journal if there is one, and "
+        "keep both (`sqlite3 FILE .recover` may save records that wait in it); then start again"
     )
 
 
@@ -149,17 +151,35 @@ def sync_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Holds ``folder`` for this process; its end, by whatever signal, gives it back. Raises SpoolInUse."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "spool.lock").open("a+") as file:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise Problem(
+            f"{folder}: {error.strerror}: till.folder must be a folder that can be written"
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
             raise SpoolInUse(
-                f"another forwarder (process {file.read().strip() or 'unknown'}) has the spool in {folder}: stop "
-                "it, or give this one another till.folder"
+                f"another forwarder (process {file.read().strip() or 'unknown'}) has the spool in {folder}: "
+                "stop it, or give this one another till.folder"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process forwards from there. A look takes the lock for a moment, shared with other looks."""
+    try:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -39,7 +39,7 @@ class Lines:
         self.count = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Until the input ends, or ``stop``. A last line without a newline is one too, at the end of the input.
+        """Until the input ends, or ``stop``. Its last line may lack a newline.
         Raises Problem at a line that is too long to be a record."""
         rest = b""
         while not stop.is_set():
@@ -57,9 +57,7 @@ class Lines:
                 )
             for at in range(0, len(lines), self._batch_records):
                 batch = lines[at : at + self._batch_records]
-                if not make_safe(
-                    self._forwarder, list(keyed(batch, self._key)), stop, self._say
-                ):
+                if not make_safe(self._forwarder, list(keyed(batch, self._key)), stop, self._say):
                     return
                 self.count += len(batch)
                 self._safe(self.count)

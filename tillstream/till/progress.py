@@ -23,7 +23,10 @@ class Progress:
     """folder: None writes nothing. say: is told, once each time, that an error or a success is new."""
 
     def __init__(
-        self, target: str, folder: Path | None = None, say: Callable[[str], None] = lambda text: None
+        self,
+        target: str,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._folder, self._say = folder, say
         before = read(folder) if folder else {}
@@ -39,6 +42,11 @@ class Progress:
         self._lock = threading.Lock()
         self._away = self._changed = False
         self._written_at = 0.0
+
+    @property
+    def delivered(self) -> int:
+        """Records the stream has taken in this run."""
+        return int(self._facts["delivered"])
 
     def succeeded(self, records: int) -> None:
         with self._lock:

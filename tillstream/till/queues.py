@@ -1,7 +1,7 @@
 """Where accepted records are until they are safe, all under the forwarder's lock.
 
-    incoming ─► direct ─► in flight ─► safe
-                  └──────────┴──► to keep ─► being kept ─► safe
+incoming ─► direct ─► in flight ─► safe
+              └──────────┴──► to keep ─► being kept ─► safe
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process: what comes in by folder, input and endpoint goes to one forwarder, until it is told to stop."""
+"""The process: what comes in by folder, input and endpoint goes to one forwarder, until it is stopped."""
 
 from __future__ import annotations
 
@@ -58,5 +58,7 @@ def serve(
     if fatal := forwarder.fatal():
         ended.insert(0, fatal)
     if ended:
-        raise ended[0] if isinstance(ended[0], Problem) else RuntimeError("the forwarder failed") from ended[0]
+        raise (
+            ended[0] if isinstance(ended[0], Problem) else RuntimeError("the forwarder failed")
+        ) from ended[0]
     return left

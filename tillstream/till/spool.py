@@ -136,7 +136,9 @@ class Spool:
         by_disk = 100 * of_all // (of_all + room) if of_all + room else 100
         return max(by_count, by_size, by_disk)
 
-    def keep(self, records: Sequence[Keyed], refused: Sequence[tuple[str, bytes, str]] = ()) -> None:
+    def keep(
+        self, records: Sequence[Keyed], refused: Sequence[tuple[str, bytes, str]] = ()
+    ) -> None:
         """Returns once all are on the disk. ``refused``: with the reason why they can never be sent. Raises
         SpoolFull, with none of them kept."""
         everything = [*records, *((key, raw) for key, raw, _ in refused)]
@@ -320,7 +322,9 @@ def _set_aside(
     """``seq``: its place among those that waited, or a new one."""
     if seq is None:
         row = (key, len(raw), accepted_ms)
-        seq = db.execute("INSERT INTO waiting (key, size, accepted_ms) VALUES (?, ?, ?)", row).lastrowid
+        seq = db.execute(
+            "INSERT INTO waiting (key, size, accepted_ms) VALUES (?, ?, ?)", row
+        ).lastrowid
         db.execute("DELETE FROM waiting WHERE seq = ?", (seq,))
     values = (seq, key, raw, len(raw), accepted_ms, now_ms(), reason)
     db.execute("INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)", values)

@@ -12,6 +12,7 @@ from tillstream.clients.retry import Keyed, Receipt
 from tillstream.till.keys import KEY_CHARACTERS
 
 if TYPE_CHECKING:  # a forwarder to one of them does not load the other's client
+    from tillstream.clients.delivery import Record
     from tillstream.conf import Conf
 
 BATCH_BYTES = 4_500_000
@@ -73,8 +74,8 @@ class KinesisTarget:
 
 
 class KafkaTarget:
-    """An idempotent producer, waited for. It is given up with whatever it still holds after a failure, so that
-    nothing it was believed to have lost comes later, behind younger records."""
+    """An idempotent producer, waited for. After a failure it is given up with whatever it holds, so that nothing
+    that was believed lost comes later, behind younger records."""
 
     def __init__(self, conf: Conf) -> None:
         from tillstream.clients import delivery, kafka
@@ -103,7 +104,7 @@ class KafkaTarget:
         if lane not in self._producers:
             self._producers[lane] = self._delivery.open_producer(self._settings)
         producer = self._producers[lane]
-        records = [(key.encode(), raw, []) for key, raw in batch]
+        records: list[Record] = [(key.encode(), raw, []) for key, raw in batch]
         receipts: list[Receipt] = self._delivery.deliver(producer, self._topic, records)
         if len(batch) > 1 and any(one.final for one in receipts):
             # A broker fails all that came in one request with a record that it does not take.
