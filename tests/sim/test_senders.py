@@ -18,13 +18,15 @@ from confluent_kafka import Consumer
 
 from tillstream import conf as settings
 from tillstream.cli import main
-from tillstream.clients import delivery, kinesis
+from tillstream.clients import delivery, retry
 from tillstream.cluster.submissions import Submissions
 from tillstream.errors import Unreachable
 from tillstream.sim import commands, kinesis_sender, senders
 from tillstream.sim.commands import _sender
 from tillstream.sim.kinesis_sender import KinesisSender
 from tillstream.sim.senders import FileSender, KafkaSender, Spool, read_spool, spool_line
+from tillstream.till.spool import Limits
+from tillstream.till.spool import Spool as Waiting
 
 
 class Stream:
@@ -64,7 +66,8 @@ class Stream:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinesis, "RETRY_AFTER_S", (0.001, 0.002, 0.004))
+    monkeypatch.setattr(retry, "RETRY_AFTER_S", (0.001, 0.002, 0.004))
+    monkeypatch.setattr(kinesis_sender, "DRAIN_S", 0)
 
 
 def put_all(stream: Stream, spool: Path, count: int = 5000) -> tuple[int, dict[str, list[bytes]]]:
@@ -101,6 +104,32 @@ def test_what_is_refused_to_the_last_is_kept_with_all_that_follows_of_its_key(
 def test_a_stream_that_goes_away_loses_nothing(tmp_path: Path) -> None:
     spooled, want = put_all(Stream(0, down=True), tmp_path / "spool.jsonl", 1000)
     assert spooled == 1000 == sum(map(len, want.values()))
+
+
+def test_an_outage_that_ends_in_time_leaves_nothing_to_send_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinesis_sender, "DRAIN_S", 20)
+    stream = Stream(refuse=0, down=True)
+    threading.Timer(0.5, lambda: setattr(stream, "down", False)).start()
+    spooled, want = put_all(stream, tmp_path / "spool.jsonl")
+    assert spooled == 0
+    assert stream.arrived == want
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_waiting_is_sent_by_the_next(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path / "spool.waiting", Limits(10, 1000, 0))
+    waiting.keep([("C1", b"kept")])
+    waiting.close()
+    stream = Stream(refuse=0)
+    sender = KinesisSender(settings.load(), tmp_path / "spool.jsonl", client=stream)
+    sender.send("C1", b"new")
+    deadline = time.monotonic() + 10
+    while len(stream.arrived["C1"]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sender.close() == 0
+    assert stream.arrived == {"C1": [b"kept", b"new"]}
 
 
 def test_a_file_of_records_reads_back(tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def test_a_record_is_tried_four_times_and_then_kept(open_one, target, monkeypatc
     monkeypatch.setattr(retry, "RETRY_AFTER_S", (0.1, 0.2, 0.4))
     real = retry.put_again
     monkeypatch.setattr(
-        retry, "put_again", lambda put, of, after, **more: real(put, of, after, waits.append, **more)
+        retry,
+        "put_again",
+        lambda put, of, after, **more: real(put, of, after, waits.append, **more),
     )
     forwarder = open_one(backoff_first_ms=60_000, backoff_max_ms=60_000)
     target.away = True
@@ -149,7 +151,9 @@ def test_what_the_stream_can_never_take_is_set_aside_and_blocks_nothing(
     assert forwarder.spool.sums[:3] == (0, 0, 1)
 
 
-def test_poison_that_was_kept_during_an_outage_is_set_aside_when_it_is_over(open_one, target) -> None:
+def test_poison_that_was_kept_during_an_outage_is_set_aside_when_it_is_over(
+    open_one, target
+) -> None:
     forwarder = open_one()
     target.away = True
     forwarder.accept_many([("C1", b"1"), ("C2", b"poison"), ("C2", b"2")])
@@ -237,9 +241,7 @@ def test_many_tills_at_once_share_commits(open_one, target, monkeypatch) -> None
         keep(records, refused)
 
     monkeypatch.setattr(forwarder.spool, "keep", counted)
-    threads = [
-        threading.Thread(target=forwarder.accept, args=(f"C{n}", b"")) for n in range(1, 60)
-    ]
+    threads = [threading.Thread(target=forwarder.accept, args=(f"C{n}", b"")) for n in range(1, 60)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,117 +1,85 @@
-"""Puts records into a Kinesis stream in batches, each partition key's records in order.
+"""Simulated records to Kinesis as a store sends them: by the library of `tillstream till`.
 
-PutRecords may refuse some records of a batch and promises no order within one. So a batch holds each
-partition key once at most, all of a key's records go through one thread, and a thread has one batch
-under way: a record that has to be put again never falls behind a later one of its key.
+What the stream does not take waits in a spool beside the truth and goes once it is back. What still waits at
+the end is written to the spool file, for `tillstream sim --from-spool`.
 """
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import shutil
 import time
-import zlib
+from collections import deque
 from pathlib import Path
-from queue import Empty, Queue
 from typing import Any
 
+import msgspec
+
 from tillstream.clients import kinesis
-from tillstream.clients.kinesis import BATCH_BYTES, BATCH_RECORDS
 from tillstream.conf import Conf
 from tillstream.sim.senders import SendError, Spool
+from tillstream.till import layout
+from tillstream.till.forwarder import Forwarder
+from tillstream.till.queues import Ticket
+from tillstream.till.spool import Limits, SpoolFull
+from tillstream.till.spool import Spool as Waiting
+from tillstream.till.targets import KinesisTarget
 
-QUEUED = 4000  # records that wait per thread before send() waits
-LINGER_SECONDS = 0.05
-THREADS = 4
-Item = tuple[str, bytes]
+LANES = 4
+QUEUED = 4000  # records on their way before send() waits
+DRAIN_S = 10.0  # at the end, for what waits
 
 
 class KinesisSender:
-    """``send`` hands a record to its key's thread; ``close`` waits for all of them."""
+    """``send`` hands a record over; ``close`` waits until each is delivered or in the spool file."""
 
     def __init__(self, conf: Conf, spool: Path, client: Any = None) -> None:
-        self.stream = conf.source.kinesis.stream
-        self._spool = Spool(spool)
-        self._client = client or kinesis.open_stream(conf)
-        self._error: BaseException | None = None
-        self._queues: list[Queue[Item | None]] = [Queue(QUEUED) for _ in range(THREADS)]
-        self._threads = [
-            threading.Thread(target=self._work, args=(q,), name=f"kinesis-put-{n}", daemon=True)
-            for n, q in enumerate(self._queues)
-        ]
-        for thread in self._threads:
-            thread.start()
+        target = KinesisTarget(conf, client or kinesis.open_stream(conf))
+        self._file = Spool(spool)
+        self._folder = spool.with_suffix(".waiting")
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(layout.lock(self._folder))
+        limits = Limits(conf.till.spool_records, conf.till.spool_bytes, 0)
+        settings = msgspec.structs.replace(conf.till, lanes=LANES)
+        self._forwarder = Forwarder(Waiting(self._folder, limits), target, settings)
+        self._tickets: deque[Ticket] = deque()
 
     def send(self, key: str, raw: bytes) -> None:
-        if self._error is not None:
-            raise SendError(f"a put thread ended: {self._error}") from self._error
-        self._queues[zlib.crc32(key.encode()) % len(self._queues)].put((key, raw))
+        """Waits while too many are on their way. Raises SendError where an earlier one is not safe."""
+        while len(self._tickets) >= QUEUED:
+            if not self._settled():
+                time.sleep(0.001)
+        self._settled()
+        self._tickets.append(self._forwarder.submit([(key, raw)]))
 
     def close(self) -> int:
-        for queue in self._queues:
-            queue.put(None)
-        for thread in self._threads:
-            thread.join()
-        return self._spool.count
-
-    def _work(self, queue: Queue[Item | None]) -> None:
-        waiting: list[Item] = []
-        batch: list[Item] = []
-        spooled: set[str] = set()  # later records of such a key follow it, to stay in order
-        open_ = True
         try:
-            while open_ or waiting:
-                if open_:
-                    open_ = _fill(queue, waiting)
-                batch, waiting = _next_batch(waiting)
-                ready = [item for item in batch if item[0] not in spooled]
-                kept = [item for item in batch if item[0] in spooled]
-                receipts = kinesis.put(self._client, self.stream, ready)
-                kept += [item for item, to in zip(ready, receipts, strict=True) if to.error]
-                for key, raw in kept:
-                    spooled.add(key)
-                    self._spool.keep(key, raw)
-        except BaseException as error:
-            self._error = error
-            self._drain(queue, batch + waiting)
+            while self._tickets:
+                self._wait(self._tickets.popleft())
+        finally:
+            left = self._forwarder.close(DRAIN_S)
+            self._held.close()
+        if left:
+            self._write_down()
+        shutil.rmtree(self._folder)
+        return self._file.count
 
-    def _drain(self, queue: Queue[Item | None], waiting: list[Item]) -> None:
-        """After a fault of this thread: what it still holds goes to the spool, so none is lost."""
-        for key, raw in waiting:
-            self._spool.keep(key, raw)
-        while (item := queue.get()) is not None:
-            self._spool.keep(*item)
+    def _settled(self) -> bool:
+        """Whether room came free."""
+        before = len(self._tickets)
+        while self._tickets and self._tickets[0].settled:
+            self._wait(self._tickets.popleft())
+        return len(self._tickets) < before
 
-
-def _fill(queue: Queue[Item | None], waiting: list[Item]) -> bool:
-    """Takes what is queued, waiting a moment for more; False once the queue is closed."""
-    until = time.monotonic() + LINGER_SECONDS
-    while len(waiting) < 2 * BATCH_RECORDS:
+    def _wait(self, ticket: Ticket) -> None:
         try:
-            item = queue.get(timeout=max(until - time.monotonic(), 0))
-        except Empty:
-            if waiting:
-                return True
-            item = queue.get()
-            until = time.monotonic() + LINGER_SECONDS
-        if item is None:
-            return False
-        waiting.append(item)
-    return True
+            ticket.wait()
+        except SpoolFull as full:
+            raise SendError(f"records were not sent: {full.message}") from None
 
-
-def _next_batch(waiting: list[Item]) -> tuple[list[Item], list[Item]]:
-    """The next batch, each key once, and the rest in order."""
-    batch: list[Item] = []
-    rest: list[Item] = []
-    keys: set[str] = set()
-    size = 0
-    for item in waiting:
-        key, raw = item
-        length = len(key) + len(raw)
-        if key in keys or len(batch) == BATCH_RECORDS or (batch and size + length > BATCH_BYTES):
-            rest.append(item)
-        else:
-            batch.append(item)
-            size += length
-        keys.add(key)
-    return batch, rest
+    def _write_down(self) -> None:
+        """What waits, in its order, to the spool file."""
+        waiting = Waiting(self._folder, Limits(1, 1, 0))
+        for key, raw in waiting.all_waiting():
+            self._file.keep(key, raw)
+        waiting.close()

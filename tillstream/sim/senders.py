@@ -6,8 +6,6 @@ its spool file where it could not be: nothing is lost silently.
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +15,11 @@ from tillstream.clients.delivery import Writer, must_be_there, open_producer
 from tillstream.clients.kafka import source_settings
 from tillstream.conf import Conf
 from tillstream.errors import Problem
+from tillstream.till.exported import TILLS, read_lines
+from tillstream.till.exported import line_of as spool_line
 
 DELIVERY_SECONDS = 60
-TILLS, MOVEMENTS, HOUSEHOLDS = "tills", "movements", "households"  # streams, as ``Sent`` names them
+MOVEMENTS, HOUSEHOLDS = "movements", "households"  # streams beside TILLS, as ``Sent`` names them
 
 
 class SendError(Problem):
@@ -49,27 +49,9 @@ class Spool:
             self.count += 1
 
 
-def spool_line(key: str, raw: bytes, stream: str) -> bytes:
-    kept = {"key": key, "data": base64.b64encode(raw).decode()}
-    kept |= {} if stream == TILLS else {"stream": stream}
-    return json.dumps(kept).encode() + b"\n"
-
-
 def read_spool(path: Path) -> Iterator[tuple[str, bytes, str]]:
-    """(key, record, stream) of each line; one that names no stream is the tills'. Raises SendError at a
-    line that is none of a spool file."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                kept = json.loads(line)
-                key, stream = kept["key"], kept.get("stream", TILLS)
-                if not isinstance(key, str) or stream not in (TILLS, MOVEMENTS, HOUSEHOLDS):
-                    raise ValueError
-                yield key, base64.b64decode(kept["data"], validate=True), stream
-            except (ValueError, KeyError, TypeError):
-                raise SendError(
-                    f"{path}:{number}: no line of a spool file, which `tillstream sim` writes"
-                ) from None
+    """(key, record, stream) of each line. Raises NotExported at a line that is none of a spool file."""
+    return read_lines(path, (TILLS, MOVEMENTS, HOUSEHOLDS))
 
 
 class FileSender:
@@ -88,7 +70,8 @@ class FileSender:
 
 
 class KafkaSender:
-    """Idempotent producer; the key's partition is the one Java clients choose."""
+    """Idempotent producer; the key's partition is the one Java clients choose. It tries for a minute by
+    itself and has many batches under way, so it is not `tillstream till`'s, which waits for each."""
 
     def __init__(
         self, conf: Conf, spool: Path, topic: str | None = None, stream: str = TILLS

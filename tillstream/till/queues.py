@@ -46,7 +46,12 @@ class Ticket:
             left = [(one.key, one.raw) for one in self.records if id(one) in self._unsafe]
             raise SpoolFull(self._why, left)
 
-    def settled(self, record: Record, why_not: str = "") -> bool:
+    @property
+    def settled(self) -> bool:
+        """Whether ``wait`` returns at once."""
+        return self._done.is_set()
+
+    def settle(self, record: Record, why_not: str = "") -> bool:
         """Whether that was the last of them."""
         if why_not:
             self._unsafe.add(id(record))
@@ -176,7 +181,7 @@ class Queues:
         self._settled(one, why_not)
 
     def _settled(self, one: Record, why_not: str) -> None:
-        if one.ticket.settled(one, why_not):
+        if one.ticket.settle(one, why_not):
             self._open.discard(one.ticket)
 
     def fail_all(self, error: BaseException) -> None:

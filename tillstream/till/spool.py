@@ -177,6 +177,13 @@ class Spool:
                 found.append(Waiting(seq, key, raw))
             return found
 
+    def all_waiting(self) -> Iterator[Keyed]:
+        """What waits, oldest first."""
+        with self._reading() as db:
+            yield from db.execute(
+                "SELECT key, raw FROM waiting JOIN bodies USING (seq) ORDER BY seq"
+            )
+
     def settle(self, delivered: Sequence[int], refused: Sequence[tuple[int, str]] = ()) -> None:
         """Takes out what was delivered, and sets aside what is refused, with the reason."""
         if not delivered and not refused:

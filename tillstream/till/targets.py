@@ -47,6 +47,7 @@ class KinesisTarget:
     def __init__(self, conf: Conf, client: Any = None) -> None:
         from tillstream.clients import aws, kinesis
 
+        self._own = client is None
         self._client = client or aws.client(
             "kinesis", conf.source.kinesis.endpoint, conf.region, conf.aws.credentials == "basic",
             pool=conf.till.lanes, attempts=1, read_timeout_s=max(conf.till.answer_ms // 1000, 1),
@@ -70,12 +71,13 @@ class KinesisTarget:
         return list(receipts)
 
     def close(self) -> None:
-        self._client.close()
+        if self._own:
+            self._client.close()
 
 
 class KafkaTarget:
-    """An idempotent producer, waited for. After a failure it is given up with whatever it holds, so that nothing
-    that was believed lost comes later, behind younger records."""
+    """An idempotent producer, waited for. After a failure it is given up with whatever it holds, so that what
+    was believed lost does not come later, behind younger records."""
 
     def __init__(self, conf: Conf) -> None:
         from tillstream.clients import delivery, kafka
