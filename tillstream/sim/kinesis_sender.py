@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tillstream.clients import kinesis
+from tillstream.clients.retry import Keyed
 from tillstream.conf import Conf
 from tillstream.sim.senders import SendError, Spool
 from tillstream.till import layout
@@ -26,7 +27,9 @@ from tillstream.till.spool import Spool as Waiting
 from tillstream.till.targets import KinesisTarget
 
 LANES = 4
-QUEUED = 4000  # records on their way before send() waits
+CHUNK = 100  # records handed over together
+LINGER_S = 0.02  # or what came in so long
+QUEUED = 80  # chunks on their way before send() waits
 DRAIN_S = 10.0  # at the end, for what waits
 
 
@@ -42,20 +45,31 @@ class KinesisSender:
         limits = Limits(conf.till.spool_records, conf.till.spool_bytes, 0)
         settings = msgspec.structs.replace(conf.till, lanes=LANES)
         self._forwarder = Forwarder(Waiting(self._folder, limits), target, settings)
+        self._lock = threading.Lock()
+        self._chunk: list[Keyed] = []
         self._tickets: deque[Ticket] = deque()
+        self._closed = threading.Event()
+        threading.Thread(target=self._hand_over_in_time, name="sim-linger", daemon=True).start()
 
     def send(self, key: str, raw: bytes) -> None:
         """Waits while too many are on their way. Raises SendError where an earlier one is not safe."""
-        while len(self._tickets) >= QUEUED:
-            if not self._settled():
-                time.sleep(0.001)
-        self._settled()
-        self._tickets.append(self._forwarder.submit([(key, raw)]))
+        with self._lock:
+            self._chunk.append((key, raw))
+            if len(self._chunk) < CHUNK:
+                return
+            self._hand_over()
+            late = self._tickets.popleft() if len(self._tickets) > QUEUED else None
+        if late:
+            _wait(late)
 
     def close(self) -> int:
+        self._closed.set()
         try:
-            while self._tickets:
-                self._wait(self._tickets.popleft())
+            with self._lock:
+                self._hand_over()
+                tickets, self._tickets = self._tickets, deque()
+            for ticket in tickets:
+                _wait(ticket)
         finally:
             left = self._forwarder.close(DRAIN_S)
             self._held.close()
@@ -64,18 +78,16 @@ class KinesisSender:
         shutil.rmtree(self._folder)
         return self._file.count
 
-    def _settled(self) -> bool:
-        """Whether room came free."""
-        before = len(self._tickets)
-        while self._tickets and self._tickets[0].settled:
-            self._wait(self._tickets.popleft())
-        return len(self._tickets) < before
+    def _hand_over_in_time(self) -> None:
+        while not self._closed.wait(LINGER_S):
+            with self._lock:
+                if not self._closed.is_set():
+                    self._hand_over()
 
-    def _wait(self, ticket: Ticket) -> None:
-        try:
-            ticket.wait()
-        except SpoolFull as full:
-            raise SendError(f"records were not sent: {full.message}") from None
+    def _hand_over(self) -> None:
+        if self._chunk:
+            self._tickets.append(self._forwarder.submit(self._chunk))
+            self._chunk = []
 
     def _write_down(self) -> None:
         """What waits, in its order, to the spool file."""
@@ -83,3 +95,10 @@ class KinesisSender:
         for key, raw in waiting.all_waiting():
             self._file.keep(key, raw)
         waiting.close()
+
+
+def _wait(ticket: Ticket) -> None:
+    try:
+        ticket.wait()
+    except SpoolFull as full:
+        raise SendError(f"records were not sent: {full.message}") from None

@@ -91,8 +91,9 @@ class Forwarder:
         ticket = Ticket(records)
         with self._work:
             self._refuse_if_ended()
+            if not self._queues.incoming:  # else the keeper is on its way
+                self._work.notify_all()
             self._queues.come(ticket)
-            self._work.notify_all()
         return ticket
 
     def waiting(self) -> int:
@@ -153,14 +154,14 @@ class Forwarder:
             self.progress.write()
 
     def _sort(self) -> None:
-        queues = self._queues
+        queues, passable = self._queues, self._passable()
         for one in queues.take_incoming():
             one.refused = self.target.never(one.key, one.raw)
             if one.refused:
                 queues.keep(one)
             elif queues.is_direct(one.key):
                 queues.direct(one)  # behind its predecessors, wherever they end
-            elif queues.is_kept(one.key) or not self._passable() or self.spool.has(one.key):
+            elif queues.is_kept(one.key) or not passable or self.spool.has(one.key):
                 queues.keep(one)
             else:
                 queues.direct(one)

@@ -46,11 +46,6 @@ class Ticket:
             left = [(one.key, one.raw) for one in self.records if id(one) in self._unsafe]
             raise SpoolFull(self._why, left)
 
-    @property
-    def settled(self) -> bool:
-        """Whether ``wait`` returns at once."""
-        return self._done.is_set()
-
     def settle(self, record: Record, why_not: str = "") -> bool:
         """Whether that was the last of them."""
         if why_not:

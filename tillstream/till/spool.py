@@ -97,9 +97,9 @@ class Spool:
 
     def has(self, key: str) -> bool:
         """Whether a record of the key waits."""
+        if not self.sums.waiting:
+            return False
         with self._reading() as db:
-            if not self.sums.waiting:
-                return False
             found = db.execute("SELECT 1 FROM waiting WHERE key = ? LIMIT 1", (key,))
             return found.fetchone() is not None
 
