@@ -21,6 +21,7 @@ from tillstream.till.endpoint import Endpoint
 from tillstream.till.files import Folder
 from tillstream.till.forwarder import Forwarder
 from tillstream.till.lines import Lines
+from tillstream.till.progress import Progress
 from tillstream.till.service import serve
 from tillstream.till.spool import Limits
 
@@ -135,9 +136,10 @@ def test_a_file_with_a_line_too_long_to_be_a_record_is_set_aside_whole_and_said(
     inbox, forwarder, target
 ) -> None:
     said: list[str] = []
+    forwarder.progress = Progress("fake", None, said.append)
     (inbox / "a").write_bytes(sale("C1") + b"\n" + b"4111111111111111" * 100)
     (inbox / "b").write_bytes(sale("C2"))
-    assert folder(inbox, forwarder, said).once(NOW) == 1
+    assert folder(inbox, forwarder).once(NOW) == 1
     assert target.taken == [("C2", sale("C2"))]
     assert (inbox / "a.refused").exists()
     assert "more than 1,000 bytes" in said[0]

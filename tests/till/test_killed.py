@@ -24,11 +24,11 @@ from tests.support import ROOT
 from tests.till.kinesis_server import KinesisServer
 from tillstream.clients.retry import Keyed
 
-BATCH = 20
-TILLS = 6  # that post; as many more write files
+BATCH = 8
+TILLS = 4  # that post; as many more write files
 KILLS_EACH = 5  # of one spool
-# Of one kill: a batch of a file, one of posts, one that is tried or drained.
-DOUBLED_BY_A_KILL = 4 * BATCH
+# Of one kill: a batch of a file, a post of each till, and a batch that is drained.
+DOUBLED_BY_A_KILL = 2 * BATCH + TILLS
 
 
 class Store:
@@ -91,7 +91,7 @@ class Store:
         if place:
             self.kill_at = (place, self.random.randint(1, 12))
         self.stream.away = self.random.random() < 0.3  # so that the spool is filled, and drained
-        until = time.monotonic() + self.random.uniform(0.02, 0.6)
+        until = time.monotonic() + self.random.uniform(0.02, 0.8)
         while self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         self.kill()
@@ -111,7 +111,6 @@ class Store:
             body = self.record(f"P{till}")
             while not self.posted(body):
                 time.sleep(0.02)
-            time.sleep(0.002)
 
     def posted(self, body: bytes) -> bool:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

@@ -13,6 +13,7 @@ from tests.till.fakes import FakeTarget
 from tests.till.kinesis_server import KinesisServer
 from tillstream import conf as settings
 from tillstream.clients import delivery, kafka
+from tillstream.errors import Unreachable
 from tillstream.till.targets import KafkaTarget, KinesisTarget, Target, open_target
 
 
@@ -102,9 +103,14 @@ class Kafka(Harness):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stream = Broker()
         monkeypatch.setattr(delivery, "open_producer", self.stream.producer)
+        monkeypatch.setattr(delivery, "must_be_there", self.looked_for)
         monkeypatch.setattr(kafka, "source_settings", lambda conf: {})
         self.target = open_target(settings.load("local", {"source": {"kind": "kafka"}}))
         assert isinstance(self.target, KafkaTarget)
+
+    def looked_for(self, *_: Any) -> None:
+        if self.stream.away:
+            raise Unreachable("not there")
 
     def refuse(self, keys: set[str]) -> None:
         self.stream.refused = keys
@@ -176,6 +182,16 @@ def test_a_request_that_kinesis_refuses_for_one_record_is_sent_without_it(monkey
     receipts = kinesis.target.put(batch)
     assert [one.error for one in receipts] == [None] * 4 + ["ValidationException"] + [None] * 3
     assert kinesis.taken == [one for one in batch if one[0] != odd]
+    kinesis.close()
+
+
+def test_a_stream_that_finds_every_request_invalid_is_not_asked_about_each_record(
+    monkeypatch,
+) -> None:
+    kinesis = Kinesis(monkeypatch)
+    kinesis.stream.whole = ("ValidationException", "the stream's name")
+    assert all(one.error for one in kinesis.target.put([(f"C{n}", b"") for n in range(500)]))
+    assert len(kinesis.stream.requests) < 100
     kinesis.close()
 
 

@@ -69,15 +69,16 @@ class Folder:
             if stop.is_set():
                 break
             try:
-                count += self._forward(file, stop)
-            except NotForwarded as why:
-                refused = file.with_name(f"{file.name}.refused")
-                file.rename(refused)
-                self._say(f"a file is not forwarded, {why}: it is {refused}")
+                try:
+                    count += self._forward(file, stop)
+                except NotForwarded as why:
+                    refused = _free_name(file.with_name(f"{file.name}.refused"), ".refused")
+                    file.rename(refused)
+                    self._forwarder.progress.noted(f"{refused} is not forwarded: {why}")
             except OSError as error:
                 if file.name not in self._told:
                     self._told.add(file.name)
-                    self._say(f"a file waits: {file}: {error.strerror}")
+                    self._forwarder.progress.noted(f"{file} waits: {error.strerror}")
         return count
 
     def ready(self) -> list[Path]:
@@ -182,10 +183,10 @@ def _check_lines(lines: BinaryIO, most: int) -> None:
             raise NotForwarded(f"a line has more than {most:,} bytes (till.record_bytes)")
 
 
-def _free_name(wanted: Path) -> Path:
-    """``wanted``, with a number behind it where that is taken."""
+def _free_name(wanted: Path, suffix: str = "") -> Path:
+    """``wanted``, with a number in it, before ``suffix``, where that is taken."""
     number, name = 1, wanted
     while name.exists():
         number += 1
-        name = wanted.with_name(f"{wanted.name}.{number}")
+        name = wanted.with_name(f"{wanted.name.removesuffix(suffix)}.{number}{suffix}")
     return name

@@ -28,9 +28,8 @@ from tillstream.till.targets import BATCH_BYTES, Target
 if TYPE_CHECKING:
     from tillstream.conf.till import Till
 
-PROBE = (
-    10  # records that ask whether a stream that was away is back: so many may come twice each time
-)
+# Records that ask whether a stream that was away is back: so many may come twice each time.
+PROBE = 10
 IDLE_S = 0.5
 
 
@@ -188,11 +187,8 @@ class Forwarder:
                     [(one.key, one.raw) for one in kept if not one.refused],
                     [(one.key, one.raw, one.refused) for one in kept if one.refused],
                 )
-                why = (
-                    ""
-                    if len(kept) == len(taken)
-                    else self.spool.full([(o.key, o.raw) for o in taken])
-                )
+                whole = len(kept) == len(taken)
+                why = "" if whole else self.spool.full([(one.key, one.raw) for one in taken])
             except SpoolFull as full:
                 kept, why = [], full.why
             except Problem as problem:
@@ -345,7 +341,7 @@ class Forwarder:
                 self._held.pop(key, None)
         if len(failed) < len(receipts):
             self._failures = 0
-            self.progress.succeeded(sum(to.error is None for to in receipts))
+            self.progress.succeeded(sum(to.error is None for to in receipts), whole=not failed)
         elif any(key not in self._held for key, _ in failed):
             self._failures += 1
             self._retry_at = now + self._backoff.wait_s(self._failures)

@@ -17,10 +17,11 @@ from tillstream.cli.times import now_ms
 
 NAME = "forwarder.json"
 EVERY_S = 1.0
+SAY_EVERY_S = 10.0
 
 
 class Progress:
-    """folder: None writes nothing. say: is told, once each time, that an error or a success is new."""
+    """folder: None writes nothing. say: is told that the stream went away, or is back."""
 
     def __init__(
         self,
@@ -41,29 +42,48 @@ class Progress:
         }
         self._lock = threading.Lock()
         self._away = self._changed = False
-        self._written_at = 0.0
+        self._written_at, self._said_at = 0.0, -SAY_EVERY_S
 
     @property
     def delivered(self) -> int:
         """Records the stream has taken in this run."""
         return int(self._facts["delivered"])
 
-    def succeeded(self, records: int) -> None:
+    def succeeded(self, records: int, whole: bool = True) -> None:
+        """``whole``: nothing of the request failed."""
         with self._lock:
             self._facts["delivered"] += records
             self._facts["last_success_ms"] = now_ms()
-            back, self._away, self._changed = self._away, False, True
+            self._changed = True
+            back = whole and self._away and self._may_say()
+            self._away &= not back
         if back:
             self._say(f"{self._facts['target']} takes records again")
 
     def failed(self, why: str) -> None:
         """``why`` holds nothing of a record."""
         with self._lock:
-            new = not self._away or why != self._facts["last_error"]
             self._facts |= {"last_error": why, "last_error_ms": now_ms()}
-            self._away = self._changed = True
+            self._changed = True
+            new = not self._away and self._may_say()
+            self._away |= new
         if new:
             self._say(f"{self._facts['target']}: {why}; records wait in the spool")
+
+    def noted(self, why: str) -> None:
+        """An error that is none of the stream's; it is shown as the last one."""
+        with self._lock:
+            self._facts |= {"last_error": why, "last_error_ms": now_ms()}
+            self._changed = True
+        self._say(why)
+
+    def _may_say(self) -> bool:
+        """One line in so long at most: a stream that comes and goes fills no log."""
+        now = time.monotonic()
+        if now - self._said_at < SAY_EVERY_S:
+            return False
+        self._said_at = now
+        return True
 
     def write(self, now: bool = False) -> None:
         with self._lock:

@@ -24,6 +24,7 @@ class Status(NamedTuple):
     waiting: int
     waiting_bytes: int
     oldest_ms: int | None
+    oldest_age_s: int | None
     refused: int
     refused_bytes: int
     used_percent: int
@@ -59,7 +60,8 @@ def status_of(conf: Conf, now_ms: int) -> Status:
         problems.append(
             f"{sums.refused:,} records are refused: `tillstream till refused list` shows why"
         )
-    waited_ms = now_ms - sums.oldest_ms if sums.oldest_ms is not None else 0
+    # A clock that was put back makes no record younger than new.
+    waited_ms = max(now_ms - sums.oldest_ms, 0) if sums.oldest_ms is not None else 0
     if waited_ms > conf.till.oldest_minutes * MINUTE_MS:
         problems.append(
             f"the oldest record waits for {waited_ms // MINUTE_MS:,} minutes (till.oldest_minutes: "
@@ -69,6 +71,7 @@ def status_of(conf: Conf, now_ms: int) -> Status:
         problems.append(f"the spool is {used} % full: at 100 % tills are refused")
     return Status(
         layout.is_locked(folder), said.get("target"), sums.waiting, sums.waiting_bytes, sums.oldest_ms,
+        waited_ms // 1000 if sums.oldest_ms is not None else None,
         sums.refused, sums.refused_bytes, used, said.get("last_success_ms"), said.get("last_error"),
         said.get("last_error_ms"), problems,
     )  # fmt: skip

@@ -5,10 +5,12 @@ Errors name a kind and never what was sent: AWS repeats keys in its messages, an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tillstream.clients.retry import Keyed, Receipt
+from tillstream.errors import Unreachable
 from tillstream.till.keys import KEY_CHARACTERS
 
 if TYPE_CHECKING:  # a forwarder to one of them does not load the other's client
@@ -16,6 +18,7 @@ if TYPE_CHECKING:  # a forwarder to one of them does not load the other's client
     from tillstream.conf import Conf
 
 BATCH_BYTES = 4_500_000
+HALVED = 40  # requests in search of what fails a batch: enough to find two of 500
 
 
 class Target(Protocol):
@@ -63,12 +66,20 @@ class KinesisTarget:
         return ""
 
     def put(self, batch: Sequence[Keyed]) -> list[Receipt]:
-        receipts = self._kinesis.put_records(self._client, self._stream, batch, kinds=True)
-        if len(batch) > 1 and receipts[0].error in self._kinesis.NOT_VALID:
-            # One that it does not take as it is fails all: the others go without it.
-            half = len(batch) // 2
-            return [*self.put(batch[:half]), *self.put(batch[half:])]
-        return list(receipts)
+        receipts: dict[int, Receipt] = {}
+        parts, requests = [range(len(batch))], 0
+        while parts:
+            part = parts.pop()
+            asked = [batch[n] for n in part]
+            found = self._kinesis.put_records(self._client, self._stream, asked, kinds=True)
+            requests += 1
+            # One record that it does not take as it is fails all: the others go without it.
+            if len(part) > 1 and found[0].error in self._kinesis.NOT_VALID and requests < HALVED:
+                half = len(part) // 2
+                parts += [part[half:], part[:half]]
+            else:
+                receipts |= zip(part, found, strict=True)
+        return [receipts[n] for n in range(len(batch))]
 
     def close(self) -> None:
         if self._own:
@@ -87,10 +98,9 @@ class KafkaTarget:
             "delivery.timeout.ms": conf.till.answer_ms,
             "linger.ms": 5,
             "compression.type": "lz4",
-            "allow.auto.create.topics": False,
         }
         self._limit = int(self._settings.get("message.max.bytes", 1_000_000))
-        self._topic = conf.source.kafka.topic
+        self._topic, self._group = conf.source.kafka.topic, conf.own_name("till")
         self._producers: dict[int, Any] = {}
         self.name = f"kafka:{self._topic}"
 
@@ -100,10 +110,12 @@ class KafkaTarget:
         return ""
 
     def put(self, batch: Sequence[Keyed]) -> list[Receipt]:
-        import threading
-
         lane = threading.get_ident()
         if lane not in self._producers:
+            try:
+                self._delivery.must_be_there(self._settings, self._topic, self._group)
+            except Unreachable:
+                return [Receipt(None, "Kafka or its topic is not there")] * len(batch)
             self._producers[lane] = self._delivery.open_producer(self._settings)
         producer = self._producers[lane]
         records: list[Record] = [(key.encode(), raw, []) for key, raw in batch]
