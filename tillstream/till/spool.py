@@ -286,9 +286,10 @@ def drop_refused(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
     dropped = 0
     with transaction(db):
         for seq in seqs:
-            rows = db.execute("DELETE FROM refused WHERE seq = ? RETURNING size", (seq,)).fetchall()
-            for (size,) in rows:
-                _add(db, "refused", -1, -size)
+            found = db.execute("SELECT size FROM refused WHERE seq = ?", (seq,)).fetchone()
+            if found is not None:
+                db.execute("DELETE FROM refused WHERE seq = ?", (seq,))
+                _add(db, "refused", -1, -found[0])
                 dropped += 1
     return dropped
 
@@ -316,9 +317,8 @@ def _chosen(
 
 def _take(db: sqlite3.Connection, seq: int) -> tuple[str, int, int]:
     """(key, accepted, size) of what is taken out of those that wait."""
-    (row,) = db.execute(
-        "DELETE FROM waiting WHERE seq = ? RETURNING key, accepted_ms, size", (seq,)
-    ).fetchall()
+    row = db.execute("SELECT key, accepted_ms, size FROM waiting WHERE seq = ?", (seq,)).fetchone()
+    db.execute("DELETE FROM waiting WHERE seq = ?", (seq,))
     db.execute("DELETE FROM bodies WHERE seq = ?", (seq,))
     return row[0], row[1], row[2]
 
