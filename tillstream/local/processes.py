@@ -74,9 +74,13 @@ def all_of(stack_dir: Path) -> dict[int, str]:
     """Every live process of this stack: pid -> name. Includes their children."""
     found: dict[int, str] = {}
     for process in psutil.process_iter():
-        if process.pid != os.getpid() and is_ours(process.pid, stack_dir):
+        pid = process.pid
+        if pid != os.getpid() and is_ours(pid, stack_dir):
+            if pid in _children:  # whose environment may not be there yet
+                found[pid] = _children[pid][2]
+                continue
             with contextlib.suppress(psutil.Error, OSError):
-                found[process.pid] = process.environ().get(MARK_NAME, "?")
+                found[pid] = process.environ().get(MARK_NAME, "?")
     return found
 
 
