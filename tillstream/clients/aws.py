@@ -85,6 +85,8 @@ def client(
             read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=pool,
+            # dynoxide names a stream's shard by its table, which may be shorter than AWS's names are.
+            parameter_validation=service != "dynamodbstreams" or endpoint is None,
             # Checksums in trailers are not understood by every stand-in for S3.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
