@@ -107,7 +107,9 @@ class TableStream:
             if name not in self._known:
                 self._known[name] = self._shard(name, shard.get("ParentShardId"))
             ends = shard.get("SequenceNumberRange", {})
-            self._known[name].closed = "EndingSequenceNumber" in ends
+            # dynoxide names its one shard by the table, and says an end of it though it never closes.
+            of_dynoxide = name.endswith(f"-{self.table}")
+            self._known[name].closed = "EndingSequenceNumber" in ends and not of_dynoxide
         self.shards = self._known = {name: self._known[name] for name in found}
 
     def _tell_gone(self, arn: str, there: Set[str]) -> None:
