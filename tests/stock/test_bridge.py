@@ -80,6 +80,13 @@ def test_of_a_closed_shard_once_finds_the_end_however_many_pages_are_empty(world
     assert world.bridge().once() == 2
 
 
+def test_once_ends_on_dynoxide_s_shard_which_says_an_end_and_is_open(world):
+    name = "shardId-00000001-stock"
+    world.shards = {name: FakeShard(name, says_end=True)}
+    world.write(only(world), count(7))
+    assert world.bridge().once() == 1
+
+
 def test_once_ends_on_a_shard_that_is_written_to_all_the_time(world):
     shard, call = only(world), World.call
     world.write(shard, count(1))

@@ -56,6 +56,7 @@ class FakeShard:
     records: list[dict[str, Any] | None] = field(default_factory=list)
     closed: bool = False
     trimmed: int = 0  # so many of its records are gone
+    says_end: bool = False  # though it is open
 
 
 class World:
@@ -278,7 +279,7 @@ class _Streams:
 
 def _range(shard: FakeShard) -> dict[str, str]:
     begin = {"StartingSequenceNumber": "0"}
-    return begin | ({"EndingSequenceNumber": "9"} if shard.closed else {})
+    return begin | ({"EndingSequenceNumber": "9"} if shard.closed or shard.says_end else {})
 
 
 class _Producer:
