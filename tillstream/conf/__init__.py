@@ -48,6 +48,11 @@ def own_folder() -> Path:
     return (ROOT if is_clone() else Path.home()) / ".tillstream"
 
 
+def user_cache() -> Path:
+    """What all clones of a user share and can be made again: in $XDG_CACHE_HOME, else ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tillstream"
+
+
 def home() -> Path:
     """Where the local stack keeps its state: $TILLSTREAM_HOME, else ``own_folder``."""
     return Path(os.environ.get("TILLSTREAM_HOME") or own_folder())

@@ -29,6 +29,7 @@ LEFT_OUT = (
     "taskmanager.cpu.",
     "jobmanager.memory.",
     "taskmanager.memory.framework.",
+    "taskmanager.memory.managed.",
     "taskmanager.memory.task.",
     "parallelism.",
     "web.",
@@ -58,10 +59,14 @@ def engine(conf: Conf, job: Job) -> dict[str, str]:
         "fs.s3a.aws.credentials.provider": "com.amazonaws.auth.WebIdentityTokenCredentialsProvider",
         "s3.endpoint.region": conf.region,
     }
-    kept.pop("taskmanager.memory.managed.size", None)
     if conf.job.checkpoint_interval_ms:
         kept["execution.checkpointing.interval"] = f"{conf.job.checkpoint_interval_ms} ms"
     return {name: _text(value) for name, value in sorted(kept.items())}
+
+
+def _name(conf: Conf, job: Job) -> str:
+    """Of all that is made for the job; Kubernetes takes no dots."""
+    return f"{conf.deployment}-{job.name}"
 
 
 def deployment(conf: Conf, job: Job, image: str) -> Json:
@@ -75,11 +80,11 @@ def deployment(conf: Conf, job: Job, image: str) -> Json:
     return {
         "apiVersion": "flink.apache.org/v1beta1",
         "kind": "FlinkDeployment",
-        "metadata": {"name": f"{conf.deployment}-{job.name}", "labels": {"app": "tillstream"}},
+        "metadata": {"name": _name(conf, job), "labels": {"app": "tillstream"}},
         "spec": {
             "image": image,
             "flinkVersion": f"v{line.name.replace('.', '_')}",
-            "serviceAccount": f"{conf.deployment}-{job.name}",
+            "serviceAccount": _name(conf, job),
             "flinkConfiguration": engine(own, job),
             "podTemplate": {"spec": {"containers": [container]}},
             "jobManager": {"replicas": 1, "resource": dict(MANAGER)},
@@ -98,7 +103,7 @@ def deployment(conf: Conf, job: Job, image: str) -> Json:
 
 def account(conf: Conf, job: Job) -> Json:
     """Whose role the job has. The operator gives it what a JobManager needs in its namespace by a binding."""
-    name = f"{conf.deployment}-{job.name}"
+    name = _name(conf, job)
     arn = f"arn:aws:iam::{conf.source.kinesis.account}:role/{name}"
     return {
         "apiVersion": "v1",
@@ -109,7 +114,7 @@ def account(conf: Conf, job: Job) -> Json:
 
 def binding(conf: Conf, job: Job) -> Json:
     """To the role `flink`, which the operator's chart makes in each namespace that it watches."""
-    name = f"{conf.deployment}-{job.name}"
+    name = _name(conf, job)
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

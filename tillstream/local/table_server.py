@@ -16,6 +16,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from tillstream import conf
 from tillstream.jars import Progress, one_at_a_time
 
 CRATE, VERSION = "dynoxide-rs", "3.2.0"
@@ -29,9 +30,8 @@ ON _stream_records (table_name, CAST(sequence_number AS INTEGER))
 
 
 def folder() -> Path:
-    """For all clones of a user: in $XDG_CACHE_HOME, else ~/.cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "tillstream" / f"{CRATE}-{VERSION}"
+    """Where it is built, for all clones of a user."""
+    return conf.user_cache() / f"{CRATE}-{VERSION}"
 
 
 def program() -> Path | None:

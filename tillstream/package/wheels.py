@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -43,9 +42,8 @@ def pinned() -> dict[str, str]:
 
 
 def cache(line: FlinkLine) -> Path:
-    """Where wheels are kept for all clones of a user: $XDG_CACHE_HOME, else ~/.cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "tillstream" / "wheels" / f"cp{line.python.replace('.', '')}-{PLATFORM}"
+    """Where wheels are kept for all clones of a user."""
+    return conf.user_cache() / "wheels" / f"cp{line.python.replace('.', '')}-{PLATFORM}"
 
 
 def fetch(line: FlinkLine, say: Say = lambda text: None) -> dict[str, Path]:
